@@ -1,0 +1,37 @@
+PYTHON ?= python3.11
+MINUTES ?= 5
+WORKERS ?= 2
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: setup quickstart test bench clean help
+
+setup: $(STAMP)  ## make .venv and install the package and its tools into it
+
+# The stamp makes it instant until what is installed changes.
+$(STAMP): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -c constraints.txt -e ".[dev]"
+	touch $@
+
+quickstart: setup  ## train, evaluate, generate and export in MINUTES (5)
+	$(BIN)/python examples/quickstart.py --minutes=$(MINUTES)
+
+test: setup  ## format, lint and every test and doctest, on WORKERS (2) processes
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -m "" -n $(WORKERS) --dist=loadfile
+
+bench: setup  ## run every benchmark, one after another
+	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do \
+		echo "== $$script"; $(BIN)/python $$script; \
+	done
+
+clean:  ## remove builds and caches; .venv and runs stay
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -path ./.venv -prune -o -type d -name __pycache__ -exec rm -rf {} +
+
+help:  ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile

@@ -1,0 +1,25 @@
+"""What every test and doctest shares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before anything imports it
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real data that MASSIVETEXT_DATA names; skips without one."""
+    folder = os.environ.get("MASSIVETEXT_DATA")
+    if not folder:
+        pytest.skip("MASSIVETEXT_DATA is not set: it names the folder of real data")
+    if not Path(folder).is_dir():
+        pytest.fail(f"MASSIVETEXT_DATA names no folder: {folder}")
+    return Path(folder)

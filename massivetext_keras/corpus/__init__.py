@@ -1,0 +1,19 @@
+"""Raw text in, clean documents out; nothing here imports TensorFlow."""
+
+from __future__ import annotations
+
+from massivetext_keras.corpus.pydoc import (
+    python_documentation,
+    write_python_documentation,
+)
+from massivetext_keras.corpus.readers import ReadReport, expand, read_documents
+from massivetext_keras.corpus.split import split_documents
+
+__all__ = [
+    "ReadReport",
+    "expand",
+    "python_documentation",
+    "read_documents",
+    "split_documents",
+    "write_python_documentation",
+]

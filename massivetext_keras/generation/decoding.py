@@ -1,0 +1,178 @@
+"""Cached decoding: a prompt is read once, then one compiled loop writes tokens."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from massivetext_keras.generation.sampling import Sampling, choose, penalize
+from massivetext_keras.layers.fused import island
+from massivetext_keras.layers.stack import Cache
+
+_SMALLEST_CAPACITY = 64
+
+
+class State(NamedTuple):
+    """Decoding between two calls of the loop.
+
+    Attributes:
+        step: int32 scalar, tokens written so far.
+        tokens: int32 [batch, capacity], the tokens written; 0 after a row's end.
+        lengths: int32 [batch], tokens of each row, its stop token included.
+        done: bool [batch].
+        rows: int32 [batch], the stream of random numbers of each row.
+        seen: bool [batch, vocabulary], tokens of the prompt and the text so far, or
+            [batch, 0] where repetitions are not penalised.
+        cache: keys and values.
+    """
+
+    step: tf.Tensor
+    tokens: tf.Tensor
+    lengths: tf.Tensor
+    done: tf.Tensor
+    rows: tf.Tensor
+    seen: tf.Tensor
+    cache: Cache
+
+
+class Decoder:
+    """Writes tokens with a causal model.
+
+    The loop is one XLA program, compiled once per bucket: the batch is padded to a power
+    of two, the cache to a power of two or the longest context.
+
+    Args:
+        model: with `call(inputs, cache)`, `empty_cache`, `logits` and `config`.
+        stop_ids: ids that end a text.
+        penalize_repetitions: whether `Sampling.repetition_penalty` is obeyed; it costs
+            a table of [batch, vocabulary].
+        compiled: run the loop as an XLA program.
+    """
+
+    def __init__(
+        self,
+        model,
+        stop_ids: tuple[int, ...] = (),
+        penalize_repetitions: bool = False,
+        compiled: bool = True,
+    ):
+        self.model = model
+        self.stop_ids = tuple(stop_ids)
+        self.penalize_repetitions = penalize_repetitions
+        self.traces = 0
+        self.decode = island(self._decode) if compiled else tf.function(self._decode)
+        self.begin = tf.function(self.start, autograph=False, reduce_retracing=True)
+
+    def start(
+        self, prompts: tf.RaggedTensor, max_new_tokens, sampling: Sampling, rows
+    ) -> State:
+        """Reads the prompts and writes their first token.
+
+        Args:
+            prompts: int32 [batch, (length)], no row empty, all short enough to leave
+                room for `max_new_tokens` in the context.
+            max_new_tokens: int32 scalar, how much room to keep.
+            sampling: how tokens are chosen.
+            rows: int32 [batch], the stream of random numbers of each row.
+        """
+        batch = prompts.nrows()
+        empty = _power_of_two(batch) - batch
+        fillers = tf.RaggedTensor.from_row_lengths(
+            tf.zeros([empty], tf.int32), tf.ones([empty], prompts.row_splits.dtype)
+        )
+        prompts = tf.concat([prompts, fillers], axis=0)
+        rows = tf.concat([tf.cast(rows, tf.int32), tf.zeros([empty], tf.int32)], 0)
+        token_ids, padding = left_padded(prompts)
+        length = tf.shape(token_ids)[1]
+        longest = self.model.config.max_length
+        wanted = tf.maximum(length + max_new_tokens, _SMALLEST_CAPACITY)
+        capacity = tf.maximum(
+            tf.minimum(_power_of_two(wanted), longest), length + max_new_tokens
+        )
+        cache = self.model.empty_cache(padding, capacity)
+        hidden, cache = self.model({"token_ids": token_ids}, cache=cache)
+        vocabulary = self.model.config.vocabulary_size
+        seen = tf.zeros([tf.shape(token_ids)[0], 0], tf.bool)
+        if self.penalize_repetitions:
+            real = tf.range(length)[None] >= padding[:, None]
+            marked = tf.where(real, token_ids, vocabulary)
+            seen = tf.reduce_any(tf.one_hot(marked, vocabulary, True, False), axis=1)
+        state = State(
+            step=tf.constant(0),
+            tokens=tf.zeros([tf.shape(token_ids)[0], capacity], tf.int32),
+            lengths=tf.zeros_like(padding),
+            done=tf.range(tf.shape(padding)[0]) >= tf.cast(batch, tf.int32),
+            rows=rows,
+            seen=seen,
+            cache=cache,
+        )
+        return self._append(state, hidden[:, -1], cache, sampling)
+
+    def _decode(self, state: State, sampling: Sampling, limit: tf.Tensor) -> State:
+        """Writes until `limit` tokens are there or all rows are done."""
+        self.traces += 1
+
+        def unfinished(state):
+            return (state.step < limit) & ~tf.reduce_all(state.done)
+
+        def write_one(state):
+            newest = tf.gather(state.tokens, state.step - 1, axis=1)
+            hidden, cache = self.model({"token_ids": newest[:, None]}, cache=state.cache)
+            return (self._append(state, hidden[:, 0], cache, sampling),)
+
+        return tf.while_loop(unfinished, write_one, (state,))[0]
+
+    def _append(self, state: State, hidden, cache: Cache, sampling: Sampling) -> State:
+        """Chooses a token from hidden states [batch, d] and writes it down."""
+        logits = self.model.logits(hidden)
+        seen = state.seen
+        if self.penalize_repetitions:
+            logits = penalize(logits, seen, sampling.repetition_penalty)
+        token = choose(logits, sampling, state.rows, state.step)
+        token = tf.where(state.done, 0, token)
+        if self.penalize_repetitions:
+            seen = seen | tf.one_hot(token, tf.shape(logits)[1], True, False)
+        here = tf.range(tf.shape(state.tokens)[1]) == state.step
+        stop = tf.constant(self.stop_ids, tf.int32, shape=[1, len(self.stop_ids)])
+        return State(
+            step=state.step + 1,
+            tokens=tf.where(here[None], token[:, None], state.tokens),
+            lengths=state.lengths + tf.cast(~state.done, tf.int32),
+            done=state.done | tf.reduce_any(token[:, None] == stop, axis=1),
+            rows=state.rows,
+            seen=seen,
+            cache=cache,
+        )
+
+
+def written(state: State, batch, limit) -> tf.RaggedTensor:
+    """The tokens of the first `batch` rows, at most `limit` each, int32."""
+    lengths = tf.minimum(state.lengths[:batch], limit)
+    return tf.RaggedTensor.from_tensor(state.tokens[:batch], lengths=lengths)
+
+
+def left_padded(rows: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Ragged int32 rows as a rectangle that ends with them.
+
+    Returns:
+        int32 [batch, longest] and int32 [batch], the zeros at the left of each row.
+
+    >>> import tensorflow as tf
+    >>> left_padded(tf.ragged.constant([[1], [2, 3]]))[0].numpy().tolist()
+    [[0, 1], [2, 3]]
+    """
+    lengths = tf.cast(rows.row_lengths(), tf.int32)
+    padding = tf.reduce_max(lengths) - lengths
+    zeros = tf.RaggedTensor.from_row_lengths(
+        tf.zeros([tf.reduce_sum(padding)], rows.dtype),
+        tf.cast(padding, rows.row_splits.dtype),
+    )
+    return tf.concat([zeros, rows], axis=1).to_tensor(), padding
+
+
+def _power_of_two(n) -> tf.Tensor:
+    """The least power of two that is at least `n`, int scalar of the same dtype."""
+    n = tf.convert_to_tensor(n)
+    powers = tf.constant([2**i for i in range(31)], n.dtype)
+    return tf.reduce_min(tf.boolean_mask(powers, powers >= n))

@@ -1,0 +1,21 @@
+"""Weights in and out: safetensors files, presets and Hugging Face folders."""
+
+from massivetext_keras.interop.huggingface import load as load_huggingface
+from massivetext_keras.interop.preset import file_hash, read_preset, write_preset
+from massivetext_keras.interop.weights import (
+    assign,
+    named_weights,
+    read_tensors,
+    save_weights,
+)
+
+__all__ = [
+    "assign",
+    "file_hash",
+    "load_huggingface",
+    "named_weights",
+    "read_preset",
+    "read_tensors",
+    "save_weights",
+    "write_preset",
+]

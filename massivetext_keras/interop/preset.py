@@ -1,0 +1,85 @@
+"""Preset folders: `config.json`, `model.safetensors` and the tokenizer's files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.interop.weights import read_tensors, save_weights
+
+FORMAT = "massivetext_keras"
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+
+
+def write_preset(
+    folder: str | Path, task: str, config: TransformerConfig, model, tokenizer=None
+) -> None:
+    """Writes a preset folder, the config last and with the hash of the weights.
+
+    Args:
+        folder: made if missing; its other files stay.
+        task: name of the task's class.
+        config: shape of the model.
+        model: Keras model whose weights are saved.
+        tokenizer: with `save(folder)`, or None.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_weights(model, folder / WEIGHTS)
+    if tokenizer is not None:
+        tokenizer.save(folder)
+    header = {
+        "format": FORMAT,
+        "task": task,
+        "model": config.to_dict(),
+        "tokenizer": None if tokenizer is None else tokenizer.fingerprint,
+        "sha256": file_hash(folder / WEIGHTS),
+    }
+    temporary = folder / f".{CONFIG}.{os.getpid()}.tmp"
+    temporary.write_text(json.dumps(header, indent=2) + "\n")
+    os.replace(temporary, folder / CONFIG)
+
+
+def read_preset(folder: str | Path, task: str) -> tuple[dict, Mapping[str, np.ndarray]]:
+    """Reads what `write_preset` wrote.
+
+    Returns:
+        The header, and the tensors by our names.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is not what it should be, or another task's.
+    """
+    path = Path(folder) / CONFIG
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: {folder} is no complete preset")
+    try:
+        header = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON ({error}): half written?") from None
+    if header.get("format") != FORMAT:
+        hint = f"; a Hugging Face folder is read as 'hf:{folder}'"
+        raise ValueError(f"{path} is not a preset of {FORMAT}{hint}")
+    if header["task"] != task:
+        raise ValueError(f"{folder} holds a {header['task']}, not a {task}")
+    weights = Path(folder) / WEIGHTS
+    if not weights.exists():
+        raise FileNotFoundError(f"{weights} is missing: {folder} is half written")
+    if file_hash(weights) != header["sha256"]:
+        raise ValueError(
+            f"{weights} is not the file that {path} describes: half written or changed"
+        )
+    return header, read_tensors(weights)
+
+
+def file_hash(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

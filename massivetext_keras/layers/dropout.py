@@ -1,0 +1,91 @@
+"""Dropout whose mask is a hash of position, seed and step: cheap, and exact to repeat."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from massivetext_keras.layers.fused import fused
+
+_REPLICA_STRIDE = 0x9E3779B1  # an odd constant: keys of replicas never meet by chance
+
+
+def random_bits(shape: tuple, key: tf.Tensor) -> tf.Tensor:
+    """32 random bits for every position of a tensor.
+
+    Hashes the position with the key by xor-shift-multiply rounds with the constants of
+    Wellons, 2018 (`lowbias32`), which takes a quarter of Philox's time on a CPU.
+
+    Args:
+        shape: of the result; entries may be tensors.
+        key: uint32 scalar.
+
+    Returns:
+        uint32 tensor of that shape.
+    """
+
+    def uint32(value: int) -> tf.Tensor:
+        return tf.constant(value, tf.uint32)
+
+    bits = tf.reshape(tf.range(tf.reduce_prod(shape), dtype=tf.int32), shape)
+    bits = tf.bitcast(bits, tf.uint32) * uint32(0x9E3779B9) + key
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, uint32(shift)))
+        bits = bits * uint32(factor)
+    return tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, uint32(16)))
+
+
+def keep_mask(shape: tuple, key: tf.Tensor, rate: float) -> tf.Tensor:
+    """Boolean tensor, False at a share `rate` of the positions."""
+    return random_bits(shape, key) >= tf.constant(round(rate * 2**32), tf.uint32)
+
+
+@fused
+def dropout(x: tf.Tensor, key: tf.Tensor, *, rate: float) -> tf.Tensor:
+    """Zeroes a share `rate` of `x` and scales the rest up (Srivastava et al., 2014)."""
+    keep = keep_mask(tf.shape(x), key, rate)
+    scaled = tf.cast(x, tf.float32) * (1.0 / (1.0 - rate))
+    return tf.cast(tf.where(keep, scaled, 0.0), x.dtype)
+
+
+class Dropout(keras.layers.Layer):
+    """Dropout with a mask of its own on every replica and step.
+
+    Args:
+        rate: share of the entries set to zero, in [0, 1).
+        seed: int; the same seed gives the same run.
+
+    >>> import tensorflow as tf
+    >>> x = Dropout(0.5, seed=1)(tf.ones([1000]), training=True)
+    >>> sorted(set(x.numpy().tolist()))
+    [0.0, 2.0]
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.rate = rate
+        self.seed = seed
+        if rate > 0.0:
+            self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    def next_key(self) -> tf.Tensor:
+        """uint32 scalar: a new key per call and replica."""
+        seed, count = tf.unstack(tf.cast(self.seed_generator.next(), tf.uint32))
+        context = tf.distribute.get_replica_context()
+        replica = 0 if context is None else context.replica_id_in_sync_group
+        replica = tf.cast(replica, tf.uint32) * tf.constant(_REPLICA_STRIDE, tf.uint32)
+        inner = random_bits((), count + replica)
+        return random_bits((), tf.bitwise.bitwise_xor(seed, inner))
+
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """`x` of any shape; unchanged unless training."""
+        if not training or self.rate == 0.0:
+            return x
+        return dropout(x, self.next_key(), rate=self.rate)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}

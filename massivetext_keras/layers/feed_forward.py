@@ -1,0 +1,93 @@
+"""The feed-forward layer of a block, plain or gated."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from massivetext_keras.layers.fused import fused
+
+
+def _gelu_tanh(x: tf.Tensor) -> tf.Tensor:
+    return tf.nn.gelu(x, approximate=True)
+
+
+ACTIVATIONS = {
+    "gelu": tf.nn.gelu,  # Hendrycks & Gimpel, 2016: x * Phi(x)
+    "gelu_tanh": _gelu_tanh,  # the same by its tanh formula, as GPT-2 has it
+    "relu": tf.nn.relu,
+    "silu": tf.nn.silu,
+}
+
+
+def activate(x: tf.Tensor, *gate: tf.Tensor, name: str) -> tf.Tensor:
+    """The activation of `x`, times a gate if there is one, computed in float32."""
+    y = ACTIVATIONS[name](tf.cast(x, tf.float32))
+    for factor in gate:
+        y = y * tf.cast(factor, tf.float32)
+    return tf.cast(y, x.dtype)
+
+
+_fused_activate = fused(activate)
+
+
+class FeedForward(keras.layers.Layer):
+    """Two products with an activation between (Vaswani et al., 2017), or gated.
+
+    The gated form (Shazeer, 2020) multiplies the activation by a second projection;
+    both come from one product.
+
+    Args:
+        hidden_size: width d of input and output.
+        intermediate_size: width f inside.
+        activation: a name in `ACTIVATIONS`.
+        gated: whether there is a gate.
+        bias: whether the products have biases.
+        output_scale: standard deviation of the first weights of the second product.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int,
+        intermediate_size: int,
+        activation: str = "gelu_tanh",
+        gated: bool = False,
+        bias: bool = True,
+        output_scale: float = 0.02,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.hidden_size, self.intermediate_size = hidden_size, intermediate_size
+        self.activation, self.gated, self.bias = activation, gated, bias
+        self.output_scale = output_scale
+        self.up = keras.layers.Dense(
+            intermediate_size * (2 if gated else 1),
+            use_bias=bias,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
+            dtype=self.dtype_policy,
+            name="up",
+        )
+        self.down = keras.layers.Dense(
+            hidden_size,
+            use_bias=bias,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=output_scale),
+            dtype=self.dtype_policy,
+            name="down",
+        )
+
+    def build(self, shape):
+        self.up.build(shape)
+        self.down.build((*shape[:-1], self.intermediate_size))
+
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """`x` [..., d] -> [..., d]."""
+        parts = tf.split(self.up(x), 2, axis=-1) if self.gated else [self.up(x)]
+        function = _fused_activate if training else activate
+        return self.down(function(*parts, name=self.activation))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        fields = "hidden_size intermediate_size activation gated bias output_scale"
+        return {**super().get_config(), **{k: getattr(self, k) for k in fields.split()}}

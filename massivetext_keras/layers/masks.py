@@ -1,0 +1,60 @@
+"""Which keys a query may see, as one additive bias for all layers and heads."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+# Far below any score, far above the least bfloat16: two of them may be added.
+HIDDEN = -1e9
+
+
+def visible(
+    query_positions: tf.Tensor,
+    key_positions: tf.Tensor,
+    causal: bool = False,
+    window: int | None = None,
+    key_mask: tf.Tensor | None = None,
+    query_segments: tf.Tensor | None = None,
+    key_segments: tf.Tensor | None = None,
+) -> tf.Tensor | None:
+    """Boolean [batch or 1, 1, queries, keys], True where a query may look, or None.
+
+    Args:
+        query_positions: int [queries], places in the sequence (not in the document).
+        key_positions: int [keys].
+        causal: hide keys that come after the query.
+        window: hide keys `window` places back and further (Beltagy et al., 2020).
+        key_mask: int or bool [batch, keys], 0 where a key is padding.
+        query_segments: int [batch, queries]; a query sees keys of its own segment.
+        key_segments: int [batch, keys].
+
+    >>> import tensorflow as tf
+    >>> r = tf.range(3)
+    >>> tf.cast(visible(r, r, causal=True, window=2)[0, 0], "int32").numpy().tolist()
+    [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
+    """
+    parts = []
+    distance = query_positions[:, None] - key_positions[None, :]
+    if causal:
+        parts.append((distance >= 0)[None, None])
+    if window is not None:
+        near = distance < window if causal else tf.abs(distance) < window
+        parts.append(near[None, None])
+    if key_mask is not None:
+        parts.append(tf.cast(key_mask, tf.bool)[:, None, None, :])
+    if query_segments is not None:
+        same = query_segments[:, :, None] == key_segments[:, None, :]
+        parts.append(same[:, None])
+    if not parts:
+        return None
+    result = parts[0]
+    for part in parts[1:]:
+        result = result & part
+    return result
+
+
+def as_bias(mask: tf.Tensor | None, dtype: tf.DType) -> tf.Tensor | None:
+    """0 where the mask is true, `HIDDEN` elsewhere; None stays None."""
+    if mask is None:
+        return None
+    return tf.where(mask, tf.zeros([], dtype), tf.constant(HIDDEN, dtype))

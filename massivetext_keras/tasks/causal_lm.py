@@ -1,0 +1,364 @@
+"""Causal language modelling: predict the next token, score texts, write texts."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from massivetext_keras import corpus, data
+from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.generation.decoding import Decoder, written
+from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.layers.loss import cross_entropy, token_losses
+from massivetext_keras.models.gpt import GPT
+from massivetext_keras.tasks.base import Task
+from massivetext_keras.tasks.text_generation import (
+    TextGenerator,
+    begin_documents,
+    first_id,
+)
+
+logger = logging.getLogger(__name__)
+
+REPLACEMENT = "\ufffd"
+
+
+class CausalLM(Task):
+    """A language model that reads from left to right (Radford et al., 2019).
+
+    Args:
+        config: shape of the model; `stack` must be "decoder".
+        tokenizer: strings to ids; without one, `generate_ids` takes ids.
+
+    >>> from massivetext_keras.configs import TransformerConfig
+    >>> config = TransformerConfig(
+    ...     vocabulary_size=50, num_layers=1, hidden_size=8, num_heads=2,
+    ...     intermediate_size=16, max_length=32)
+    >>> lm = CausalLM(config)
+    >>> lm({"token_ids": [[1, 2, 3]]}).shape
+    TensorShape([1, 3, 50])
+    >>> lm.generate_ids([[1, 2, 3]], max_new_tokens=4).shape
+    TensorShape([1, None])
+    """
+
+    def __init__(self, config: TransformerConfig, tokenizer=None, **kwargs):
+        super().__init__(config, tokenizer, **kwargs)
+        self.backbone = GPT(config, dtype=self.dtype_policy)
+        self.built = True
+
+    def call(self, inputs, training: bool | None = None) -> tf.Tensor:
+        """Features of `GPT` -> float32 logits [batch, length, vocabulary]."""
+        return self.backbone.logits(self.backbone(inputs, training=training))
+
+    def summed_loss(self, features, labels, weights, training):
+        hidden = self.backbone(features, training=training)
+        return cross_entropy(
+            tf.reshape(hidden, [-1, hidden.shape[-1]]),
+            self.backbone.output_embedding.matrix(),
+            tf.reshape(labels, [-1]),
+            tf.reshape(weights, [-1]),
+        )
+
+    def datasets(
+        self,
+        files: str | Path | Sequence[str | Path],
+        batch_size: int = 16,
+        sequence_length: int | None = None,
+        validation_fraction: float = 0.05,
+        seed: int = 0,
+        start: int = 0,
+        progress: bool = True,
+    ) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
+        """Text files to batches for `fit`.
+
+        Args:
+            files: paths, globs and folders.
+            batch_size: rows of the global batch.
+            sequence_length: tokens of a row (None: the model's `max_length`).
+            validation_fraction: share of the text held out (0: none).
+            seed: of the order of the training batches.
+            start: number of the first training batch.
+            progress: show a bar.
+
+        Returns:
+            Endless training batches and the validation batches (None if none).
+
+        Raises:
+            FileNotFoundError: a pattern matches nothing.
+            ValueError: there is no text, or too little of it.
+        """
+        documents = list(corpus.read_documents(files))
+        texts = corpus.split_documents(documents, validation_fraction)
+        length = sequence_length or self.config.max_length
+        if length > self.config.max_length:
+            raise ValueError(
+                f"sequence_length {length} is more than the model's context of "
+                f"{self.config.max_length} tokens"
+            )
+        tokenizer = self.need_tokenizer()
+        encode = functools.partial(data.encode_documents, tokenizer, progress=progress)
+        train = data.training_batches(encode(texts[0]), batch_size, length, seed, start)
+        if not texts[1]:
+            return train, None
+        return train, data.validation_batches(encode(texts[1]), batch_size, length)
+
+    def generate(
+        self,
+        prompts: str | Sequence[str],
+        max_new_tokens: int = 64,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        seed: int | None = None,
+        stop: str | Sequence[str] = (),
+        num_samples: int | None = None,
+        include_prompt: bool = True,
+    ) -> str | list:
+        """Continues texts, all at once, until each ends or has enough tokens.
+
+        A text depends on its prompt, the arguments and the seed, not on the other
+        prompts; equal prompts get different samples.
+
+        Args:
+            prompts: one text or several. One that is too long keeps its end.
+            max_new_tokens: tokens to write at the most.
+            temperature: divides the logits; 0 always takes the most probable token.
+            top_k: sample among the k most probable tokens (0: all).
+            top_p: sample among the most probable tokens that have this probability.
+            min_p: sample among tokens at least this share as probable as the best.
+            repetition_penalty: above 1 makes tokens that occurred less likely.
+            seed: of the sampling (None: a new one each time).
+            stop: strings that end the text and are left out.
+            num_samples: texts per prompt (None: one, not in a list).
+            include_prompt: whether the texts begin with their prompts.
+
+        Returns:
+            A text for a text, a list for a list; with `num_samples` a list of that many
+            for each prompt.
+
+        Raises:
+            ValueError: an argument is out of range, or there is no tokenizer.
+        """
+        sampling = _sampling(temperature, top_k, top_p, min_p, repetition_penalty, seed)
+        one = isinstance(prompts, str)
+        repeated = [p for p in ([prompts] if one else prompts) for _ in range(num_samples or 1)]
+        if not repeated:
+            return []
+        generator = self._generator(_strings(stop), repetition_penalty != 1.0)
+        self._check_lengths(repeated, max_new_tokens)
+        new = generator.generate(
+            tf.constant(repeated), tf.constant(max_new_tokens), sampling
+        )
+        texts = [x.decode() for x in new.numpy()] if max_new_tokens else [""] * len(repeated)
+        if include_prompt:
+            texts = [p + t for p, t in zip(repeated, texts, strict=True)]
+        if num_samples is not None:
+            texts = [
+                texts[i : i + num_samples] for i in range(0, len(texts), num_samples)
+            ]
+        return texts[0] if one else texts
+
+    def stream(
+        self,
+        prompt: str,
+        max_new_tokens: int = 64,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        seed: int | None = None,
+        stop: str | Sequence[str] = (),
+        include_prompt: bool = True,
+    ) -> Iterator[str]:
+        """`generate` of one prompt, piece by piece.
+
+        The pieces join to the text of `generate` with the same arguments. A piece never
+        ends within a character, nor within what may become a stop string.
+        """
+        sampling = _sampling(temperature, top_k, top_p, min_p, repetition_penalty, seed)
+        stop = _strings(stop)
+        generator = self._generator(stop, repetition_penalty != 1.0)
+        self._check_lengths([prompt], max_new_tokens)
+        if include_prompt and prompt:
+            yield prompt
+        if max_new_tokens == 0:
+            return
+        prompts, state = generator.begin(
+            tf.constant([prompt]), tf.constant(max_new_tokens), sampling
+        )
+        given, step = "", 1
+        while True:
+            text = generator.text(prompts, state).numpy()[0].decode()
+            stopped = bool(stop) and generator.has_stopped(prompts, state)
+            ended = stopped or step >= max_new_tokens or bool(state.done[0])
+            ready = text if ended else text[: _settled(text, stop)]
+            if len(ready) > len(given):
+                yield ready[len(given) :]
+                given = ready
+            if ended:
+                return
+            step += 1
+            state = generator.decoder.decode(state, sampling, tf.constant(step))
+
+    def generate_ids(
+        self,
+        ids,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        seed: int | None = None,
+        stop_ids: Sequence[int] = (),
+    ) -> tf.RaggedTensor:
+        """Continues rows of token ids.
+
+        Args:
+            ids: int32 [batch, length] or a RaggedTensor, no row empty.
+            max_new_tokens: tokens to write at the most.
+            stop_ids: ids that end a row; they belong to it.
+
+        Returns:
+            int32 RaggedTensor, the prompts included.
+
+        Raises:
+            ValueError: an argument is out of range, a row is empty, or prompt and new
+                tokens together exceed the context.
+        """
+        sampling = _sampling(temperature, top_k, top_p, min_p, repetition_penalty, seed)
+        if not isinstance(ids, tf.RaggedTensor):
+            ids = tf.RaggedTensor.from_tensor(tf.convert_to_tensor(ids))
+        ids = tf.cast(ids, tf.int32)
+        longest = int(ids.bounding_shape()[1])
+        if int(tf.reduce_min(ids.row_lengths())) == 0:
+            raise ValueError("generate_ids cannot continue an empty row: give it an id")
+        if longest + max_new_tokens > self.config.max_length:
+            raise ValueError(
+                f"{longest} ids and {max_new_tokens} new tokens exceed the context of "
+                f"{self.config.max_length} tokens"
+            )
+        decoder = self._decoder(tuple(stop_ids), repetition_penalty != 1.0)
+        rows, limit = tf.range(tf.cast(ids.nrows(), tf.int32)), tf.constant(max_new_tokens)
+        state = decoder.begin(ids, limit, sampling, rows)
+        state = decoder.decode(state, sampling, limit)
+        return tf.concat([ids, written(state, ids.nrows(), limit)], axis=1)
+
+    def score(self, texts: str | Sequence[str]) -> float | list[float]:
+        """Log-probability of texts, in nats, of all their tokens together.
+
+        The first token is conditioned on the token that documents begin with. A text
+        longer than the context is scored in consecutive windows.
+        """
+        one = isinstance(texts, str)
+        texts = [texts] if one else list(texts)
+        if not texts:
+            return []
+        scores = self._scorer(tf.constant(texts)).numpy().tolist()
+        return scores[0] if one else scores
+
+    def export(self, path: str | Path, overwrite: bool = False) -> None:
+        """Writes a SavedModel that takes strings and gives strings.
+
+        Signatures: `generate` (prompt, max_new_tokens, temperature, top_k, top_p, seed
+        -> text), `generate_compiled` (the same with the loop as an XLA program: faster,
+        where the server allows it), `score` (text -> log_probability) and
+        `serving_default` (prompt -> text, greedy). The export is loaded again and
+        compared with this model before it takes its place.
+
+        Raises:
+            ValueError: there is no tokenizer.
+            FileExistsError: the folder is not empty and `overwrite` is false.
+            RuntimeError: the loaded export does not give what this model gives.
+        """
+        from massivetext_keras.tasks.causal_lm_export import export
+
+        export(self, path, overwrite)
+
+    @functools.cached_property
+    def _scorer(self):
+        return tf.function(
+            self.score_graph, input_signature=[tf.TensorSpec([None], tf.string)]
+        )
+
+    def score_graph(self, texts: tf.Tensor) -> tf.Tensor:
+        """Strings [batch] -> float32 [batch], inside a graph."""
+        tokenizer = self.need_tokenizer()
+        ids = tokenizer.tokenize(texts)
+        start = first_id(tokenizer)
+        if start is not None:
+            starts = tf.fill([ids.nrows(), 1], tf.constant(start, ids.dtype))
+            ids = tf.concat([starts, ids], axis=1)
+        return tf.map_fn(self._score_row, ids, fn_output_signature=tf.float32)
+
+    def _score_row(self, ids: tf.Tensor) -> tf.Tensor:
+        """Ids [length] -> log-probability of all but the first, in windows."""
+        context = self.config.max_length
+        count = tf.maximum((tf.size(ids) - 2) // context + 1, 1)
+        window = tf.minimum(tf.maximum(tf.size(ids) - 1, 1), context)
+        padded = tf.pad(ids, [[0, count * window + 1 - tf.size(ids)]])
+        inputs = tf.reshape(padded[:-1], [-1, window])
+        labels = tf.reshape(padded[1:], [-1, window])
+        logits = self.call({"token_ids": inputs})
+        losses = tf.reshape(token_losses(logits, labels), [-1])
+        return -tf.reduce_sum(losses[: tf.size(ids) - 1])
+
+    @functools.cache  # noqa: B019  one graph per model and set of stop strings
+    def _generator(self, stop: tuple[str, ...], penalize: bool) -> TextGenerator:
+        tokenizer = self.need_tokenizer()
+        stop_ids = () if tokenizer.eos_id is None else (tokenizer.eos_id,)
+        return TextGenerator(self.backbone, tokenizer, stop, stop_ids, penalize)
+
+    @functools.cache  # noqa: B019
+    def _decoder(self, stop_ids: tuple[int, ...], penalize: bool) -> Decoder:
+        return Decoder(self.backbone, stop_ids, penalize)
+
+    def _check_lengths(self, prompts: Sequence[str], max_new_tokens: int) -> None:
+        context = self.config.max_length
+        if not 0 <= max_new_tokens < context:
+            raise ValueError(
+                f"max_new_tokens must be at least 0 and below the context of {context} "
+                f"tokens, got {max_new_tokens}"
+            )
+        room = context - max_new_tokens
+        if max(len(p.encode()) for p in prompts) < room:
+            return
+        tokenizer = self.need_tokenizer()
+        lengths = begin_documents(tokenizer, tokenizer.tokenize(prompts)).row_lengths()
+        for i, length in enumerate(lengths.numpy()):
+            if length > room:
+                logger.warning(
+                    f"prompt {i} has {length} tokens; with {max_new_tokens} new ones the "
+                    f"context of {context} has room for its last {room}"
+                )
+
+
+def _sampling(temperature, top_k, top_p, min_p, repetition_penalty, seed) -> Sampling:
+    if seed is None:
+        seed = int(tf.random.uniform([], maxval=2**31 - 1, dtype=tf.int32))
+    return Sampling.make(temperature, top_k, top_p, min_p, repetition_penalty, seed)
+
+
+def _strings(stop: str | Sequence[str]) -> tuple[str, ...]:
+    stop = (stop,) if isinstance(stop, str) else tuple(stop)
+    if "" in stop:
+        raise ValueError("a stop string is empty: it would end every text at once")
+    return stop
+
+
+def _settled(text: str, stop: tuple[str, ...]) -> int:
+    """How much of an unfinished text no later token can change."""
+    end = len(text.rstrip(REPLACEMENT))
+    for string in stop:
+        for size in range(min(len(string) - 1, end), 0, -1):
+            if text[:end].endswith(string[:size]):
+                end -= size
+                break
+    return end

@@ -1,0 +1,173 @@
+"""Strings to strings in one graph: tokenize, prefill, decode, detokenize."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from massivetext_keras.generation.decoding import Decoder, State, written
+from massivetext_keras.generation.sampling import Sampling
+
+# Tokens between two looks at the text for stop strings.
+_STOP_INTERVAL = 8
+
+
+class Prompts(NamedTuple):
+    """Prompts as ids.
+
+    Attributes:
+        texts: string [batch].
+        token_ids: int32 [batch, (length)], cut at the left to what fits.
+        heads: string [batch], the text of `token_ids`.
+        rows: int32 [batch], how many earlier prompts of the batch are the same: the
+            number of the sample. So a text does not depend on its neighbours.
+    """
+
+    texts: tf.Tensor
+    token_ids: tf.RaggedTensor
+    heads: tf.Tensor
+    rows: tf.Tensor
+
+
+class TextGenerator:
+    """Continues texts with a causal model.
+
+    Args:
+        model: a `GPT`.
+        tokenizer: strings to ids.
+        stop: strings that end a text and do not belong to it.
+        stop_ids: ids that do.
+        penalize_repetitions: whether to obey `Sampling.repetition_penalty`.
+        compiled: run the decoding loop as an XLA program.
+    """
+
+    def __init__(
+        self,
+        model,
+        tokenizer,
+        stop: tuple[str, ...] = (),
+        stop_ids: tuple[int, ...] = (),
+        penalize_repetitions: bool = False,
+        compiled: bool = True,
+    ):
+        self.model, self.tokenizer, self.stop = model, tokenizer, stop
+        self.decoder = Decoder(model, stop_ids, penalize_repetitions, compiled)
+        scalars = [tf.TensorSpec([], tf.int32)]
+        self.traces = 0
+        self.generate = tf.function(
+            self._generate,
+            input_signature=[tf.TensorSpec([None], tf.string), *scalars, sampling_spec()],
+            autograph=False,
+        )
+        self.begin = tf.function(
+            self._begin,
+            input_signature=[tf.TensorSpec([None], tf.string), *scalars, sampling_spec()],
+            autograph=False,
+        )
+        self.text = tf.function(self._text, autograph=False)
+        self.has_stopped = tf.function(self._has_stopped, autograph=False)
+
+    def _generate(self, texts, max_new_tokens, sampling: Sampling) -> tf.Tensor:
+        """Strings [batch] -> what follows them, strings [batch]."""
+        self.traces += 1
+        prompts, state = self._begin(texts, max_new_tokens, sampling)
+        if not self.stop:
+            state = self.decoder.decode(state, sampling, max_new_tokens)
+            return self._text(prompts, state)
+
+        def unfinished(state):
+            return (state.step < max_new_tokens) & ~tf.reduce_all(state.done)
+
+        def write_some(state):
+            limit = tf.minimum(state.step + _STOP_INTERVAL, max_new_tokens)
+            state = self.decoder.decode(state, sampling, limit)
+            return (self._mark_stopped(prompts, state),)
+
+        state = self._mark_stopped(prompts, state)
+        state = tf.while_loop(unfinished, write_some, (state,))[0]
+        return self._text(prompts, state)
+
+    def _begin(self, texts, max_new_tokens, sampling) -> tuple[Prompts, State]:
+        prompts = self.prompts(texts, max_new_tokens)
+        return prompts, self.decoder.start(
+            prompts.token_ids, max_new_tokens, sampling, prompts.rows
+        )
+
+    def prompts(self, texts: tf.Tensor, max_new_tokens: tf.Tensor) -> Prompts:
+        """Texts [batch] to ids that leave room for `max_new_tokens`."""
+        token_ids = begin_documents(self.tokenizer, self.tokenizer.tokenize(texts))
+        room = self.model.config.max_length - max_new_tokens
+        token_ids = token_ids[:, -tf.maximum(room, 1) :]
+        same = tf.cast(texts[:, None] == texts[None, :], tf.int32)
+        rows = tf.reduce_sum(tf.linalg.band_part(same, -1, 0), axis=1) - 1
+        return Prompts(texts, token_ids, self.tokenizer.detokenize(token_ids), rows)
+
+    def _text(self, prompts: Prompts, state: State) -> tf.Tensor:
+        """The text written so far, up to the first stop string."""
+        text = self._written_text(prompts, state)
+        for stop in self.stop:
+            parts = tf.strings.split(text, stop, maxsplit=1)
+            text = parts.to_tensor(shape=[None, 2])[:, 0]
+        return text
+
+    def _written_text(self, prompts: Prompts, state: State) -> tf.Tensor:
+        """What reads as new in prompt and new ids together.
+
+        Pieces of a word can read differently at the beginning of a text, so the prompt
+        is cut off the whole, unless the new ids changed how its end reads.
+        """
+        new = written(state, prompts.token_ids.nrows(), state.step)
+        whole = self.tokenizer.detokenize(tf.concat([prompts.token_ids, new], axis=1))
+        size = tf.minimum(tf.strings.length(prompts.heads), tf.strings.length(whole))
+        rest = tf.strings.substr(whole, size, tf.strings.length(whole) - size)
+        joins = tf.strings.join([prompts.heads, rest]) == whole
+        return tf.where(joins, rest, self.tokenizer.detokenize(new))
+
+    def _has_stopped(self, prompts: Prompts, state: State) -> tf.Tensor:
+        """Bool [batch], whether the text holds a stop string."""
+        text = self._written_text(prompts, state)
+        hits = [tf.strings.split(text, x, maxsplit=1).row_lengths() for x in self.stop]
+        return tf.reduce_max(tf.stack(hits), axis=0) > 1
+
+    def _mark_stopped(self, prompts: Prompts, state: State) -> State:
+        """Ends the rows whose text holds a stop string."""
+        hit = self._has_stopped(prompts, state)
+        fillers = tf.shape(state.done)[0] - tf.shape(hit)[0]
+        return state._replace(done=state.done | tf.pad(hit, [[0, fillers]]))
+
+
+def begin_documents(tokenizer, token_ids: tf.RaggedTensor) -> tf.RaggedTensor:
+    """Gives every row the token that documents begin with, if they do or it is empty.
+
+    Args:
+        tokenizer: `bos_id` opens a document if it says `add_bos`; else an empty row
+            gets the token after which a document begins, `eos_id` or `bos_id`.
+        token_ids: int32 [batch, (length)].
+    """
+    if tokenizer.add_bos:
+        start, missing = tokenizer.bos_id, tf.ones_like(token_ids.row_lengths())
+    else:
+        start = first_id(tokenizer)
+        missing = tf.cast(token_ids.row_lengths() == 0, token_ids.row_splits.dtype)
+    ids = tf.fill([tf.reduce_sum(missing)], tf.constant(start or 0, token_ids.dtype))
+    return tf.concat([tf.RaggedTensor.from_row_lengths(ids, missing), token_ids], axis=1)
+
+
+def first_id(tokenizer) -> int | None:
+    """The token after which a document begins, None if the tokenizer has none."""
+    if tokenizer.add_bos or tokenizer.eos_id is None:
+        return tokenizer.bos_id
+    return tokenizer.eos_id
+
+
+def sampling_spec() -> Sampling:
+    """Signature of `Sampling`: scalars by name."""
+    return Sampling(
+        temperature=tf.TensorSpec([], tf.float32, "temperature"),
+        top_k=tf.TensorSpec([], tf.int32, "top_k"),
+        top_p=tf.TensorSpec([], tf.float32, "top_p"),
+        min_p=tf.TensorSpec([], tf.float32, "min_p"),
+        repetition_penalty=tf.TensorSpec([], tf.float32, "repetition_penalty"),
+        seed=tf.TensorSpec([], tf.int32, "seed"),
+    )

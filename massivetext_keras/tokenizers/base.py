@@ -1,0 +1,366 @@
+"""The interface that all tokenizers share, and their files."""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+CONFIG_FILE = "tokenizer_config.json"
+
+_TYPES: dict[str, type[Tokenizer]] = {}
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokens of a tokenizer in the order of their ids, and the special ids.
+
+    Arguments:
+        tokens: one name per id, from 0 on.
+        pad_id, bos_id, eos_id, unk_id: int or None.
+        control_ids: further ids that stand for no text, such as [MASK].
+    """
+
+    tokens: tuple[str, ...]
+    pad_id: int | None = None
+    bos_id: int | None = None
+    eos_id: int | None = None
+    unk_id: int | None = None
+    control_ids: tuple[int, ...] = ()
+
+    @functools.cached_property
+    def ids(self) -> dict[str, int]:
+        return {token: index for index, token in enumerate(self.tokens)}
+
+    @functools.cached_property
+    def special_ids(self) -> tuple[int, ...]:
+        named = (self.pad_id, self.bos_id, self.eos_id, *self.control_ids)
+        return tuple(sorted({index for index in named if index is not None}))
+
+
+def tokens_in_order(vocabulary: Mapping[str, int] | Sequence[str]) -> tuple[str, ...]:
+    """Returns the tokens of a vocabulary, sorted by id.
+
+    Arguments:
+        vocabulary: token -> id with the ids 0 to n - 1, or the tokens in order.
+    Raises:
+        ValueError: an id is missing, or two entries share an id or a token.
+
+    >>> tokens_in_order({"b": 1, "a": 0})
+    ('a', 'b')
+    """
+    if isinstance(vocabulary, Mapping):
+        order = {index: token for token, index in vocabulary.items()}
+        for index in range(len(vocabulary)):
+            if index not in order:
+                raise ValueError(
+                    f"vocabulary: {len(vocabulary)} tokens need the ids 0 to "
+                    f"{len(vocabulary) - 1}, and {index} is missing"
+                )
+        return tuple(order[index] for index in range(len(order)))
+    tokens = tuple(vocabulary)
+    if len(set(tokens)) < len(tokens):
+        twice = next(t for i, t in enumerate(tokens) if t in tokens[:i])
+        raise ValueError(f"vocabulary: the token {twice!r} occurs twice")
+    return tokens
+
+
+def token_index(tokens: Sequence[str], role: str, token: str | None) -> int | None:
+    """Returns the id of a special token, None for None.
+
+    Raises:
+        ValueError: the token is not in the vocabulary.
+
+    >>> token_index(["<pad>", "<s>"], "bos_token", "<s>")
+    1
+    """
+    if token is None:
+        return None
+    if token not in tokens:
+        raise ValueError(f"{role}: {token!r} is not in the vocabulary")
+    return tokens.index(token)
+
+
+def valid_utf8(text: tf.Tensor) -> tf.Tensor:
+    """Replaces each invalid byte sequence by U+FFFD; valid text is unchanged.
+
+    >>> valid_utf8(tf.constant([b"caf\\xe9"])).numpy()[0].decode()
+    'caf\ufffd'
+    """
+    return tf.strings.unicode_transcode(
+        text, "UTF-8", "UTF-8", errors="replace", replace_control_characters=False
+    )
+
+
+class Tokenizer(keras.layers.Layer):
+    """Strings to ids and back, inside the graph; the base of all tokenizers.
+
+    A subclass gives `_tokenize`, `_settings`, `_files` and `_from_files`, and either
+    surfaces (the text of each id) or its own `_detokenize`.
+
+    Arguments:
+        vocabulary: `Vocabulary`.
+        surfaces: the UTF-8 text or bytes of each id; None with an own `_detokenize`.
+        add_bos, add_eos: whether a document shall begin with `bos_id` and end with
+            `eos_id`. Tasks obey these flags; `tokenize` itself adds nothing.
+    Raises:
+        ValueError: `add_bos` or `add_eos` without such a token.
+
+    >>> from massivetext_keras.tokenizers import ByteTokenizer
+    >>> ByteTokenizer()(["ab", ""]).to_list()
+    [[100, 101], []]
+    """
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        keras.saving.register_keras_serializable("massivetext_keras")(cls)
+        _TYPES[cls.__name__] = cls
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        *,
+        surfaces: Sequence[str | bytes] | None = None,
+        add_bos: bool = False,
+        add_eos: bool = False,
+        **kwargs,
+    ):
+        kwargs.setdefault("dtype", "int32")
+        super().__init__(**kwargs)
+        self._convert_input_args = False
+        self._allow_non_tensor_positional_args = True
+        self.built = True
+        self._vocabulary = vocabulary
+        for flag, index in ((add_bos, self.bos_id), (add_eos, self.eos_id)):
+            if flag and index is None:
+                raise ValueError(
+                    "add_bos and add_eos need a bos and an eos token in the vocabulary"
+                )
+        self.add_bos = add_bos
+        self.add_eos = add_eos
+        special = set(self.special_ids)
+        with tf.init_scope():
+            self._has_text = tf.constant(
+                [i not in special for i in range(self.vocabulary_size)] + [False]
+            )
+            self._surfaces = None if surfaces is None else tf.constant(list(surfaces))
+
+    @property
+    def vocabulary_size(self) -> int:
+        return len(self._vocabulary.tokens)
+
+    @property
+    def pad_id(self) -> int | None:
+        return self._vocabulary.pad_id
+
+    @property
+    def bos_id(self) -> int | None:
+        return self._vocabulary.bos_id
+
+    @property
+    def eos_id(self) -> int | None:
+        return self._vocabulary.eos_id
+
+    @property
+    def unk_id(self) -> int | None:
+        return self._vocabulary.unk_id
+
+    @property
+    def special_ids(self) -> tuple[int, ...]:
+        """The ids that stand for no text, sorted; the unknown token is not one."""
+        return self._vocabulary.special_ids
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits of a SHA-256 over type, settings and model files."""
+        digest = hashlib.sha256(json.dumps(self._header()).encode())
+        return digest.hexdigest()[:16]
+
+    def id_to_token(self, index: int) -> str:
+        """Returns the name of one id; raises ValueError outside the vocabulary."""
+        if not 0 <= index < self.vocabulary_size:
+            raise ValueError(f"id {index} is outside [0, {self.vocabulary_size})")
+        return self._vocabulary.tokens[index]
+
+    def token_to_id(self, token: str) -> int | None:
+        """Returns the id of a token, or None."""
+        return self._vocabulary.ids.get(token)
+
+    def token_bytes(self) -> list[int] | None:
+        """Returns the UTF-8 bytes behind each id, 0 for special ones.
+
+        None where a text is not the sum of its tokens, as with WordPiece.
+
+        >>> from massivetext_keras.tokenizers import ByteTokenizer
+        >>> ByteTokenizer().token_bytes()[:5]
+        [0, 0, 0, 1, 1]
+        """
+        if self._surfaces is None:
+            return None
+        sizes = tf.strings.length(self._surfaces).numpy().tolist()
+        special = set(self.special_ids)
+        return [0 if i in special else size for i, size in enumerate(sizes)]
+
+    def call(self, inputs) -> tf.RaggedTensor | tf.Tensor:
+        return self.tokenize(inputs)
+
+    def tokenize(self, inputs) -> tf.RaggedTensor | tf.Tensor:
+        """Turns strings into ids, without bos and eos.
+
+        Arguments:
+            inputs: string [batch] or a list of str, or one string. Invalid UTF-8 is
+                read as U+FFFD.
+        Returns:
+            int32 [batch, None], ragged; for one string int32 [length].
+        Raises:
+            ValueError: the inputs have another rank.
+        """
+        text = tf.convert_to_tensor(inputs, tf.string)
+        if text.shape.rank == 0:
+            return self._tokenize(valid_utf8(text[tf.newaxis])).flat_values
+        if text.shape.rank != 1:
+            raise ValueError(
+                f"tokenize needs strings of shape [batch] or [], not {text.shape}"
+            )
+        return self._tokenize(valid_utf8(text))
+
+    def detokenize(self, ids) -> tf.Tensor:
+        """Turns ids into strings.
+
+        Arguments:
+            ids: integers [batch, length], dense, ragged or nested lists, or one row
+                [length]. Special ids and ids outside the vocabulary give no text.
+        Returns:
+            string [batch], or one string []; always valid UTF-8.
+        Raises:
+            ValueError: the ids have another rank.
+        """
+        if isinstance(ids, (list, tuple)):
+            ids = tf.ragged.constant(ids, tf.int64)
+        if not isinstance(ids, tf.RaggedTensor):
+            ids = tf.convert_to_tensor(ids)
+        if ids.shape.rank == 1:
+            return self.detokenize(ids[tf.newaxis])[0]
+        if ids.shape.rank != 2:
+            raise ValueError(
+                f"detokenize needs ids of shape [batch, length] or [length], "
+                f"not {ids.shape}"
+            )
+        if not isinstance(ids, tf.RaggedTensor):
+            ids = tf.RaggedTensor.from_tensor(ids)
+        ids = tf.cast(ids.with_row_splits_dtype(tf.int64), tf.int64)
+        flat, size = ids.flat_values, self.vocabulary_size
+        known = tf.where((flat >= 0) & (flat < size), flat, size)
+        text_only = ids.with_flat_values(tf.gather(self._has_text, known))
+        kept = tf.cast(tf.ragged.boolean_mask(ids, text_only), tf.int32)
+        return valid_utf8(self._detokenize(kept))
+
+    def compute_output_spec(self, inputs) -> keras.KerasTensor:
+        return keras.KerasTensor((*inputs.shape, None), dtype="int32", ragged=True)
+
+    def _tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
+        """Valid UTF-8 strings [batch] -> int32 [batch, None]."""
+        raise NotImplementedError
+
+    def _detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        """int32 [batch, None] of ids that have a text -> strings [batch]."""
+        return tf.strings.reduce_join(tf.gather(self._surfaces, ids), axis=-1)
+
+    def _settings(self) -> dict:
+        """The constructor's small arguments, as JSON values."""
+        return {"add_bos": self.add_bos, "add_eos": self.add_eos}
+
+    def _files(self) -> dict[str, bytes]:
+        """The model files, by name."""
+        return {}
+
+    @classmethod
+    def _from_files(cls, files: Mapping[str, bytes], **settings) -> Tokenizer:
+        return cls(**settings)
+
+    def _header(self) -> dict:
+        hashes = {
+            name: hashlib.sha256(data).hexdigest()
+            for name, data in sorted(self._files().items())
+        }
+        return {"type": type(self).__name__, **self._settings(), "files": hashes}
+
+    def get_config(self) -> dict:
+        files = {
+            name: base64.b64encode(data).decode()
+            for name, data in self._files().items()
+        }
+        return {**super().get_config(), **self._settings(), "files": files}
+
+    @classmethod
+    def from_config(cls, config: dict) -> Tokenizer:
+        config = dict(config)
+        files = {
+            name: base64.b64decode(data) for name, data in config.pop("files").items()
+        }
+        return cls._from_files(files, **config)
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Writes `tokenizer_config.json` and the model files into a folder.
+
+        Each file is replaced as a whole and the config comes last, with the hashes
+        of the others, so that `load` never takes a half-written tokenizer.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = json.dumps(self._header(), indent=2).encode() + b"\n"
+        for name, data in {**self._files(), CONFIG_FILE: config}.items():
+            temporary = folder / f".{name}.{os.getpid()}.tmp"
+            temporary.write_bytes(data)
+            os.replace(temporary, folder / name)
+
+    @staticmethod
+    def load(folder: str | os.PathLike) -> Tokenizer:
+        """Reads the tokenizer of any type that `save` wrote into a folder.
+
+        Raises:
+            FileNotFoundError: the config or a model file is missing.
+            ValueError: a file is damaged, or the type is unknown.
+        """
+        path = Path(folder) / CONFIG_FILE
+        config = _read_config(path)
+        name = config.pop("type")
+        if name not in _TYPES:
+            nearest = difflib.get_close_matches(str(name), _TYPES, n=1, cutoff=0)
+            raise ValueError(
+                f"{path}: unknown tokenizer type {name!r}; the nearest is {nearest[0]}"
+            )
+        files = {}
+        for file, expected in config.pop("files").items():
+            data = (Path(folder) / file).read_bytes()
+            if hashlib.sha256(data).hexdigest() != expected:
+                raise ValueError(
+                    f"{Path(folder) / file}: damaged or of another tokenizer, "
+                    f"its hash is not the one in {CONFIG_FILE}"
+                )
+            files[file] = data
+        return _TYPES[name]._from_files(files, **config)
+
+
+def _read_config(path: Path) -> dict:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no tokenizer was saved here") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON, perhaps half written ({error})") from None
+    if not isinstance(config, dict) or not {"type", "files"} <= config.keys():
+        raise ValueError(
+            f"{path}: no `type` and `files` in it; "
+            "a Hugging Face folder is read by from_huggingface"
+        )
+    return config

@@ -1,0 +1,327 @@
+"""Tokenizers out of Hugging Face folders."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from massivetext_keras.tokenizers.base import Tokenizer, tokens_in_order
+from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer, parse_merges
+from massivetext_keras.tokenizers.character import CharacterTokenizer
+from massivetext_keras.tokenizers.sentencepiece import (
+    SentencePieceTokenizer,
+    parse_model,
+)
+from massivetext_keras.tokenizers.wordpiece import (
+    WordPieceTokenizer,
+    parse_vocabulary,
+)
+
+_ROLES = ("pad", "bos", "eos", "unk")
+_END_OF_TEXT = "<|endoftext|>"
+
+# what adds bos to every text unless its config says otherwise
+_LLAMA_CLASSES = ("Llama", "CodeLlama", "Gemma")
+_LLAMA_MODELS = ("llama", "mistral", "mixtral", "gemma", "gemma2", "gemma3")
+
+
+def from_huggingface(folder: str | os.PathLike) -> Tokenizer:
+    """Reads the tokenizer of a Hugging Face folder.
+
+    | file, the first that is there | tokenizer |
+    |---|---|
+    | tokenizer.model | SentencePieceTokenizer (Llama, Mistral, Gemma) |
+    | tokenizer.json | BytePairTokenizer (GPT-2) or WordPieceTokenizer (BERT) |
+    | vocab.json and merges.txt | BytePairTokenizer (GPT-2, RoBERTa) |
+    | vocab.txt | WordPieceTokenizer |
+    | vocab.json | CharacterTokenizer |
+
+    Special tokens come from tokenizer_config.json, special_tokens_map.json,
+    added_tokens.json and config.json. `add_bos` and `add_eos` say what Hugging Face
+    adds to one text: with BERT [CLS] and [SEP], with Llama a bos.
+
+    Arguments:
+        folder: a local folder.
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: none of the files is there, one is damaged, or one asks for a step
+            that cannot be carried out exactly.
+    """
+    source = _Folder(Path(folder))
+    if not source.path.is_dir():
+        raise FileNotFoundError(f"{source.path}: no such folder")
+    for names, read in _READERS.items():
+        if all((source.path / name).is_file() for name in names):
+            return read(source)
+    looked_for = ", ".join(" + ".join(names) for names in _READERS)
+    raise ValueError(f"{source.path}: no tokenizer here; looked for {looked_for}")
+
+
+@dataclass(frozen=True)
+class _Folder:
+    path: Path
+
+    def read(self, name: str) -> bytes:
+        return (self.path / name).read_bytes()
+
+    def json(self, name: str) -> dict:
+        """Returns an object; {} where there is no such file."""
+        path = self.path / name
+        if not path.is_file():
+            return {}
+        try:
+            value = json.loads(path.read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{path}: not JSON ({error})") from None
+        if not isinstance(value, dict):
+            raise ValueError(f"{path}: not a JSON object")
+        return value
+
+    @functools.cached_property
+    def config(self) -> dict:
+        return self.json("tokenizer_config.json")
+
+    @functools.cached_property
+    def added(self) -> dict[str, int]:
+        """Returns the tokens that were added to the model's own, with their ids."""
+        listed = self.json("tokenizer.json").get("added_tokens", ())
+        decoder = self.config.get("added_tokens_decoder", {})
+        return (
+            self.json("added_tokens.json")
+            | {token["content"]: token["id"] for token in listed}
+            | {token["content"]: int(index) for index, token in decoder.items()}
+        )
+
+    @functools.cached_property
+    def names(self) -> dict[str, str]:
+        """Returns what the configs call bos_token, mask_token and so on."""
+        both = self.json("special_tokens_map.json") | self.config
+        named = {key: both[key] for key in both if key.endswith("_token")}
+        contents = {
+            key: value.get("content") if isinstance(value, dict) else value
+            for key, value in named.items()
+        }
+        return {k: token for k, token in contents.items() if isinstance(token, str)}
+
+    @functools.cached_property
+    def special(self) -> set[str]:
+        """Returns the names of the tokens that stand for no text."""
+        listed = (
+            *self.json("tokenizer.json").get("added_tokens", ()),
+            *self.config.get("added_tokens_decoder", {}).values(),
+        )
+        plain = {token["content"] for token in listed if not token.get("special")}
+        return {*self.names.values(), *self.added} - plain
+
+    def named(self, tokens: Sequence[str], default: str | None = None) -> dict:
+        """Returns pad_token, bos_token and eos_token: by name, by id, by default."""
+        ids = self.json("config.json")
+        result = {}
+        for role in ("pad", "bos", "eos"):
+            token = self.names.get(f"{role}_token")
+            index = ids.get(f"{role}_token_id")
+            index = index[0] if isinstance(index, list) and index else index
+            if token is None and isinstance(index, int) and 0 <= index < len(tokens):
+                token = tokens[index]
+            if token is None and default in tokens and role != "pad":
+                token = default
+            result[f"{role}_token"] = token
+        return result
+
+    def flags(self, add_bos: bool = False, add_eos: bool = False) -> dict[str, bool]:
+        """Returns add_bos and add_eos: what the config says, else the defaults."""
+        return {
+            "add_bos": bool(self.config.get("add_bos_token", add_bos)),
+            "add_eos": bool(self.config.get("add_eos_token", add_eos)),
+        }
+
+    def refuse(self, name: str, what: str) -> ValueError:
+        return ValueError(f"{self.path / name}: {what} is not supported")
+
+
+def _read_sentencepiece(source: _Folder) -> Tokenizer:
+    name = "tokenizer.model"
+    proto = parse_model(source.read(name), str(source.path / name))
+    own = {piece.piece for piece in proto.pieces}
+    for token, index in sorted(source.added.items(), key=lambda item: item[1]):
+        if token in own:
+            continue
+        if index != len(proto.pieces):
+            raise source.refuse(name, f"the added token {token!r} with id {index}")
+        proto.pieces.add(piece=token, type=proto.SentencePiece.CONTROL)
+    for role in _ROLES:
+        if f"{role}_token" in source.names:
+            token = source.names[f"{role}_token"]
+            setattr(proto.trainer_spec, f"{role}_piece", token)
+    kind = source.config.get("tokenizer_class")
+    if kind is None:
+        llama = source.json("config.json").get("model_type") in _LLAMA_MODELS
+    else:
+        llama = kind.startswith(_LLAMA_CLASSES)
+    return SentencePieceTokenizer(
+        proto.SerializeToString(deterministic=True), **source.flags(add_bos=llama)
+    )
+
+
+def _read_tokenizer_json(source: _Folder) -> Tokenizer:
+    name = "tokenizer.json"
+    document = source.json(name)
+    model = document.get("model") or {}
+    if model.get("type") == "WordPiece":
+        return _wordpiece(source, document)
+    if model.get("type") != "BPE":
+        raise source.refuse(name, f"the model {model.get('type')!r}")
+    pre_tokenizer = document.get("pre_tokenizer") or {}
+    if pre_tokenizer.get("type") != "ByteLevel":
+        raise source.refuse(name, f"the pre_tokenizer {pre_tokenizer.get('type')!r}")
+    if not pre_tokenizer.get("use_regex", True):
+        raise source.refuse(name, "a ByteLevel pre_tokenizer without its pattern")
+    if document.get("normalizer"):
+        raise source.refuse(name, f"the normalizer {document['normalizer']['type']!r}")
+    for option in (
+        "dropout",
+        "continuing_subword_prefix",
+        "end_of_word_suffix",
+        "byte_fallback",
+        "ignore_merges",
+    ):
+        if model.get(option):
+            raise source.refuse(name, f"the model's {option}={model[option]!r}")
+    return _byte_pair(
+        source,
+        model["vocab"],
+        model["merges"],
+        add_prefix_space=bool(pre_tokenizer.get("add_prefix_space")),
+        template=_template(document.get("post_processor")),
+    )
+
+
+def _read_byte_pair_files(source: _Folder) -> Tokenizer:
+    roberta = str(source.config.get("tokenizer_class", "")).startswith("Roberta")
+    return _byte_pair(
+        source,
+        source.json("vocab.json"),
+        parse_merges(source.read("merges.txt").decode()),
+        add_prefix_space=bool(source.config.get("add_prefix_space")),
+        template=("<s>", "</s>") if roberta else (None, None),
+    )
+
+
+def _byte_pair(
+    source: _Folder,
+    vocabulary: Mapping[str, int],
+    merges: Sequence,
+    *,
+    add_prefix_space: bool,
+    template: tuple[str | None, str | None],
+) -> Tokenizer:
+    vocabulary = {**vocabulary, **source.added}
+    tokens = tokens_in_order(vocabulary)
+    named = source.named(tokens, _END_OF_TEXT)
+    for role, token in zip(("bos_token", "eos_token"), template, strict=True):
+        named[role] = token or named[role]
+    return BytePairTokenizer(
+        vocabulary,
+        merges,
+        special_tokens=[token for token in tokens if token in source.special],
+        add_prefix_space=add_prefix_space,
+        **named,
+        **source.flags(
+            add_bos=template[0] is not None, add_eos=template[1] is not None
+        ),
+    )
+
+
+def _template(post_processor: dict | None) -> tuple[str | None, str | None]:
+    """Returns the tokens that a post-processor puts before and after one text."""
+    if not post_processor:
+        return None, None
+    if post_processor["type"] == "Sequence":
+        found = [_template(step) for step in post_processor["processors"]]
+        return tuple(next((t[i] for t in found if t[i]), None) for i in (0, 1))
+    if post_processor["type"] in ("RobertaProcessing", "BertProcessing"):
+        return post_processor["cls"][0], post_processor["sep"][0]
+    if post_processor["type"] != "TemplateProcessing":
+        return None, None
+    names = [
+        piece.get("SpecialToken", {}).get("id") for piece in post_processor["single"]
+    ]
+    at = names.index(None)
+    return (names[0] if at else None), (names[-1] if at < len(names) - 1 else None)
+
+
+def _wordpiece(source: _Folder, document: dict) -> Tokenizer:
+    name = "tokenizer.json"
+    model, normalizer = document["model"], document.get("normalizer") or {}
+    if normalizer.get("type") != "BertNormalizer":
+        raise source.refuse(name, f"the normalizer {normalizer.get('type')!r}")
+    if (document.get("pre_tokenizer") or {}).get("type") != "BertPreTokenizer":
+        raise source.refuse(name, "a WordPiece model without BertPreTokenizer")
+    if model.get("continuing_subword_prefix") != "##":
+        raise source.refuse(name, "a continuing_subword_prefix other than '##'")
+    if not normalizer.get("clean_text", True):
+        raise source.refuse(name, "clean_text=False")
+    return _bert(
+        source,
+        name,
+        tokens_in_order({**model["vocab"], **source.added}),
+        lowercase=normalizer.get("lowercase", True),
+        strip_accents=normalizer.get("strip_accents"),
+        chinese=normalizer.get("handle_chinese_chars", True),
+    )
+
+
+def _read_bert_vocabulary(source: _Folder) -> Tokenizer:
+    return _bert(
+        source,
+        "tokenizer_config.json",
+        parse_vocabulary(source.read("vocab.txt")),
+        lowercase=source.config.get("do_lower_case", True),
+        strip_accents=source.config.get("strip_accents"),
+        chinese=source.config.get("tokenize_chinese_chars", True),
+    )
+
+
+def _bert(
+    source: _Folder,
+    name: str,
+    tokens: Sequence[str],
+    *,
+    lowercase: bool,
+    strip_accents: bool | None,
+    chinese: bool,
+) -> Tokenizer:
+    if strip_accents not in (None, lowercase):
+        raise source.refuse(name, f"strip_accents={strip_accents} with {lowercase=}")
+    if not chinese:
+        raise source.refuse(name, "leaving Chinese characters together")
+    flags = source.flags(add_bos=True, add_eos=True)
+    return WordPieceTokenizer(tokens, lowercase=lowercase, **flags)
+
+
+def _read_characters(source: _Folder) -> Tokenizer:
+    vocabulary = source.json("vocab.json")
+    tokens = tokens_in_order(vocabulary)
+    named = source.named(tokens)
+    unk = source.names.get("unk_token")
+    for token in tokens:
+        if len(token) != 1 and token not in {*named.values(), *source.special}:
+            raise source.refuse(
+                "vocab.json", f"without merges.txt, the token {token!r}"
+            )
+    if unk is None:
+        raise source.refuse("vocab.json", "a character vocabulary without unk_token")
+    return CharacterTokenizer(vocabulary, unk_token=unk, **named, **source.flags())
+
+
+_READERS = {
+    ("tokenizer.model",): _read_sentencepiece,
+    ("tokenizer.json",): _read_tokenizer_json,
+    ("vocab.json", "merges.txt"): _read_byte_pair_files,
+    ("vocab.txt",): _read_bert_vocabulary,
+    ("vocab.json",): _read_characters,
+}

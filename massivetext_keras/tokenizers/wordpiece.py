@@ -1,0 +1,151 @@
+"""BERT's WordPiece in the graph."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from massivetext_keras.tokenizers.base import (
+    Tokenizer,
+    Vocabulary,
+    token_index,
+    tokens_in_order,
+)
+from massivetext_keras.tokenizers.texts import read_lines, require_tokenizers
+
+VOCABULARY_FILE = "vocab.txt"
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_SUFFIX = "##"
+_DROPPED = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}\x{fffd}\p{Cf}\p{Co}]+"
+
+
+class WordPieceTokenizer(Tokenizer):
+    """BERT's rules and longest-match-first WordPiece, in linear time.
+
+    Song et al. 2021, "Fast WordPiece Tokenization", https://arxiv.org/abs/2012.15524;
+    the vocabulary and the rules of https://arxiv.org/abs/1810.04805. [CLS] is also
+    `bos_id` and [SEP] `eos_id`. `detokenize` joins the words by one space and each
+    `##` piece to the one before it; the text's case and spaces are lost. A word of more
+    than 100 bytes is [UNK], where BERT counts characters.
+
+    Arguments:
+        vocabulary: the tokens in the order of their ids, or the path of a `vocab.txt`
+            with one per line; [PAD], [UNK], [CLS], [SEP] and [MASK] among them.
+        lowercase: lower the case and strip accents, as "uncased" models do.
+        add_bos, add_eos: see `Tokenizer`.
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a token is missing or occurs twice.
+
+    >>> tokenizer = WordPieceTokenizer([*SPECIAL, "un", "##able", "cafe"])
+    >>> tokenizer("Unable Café x").numpy().tolist()
+    [5, 6, 7, 1]
+    >>> tokenizer.detokenize([2, 5, 6, 7, 3]).numpy()
+    b'unable cafe'
+    """
+
+    def __init__(
+        self,
+        vocabulary: Sequence[str] | str | os.PathLike,
+        *,
+        lowercase: bool = True,
+        **kwargs,
+    ):
+        if isinstance(vocabulary, (str, os.PathLike)):
+            vocabulary = parse_vocabulary(Path(vocabulary).read_bytes())
+        tokens = tokens_in_order(vocabulary)
+        pad, unk, cls, sep, mask = (
+            token_index(tokens, "vocabulary", token) for token in SPECIAL
+        )
+        super().__init__(
+            Vocabulary(
+                tokens,
+                pad_id=pad,
+                unk_id=unk,
+                bos_id=cls,
+                eos_id=sep,
+                control_ids=(mask,),
+            ),
+            surfaces=tokens,
+            **kwargs,
+        )
+        self.cls_id, self.sep_id, self.mask_id = cls, sep, mask
+        self._lowercase = lowercase
+        self._pieces = tf_text.FastWordpieceTokenizer(
+            list(tokens), suffix_indicator=_SUFFIX, token_out_type=tf.int32
+        )
+
+    @classmethod
+    def train(
+        cls,
+        files: str | os.PathLike | Sequence[str | os.PathLike] | None = None,
+        *,
+        texts: Iterable[str] | None = None,
+        vocabulary_size: int = 8192,
+        lowercase: bool = True,
+        min_frequency: int = 2,
+        max_bytes: int | None = 100_000_000,
+        **kwargs,
+    ) -> WordPieceTokenizer:
+        """Trains with the package `tokenizers`; the special tokens get the ids 0 to 4.
+
+        Arguments:
+            files, texts, max_bytes: see `read_lines`.
+            vocabulary_size: at most this many tokens.
+            lowercase: see the constructor.
+            min_frequency: how often a pair must occur to become a token.
+            **kwargs: for the constructor.
+        Raises:
+            ImportError: `tokenizers` is not installed.
+        """
+        hf = require_tokenizers()
+        model = hf.Tokenizer(hf.models.WordPiece(unk_token="[UNK]"))
+        model.normalizer = hf.normalizers.BertNormalizer(lowercase=lowercase)
+        model.pre_tokenizer = hf.pre_tokenizers.BertPreTokenizer()
+        trainer = hf.trainers.WordPieceTrainer(
+            vocab_size=vocabulary_size,
+            min_frequency=min_frequency,
+            special_tokens=list(SPECIAL),
+            continuing_subword_prefix=_SUFFIX,
+            show_progress=False,
+        )
+        model.train_from_iterator(read_lines(files, texts, max_bytes), trainer)
+        return cls(tokens_in_order(model.get_vocab()), lowercase=lowercase, **kwargs)
+
+    def _tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
+        text = tf.strings.regex_replace(text, _DROPPED, "")
+        if self._lowercase:
+            text = tf_text.normalize_utf8(text, "NFD")
+            text = tf.strings.regex_replace(text, r"\p{Mn}+", "")
+            text = tf.strings.lower(text, encoding="utf-8")
+        return self._pieces.tokenize(text)
+
+    def _detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        words = tf.strings.reduce_join(
+            tf.gather(self._surfaces, ids), axis=-1, separator=" "
+        )
+        return tf.strings.regex_replace(words, f" {_SUFFIX}", "")
+
+    def _settings(self) -> dict:
+        return super()._settings() | {"lowercase": self._lowercase}
+
+    def _files(self) -> dict[str, bytes]:
+        return {VOCABULARY_FILE: "\n".join((*self._vocabulary.tokens, "")).encode()}
+
+    @classmethod
+    def _from_files(cls, files, **settings) -> WordPieceTokenizer:
+        return cls(parse_vocabulary(files[VOCABULARY_FILE]), **settings)
+
+
+def parse_vocabulary(data: bytes) -> list[str]:
+    """Returns the tokens of a `vocab.txt`, one per line.
+
+    >>> parse_vocabulary(b"[PAD]\\nthe\\n")
+    ['[PAD]', 'the']
+    """
+    return data.decode().replace("\r\n", "\n").removesuffix("\n").split("\n")

@@ -1,0 +1,21 @@
+"""Where, how and with what record a model is trained."""
+
+from massivetext_keras.training.callbacks import TensorBoard
+from massivetext_keras.training.checkpoint import Checkpoint
+from massivetext_keras.training.optimization import WarmupDecay, adamw
+from massivetext_keras.training.precision import (
+    processor_multiplies_bfloat16,
+    set_precision,
+)
+from massivetext_keras.training.strategy import describe, make_strategy
+
+__all__ = [
+    "Checkpoint",
+    "TensorBoard",
+    "WarmupDecay",
+    "adamw",
+    "describe",
+    "make_strategy",
+    "processor_multiplies_bfloat16",
+    "set_precision",
+]

@@ -1,0 +1,134 @@
+"""The rules that keep the layout simple, read off the source with `ast`."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "massivetext_keras"
+LEVELS = [
+    ["configs", "presets"],
+    ["corpus", "layers", "evaluation"],
+    ["tokenizers", "models", "generation"],
+    ["data", "interop"],
+    ["tasks"],
+    ["training"],
+    ["export"],
+    ["cli", "__main__"],
+    ["examples"],
+]
+LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
+TENSORFLOW = {"tensorflow", "tensorflow_text", "keras", "keras_nlp", "keras_hub"}
+FLAGS_ALLOWED = ("cli", "examples", "tests")
+MOST_LINES = 450
+
+
+def imports(tree: ast.Module, package: list[str]) -> list[tuple[int, list[str]]]:
+    """(line, dotted name split) of every import, in functions too, made absolute."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name.split(".") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            up = package[: len(package) - node.level + 1] if node.level else []
+            base = up + (node.module.split(".") if node.module else [])
+            names = [[*base, alias.name] for alias in node.names]
+        else:
+            continue
+        found += [(node.lineno, name) for name in names]
+    return found
+
+
+def may_import(place: str, target: str) -> bool:
+    if place == target or (place, target) == ("presets", "configs"):
+        return True
+    return LEVEL[target] < LEVEL[place]
+
+
+def violations(root: Path) -> list[str]:
+    """One line per broken rule in the repository at `root`, `path:line: what`."""
+    found = []
+    for path in sorted(
+        path
+        for folder in [PACKAGE, "examples", "benchmarks", "tests"]
+        for path in (root / folder).rglob("*.py")
+    ):
+        parts = path.relative_to(root).with_suffix("").parts
+        source = path.read_text()
+        tree = ast.parse(source)
+        broken = []
+        if source.count("\n") > MOST_LINES:
+            broken.append((MOST_LINES, f"over {MOST_LINES} lines"))
+        place = parts[1] if parts[0] == PACKAGE else parts[0]
+        if parts[0] == PACKAGE and place not in LEVEL and place != "__init__":
+            broken.append((1, f"{place} has no level in the order of imports"))
+        for line, name in imports(tree, list(parts[:-1])):
+            name = [*name, ""]
+            if place in LEVEL and name[0] == PACKAGE and name[1] != "__version__":
+                # A bare import of the package reaches everything.
+                target = name[1] if name[1] in LEVEL else "examples"
+                if not may_import(place, target):
+                    broken.append((line, f"{place} imports {'.'.join(name[:2])}"))
+            if parts[:2] == (PACKAGE, "corpus") and name[0] in TENSORFLOW:
+                broken.append((line, f"corpus imports {name[0]}"))
+            if name[:2] == ["absl", "flags"] and place not in FLAGS_ALLOWED:
+                broken.append((line, "absl flags outside cli.py and examples/"))
+        where = path.relative_to(root).as_posix()
+        found += [f"{where}:{line}: {what}" for line, what in broken]
+    return found
+
+
+def test_the_repository_keeps_the_rules():
+    assert violations(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "expected"),
+    [
+        ("models/gpt.py", "import massivetext_keras.tokenizers", True),
+        ("models/gpt.py", "from massivetext_keras.data.packing import pack", True),
+        ("models/gpt.py", "from massivetext_keras import tasks", True),
+        ("models/gpt.py", "from ..training import trainer", True),
+        ("models/gpt.py", "from .. import generation", True),
+        ("models/gpt.py", "def f():\n    import massivetext_keras as mtk", True),
+        ("models/gpt.py", "from .bert import BERT", False),
+        ("models/gpt.py", "from . import bert", False),
+        ("models/gpt.py", "from massivetext_keras.layers import Block", False),
+        ("models/gpt.py", "from massivetext_keras import layers, configs", False),
+        ("models/gpt.py", "import tensorflow as tf, keras", False),
+        ("tasks/lm.py", "from ..tokenizers import a\nfrom ..models import b", False),
+        ("data/packing.py", "from massivetext_keras.interop import hf", True),
+        ("presets.py", "from massivetext_keras.configs import X", False),
+        ("presets.py", "from .configs import X", False),
+        ("configs.py", "from .presets import PRESETS", True),
+        ("export.py", "from . import __version__, tasks", False),
+        ("export.py", "from absl import flags", True),
+        ("cli.py", "from absl import app, flags\nfrom . import export", False),
+        ("export.py", "from massivetext_keras import cli", True),
+        ("corpus/a.py", "def f():\n    import tensorflow.data", True),
+        ("corpus/a.py", "from keras import ops", True),
+        ("corpus/deep/a.py", "from ...layers import x", True),
+        ("corpus/deep/a.py", "from ..readers import expand", False),
+        ("novel.py", "", True),
+        ("__init__.py", "from . import cli, tasks", False),
+        ("layers/long.py", "\n" * 451, True),
+        ("layers/long.py", "\n" * 450, False),
+    ],
+)
+def test_a_broken_rule_is_caught(tmp_path, file, source, expected):
+    path = tmp_path / PACKAGE / file
+    path.parent.mkdir(parents=True)
+    path.write_text(source)
+    found = violations(tmp_path)
+    assert len(found) == expected, found
+    assert all(line.startswith(f"{PACKAGE}/{file}:") for line in found)
+
+
+def test_examples_and_tests_may_import_everything(tmp_path):
+    (tmp_path / "examples").mkdir()
+    source = "import massivetext_keras as mtk\nfrom absl import flags\n"
+    (tmp_path / "examples/train.py").write_text(source)
+    assert violations(tmp_path) == []
