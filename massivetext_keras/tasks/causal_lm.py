@@ -19,12 +19,14 @@ from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.text_generation import (
     TextGenerator,
     begin_documents,
+    earlier_copies,
     first_id,
 )
 
 logger = logging.getLogger(__name__)
 
 REPLACEMENT = "\ufffd"
+_PROMPTS_AT_ONCE = 32
 
 
 class CausalLM(Task):
@@ -152,10 +154,21 @@ class CausalLM(Task):
             return []
         generator = self._generator(_strings(stop), repetition_penalty != 1.0)
         self._check_lengths(repeated, max_new_tokens)
-        new = generator.generate(
-            tf.constant(repeated), tf.constant(max_new_tokens), sampling
-        )
-        texts = [x.decode() for x in new.numpy()] if max_new_tokens else [""] * len(repeated)
+        texts = [""] * len(repeated)
+        if max_new_tokens > 0:
+            copies = earlier_copies(tf.constant(repeated)).numpy()
+            # Neighbours of like length waste no work on padding.
+            order = sorted(range(len(repeated)), key=lambda i: len(repeated[i]))
+            for first in range(0, len(order), _PROMPTS_AT_ONCE):
+                some = order[first : first + _PROMPTS_AT_ONCE]
+                new = generator.generate(
+                    tf.constant([repeated[i] for i in some]),
+                    tf.constant(copies[some]),
+                    tf.constant(max_new_tokens),
+                    sampling,
+                )
+                for i, text in zip(some, new.numpy(), strict=True):
+                    texts[i] = text.decode()
         if include_prompt:
             texts = [p + t for p, t in zip(repeated, texts, strict=True)]
         if num_samples is not None:
@@ -191,7 +204,7 @@ class CausalLM(Task):
         if max_new_tokens == 0:
             return
         prompts, state = generator.begin(
-            tf.constant([prompt]), tf.constant(max_new_tokens), sampling
+            tf.constant([prompt]), tf.zeros([1], tf.int32), tf.constant(max_new_tokens), sampling
         )
         given, step = "", 1
         while True:

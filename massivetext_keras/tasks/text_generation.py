@@ -17,17 +17,12 @@ class Prompts(NamedTuple):
     """Prompts as ids.
 
     Attributes:
-        texts: string [batch].
         token_ids: int32 [batch, (length)], cut at the left to what fits.
         heads: string [batch], the text of `token_ids`.
-        rows: int32 [batch], how many earlier prompts of the batch are the same: the
-            number of the sample. So a text does not depend on its neighbours.
     """
 
-    texts: tf.Tensor
     token_ids: tf.RaggedTensor
     heads: tf.Tensor
-    rows: tf.Tensor
 
 
 class TextGenerator:
@@ -53,25 +48,38 @@ class TextGenerator:
     ):
         self.model, self.tokenizer, self.stop = model, tokenizer, stop
         self.decoder = Decoder(model, stop_ids, penalize_repetitions, compiled)
-        scalars = [tf.TensorSpec([], tf.int32)]
         self.traces = 0
+        signature = [
+            tf.TensorSpec([None], tf.string, "prompts"),
+            tf.TensorSpec([None], tf.int32, "rows"),
+            tf.TensorSpec([], tf.int32, "max_new_tokens"),
+            sampling_spec(),
+        ]
         self.generate = tf.function(
-            self._generate,
-            input_signature=[tf.TensorSpec([None], tf.string), *scalars, sampling_spec()],
-            autograph=False,
+            self.continuations, input_signature=signature, autograph=False
         )
         self.begin = tf.function(
-            self._begin,
-            input_signature=[tf.TensorSpec([None], tf.string), *scalars, sampling_spec()],
-            autograph=False,
+            self._begin, input_signature=signature, autograph=False
         )
         self.text = tf.function(self._text, autograph=False)
         self.has_stopped = tf.function(self._has_stopped, autograph=False)
 
-    def _generate(self, texts, max_new_tokens, sampling: Sampling) -> tf.Tensor:
-        """Strings [batch] -> what follows them, strings [batch]."""
+    def continuations(
+        self, texts, rows, max_new_tokens, sampling: Sampling
+    ) -> tf.Tensor:
+        """What follows texts, inside a graph.
+
+        Args:
+            texts: string [batch].
+            rows: int32 [batch], see `earlier_copies`.
+            max_new_tokens: int32 scalar, at least 1 and below the context.
+            sampling: how tokens are chosen.
+
+        Returns:
+            string [batch].
+        """
         self.traces += 1
-        prompts, state = self._begin(texts, max_new_tokens, sampling)
+        prompts, state = self._begin(texts, rows, max_new_tokens, sampling)
         if not self.stop:
             state = self.decoder.decode(state, sampling, max_new_tokens)
             return self._text(prompts, state)
@@ -88,20 +96,13 @@ class TextGenerator:
         state = tf.while_loop(unfinished, write_some, (state,))[0]
         return self._text(prompts, state)
 
-    def _begin(self, texts, max_new_tokens, sampling) -> tuple[Prompts, State]:
-        prompts = self.prompts(texts, max_new_tokens)
-        return prompts, self.decoder.start(
-            prompts.token_ids, max_new_tokens, sampling, prompts.rows
-        )
-
-    def prompts(self, texts: tf.Tensor, max_new_tokens: tf.Tensor) -> Prompts:
-        """Texts [batch] to ids that leave room for `max_new_tokens`."""
+    def _begin(self, texts, rows, max_new_tokens, sampling) -> tuple[Prompts, State]:
         token_ids = begin_documents(self.tokenizer, self.tokenizer.tokenize(texts))
         room = self.model.config.max_length - max_new_tokens
         token_ids = token_ids[:, -tf.maximum(room, 1) :]
-        same = tf.cast(texts[:, None] == texts[None, :], tf.int32)
-        rows = tf.reduce_sum(tf.linalg.band_part(same, -1, 0), axis=1) - 1
-        return Prompts(texts, token_ids, self.tokenizer.detokenize(token_ids), rows)
+        prompts = Prompts(token_ids, self.tokenizer.detokenize(token_ids))
+        state = self.decoder.start(token_ids, max_new_tokens, sampling, rows)
+        return prompts, state
 
     def _text(self, prompts: Prompts, state: State) -> tf.Tensor:
         """The text written so far, up to the first stop string."""
@@ -135,6 +136,19 @@ class TextGenerator:
         hit = self._has_stopped(prompts, state)
         fillers = tf.shape(state.done)[0] - tf.shape(hit)[0]
         return state._replace(done=state.done | tf.pad(hit, [[0, fillers]]))
+
+
+def earlier_copies(texts: tf.Tensor) -> tf.Tensor:
+    """How many earlier texts of the batch are the same, string [n] -> int32 [n].
+
+    As the number of a sample it makes equal prompts differ, and no text depend on its
+    neighbours.
+
+    >>> earlier_copies(tf.constant(["a", "b", "a"])).numpy().tolist()
+    [0, 0, 1]
+    """
+    same = tf.cast(texts[:, None] == texts[None, :], tf.int32)
+    return tf.reduce_sum(tf.linalg.band_part(same, -1, 0), axis=1) - 1
 
 
 def begin_documents(tokenizer, token_ids: tf.RaggedTensor) -> tf.RaggedTensor:

@@ -47,12 +47,12 @@ class StepCallback(keras.callbacks.Callback):
 class TensorBoard(StepCallback):
     """Writes two runs whose curves overlay, `train` and `validation`, by update.
 
-    `train` has, every `every` updates: `loss`, the mean over the tokens since the last
-    write, not since the epoch began; `perplexity`; `bits_per_byte` where the task counts
-    bytes; `learning_rate` of the next update; `gradient_norm` and whatever else the step
-    logs; `tokens_per_second`, tokens with a loss over the time spent in training, but
-    for the first interval, which holds the compilation; and `sample`, text by the model.
-    `validation` has the results of every evaluation under the same names.
+    `train` has, every `every` updates: `loss`, the mean over the tokens since the
+    last write, not since the epoch began; `perplexity`; `bits_per_byte` where the task
+    counts bytes; `learning_rate` of the next update; `gradient_norm` and what else the
+    step logs; `tokens_per_second`, tokens with a loss over the time spent in training
+    (not in the first interval, which holds the compilation); and `sample`, text by the
+    model. `validation` has the results of every evaluation under the same names.
 
     Args:
         log_dir: folder of both runs; `tensorboard --logdir` takes it, or one above.

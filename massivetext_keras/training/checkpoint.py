@@ -29,9 +29,9 @@ class Checkpoint(StepCallback):
 
     `checkpoints/step_00000250` in the run's folder holds `state.safetensors` (weights,
     dropout's counters, the optimizer's state with its count of updates) and
-    `manifest.json` (step, SHA-256 of the state, the model's config, versions, validation
-    loss). It appears whole or not at all. One is also saved when training ends. Of
-    several workers one writes.
+    `manifest.json` (step, SHA-256 of the state, the model's config, versions and the
+    validation loss). It appears whole or not at all. One is also saved when training
+    ends. Of several workers, the chief writes.
 
     Args:
         folder: of the run.
@@ -127,7 +127,8 @@ class Checkpoint(StepCallback):
         path = self.folder / f"step_{step:08d}"
         if self._saved != step:
             _set_aside(self.folder, step)
-            state = {k: v.numpy() for k, v in _variables(self.model).items()}
+            variables = _variables(self.model)
+            state = {k: np.asarray(v.numpy()) for k, v in variables.items()}
             _write(path, state, {"step": step, "config": _config(self.model)})
             self._saved = step
         if validation_loss is not None:

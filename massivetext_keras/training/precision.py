@@ -19,9 +19,9 @@ def set_precision(name: str = "auto") -> str:
     """Sets the dtype policy of the layers built from now on.
 
     Args:
-        name: "float32", "mixed_bfloat16" or "mixed_float16" (products in 16 bits, weights
-            and sums in 32; Micikevicius et al., 2018), or "auto": "mixed_bfloat16" where
-            the device has such products, else "float32".
+        name: "float32", "mixed_bfloat16" or "mixed_float16" (products in 16 bits,
+            weights and sums in 32; Micikevicius et al., 2018), or "auto":
+            "mixed_bfloat16" where the device has such products, else "float32".
 
     Returns:
         The policy's name.

@@ -108,7 +108,9 @@ def _mirrored(devices: Sequence[str] | None) -> tf.distribute.Strategy:
 def _workers() -> list[str]:
     """Addresses of the workers in TF_CONFIG, the chief among them."""
     text = os.environ.get("TF_CONFIG")
-    example = '{"cluster": {"worker": ["host:port", …]}, "task": {"type": …, "index": …}}'
+    example = (
+        '{"cluster": {"worker": ["host:port", …]}, "task": {"type": …, "index": …}}'
+    )
     if not text:
         raise ValueError(f"strategy 'multi_worker' needs TF_CONFIG={example}")
     try:

@@ -4,8 +4,11 @@ import keras
 import pytest
 import tensorflow as tf
 
-from massivetext_keras.training import precision
-from massivetext_keras.training import processor_multiplies_bfloat16, set_precision
+from massivetext_keras.training import (
+    precision,
+    processor_multiplies_bfloat16,
+    set_precision,
+)
 
 
 @pytest.fixture(autouse=True)

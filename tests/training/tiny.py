@@ -7,9 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.configs import TransformerConfig
-from massivetext_keras.layers.loss import cross_entropy
-from massivetext_keras.models.gpt import GPT
-from massivetext_keras.tasks.training_step import TrainingStep
+from massivetext_keras.tasks.causal_lm import CausalLM
 
 CONFIG = TransformerConfig(
     vocabulary_size=17,
@@ -21,30 +19,20 @@ CONFIG = TransformerConfig(
 )
 
 
-class TinyLM(TrainingStep):
-    """The smallest task: a loss, and three bytes for every label."""
+class TinyLM(CausalLM):
+    """The smallest task, whose labels have `label_size` bytes each (None: unknown)."""
 
-    def __init__(self, config: TransformerConfig = CONFIG, tokenizer=None):
-        super().__init__()
-        self.config, self.tokenizer = config, tokenizer
-        self.backbone = GPT(config)
-        self.bits_tracker = keras.metrics.Mean(name="bits_per_byte")
-        self.built = True
-
-    def call(self, features, training=None):
-        return self.backbone.logits(self.backbone(features, training=training))
-
-    def summed_loss(self, features, labels, weights, training):
-        hidden = self.backbone(features, training=training)
-        return cross_entropy(
-            tf.reshape(hidden, [-1, hidden.shape[-1]]),
-            self.backbone.output_embedding.matrix(),
-            tf.reshape(labels, [-1]),
-            tf.reshape(weights, [-1]),
-        )
+    def __init__(
+        self, config: TransformerConfig = CONFIG, label_size: float | None = 3.0
+    ):
+        super().__init__(config)
+        self.label_size = label_size
+        if label_size is not None:
+            self.bits_tracker = keras.metrics.Mean(name="bits_per_byte")
 
     def label_bytes(self, labels):
-        return tf.fill(tf.shape(labels), 3.0)
+        if self.label_size is not None:
+            return tf.fill(tf.shape(labels), self.label_size)
 
     def generate(self, prompts, **options):
         return [f"{prompt}<{options['max_new_tokens']}\nnew>" for prompt in prompts]

@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from massivetext_keras.training import Checkpoint, adamw, checkpoint
+from tests.training.tiny import CONFIG, TinyLM, batches
+
+DROPOUT = CONFIG.replace(dropout=0.2)
+ROOT = Path(__file__).parents[2]
+
+
+def built(seed: int = 0, config=DROPOUT) -> TinyLM:
+    keras.utils.set_random_seed(seed)
+    model = TinyLM(config)
+    model.compile(adamw(0.02, warmup_steps=2, total_steps=6))
+    return model
+
+
+def train(model, start, stop, *callbacks, **options):
+    data = batches(start, stop)
+    model.fit(data, callbacks=list(callbacks), verbose=0, **options)
+    return model
+
+
+def pretend(model, start, stop, callback) -> TinyLM:
+    """Calls what `fit` calls, but trains by adding one to a weight."""
+    model.optimizer.build(model.trainable_variables)
+    callback.set_model(model)
+    callback.on_train_begin()
+    callback.on_epoch_begin(0)
+    for i in range(stop - start):
+        model.optimizer.iterations.assign_add(1)
+        model.trainable_variables[0].assign(model.trainable_variables[0] + 1.0)
+        callback.on_train_batch_end(i)
+    callback.on_train_end()
+    return model
+
+
+def values(model) -> list[np.ndarray]:
+    return [v.numpy() for v in model.variables + model.optimizer.variables]
+
+
+def assert_equal(model, other):
+    for a, b in zip(values(model), values(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def names(folder) -> list[str]:
+    return sorted(p.name for p in (folder / "checkpoints").iterdir())
+
+
+@pytest.fixture(scope="module")
+def straight() -> TinyLM:
+    """Trained for six steps without a stop."""
+    return train(built(), 0, 6)
+
+
+def test_resumed_is_uninterrupted_bit_for_bit(tmp_path, straight):
+    saved = train(built(), 0, 3, Checkpoint(tmp_path))
+    resumed = built(seed=99)
+    assert (values(resumed)[0] != values(saved)[0]).any()
+    callback = Checkpoint(tmp_path)
+    assert callback.restore(resumed) == 3
+    assert_equal(resumed, saved)
+    train(resumed, 3, 6, callback)
+    assert int(resumed.optimizer.iterations.numpy()) == 6
+    assert_equal(resumed, straight)
+    assert names(tmp_path) == ["step_00000003", "step_00000006"]
+
+
+def test_dropout_goes_on_where_it_was(tmp_path, straight):
+    train(built(), 0, 3, Checkpoint(tmp_path))
+    resumed = built(seed=99)
+    Checkpoint(tmp_path).restore(resumed)
+    seeds = [v for v in resumed.variables if v.name == "seed_generator_state"]
+    assert len(seeds) == 7  # embeddings, and three in each of two blocks
+    assert [int(v.numpy()[1]) for v in seeds] == [3] * 7
+    for variable in seeds:
+        variable.assign(variable.numpy() * [1, 0])
+    train(resumed, 3, 6)
+    pairs = zip(values(resumed), values(straight), strict=True)
+    assert not all((a == b).all() for a, b in pairs)
+
+
+@pytest.mark.slow
+def test_another_process_resumes_bit_for_bit(tmp_path, straight):
+    train(built(), 0, 3, Checkpoint(tmp_path))
+    program = (
+        "import sys; from tests.training import test_checkpoint as t\n"
+        "model = t.built(seed=5)\n"
+        "callback = t.Checkpoint(sys.argv[1])\n"
+        "t.train(model, callback.restore(model), 6, callback)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    subprocess.run(command, check=True, cwd=ROOT, env=environment)
+    resumed = built(seed=1)
+    assert Checkpoint(tmp_path).restore(resumed) == 6
+    assert_equal(resumed, straight)
+
+
+def test_nothing_to_restore(tmp_path):
+    model = built()
+    before = [v.numpy() for v in model.variables]
+    assert Checkpoint(tmp_path).restore(model) == 0
+    for a, v in zip(before, model.variables, strict=True):
+        np.testing.assert_array_equal(a, v.numpy())
+    with pytest.raises(ValueError, match="compile the model"):
+        Checkpoint(tmp_path).restore(TinyLM(CONFIG))
+
+
+def test_what_is_written(tmp_path):
+    model = pretend(built(), 0, 5, Checkpoint(tmp_path, every=2, keep=2))
+    assert names(tmp_path) == ["step_00000004", "step_00000005"]
+    folder = tmp_path / "checkpoints" / "step_00000005"
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "manifest.json",
+        "state.safetensors",
+    ]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["step"] == 5
+    assert manifest["config"] == DROPOUT.to_dict()
+    data = (folder / "state.safetensors").read_bytes()
+    assert manifest["sha256"] == hashlib.sha256(data).hexdigest()
+    assert manifest["versions"]["keras"] == keras.__version__
+    state = safetensors.numpy.load(data)
+    np.testing.assert_array_equal(
+        state["model/00000/gpt/tokens/embeddings"],
+        model.backbone.token_embedding.embeddings.numpy(),
+    )
+    assert state["optimizer/00000/adamw/iteration"] == 5
+    assert len(state) == len(model.variables) + len(model.optimizer.variables)
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("state.safetensors", lambda data: data[: len(data) // 2]),
+        ("state.safetensors", lambda data: data[:-1] + bytes([data[-1] ^ 1])),
+        ("state.safetensors", None),
+        ("manifest.json", lambda data: data[:40]),
+        ("manifest.json", lambda data: b"{}"),
+        ("manifest.json", None),
+    ],
+)
+def test_a_damaged_newest_gives_way_to_the_one_before(tmp_path, caplog, file, damage):
+    pretend(built(), 0, 4, Checkpoint(tmp_path, every=2))
+    path = tmp_path / "checkpoints" / "step_00000004" / file
+    data = path.read_bytes()
+    path.unlink()
+    if damage:
+        path.write_bytes(damage(data))
+    resumed = built(seed=7)
+    callback = Checkpoint(tmp_path, every=2)
+    assert callback.restore(resumed) == 2
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert str(path.parent) in record.getMessage()
+    assert "\n" not in record.getMessage()
+    # The run that goes on replaces the damaged one and never counts it as kept.
+    pretend(resumed, 2, 5, callback)
+    assert names(tmp_path)[-2:] == ["step_00000004", "step_00000005"]
+    again = built(seed=8)
+    assert Checkpoint(tmp_path).restore(again) == 5
+    assert_equal(again, resumed)
+
+
+def test_another_config_is_refused_by_its_fields(tmp_path):
+    pretend(built(), 0, 1, Checkpoint(tmp_path))
+    other = built(config=DROPOUT.replace(num_layers=1, activation="relu"))
+    before = values(other)
+    with pytest.raises(ValueError) as error:
+        Checkpoint(tmp_path).restore(other)
+    message = str(error.value)
+    assert "activation is 'gelu_tanh' there and 'relu' here" in message
+    assert "num_layers is 2 there and 1 here" in message
+    assert "hidden_size" not in message
+    for a, b in zip(before, values(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_another_optimizer_is_refused(tmp_path):
+    pretend(built(), 0, 1, Checkpoint(tmp_path))
+    other = built()
+    other.compile(keras.optimizers.SGD(0.1, momentum=0.9))
+    with pytest.raises(ValueError, match="another model or optimizer"):
+        Checkpoint(tmp_path).restore(other)
+
+
+def test_a_write_that_fails_leaves_nothing_half_done(tmp_path, monkeypatch):
+    def fail(state, path):
+        Path(path).write_bytes(b"half")
+        raise OSError("the disk is full")
+
+    model = pretend(built(), 0, 1, Checkpoint(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.safetensors.numpy, "save_file", fail)
+        with pytest.raises(OSError, match="disk is full"):
+            pretend(model, 1, 2, Checkpoint(tmp_path))
+    assert names(tmp_path) == [".tmp-step_00000002", "step_00000001"]
+    assert Checkpoint(tmp_path).restore(built(seed=3)) == 1
+    pretend(model, 2, 3, Checkpoint(tmp_path))
+    assert names(tmp_path) == ["step_00000001", "step_00000003"]
+
+
+def test_the_best_is_kept_and_found(tmp_path):
+    model, callback = built(), Checkpoint(tmp_path, every=10, keep=1)
+    losses = [3.0, 1.0, 2.0, float("nan"), 1.5]
+    callback.set_model(model)
+    callback.on_test_end({"loss": 0.5})  # an evaluation outside of training
+    callback.on_train_begin()
+    for loss in losses:
+        model.optimizer.build(model.trainable_variables)
+        model.optimizer.iterations.assign_add(1)
+        callback.on_test_end({"loss": loss})
+    callback.on_train_end()
+    assert names(tmp_path) == ["step_00000002", "step_00000005"]
+    text = (tmp_path / "checkpoints/step_00000002/manifest.json").read_text()
+    assert json.loads(text)["validation_loss"] == 1.0
+    assert Checkpoint(tmp_path).restore(built(), best=True) == 2
+    assert Checkpoint(tmp_path).restore(built()) == 5
+
+
+def test_an_evaluation_at_a_saved_step_adds_its_loss(tmp_path, monkeypatch):
+    model, callback = built(), Checkpoint(tmp_path, every=2)
+    pretend(model, 0, 2, callback)
+    callback.on_train_begin()
+    monkeypatch.setattr(checkpoint.safetensors.numpy, "save_file", None)
+    callback.on_test_end({"loss": 1.25})
+    text = (tmp_path / "checkpoints/step_00000002/manifest.json").read_text()
+    assert json.loads(text)["validation_loss"] == 1.25
+    assert Checkpoint(tmp_path).restore(built(seed=3)) == 2
+
+
+def test_an_earlier_run_in_the_folder_is_set_aside(tmp_path, caplog):
+    pretend(built(), 0, 3, Checkpoint(tmp_path))
+    pretend(built(seed=1), 0, 2, Checkpoint(tmp_path))
+    assert names(tmp_path) == ["replaced_step_00000003", "step_00000002"]
+    assert "is of an earlier run" in caplog.text
+
+
+def test_counts_are_positive(tmp_path):
+    with pytest.raises(ValueError, match="keep=0"):
+        Checkpoint(tmp_path, keep=0)
