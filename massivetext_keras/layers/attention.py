@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
+from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.dropout import Dropout, keep_mask
-from massivetext_keras.layers.fused import fused, island
+from massivetext_keras.layers.fused import fused
 from massivetext_keras.layers.positions import rotate
 
 # Rows of queries that share one set of visible keys in causal training.
@@ -67,92 +67,126 @@ def _grouped(x: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
     return tf.reshape(x, [shape[0], key.shape[1], -1, shape[3]])
 
 
-def _drop_by_sign(weights, seed, rate):
-    """Marks dropped weights by a minus sign: one tensor is kept for the backward pass."""
-    keep = keep_mask(tf.shape(weights), seed, rate)
-    return tf.where(keep, weights, -weights)
+def attend_training(query, key, value, bias, dropout: Dropout, causal: bool):
+    """`attend` with dropout on the weights, and a backward pass written by hand.
 
+    With `causal` the queries go in blocks, each against the keys up to its last one: no
+    scores are made that causality hides anyway. Of the weights one tensor is kept for
+    the backward pass, with a minus sign where they were dropped.
 
-def _softmax_backward(weights, upstream, dot, rate):
-    """Gradient of the scores from signed weights; dot is sum(upstream * weights)."""
-    upstream = tf.cast(upstream, tf.float32) * (1.0 / (1.0 - rate))
-    signed = tf.cast(weights, tf.float32)
-    if rate > 0.0:
-        upstream = tf.where(signed > 0.0, upstream, 0.0)
-    return tf.cast(tf.abs(signed) * (upstream - dot), weights.dtype)
-
-
-@functools.cache
-def _training_attention(rate: float):
-    """`attend` with dropout on the weights, and a backward pass written by hand."""
-    drop = island(functools.partial(_drop_by_sign, rate=rate))
-    softmax_backward = island(functools.partial(_softmax_backward, rate=rate))
-    row_dot = fused(
-        lambda x, y: tf.reduce_sum(
-            tf.cast(x, tf.float32) * tf.cast(y, tf.float32), -1, keepdims=True
-        )
-    )
-    scale = 1.0 / (1.0 - rate)
+    Args:
+        query, key, value, bias: as for `attend`.
+        dropout: its rate, and a key for every block.
+        causal: `bias` hides the keys after a query.
+    """
+    rate, scale = dropout.rate, 1.0 / (1.0 - dropout.rate)
+    length = query.shape[2]
+    size = min(_CAUSAL_ROWS, length) if causal and length else length
+    ends = [*range(size, length, size), length] if size else [None]
+    blocks = list(zip([0, *ends[:-1]], ends, strict=True))
+    seeds = [dropout.next_key() for _ in blocks] if rate else [None] * len(blocks)
+    if bias is None:
+        bias = tf.zeros([1, 1, 1, 1], query.dtype)
 
     @tf.custom_gradient
-    def call(query, key, value, bias, seed):
-        weights = tf.nn.softmax(_scores(query, key, bias))
-        kept = weights
-        if rate > 0.0:
-            weights = drop(weights, seed)
-            kept = tf.nn.relu(weights)
-        output = _weighted(kept, value) * tf.cast(scale, value.dtype)
+    def attention(query, key, value, bias):
+        signed, outputs = [], []
+        for (start, end), seed in zip(blocks, seeds, strict=True):
+            scores = _scores(
+                _rows(query, start, end),
+                _rows(key, 0, end),
+                _rows(_columns(bias, end), start, end),
+            )
+            weights = tf.nn.softmax(scores)
+            signed.append(_drop_by_sign(weights, seed, rate=rate) if rate else weights)
+            kept = tf.nn.relu(signed[-1]) if rate else weights
+            outputs.append(_weighted(kept, _rows(value, 0, end)))
+        output = tf.concat(outputs, 2) if len(blocks) > 1 else outputs[0]
+        output = output * tf.cast(scale, output.dtype) if rate else output
 
         def backward(upstream):
-            kept = tf.nn.relu(weights) if rate > 0.0 else weights
-            rows = _grouped(upstream, value)
-            dvalue = tf.matmul(_grouped(kept, value), rows, transpose_a=True)
-            dkept = tf.matmul(rows, value, transpose_b=True)
-            dscores = softmax_backward(
-                weights,
-                tf.reshape(dkept, tf.shape(weights)),
-                row_dot(upstream, output),
-            )
-            grouped = _grouped(dscores, key)
-            dquery = tf.reshape(tf.matmul(grouped, key), tf.shape(query))
-            dkey = tf.matmul(grouped, _grouped(query, key), transpose_a=True)
-            dbias = _sum_to(dscores, bias)
-            return dquery, dkey, dvalue * tf.cast(scale, value.dtype), dbias, None
+            dots = _row_dots(upstream, output)
+            scaled = upstream * tf.cast(scale, upstream.dtype) if rate else upstream
+            dquery, dkey, dvalue, dbias = [], [], [], []
+            for (start, end), weights in zip(blocks, signed, strict=True):
+                keys, values = _rows(key, 0, end), _rows(value, 0, end)
+                rows = _grouped(_rows(scaled, start, end), values)
+                kept = tf.nn.relu(weights) if rate else weights
+                dvalue.append(tf.matmul(_grouped(kept, values), rows, transpose_a=True))
+                dweights = tf.matmul(rows, values, transpose_b=True)
+                dweights = tf.reshape(dweights, tf.shape(weights))
+                dots_here = _rows(dots, start, end)
+                dscores = _softmax_backward(weights, dweights, dots_here)
+                queries = _rows(query, start, end)
+                grouped = _grouped(dscores, keys)
+                dkey.append(
+                    tf.matmul(grouped, _grouped(queries, keys), transpose_a=True)
+                )
+                dquery.append(tf.reshape(tf.matmul(grouped, keys), tf.shape(queries)))
+                dbias.append(dscores)
+            if len(blocks) == 1:
+                gradients = dquery[0], dkey[0], dvalue[0], dbias[0]
+            else:
+                gradients = (
+                    tf.concat(dquery, 2),
+                    _sum_prefixes(dkey, blocks),
+                    _sum_prefixes(dvalue, blocks),
+                    tf.concat([_padded(x, length) for x in dbias], 2),
+                )
+            return *gradients[:3], _sum_to(gradients[3], bias)
 
         return output, backward
 
-    return call
+    return attention(query, key, value, bias)
+
+
+@fused
+def _drop_by_sign(weights, seed, *, rate):
+    return tf.where(keep_mask(tf.shape(weights), seed, rate), weights, -weights)
+
+
+@fused
+def _softmax_backward(signed, upstream, dots):
+    """Gradient of the scores; dots [..., 1] are the sums of upstream * weights."""
+    signed = tf.cast(signed, tf.float32)
+    kept = tf.where(signed > 0.0, tf.cast(upstream, tf.float32), 0.0)
+    return tf.cast(tf.abs(signed) * (kept - dots), upstream.dtype)
+
+
+@fused
+def _row_dots(x, y):
+    """Float32 sums of x * y over the last axis, kept."""
+    products = tf.cast(x, tf.float32) * tf.cast(y, tf.float32)
+    return tf.reduce_sum(products, -1, keepdims=True)
+
+
+def _rows(x: tf.Tensor, start: int, end: int | None) -> tf.Tensor:
+    """x[:, :, start:end], without an operation where that is all of it."""
+    whole = x.shape[2] == 1 or (start == 0 and end in (None, x.shape[2]))
+    return x if whole else x[:, :, start:end]
+
+
+def _columns(x: tf.Tensor, end: int | None) -> tf.Tensor:
+    whole = x.shape[3] == 1 or end in (None, x.shape[3])
+    return x if whole else x[..., :end]
+
+
+def _padded(x: tf.Tensor, size: int) -> tf.Tensor:
+    return tf.pad(x, [[0, 0], [0, 0], [0, 0], [0, size - x.shape[3]]])
+
+
+def _sum_prefixes(parts: list[tf.Tensor], blocks: list[tuple]) -> tf.Tensor:
+    """Sums tensors of which each holds the rows up to its block's end."""
+    sizes = [end - start for start, end in blocks]
+    pieces = [tf.split(x, sizes[: i + 1], axis=2) for i, x in enumerate(parts)]
+    sums = [tf.add_n([p[i] for p in pieces[i:]]) for i in range(len(sizes))]
+    return tf.concat(sums, axis=2)
 
 
 def _sum_to(gradient: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """Sums a gradient over the axes along which `like` was broadcast."""
     axes = [i for i, size in enumerate(like.shape) if size == 1]
     return tf.reduce_sum(gradient, axes, keepdims=True)
-
-
-def attend_training(query, key, value, bias, dropout: Dropout, causal: bool):
-    """`attend` in training: dropout, and no scores that causality hides anyway.
-
-    With `causal`, the queries go in blocks, each against the keys up to its last one.
-    """
-    rate = dropout.rate
-    call = _training_attention(rate)
-    if bias is None:
-        bias = tf.zeros([1, 1, 1, 1], query.dtype)
-    length = query.shape[2]
-    step = _CAUSAL_ROWS if causal and length else length
-    outputs = []
-    for start in range(0, length or 1, step or 1):
-        end = start + step if length else None
-        block = bias
-        if bias.shape[2] != 1:
-            block = block[:, :, start:end]
-        if bias.shape[3] != 1:
-            block = block[..., :end]
-        seed = dropout.next_key() if rate > 0.0 else tf.zeros([], tf.uint32)
-        args = (query[:, :, start:end], key[:, :, :end], value[:, :, :end])
-        outputs.append(call(*args, block, seed))
-    return outputs[0] if len(outputs) == 1 else tf.concat(outputs, axis=2)
 
 
 class Attention(keras.layers.Layer):
@@ -211,13 +245,7 @@ class Attention(keras.layers.Layer):
         self.dropout = Dropout(dropout, seed, name="dropout")
 
     def _dense(self, size: int, bias: bool, name: str, scale: float = 0.02):
-        return keras.layers.Dense(
-            size,
-            use_bias=bias,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=scale),
-            dtype=self.dtype_policy,
-            name=name,
-        )
+        return Dense(size, bias, scale, dtype=self.dtype_policy, name=name)
 
     def build(self, shape):
         for layer in (self.query, self.key_value) if self.cross else (self.qkv,):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.fused import fused
 
 
@@ -60,19 +61,10 @@ class FeedForward(keras.layers.Layer):
         self.hidden_size, self.intermediate_size = hidden_size, intermediate_size
         self.activation, self.gated, self.bias = activation, gated, bias
         self.output_scale = output_scale
-        self.up = keras.layers.Dense(
-            intermediate_size * (2 if gated else 1),
-            use_bias=bias,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
-            dtype=self.dtype_policy,
-            name="up",
-        )
-        self.down = keras.layers.Dense(
-            hidden_size,
-            use_bias=bias,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=output_scale),
-            dtype=self.dtype_policy,
-            name="down",
+        width = intermediate_size * (2 if gated else 1)
+        self.up = Dense(width, bias, dtype=self.dtype_policy, name="up")
+        self.down = Dense(
+            hidden_size, bias, output_scale, dtype=self.dtype_policy, name="down"
         )
 
     def build(self, shape):

@@ -103,7 +103,8 @@ class TensorBoard(StepCallback):
         if self.is_due(self.every):
             self._meter.collect()
             self._write_train()
-        if self.is_due(self.sample_every) and getattr(self.model, "tokenizer", None):
+        has_text = getattr(self.model, "tokenizer", None) is not None
+        if has_text and self.is_due(self.sample_every):
             self._meter.collect()
             self._write_sample()
             self._meter.resume()

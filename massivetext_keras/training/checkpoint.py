@@ -77,7 +77,7 @@ class Checkpoint(StepCallback):
             ValueError: the model is not compiled, or is not the one that was saved; the
                 message names the fields that differ.
         """
-        if model.optimizer is None:
+        if getattr(model, "optimizer", None) is None:
             raise ValueError("compile the model before its checkpoint is restored")
         found = sorted(_steps(self.folder).values(), reverse=True)
         if best:
@@ -86,7 +86,7 @@ class Checkpoint(StepCallback):
         for path in found:
             try:
                 manifest, state = _read(path)
-            except (OSError, ValueError, LookupError) as error:
+            except (OSError, ValueError, KeyError) as error:
                 logger.warning("skipped a corrupt checkpoint, %s: %s", path, error)
                 continue
             _check_config(path, manifest["config"], _config(model))
@@ -204,7 +204,7 @@ def _steps(folder: Path) -> dict[int, Path]:
 
 def _validation_loss(path: Path) -> float:
     """The validation loss of a checkpoint, infinite where it has none."""
-    with suppress(OSError, ValueError, LookupError):
+    with suppress(OSError, ValueError, KeyError):
         return json.loads((path / _MANIFEST).read_text())["validation_loss"]
     return np.inf
 
@@ -246,10 +246,9 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     """A checkpoint's manifest and state.
 
     Raises:
-        ValueError, LookupError, OSError: it is not intact.
+        OSError, ValueError, KeyError: it is not intact.
     """
     manifest = json.loads((path / _MANIFEST).read_text())
-    manifest["step"], manifest["config"]
     if _sha256(path / _DATA) != manifest["sha256"]:
         raise ValueError(f"{_DATA} is not the file that was written")
     return manifest, safetensors.numpy.load_file(path / _DATA)

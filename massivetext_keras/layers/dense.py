@@ -1,0 +1,47 @@
+"""The product with a matrix that all layers are made of."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+
+class Dense(keras.layers.Dense):
+    """`keras.layers.Dense` over the last axis, with a faster gradient of the bias.
+
+    Args:
+        units: columns.
+        bias: whether there is one.
+        scale: standard deviation of the first weights.
+
+    >>> import tensorflow as tf
+    >>> Dense(3)(tf.ones([1, 5, 2])).shape
+    TensorShape([1, 5, 3])
+    """
+
+    def __init__(self, units: int, bias: bool = True, scale: float = 0.02, **kwargs):
+        initializer = keras.initializers.RandomNormal(stddev=scale)
+        super().__init__(
+            units, use_bias=bias, kernel_initializer=initializer, **kwargs
+        )
+
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """`x` [..., size] -> [..., units]."""
+        rows = tf.reshape(x, [-1, x.shape[-1]])
+        y = tf.matmul(rows, tf.convert_to_tensor(self.kernel))
+        if self.use_bias:
+            y = _add_bias(y, tf.convert_to_tensor(self.bias))
+        shape = tf.shape(x)
+        return tf.reshape(y, tf.concat([shape[:-1], [self.units]], 0))
+
+
+@tf.custom_gradient
+def _add_bias(rows: tf.Tensor, bias: tf.Tensor):
+    """Adds a bias [n] to rows [m, n]; its gradient is a product with ones, as fast as
+    memory, where TensorFlow's own sum over bfloat16 rows is not."""
+
+    def backward(upstream):
+        ones = tf.ones([1, tf.shape(upstream)[0]], upstream.dtype)
+        return upstream, tf.matmul(ones, upstream)[0]
+
+    return tf.nn.bias_add(rows, bias), backward

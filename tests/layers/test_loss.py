@@ -1,0 +1,93 @@
+"""Cross-entropy in chunks is that of all the logits."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from massivetext_keras.layers import loss
+
+
+def arguments(tokens: int, vocabulary: int, size: int = 5) -> list[tf.Tensor]:
+    random = np.random.default_rng(tokens)
+    return [
+        tf.constant(random.normal(size=(tokens, size)), tf.float32),
+        tf.constant(random.normal(size=(vocabulary, size)), tf.float32),
+        tf.constant(random.integers(0, vocabulary, tokens), tf.int32),
+        tf.constant(random.integers(0, 3, tokens) * 0.5, tf.float32),
+    ]
+
+
+def by_tensorflow(hidden, matrix, labels, weights):
+    logits = tf.matmul(hidden, matrix, transpose_b=True)
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    return tf.reduce_sum(losses * weights)
+
+
+def with_gradients(function, hidden, matrix, *rest):
+    with tf.GradientTape() as tape:
+        tape.watch([hidden, matrix])
+        value = 3.0 * function(hidden, matrix, *rest)
+    return value, *tape.gradient(value, [hidden, matrix])
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 1000])
+@pytest.mark.parametrize(("tokens", "vocabulary"), [(1, 2), (7, 11), (8, 50), (9, 3)])
+def test_value_and_gradients(monkeypatch, tokens, vocabulary, chunk):
+    monkeypatch.setattr(loss, "_CHUNK_LOGITS", chunk * vocabulary)
+    all_arguments = arguments(tokens, vocabulary)
+    found = with_gradients(loss.cross_entropy, *all_arguments)
+    expected = with_gradients(by_tensorflow, *all_arguments)
+    for x, y in zip(found, expected, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5)
+
+
+def test_the_number_of_tokens_may_be_known_late():
+    hidden, *rest = arguments(7, 11)
+    late = tf.function(
+        loss.cross_entropy,
+        input_signature=[
+            tf.TensorSpec([None, 5]),
+            tf.TensorSpec([11, 5]),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None]),
+        ],
+    )
+    found = with_gradients(late, hidden, *rest)
+    for x, y in zip(found, with_gradients(by_tensorflow, hidden, *rest), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5)
+
+
+def test_known_values():
+    hidden = tf.constant([[0.0], [1.0], [1.0]])
+    matrix = tf.constant([[0.0], [math.log(3.0)]])  # odds 1:1, 1:3, 1:3
+    value = loss.cross_entropy(hidden, matrix, [0, 1, 0], [1.0, 2.0, 0.5])
+    expected = math.log(2) + 2 * math.log(4 / 3) + 0.5 * math.log(4)
+    assert float(value) == pytest.approx(expected, abs=1e-6)
+
+
+def test_tokens_without_weight_leave_no_trace():
+    hidden, matrix, labels, _ = arguments(4, 6)
+    weights = tf.constant([1.0, 0.0, 1.0, 0.0])
+    found = with_gradients(loss.cross_entropy, hidden, matrix, labels, weights)
+    two = tf.constant([0, 2])
+    rows, marks = tf.gather(hidden, two), tf.gather(labels, two)
+    expected = with_gradients(by_tensorflow, rows, matrix, marks, tf.ones([2]))
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-5)
+    np.testing.assert_allclose(found[2], expected[2], rtol=1e-4, atol=1e-6)
+    assert np.array_equal(found[1][1::2], np.zeros([2, 5]))
+
+
+def test_large_logits_are_no_problem():
+    hidden, matrix = tf.constant([[1000.0]]), tf.constant([[1.0], [-1.0]])
+    value, dhidden, _ = with_gradients(loss.cross_entropy, hidden, matrix, [1], [1.0])
+    assert (float(value), float(dhidden[0, 0])) == (6000.0, 6.0)
+
+
+def test_token_losses_are_minus_log_probabilities():
+    logits = tf.math.log(tf.constant([[[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]]))
+    found = loss.token_losses(logits, tf.constant([[1, 2]]))
+    np.testing.assert_allclose(found, [[math.log(4), -math.log(0.8)]], rtol=1e-5)

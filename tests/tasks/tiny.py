@@ -1,0 +1,40 @@
+"""Models of a few hundred weights, large enough for every part to matter."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.models.gpt import GPT
+from massivetext_keras.tasks.causal_lm import CausalLM
+from massivetext_keras.tokenizers import ByteTokenizer
+
+TINY = TransformerConfig(
+    vocabulary_size=50,
+    num_layers=2,
+    hidden_size=16,
+    num_heads=4,
+    intermediate_size=24,
+    max_length=32,
+)
+
+
+def randomize(model, seed: int = 0, scale: float = 0.4):
+    """Replaces all weights by noise, so that no part of the model is near zero."""
+    random = np.random.default_rng(seed)
+    for variable in model.weights:
+        if variable.dtype == "float32":
+            variable.assign(random.normal(0.0, scale, variable.shape))
+    return model
+
+
+def gpt(dtype: str = "float32", seed: int = 0, **changes) -> GPT:
+    return randomize(GPT(TINY.replace(**changes), dtype=dtype), seed)
+
+
+def byte_lm(seed: int = 0, tokenizer=None, **changes) -> CausalLM:
+    """A task on bytes that writes noise."""
+    changes = {"vocabulary_size": 259, "num_layers": 1, "max_length": 64, **changes}
+    lm = CausalLM(TINY.replace(**changes), tokenizer or ByteTokenizer())
+    randomize(lm.backbone, seed)
+    return lm

@@ -1,0 +1,99 @@
+"""Trains on one device and on two replicas; prints how far apart they are, as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from massivetext_keras.training import Checkpoint, TensorBoard, adamw, make_strategy
+from tests.training.tiny import CONFIG, TinyLM, batch, batches
+
+STEPS = 5
+
+
+def built(name: str, seed: int = 0, dropout: float = 0.0) -> TinyLM:
+    keras.utils.set_random_seed(seed)
+    with make_strategy(name).scope():
+        model = TinyLM(CONFIG.replace(dropout=dropout))
+        model.compile(adamw(0.02, warmup_steps=2, total_steps=6, clip_norm=0.5))
+        model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def fit(model: TinyLM, data: tf.data.Dataset, *callbacks) -> dict:
+    history = model.fit(
+        data, validation_data=batches(50, 52), callbacks=list(callbacks), verbose=0
+    )
+    return {name: values[0] for name, values in history.history.items()}
+
+
+def apart(model: TinyLM, other: TinyLM) -> float:
+    """The largest difference of a weight, a seed or the optimizer's state."""
+    pairs = zip(
+        model.variables + model.optimizer.variables,
+        other.variables + other.optimizer.variables,
+        strict=True,
+    )
+    return max(float(np.abs(a.numpy() - b.numpy()).max()) for a, b in pairs)
+
+
+def curves(folder: Path) -> dict:
+    events = EventAccumulator(str(folder / "train"), {"tensors": 0}).Reload()
+    return {
+        tag: [float(tf.make_ndarray(e.tensor_proto)) for e in events.Tensors(tag)]
+        for tag in ("loss", "bits_per_byte", "gradient_norm")
+    }
+
+
+def main(folder: Path) -> None:
+    tf.config.threading.set_inter_op_parallelism_threads(8)
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * 2,
+    )
+    one, two = built("none"), built("mirrored")
+    result = {
+        "replicas": two.distribute_strategy.num_replicas_in_sync,
+        "tokens": [
+            [float(half.sum()) for half in np.split(batch(i)[2], 2)]
+            for i in range(STEPS - 1)
+        ],
+        "validation": [],
+        "curves": [],
+    }
+    # The last batch has one row: a replica has none.
+    data = batches(0, STEPS).unbatch().take(4 * STEPS - 3).batch(4)
+    for model, name in ((one, "one"), (two, "two")):
+        watch = TensorBoard(folder / name, every=2)
+        logs = fit(model, data, watch, Checkpoint(folder / name))
+        result["validation"].append(logs["val_loss"])
+        result["curves"].append(curves(folder / name))
+    result["apart"] = apart(one, two)
+    table = one.backbone.token_embedding.embeddings
+    start = built("none").backbone.token_embedding.embeddings
+    result["moved"] = float(np.abs(table.numpy() - start.numpy()).max())
+
+    onto_two, onto_one = built("mirrored", seed=9), built("none", seed=9)
+    Checkpoint(folder / "one").restore(onto_two)
+    Checkpoint(folder / "two").restore(onto_one)
+    result["restored"] = [apart(onto_two, one), apart(onto_one, two)]
+
+    straight = built("mirrored", dropout=0.2)
+    fit(straight, batches(0, 4))
+    callback = Checkpoint(folder / "dropout")
+    fit(built("mirrored", dropout=0.2), batches(0, 2), callback)
+    resumed = built("mirrored", seed=9, dropout=0.2)
+    start = callback.restore(resumed)
+    fit(resumed, batches(start, 4))
+    result["resumed"] = [start, apart(resumed, straight)]
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

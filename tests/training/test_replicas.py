@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory) -> dict:
+    """Of `replicas.py`, in a process whose CPU is two logical devices."""
+    folder = str(tmp_path_factory.mktemp("replicas"))
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.training.replicas", folder],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+pytestmark = pytest.mark.slow
+
+
+def test_two_replicas_train_as_one_device_does(result):
+    assert result["replicas"] == 2
+    assert any(left != right for left, right in result["tokens"])
+    assert result["moved"] > 0.03
+    assert result["apart"] < 1e-5
+
+
+def test_curves_and_evaluations_are_those_of_one_device(result):
+    one, two = result["curves"]
+    assert len(one["loss"]) == 3
+    assert min(one["gradient_norm"]) > 0.5  # every update was clipped
+    for tag, values in one.items():
+        assert two[tag] == pytest.approx(values, rel=1e-5), tag
+    one, two = result["validation"]
+    assert two == pytest.approx(one, rel=1e-6)
+
+
+def test_a_checkpoint_fits_any_number_of_replicas(result):
+    assert result["restored"] == [0.0, 0.0]
+
+
+def test_resumed_is_uninterrupted_on_two_replicas_with_dropout(result):
+    assert result["resumed"] == [2, 0.0]
