@@ -9,7 +9,7 @@ _MODULES = (
     "configs",
     "corpus",
     "data",
-    "evaluation",
+    "doctor",
     "export",
     "generation",
     "interop",

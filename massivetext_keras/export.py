@@ -31,7 +31,7 @@ def write_saved_model(
         module: holds the variables and tokenizers that the signatures use.
         signatures: name -> `tf.function` with an input signature and named outputs.
         metadata: what else `config.json` shall hold.
-        check: called with the signatures of the loaded export; raises if they are wrong.
+        check: gets the signatures of the loaded export, raises if they are wrong.
         overwrite: replace what is in the folder.
 
     Raises:
@@ -41,7 +41,9 @@ def write_saved_model(
         tf.saved_model.save(module, str(folder), signatures=dict(signatures))
         described = {
             name: {
-                "inputs": [spec.name for spec in function.structured_input_signature[0]],
+                "inputs": [
+                    spec.name for spec in function.structured_input_signature[0]
+                ],
                 "outputs": sorted(function.structured_outputs),
             }
             for name, function in signatures.items()
@@ -76,7 +78,7 @@ def replacing(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
         raise FileExistsError(f"{path} is a file: give a folder to export to")
     if path.exists() and any(path.iterdir()) and not overwrite:
         raise FileExistsError(
-            f"{path} is not empty: choose another folder, or say overwrite to replace it"
+            f"{path} is not empty: choose another folder, or overwrite it"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, so that the last step is a rename within one file system.

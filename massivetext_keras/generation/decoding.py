@@ -39,8 +39,8 @@ class State(NamedTuple):
 class Decoder:
     """Writes tokens with a causal model.
 
-    The loop is one XLA program, compiled once per bucket: the batch is padded to a power
-    of two, the cache to a power of two or the longest context.
+    The loop is one XLA program, compiled once per bucket: the batch is padded to a
+    power of two, the cache to a power of two or the longest context.
 
     Args:
         model: with `call(inputs, cache)`, `empty_cache`, `logits` and `config`.
@@ -118,7 +118,9 @@ class Decoder:
 
         def write_one(state):
             newest = tf.gather(state.tokens, state.step - 1, axis=1)
-            hidden, cache = self.model({"token_ids": newest[:, None]}, cache=state.cache)
+            hidden, cache = self.model(
+                {"token_ids": newest[:, None]}, cache=state.cache
+            )
             return (self._append(state, hidden[:, 0], cache, sampling),)
 
         return tf.while_loop(unfinished, write_one, (state,))[0]

@@ -57,7 +57,9 @@ class Sampling(NamedTuple):
             if not holds:
                 raise ValueError(f"{name} must be {wanted}, got {locals()[name]}")
         floats = (temperature, top_p, min_p, repetition_penalty)
-        temperature, top_p, min_p, penalty = (tf.constant(x, tf.float32) for x in floats)
+        temperature, top_p, min_p, penalty = (
+            tf.constant(x, tf.float32) for x in floats
+        )
         seed = tf.constant(seed % 2**31, tf.int32)
         return cls(temperature, tf.constant(top_k), top_p, min_p, penalty, seed)
 

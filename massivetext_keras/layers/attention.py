@@ -293,7 +293,7 @@ class Attention(keras.layers.Layer):
         return output if cache is None else (output, cache)
 
     def _project(self, x, memory):
-        """Queries [b, heads, l, size], keys and values [b, key_value_heads, k, size]."""
+        """Queries [b, heads, l, size], keys, values [b, key_value_heads, k, size]."""
         h, g = self.num_heads, self.num_key_value_heads
         if self.cross:
             query = _split_heads(self.query(x), h)

@@ -21,9 +21,7 @@ class Dense(keras.layers.Dense):
 
     def __init__(self, units: int, bias: bool = True, scale: float = 0.02, **kwargs):
         initializer = keras.initializers.RandomNormal(stddev=scale)
-        super().__init__(
-            units, use_bias=bias, kernel_initializer=initializer, **kwargs
-        )
+        super().__init__(units, use_bias=bias, kernel_initializer=initializer, **kwargs)
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """`x` [..., size] -> [..., units]."""

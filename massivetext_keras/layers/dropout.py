@@ -1,4 +1,4 @@
-"""Dropout whose mask is a hash of position, seed and step: cheap, and exact to repeat."""
+"""Dropout whose mask is a hash of position, seed and step."""
 
 from __future__ import annotations
 

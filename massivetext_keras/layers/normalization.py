@@ -44,7 +44,11 @@ def _backward(upstream, x, gain, epsilon, center):
     dx = inner - normal * _mean(inner * normal)
     if center:
         dx = dx - _mean(inner)
-    return tf.cast(dx * scale, x.dtype), _sum_rows(upstream * normal), _sum_rows(upstream)
+    return (
+        tf.cast(dx * scale, x.dtype),
+        _sum_rows(upstream * normal),
+        _sum_rows(upstream),
+    )
 
 
 @functools.cache
@@ -91,7 +95,9 @@ class Normalization(keras.layers.Layer):
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """`x` [..., d] -> the same shape and dtype."""
         gain = tf.convert_to_tensor(self.gain)
-        offset = tf.convert_to_tensor(self.offset) if self.center else tf.zeros_like(gain)
+        offset = (
+            tf.convert_to_tensor(self.offset) if self.center else tf.zeros_like(gain)
+        )
         if training:
             return _compiled(self.epsilon, self.center)(x, gain, offset)
         return _forward(x, gain, offset, self.epsilon, self.center)

@@ -99,7 +99,7 @@ class GPT(keras.Model):
         return self.stack.empty_cache(padding, capacity)
 
     def logits(self, hidden: tf.Tensor) -> tf.Tensor:
-        """Hidden states [..., d] -> float32 scores of the next token [..., vocabulary]."""
+        """Hidden states [..., d] -> float32 scores [..., vocabulary] of the next token."""
         matrix = self.output_embedding.matrix()
         return tf.cast(tf.matmul(hidden, matrix, transpose_b=True), tf.float32)
 

@@ -38,8 +38,13 @@ class CausalLM(Task):
 
     >>> from massivetext_keras.configs import TransformerConfig
     >>> config = TransformerConfig(
-    ...     vocabulary_size=50, num_layers=1, hidden_size=8, num_heads=2,
-    ...     intermediate_size=16, max_length=32)
+    ...     vocabulary_size=50,
+    ...     num_layers=1,
+    ...     hidden_size=8,
+    ...     num_heads=2,
+    ...     intermediate_size=16,
+    ...     max_length=32,
+    ... )
     >>> lm = CausalLM(config)
     >>> lm({"token_ids": [[1, 2, 3]]}).shape
     TensorShape([1, 3, 50])
@@ -149,7 +154,9 @@ class CausalLM(Task):
         """
         sampling = _sampling(temperature, top_k, top_p, min_p, repetition_penalty, seed)
         one = isinstance(prompts, str)
-        repeated = [p for p in ([prompts] if one else prompts) for _ in range(num_samples or 1)]
+        repeated = [
+            p for p in ([prompts] if one else prompts) for _ in range(num_samples or 1)
+        ]
         if not repeated:
             return []
         generator = self._generator(_strings(stop), repetition_penalty != 1.0)
@@ -204,7 +211,10 @@ class CausalLM(Task):
         if max_new_tokens == 0:
             return
         prompts, state = generator.begin(
-            tf.constant([prompt]), tf.zeros([1], tf.int32), tf.constant(max_new_tokens), sampling
+            tf.constant([prompt]),
+            tf.zeros([1], tf.int32),
+            tf.constant(max_new_tokens),
+            sampling,
         )
         given, step = "", 1
         while True:
@@ -259,7 +269,10 @@ class CausalLM(Task):
                 f"{self.config.max_length} tokens"
             )
         decoder = self._decoder(tuple(stop_ids), repetition_penalty != 1.0)
-        rows, limit = tf.range(tf.cast(ids.nrows(), tf.int32)), tf.constant(max_new_tokens)
+        rows, limit = (
+            tf.range(tf.cast(ids.nrows(), tf.int32)),
+            tf.constant(max_new_tokens),
+        )
         state = decoder.begin(ids, limit, sampling, rows)
         state = decoder.decode(state, sampling, limit)
         return tf.concat([ids, written(state, ids.nrows(), limit)], axis=1)
@@ -348,8 +361,8 @@ class CausalLM(Task):
         for i, length in enumerate(lengths.numpy()):
             if length > room:
                 logger.warning(
-                    f"prompt {i} has {length} tokens; with {max_new_tokens} new ones the "
-                    f"context of {context} has room for its last {room}"
+                    f"prompt {i} has {length} tokens; with {max_new_tokens} new ones "
+                    f"the context of {context} has room for its last {room}"
                 )
 
 

@@ -165,7 +165,9 @@ def begin_documents(tokenizer, token_ids: tf.RaggedTensor) -> tf.RaggedTensor:
         start = first_id(tokenizer)
         missing = tf.cast(token_ids.row_lengths() == 0, token_ids.row_splits.dtype)
     ids = tf.fill([tf.reduce_sum(missing)], tf.constant(start or 0, token_ids.dtype))
-    return tf.concat([tf.RaggedTensor.from_row_lengths(ids, missing), token_ids], axis=1)
+    return tf.concat(
+        [tf.RaggedTensor.from_row_lengths(ids, missing), token_ids], axis=1
+    )
 
 
 def first_id(tokenizer) -> int | None:

@@ -13,9 +13,9 @@ from massivetext_keras.layers.fused import island
 class TrainingStep(keras.Model):
     """A `keras.Model` whose loss is a mean over all real tokens of the global batch.
 
-    Keras averages per replica, clips per replica and gives Adam the rows of an embedding
-    one by one; here gradients are made dense and summed over replicas before anything
-    reads them. A subclass says what its losses are.
+    Keras averages per replica, clips per replica and gives Adam the rows of an
+    embedding one by one; here gradients are made dense and summed over replicas before
+    anything reads them. A subclass says what its losses are.
     """
 
     # Keras would trace `call` with float inputs when the model is tracked.
@@ -68,13 +68,14 @@ class TrainingStep(keras.Model):
             for g, v in zip(gradients, variables, strict=True)
         ]
         norm = self._update(_sum_over_replicas(gradients), variables)
-        return {**self._track(summed, labels, weights), "gradient_norm": norm}
+        logs = {**self._track(summed, labels, weights), "gradient_norm": norm}
+        return self._per_worker(logs)
 
     def test_step(self, data):
         """Loss alone."""
         features, labels, weights = _unpack(data)
         summed = self.summed_loss(features, labels, weights, training=False)
-        return self._track(summed, labels, weights)
+        return self._per_worker(self._track(summed, labels, weights))
 
     def _update(self, gradients: list[tf.Tensor], variables: list) -> tf.Tensor:
         """Applies gradients, one XLA program on one device, and gives their norm."""
@@ -86,6 +87,22 @@ class TrainingStep(keras.Model):
         if tf.distribute.has_strategy():
             return apply(*gradients)
         return island(apply)(*gradients)
+
+    def _get_metrics_result_or_logs(self, logs):
+        # Keras takes the mean of the replicas' means if a log is no metric.
+        return {**logs, **self.get_metrics_result()}
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Keras's own fails on the batches of several workers; tasks are built already.
+        if self.optimizer is not None:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+
+    def _per_worker(self, logs: dict) -> dict:
+        """Scalars as Keras reduces them: over axis 0 if there are several workers."""
+        if self.distribute_strategy.extended._in_multi_worker_mode():
+            return {name: tf.reshape(value, [1]) for name, value in logs.items()}
+        return logs
 
     def _track(self, summed, labels, weights) -> dict:
         count = tf.reduce_sum(weights)

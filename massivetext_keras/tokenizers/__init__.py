@@ -6,6 +6,7 @@ from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer
 from massivetext_keras.tokenizers.character import CharacterTokenizer
 from massivetext_keras.tokenizers.huggingface import from_huggingface
 from massivetext_keras.tokenizers.sentencepiece import SentencePieceTokenizer
+from massivetext_keras.tokenizers.training import train
 from massivetext_keras.tokenizers.wordpiece import WordPieceTokenizer
 
 load = Tokenizer.load
@@ -19,4 +20,5 @@ __all__ = [
     "WordPieceTokenizer",
     "from_huggingface",
     "load",
+    "train",
 ]

@@ -117,6 +117,9 @@ class WordPieceTokenizer(Tokenizer):
         model.train_from_iterator(read_lines(files, texts, max_bytes), trainer)
         return cls(tokens_in_order(model.get_vocab()), lowercase=lowercase, **kwargs)
 
+    def token_bytes(self) -> None:
+        """None: spaces and case are lost, so tokens do not add up to a text."""
+
     def _tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
         text = tf.strings.regex_replace(text, _DROPPED, "")
         if self._lowercase:

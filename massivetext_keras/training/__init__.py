@@ -8,6 +8,7 @@ from massivetext_keras.training.precision import (
     set_precision,
 )
 from massivetext_keras.training.strategy import describe, make_strategy
+from massivetext_keras.training.trainer import train
 
 __all__ = [
     "Checkpoint",
@@ -18,4 +19,5 @@ __all__ = [
     "make_strategy",
     "processor_multiplies_bfloat16",
     "set_precision",
+    "train",
 ]

@@ -13,7 +13,7 @@ def softmax(x: np.ndarray) -> np.ndarray:
 
 
 def attention(query, key, value, bias=0.0) -> np.ndarray:
-    """[b, heads, q, s], [b, groups, k, s] twice -> [b, heads, q, s]; loops over heads."""
+    """[b, heads, q, s], [b, groups, k, s] twice -> [b, heads, q, s], head by head."""
     bias = np.broadcast_to(bias, (*query.shape[:3], key.shape[2]))
     output = np.zeros(query.shape)
     share = query.shape[1] // key.shape[1]

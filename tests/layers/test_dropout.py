@@ -66,10 +66,10 @@ def test_what_is_kept_is_scaled_and_passes_the_gradient(dtype):
         tape.watch(x)
         y = dropout(x, key(3), rate=0.2)
     keep = keep_mask((1000,), key(3), 0.2).numpy()
-    exact = np.where(keep, np.array(x, "float64") / 0.8, 0.0)
+    exact = np.where(keep, tf.cast(x, tf.float64) / 0.8, 0.0)
     rounding = 2**-8 if dtype == "bfloat16" else 1e-6
-    np.testing.assert_allclose(np.array(y, "float64"), exact, rtol=rounding)
-    gradient = np.array(tape.gradient(y, x), "float64")
+    np.testing.assert_allclose(tf.cast(y, tf.float64), exact, rtol=rounding)
+    gradient = tf.cast(tape.gradient(y, x), tf.float64)
     np.testing.assert_allclose(gradient, np.where(keep, 1.25, 0.0), rtol=rounding)
 
 

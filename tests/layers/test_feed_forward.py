@@ -21,12 +21,12 @@ def test_products_around_an_activation(activation, gated, bias, training):
     layer.build((None, None, 4))
     randomize(layer, scale=1.0)
     x = np.random.default_rng(0).normal(size=(2, 3, 4))
-    up = x @ np.array(layer.up.kernel) + (np.array(layer.up.bias) if bias else 0)
+    up = x @ layer.up.kernel.numpy() + (layer.up.bias.numpy() if bias else 0)
     inner = plain.ACTIVATIONS[activation](up[..., :6])
     if gated:
         inner = inner * up[..., 6:]
-    down = inner @ np.array(layer.down.kernel)
-    expected = down + (np.array(layer.down.bias) if bias else 0)
+    down = inner @ layer.down.kernel.numpy()
+    expected = down + (layer.down.bias.numpy() if bias else 0)
     found = layer(tf.constant(x, tf.float32), training=training)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 

@@ -71,6 +71,6 @@ def test_hidden_keys_get_no_weight_and_fully_hidden_rows_no_nan(dtype):
     )
     assert float(bias[0, 0]) == 0.0
     scores = tf.constant([[1.0, 60.0], [1.0, 2.0]], dtype) + bias
-    weights = np.array(tf.nn.softmax(scores), "float32")
+    weights = tf.cast(tf.nn.softmax(scores), tf.float32).numpy()
     assert weights[0].tolist() == [1.0, 0.0]
     assert np.isfinite(weights).all()

@@ -24,8 +24,8 @@ def values(shape: tuple) -> np.ndarray:
 
 
 def expected_of(layer: Normalization, x: np.ndarray) -> np.ndarray:
-    offset = np.array(layer.offset) if layer.center else 0.0
-    gain = np.array(layer.gain)
+    offset = layer.offset.numpy() if layer.center else 0.0
+    gain = layer.gain.numpy()
     return plain.normalize(x, gain, offset, layer.epsilon, layer.center)
 
 
@@ -82,9 +82,9 @@ def test_bfloat16_is_normalised_in_float32(kind, training):
         y = layer(x, training=training)
     gradient = tape.gradient(y, x)
     assert y.dtype == gradient.dtype == tf.bfloat16
-    expected = expected_of(layer, np.array(x, "float64"))
+    expected = expected_of(layer, tf.cast(x, tf.float64).numpy())
     # One rounding to bfloat16 at the end and no other: half a unit of 2**-8.
-    np.testing.assert_allclose(np.array(y, "float64"), expected, rtol=2**-8, atol=1e-6)
+    np.testing.assert_allclose(tf.cast(y, tf.float64), expected, rtol=2**-8, atol=1e-6)
     wide = make(kind)
     wide.set_weights(layer.get_weights())
     x = tf.cast(x, tf.float32)
@@ -92,7 +92,7 @@ def test_bfloat16_is_normalised_in_float32(kind, training):
         tape.watch(x)
         y = wide(x)
     np.testing.assert_allclose(
-        np.array(gradient, "float64"), tape.gradient(y, x), rtol=2**-7, atol=2e-3
+        tf.cast(gradient, tf.float64), tape.gradient(y, x), rtol=2**-7, atol=2e-3
     )
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -65,8 +66,16 @@ def straight() -> TinyLM:
     return train(built(), 0, 6)
 
 
-def test_resumed_is_uninterrupted_bit_for_bit(tmp_path, straight):
-    saved = train(built(), 0, 3, Checkpoint(tmp_path))
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory) -> tuple[TinyLM, Path]:
+    """Trained for the first three of them, and its folder."""
+    folder = tmp_path_factory.mktemp("stopped")
+    return train(built(), 0, 3, Checkpoint(folder)), folder
+
+
+def test_resumed_is_uninterrupted_bit_for_bit(tmp_path, straight, stopped):
+    saved, folder = stopped
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     resumed = built(seed=99)
     assert (values(resumed)[0] != values(saved)[0]).any()
     callback = Checkpoint(tmp_path)
@@ -78,10 +87,10 @@ def test_resumed_is_uninterrupted_bit_for_bit(tmp_path, straight):
     assert names(tmp_path) == ["step_00000003", "step_00000006"]
 
 
-def test_dropout_goes_on_where_it_was(tmp_path, straight):
-    train(built(), 0, 3, Checkpoint(tmp_path))
+@pytest.mark.slow
+def test_dropout_goes_on_where_it_was(straight, stopped):
     resumed = built(seed=99)
-    Checkpoint(tmp_path).restore(resumed)
+    Checkpoint(stopped[1]).restore(resumed)
     seeds = [v for v in resumed.variables if v.name == "seed_generator_state"]
     assert len(seeds) == 7  # embeddings, and three in each of two blocks
     assert [int(v.numpy()[1]) for v in seeds] == [3] * 7
@@ -93,8 +102,8 @@ def test_dropout_goes_on_where_it_was(tmp_path, straight):
 
 
 @pytest.mark.slow
-def test_another_process_resumes_bit_for_bit(tmp_path, straight):
-    train(built(), 0, 3, Checkpoint(tmp_path))
+def test_another_process_resumes_bit_for_bit(tmp_path, straight, stopped):
+    shutil.copytree(stopped[1], tmp_path, dirs_exist_ok=True)
     program = (
         "import sys; from tests.training import test_checkpoint as t\n"
         "model = t.built(seed=5)\n"

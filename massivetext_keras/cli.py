@@ -1,0 +1,475 @@
+"""`massivetext`: one program with a verb for each stage, from text to export."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Callable
+from typing import NamedTuple
+
+from absl import flags
+
+from massivetext_keras import __version__
+from massivetext_keras.configs import ExperimentConfig, TokenizerConfig, nearest
+
+WIDTH = 80
+
+
+class Verb(NamedTuple):
+    """A subcommand.
+
+    Attributes:
+        summary: one line.
+        details: what else `--help` says.
+        define: adds the flags.
+        run: does the work with the parsed flags; results go to stdout.
+    """
+
+    summary: str
+    details: str
+    define: Callable[[flags.FlagValues], None]
+    run: Callable[[flags.FlagValues], None]
+
+
+class UsageError(Exception):
+    """The command line is wrong; the program exits with 2."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs one verb and exits: 0, 1 (the work failed) or 2 (wrong usage)."""
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def run(argv: list[str]) -> int:
+    """Runs one verb.
+
+    Args:
+        argv: the command line without the program's name.
+
+    Returns:
+        The exit code.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before anything imports it
+    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    try:
+        name, rest = find_verb(argv)
+        if name is None:
+            print(overview())
+            return 0
+        values = flags.FlagValues()
+        VERBS[name].define(values)
+        if {"--help", "-h", "-help"} & set(rest):
+            print(usage(name, values))
+            return 0
+        parse(name, values, rest)
+        VERBS[name].run(values)
+    except UsageError as error:
+        print(f"massivetext: {error}", file=sys.stderr)
+        return 2
+    except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
+        print(f"massivetext: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def find_verb(argv: list[str]) -> tuple[str | None, list[str]]:
+    """Splits a command line into the verb's name and the rest."""
+    words = []
+    for word in argv:
+        if word.startswith("-"):
+            break
+        words.append(word)
+    if not words:
+        known = {"--help", "-h", "-help", "--version"}
+        if argv and argv[0] not in known:
+            raise UsageError(f"the verb comes first, then {argv[0]}; see --help")
+        if "--version" in argv:
+            print(__version__)
+            raise SystemExit(0)
+        return None, []
+    for count in (2, 1):
+        name = " ".join(words[:count])
+        if name in VERBS:
+            return name, argv[len(words[:count]) :]
+    raise UsageError(f"unknown verb {' '.join(words)!r}: {nearest(words[0], VERBS)}")
+
+
+def parse(name: str, values: flags.FlagValues, argv: list[str]) -> None:
+    """Parses the flags of a verb.
+
+    Raises:
+        UsageError: a flag is unknown, missing or of the wrong type.
+    """
+    try:
+        left = values([f"massivetext {name}", *argv])[1:]
+    except flags.UnrecognizedFlagError as error:
+        hint = nearest(error.flagname, list(values))
+        raise UsageError(f"unknown flag --{error.flagname}: {hint}") from None
+    except flags.Error as error:
+        missing = re.search(
+            r"Flag (--\w+) must have a value other than None", str(error)
+        )
+        text = f"{missing[1]} is required" if missing else str(error)
+        raise UsageError(f"{text}; see {name} --help") from None
+    if left:
+        raise UsageError(f"{left[0]!r} belongs to no flag; see {name} --help")
+
+
+def overview() -> str:
+    """What `massivetext --help` prints."""
+    lines = [
+        "massivetext: language models with Keras on TensorFlow, from raw text to a",
+        "SavedModel that takes strings.",
+        "",
+        "usage: massivetext VERB [--flag=value ...]",
+        "",
+    ]
+    width = max(map(len, VERBS))
+    lines += [f"  {name:{width}}  {verb.summary}" for name, verb in VERBS.items()]
+    lines += ["", "massivetext VERB --help tells the flags of a verb."]
+    return "\n".join(lines)
+
+
+def usage(name: str, values: flags.FlagValues) -> str:
+    """What `massivetext VERB --help` prints."""
+    verb = VERBS[name]
+    lines = [f"massivetext {name}: {verb.summary}", ""]
+    if verb.details:
+        lines += [*textwrap.wrap(verb.details, WIDTH), ""]
+    for flag in (values[key] for key in values):
+        if flag.name in ("undefok", "flagfile"):
+            continue
+        default = ""
+        if flag.default not in (None, "", []):
+            default = f" (default: {flag.default})"
+        lines.append(f"  --{flag.name}")
+        text = textwrap.wrap(f"{flag.help}{default}", WIDTH - 6)
+        lines += [f"      {line}" for line in text]
+    return "\n".join(lines)
+
+
+def _string(values, name: str, default, text: str, required: bool = False) -> None:
+    flags.DEFINE_string(name, default, text, flag_values=values)
+    if required:
+        flags.mark_flag_as_required(name, flag_values=values)
+
+
+def _integer(values, name: str, default: int | None, text: str) -> None:
+    flags.DEFINE_integer(name, default, text, flag_values=values)
+
+
+def _switch(values, name: str, default: bool, text: str) -> None:
+    flags.DEFINE_boolean(name, default, text, flag_values=values)
+
+
+_PRESET_HELP = "a name that `presets` lists, a preset folder, or hf:FOLDER"
+
+# Flags of `train` that are fields of the experiment.
+_TRAIN_FIELDS = {
+    "steps": "train",
+    "batch_size": "data",
+    "sequence_length": "data",
+    "checkpoint_every": "train",
+    "seed": "train",
+    "strategy": "train",
+}
+
+
+def _define_train(values: flags.FlagValues) -> None:
+    _string(values, "preset", "gpt_mini", f"what to start from: {_PRESET_HELP}")
+    _string(values, "data", None, "text: files, globs, folders, by commas", True)
+    _string(
+        values,
+        "tokenizer",
+        None,
+        "folder written by `tokenizer train`, or `bytes`; may be left out where the "
+        "preset has one of its own",
+    )
+    _string(
+        values,
+        "run_dir",
+        None,
+        "folder of the run: TensorBoard logs, checkpoints and, in the end, a preset",
+        True,
+    )
+    default = ExperimentConfig().to_dict()
+    helps = {
+        "steps": "updates of the weights",
+        "batch_size": "rows of a batch, over all replicas",
+        "sequence_length": "tokens of a row",
+        "checkpoint_every": "updates between checkpoints",
+        "seed": "of first weights and dropout",
+    }
+    for name, text in helps.items():
+        _integer(values, name, default[_TRAIN_FIELDS[name]][name], text)
+    _string(
+        values,
+        "strategy",
+        default["train"]["strategy"],
+        "where to train: auto, none, mirrored, multi_worker or tpu",
+    )
+    flags.DEFINE_enum(
+        "resume",
+        "auto",
+        ["auto", "never"],
+        "auto goes on from the newest checkpoint of the run, never starts anew",
+        flag_values=values,
+    )
+    _string(values, "config", None, "experiment.json of another run, to start from")
+    flags.DEFINE_multi_string(
+        "set",
+        [],
+        "any setting by its path, as optimizer.learning_rate=1e-3; may be repeated",
+        flag_values=values,
+    )
+
+
+def _train(values: flags.FlagValues) -> None:
+    from massivetext_keras import presets, tokenizers, training
+
+    experiment, preset = _experiment(values), values.preset
+    tokenizer = None
+    if values.tokenizer == "bytes":
+        tokenizer = tokenizers.ByteTokenizer()
+    elif values.tokenizer is not None:
+        tokenizer = tokenizers.load(values.tokenizer)
+    if preset in presets.PRESETS:
+        preset = None
+        if tokenizer is None:
+            raise UsageError(
+                "--tokenizer is needed to train from a shape: a folder written by "
+                "`massivetext tokenizer train`, or bytes"
+            )
+        size = tokenizer.vocabulary_size
+        model = experiment.model.replace(vocabulary_size=size)
+        experiment = experiment.replace(model=model)
+    task = training.train(
+        experiment,
+        values.data.split(","),
+        tokenizer,
+        values.run_dir,
+        preset,
+        resume=values.resume == "auto",
+    )
+    print(f"{values.run_dir}: {task.count_params():,} parameters")
+
+
+def _experiment(values: flags.FlagValues) -> ExperimentConfig:
+    """Default < preset < --config < a flag of its own < --set."""
+    from massivetext_keras import presets
+
+    experiment = ExperimentConfig()
+    if values.preset in presets.PRESETS:
+        experiment = experiment.replace(model=presets.preset(values.preset))
+    if values.config:
+        with open(values.config) as file:
+            given = json.load(file)
+        merged = experiment.to_dict()
+        for section, fields in given.items():
+            merged.setdefault(section, {}).update(fields)
+        experiment = ExperimentConfig.from_dict(merged)
+    for name, section in _TRAIN_FIELDS.items():
+        if values[name].present:
+            value = json.dumps(values[name].value)
+            experiment = experiment.override(f"{section}.{name}={value}")
+    for assignment in values.set:
+        experiment = experiment.override(assignment)
+    return experiment
+
+
+def _define_evaluate(values: flags.FlagValues) -> None:
+    _string(values, "preset", None, f"the model: {_PRESET_HELP}", True)
+    _string(values, "data", None, "text: files, globs, folders, by commas", True)
+    _integer(values, "batch_size", 16, "rows of a batch")
+    _integer(values, "sequence_length", None, "tokens of a row (default: the context)")
+
+
+def _evaluate(values: flags.FlagValues) -> None:
+    from massivetext_keras import corpus, data, tasks
+
+    task = tasks.CausalLM.from_preset(values.preset)
+    documents = list(corpus.read_documents(values.data.split(",")))
+    tokens = data.encode_documents(task.need_tokenizer(), documents, progress=True)
+    length = min(values.sequence_length or task.config.max_length, len(tokens) - 1)
+    task.compile()
+    batches = data.validation_batches(tokens, values.batch_size, length)
+    results = task.evaluate(batches, return_dict=True, verbose=0)
+    print(f"tokens            {len(tokens) - 1:,}")
+    print(f"nats per token    {results['loss']:.4f}")
+    print(f"perplexity        {math.exp(results['loss']):.4f}")
+    if "bits_per_byte" in results:
+        print(f"bits per byte     {results['bits_per_byte']:.4f}")
+
+
+def _define_generate(values: flags.FlagValues) -> None:
+    _string(values, "preset", None, f"the model: {_PRESET_HELP}", True)
+    flags.DEFINE_multi_string(
+        "prompt",
+        None,
+        "a text to continue; may be repeated (default: the lines of standard input)",
+        flag_values=values,
+    )
+    _integer(values, "max_new_tokens", 64, "tokens to write at the most")
+    for name, default, text in (
+        ("temperature", 1.0, "divides the logits; 0 takes the most probable token"),
+        ("top_p", 1.0, "sample among the most probable tokens that have this share"),
+        ("min_p", 0.0, "sample among tokens this share as probable as the best"),
+        ("repetition_penalty", 1.0, "above 1 makes tokens that occurred less likely"),
+    ):
+        flags.DEFINE_float(name, default, text, flag_values=values)
+    _integer(values, "top_k", 0, "sample among the k most probable tokens; 0: all")
+    _integer(values, "seed", None, "of the sampling (default: a new one each time)")
+    _integer(values, "num_samples", None, "texts for each prompt (default: one)")
+    flags.DEFINE_multi_string(
+        "stop", [], "a string that ends the text; may be repeated", flag_values=values
+    )
+    _switch(values, "include_prompt", True, "begin each text with its prompt")
+    _switch(values, "stream", False, "write pieces as they come; for one prompt")
+    _switch(values, "json", False, "a line of JSON for each prompt")
+
+
+def _generate(values: flags.FlagValues) -> None:
+    from massivetext_keras import tasks
+
+    names = (
+        "max_new_tokens temperature top_k top_p min_p repetition_penalty seed stop "
+        "include_prompt"
+    )
+    arguments = {name: values[name].value for name in names.split()}
+    task = tasks.CausalLM.from_preset(values.preset)
+    prompts = values.prompt
+    if prompts is None:
+        prompts = sys.stdin.read().splitlines()
+    if values.stream:
+        if len(prompts) != 1 or values.num_samples:
+            raise UsageError("--stream takes one prompt and no --num_samples")
+        for piece in task.stream(prompts[0], **arguments):
+            print(piece, end="", flush=True)
+        print()
+        return
+    texts = task.generate(prompts, num_samples=values.num_samples, **arguments)
+    for prompt, text in zip(prompts, texts, strict=True):
+        if values.json:
+            line = {"prompt": prompt, "text": text}
+            print(json.dumps(line, ensure_ascii=False))
+            continue
+        for sample in text if values.num_samples else [text]:
+            print(sample)
+
+
+def _define_export(values: flags.FlagValues) -> None:
+    _string(values, "preset", None, f"the model: {_PRESET_HELP}", True)
+    _string(values, "output", None, "folder of the SavedModel", True)
+    _switch(values, "overwrite", False, "replace what is in the folder")
+
+
+def _export(values: flags.FlagValues) -> None:
+    from massivetext_keras import tasks
+
+    task = tasks.CausalLM.from_preset(values.preset)
+    task.export(values.output, overwrite=values.overwrite)
+    print(f"{values.output}: signatures generate, generate_compiled, score")
+
+
+def _define_presets(values: flags.FlagValues) -> None:
+    _switch(values, "json", False, "every field, as JSON")
+
+
+def _presets(values: flags.FlagValues) -> None:
+    from massivetext_keras.presets import PRESETS
+
+    if values.json:
+        print(json.dumps({n: c.to_dict() for n, c in PRESETS.items()}, indent=2))
+        return
+    print(f"{'name':12} {'parameters':>14} {'layers':>6} {'size':>5} {'context':>8}")
+    for name, config in PRESETS.items():
+        print(
+            f"{name:12} {config.parameter_count():14,} {config.num_layers:6} "
+            f"{config.hidden_size:5} {config.max_length:8,}"
+        )
+
+
+def _define_tokenizer_train(values: flags.FlagValues) -> None:
+    default = TokenizerConfig()
+    _string(values, "input", None, "text: files, globs, folders, by commas", True)
+    _string(values, "output", None, "folder for the tokenizer", True)
+    flags.DEFINE_enum(
+        "kind",
+        default.kind,
+        ["sentencepiece", "wordpiece", "byte_pair", "bytes"],
+        "of tokenizer",
+        flag_values=values,
+    )
+    _integer(values, "vocabulary_size", default.vocabulary_size, "special tokens too")
+    flags.DEFINE_enum(
+        "model_type",
+        default.model_type,
+        ["bpe", "unigram"],
+        "of a sentencepiece tokenizer",
+        flag_values=values,
+    )
+
+
+def _tokenizer_train(values: flags.FlagValues) -> None:
+    from massivetext_keras import corpus, tokenizers
+
+    documents = corpus.read_documents(values.input.split(","))
+    config = TokenizerConfig(values.kind, values.vocabulary_size, values.model_type)
+    tokenizer = tokenizers.train(config, documents)
+    tokenizer.save(values.output)
+    print(f"{values.output}: {tokenizer.vocabulary_size:,} tokens")
+
+
+def _doctor(values: flags.FlagValues) -> None:
+    from massivetext_keras.doctor import report
+
+    for line in report():
+        print(line)
+
+
+VERBS = {
+    "train": Verb(
+        "train a language model on text",
+        "Settings come from the defaults, then the preset, --config, the flags, and "
+        "--set. The same command goes on where a stopped run was.",
+        _define_train,
+        _train,
+    ),
+    "generate": Verb(
+        "continue texts",
+        "Texts go to standard output, everything else to standard error.",
+        _define_generate,
+        _generate,
+    ),
+    "evaluate": Verb(
+        "measure a model on text",
+        "Prints nats per token, perplexity and bits per byte.",
+        _define_evaluate,
+        _evaluate,
+    ),
+    "export": Verb(
+        "write a SavedModel that takes and gives strings",
+        "The export is loaded again and compared with the model before it takes its "
+        "place. It needs tensorflow and tensorflow_text alone.",
+        _define_export,
+        _export,
+    ),
+    "presets": Verb("list the named shapes of models", "", _define_presets, _presets),
+    "tokenizer train": Verb(
+        "learn a vocabulary from text",
+        "The tokenizers run inside the TensorFlow graph and are part of an export.",
+        _define_tokenizer_train,
+        _tokenizer_train,
+    ),
+    "doctor": Verb(
+        "say what is installed and what would not work here",
+        "",
+        lambda values: None,
+        _doctor,
+    ),
+}

@@ -1,0 +1,38 @@
+"""A tokenizer from its config and texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from massivetext_keras.configs import TokenizerConfig, choose
+from massivetext_keras.tokenizers.base import Tokenizer
+from massivetext_keras.tokenizers.byte import ByteTokenizer
+from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer
+from massivetext_keras.tokenizers.sentencepiece import SentencePieceTokenizer
+from massivetext_keras.tokenizers.wordpiece import WordPieceTokenizer
+
+KINDS = {
+    "sentencepiece": SentencePieceTokenizer,
+    "wordpiece": WordPieceTokenizer,
+    "byte_pair": BytePairTokenizer,
+    "bytes": ByteTokenizer,
+}
+
+
+def train(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
+    """Learns a vocabulary.
+
+    Arguments:
+        config: the kind and its settings.
+        texts: strings.
+    Raises:
+        ValueError: the kind is unknown, or the texts don't support the vocabulary.
+
+    >>> train(TokenizerConfig(kind="bytes"), ["text"]).vocabulary_size
+    259
+    """
+    cls = choose("kind of tokenizer", config.kind, KINDS)
+    options = {"vocabulary_size": config.vocabulary_size}
+    if config.kind == "sentencepiece":
+        options["model_type"] = config.model_type
+    return cls.train(texts=texts, **options)

@@ -1,0 +1,106 @@
+"""A whole run from a config: what `massivetext train` does, in Python."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from pathlib import Path
+
+import keras
+
+from massivetext_keras.configs import ExperimentConfig
+from massivetext_keras.tasks import CausalLM
+from massivetext_keras.training.callbacks import StepCallback, TensorBoard
+from massivetext_keras.training.checkpoint import Checkpoint
+from massivetext_keras.training.optimization import from_config
+from massivetext_keras.training.precision import set_precision
+from massivetext_keras.training.strategy import describe, make_strategy
+
+logger = logging.getLogger(__name__)
+
+EXPERIMENT = "experiment.json"
+
+
+def train(
+    experiment: ExperimentConfig,
+    files,
+    tokenizer,
+    run_dir: str | Path,
+    preset: str | None = None,
+    resume: bool = True,
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+) -> CausalLM:
+    """Trains a `CausalLM`; the run's folder is a preset when it ends.
+
+    The folder gets `experiment.json`, TensorBoard's `train` and `validation`,
+    `checkpoints` and, in the end, what `CausalLM.save_preset` writes.
+
+    Args:
+        experiment: every setting.
+        files: paths, globs and folders of text.
+        tokenizer: strings to ids; None for that of the preset.
+        run_dir: the run's folder.
+        preset: weights to start from, as `CausalLM.from_preset` takes them (None:
+            random weights of the shape `experiment.model`).
+        resume: go on from the newest checkpoint in the folder, if there is one.
+        callbacks: more of them.
+
+    Returns:
+        The trained task.
+
+    Raises:
+        ValueError: the text is too short, or the checkpoint is of another config.
+        FileNotFoundError: a pattern matches nothing.
+    """
+    settings, data = experiment.train, experiment.data
+    precision = set_precision(settings.precision)
+    keras.utils.set_random_seed(settings.seed)
+    strategy = make_strategy(settings.strategy)
+    logger.info("%s, %s", precision, describe(strategy))
+    with strategy.scope():
+        if preset is None:
+            task = CausalLM(experiment.model, tokenizer)
+        else:
+            task = CausalLM.from_preset(preset, tokenizer)
+        task.compile(from_config(experiment.optimizer, settings.steps))
+    checkpoint = Checkpoint(run_dir, settings.checkpoint_every)
+    step = checkpoint.restore(task) if resume else 0
+    if step:
+        logger.info("going on after step %d of %d", step, settings.steps)
+    Path(run_dir).mkdir(parents=True, exist_ok=True)
+    described = json.dumps(experiment.to_dict(), indent=2)
+    (Path(run_dir) / EXPERIMENT).write_text(described + "\n")
+    batches, validation = task.datasets(
+        files,
+        data.batch_size,
+        data.sequence_length,
+        data.validation_fraction,
+        data.seed,
+        start=step,
+    )
+    board = TensorBoard(run_dir, sample_every=settings.sample_every)
+    if step < settings.steps:
+        every = min(settings.evaluate_every, settings.steps - step)
+        task.fit(
+            batches,
+            validation_data=validation,
+            steps_per_epoch=every,
+            epochs=math.ceil((settings.steps - step) / every),
+            callbacks=[_Until(settings.steps), board, checkpoint, *callbacks],
+        )
+    task.save_preset(run_dir)
+    return task
+
+
+class _Until(StepCallback):
+    """Ends training at a number of updates, within an epoch too."""
+
+    def __init__(self, steps: int):
+        super().__init__()
+        self.steps = steps
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch)
+        if self.step >= self.steps:
+            self.model.stop_training = True
