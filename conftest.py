@@ -10,6 +10,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before anything imports it
 import pytest
 from hypothesis import settings
 
+collect_ignore_glob = ["tests/fixtures/*"]  # scripts, of which some need torch
+
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 

@@ -10,6 +10,7 @@ _MODULES = (
     "corpus",
     "data",
     "doctor",
+    "evaluation",
     "export",
     "generation",
     "interop",

@@ -284,6 +284,11 @@ class TokenizerConfig(Config):
     vocabulary_size: int = 8192
     model_type: str = "bpe"
 
+    def __post_init__(self):
+        super().__post_init__()
+        _one_of(self, "kind", ("sentencepiece", "wordpiece", "byte_pair", "bytes"))
+        _one_of(self, "model_type", ("bpe", "unigram"))
+
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig(Config):
@@ -329,6 +334,10 @@ class OptimizerConfig(Config):
     beta_2: float = 0.95
     epsilon: float = 1e-8
     clip_norm: float | None = 1.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        _one_of(self, "schedule", ("cosine", "linear", "constant"))
 
 
 @dataclasses.dataclass(frozen=True)

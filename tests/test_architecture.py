@@ -17,7 +17,8 @@ LEVELS = [
     ["tasks"],
     ["training"],
     ["doctor"],
-    ["cli", "__main__"],
+    ["cli"],
+    ["__main__"],
     ["examples"],
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

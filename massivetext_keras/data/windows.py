@@ -82,23 +82,18 @@ def training_batches(
     slack = len(tokens) - 1 - windows * sequence_length
     row = tf.constant(tokens, tf.int32)
 
+    def first_token(index):
+        epoch, place = index // windows, tf.cast(index % windows, tf.int32)
+        seeds = tf.stack([np.int64(seed), epoch])
+        offset = tf.random.stateless_uniform([], seeds, 0, slack + 1, tf.int32)
+        place = tf.random.experimental.index_shuffle(
+            place, tf.cast(seeds, tf.int32), windows - 1
+        )
+        return offset + place * sequence_length
+
     def batch(k):
         index = k * batch_size + tf.range(batch_size, dtype=tf.int64)
-        epoch, place = index // windows, index % windows
-        seeds = tf.stack([tf.fill([batch_size], np.int64(seed)), epoch, 0 * epoch], 1)
-        place = tf.random.experimental.index_shuffle(
-            tf.cast(place, tf.int32),
-            tf.cast(seeds, tf.int32),
-            tf.fill([batch_size], windows - 1),
-        )
-        offset = tf.map_fn(
-            lambda e: tf.random.stateless_uniform(
-                [], tf.stack([np.int64(seed), e]), 0, slack + 1, tf.int32
-            ),
-            epoch,
-            fn_output_signature=tf.int32,
-        )
-        first = offset + place * sequence_length
+        first = tf.map_fn(first_token, index, fn_output_signature=tf.int32)
         window = tf.gather(row, first[:, None] + tf.range(sequence_length + 1))
         return _example(window, tf.ones([batch_size, sequence_length]))
 

@@ -57,8 +57,9 @@ class Block(keras.layers.Layer):
                 config.norm, config.norm_epsilon, dtype=self.dtype_policy, name=name
             )
             setattr(self, name, norm)
-        self.attention_dropout = Dropout(config.dropout, name="attention_dropout")
-        self.feed_forward_dropout = Dropout(config.dropout, name="feed_forward_dropout")
+        for name in ("attention_dropout", "feed_forward_dropout"):
+            dropout = Dropout(config.dropout, dtype=self.dtype_policy, name=name)
+            setattr(self, name, dropout)
 
     def build(self, shape):
         self.attention.build(shape)

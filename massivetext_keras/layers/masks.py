@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-# Far below any score, far above the least bfloat16: two of them may be added.
+# Far below any score. In float16, which ends at 65504, half of the least number: a row
+# with nothing to see must not become 0 / 0.
 HIDDEN = -1e9
 
 
@@ -54,7 +55,8 @@ def visible(
 
 
 def as_bias(mask: tf.Tensor | None, dtype: tf.DType) -> tf.Tensor | None:
-    """0 where the mask is true, `HIDDEN` elsewhere; None stays None."""
+    """0 where the mask is true, far below any score elsewhere; None stays None."""
     if mask is None:
         return None
-    return tf.where(mask, tf.zeros([], dtype), tf.constant(HIDDEN, dtype))
+    hidden = max(HIDDEN, float(tf.as_dtype(dtype).min) / 2)
+    return tf.where(mask, tf.zeros([], dtype), tf.constant(hidden, dtype))

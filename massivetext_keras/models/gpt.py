@@ -30,6 +30,7 @@ class GPT(keras.Model):
     def __init__(self, config: TransformerConfig, **kwargs):
         kwargs.setdefault("name", "gpt")
         super().__init__(**kwargs)
+        self._allow_non_tensor_positional_args = True  # nested lists are fine
         self.config = config
         size = (config.vocabulary_size, config.hidden_size)
         policy = self.dtype_policy
@@ -38,7 +39,7 @@ class GPT(keras.Model):
             self.position_embedding = TokenEmbedding(
                 config.max_length, config.hidden_size, dtype=policy, name="positions"
             )
-        self.dropout = Dropout(config.dropout, name="dropout")
+        self.dropout = Dropout(config.dropout, dtype=policy, name="dropout")
         self.stack = TransformerStack(config, dtype=policy, name="stack")
         self.output_embedding = self.token_embedding
         if not config.tied_embeddings:
@@ -99,7 +100,7 @@ class GPT(keras.Model):
         return self.stack.empty_cache(padding, capacity)
 
     def logits(self, hidden: tf.Tensor) -> tf.Tensor:
-        """Hidden states [..., d] -> float32 scores [..., vocabulary] of the next token."""
+        """Hidden states [..., d] -> float32 scores of next tokens [..., vocabulary]."""
         matrix = self.output_embedding.matrix()
         return tf.cast(tf.matmul(hidden, matrix, transpose_b=True), tf.float32)
 

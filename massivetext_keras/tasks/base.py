@@ -82,6 +82,8 @@ class Task(TrainingStep):
         header, tensors = interop.read_preset(source, cls.__name__)
         if tokenizer is None and header["tokenizer"]:
             tokenizer = tokenizers.load(source)
+            if tokenizer.fingerprint != header["tokenizer"]:
+                raise ValueError(f"{source}: the tokenizer is not the preset's own")
         config = TransformerConfig.from_dict(header["model"]).replace(**changes)
         task = cls(config, tokenizer)
         interop.assign(task.backbone, tensors)

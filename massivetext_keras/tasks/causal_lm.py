@@ -6,6 +6,7 @@ import functools
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import tensorflow as tf
 
@@ -53,9 +54,14 @@ class CausalLM(Task):
     """
 
     def __init__(self, config: TransformerConfig, tokenizer=None, **kwargs):
+        if config.stack != "decoder":
+            raise ValueError(f"CausalLM needs stack='decoder', not {config.stack!r}")
         super().__init__(config, tokenizer, **kwargs)
+        self._allow_non_tensor_positional_args = True  # nested lists are fine
         self.backbone = GPT(config, dtype=self.dtype_policy)
         self.built = True
+        # Not a dict: Keras would track it and refuse its keys.
+        self._graphs = SimpleNamespace(generators={}, decoders={})
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
         """Features of `GPT` -> float32 logits [batch, length, vocabulary]."""
@@ -153,6 +159,8 @@ class CausalLM(Task):
             ValueError: an argument is out of range, or there is no tokenizer.
         """
         sampling = _sampling(temperature, top_k, top_p, min_p, repetition_penalty, seed)
+        if num_samples is not None and num_samples < 1:
+            raise ValueError(f"num_samples must be positive, got {num_samples}")
         one = isinstance(prompts, str)
         repeated = [
             p for p in ([prompts] if one else prompts) for _ in range(num_samples or 1)
@@ -261,6 +269,7 @@ class CausalLM(Task):
             ids = tf.RaggedTensor.from_tensor(tf.convert_to_tensor(ids))
         ids = tf.cast(ids, tf.int32)
         longest = int(ids.bounding_shape()[1])
+        self._check_new_tokens(max_new_tokens)
         if int(tf.reduce_min(ids.row_lengths())) == 0:
             raise ValueError("generate_ids cannot continue an empty row: give it an id")
         if longest + max_new_tokens > self.config.max_length:
@@ -336,27 +345,33 @@ class CausalLM(Task):
         losses = tf.reshape(token_losses(logits, labels), [-1])
         return -tf.reduce_sum(losses[: tf.size(ids) - 1])
 
-    @functools.cache  # noqa: B019  one graph per model and set of stop strings
     def _generator(self, stop: tuple[str, ...], penalize: bool) -> TextGenerator:
         tokenizer = self.need_tokenizer()
         stop_ids = () if tokenizer.eos_id is None else (tokenizer.eos_id,)
-        return TextGenerator(self.backbone, tokenizer, stop, stop_ids, penalize)
+        key = (stop, penalize)
+        if key not in self._graphs.generators:
+            decoder = self._decoder(stop_ids, penalize)
+            self._graphs.generators[key] = TextGenerator(tokenizer, decoder, stop)
+        return self._graphs.generators[key]
 
-    @functools.cache  # noqa: B019
     def _decoder(self, stop_ids: tuple[int, ...], penalize: bool) -> Decoder:
-        return Decoder(self.backbone, stop_ids, penalize)
+        key = (stop_ids, penalize)
+        if key not in self._graphs.decoders:
+            self._graphs.decoders[key] = Decoder(self.backbone, stop_ids, penalize)
+        return self._graphs.decoders[key]
 
-    def _check_lengths(self, prompts: Sequence[str], max_new_tokens: int) -> None:
+    def _check_new_tokens(self, max_new_tokens: int) -> None:
         context = self.config.max_length
         if not 0 <= max_new_tokens < context:
             raise ValueError(
                 f"max_new_tokens must be at least 0 and below the context of {context} "
                 f"tokens, got {max_new_tokens}"
             )
-        room = context - max_new_tokens
-        if max(len(p.encode()) for p in prompts) < room:
-            return
-        tokenizer = self.need_tokenizer()
+
+    def _check_lengths(self, prompts: Sequence[str], max_new_tokens: int) -> None:
+        self._check_new_tokens(max_new_tokens)
+        context = self.config.max_length
+        room, tokenizer = context - max_new_tokens, self.need_tokenizer()
         lengths = begin_documents(tokenizer, tokenizer.tokenize(prompts)).row_lengths()
         for i, length in enumerate(lengths.numpy()):
             if length > room:

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.export import write_saved_model
+from massivetext_keras.generation.decoding import Decoder
 from massivetext_keras.generation.sampling import Sampling
 from massivetext_keras.tasks.text_generation import TextGenerator, earlier_copies
 
@@ -29,7 +30,7 @@ class TextModule(tf.Module):
         stop_ids = (self.tokenizer.eos_id,) if self.tokenizer.eos_id is not None else ()
         self._plain, self._compiled = (
             TextGenerator(
-                task.backbone, self.tokenizer, stop_ids=stop_ids, compiled=compiled
+                self.tokenizer, Decoder(task.backbone, stop_ids, compiled=compiled)
             )
             for compiled in (False, True)
         )

@@ -29,25 +29,13 @@ class TextGenerator:
     """Continues texts with a causal model.
 
     Args:
-        model: a `GPT`.
         tokenizer: strings to ids.
+        decoder: writes ids; generators may share one.
         stop: strings that end a text and do not belong to it.
-        stop_ids: ids that do.
-        penalize_repetitions: whether to obey `Sampling.repetition_penalty`.
-        compiled: run the decoding loop as an XLA program.
     """
 
-    def __init__(
-        self,
-        model,
-        tokenizer,
-        stop: tuple[str, ...] = (),
-        stop_ids: tuple[int, ...] = (),
-        penalize_repetitions: bool = False,
-        compiled: bool = True,
-    ):
-        self.model, self.tokenizer, self.stop = model, tokenizer, stop
-        self.decoder = Decoder(model, stop_ids, penalize_repetitions, compiled)
+    def __init__(self, tokenizer, decoder: Decoder, stop: tuple[str, ...] = ()):
+        self.tokenizer, self.decoder, self.stop = tokenizer, decoder, stop
         self.traces = 0
         signature = [
             tf.TensorSpec([None], tf.string, "prompts"),
@@ -98,7 +86,7 @@ class TextGenerator:
 
     def _begin(self, texts, rows, max_new_tokens, sampling) -> tuple[Prompts, State]:
         token_ids = begin_documents(self.tokenizer, self.tokenizer.tokenize(texts))
-        room = self.model.config.max_length - max_new_tokens
+        room = self.decoder.model.config.max_length - max_new_tokens
         token_ids = token_ids[:, -tf.maximum(room, 1) :]
         prompts = Prompts(token_ids, self.tokenizer.detokenize(token_ids))
         state = self.decoder.start(token_ids, max_new_tokens, sampling, rows)

@@ -40,7 +40,13 @@ class TrainingStep(keras.Model):
 
         `jit_compile="auto"` compiles the elementwise parts of a step by XLA and leaves
         products to oneDNN, the faster of all on a CPU; True compiles the whole step.
+
+        Raises:
+            ValueError: a loss or metrics are given.
         """
+        for name in ("loss", "metrics", "weighted_metrics"):
+            if kwargs.get(name) is not None:
+                raise ValueError(f"a task has its own loss and metrics: drop {name}=")
         if kwargs.get("jit_compile", "auto") == "auto":
             kwargs["jit_compile"] = bool(tf.config.list_physical_devices("GPU"))
         super().compile(optimizer=optimizer, **kwargs)
@@ -52,7 +58,7 @@ class TrainingStep(keras.Model):
     def metrics(self) -> list:
         """The trackers of the loss and, where bytes are known, of bits per byte."""
         trackers = [self.loss_tracker, self.bits_tracker]
-        return [x for x in trackers if x is not None] + super().metrics[2:]
+        return [tracker for tracker in trackers if tracker is not None]
 
     def train_step(self, data):
         """Loss, gradients summed over replicas, update."""

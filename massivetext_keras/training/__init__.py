@@ -2,6 +2,7 @@
 
 from massivetext_keras.training.callbacks import TensorBoard
 from massivetext_keras.training.checkpoint import Checkpoint
+from massivetext_keras.training.curves import draw_curves
 from massivetext_keras.training.optimization import WarmupDecay, adamw
 from massivetext_keras.training.precision import (
     processor_multiplies_bfloat16,
@@ -16,6 +17,7 @@ __all__ = [
     "WarmupDecay",
     "adamw",
     "describe",
+    "draw_curves",
     "make_strategy",
     "processor_multiplies_bfloat16",
     "set_precision",

@@ -189,7 +189,9 @@ def test_bad_jsonl_names_file_and_line(tmp_path, line, message):
         next(documents)
 
 
-@pytest.mark.parametrize("content", [b"plain", gzip.compress(b"cut " * 99)[:-9]])
+@pytest.mark.parametrize(
+    "content", [b"plain", gzip.compress(b"cut " * 99)[:-9]], ids=["plain", "cut"]
+)
 def test_damaged_gzip_is_named(tmp_path, content):
     (tmp_path / "x.txt.gz").write_bytes(content)
     with pytest.raises(ValueError, match=r"x\.txt\.gz is damaged"):

@@ -81,7 +81,7 @@ def test_left_padded_rows_are_the_rows_alone(model, split):
     for i, row in enumerate(rows):
         assert_close(hidden[i, 6 - len(row) :], model(row[None])[0])
     # One more token for each row.
-    hidden, _ = model({"token_ids": [[7], [8], [9]]}, cache=cache)
+    hidden, _ = model({"token_ids": np.array([[7], [8], [9]])}, cache=cache)
     for i, row in enumerate(rows):
         assert_close(hidden[i, 0], model(np.append(row, 7 + i)[None])[0, -1])
 

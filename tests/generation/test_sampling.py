@@ -1,0 +1,178 @@
+"""Choosing a token: limits against sorting, frequencies against probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from massivetext_keras.generation.sampling import (
+    Sampling,
+    choose,
+    gumbel,
+    limit,
+    penalize,
+)
+
+LOGITS = np.log([0.4, 0.25, 0.15, 0.1, 0.06, 0.04]).astype("float32")
+
+
+def kept_by_sorting(logits, top_k, top_p, min_p) -> set[int]:
+    """Tokens left by top-k, then top-p, then min-p; equal ones stay together."""
+    p = np.exp(logits.astype("float64") - logits.max())
+    p /= p.sum()
+    order = np.argsort(-p, kind="stable")
+    if top_k:
+        least = p[order[min(top_k, len(p)) - 1]]
+        p = np.where(p >= least, p, 0.0)
+        p /= p.sum()
+    if top_p < 1.0:
+        sums = np.cumsum(p[order])
+        assume(np.abs(sums - top_p).min() > 1e-5)  # not a matter of rounding
+        least = p[order[np.argmax(sums >= top_p)]]
+        p = np.where(p >= least, p, 0.0)
+    shares = p / p.max()
+    assume(np.abs(shares - min_p)[p > 0].min() > 1e-5 or min_p in (0.0, 1.0))
+    return set(np.flatnonzero((p > 0) & (shares >= min_p)).tolist())
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.integers(-24, 24), min_size=1, max_size=12),
+    st.integers(0, 14),
+    st.sampled_from([1.0, 0.99, 0.9, 0.5, 0.31, 0.07]),
+    st.sampled_from([0.0, 0.03, 0.2, 0.77, 1.0]),
+)
+def test_limit_keeps_what_sorting_keeps(quarters, top_k, top_p, min_p):
+    logits = np.array(quarters, "float32") / 4
+    expected = kept_by_sorting(logits, top_k, top_p, min_p)
+    sampling = Sampling.make(top_k=top_k, top_p=top_p, min_p=min_p)
+    found = limit(tf.constant([logits, logits[::-1]]), sampling).numpy()
+    assert set(np.flatnonzero(np.isfinite(found[0])).tolist()) == expected
+    assert np.array_equal(found[0], found[1][::-1])
+    assert all(found[0][i] == logits[i] for i in expected)
+
+
+@pytest.mark.parametrize(
+    ("limits", "kept"),
+    [
+        ({"top_k": 2}, [0, 1]),
+        ({"top_p": 0.6}, [0, 1]),
+        ({"top_p": 0.7}, [0, 1, 2]),
+        ({"top_p": 1e-6}, [0]),
+        ({"min_p": 0.2}, [0, 1, 2, 3]),
+        ({"top_k": 3, "top_p": 0.55}, [0, 1]),  # 0.4 of 0.8 is not yet enough
+        ({"top_k": 3, "top_p": 0.49}, [0]),
+        ({"top_k": 99}, [0, 1, 2, 3, 4, 5]),
+    ],
+    ids=str,
+)
+def test_limits_as_literals(limits, kept):
+    found = limit(tf.constant([LOGITS]), Sampling.make(**limits))[0].numpy()
+    assert np.flatnonzero(np.isfinite(found)).tolist() == kept
+
+
+def chi_square(tokens: np.ndarray, probabilities: np.ndarray) -> float:
+    expected = len(tokens) * probabilities
+    counts = np.bincount(tokens, minlength=len(probabilities))
+    assert (counts[expected == 0] == 0).all()
+    real = expected > 0
+    return float(((counts - expected)[real] ** 2 / expected[real]).sum())
+
+
+def at_temperature(temperature: float) -> np.ndarray:
+    p = np.exp(LOGITS.astype("float64") / temperature)
+    return p / p.sum()
+
+
+# 0.1 % of fair samples are beyond these; by degrees of freedom.
+CRITICAL = {1: 10.83, 2: 13.82, 5: 20.52, 35: 66.62}
+
+
+@pytest.mark.parametrize(
+    ("options", "probabilities"),
+    [
+        ({}, at_temperature(1.0)),
+        ({"temperature": 0.5}, at_temperature(0.5)),
+        ({"temperature": 3.0}, at_temperature(3.0)),
+        ({"top_k": 3}, np.array([0.5, 0.3125, 0.1875, 0, 0, 0])),
+        ({"top_p": 0.6}, np.array([8, 5, 0, 0, 0, 0]) / 13),
+    ],
+    ids=str,
+)
+def test_rows_have_the_frequencies_of_the_probabilities(options, probabilities):
+    logits = tf.tile(LOGITS[None], [20000, 1])
+    sampling = Sampling.make(**options, seed=11)
+    tokens = choose(logits, sampling, tf.range(20000), tf.constant(0)).numpy()
+    assert chi_square(tokens, probabilities) < CRITICAL[(probabilities > 0).sum() - 1]
+
+
+def test_steps_and_seeds_have_the_frequencies_and_are_independent():
+    @tf.function
+    def tokens(steps, seeds):
+        def one(pair):
+            sampling = Sampling.make()._replace(seed=pair[1])
+            return choose(tf.constant(LOGITS[None]), sampling, [0], pair[0])[0]
+
+        return tf.map_fn(one, (steps, seeds), fn_output_signature=tf.int32)
+
+    numbers, same = tf.range(6000), tf.zeros([6000], tf.int32)
+    for found in (tokens(numbers, same), tokens(same, numbers)):
+        found, p = found.numpy(), at_temperature(1.0)
+        assert chi_square(found, p) < CRITICAL[5]
+        pairs = found[0::2] * 6 + found[1::2]
+        assert chi_square(pairs, np.outer(p, p).ravel()) < CRITICAL[35]
+
+
+def test_equal_rows_choose_equally_and_the_seed_decides():
+    logits = tf.random.stateless_normal([6, 50], [1, 2])[:1] * tf.ones([6, 1])
+    rows = tf.constant([0, 1, 2, 0, 1, 2])
+
+    def tokens(seed, step=0):
+        sampling = Sampling.make(seed=seed)
+        return choose(logits, sampling, rows, tf.constant(step)).numpy().tolist()
+
+    first = tokens(1)
+    assert first[:3] == first[3:] and len(set(first)) > 1
+    assert tokens(1) == first != tokens(2)
+    assert tokens(1, step=1) != first
+    assert Sampling.make(seed=-1).seed == 2**31 - 1
+
+
+def test_gumbel_noise_has_its_mean_and_variance():
+    noise = gumbel((100, 1000), tf.constant(5), tf.range(100), tf.constant(3)).numpy()
+    assert np.isfinite(noise).all()
+    assert abs(noise.mean() - 0.5772157) < 4 * 1.2825 / np.sqrt(1e5)
+    assert abs(noise.var() - np.pi**2 / 6) < 0.05
+
+
+def test_greedy_takes_the_first_of_the_best():
+    logits = tf.constant([[0.0, 3.0, 3.0], [5.0, -1.0, 4.9]])
+    greedy = Sampling.make(temperature=0.0, top_k=2, seed=9)
+    assert choose(logits, greedy, tf.range(2), 7).numpy().tolist() == [1, 0]
+
+
+def test_penalty_is_that_of_keskar():
+    logits = tf.constant([[2.0, -2.0, 0.0, 3.0, -1.0]])
+    seen = tf.constant([[True, True, True, False, False]])
+    found = penalize(logits, seen, tf.constant(4.0))
+    assert found.numpy().tolist() == [[0.5, -8.0, 0.0, 3.0, -1.0]]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": -0.1}, "temperature must be at least 0, got -0.1"),
+        ({"temperature": float("nan")}, "temperature must be at least 0, got nan"),
+        ({"top_k": -1}, "top_k must be at least 0 .*, got -1"),
+        ({"top_p": 0.0}, r"top_p must be in \(0, 1\], got 0.0"),
+        ({"top_p": 1.5}, r"top_p must be in \(0, 1\], got 1.5"),
+        ({"min_p": 2}, r"min_p must be in \[0, 1\], got 2"),
+        ({"repetition_penalty": 0}, "repetition_penalty must be positive, got 0"),
+    ],
+)
+def test_numbers_out_of_range(options, message):
+    with pytest.raises(ValueError, match=message):
+        Sampling.make(**options)

@@ -1,0 +1,117 @@
+"""Preset folders: the same model again, or an error that says what is wrong."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from massivetext_keras.tasks import CausalLM
+from massivetext_keras.tokenizers import ByteTokenizer
+from tests.tasks.tiny import TINY, byte_lm, randomize
+
+IDS = {"token_ids": np.arange(12, dtype="int32").reshape(2, 6)}
+
+
+@pytest.fixture
+def folder(lm, tmp_path):
+    lm.save_preset(tmp_path / "preset")
+    return tmp_path / "preset"
+
+
+def test_the_model_comes_back_with_its_tokenizer(lm, folder):
+    again = CausalLM.from_preset(folder)
+    assert again.config == lm.config
+    assert again.tokenizer.fingerprint == lm.tokenizer.fingerprint
+    assert np.array_equal(again(IDS), lm(IDS))
+    assert again.score(["abc"]) == lm.score(["abc"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"position": "rotary", "tied_embeddings": False, "norm": "rms_norm"},
+        {"position": "relative", "num_key_value_heads": 1, "norm_position": "post"},
+    ],
+    ids=str,
+)
+def test_models_without_tokenizers_too(tmp_path, changes):
+    lm = CausalLM(TINY.replace(**changes))
+    randomize(lm.backbone, 2)
+    lm.save_preset(tmp_path)
+    again = CausalLM.from_preset(str(tmp_path))
+    assert again.tokenizer is None
+    assert np.array_equal(again(IDS), lm(IDS))
+
+
+def test_fields_may_be_changed(folder):
+    changed = CausalLM.from_preset(folder, dropout=0.5)
+    assert changed.config.dropout == 0.5
+    with pytest.raises(ValueError, match="did you mean 'dropout'"):
+        CausalLM.from_preset(folder, dropuot=0.5)
+    with pytest.raises(ValueError, match="weights do not fit"):
+        CausalLM.from_preset(folder, num_layers=2)
+
+
+def test_a_later_save_replaces_the_weights(folder, lm):
+    other = byte_lm(seed=9)
+    other.save_preset(folder)
+    again = CausalLM.from_preset(folder)
+    assert np.array_equal(again(IDS), other(IDS))
+    assert not np.array_equal(again(IDS), lm(IDS))
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"config.json", "model.safetensors", "tokenizer_config.json"}
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "error", "message"),
+    [
+        ("config.json", "missing", FileNotFoundError, "no complete preset"),
+        ("config.json", "truncated", ValueError, "is not JSON .*half written"),
+        ("model.safetensors", "missing", FileNotFoundError, "is half written"),
+        ("model.safetensors", "truncated", ValueError, "half written or changed"),
+        ("tokenizer_config.json", "missing", FileNotFoundError, "tokenizer"),
+        ("tokenizer_config.json", "truncated", ValueError, "half written"),
+    ],
+)
+def test_half_written_folders(folder, name, damage, error, message):
+    path = folder / name
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(error, match=message):
+        CausalLM.from_preset(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"task": "MaskedLM"}, "holds a MaskedLM, not a CausalLM"),
+        ({"format": None}, "is read as 'hf:"),
+        ({"tokenizer": "0123456789abcdef"}, "tokenizer"),
+    ],
+    ids=str,
+)
+def test_folders_of_something_else(folder, changes, message):
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    with pytest.raises(ValueError, match=message):
+        CausalLM.from_preset(folder)
+
+
+def test_unknown_names(tmp_path):
+    with pytest.raises(ValueError, match="neither a preset nor a folder.*'gpt_mini'"):
+        CausalLM.from_preset("gpt_mimi")
+
+
+def test_a_name_takes_the_size_of_the_tokenizer():
+    small = {"num_layers": 1, "hidden_size": 16, "intermediate_size": 8}
+    lm = CausalLM.from_preset("gpt_nano", tokenizer=ByteTokenizer(), **small)
+    assert lm.config.vocabulary_size == 259
+    assert CausalLM.from_preset("gpt_nano", **small).config.vocabulary_size == 4096
+
+
+def test_the_config_builds_the_same_task(lm):
+    assert CausalLM.from_config(lm.get_config()).config == lm.config

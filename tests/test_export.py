@@ -1,0 +1,194 @@
+"""Exports answer strings without this package, as the model does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from massivetext_keras.export import replacing, write_saved_model
+from massivetext_keras.tasks import CausalLM
+from tests.tasks.tiny import TINY, byte_lm
+
+SERVER = """
+import json, sys
+import tensorflow as tf
+import tensorflow_text
+
+request = json.load(sys.stdin)
+signatures = tf.saved_model.load(request["folder"]).signatures
+prompts = tf.constant(request["prompts"])
+types = {"temperature": tf.float32, "top_p": tf.float32}
+answers = {}
+for name in ("generate", "generate_compiled"):
+    answers[name] = []
+    for options in request["options"]:
+        options = {k: tf.constant(v, types.get(k)) for k, v in options.items()}
+        texts = signatures[name](prompt=prompts, **options)["text"].numpy()
+        answers[name].append([text.decode() for text in texts])
+default = signatures["serving_default"](prompt=prompts)["text"].numpy()
+answers["default"] = [text.decode() for text in default]
+answers["score"] = signatures["score"](text=prompts)["log_probability"].numpy().tolist()
+answers["foreign"] = [m for m in sys.modules if "massivetext" in m]
+print(json.dumps(answers))
+"""
+PROMPTS = ["Once upon a time", "", "中文 😀", "Once upon a time"]
+OPTIONS = [
+    {"max_new_tokens": 9, "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0},
+    {"max_new_tokens": 9, "temperature": 1.2, "top_k": 50, "top_p": 0.9, "seed": 5},
+    {"max_new_tokens": 9, "temperature": 0.8, "top_k": 0, "top_p": 1.0, "seed": 6},
+]
+
+
+def serve(folder) -> dict:
+    """What a process that does not know this package gets from an export."""
+    request = {"folder": str(folder), "prompts": PROMPTS, "options": OPTIONS}
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    answer = subprocess.run(
+        [sys.executable, "-c", SERVER],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment,
+    )
+    assert answer.returncode == 0, answer.stderr
+    return json.loads(answer.stdout.splitlines()[-1])
+
+
+def check(lm, folder):
+    answers = serve(folder)
+    assert answers["foreign"] == []
+    texts = [lm.generate(PROMPTS, **options) for options in OPTIONS]
+    assert answers["generate"] == texts
+    assert answers["generate_compiled"] == texts
+    default = min(64, lm.config.max_length - 1)
+    greedy = lm.generate(PROMPTS, max_new_tokens=default, temperature=0.0)
+    assert answers["default"] == greedy
+    np.testing.assert_allclose(answers["score"], lm.score(PROMPTS), rtol=1e-5)
+    assert texts[1][0] != texts[1][3]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    lm = byte_lm(max_length=40)
+    folder = tmp_path_factory.mktemp("exports") / "1"
+    lm.export(folder)
+    return lm, folder
+
+
+@pytest.mark.slow
+def test_another_process_gives_what_the_model_gives(exported):
+    check(*exported)
+
+
+@pytest.mark.slow
+def test_real_stories_in_another_process(data_dir, tmp_path):
+    lm = CausalLM.from_preset(f"hf:{data_dir}/weights/stories260K")
+    lm.export(tmp_path / "1")
+    check(lm, tmp_path / "1")
+
+
+@pytest.mark.slow
+def test_the_config_says_what_the_export_takes(exported):
+    lm, folder = exported
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["task"], config["model"]) == ("CausalLM", lm.config.to_dict())
+    assert config["tokenizer"] == lm.tokenizer.fingerprint
+    assert config["made_with"]["tensorflow"] == tf.__version__
+    names = ["prompt", "max_new_tokens", "temperature", "top_k", "top_p", "seed"]
+    assert config["signatures"] == {
+        "serving_default": {"inputs": ["prompt"], "outputs": ["text"]},
+        "generate": {"inputs": names, "outputs": ["text"]},
+        "generate_compiled": {"inputs": names, "outputs": ["text"]},
+        "score": {"inputs": ["text"], "outputs": ["log_probability"]},
+    }
+
+
+class Doubler(tf.Module):
+    def __init__(self, factor: float):
+        super().__init__()
+        self.factor = tf.Variable(factor)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+    def double(self, x):
+        return {"y": x * self.factor}
+
+
+def write(folder, factor: float = 2.0, **options):
+    """Writes a small SavedModel; the check fails unless it doubles."""
+    module = Doubler(factor)
+
+    def doubles(signatures):
+        if float(signatures["double"](x=tf.constant([3.0]))["y"][0]) != 6.0:
+            raise RuntimeError("it does not double")
+
+    double = module.double.get_concrete_function()
+    write_saved_model(folder, module, {"double": double}, {"a": 1}, doubles, **options)
+
+
+def contents(folder) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_full_folder_is_refused_or_replaced(tmp_path):
+    (tmp_path / "1").mkdir()
+    write(tmp_path / "1")
+    (tmp_path / "1" / "stale").write_text("old")
+    before = contents(tmp_path)
+    with pytest.raises(FileExistsError, match="is not empty.*overwrite"):
+        write(tmp_path / "1")
+    assert contents(tmp_path) == before
+    write(tmp_path / "1", overwrite=True)
+    assert not (tmp_path / "1" / "stale").exists()
+    config = json.loads((tmp_path / "1" / "config.json").read_text())
+    assert config["a"] == 1
+    assert config["signatures"] == {"double": {"inputs": ["x"], "outputs": ["y"]}}
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+
+
+def test_a_failing_check_leaves_the_old_export_alone(tmp_path):
+    with pytest.raises(RuntimeError, match="does not double"):
+        write(tmp_path / "1", factor=3.0)
+    assert list(tmp_path.iterdir()) == []
+    write(tmp_path / "1")
+    before = contents(tmp_path)
+    with pytest.raises(RuntimeError, match="does not double"):
+        write(tmp_path / "1", factor=3.0, overwrite=True)
+    assert contents(tmp_path) == before
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "1").write_text("text")
+    with pytest.raises(FileExistsError, match="is a file"):
+        write(tmp_path / "1", overwrite=True)
+    assert (tmp_path / "1").read_text() == "text"
+
+
+def test_the_old_folder_returns_if_the_rename_fails(tmp_path):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "file").write_text("old")
+    with pytest.raises(OSError), replacing(tmp_path / "1", overwrite=True) as new:
+        new.rmdir()
+    assert contents(tmp_path) == {"1/file": b"old"}
+
+
+def test_the_folder_is_readable_as_others_are(tmp_path):
+    (tmp_path / "other").mkdir()
+    write(tmp_path / "1")
+    assert (tmp_path / "1").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_ids_alone_cannot_be_exported(tmp_path):
+    with pytest.raises(ValueError, match="without a tokenizer"):
+        CausalLM(TINY).export(tmp_path / "1")
+    assert list(tmp_path.iterdir()) == []
