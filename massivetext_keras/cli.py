@@ -10,7 +10,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from absl import flags
 
@@ -18,6 +18,23 @@ from massivetext_keras import __version__
 from massivetext_keras.configs import ExperimentConfig, TokenizerConfig, nearest
 
 WIDTH = 80
+REQUIRED = object()
+
+
+class Flag(NamedTuple):
+    """A flag of a verb.
+
+    Attributes:
+        name: without dashes.
+        default: its value; REQUIRED if it must be given.
+        help: one sentence.
+        kind: str, int, float, bool, list (may be repeated) or a tuple of choices.
+    """
+
+    name: str
+    default: Any
+    help: str
+    kind: Any = str
 
 
 class Verb(NamedTuple):
@@ -26,13 +43,13 @@ class Verb(NamedTuple):
     Attributes:
         summary: one line.
         details: what else `--help` says.
-        define: adds the flags.
-        run: does the work with the parsed flags; results go to stdout.
+        flags: its flags.
+        run: does the work with the parsed values; results go to stdout.
     """
 
     summary: str
     details: str
-    define: Callable[[flags.FlagValues], None]
+    flags: tuple[Flag, ...]
     run: Callable[[flags.FlagValues], None]
 
 
@@ -61,8 +78,7 @@ def run(argv: list[str]) -> int:
         if name is None:
             print(overview())
             return 0
-        values = flags.FlagValues()
-        VERBS[name].define(values)
+        values = define(VERBS[name].flags)
         if {"--help", "-h", "-help"} & set(rest):
             print(usage(name, values))
             return 0
@@ -153,21 +169,32 @@ def usage(name: str, values: flags.FlagValues) -> str:
     return "\n".join(lines)
 
 
-def _string(values, name: str, default, text: str, required: bool = False) -> None:
-    flags.DEFINE_string(name, default, text, flag_values=values)
-    if required:
-        flags.mark_flag_as_required(name, flag_values=values)
+def define(table: tuple[Flag, ...]) -> flags.FlagValues:
+    """The flags of a verb, ready to be parsed."""
+    values = flags.FlagValues()
+    makers = {
+        str: flags.DEFINE_string,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        bool: flags.DEFINE_boolean,
+        list: flags.DEFINE_multi_string,
+    }
+    for name, default, text, kind in table:
+        value = None if default is REQUIRED else default
+        if isinstance(kind, tuple):
+            flags.DEFINE_enum(name, value, kind, text, flag_values=values)
+        else:
+            makers[kind](name, value, text, flag_values=values)
+        if default is REQUIRED:
+            flags.mark_flag_as_required(name, flag_values=values)
+    return values
 
 
-def _integer(values, name: str, default: int | None, text: str) -> None:
-    flags.DEFINE_integer(name, default, text, flag_values=values)
-
-
-def _switch(values, name: str, default: bool, text: str) -> None:
-    flags.DEFINE_boolean(name, default, text, flag_values=values)
-
-
-_PRESET_HELP = "a name that `presets` lists, a preset folder, or hf:FOLDER"
+_DEFAULT = ExperimentConfig()
+_PRESET = Flag(
+    "preset", REQUIRED, "a name that `presets` lists, a preset folder, or hf:FOLDER"
+)
+_DATA = Flag("data", REQUIRED, "text: files, globs and folders, by commas")
 
 # Flags of `train` that are fields of the experiment.
 _TRAIN_FIELDS = {
@@ -180,53 +207,36 @@ _TRAIN_FIELDS = {
 }
 
 
-def _define_train(values: flags.FlagValues) -> None:
-    _string(values, "preset", "gpt_mini", f"what to start from: {_PRESET_HELP}")
-    _string(values, "data", None, "text: files, globs, folders, by commas", True)
-    _string(
-        values,
+_TRAIN = (
+    _PRESET._replace(default="gpt_mini"),
+    _DATA,
+    Flag(
         "tokenizer",
         None,
         "folder written by `tokenizer train`, or `bytes`; may be left out where the "
         "preset has one of its own",
-    )
-    _string(
-        values,
-        "run_dir",
-        None,
-        "folder of the run: TensorBoard logs, checkpoints and, in the end, a preset",
-        True,
-    )
-    default = ExperimentConfig().to_dict()
-    helps = {
-        "steps": "updates of the weights",
-        "batch_size": "rows of a batch, over all replicas",
-        "sequence_length": "tokens of a row",
-        "checkpoint_every": "updates between checkpoints",
-        "seed": "of first weights and dropout",
-    }
-    for name, text in helps.items():
-        _integer(values, name, default[_TRAIN_FIELDS[name]][name], text)
-    _string(
-        values,
-        "strategy",
-        default["train"]["strategy"],
-        "where to train: auto, none, mirrored, multi_worker or tpu",
-    )
-    flags.DEFINE_enum(
+    ),
+    Flag("run_dir", REQUIRED, "folder of logs, checkpoints and, in the end, a preset"),
+    Flag("steps", _DEFAULT.train.steps, "updates of the weights", int),
+    Flag("batch_size", _DEFAULT.data.batch_size, "rows, over all replicas", int),
+    Flag("sequence_length", _DEFAULT.data.sequence_length, "tokens of a row", int),
+    Flag(
+        "checkpoint_every",
+        _DEFAULT.train.checkpoint_every,
+        "updates between checkpoints",
+        int,
+    ),
+    Flag("seed", _DEFAULT.train.seed, "of first weights and dropout", int),
+    Flag("strategy", "auto", "auto, none, mirrored, multi_worker or tpu"),
+    Flag(
         "resume",
         "auto",
-        ["auto", "never"],
         "auto goes on from the newest checkpoint of the run, never starts anew",
-        flag_values=values,
-    )
-    _string(values, "config", None, "experiment.json of another run, to start from")
-    flags.DEFINE_multi_string(
-        "set",
-        [],
-        "any setting by its path, as optimizer.learning_rate=1e-3; may be repeated",
-        flag_values=values,
-    )
+        ("auto", "never"),
+    ),
+    Flag("config", None, "experiment.json of another run, to start from"),
+    Flag("set", [], "any setting, as optimizer.learning_rate=1e-3; may repeat", list),
+)
 
 
 def _train(values: flags.FlagValues) -> None:
@@ -282,11 +292,12 @@ def _experiment(values: flags.FlagValues) -> ExperimentConfig:
     return experiment
 
 
-def _define_evaluate(values: flags.FlagValues) -> None:
-    _string(values, "preset", None, f"the model: {_PRESET_HELP}", True)
-    _string(values, "data", None, "text: files, globs, folders, by commas", True)
-    _integer(values, "batch_size", 16, "rows of a batch")
-    _integer(values, "sequence_length", None, "tokens of a row (default: the context)")
+_EVALUATE = (
+    _PRESET,
+    _DATA,
+    Flag("batch_size", 16, "rows of a batch", int),
+    Flag("sequence_length", None, "tokens of a row (default: the context)", int),
+)
 
 
 def _evaluate(values: flags.FlagValues) -> None:
@@ -306,31 +317,22 @@ def _evaluate(values: flags.FlagValues) -> None:
         print(f"bits per byte     {results['bits_per_byte']:.4f}")
 
 
-def _define_generate(values: flags.FlagValues) -> None:
-    _string(values, "preset", None, f"the model: {_PRESET_HELP}", True)
-    flags.DEFINE_multi_string(
-        "prompt",
-        None,
-        "a text to continue; may be repeated (default: the lines of standard input)",
-        flag_values=values,
-    )
-    _integer(values, "max_new_tokens", 64, "tokens to write at the most")
-    for name, default, text in (
-        ("temperature", 1.0, "divides the logits; 0 takes the most probable token"),
-        ("top_p", 1.0, "sample among the most probable tokens that have this share"),
-        ("min_p", 0.0, "sample among tokens this share as probable as the best"),
-        ("repetition_penalty", 1.0, "above 1 makes tokens that occurred less likely"),
-    ):
-        flags.DEFINE_float(name, default, text, flag_values=values)
-    _integer(values, "top_k", 0, "sample among the k most probable tokens; 0: all")
-    _integer(values, "seed", None, "of the sampling (default: a new one each time)")
-    _integer(values, "num_samples", None, "texts for each prompt (default: one)")
-    flags.DEFINE_multi_string(
-        "stop", [], "a string that ends the text; may be repeated", flag_values=values
-    )
-    _switch(values, "include_prompt", True, "begin each text with its prompt")
-    _switch(values, "stream", False, "write pieces as they come; for one prompt")
-    _switch(values, "json", False, "a line of JSON for each prompt")
+_GENERATE = (
+    _PRESET,
+    Flag("prompt", None, "may repeat (default: the lines of standard input)", list),
+    Flag("max_new_tokens", 64, "tokens to write at the most", int),
+    Flag("temperature", 1.0, "divides the logits; 0 takes the likeliest token", float),
+    Flag("top_k", 0, "sample among the k most probable tokens; 0: all", int),
+    Flag("top_p", 1.0, "sample among the likeliest tokens with this share", float),
+    Flag("min_p", 0.0, "sample among tokens this share as likely as the best", float),
+    Flag("repetition_penalty", 1.0, "above 1: fewer tokens that occurred", float),
+    Flag("seed", None, "of the sampling (default: a new one each time)", int),
+    Flag("num_samples", None, "texts for each prompt (default: one)", int),
+    Flag("stop", [], "a string that ends the text; may repeat", list),
+    Flag("include_prompt", True, "begin each text with its prompt", bool),
+    Flag("stream", False, "write pieces as they come; for one prompt", bool),
+    Flag("json", False, "a line of JSON for each prompt", bool),
+)
 
 
 def _generate(values: flags.FlagValues) -> None:
@@ -362,10 +364,11 @@ def _generate(values: flags.FlagValues) -> None:
             print(sample)
 
 
-def _define_export(values: flags.FlagValues) -> None:
-    _string(values, "preset", None, f"the model: {_PRESET_HELP}", True)
-    _string(values, "output", None, "folder of the SavedModel", True)
-    _switch(values, "overwrite", False, "replace what is in the folder")
+_EXPORT = (
+    _PRESET,
+    Flag("output", REQUIRED, "folder of the SavedModel"),
+    Flag("overwrite", False, "replace what is in the folder", bool),
+)
 
 
 def _export(values: flags.FlagValues) -> None:
@@ -376,8 +379,7 @@ def _export(values: flags.FlagValues) -> None:
     print(f"{values.output}: signatures generate, generate_compiled, score")
 
 
-def _define_presets(values: flags.FlagValues) -> None:
-    _switch(values, "json", False, "every field, as JSON")
+_PRESETS = (Flag("json", False, "every field, as JSON", bool),)
 
 
 def _presets(values: flags.FlagValues) -> None:
@@ -394,25 +396,18 @@ def _presets(values: flags.FlagValues) -> None:
         )
 
 
-def _define_tokenizer_train(values: flags.FlagValues) -> None:
-    default = TokenizerConfig()
-    _string(values, "input", None, "text: files, globs, folders, by commas", True)
-    _string(values, "output", None, "folder for the tokenizer", True)
-    flags.DEFINE_enum(
+_TOKENIZER_TRAIN = (
+    _DATA._replace(name="input"),
+    Flag("output", REQUIRED, "folder for the tokenizer"),
+    Flag(
         "kind",
-        default.kind,
-        ["sentencepiece", "wordpiece", "byte_pair", "bytes"],
+        "sentencepiece",
         "of tokenizer",
-        flag_values=values,
-    )
-    _integer(values, "vocabulary_size", default.vocabulary_size, "special tokens too")
-    flags.DEFINE_enum(
-        "model_type",
-        default.model_type,
-        ["bpe", "unigram"],
-        "of a sentencepiece tokenizer",
-        flag_values=values,
-    )
+        ("sentencepiece", "wordpiece", "byte_pair", "bytes"),
+    ),
+    Flag("vocabulary_size", 8192, "special tokens included", int),
+    Flag("model_type", "bpe", "of a sentencepiece tokenizer", ("bpe", "unigram")),
+)
 
 
 def _tokenizer_train(values: flags.FlagValues) -> None:
@@ -437,39 +432,39 @@ VERBS = {
         "train a language model on text",
         "Settings come from the defaults, then the preset, --config, the flags, and "
         "--set. The same command goes on where a stopped run was.",
-        _define_train,
+        _TRAIN,
         _train,
     ),
     "generate": Verb(
         "continue texts",
         "Texts go to standard output, everything else to standard error.",
-        _define_generate,
+        _GENERATE,
         _generate,
     ),
     "evaluate": Verb(
         "measure a model on text",
         "Prints nats per token, perplexity and bits per byte.",
-        _define_evaluate,
+        _EVALUATE,
         _evaluate,
     ),
     "export": Verb(
         "write a SavedModel that takes and gives strings",
         "The export is loaded again and compared with the model before it takes its "
         "place. It needs tensorflow and tensorflow_text alone.",
-        _define_export,
+        _EXPORT,
         _export,
     ),
-    "presets": Verb("list the named shapes of models", "", _define_presets, _presets),
+    "presets": Verb("list the named shapes of models", "", _PRESETS, _presets),
     "tokenizer train": Verb(
         "learn a vocabulary from text",
         "The tokenizers run inside the TensorFlow graph and are part of an export.",
-        _define_tokenizer_train,
+        _TOKENIZER_TRAIN,
         _tokenizer_train,
     ),
     "doctor": Verb(
         "say what is installed and what would not work here",
         "",
-        lambda values: None,
+        (),
         _doctor,
     ),
 }

@@ -202,11 +202,12 @@ class TransformerConfig(Config):
         _one_of(self, "norm_position", ("pre", "post"))
         positions = ("learned", "sinusoidal", "rotary", "relative", "none")
         _one_of(self, "position", positions)
-        for field in ("vocabulary_size", "num_layers", "hidden_size", "num_heads"):
-            if getattr(self, field) < 1:
-                raise ValueError(
-                    f"{field} must be positive, got {getattr(self, field)}"
-                )
+        sizes = "vocabulary_size num_layers hidden_size num_heads intermediate_size "
+        sizes += "max_length num_key_value_heads head_size window"
+        for field in sizes.split():
+            value = getattr(self, field)
+            if value is not None and value < 1:
+                raise ValueError(f"{field} must be positive, got {value}")
         for field in ("dropout", "attention_dropout"):
             if not 0.0 <= (getattr(self, field) or 0.0) < 1.0:
                 raise ValueError(

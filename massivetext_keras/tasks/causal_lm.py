@@ -269,9 +269,9 @@ class CausalLM(Task):
             ids = tf.RaggedTensor.from_tensor(tf.convert_to_tensor(ids))
         ids = tf.cast(ids, tf.int32)
         longest = int(ids.bounding_shape()[1])
-        self._check_new_tokens(max_new_tokens)
         if int(tf.reduce_min(ids.row_lengths())) == 0:
             raise ValueError("generate_ids cannot continue an empty row: give it an id")
+        self._check_new_tokens(max_new_tokens)
         if longest + max_new_tokens > self.config.max_length:
             raise ValueError(
                 f"{longest} ids and {max_new_tokens} new tokens exceed the context of "

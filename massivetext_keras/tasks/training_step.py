@@ -54,6 +54,12 @@ class TrainingStep(keras.Model):
             if part is not None:  # the step has summed over replicas already
                 part._all_reduce_sum_gradients = lambda pairs: pairs
 
+    def fit(self, x=None, *args, **kwargs):
+        """As `keras.Model.fit`; a dataset keeps its order."""
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)
+        return super().fit(x, *args, **kwargs)
+
     @property
     def metrics(self) -> list:
         """The trackers of the loss and, where bytes are known, of bits per byte."""

@@ -32,7 +32,9 @@ def train(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
     259
     """
     cls = choose("kind of tokenizer", config.kind, KINDS)
-    options = {"vocabulary_size": config.vocabulary_size}
+    options = {}
+    if config.kind != "bytes":
+        options["vocabulary_size"] = config.vocabulary_size
     if config.kind == "sentencepiece":
         options["model_type"] = config.model_type
     return cls.train(texts=texts, **options)
