@@ -25,7 +25,7 @@ test: setup  ## format, lint and every test and doctest, on WORKERS (2) processe
 	$(BIN)/python -m pytest -m "" -n $(WORKERS) --dist=loadfile
 
 bench: setup  ## run every benchmark, one after another
-	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do \
+	@set -e; for script in $(filter-out benchmarks/common.py,$(sort $(wildcard benchmarks/*.py))); do \
 		echo "== $$script"; $(BIN)/python $$script; \
 	done
 

@@ -5,6 +5,7 @@ the same split, draws the loss, exports, and lets a process that knows only tens
 and tensorflow_text write.
 """
 
+import shutil
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ flags.DEFINE_float("minutes", 5, "of training")
 flags.DEFINE_string("run_dir", "runs/quickstart", "logs, preset, picture and export")
 FLAGS = flags.FLAGS
 
-BATCH, LENGTH, EVALUATIONS = 16, 256, 10
+BATCH, LENGTH, EVALUATIONS = 8, 128, 10
 SERVE = """
 import sys, tensorflow as tf, tensorflow_text
 generate = (model := tf.saved_model.load(sys.argv[1])).signatures["serving_default"]
@@ -30,7 +31,7 @@ for text in generate(prompt=tf.constant(sys.argv[2:]))["text"].numpy():
 
 
 def fit(lm, tokens, steps, **options):
-    """Trains for a number of steps and gives the seconds that the last half took."""
+    """Trains for about so many steps, in epochs with an evaluation after each."""
     lm.compile(mtk.training.adamw(3e-3, warmup_steps=steps // 10, total_steps=steps))
     batches = mtk.data.training_batches(tokens, BATCH, LENGTH)
     parts = min(EVALUATIONS, steps // 10)
@@ -50,6 +51,8 @@ class Clock(keras.callbacks.Callback):
 
 def main(_):
     run_dir = FLAGS.run_dir
+    for old in ("train", "validation"):
+        shutil.rmtree(f"{run_dir}/{old}", ignore_errors=True)
     precision = mtk.training.set_precision("auto")
     keras.utils.set_random_seed(0)
     documents = mtk.corpus.python_documentation()

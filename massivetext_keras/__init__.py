@@ -20,6 +20,7 @@ _MODULES = (
     "tasks",
     "tokenizers",
     "training",
+    "verbs",
 )
 
 __all__ = [*_MODULES, "__version__"]

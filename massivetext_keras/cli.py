@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import os
 import re
 import sys
@@ -14,8 +12,9 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from massivetext_keras import __version__
-from massivetext_keras.configs import ExperimentConfig, TokenizerConfig, nearest
+from massivetext_keras import __version__, verbs
+from massivetext_keras.configs import ExperimentConfig, nearest
+from massivetext_keras.verbs import UsageError
 
 WIDTH = 80
 REQUIRED = object()
@@ -53,10 +52,6 @@ class Verb(NamedTuple):
     run: Callable[[flags.FlagValues], None]
 
 
-class UsageError(Exception):
-    """The command line is wrong; the program exits with 2."""
-
-
 def main(argv: list[str] | None = None) -> None:
     """Runs one verb and exits: 0, 1 (the work failed) or 2 (wrong usage)."""
     sys.exit(run(sys.argv[1:] if argv is None else argv))
@@ -80,7 +75,7 @@ def run(argv: list[str]) -> int:
             return 0
         values = define(VERBS[name].flags)
         if {"--help", "-h", "-help"} & set(rest):
-            print(usage(name, values))
+            print(usage(name))
             return 0
         parse(name, values, rest)
         VERBS[name].run(values)
@@ -151,21 +146,22 @@ def overview() -> str:
     return "\n".join(lines)
 
 
-def usage(name: str, values: flags.FlagValues) -> str:
+def usage(name: str) -> str:
     """What `massivetext VERB --help` prints."""
     verb = VERBS[name]
     lines = [f"massivetext {name}: {verb.summary}", ""]
     if verb.details:
         lines += [*textwrap.wrap(verb.details, WIDTH), ""]
-    for flag in (values[key] for key in values):
-        if flag.name in ("undefok", "flagfile"):
-            continue
-        default = ""
-        if flag.default not in (None, "", []):
-            default = f" (default: {flag.default})"
+    for flag in verb.flags:
+        text, default = flag.help, flag.default
+        if isinstance(flag.kind, tuple):
+            text = f"{text}; one of {', '.join(flag.kind)}"
+        if default is REQUIRED:
+            text = f"{text} (required)"
+        elif default not in (None, "", []):
+            text = f"{text} (default: {default})"
         lines.append(f"  --{flag.name}")
-        text = textwrap.wrap(f"{flag.help}{default}", WIDTH - 6)
-        lines += [f"      {line}" for line in text]
+        lines += [f"      {line}" for line in textwrap.wrap(text, WIDTH - 6)]
     return "\n".join(lines)
 
 
@@ -195,17 +191,6 @@ _PRESET = Flag(
     "preset", REQUIRED, "a name that `presets` lists, a preset folder, or hf:FOLDER"
 )
 _DATA = Flag("data", REQUIRED, "text: files, globs and folders, by commas")
-
-# Flags of `train` that are fields of the experiment.
-_TRAIN_FIELDS = {
-    "steps": "train",
-    "batch_size": "data",
-    "sequence_length": "data",
-    "checkpoint_every": "train",
-    "seed": "train",
-    "strategy": "train",
-}
-
 
 _TRAIN = (
     _PRESET._replace(default="gpt_mini"),
@@ -238,84 +223,12 @@ _TRAIN = (
     Flag("set", [], "any setting, as optimizer.learning_rate=1e-3; may repeat", list),
 )
 
-
-def _train(values: flags.FlagValues) -> None:
-    from massivetext_keras import presets, tokenizers, training
-
-    experiment, preset = _experiment(values), values.preset
-    tokenizer = None
-    if values.tokenizer == "bytes":
-        tokenizer = tokenizers.ByteTokenizer()
-    elif values.tokenizer is not None:
-        tokenizer = tokenizers.load(values.tokenizer)
-    if preset in presets.PRESETS:
-        preset = None
-        if tokenizer is None:
-            raise UsageError(
-                "--tokenizer is needed to train from a shape: a folder written by "
-                "`massivetext tokenizer train`, or bytes"
-            )
-        size = tokenizer.vocabulary_size
-        model = experiment.model.replace(vocabulary_size=size)
-        experiment = experiment.replace(model=model)
-    task = training.train(
-        experiment,
-        values.data.split(","),
-        tokenizer,
-        values.run_dir,
-        preset,
-        resume=values.resume == "auto",
-    )
-    print(f"{values.run_dir}: {task.count_params():,} parameters")
-
-
-def _experiment(values: flags.FlagValues) -> ExperimentConfig:
-    """Default < preset < --config < a flag of its own < --set."""
-    from massivetext_keras import presets
-
-    experiment = ExperimentConfig()
-    if values.preset in presets.PRESETS:
-        experiment = experiment.replace(model=presets.preset(values.preset))
-    if values.config:
-        with open(values.config) as file:
-            given = json.load(file)
-        merged = experiment.to_dict()
-        for section, fields in given.items():
-            merged.setdefault(section, {}).update(fields)
-        experiment = ExperimentConfig.from_dict(merged)
-    for name, section in _TRAIN_FIELDS.items():
-        if values[name].present:
-            value = json.dumps(values[name].value)
-            experiment = experiment.override(f"{section}.{name}={value}")
-    for assignment in values.set:
-        experiment = experiment.override(assignment)
-    return experiment
-
-
 _EVALUATE = (
     _PRESET,
     _DATA,
     Flag("batch_size", 16, "rows of a batch", int),
     Flag("sequence_length", None, "tokens of a row (default: the context)", int),
 )
-
-
-def _evaluate(values: flags.FlagValues) -> None:
-    from massivetext_keras import corpus, data, tasks
-
-    task = tasks.CausalLM.from_preset(values.preset)
-    documents = list(corpus.read_documents(values.data.split(",")))
-    tokens = data.encode_documents(task.need_tokenizer(), documents, progress=True)
-    length = min(values.sequence_length or task.config.max_length, len(tokens) - 1)
-    task.compile()
-    batches = data.validation_batches(tokens, values.batch_size, length)
-    results = task.evaluate(batches, return_dict=True, verbose=0)
-    print(f"tokens            {len(tokens) - 1:,}")
-    print(f"nats per token    {results['loss']:.4f}")
-    print(f"perplexity        {math.exp(results['loss']):.4f}")
-    if "bits_per_byte" in results:
-        print(f"bits per byte     {results['bits_per_byte']:.4f}")
-
 
 _GENERATE = (
     _PRESET,
@@ -334,67 +247,13 @@ _GENERATE = (
     Flag("json", False, "a line of JSON for each prompt", bool),
 )
 
-
-def _generate(values: flags.FlagValues) -> None:
-    from massivetext_keras import tasks
-
-    names = (
-        "max_new_tokens temperature top_k top_p min_p repetition_penalty seed stop "
-        "include_prompt"
-    )
-    arguments = {name: values[name].value for name in names.split()}
-    task = tasks.CausalLM.from_preset(values.preset)
-    prompts = values.prompt
-    if prompts is None:
-        prompts = sys.stdin.read().splitlines()
-    if values.stream:
-        if len(prompts) != 1 or values.num_samples:
-            raise UsageError("--stream takes one prompt and no --num_samples")
-        for piece in task.stream(prompts[0], **arguments):
-            print(piece, end="", flush=True)
-        print()
-        return
-    texts = task.generate(prompts, num_samples=values.num_samples, **arguments)
-    for prompt, text in zip(prompts, texts, strict=True):
-        if values.json:
-            line = {"prompt": prompt, "text": text}
-            print(json.dumps(line, ensure_ascii=False))
-            continue
-        for sample in text if values.num_samples else [text]:
-            print(sample)
-
-
 _EXPORT = (
     _PRESET,
     Flag("output", REQUIRED, "folder of the SavedModel"),
     Flag("overwrite", False, "replace what is in the folder", bool),
 )
 
-
-def _export(values: flags.FlagValues) -> None:
-    from massivetext_keras import tasks
-
-    task = tasks.CausalLM.from_preset(values.preset)
-    task.export(values.output, overwrite=values.overwrite)
-    print(f"{values.output}: signatures generate, generate_compiled, score")
-
-
 _PRESETS = (Flag("json", False, "every field, as JSON", bool),)
-
-
-def _presets(values: flags.FlagValues) -> None:
-    from massivetext_keras.presets import PRESETS
-
-    if values.json:
-        print(json.dumps({n: c.to_dict() for n, c in PRESETS.items()}, indent=2))
-        return
-    print(f"{'name':12} {'parameters':>14} {'layers':>6} {'size':>5} {'context':>8}")
-    for name, config in PRESETS.items():
-        print(
-            f"{name:12} {config.parameter_count():14,} {config.num_layers:6} "
-            f"{config.hidden_size:5} {config.max_length:8,}"
-        )
-
 
 _TOKENIZER_TRAIN = (
     _DATA._replace(name="input"),
@@ -409,62 +268,44 @@ _TOKENIZER_TRAIN = (
     Flag("model_type", "bpe", "of a sentencepiece tokenizer", ("bpe", "unigram")),
 )
 
-
-def _tokenizer_train(values: flags.FlagValues) -> None:
-    from massivetext_keras import corpus, tokenizers
-
-    documents = corpus.read_documents(values.input.split(","))
-    config = TokenizerConfig(values.kind, values.vocabulary_size, values.model_type)
-    tokenizer = tokenizers.train(config, documents)
-    tokenizer.save(values.output)
-    print(f"{values.output}: {tokenizer.vocabulary_size:,} tokens")
-
-
-def _doctor(values: flags.FlagValues) -> None:
-    from massivetext_keras.doctor import report
-
-    for line in report():
-        print(line)
-
-
 VERBS = {
     "train": Verb(
         "train a language model on text",
         "Settings come from the defaults, then the preset, --config, the flags, and "
         "--set. The same command goes on where a stopped run was.",
         _TRAIN,
-        _train,
+        verbs.train,
     ),
     "generate": Verb(
         "continue texts",
         "Texts go to standard output, everything else to standard error.",
         _GENERATE,
-        _generate,
+        verbs.generate,
     ),
     "evaluate": Verb(
         "measure a model on text",
         "Prints nats per token, perplexity and bits per byte.",
         _EVALUATE,
-        _evaluate,
+        verbs.evaluate,
     ),
     "export": Verb(
         "write a SavedModel that takes and gives strings",
         "The export is loaded again and compared with the model before it takes its "
         "place. It needs tensorflow and tensorflow_text alone.",
         _EXPORT,
-        _export,
+        verbs.export,
     ),
-    "presets": Verb("list the named shapes of models", "", _PRESETS, _presets),
+    "presets": Verb("list the named shapes of models", "", _PRESETS, verbs.presets),
     "tokenizer train": Verb(
         "learn a vocabulary from text",
         "The tokenizers run inside the TensorFlow graph and are part of an export.",
         _TOKENIZER_TRAIN,
-        _tokenizer_train,
+        verbs.tokenizer_train,
     ),
     "doctor": Verb(
         "say what is installed and what would not work here",
         "",
         (),
-        _doctor,
+        verbs.doctor,
     ),
 }

@@ -17,6 +17,7 @@ LEVELS = [
     ["tasks"],
     ["training"],
     ["doctor"],
+    ["verbs"],
     ["cli"],
     ["__main__"],
     ["examples"],

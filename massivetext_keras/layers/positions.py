@@ -12,8 +12,7 @@ import tensorflow as tf
 def sinusoidal(positions: tf.Tensor, size: int) -> tf.Tensor:
     """Sines then cosines of geometric wavelengths (Vaswani et al., 2017).
 
-    The longest is 2 pi 10,000, as in the paper's code (tensor2tensor); its formula stays
-    just below.
+    The longest is 2 pi 10,000 as in the paper's code, its formula stays just below.
 
     Args:
         positions: int [batch or 1, length].

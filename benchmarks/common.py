@@ -1,0 +1,49 @@
+"""Runs each contestant in a process of its own, in turns, and prints ratios."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+
+def compete(script: str, contestants: dict[str, Callable], rounds: int = 2) -> dict:
+    """Gives each contestant's best results over the rounds.
+
+    Args:
+        script: file of the benchmark; run with a name it prints a line of JSON.
+        contestants: name -> function that measures, giving name -> number.
+        rounds: turns; the machine's noise falls on all alike.
+
+    Returns:
+        name -> measurement -> best number; a contestant whose packages are missing is
+        left out.
+    """
+    if len(sys.argv) > 1:
+        print(json.dumps(contestants[sys.argv[1]]()))
+        raise SystemExit
+    best: dict[str, dict[str, float]] = {}
+    for _ in range(rounds):
+        for name in contestants:
+            done = subprocess.run(
+                [sys.executable, script, name], capture_output=True, text=True
+            )
+            if "ModuleNotFoundError" in done.stderr:
+                print(f"{name}: left out, {done.stderr.strip().splitlines()[-1]}")
+                continue
+            if done.returncode:
+                raise RuntimeError(f"{name} failed:\n{done.stderr}")
+            results = json.loads(done.stdout.strip().splitlines()[-1])
+            print(name, {k: round(v, 4) for k, v in results.items()}, flush=True)
+            known = best.setdefault(name, results)
+            best[name] = {k: max(v, known[k]) for k, v in results.items()}
+    return best
+
+
+def print_ratios(best: dict, ours: str, measurement: str) -> None:
+    """A line for each peer: how many times as fast we are."""
+    for name, results in best.items():
+        if name != ours and measurement in results:
+            ratio = best[ours][measurement] / results[measurement]
+            print(f"{measurement}: {ratio:.2f} times {name}")

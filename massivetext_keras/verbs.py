@@ -1,0 +1,165 @@
+"""What the verbs of `massivetext` do, given their parsed flags."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import Any
+
+from massivetext_keras.configs import ExperimentConfig, TokenizerConfig
+
+# name -> flag, and each value as an attribute, as `absl.flags.FlagValues` has them.
+Values = Any
+
+# Flags of `train` that are fields of the experiment.
+_TRAIN_FIELDS = {
+    "steps": "train",
+    "batch_size": "data",
+    "sequence_length": "data",
+    "checkpoint_every": "train",
+    "seed": "train",
+    "strategy": "train",
+}
+
+
+class UsageError(Exception):
+    """The command line is wrong; the program exits with 2."""
+
+
+def train(values: Values) -> None:
+    from massivetext_keras import presets, tokenizers, training
+
+    experiment, preset = _experiment(values), values.preset
+    tokenizer = None
+    if values.tokenizer == "bytes":
+        tokenizer = tokenizers.ByteTokenizer()
+    elif values.tokenizer is not None:
+        tokenizer = tokenizers.load(values.tokenizer)
+    if preset in presets.PRESETS:
+        preset = None
+        if tokenizer is None:
+            raise UsageError(
+                "--tokenizer is needed to train from a shape: a folder written by "
+                "`massivetext tokenizer train`, or bytes"
+            )
+        size = tokenizer.vocabulary_size
+        model = experiment.model.replace(vocabulary_size=size)
+        experiment = experiment.replace(model=model)
+    task = training.train(
+        experiment,
+        values.data.split(","),
+        tokenizer,
+        values.run_dir,
+        preset,
+        resume=values.resume == "auto",
+    )
+    print(f"{values.run_dir}: {task.count_params():,} parameters")
+
+
+def _experiment(values: Values) -> ExperimentConfig:
+    """Default < preset < --config < a flag of its own < --set."""
+    from massivetext_keras import presets
+
+    experiment = ExperimentConfig()
+    if values.preset in presets.PRESETS:
+        experiment = experiment.replace(model=presets.preset(values.preset))
+    if values.config:
+        with open(values.config) as file:
+            given = json.load(file)
+        merged = experiment.to_dict()
+        for section, fields in given.items():
+            merged.setdefault(section, {}).update(fields)
+        experiment = ExperimentConfig.from_dict(merged)
+    for name, section in _TRAIN_FIELDS.items():
+        if values[name].present:
+            value = json.dumps(values[name].value)
+            experiment = experiment.override(f"{section}.{name}={value}")
+    for assignment in values.set:
+        experiment = experiment.override(assignment)
+    return experiment
+
+
+def evaluate(values: Values) -> None:
+    from massivetext_keras import corpus, data, tasks
+
+    task = tasks.CausalLM.from_preset(values.preset)
+    documents = list(corpus.read_documents(values.data.split(",")))
+    tokens = data.encode_documents(task.need_tokenizer(), documents, progress=True)
+    length = min(values.sequence_length or task.config.max_length, len(tokens) - 1)
+    task.compile()
+    batches = data.validation_batches(tokens, values.batch_size, length)
+    results = task.evaluate(batches, return_dict=True, verbose=0)
+    print(f"tokens            {len(tokens) - 1:,}")
+    print(f"nats per token    {results['loss']:.4f}")
+    print(f"perplexity        {math.exp(results['loss']):.4f}")
+    if "bits_per_byte" in results:
+        print(f"bits per byte     {results['bits_per_byte']:.4f}")
+
+
+def generate(values: Values) -> None:
+    from massivetext_keras import tasks
+
+    names = (
+        "max_new_tokens temperature top_k top_p min_p repetition_penalty seed stop "
+        "include_prompt"
+    )
+    arguments = {name: values[name].value for name in names.split()}
+    task = tasks.CausalLM.from_preset(values.preset)
+    prompts = values.prompt
+    if prompts is None:
+        prompts = sys.stdin.read().splitlines()
+    if values.stream:
+        if len(prompts) != 1 or values.num_samples:
+            raise UsageError("--stream takes one prompt and no --num_samples")
+        for piece in task.stream(prompts[0], **arguments):
+            print(piece, end="", flush=True)
+        print()
+        return
+    texts = task.generate(prompts, num_samples=values.num_samples, **arguments)
+    for prompt, text in zip(prompts, texts, strict=True):
+        if values.json:
+            line = {"prompt": prompt, "text": text}
+            print(json.dumps(line, ensure_ascii=False))
+            continue
+        for sample in text if values.num_samples else [text]:
+            print(sample)
+
+
+def export(values: Values) -> None:
+    from massivetext_keras import tasks
+
+    task = tasks.CausalLM.from_preset(values.preset)
+    task.export(values.output, overwrite=values.overwrite)
+    print(f"{values.output}: signatures generate, generate_compiled, score")
+
+
+def presets(values: Values) -> None:
+    from massivetext_keras.presets import PRESETS
+
+    if values.json:
+        print(json.dumps({n: c.to_dict() for n, c in PRESETS.items()}, indent=2))
+        return
+    print(f"{'name':12} {'parameters':>14} {'layers':>6} {'size':>5} {'context':>8}")
+    for name, config in PRESETS.items():
+        print(
+            f"{name:12} {config.parameter_count():14,} {config.num_layers:6} "
+            f"{config.hidden_size:5} {config.max_length:8,}"
+        )
+
+
+def tokenizer_train(values: Values) -> None:
+    from massivetext_keras import corpus, tokenizers
+
+    documents = corpus.read_documents(values.input.split(","))
+    config = TokenizerConfig(values.kind, values.vocabulary_size, values.model_type)
+    tokenizer = tokenizers.train(config, documents)
+    tokenizer.save(values.output)
+    print(f"{values.output}: {tokenizer.vocabulary_size:,} tokens")
+
+
+def doctor(values: Values) -> None:
+    from massivetext_keras.doctor import report
+
+    for line in report():
+        print(line)
