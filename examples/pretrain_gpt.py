@@ -23,9 +23,8 @@ flags.DEFINE_float("learning_rate", 3e-3, "its peak")
 flags.DEFINE_float("dropout", 0.0, "its rate")
 flags.DEFINE_float("validation_fraction", 0.1, "share of the text held out")
 flags.DEFINE_integer("seed", 0, "of weights and batches")
-flags.DEFINE_string("precision", "float32", "or mixed_bfloat16, or auto")
+flags.DEFINE_string("precision", "auto", "auto, float32 or mixed_bfloat16")
 flags.DEFINE_string("strategy", "auto", "where to train")
-flags.DEFINE_boolean("jit", True, "compile the whole step; pays for small models")
 flags.DEFINE_string("run_dir", "runs/pretrain_gpt", "logs and the trained preset")
 FLAGS = flags.FLAGS
 
@@ -51,7 +50,7 @@ def main(_):
         optimizer = mtk.training.adamw(
             FLAGS.learning_rate, warmup_steps=100, total_steps=FLAGS.steps, beta_2=0.99
         )
-        lm.compile(optimizer, jit_compile=FLAGS.jit)
+        lm.compile(optimizer)
     train, validation = lm.datasets(
         FLAGS.data,
         FLAGS.batch_size,

@@ -70,7 +70,7 @@ def main(_):
         nats = -model.log_probs(valid)[1:].sum()
         results[name] = nats / (len(valid) - 1), bits_per_byte(nats, size)
 
-    lm = mtk.tasks.CausalLM.from_preset("gpt_nano", tokenizer=tokenizer)
+    lm = mtk.tasks.CausalLM.from_preset("gpt_nano", tokenizer, max_length=LENGTH)
     print(f"{lm.count_params():,} parameters in {precision}; measuring the speed")
     fit(lm, train, 20, verbose=0, callbacks=[clock := Clock()])
     seconds = (clock.times[-1] - clock.times[-10]) / 9

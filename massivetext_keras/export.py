@@ -39,15 +39,13 @@ def write_saved_model(
     """
     with replacing(path, overwrite) as folder:
         tf.saved_model.save(module, str(folder), signatures=dict(signatures))
-        described = {
-            name: {
-                "inputs": [
-                    spec.name for spec in function.structured_input_signature[0]
-                ],
-                "outputs": sorted(function.structured_outputs),
+        described = {}
+        for name, function in signatures.items():
+            traced = function.get_concrete_function()
+            described[name] = {
+                "inputs": [spec.name for spec in traced.structured_input_signature[0]],
+                "outputs": sorted(traced.structured_outputs),
             }
-            for name, function in signatures.items()
-        }
         versions = {
             "tensorflow": tf.__version__,
             "tensorflow-text": tensorflow_text.__version__,

@@ -302,11 +302,12 @@ class CausalLM(Task):
     def export(self, path: str | Path, overwrite: bool = False) -> None:
         """Writes a SavedModel that takes strings and gives strings.
 
-        Signatures: `generate` (prompt, max_new_tokens, temperature, top_k, top_p, seed
-        -> text), `generate_compiled` (the same with the loop as an XLA program: faster,
-        where the server allows it), `score` (text -> log_probability) and
-        `serving_default` (prompt -> text, greedy). The export is loaded again and
-        compared with this model before it takes its place.
+        It computes in float32, whatever the precision of training. Signatures:
+        `generate` (prompt, max_new_tokens, temperature, top_k, top_p, seed -> text),
+        `generate_compiled` (the same with the loop as an XLA program: faster, where the
+        server allows it), `score` (text -> log_probability) and `serving_default`
+        (prompt -> text, greedy). The export is loaded again and compared with this
+        model before it takes its place.
 
         Raises:
             ValueError: there is no tokenizer.

@@ -37,7 +37,7 @@ class TextModule(tf.Module):
         self._longest = task.config.max_length - 1
 
     def signatures(self, task) -> dict:
-        """Concrete functions by name; `task` is not kept, nor its training state."""
+        """Functions by name; `task` is not kept, nor its training state."""
         prompt = tf.TensorSpec([None], tf.string, "prompt")
         scalars = [
             tf.TensorSpec([], tf.int32, "max_new_tokens"),
@@ -47,29 +47,38 @@ class TextModule(tf.Module):
             tf.TensorSpec([], tf.int32, "seed"),
         ]
 
+        # A server fills in what a request leaves out.
+        defaults = [tf.constant(x) for x in (_DEFAULT_NEW_TOKENS, 1.0, 0, 1.0, 0)]
+
         def sampled(generator):
-            def generate(prompt, max_new_tokens, temperature, top_k, top_p, seed):
+            def generate(
+                prompt,
+                max_new_tokens=defaults[0],
+                temperature=defaults[1],
+                top_k=defaults[2],
+                top_p=defaults[3],
+                seed=defaults[4],
+            ):
                 sampling = Sampling(
                     temperature, top_k, top_p, tf.constant(0.0), tf.constant(1.0), seed
                 )
                 return self._continued(generator, prompt, max_new_tokens, sampling)
 
-            return _concrete(generate, [prompt, *scalars])
+            return _signature(generate, [prompt, *scalars])
 
         generate = sampled(self._plain)
 
         def greedy(prompt):
-            values = (_DEFAULT_NEW_TOKENS, 0.0, 0, 1.0, 0)
-            return generate(prompt, *(tf.constant(value) for value in values))
+            return generate(prompt, defaults[0], tf.constant(0.0), *defaults[2:])
 
         def score(text):
             return {"log_probability": task.score_graph(text)}
 
         return {
-            "serving_default": _concrete(greedy, [prompt]),
+            "serving_default": _signature(greedy, [prompt]),
             "generate": generate,
             "generate_compiled": sampled(self._compiled),
-            "score": _concrete(score, [tf.TensorSpec([None], tf.string, "text")]),
+            "score": _signature(score, [tf.TensorSpec([None], tf.string, "text")]),
         }
 
     def _continued(self, generator, prompt, max_new_tokens, sampling) -> dict:
@@ -79,9 +88,20 @@ class TextModule(tf.Module):
         return {"text": tf.strings.join([prompt, new])}
 
 
-def _concrete(function, specs):
-    function = tf.function(function, autograph=False, input_signature=specs)
-    return function.get_concrete_function()
+def _signature(function, specs):
+    return tf.function(function, autograph=False, input_signature=specs)
+
+
+def _in_float32(task):
+    """The task itself, or a copy where its products are rounded to 16 bits: there the
+    ways to compute a graph differ by enough to change a text."""
+    if task.compute_dtype == "float32":
+        return task
+    copy = type(task)(task.config, task.need_tokenizer(), dtype="float32")
+    pairs = zip(copy.backbone.weights, task.backbone.weights, strict=True)
+    for new, old in pairs:
+        new.assign(old)
+    return copy
 
 
 def export(task, path, overwrite: bool = False) -> None:
@@ -92,6 +112,7 @@ def export(task, path, overwrite: bool = False) -> None:
         ValueError: the task has no tokenizer.
         FileExistsError: the folder is not empty and `overwrite` is false.
     """
+    task = _in_float32(task)
     probes = list(_PROBES)
     tokens = min(_PROBE_TOKENS, task.config.max_length - 1)
     texts = task.generate(probes, max_new_tokens=tokens, temperature=0.0)
