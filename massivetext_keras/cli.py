@@ -71,7 +71,7 @@ def run(argv: list[str]) -> int:
     try:
         name, rest = find_verb(argv)
         if name is None:
-            print(overview())
+            print(__version__ if "--version" in argv else overview())
             return 0
         values = define(VERBS[name].flags)
         if {"--help", "-h", "-help"} & set(rest):
@@ -99,9 +99,6 @@ def find_verb(argv: list[str]) -> tuple[str | None, list[str]]:
         known = {"--help", "-h", "-help", "--version"}
         if argv and argv[0] not in known:
             raise UsageError(f"the verb comes first, then {argv[0]}; see --help")
-        if "--version" in argv:
-            print(__version__)
-            raise SystemExit(0)
         return None, []
     for count in (2, 1):
         name = " ".join(words[:count])

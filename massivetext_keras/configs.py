@@ -83,31 +83,46 @@ class Config:
             choose(f"field of {type(self).__name__}", name, choices)
         return dataclasses.replace(self, **changes)
 
-    def override(self, assignment: str):
+    def override(self, *assignments: str):
         """A copy changed by `"path.to.field=value"`, the value read as JSON if it is.
+
+        Several are made together: only what they end in must be valid.
 
         >>> ExperimentConfig().override("optimizer.learning_rate=1e-3").optimizer
         OptimizerConfig(name='adamw', learning_rate=0.001, ...
         """
-        path, equals, text = assignment.partition("=")
-        if not equals:
-            raise ValueError(f"{assignment!r} is not of the form field=value")
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError:
-            value = text
-        return self._replace_path(path.strip().split("."), value)
+        changes: dict[str, Any] = {}
+        for assignment in assignments:
+            path, equals, text = assignment.partition("=")
+            if not equals:
+                raise ValueError(f"{assignment!r} is not of the form field=value")
+            try:
+                value = json.loads(text)
+            except json.JSONDecodeError:
+                value = text
+            *sections, name = path.strip().split(".")
+            config, place = self, changes
+            for section in sections:
+                config._check_name(section)
+                config = getattr(config, section)
+                if not isinstance(config, Config):
+                    raise ValueError(f"{section!r} has no fields of its own")
+                place = place.setdefault(section, {})
+            config._check_name(name)
+            place[name] = value
+        return self._changed(changes)
 
-    def _replace_path(self, path: list[str], value: Any):
-        name, rest = path[0], path[1:]
+    def _check_name(self, name: str) -> None:
         choices = {field.name: field for field in dataclasses.fields(self)}
         choose(f"field of {type(self).__name__}", name, choices)
-        if rest:
+
+    def _changed(self, changes: dict[str, Any]):
+        values = {}
+        for name, value in changes.items():
             inner = getattr(self, name)
-            if not isinstance(inner, Config):
-                raise ValueError(f"{name!r} has no fields of its own")
-            value = inner._replace_path(rest, value)
-        return dataclasses.replace(self, **{name: value})
+            nested = isinstance(inner, Config) and isinstance(value, dict)
+            values[name] = inner._changed(value) if nested else value
+        return dataclasses.replace(self, **values)
 
 
 def _accepts(hint: Any, kind: type) -> bool:

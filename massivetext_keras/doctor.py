@@ -36,14 +36,14 @@ def report() -> Iterator[str]:
 def _devices() -> Iterator[str]:
     import tensorflow as tf
 
-    from massivetext_keras.training import processor_multiplies_bfloat16
+    from massivetext_keras.training.precision import device_multiplies_bfloat16
 
     for device in tf.config.list_physical_devices():
         yield f"device {device.name}"
-    if processor_multiplies_bfloat16():
-        yield "precision auto is mixed_bfloat16: the processor multiplies bfloat16"
+    if device_multiplies_bfloat16():
+        yield "precision auto is mixed_bfloat16: the device multiplies bfloat16"
     else:
-        yield "precision auto is float32: the processor does not multiply bfloat16"
+        yield "precision auto is float32: the device does not multiply bfloat16"
 
 
 def _strategies() -> Iterator[str]:

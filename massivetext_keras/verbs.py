@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sys
@@ -31,6 +32,9 @@ def train(values: Values) -> None:
     from massivetext_keras import presets, tokenizers, training
 
     experiment, preset = _experiment(values), values.preset
+    fixed = [word for word in values.set if word.strip().startswith("model.")]
+    if fixed and preset not in presets.PRESETS:
+        raise UsageError(f"{fixed[0]}: the model is that of --preset={preset}")
     tokenizer = None
     if values.tokenizer == "bytes":
         tokenizer = tokenizers.ByteTokenizer()
@@ -46,14 +50,15 @@ def train(values: Values) -> None:
         size = tokenizer.vocabulary_size
         model = experiment.model.replace(vocabulary_size=size)
         experiment = experiment.replace(model=model)
-    task = training.train(
-        experiment,
-        values.data.split(","),
-        tokenizer,
-        values.run_dir,
-        preset,
-        resume=values.resume == "auto",
-    )
+    with contextlib.redirect_stdout(sys.stderr):  # Keras's bar is no result
+        task = training.train(
+            experiment,
+            values.data.split(","),
+            tokenizer,
+            values.run_dir,
+            preset,
+            resume=values.resume == "auto",
+        )
     print(f"{values.run_dir}: {task.count_params():,} parameters")
 
 
@@ -65,25 +70,46 @@ def _experiment(values: Values) -> ExperimentConfig:
     if values.preset in presets.PRESETS:
         experiment = experiment.replace(model=presets.preset(values.preset))
     if values.config:
-        with open(values.config) as file:
-            given = json.load(file)
-        merged = experiment.to_dict()
-        for section, fields in given.items():
-            merged.setdefault(section, {}).update(fields)
-        experiment = ExperimentConfig.from_dict(merged)
+        experiment = _merged(experiment, _read_config(values.config))
+    given = {}
     for name, section in _TRAIN_FIELDS.items():
         if values[name].present:
-            value = json.dumps(values[name].value)
-            experiment = experiment.override(f"{section}.{name}={value}")
-    for assignment in values.set:
-        experiment = experiment.override(assignment)
-    return experiment
+            given.setdefault(section, {})[name] = values[name].value
+    experiment = _merged(experiment, given)
+    return experiment.override(*values.set)
+
+
+def _read_config(path: str) -> dict:
+    """The sections of an `experiment.json`."""
+    with open(path) as file:
+        try:
+            given = json.load(file)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path} is not JSON: {error}") from None
+    if not isinstance(given, dict) or not all(
+        isinstance(fields, dict) for fields in given.values()
+    ):
+        raise ValueError(f"{path} is not an object of sections with fields")
+    return given
+
+
+def _merged(experiment: ExperimentConfig, given: dict) -> ExperimentConfig:
+    merged = experiment.to_dict()
+    for section, fields in given.items():
+        merged.setdefault(section, {}).update(fields)
+    return ExperimentConfig.from_dict(merged)
 
 
 def evaluate(values: Values) -> None:
     from massivetext_keras import corpus, data, tasks
 
     task = tasks.CausalLM.from_preset(values.preset)
+    context = task.config.max_length
+    if not 1 <= (values.sequence_length or context) <= context:
+        raise ValueError(
+            f"sequence_length {values.sequence_length} is more than the model's "
+            f"context of {context} tokens"
+        )
     documents = list(corpus.read_documents(values.data.split(",")))
     tokens = data.encode_documents(task.need_tokenizer(), documents, progress=True)
     length = min(values.sequence_length or task.config.max_length, len(tokens) - 1)
@@ -151,7 +177,7 @@ def presets(values: Values) -> None:
 def tokenizer_train(values: Values) -> None:
     from massivetext_keras import corpus, tokenizers
 
-    documents = corpus.read_documents(values.input.split(","))
+    documents = list(corpus.read_documents(values.input.split(",")))
     config = TokenizerConfig(values.kind, values.vocabulary_size, values.model_type)
     tokenizer = tokenizers.train(config, documents)
     tokenizer.save(values.output)

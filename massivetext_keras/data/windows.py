@@ -71,6 +71,7 @@ def training_batches(
     Raises:
         ValueError: there are not enough tokens for one window.
     """
+    _check_sizes(batch_size, sequence_length)
     spare = len(tokens) - 1 - sequence_length
     if spare < 0:
         raise ValueError(
@@ -118,6 +119,7 @@ def validation_batches(
     Raises:
         ValueError: there are fewer than two tokens.
     """
+    _check_sizes(batch_size, sequence_length)
     count = len(tokens) - 1
     if count < 1:
         raise ValueError("the validation text has fewer than two tokens")
@@ -131,6 +133,15 @@ def validation_batches(
         ({"token_ids": inputs}, labels, weights)
     )
     return dataset.batch(batch_size, drop_remainder=True).prefetch(2)
+
+
+def _check_sizes(batch_size: int, sequence_length: int) -> None:
+    for name, value in (
+        ("batch_size", batch_size),
+        ("sequence_length", sequence_length),
+    ):
+        if value < 1:
+            raise ValueError(f"{name} must be positive, got {value}")
 
 
 def _example(window: tf.Tensor, weights: tf.Tensor) -> tuple:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import tensorflow as tf
 import tensorflow_text as tf_text
+from tensorflow_text.python.ops import sentencepiece_tokenizer
 
 from massivetext_keras.tokenizers.base import Tokenizer, Vocabulary
 from massivetext_keras.tokenizers.texts import read_lines
@@ -41,6 +42,15 @@ def parse_model(model: bytes, source: str = "model_proto"):
     return proto
 
 
+class _SharedModel(sentencepiece_tokenizer._SentencepieceModelResource):
+    """A model that outlives its kernel, which `tf.random.set_seed` clears away."""
+
+    def _create_resource(self):
+        return sentencepiece_tokenizer.gen_sentencepiece_tokenizer.sentencepiece_op(
+            model=self._model, shared_name=self._name
+        )
+
+
 def graph_tokenizer(model: bytes) -> tf_text.SentencepieceTokenizer:
     """Returns TF-Text's tokenizer of a serialized model.
 
@@ -48,7 +58,9 @@ def graph_tokenizer(model: bytes) -> tf_text.SentencepieceTokenizer:
     and the same model.
     """
     name = f"sentencepiece_{hashlib.sha256(model).hexdigest()}"
-    return tf_text.SentencepieceTokenizer(model, out_type=tf.int32, name=name)
+    tokenizer = tf_text.SentencepieceTokenizer(model, out_type=tf.int32, name=name)
+    tokenizer._model_resource = _SharedModel(model, name)
+    return tokenizer
 
 
 class SentencePieceTokenizer(Tokenizer):

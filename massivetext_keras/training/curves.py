@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -56,11 +57,15 @@ def draw_curves(
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for run, style in (("train", "-"), ("validation", "o-")):
+        if run == "validation" and not (Path(run_dir) / run).exists():
+            continue
         values = read_scalars(Path(run_dir) / run, tag)
         width = 1 if run == "train" else 2
         axes.plot(list(values), list(values.values()), style, lw=width, ms=4, label=run)
     shades = ("0.8", "0.6", "0.4", "0.2")
-    for (name, value), shade in zip((baselines or {}).items(), shades, strict=False):
+    for (name, value), shade in zip(
+        (baselines or {}).items(), itertools.cycle(shades), strict=False
+    ):
         axes.axhline(value, color=shade, ls="--", lw=1, label=f"{name} {value:.2f}")
     axes.set(xlabel="updates", ylabel=tag.replace("_", " "))
     axes.grid(alpha=0.3)

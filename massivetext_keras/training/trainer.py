@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import math
@@ -54,6 +55,8 @@ def train(
         FileNotFoundError: a pattern matches nothing.
     """
     settings, data = experiment.train, experiment.data
+    if settings.evaluate_every < 1:
+        raise ValueError(f"evaluate_every must be positive: {settings.evaluate_every}")
     precision = set_precision(settings.precision)
     keras.utils.set_random_seed(settings.seed)
     strategy = make_strategy(settings.strategy)
@@ -68,9 +71,6 @@ def train(
     step = checkpoint.restore(task) if resume else 0
     if step:
         logger.info("going on after step %d of %d", step, settings.steps)
-    Path(run_dir).mkdir(parents=True, exist_ok=True)
-    described = json.dumps(experiment.to_dict(), indent=2)
-    (Path(run_dir) / EXPERIMENT).write_text(described + "\n")
     batches, validation = task.datasets(
         files,
         data.batch_size,
@@ -79,16 +79,28 @@ def train(
         data.seed,
         start=step,
     )
+    # Not before the run is sure to start: the folder may hold an earlier one.
+    Path(run_dir).mkdir(parents=True, exist_ok=True)
+    described = json.dumps(experiment.replace(model=task.config).to_dict(), indent=2)
+    (Path(run_dir) / EXPERIMENT).write_text(described + "\n")
     board = TensorBoard(run_dir, sample_every=settings.sample_every)
     if step < settings.steps:
-        every = min(settings.evaluate_every, settings.steps - step)
-        task.fit(
-            batches,
+        every = settings.evaluate_every
+        until = _Until(settings.steps)
+        fit = functools.partial(
+            task.fit,
             validation_data=validation,
-            steps_per_epoch=every,
-            epochs=math.ceil((settings.steps - step) / every),
-            callbacks=[_Until(settings.steps), board, checkpoint, *callbacks],
+            callbacks=[until, board, checkpoint, *callbacks],
         )
+        # Evaluations come at multiples of `every` in a resumed run too.
+        first = min(-step % every, settings.steps - step)
+        if first:
+            fit(batches, steps_per_epoch=first)
+        step += first
+        if step < settings.steps:
+            every = min(every, settings.steps - step)
+            epochs = math.ceil((settings.steps - step) / every)
+            fit(batches.skip(first), steps_per_epoch=every, epochs=epochs)
     task.save_preset(run_dir)
     return task
 
