@@ -34,7 +34,7 @@ for name in ("generate", "generate_compiled"):
 default = signatures["serving_default"](prompt=prompts)["text"].numpy()
 answers["default"] = [text.decode() for text in default]
 answers["score"] = signatures["score"](text=prompts)["log_probability"].numpy().tolist()
-answers["foreign"] = [m for m in sys.modules if "massivetext" in m]
+answers["foreign"] = [m for m in sys.modules if m.split(".")[0] == "massivetext_keras"]
 print(json.dumps(answers))
 """
 PROMPTS = ["Once upon a time", "", "中文 😀", "Once upon a time"]
@@ -128,8 +128,8 @@ def write(folder, factor: float = 2.0, **options):
         if float(signatures["double"](x=tf.constant([3.0]))["y"][0]) != 6.0:
             raise RuntimeError("it does not double")
 
-    double = module.double.get_concrete_function()
-    write_saved_model(folder, module, {"double": double}, {"a": 1}, doubles, **options)
+    signatures = {"double": module.double}
+    write_saved_model(folder, module, signatures, {"a": 1}, doubles, **options)
 
 
 def contents(folder) -> dict[str, bytes]:
