@@ -27,6 +27,7 @@ class TokenEmbedding(keras.layers.Layer):
             name="embeddings",
             shape=(self.vocabulary_size, self.hidden_size),
             initializer=keras.initializers.RandomNormal(stddev=0.02),
+            autocast=False,
         )
 
     def matrix(self) -> tf.Tensor:
@@ -35,7 +36,9 @@ class TokenEmbedding(keras.layers.Layer):
 
     def call(self, token_ids: tf.Tensor) -> tf.Tensor:
         """int [batch, length] -> [batch, length, d]."""
-        return tf.gather(self.matrix(), token_ids)
+        # Rows are cast, not the table: their gradients are summed in float32.
+        rows = tf.gather(tf.convert_to_tensor(self.embeddings), token_ids)
+        return tf.cast(rows, self.compute_dtype)
 
     def get_config(self):
         fields = "vocabulary_size hidden_size"

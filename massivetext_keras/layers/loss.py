@@ -22,6 +22,11 @@ def _normalize(logits, largest, labels, weights):
     return tf.math.log(totals[:, 0]) + largest[:, 0], tf.cast(gradient, logits.dtype)
 
 
+@island
+def _accumulate(total, part):
+    return tf.cast(total, tf.float32) + tf.cast(part, tf.float32)
+
+
 def _chunk_loss(logits, labels, weights):
     """Weighted negative log-probabilities [n] and their gradient by the logits."""
     largest = tf.reduce_max(logits, -1, keepdims=True)
@@ -41,7 +46,8 @@ def cross_entropy(
 
     Args:
         hidden: [tokens, d].
-        matrix: [vocabulary, d], the output layer.
+        matrix: float32 [vocabulary, d], the output layer; its gradient is summed in
+            float32, the products are of the dtype of `hidden`.
         labels: int32 [tokens].
         weights: float32 [tokens]; 0 leaves a token out.
 
@@ -55,6 +61,7 @@ def cross_entropy(
     hidden, matrix = tf.convert_to_tensor(hidden), tf.convert_to_tensor(matrix)
     labels = tf.convert_to_tensor(labels, tf.int32)
     weights = tf.convert_to_tensor(weights, tf.float32)
+    rounded = tf.cast(matrix, hidden.dtype)
     tokens, vocabulary = hidden.shape[0] or tf.shape(hidden)[0], matrix.shape[0]
     chunk = max(1, _CHUNK_LOGITS // vocabulary)
     if not isinstance(tokens, int):
@@ -62,20 +69,21 @@ def cross_entropy(
         bounds = [(0, tokens)]
     else:
         bounds = [(i, min(i + chunk, tokens)) for i in range(0, tokens, chunk)]
-    losses, dhidden, dmatrix = [], [], tf.zeros(matrix.shape, tf.float32)
+    losses, dhidden, dmatrix = [], [], None
     for start, end in bounds:
         rows = hidden[start:end]
-        logits = tf.matmul(rows, matrix, transpose_b=True)
+        logits = tf.matmul(rows, rounded, transpose_b=True)
         loss, dlogits = _chunk_loss(logits, labels[start:end], weights[start:end])
         losses.append(tf.reduce_sum(loss))
-        dhidden.append(tf.matmul(dlogits, matrix))
-        dmatrix += tf.cast(tf.matmul(dlogits, rows, transpose_a=True), tf.float32)
+        dhidden.append(tf.matmul(dlogits, rounded))
+        part = tf.matmul(dlogits, rows, transpose_a=True)
+        dmatrix = part if dmatrix is None else _accumulate(dmatrix, part)
 
     def backward(upstream):
         dh = tf.concat(dhidden, 0)
         return (
             dh * tf.cast(upstream, dh.dtype),
-            tf.cast(dmatrix * upstream, matrix.dtype),
+            tf.cast(tf.cast(dmatrix, tf.float32) * upstream, matrix.dtype),
             None,
             None,
         )

@@ -71,7 +71,7 @@ class CausalLM(Task):
         hidden = self.backbone(features, training=training)
         return cross_entropy(
             tf.reshape(hidden, [-1, hidden.shape[-1]]),
-            self.backbone.output_embedding.matrix(),
+            tf.convert_to_tensor(self.backbone.output_embedding.embeddings),
             tf.reshape(labels, [-1]),
             tf.reshape(weights, [-1]),
         )
