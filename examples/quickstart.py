@@ -19,7 +19,7 @@ from absl import app, flags
 
 import massivetext_keras as mtk
 from massivetext_keras.evaluation import bits_per_byte
-from massivetext_keras.models.ngram import KneserNey
+from massivetext_keras.models import KneserNey
 
 flags.DEFINE_float("minutes", 5, "of training")
 flags.DEFINE_string("run_dir", "runs/quickstart", "logs, preset, picture and export")
