@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -16,6 +15,7 @@ import keras
 import numpy as np
 import safetensors.numpy
 
+from massivetext_keras.interop import file_hash
 from massivetext_keras.training.callbacks import StepCallback
 
 logger = logging.getLogger(__name__)
@@ -227,7 +227,11 @@ def _write(path: Path, state: dict[str, np.ndarray], manifest: dict) -> None:
     folder.mkdir(parents=True)
     safetensors.numpy.save_file(state, folder / _DATA)
     _sync(folder / _DATA)
-    manifest = {**manifest, "sha256": _sha256(folder / _DATA), "versions": _versions()}
+    manifest = {
+        **manifest,
+        "sha256": file_hash(folder / _DATA),
+        "versions": _versions(),
+    }
     _write_json(folder / _MANIFEST, manifest)
     _sync(folder)
     shutil.rmtree(path, ignore_errors=True)
@@ -249,14 +253,9 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
         OSError, ValueError, KeyError: it is not intact.
     """
     manifest = json.loads((path / _MANIFEST).read_text())
-    if _sha256(path / _DATA) != manifest["sha256"]:
+    if file_hash(path / _DATA) != manifest["sha256"]:
         raise ValueError(f"{_DATA} is not the file that was written")
     return manifest, safetensors.numpy.load_file(path / _DATA)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync(path: Path) -> None:
