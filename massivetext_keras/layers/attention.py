@@ -83,7 +83,7 @@ def attend_training(query, key, value, bias, dropout: Dropout, causal: bool):
         dropout: its rate, and a key for every block.
         causal: `bias` hides the keys after a query.
     """
-    rate, scale = dropout.rate, 1.0 / (1.0 - dropout.rate)
+    rate = dropout.rate
     length = query.shape[2]
     size = min(_CAUSAL_ROWS, length) if causal and length else length
     ends = [*range(size, length, size), length] if size else [None]
@@ -92,6 +92,9 @@ def attend_training(query, key, value, bias, dropout: Dropout, causal: bool):
     seeds = [dropout.next_key() for _ in blocks] if rate else [None] * len(blocks)
     if bias is None:
         bias = tf.zeros([1, 1, 1, 1], query.dtype)
+
+    def kept(signed):
+        return _undropped(signed, rate=rate) if rate else signed
 
     @tf.custom_gradient
     def attention(query, key, value, bias):
@@ -104,24 +107,21 @@ def attend_training(query, key, value, bias, dropout: Dropout, causal: bool):
             )
             weights = tf.nn.softmax(scores)
             signed.append(_drop_by_sign(weights, seed, rate=rate) if rate else weights)
-            kept = tf.nn.relu(signed[-1]) if rate else weights
-            outputs.append(_weighted(kept, _rows(value, 0, last)))
+            outputs.append(_weighted(kept(signed[-1]), _rows(value, 0, last)))
         output = tf.concat(outputs, 2) if len(blocks) > 1 else outputs[0]
-        output = output * tf.cast(scale, output.dtype) if rate else output
 
         def backward(upstream):
             dots = _row_dots(upstream, output)
-            scaled = upstream * tf.cast(scale, upstream.dtype) if rate else upstream
             dquery, dkey, dvalue, dbias = [], [], [], []
             for (start, end), last, weights in zip(blocks, seen, signed, strict=True):
                 keys, values = _rows(key, 0, last), _rows(value, 0, last)
-                rows = _grouped(_rows(scaled, start, end), values)
-                kept = tf.nn.relu(weights) if rate else weights
-                dvalue.append(tf.matmul(_grouped(kept, values), rows, transpose_a=True))
+                rows = _grouped(_rows(upstream, start, end), values)
+                grouped = _grouped(kept(weights), values)
+                dvalue.append(tf.matmul(grouped, rows, transpose_a=True))
                 dweights = tf.matmul(rows, values, transpose_b=True)
                 dweights = tf.reshape(dweights, tf.shape(weights))
                 dots_here = _rows(dots, start, end)
-                dscores = _softmax_backward(weights, dweights, dots_here)
+                dscores = _softmax_backward(weights, dweights, dots_here, rate=rate)
                 queries = _rows(query, start, end)
                 grouped = _grouped(dscores, keys)
                 dkey.append(
@@ -151,10 +151,17 @@ def _drop_by_sign(weights, seed, *, rate):
 
 
 @fused
-def _softmax_backward(signed, upstream, dots):
-    """Gradient of the scores; dots [..., 1] are the sums of upstream * weights."""
+def _undropped(signed, *, rate):
+    scaled = tf.nn.relu(tf.cast(signed, tf.float32)) * (1.0 / (1.0 - rate))
+    return tf.cast(scaled, signed.dtype)
+
+
+@fused
+def _softmax_backward(signed, upstream, dots, *, rate):
+    """Gradient of the scores; dots [..., 1] are the sums of upstream * output."""
     signed = tf.cast(signed, tf.float32)
-    kept = tf.where(signed > 0.0, tf.cast(upstream, tf.float32), 0.0)
+    scaled = tf.cast(upstream, tf.float32) * (1.0 / (1.0 - rate))
+    kept = tf.where(signed > 0.0, scaled, 0.0)
     return tf.cast(tf.abs(signed) * (kept - dots), upstream.dtype)
 
 
