@@ -20,6 +20,7 @@ _MODULES = (
     "tasks",
     "tokenizers",
     "training",
+    "values",
     "verbs",
 )
 

@@ -8,143 +8,21 @@ nearest right one.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
-import typing
-from typing import Any
 
+from massivetext_keras.values import Config, choose, nearest, one_of
 
-def nearest(name: str, known: typing.Iterable[str]) -> str:
-    """The end of an error message: the closest known name, or all of them.
-
-    >>> nearest("gtp_mini", ["gpt_mini", "gpt2_small"])
-    "did you mean 'gpt_mini'?"
-    >>> nearest("zzz", ["b", "a"])
-    'known: a, b'
-    """
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-
-
-def choose(what: str, name: str, table: typing.Mapping[str, Any]) -> Any:
-    """Looks a name up in a table.
-
-    Raises:
-        ValueError: the name is unknown; the message names the nearest one.
-    """
-    if name not in table:
-        raise ValueError(f"unknown {what} {name!r}: {nearest(name, table)}")
-    return table[name]
-
-
-class Config:
-    """What all configs share: checked construction, JSON, replacement by path."""
-
-    def __post_init__(self):
-        for name, hint in typing.get_type_hints(type(self)).items():
-            value = getattr(self, name)
-            if isinstance(value, list):
-                value = tuple(value)
-            if _accepts(hint, float) and type(value) is int:
-                value = float(value)
-            if not _accepts(hint, type(value)):
-                wanted = getattr(hint, "__name__", str(hint))
-                raise TypeError(
-                    f"{type(self).__name__}.{name} must be {wanted}, "
-                    f"got {value!r} ({type(value).__name__})"
-                )
-            object.__setattr__(self, name, value)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Nested plain values, for JSON."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: typing.Mapping[str, Any]):
-        """The inverse of `to_dict`; missing names keep their defaults.
-
-        Raises:
-            ValueError: a name is unknown.
-            TypeError: a value has the wrong type.
-        """
-        hints, arguments = typing.get_type_hints(cls), {}
-        for name, value in values.items():
-            hint = choose(f"field of {cls.__name__}", name, hints)
-            nested = isinstance(hint, type) and issubclass(hint, Config)
-            is_values = isinstance(value, typing.Mapping)
-            arguments[name] = hint.from_dict(value) if nested and is_values else value
-        return cls(**arguments)
-
-    def replace(self, **changes: Any):
-        """A copy with some fields changed."""
-        choices = {field.name: field for field in dataclasses.fields(self)}
-        for name in changes:
-            choose(f"field of {type(self).__name__}", name, choices)
-        return dataclasses.replace(self, **changes)
-
-    def override(self, *assignments: str):
-        """A copy changed by `"path.to.field=value"`, the value read as JSON if it is.
-
-        Several are made together: only what they end in must be valid.
-
-        >>> ExperimentConfig().override("optimizer.learning_rate=1e-3").optimizer
-        OptimizerConfig(name='adamw', learning_rate=0.001, ...
-        """
-        changes: dict[str, Any] = {}
-        for assignment in assignments:
-            path, equals, text = assignment.partition("=")
-            if not equals:
-                raise ValueError(f"{assignment!r} is not of the form field=value")
-            try:
-                value = json.loads(text)
-            except json.JSONDecodeError:
-                value = text
-            *sections, name = path.strip().split(".")
-            config, place = self, changes
-            for section in sections:
-                config._check_name(section)
-                config = getattr(config, section)
-                if not isinstance(config, Config):
-                    raise ValueError(f"{section!r} has no fields of its own")
-                place = place.setdefault(section, {})
-            config._check_name(name)
-            place[name] = value
-        return self._changed(changes)
-
-    def _check_name(self, name: str) -> None:
-        choices = {field.name: field for field in dataclasses.fields(self)}
-        choose(f"field of {type(self).__name__}", name, choices)
-
-    def _changed(self, changes: dict[str, Any]):
-        values = {}
-        for name, value in changes.items():
-            inner = getattr(self, name)
-            nested = isinstance(inner, Config) and isinstance(value, dict)
-            values[name] = inner._changed(value) if nested else value
-        return dataclasses.replace(self, **values)
-
-
-def _accepts(hint: Any, kind: type) -> bool:
-    """Whether a value of type `kind` fits the annotation `hint`."""
-    if hint is Any:
-        return True
-    options = typing.get_args(hint) if typing.get_origin(hint) else ()
-    if typing.get_origin(hint) in (tuple, dict):
-        return kind is typing.get_origin(hint)
-    if options:
-        return any(_accepts(option, kind) for option in options)
-    return kind is hint or (
-        isinstance(hint, type) and issubclass(hint, Config) and issubclass(kind, hint)
-    )
-
-
-def _one_of(config: Config, field: str, choices: tuple[str, ...]) -> None:
-    value = getattr(config, field)
-    if value not in choices:
-        raise ValueError(
-            f"{type(config).__name__}.{field}={value!r}: {nearest(value, choices)}"
-        )
+__all__ = [
+    "Config",
+    "DataConfig",
+    "ExperimentConfig",
+    "OptimizerConfig",
+    "TokenizerConfig",
+    "TrainConfig",
+    "TransformerConfig",
+    "choose",
+    "nearest",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,10 +30,14 @@ class TransformerConfig(Config):
     """The shape of a Transformer. A family of models is a row of these fields.
 
     Attributes:
-        stack: "decoder" (causal), "encoder" (bidirectional) or "encoder_decoder".
+        stack: "decoder" (causal), "prefix" (causal but for a prefix that all tokens
+            see; Dong et al., 2019), "encoder" (bidirectional) or "encoder_decoder".
         vocabulary_size: rows of the token embedding.
-        num_layers: blocks.
+        num_layers: blocks; of an encoder-decoder, those of the encoder.
+        num_decoder_layers: blocks of the decoder (None: as many).
         hidden_size: width of the residual stream.
+        embedding_size: width of the embeddings, projected to `hidden_size` (None: the
+            same width, not projected). Lan et al., 2020.
         num_heads: query heads.
         num_key_value_heads: heads of keys and values, a divisor of `num_heads`
             (None: as many; 1: multi-query). Ainslie et al., 2023.
@@ -169,23 +51,43 @@ class TransformerConfig(Config):
         norm: "layer_norm" or "rms_norm".
         norm_position: "pre" (with one more norm at the end) or "post".
         norm_epsilon: added to the variance.
+        embedding_norm: normalise the sum of the embeddings.
+        embedding_scale: multiply token embeddings by the root of their width.
         position: "learned", "sinusoidal", "rotary", "relative" or "none".
+        position_offset: rows of learned positions that are never used; such a model
+            counts real tokens only (RoBERTa and BART: 2).
         rope_theta: base of the rotary wavelengths.
         rope_scaling: the rule that stretches rotary wavelengths to longer texts, as in
             a Hugging Face config (`{"rope_type": "llama3", "factor": 8.0, …}`).
+        rotary_fraction: share of a head's features that are rotated.
         relative_buckets: distances told apart by relative position bias (T5).
         relative_max_distance: distance from which all share one bucket.
+        segment_types: rows of the segment embedding (BERT: 2; 0: none).
         qkv_bias: bias on the query, key and value projections.
         output_bias: bias on the projection out of attention.
         feed_forward_bias: bias on the feed-forward projections.
-        tied_embeddings: the output layer is the token embedding's transpose.
+        attention_scale: of the scores (None: 1 / sqrt(head_size); T5: 1).
         window: keys at most this many tokens back are seen (None: all).
+        parallel: attention and feed-forward read the same input (GPT-NeoX).
+        rezero: a gate, zero at first, on what joins the residual stream (Bachlechner
+            et al., 2020).
+        shared_layers: all blocks are one (ALBERT).
+        num_experts: feed-forward layers to choose from (0: one, no choice). Shazeer et
+            al., 2017; Jiang et al., 2024 (Mixtral).
+        experts_per_token: how many a token passes through.
+        expert_loss: weight of the loss that spreads tokens over experts.
+        pooler: a tanh projection of the first token (BERT).
+        tied_embeddings: the output layer is the token embedding's transpose.
+        logit_scale: hidden states are multiplied by it before the output layer.
+        logit_bias: a bias per token of the output layer.
     """
 
     stack: str = "decoder"
     vocabulary_size: int = 32000
     num_layers: int = 12
+    num_decoder_layers: int | None = None
     hidden_size: int = 768
+    embedding_size: int | None = None
     num_heads: int = 12
     num_key_value_heads: int | None = None
     head_size: int | None = None
@@ -198,31 +100,51 @@ class TransformerConfig(Config):
     norm: str = "layer_norm"
     norm_position: str = "pre"
     norm_epsilon: float = 1e-5
+    embedding_norm: bool = False
+    embedding_scale: bool = False
     position: str = "learned"
+    position_offset: int = 0
     rope_theta: float = 10000.0
     rope_scaling: dict | None = None
+    rotary_fraction: float = 1.0
     relative_buckets: int = 32
     relative_max_distance: int = 128
+    segment_types: int = 0
     qkv_bias: bool = True
     output_bias: bool = True
     feed_forward_bias: bool = True
-    tied_embeddings: bool = True
+    attention_scale: float | None = None
     window: int | None = None
+    parallel: bool = False
+    rezero: bool = False
+    shared_layers: bool = False
+    num_experts: int = 0
+    experts_per_token: int = 2
+    expert_loss: float = 0.01
+    pooler: bool = False
+    tied_embeddings: bool = True
+    logit_scale: float = 1.0
+    logit_bias: bool = False
 
     def __post_init__(self):
         super().__post_init__()
-        _one_of(self, "stack", ("decoder", "encoder", "encoder_decoder"))
-        _one_of(self, "activation", ("gelu", "gelu_tanh", "relu", "silu"))
-        _one_of(self, "norm", ("layer_norm", "rms_norm"))
-        _one_of(self, "norm_position", ("pre", "post"))
+        stacks = ("decoder", "prefix", "encoder", "encoder_decoder")
+        one_of(self, "stack", stacks)
+        one_of(self, "activation", ("gelu", "gelu_tanh", "relu", "silu"))
+        one_of(self, "norm", ("layer_norm", "rms_norm"))
+        one_of(self, "norm_position", ("pre", "post"))
         positions = ("learned", "sinusoidal", "rotary", "relative", "none")
-        _one_of(self, "position", positions)
-        sizes = "vocabulary_size num_layers hidden_size num_heads intermediate_size "
-        sizes += "max_length num_key_value_heads head_size window"
+        one_of(self, "position", positions)
+        sizes = "vocabulary_size num_layers num_decoder_layers hidden_size num_heads "
+        sizes += "embedding_size intermediate_size max_length num_key_value_heads "
+        sizes += "head_size window experts_per_token"
         for field in sizes.split():
             value = getattr(self, field)
             if value is not None and value < 1:
                 raise ValueError(f"{field} must be positive, got {value}")
+        for field in ("position_offset", "segment_types", "num_experts"):
+            if (value := getattr(self, field)) < 0:
+                raise ValueError(f"{field} must be 0 or more, got {value}")
         for field in ("dropout", "attention_dropout"):
             if not 0.0 <= (getattr(self, field) or 0.0) < 1.0:
                 raise ValueError(
@@ -238,8 +160,19 @@ class TransformerConfig(Config):
                 f"num_heads {self.num_heads} is not a multiple of "
                 f"num_key_value_heads {self.key_value_heads}"
             )
-        if self.position == "rotary" and self.width_of_head % 2:
-            raise ValueError(f"rotary needs an even head, got {self.width_of_head}")
+        if not 0.0 < self.rotary_fraction <= 1.0:
+            raise ValueError(
+                f"rotary_fraction must be in (0, 1], got {self.rotary_fraction}"
+            )
+        if self.position == "rotary" and self.rotary_size % 2:
+            raise ValueError(f"rotary needs an even width, got {self.rotary_size}")
+        if self.num_experts and self.experts_per_token > self.num_experts:
+            raise ValueError(
+                f"experts_per_token {self.experts_per_token} is more than "
+                f"num_experts {self.num_experts}"
+            )
+        if self.parallel and self.norm_position == "post":
+            raise ValueError('parallel needs norm_position="pre"')
 
     def __hash__(self):
         return hash(json.dumps(self.to_dict(), sort_keys=True))
@@ -260,30 +193,59 @@ class TransformerConfig(Config):
         rate = self.attention_dropout
         return self.dropout if rate is None else rate
 
+    @property
+    def rotary_size(self) -> int:
+        """Features of a head that are rotated."""
+        return int(self.width_of_head * self.rotary_fraction)
+
+    @property
+    def width_of_embedding(self) -> int:
+        """Width of the token embedding."""
+        return self.embedding_size or self.hidden_size
+
+    @property
+    def decoder_layers(self) -> int:
+        """Blocks of an encoder-decoder's decoder."""
+        return self.num_decoder_layers or self.num_layers
+
     def parameter_count(self) -> int:
         """Weights of the model with its output layer, counted without building it.
+
+        A head that a task adds is not among them.
 
         >>> TransformerConfig(vocabulary_size=50257).parameter_count()
         124439808
         """
-        if self.stack == "encoder_decoder":
-            raise ValueError("parameter_count does not know encoder-decoders")
-        d, f = self.hidden_size, self.intermediate_size
+        d, e, f = self.hidden_size, self.width_of_embedding, self.intermediate_size
+        norm = d * (2 if self.norm == "layer_norm" else 1)
         queries = self.num_heads * self.width_of_head
         keys_values = 2 * self.key_value_heads * self.width_of_head
-        norm = d * (2 if self.norm == "layer_norm" else 1)
-        attention = d * (queries + keys_values) + queries * d
+        attention = d * (queries + keys_values) + queries * d + norm + self.rezero
         attention += self.qkv_bias * (queries + keys_values) + self.output_bias * d
-        feed_forward = (3 if self.gated else 2) * d * f
-        feed_forward += self.feed_forward_bias * ((2 if self.gated else 1) * f + d)
-        block = attention + feed_forward + 2 * norm
-        embeddings = self.vocabulary_size * d * (1 if self.tied_embeddings else 2)
+        parts = 2 if self.gated else 1
+        feed_forward = (parts + 1) * d * f + self.feed_forward_bias * (parts * f + d)
+        if self.num_experts:
+            feed_forward = self.num_experts * (feed_forward + d)
+        block = attention + feed_forward + norm + self.rezero
+
+        # of one stack
+        ends = norm if self.norm_position == "pre" else 0
         if self.position == "learned":
-            embeddings += self.max_length * d
+            ends += (self.max_length + self.position_offset) * e
         if self.position == "relative":
-            embeddings += self.relative_buckets * self.num_heads
-        final_norm = norm if self.norm_position == "pre" else 0
-        return embeddings + self.num_layers * block + final_norm
+            ends += self.relative_buckets * self.num_heads
+        if self.embedding_norm:
+            ends += e * (2 if self.norm == "layer_norm" else 1)
+        if self.embedding_size:
+            ends += e * d + d
+        ends += self.segment_types * e
+
+        total = self.vocabulary_size * e * (1 if self.tied_embeddings else 2)
+        total += ends + (1 if self.shared_layers else self.num_layers) * block
+        if self.stack == "encoder_decoder":
+            total += ends + self.decoder_layers * (block + attention)
+        total += self.pooler * (d * d + d) + self.logit_bias * self.vocabulary_size
+        return total
 
 
 @dataclasses.dataclass(frozen=True)
@@ -302,8 +264,8 @@ class TokenizerConfig(Config):
 
     def __post_init__(self):
         super().__post_init__()
-        _one_of(self, "kind", ("sentencepiece", "wordpiece", "byte_pair", "bytes"))
-        _one_of(self, "model_type", ("bpe", "unigram"))
+        one_of(self, "kind", ("sentencepiece", "wordpiece", "byte_pair", "bytes"))
+        one_of(self, "model_type", ("bpe", "unigram"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -353,7 +315,7 @@ class OptimizerConfig(Config):
 
     def __post_init__(self):
         super().__post_init__()
-        _one_of(self, "schedule", ("cosine", "linear", "constant"))
+        one_of(self, "schedule", ("cosine", "linear", "constant"))
 
 
 @dataclasses.dataclass(frozen=True)

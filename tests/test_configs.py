@@ -139,7 +139,7 @@ def test_unknown_names_are_errors_everywhere():
         ({"attention_dropout": -0.1}, ValueError, "attention_dropout must be in"),
         ({"num_heads": 7}, ValueError, "768 is not a multiple of num_heads 7"),
         ({"num_key_value_heads": 5}, ValueError, "not a multiple of"),
-        ({"position": "rotary", "head_size": 3}, ValueError, "even head, got 3"),
+        ({"position": "rotary", "head_size": 3}, ValueError, "even width, got 3"),
         ({"intermediate_size": 0}, ValueError, "intermediate_size must be positive"),
         ({"max_length": 0}, ValueError, "max_length must be positive"),
         ({"num_key_value_heads": 0}, ValueError, "num_key_value_heads must be pos"),

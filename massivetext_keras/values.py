@@ -1,0 +1,148 @@
+"""Frozen values with checked fields, what configs are made of."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import typing
+from typing import Any
+
+
+def nearest(name: str, known: typing.Iterable[str]) -> str:
+    """The end of an error message: the closest known name, or all of them.
+
+    >>> nearest("gtp_mini", ["gpt_mini", "gpt2_small"])
+    "did you mean 'gpt_mini'?"
+    >>> nearest("zzz", ["b", "a"])
+    'known: a, b'
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+def choose(what: str, name: str, table: typing.Mapping[str, Any]) -> Any:
+    """Looks a name up in a table.
+
+    Raises:
+        ValueError: the name is unknown; the message names the nearest one.
+    """
+    if name not in table:
+        raise ValueError(f"unknown {what} {name!r}: {nearest(name, table)}")
+    return table[name]
+
+
+class Config:
+    """What all configs share: checked construction, JSON, replacement by path."""
+
+    def __post_init__(self):
+        for name, hint in typing.get_type_hints(type(self)).items():
+            value = getattr(self, name)
+            if isinstance(value, list):
+                value = tuple(value)
+            if _accepts(hint, float) and type(value) is int:
+                value = float(value)
+            if not _accepts(hint, type(value)):
+                wanted = getattr(hint, "__name__", str(hint))
+                raise TypeError(
+                    f"{type(self).__name__}.{name} must be {wanted}, "
+                    f"got {value!r} ({type(value).__name__})"
+                )
+            object.__setattr__(self, name, value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: typing.Mapping[str, Any]):
+        """The inverse of `to_dict`; missing names keep their defaults.
+
+        Raises:
+            ValueError: a name is unknown.
+            TypeError: a value has the wrong type.
+        """
+        hints, arguments = typing.get_type_hints(cls), {}
+        for name, value in values.items():
+            hint = choose(f"field of {cls.__name__}", name, hints)
+            nested = isinstance(hint, type) and issubclass(hint, Config)
+            is_values = isinstance(value, typing.Mapping)
+            arguments[name] = hint.from_dict(value) if nested and is_values else value
+        return cls(**arguments)
+
+    def replace(self, **changes: Any):
+        """A copy with some fields changed."""
+        choices = {field.name: field for field in dataclasses.fields(self)}
+        for name in changes:
+            choose(f"field of {type(self).__name__}", name, choices)
+        return dataclasses.replace(self, **changes)
+
+    def override(self, *assignments: str):
+        """A copy changed by `"path.to.field=value"`, the value read as JSON if it is.
+
+        Several are made together: only what they end in must be valid.
+
+        >>> from massivetext_keras.configs import ExperimentConfig
+        >>> ExperimentConfig().override("optimizer.learning_rate=1e-3").optimizer
+        OptimizerConfig(name='adamw', learning_rate=0.001, ...
+        """
+        changes: dict[str, Any] = {}
+        for assignment in assignments:
+            path, equals, text = assignment.partition("=")
+            if not equals:
+                raise ValueError(f"{assignment!r} is not of the form field=value")
+            try:
+                value = json.loads(text)
+            except json.JSONDecodeError:
+                value = text
+            *sections, name = path.strip().split(".")
+            config, place = self, changes
+            for section in sections:
+                config._check_name(section)
+                config = getattr(config, section)
+                if not isinstance(config, Config):
+                    raise ValueError(f"{section!r} has no fields of its own")
+                place = place.setdefault(section, {})
+            config._check_name(name)
+            place[name] = value
+        return self._changed(changes)
+
+    def _check_name(self, name: str) -> None:
+        choices = {field.name: field for field in dataclasses.fields(self)}
+        choose(f"field of {type(self).__name__}", name, choices)
+
+    def _changed(self, changes: dict[str, Any]):
+        values = {}
+        for name, value in changes.items():
+            inner = getattr(self, name)
+            nested = isinstance(inner, Config) and isinstance(value, dict)
+            values[name] = inner._changed(value) if nested else value
+        return dataclasses.replace(self, **values)
+
+
+def _accepts(hint: Any, kind: type) -> bool:
+    """Whether a value of type `kind` fits the annotation `hint`."""
+    if hint is Any:
+        return True
+    options = typing.get_args(hint) if typing.get_origin(hint) else ()
+    if typing.get_origin(hint) in (tuple, dict):
+        return kind is typing.get_origin(hint)
+    if options:
+        return any(_accepts(option, kind) for option in options)
+    return kind is hint or (
+        isinstance(hint, type) and issubclass(hint, Config) and issubclass(kind, hint)
+    )
+
+
+def one_of(config: Config, field: str, choices: tuple[str, ...]) -> None:
+    """Refuses a value of a field that is not among the choices.
+
+    Raises:
+        ValueError: names the nearest choice.
+    """
+    value = getattr(config, field)
+    if value not in choices:
+        raise ValueError(
+            f"{type(config).__name__}.{field}={value!r}: {nearest(value, choices)}"
+        )
