@@ -88,6 +88,14 @@ def test_another_process_gives_what_the_model_gives(exported):
 
 
 @pytest.mark.slow
+def test_a_model_of_mixed_precision_gives_what_its_export_gives(tmp_path):
+    lm = byte_lm(dtype="mixed_bfloat16", max_length=40)
+    lm.export(tmp_path / "1")
+    check(lm, tmp_path / "1")
+    assert lm.backbone.compute_dtype == "bfloat16"
+
+
+@pytest.mark.slow
 def test_real_stories_in_another_process(data_dir, tmp_path):
     lm = CausalLM.from_preset(f"hf:{data_dir}/weights/stories260K")
     lm.export(tmp_path / "1")

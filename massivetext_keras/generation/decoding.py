@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import Sampling, choose, penalize
 from massivetext_keras.layers.fused import island
 from massivetext_keras.layers.stack import Cache
@@ -37,7 +38,7 @@ class State(NamedTuple):
 
 
 class Decoder:
-    """Writes tokens with a causal model.
+    """Writes tokens with a causal model, in float32.
 
     The loop is one XLA program, compiled once per bucket: the batch is padded to a
     power of two, the cache to a power of two or the longest context.
@@ -90,8 +91,9 @@ class Decoder:
         capacity = tf.maximum(
             tf.minimum(_power_of_two(wanted), longest), length + max_new_tokens
         )
-        cache = self.model.empty_cache(padding, capacity)
-        hidden, cache = self.model({"token_ids": token_ids}, cache=cache)
+        with in_float32(self.model):
+            cache = self.model.empty_cache(padding, capacity)
+            hidden, cache = self.model({"token_ids": token_ids}, cache=cache)
         vocabulary = self.model.config.vocabulary_size
         seen = tf.zeros([tf.shape(token_ids)[0], 0], tf.bool)
         if self.penalize_repetitions:
@@ -118,16 +120,18 @@ class Decoder:
 
         def write_one(state):
             newest = tf.gather(state.tokens, state.step - 1, axis=1)
-            hidden, cache = self.model(
-                {"token_ids": newest[:, None]}, cache=state.cache
-            )
+            with in_float32(self.model):
+                hidden, cache = self.model(
+                    {"token_ids": newest[:, None]}, cache=state.cache
+                )
             return (self._append(state, hidden[:, 0], cache, sampling),)
 
         return tf.while_loop(unfinished, write_one, (state,))[0]
 
     def _append(self, state: State, hidden, cache: Cache, sampling: Sampling) -> State:
         """Chooses a token from hidden states [batch, d] and writes it down."""
-        logits = self.model.logits(hidden)
+        with in_float32(self.model):
+            logits = self.model.logits(hidden)
         seen = state.seen
         if self.penalize_repetitions:
             logits = penalize(logits, seen, sampling.repetition_penalty)

@@ -13,6 +13,7 @@ import tensorflow as tf
 from massivetext_keras import corpus, data
 from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.generation.decoding import Decoder, written
+from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import Sampling
 from massivetext_keras.layers.loss import cross_entropy, token_losses
 from massivetext_keras.models.gpt import GPT
@@ -136,7 +137,8 @@ class CausalLM(Task):
         """Continues texts, all at once, until each ends or has enough tokens.
 
         A text depends on its prompt, the arguments and the seed, not on the other
-        prompts; equal prompts get different samples.
+        prompts; equal prompts get different samples. Texts and scores are computed in
+        float32, whatever the precision of training.
 
         Args:
             prompts: one text or several. One that is too long keeps its end.
@@ -302,12 +304,11 @@ class CausalLM(Task):
     def export(self, path: str | Path, overwrite: bool = False) -> None:
         """Writes a SavedModel that takes strings and gives strings.
 
-        It computes in float32, whatever the precision of training. Signatures:
-        `generate` (prompt, max_new_tokens, temperature, top_k, top_p, seed -> text),
-        `generate_compiled` (the same with the loop as an XLA program: faster, where the
-        server allows it), `score` (text -> log_probability) and `serving_default`
-        (prompt -> text, greedy). The export is loaded again and compared with this
-        model before it takes its place.
+        Signatures: `generate` (prompt, max_new_tokens, temperature, top_k, top_p, seed
+        -> text), `generate_compiled` (the same with the loop as an XLA program: faster,
+        where the server allows it), `score` (text -> log_probability) and
+        `serving_default` (prompt -> text, greedy). The export is loaded again and
+        compared with this model before it takes its place.
 
         Raises:
             ValueError: there is no tokenizer.
@@ -342,7 +343,8 @@ class CausalLM(Task):
         padded = tf.pad(ids, [[0, count * window + 1 - tf.size(ids)]])
         inputs = tf.reshape(padded[:-1], [-1, window])
         labels = tf.reshape(padded[1:], [-1, window])
-        logits = self.call({"token_ids": inputs})
+        with in_float32(self.backbone):
+            logits = self.call({"token_ids": inputs})
         losses = tf.reshape(token_losses(logits, labels), [-1])
         return -tf.reduce_sum(losses[: tf.size(ids) - 1])
 

@@ -92,18 +92,6 @@ def _signature(function, specs):
     return tf.function(function, autograph=False, input_signature=specs)
 
 
-def _in_float32(task):
-    """The task itself, or a copy where its products are rounded to 16 bits: there the
-    ways to compute a graph differ by enough to change a text."""
-    if task.compute_dtype == "float32":
-        return task
-    copy = type(task)(task.config, task.need_tokenizer(), dtype="float32")
-    pairs = zip(copy.backbone.weights, task.backbone.weights, strict=True)
-    for new, old in pairs:
-        new.assign(old)
-    return copy
-
-
 def export(task, path, overwrite: bool = False) -> None:
     """Writes a `CausalLM` as a SavedModel and compares what it gives with the task.
 
@@ -112,7 +100,6 @@ def export(task, path, overwrite: bool = False) -> None:
         ValueError: the task has no tokenizer.
         FileExistsError: the folder is not empty and `overwrite` is false.
     """
-    task = _in_float32(task)
     probes = list(_PROBES)
     tokens = min(_PROBE_TOKENS, task.config.max_length - 1)
     texts = task.generate(probes, max_new_tokens=tokens, temperature=0.0)

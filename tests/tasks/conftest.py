@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import functools
 
+import pytest
+import tensorflow as tf
+
+from massivetext_keras.generation import decoding
 from massivetext_keras.tasks import CausalLM
 from tests.tasks.tiny import byte_lm
 
@@ -17,3 +21,11 @@ def lm() -> CausalLM:
 @pytest.fixture
 def stories(data_dir) -> CausalLM:
     return CausalLM.from_preset(f"hf:{data_dir}/weights/stories260K")
+
+
+@pytest.fixture
+def plain_loop(request, monkeypatch):
+    """Spares XLA's compilation where it is not what is tested."""
+    if request.node.name != "test_real_stories":
+        plain = functools.partial(tf.function, autograph=False)
+        monkeypatch.setattr(decoding, "island", plain)

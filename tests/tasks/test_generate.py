@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import logging
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from massivetext_keras.generation import decoding
 from massivetext_keras.tasks import CausalLM
 from massivetext_keras.tokenizers import ByteTokenizer
 from tests.tasks.tiny import TINY, byte_lm
 
+pytestmark = pytest.mark.usefixtures("plain_loop")
+
 PROMPTS = ["Once", "", "中文 😀", "a longer prompt than the others", "Once"]
-
-
-@pytest.fixture(autouse=True)
-def plain_loop(request, monkeypatch):
-    """Spares XLA's compilation where it is not what is tested."""
-    if request.node.name != "test_real_stories":
-        plain = functools.partial(tf.function, autograph=False)
-        monkeypatch.setattr(decoding, "island", plain)
 
 
 def greedy(lm, prompts, count=16, **options):

@@ -32,9 +32,11 @@ def gpt(dtype: str = "float32", seed: int = 0, scale: float = 0.4, **changes) ->
     return randomize(GPT(TINY.replace(**changes), dtype=dtype), seed, scale)
 
 
-def byte_lm(seed: int = 0, tokenizer=None, **changes) -> CausalLM:
+def byte_lm(
+    seed: int = 0, tokenizer=None, dtype: str = "float32", **changes
+) -> CausalLM:
     """A task on bytes that writes noise."""
     changes = {"vocabulary_size": 259, "num_layers": 1, "max_length": 64, **changes}
-    lm = CausalLM(TINY.replace(**changes), tokenizer or ByteTokenizer())
+    lm = CausalLM(TINY.replace(**changes), tokenizer or ByteTokenizer(), dtype=dtype)
     randomize(lm.backbone, seed, 1.0)
     return lm
