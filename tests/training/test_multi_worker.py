@@ -1,0 +1,108 @@
+"""Two processes that talk over loopback train as one does."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.training.tiny import batch
+from tests.training.worker import STEPS
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 240
+
+pytestmark = pytest.mark.slow
+
+
+def free_addresses(count: int) -> list[str]:
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return [f"127.0.0.1:{port}" for port in ports]
+
+
+def start(folder: Path, config: dict | None) -> subprocess.Popen:
+    folder.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("TF_CONFIG", None)
+    if config:
+        environment["TF_CONFIG"] = json.dumps(config)
+    with open(folder / "output.txt", "w") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.training.worker", str(folder)],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def finish(workers: dict[Path, subprocess.Popen]) -> None:
+    """Waits for all; ends all when one fails, for the others would wait for it."""
+    deadline = time.monotonic() + SECONDS
+    try:
+        while running := [w for w in workers.values() if w.poll() is None]:
+            failed = any(w.returncode for w in workers.values())
+            if failed or time.monotonic() > deadline:
+                break
+            time.sleep(0.2)
+    finally:
+        for worker in workers.values():
+            worker.kill()
+            worker.wait()
+    if running or any(w.returncode for w in workers.values()):
+        outputs = [
+            f"{path.name} ended with {worker.returncode}:\n"
+            f"{(path / 'output.txt').read_text()[-3000:]}"
+            for path, worker in workers.items()
+        ]
+        pytest.fail("\n".join(outputs))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> list[Path]:
+    """What the first and second worker and a single process left behind."""
+    place = tmp_path_factory.mktemp("workers")
+    cluster = {"worker": free_addresses(2)}
+    configs = {
+        f"worker{i}": {"cluster": cluster, "task": {"type": "worker", "index": i}}
+        for i in range(2)
+    }
+    finish({place / name: start(place / name, c) for name, c in configs.items()})
+    finish({place / "alone": start(place / "alone", None)})
+    return [place / name for name in (*configs, "alone")]
+
+
+@pytest.fixture(scope="module")
+def results(folders) -> list[dict[str, np.ndarray]]:
+    return [dict(np.load(folder / "result.npz")) for folder in folders]
+
+
+def test_two_workers_train_as_one_process_does(results):
+    halves = [np.split(batch(i)[2], 2) for i in range(STEPS)]
+    assert any(left.sum() != right.sum() for left, right in halves)
+    first, second, alone = results
+    assert (first["replicas"], second["replicas"], alone["replicas"]) == (2, 2, 1)
+    assert first.keys() == second.keys() == alone.keys()
+    assert {"loss", "val_loss", "gradient_norm", "bits_per_byte"} < alone.keys()
+    for name in alone.keys() - {"replicas"}:
+        for other in (first, second):
+            np.testing.assert_allclose(
+                other[name], alone[name], rtol=0, atol=1e-5, err_msg=name
+            )
+
+
+def test_the_chief_alone_writes_checkpoints(folders):
+    found = [(folder / "checkpoints").exists() for folder in folders]
+    assert found == [True, False, True]
