@@ -54,8 +54,8 @@ class TransformerConfig(Config):
         embedding_norm: normalise the sum of the embeddings.
         embedding_scale: multiply token embeddings by the root of their width.
         position: "learned", "sinusoidal", "rotary", "relative" or "none".
-        position_offset: rows of learned positions that are never used; such a model
-            counts real tokens only (RoBERTa and BART: 2).
+        position_offset: rows of learned positions before the first (RoBERTa and BART:
+            2); an encoder with such rows counts real tokens only.
         rope_theta: base of the rotary wavelengths.
         rope_scaling: the rule that stretches rotary wavelengths to longer texts, as in
             a Hugging Face config (`{"rope_type": "llama3", "factor": 8.0, …}`).

@@ -53,7 +53,7 @@ def _table(config: TransformerConfig, prefix: str) -> Table:
     layer = functools.partial(dense, bias=True, transposed=False)
     table = {
         "tokens/embeddings": Rule({f"{prefix}wte.weight": (config.vocabulary_size, d)}),
-        "positions/embeddings": Rule({f"{prefix}wpe.weight": (config.max_length, d)}),
+        "embeddings/positions/embeddings": Rule({f"{prefix}wpe.weight": (config.max_length, d)}),
     }
     for i in range(config.num_layers):
         ours, theirs = f"stack/block_{i}", f"{prefix}h.{i}"

@@ -267,7 +267,7 @@ class Attention(keras.layers.Layer):
     def call(
         self,
         x: tf.Tensor,
-        memory: tf.Tensor | None = None,
+        memory: LayerCache | None = None,
         bias: tf.Tensor | None = None,
         angles: tf.Tensor | None = None,
         cache: LayerCache | None = None,
@@ -278,7 +278,7 @@ class Attention(keras.layers.Layer):
 
         Args:
             x: [batch, length, d].
-            memory: [batch, keys, d], the second sequence of cross attention.
+            memory: from `read_memory`, what cross attention looks at.
             bias: added to the scores, broadcast to [batch, heads, length, keys].
             angles: from `rotary_angles`, to rotate queries and keys.
             cache: earlier keys and values; those of `x` are written at `start`.
@@ -308,9 +308,16 @@ class Attention(keras.layers.Layer):
         """Queries [b, heads, l, size], keys, values [b, key_value_heads, k, size]."""
         h, g = self.num_heads, self.num_key_value_heads
         if self.cross:
-            query = _split_heads(self.query(x), h)
-            return query, *tf.split(_split_heads(self.key_value(memory), 2 * g), 2, 1)
+            return _split_heads(self.query(x), h), *memory
         return tf.split(_split_heads(self.qkv(x), h + 2 * g), [h, g, g], axis=1)
+
+    def read_memory(self, memory: tf.Tensor) -> LayerCache:
+        """Keys and values of the second sequence of cross attention, [batch, keys, d].
+
+        Decoding makes them once.
+        """
+        key_value = _split_heads(self.key_value(memory), 2 * self.num_key_value_heads)
+        return LayerCache(*tf.split(key_value, 2, axis=1))
 
     def compute_output_shape(self, input_shape, **_):
         return input_shape

@@ -8,6 +8,7 @@ import tensorflow as tf
 from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.layers.attention import Attention, LayerCache
 from massivetext_keras.layers.dropout import Dropout
+from massivetext_keras.layers.experts import MixtureOfExperts
 from massivetext_keras.layers.feed_forward import FeedForward
 from massivetext_keras.layers.normalization import Normalization
 
@@ -21,15 +22,47 @@ class Block(keras.layers.Layer):
     Args:
         config: the shape.
         causal: no token sees a later one.
+        cross: between the two, attend to a second sequence.
     """
 
-    def __init__(self, config: TransformerConfig, causal: bool = True, **kwargs):
+    def __init__(
+        self,
+        config: TransformerConfig,
+        causal: bool = True,
+        cross: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        self.config, self.causal = config, causal
+        self.config, self.causal, self.cross = config, causal, cross
         self.pre = config.norm_position == "pre"
         # Radford et al., 2019: the residual stream keeps its variance at any depth.
         output_scale = 0.02 * (2 * config.num_layers) ** -0.5
-        self.attention = Attention(
+        self.attention = self._attention("attention", output_scale, causal=causal)
+        if cross:
+            self.cross_attention = self._attention(
+                "cross_attention", output_scale, cross=True
+            )
+        self.feed_forward = self._feed_forward(output_scale)
+        for name in self._parts():
+            norm = Normalization(
+                config.norm,
+                config.norm_epsilon,
+                dtype=self.dtype_policy,
+                name=f"{name}_norm",
+            )
+            setattr(self, f"{name}_norm", norm)
+            dropout = Dropout(
+                config.dropout, dtype=self.dtype_policy, name=f"{name}_dropout"
+            )
+            setattr(self, f"{name}_dropout", dropout)
+
+    def _parts(self) -> list[str]:
+        cross = ["cross_attention"] if self.cross else []
+        return ["attention", *cross, "feed_forward"]
+
+    def _attention(self, name: str, output_scale: float, **kwargs) -> Attention:
+        config = self.config
+        return Attention(
             config.hidden_size,
             config.num_heads,
             config.key_value_heads,
@@ -37,35 +70,42 @@ class Block(keras.layers.Layer):
             qkv_bias=config.qkv_bias,
             output_bias=config.output_bias,
             dropout=config.attention_dropout_rate,
-            causal=causal,
+            scale=config.attention_scale,
             output_scale=output_scale,
             dtype=self.dtype_policy,
-            name="attention",
+            name=name,
+            **kwargs,
         )
-        self.feed_forward = FeedForward(
-            config.hidden_size,
-            config.intermediate_size,
-            config.activation,
-            config.gated,
-            config.feed_forward_bias,
-            output_scale,
-            dtype=self.dtype_policy,
-            name="feed_forward",
+
+    def _feed_forward(self, output_scale: float) -> FeedForward | MixtureOfExperts:
+        config = self.config
+        shared = {
+            "activation": config.activation,
+            "gated": config.gated,
+            "output_scale": output_scale,
+            "dtype": self.dtype_policy,
+            "name": "feed_forward",
+        }
+        sizes = config.hidden_size, config.intermediate_size
+        if not config.num_experts:
+            return FeedForward(*sizes, bias=config.feed_forward_bias, **shared)
+        return MixtureOfExperts(
+            *sizes,
+            config.num_experts,
+            config.experts_per_token,
+            loss=config.expert_loss,
+            **shared,
         )
-        for name in ("attention_norm", "feed_forward_norm"):
-            norm = Normalization(
-                config.norm, config.norm_epsilon, dtype=self.dtype_policy, name=name
-            )
-            setattr(self, name, norm)
-        for name in ("attention_dropout", "feed_forward_dropout"):
-            dropout = Dropout(config.dropout, dtype=self.dtype_policy, name=name)
-            setattr(self, name, dropout)
 
     def build(self, shape):
-        self.attention.build(shape)
-        self.feed_forward.build(shape)
-        self.attention_norm.build(shape)
-        self.feed_forward_norm.build(shape)
+        for name in self._parts():
+            getattr(self, name).build(shape)
+            getattr(self, f"{name}_norm").build(shape)
+            if self.config.rezero:
+                gate = self.add_weight(
+                    name=f"{name}_gate", shape=(), initializer="zeros"
+                )
+                setattr(self, f"{name}_gate", gate)
 
     def call(
         self,
@@ -74,11 +114,14 @@ class Block(keras.layers.Layer):
         angles: tf.Tensor | None = None,
         cache: LayerCache | None = None,
         start: int | tf.Tensor = 0,
+        memory: LayerCache | None = None,
+        memory_bias: tf.Tensor | None = None,
         training: bool | None = None,
     ):
         """`x` [batch, length, d] -> the same, and the new cache if one was given."""
+        entered = x
         attended = self.attention(
-            self.attention_norm(x, training=training) if self.pre else x,
+            self._enter("attention", x, training),
             bias=bias,
             angles=angles,
             cache=cache,
@@ -87,17 +130,35 @@ class Block(keras.layers.Layer):
         )
         if cache is not None:
             attended, cache = attended
-        x = x + self.attention_dropout(attended, training=training)
-        if not self.pre:
-            x = self.attention_norm(x, training=training)
+        x = self._leave("attention", x, attended, training)
+        if self.cross:
+            crossed = self.cross_attention(
+                self._enter("cross_attention", x, training),
+                memory=memory,
+                bias=memory_bias,
+                training=training,
+            )
+            x = self._leave("cross_attention", x, crossed, training)
         fed = self.feed_forward(
-            self.feed_forward_norm(x, training=training) if self.pre else x,
+            self._enter(
+                "feed_forward", entered if self.config.parallel else x, training
+            ),
             training=training,
         )
-        x = x + self.feed_forward_dropout(fed, training=training)
-        if not self.pre:
-            x = self.feed_forward_norm(x, training=training)
+        x = self._leave("feed_forward", x, fed, training)
         return x if cache is None else (x, cache)
+
+    def _enter(self, name: str, x: tf.Tensor, training) -> tf.Tensor:
+        """What a part reads of the residual stream."""
+        return getattr(self, f"{name}_norm")(x, training=training) if self.pre else x
+
+    def _leave(self, name: str, x: tf.Tensor, y: tf.Tensor, training) -> tf.Tensor:
+        """The residual stream after a part that gave `y`."""
+        y = getattr(self, f"{name}_dropout")(y, training=training)
+        if self.config.rezero:
+            y = y * tf.cast(getattr(self, f"{name}_gate"), y.dtype)
+        x = x + y
+        return x if self.pre else getattr(self, f"{name}_norm")(x, training=training)
 
     def compute_output_shape(self, input_shape, **_):
         return input_shape

@@ -1,9 +1,15 @@
-"""Token embeddings, which are also the output layer where weights are tied."""
+"""What a stack reads: embeddings of tokens, positions and segments."""
 
 from __future__ import annotations
 
 import keras
 import tensorflow as tf
+
+from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.layers.dense import Dense
+from massivetext_keras.layers.dropout import Dropout
+from massivetext_keras.layers.normalization import Normalization
+from massivetext_keras.layers.positions import sinusoidal
 
 
 class TokenEmbedding(keras.layers.Layer):
@@ -43,3 +49,77 @@ class TokenEmbedding(keras.layers.Layer):
     def get_config(self):
         fields = "vocabulary_size hidden_size"
         return {**super().get_config(), **{k: getattr(self, k) for k in fields.split()}}
+
+
+class Embeddings(keras.layers.Layer):
+    """From rows of the token embedding to the first hidden states of a stack.
+
+    Scales the rows, adds positions and segments, normalises, drops out and projects, as
+    far as the config asks for it.
+
+    Args:
+        config: the shape.
+    """
+
+    def __init__(self, config: TransformerConfig, **kwargs):
+        super().__init__(**kwargs)
+        self.config = config
+        policy, size = self.dtype_policy, config.width_of_embedding
+        self.positions = self.segments = self.norm = self.projection = None
+        if config.position == "learned":
+            rows = config.max_length + config.position_offset
+            self.positions = TokenEmbedding(rows, size, dtype=policy, name="positions")
+        if config.segment_types:
+            self.segments = TokenEmbedding(
+                config.segment_types, size, dtype=policy, name="segments"
+            )
+        if config.embedding_norm:
+            self.norm = Normalization(
+                config.norm, config.norm_epsilon, dtype=policy, name="norm"
+            )
+        self.dropout = Dropout(config.dropout, dtype=policy, name="dropout")
+        if config.embedding_size:
+            self.projection = Dense(config.hidden_size, dtype=policy, name="projection")
+
+    def build(self, *_):
+        shape = (None, None, self.config.width_of_embedding)
+        for layer in (self.positions, self.segments, self.norm, self.projection):
+            if layer is not None:
+                layer.build(shape)
+
+    def call(
+        self,
+        rows: tf.Tensor,
+        positions: tf.Tensor,
+        segment_ids: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> tf.Tensor:
+        """Rows of the token embedding to hidden states.
+
+        Args:
+            rows: [batch, length, e].
+            positions: int [batch or 1, length], places within the document.
+            segment_ids: int [batch, length], for a config with `segment_types`
+                (None: all of the first type).
+
+        Returns:
+            [batch, length, d].
+        """
+        x = rows
+        if self.config.embedding_scale:
+            x = x * tf.cast(self.config.width_of_embedding**0.5, x.dtype)
+        if self.positions is not None:
+            x = x + self.positions(positions + self.config.position_offset)
+        if self.config.position == "sinusoidal":
+            x = x + tf.cast(sinusoidal(positions, x.shape[-1]), x.dtype)
+        if self.segments is not None:
+            x = x + self.segments(
+                tf.zeros([1, 1], tf.int32) if segment_ids is None else segment_ids
+            )
+        if self.norm is not None:
+            x = self.norm(x, training=training)
+        x = self.dropout(x, training=training)
+        return x if self.projection is None else self.projection(x)
+
+    def compute_output_shape(self, input_shape, **_):
+        return (*input_shape[:-1], self.config.hidden_size)

@@ -29,7 +29,7 @@ def activate(x: tf.Tensor, *gate: tf.Tensor, name: str) -> tf.Tensor:
     return tf.cast(y, x.dtype)
 
 
-_fused_activate = fused(activate)
+fused_activate = fused(activate)
 
 
 class FeedForward(keras.layers.Layer):
@@ -74,7 +74,7 @@ class FeedForward(keras.layers.Layer):
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """`x` [..., d] -> [..., d]."""
         parts = tf.split(self.up(x), 2, axis=-1) if self.gated else [self.up(x)]
-        function = _fused_activate if training else activate
+        function = fused_activate if training else activate
         return self.down(function(*parts, name=self.activation))
 
     def compute_output_shape(self, input_shape):

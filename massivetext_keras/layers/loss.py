@@ -11,14 +11,18 @@ _CHUNK_LOGITS = 1 << 23
 
 
 @island
-def _normalize(logits, largest, labels, weights):
+def _normalize(logits, largest, labels, weights, smoothing):
     """Log of each row's partition sum [n], and the gradient by the logits."""
     largest = tf.cast(largest, tf.float32)
     exponentials = tf.exp(tf.cast(logits, tf.float32) - largest)
     totals = tf.reduce_sum(exponentials, -1, keepdims=True)
     target = labels[:, None] == tf.range(tf.shape(logits)[1])
-    gradient = exponentials * (weights[:, None] / totals)
-    gradient = tf.where(target, gradient - weights[:, None], gradient)
+    weights = weights[:, None]
+    gradient = exponentials * (weights / totals)
+    if smoothing:
+        spread = smoothing / tf.cast(tf.shape(logits)[1], tf.float32)
+        gradient = gradient - weights * spread
+    gradient = tf.where(target, gradient - weights * (1.0 - smoothing), gradient)
     return tf.math.log(totals[:, 0]) + largest[:, 0], tf.cast(gradient, logits.dtype)
 
 
@@ -27,17 +31,23 @@ def _accumulate(total, part):
     return tf.cast(total, tf.float32) + tf.cast(part, tf.float32)
 
 
-def _chunk_loss(logits, labels, weights):
+def _chunk_loss(logits, labels, weights, smoothing, mean_logits):
     """Weighted negative log-probabilities [n] and their gradient by the logits."""
     largest = tf.reduce_max(logits, -1, keepdims=True)
-    partition, gradient = _normalize(logits, largest, labels, weights)
-    of_labels = tf.cast(tf.gather(logits, labels, batch_dims=1), tf.float32)
-    return (partition - of_labels) * weights, gradient
+    partition, gradient = _normalize(logits, largest, labels, weights, smoothing)
+    scores = tf.cast(tf.gather(logits, labels, batch_dims=1), tf.float32)
+    if smoothing:
+        scores = (1.0 - smoothing) * scores + smoothing * mean_logits
+    return (partition - scores) * weights, gradient
 
 
-@tf.custom_gradient
 def cross_entropy(
-    hidden: tf.Tensor, matrix: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor
+    hidden: tf.Tensor,
+    matrix: tf.Tensor,
+    labels: tf.Tensor,
+    weights: tf.Tensor,
+    bias: tf.Tensor | None = None,
+    smoothing: float = 0.0,
 ) -> tf.Tensor:
     """Sum of weighted -log p(label), the output layer included.
 
@@ -50,6 +60,9 @@ def cross_entropy(
             float32, the products are of the dtype of `hidden`.
         labels: int32 [tokens].
         weights: float32 [tokens]; 0 leaves a token out.
+        bias: float32 [vocabulary], added to the logits.
+        smoothing: share of each label that is spread evenly over the vocabulary
+            (Szegedy et al., 2016).
 
     Returns:
         float32 scalar.
@@ -61,6 +74,27 @@ def cross_entropy(
     hidden, matrix = tf.convert_to_tensor(hidden), tf.convert_to_tensor(matrix)
     labels = tf.convert_to_tensor(labels, tf.int32)
     weights = tf.convert_to_tensor(weights, tf.float32)
+    biases = [] if bias is None else [tf.convert_to_tensor(bias)]
+
+    @tf.custom_gradient
+    def summed(hidden, matrix, *biases):
+        parts = _summed(hidden, matrix, labels, weights, biases, smoothing)
+        loss, dhidden, dmatrix, *dbias = parts
+
+        def backward(upstream):
+            return (
+                dhidden * tf.cast(upstream, dhidden.dtype),
+                tf.cast(tf.cast(dmatrix, tf.float32) * upstream, matrix.dtype),
+                *[x * upstream for x in dbias],
+            )
+
+        return loss, backward
+
+    return summed(hidden, matrix, *biases)
+
+
+def _summed(hidden, matrix, labels, weights, biases, smoothing) -> list:
+    """The loss and its gradients by hidden states, matrix and, if any, bias."""
     rounded = tf.cast(matrix, hidden.dtype)
     tokens, vocabulary = hidden.shape[0] or tf.shape(hidden)[0], matrix.shape[0]
     chunk = max(1, _CHUNK_LOGITS // vocabulary)
@@ -69,26 +103,28 @@ def cross_entropy(
         bounds = [(0, tokens)]
     else:
         bounds = [(i, min(i + chunk, tokens)) for i in range(0, tokens, chunk)]
-    losses, dhidden, dmatrix = [], [], None
+    losses, dhidden, dmatrix, dbias, mean_logits = [], [], None, [], None
     for start, end in bounds:
         rows = hidden[start:end]
         logits = tf.matmul(rows, rounded, transpose_b=True)
-        loss, dlogits = _chunk_loss(logits, labels[start:end], weights[start:end])
+        for bias in biases:
+            logits = logits + tf.cast(bias, logits.dtype)
+        if smoothing:
+            mean_row = tf.reduce_mean(matrix, axis=0)
+            mean_logits = tf.linalg.matvec(tf.cast(rows, tf.float32), mean_row)
+            mean_logits += sum(map(tf.reduce_mean, biases))
+        loss, dlogits = _chunk_loss(
+            logits, labels[start:end], weights[start:end], smoothing, mean_logits
+        )
         losses.append(tf.reduce_sum(loss))
         dhidden.append(tf.matmul(dlogits, rounded))
         part = tf.matmul(dlogits, rows, transpose_a=True)
         dmatrix = part if dmatrix is None else _accumulate(dmatrix, part)
-
-    def backward(upstream):
-        dh = tf.concat(dhidden, 0)
-        return (
-            dh * tf.cast(upstream, dh.dtype),
-            tf.cast(tf.cast(dmatrix, tf.float32) * upstream, matrix.dtype),
-            None,
-            None,
-        )
-
-    return tf.add_n(losses), backward
+        if biases:
+            ones = tf.ones([1, tf.shape(dlogits)[0]], dlogits.dtype)
+            dbias.append(tf.cast(tf.matmul(ones, dlogits)[0], tf.float32))
+    gradients = [tf.add_n(dbias)] if biases else []
+    return [tf.add_n(losses), tf.concat(dhidden, 0), dmatrix, *gradients]
 
 
 def token_losses(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -17,6 +17,7 @@ def visible(
     key_mask: tf.Tensor | None = None,
     query_segments: tf.Tensor | None = None,
     key_segments: tf.Tensor | None = None,
+    key_prefix: tf.Tensor | None = None,
 ) -> tf.Tensor | None:
     """Boolean [batch or 1, 1, queries, keys], True where a query may look, or None.
 
@@ -28,6 +29,7 @@ def visible(
         key_mask: int or bool [batch, keys], 0 where a key is padding.
         query_segments: int [batch, queries]; a query sees keys of its own segment.
         key_segments: int [batch, keys].
+        key_prefix: int or bool [batch, keys], 1 at keys that causality does not hide.
 
     >>> import tensorflow as tf
     >>> r = tf.range(3)
@@ -37,7 +39,10 @@ def visible(
     parts = []
     distance = query_positions[:, None] - key_positions[None, :]
     if causal:
-        parts.append((distance >= 0)[None, None])
+        past = (distance >= 0)[None, None]
+        if key_prefix is not None:
+            past = past | tf.cast(key_prefix, tf.bool)[:, None, None, :]
+        parts.append(past)
     if window is not None:
         near = distance < window if causal else tf.abs(distance) < window
         parts.append(near[None, None])

@@ -12,8 +12,6 @@ import tensorflow as tf
 def sinusoidal(positions: tf.Tensor, size: int) -> tf.Tensor:
     """Sines then cosines of geometric wavelengths (Vaswani et al., 2017).
 
-    The longest is 2 pi 10,000 as in the paper's code, its formula stays just below.
-
     Args:
         positions: int [batch or 1, length].
         size: width, even.
@@ -22,7 +20,7 @@ def sinusoidal(positions: tf.Tensor, size: int) -> tf.Tensor:
         float32 [batch or 1, length, size].
     """
     half = size // 2
-    rates = np.exp(-math.log(10000.0) * np.arange(half) / max(half - 1, 1))
+    rates = np.exp(-math.log(10000.0) * np.arange(half) / half)
     angles = tf.cast(positions, tf.float32)[..., None] * tf.constant(rates, tf.float32)
     return tf.concat([tf.sin(angles), tf.cos(angles)], axis=-1)
 
@@ -78,15 +76,18 @@ def rotary_angles(positions: tf.Tensor, frequencies: np.ndarray) -> tf.Tensor:
 
 
 def rotate(x: tf.Tensor, angles: tf.Tensor) -> tf.Tensor:
-    """Turns each pair (i, i + size/2) of features by its angle.
+    """Turns each pair (i, i + size/2) of the first `size` features by its angle.
 
     Args:
         x: [batch, heads, length, head_size].
-        angles: from `rotary_angles`.
+        angles: from `rotary_angles`, size/2 of them; features after `size` stay.
     """
     cosine, sine = tf.unstack(angles)
-    left, right = tf.split(tf.cast(x, tf.float32), 2, axis=-1)
+    half = angles.shape[-1]
+    sizes = [half, half, x.shape[-1] - 2 * half]
+    left, right, rest = tf.split(tf.cast(x, tf.float32), sizes, axis=-1)
     turned = [left * cosine - right * sine, right * cosine + left * sine]
+    turned += [rest] if sizes[2] else []
     return tf.cast(tf.concat(turned, axis=-1), x.dtype)
 
 

@@ -26,31 +26,57 @@ class Cache(NamedTuple):
         layers: keys and values of every layer.
         start: int32 scalar, how many places are filled.
         padding: int32 [batch], places at the left that are padding.
+        memory: keys and values of the second sequence, of every layer that has cross
+            attention.
+        memory_mask: int32 [batch, keys], 0 at the second sequence's padding; () where
+            there is none.
     """
 
     layers: tuple[LayerCache, ...]
     start: tf.Tensor
     padding: tf.Tensor
+    memory: tuple[LayerCache, ...] = ()
+    memory_mask: tf.Tensor | tuple = ()
 
 
 class TransformerStack(keras.layers.Layer):
-    """`num_layers` blocks; masks, rotary angles and position bias are made once.
+    """Blocks; masks, rotary angles and position bias are made once for all.
 
     Args:
         config: the shape.
+        causal: no token sees a later one, but for a prefix (None: as the config says).
+        cross: the blocks attend to a second sequence too.
+        num_layers: how many blocks (None: as the config says).
     """
 
-    def __init__(self, config: TransformerConfig, **kwargs):
+    def __init__(
+        self,
+        config: TransformerConfig,
+        causal: bool | None = None,
+        cross: bool = False,
+        num_layers: int | None = None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.config = config
-        self.causal = config.stack == "decoder"
+        self.causal = (
+            config.stack in ("decoder", "prefix") if causal is None else causal
+        )
+        self.prefix = config.stack == "prefix"
+        count = num_layers or config.num_layers
         self.blocks = []
-        for i in range(config.num_layers):
+        for i in range(1 if config.shared_layers else count):
             block = Block(
-                config, self.causal, dtype=self.dtype_policy, name=f"block_{i}"
+                config,
+                self.causal and not self.prefix,
+                cross,
+                dtype=self.dtype_policy,
+                name=f"block_{i}",
             )
             setattr(self, f"block_{i}", block)  # tf.train.Checkpoint skips lists
             self.blocks.append(block)
+        if config.shared_layers:
+            self.blocks *= count
         self.final_norm = None
         if config.norm_position == "pre":
             self.final_norm = Normalization(
@@ -70,18 +96,24 @@ class TransformerStack(keras.layers.Layer):
             )
         if config.position == "rotary":
             self.frequencies = rotary_frequencies(
-                config.width_of_head, config.rope_theta, config.rope_scaling
+                config.rotary_size, config.rope_theta, config.rope_scaling
             )
 
     def build(self, shape):
-        for block in self.blocks:
+        for block in self.blocks[: 1 if self.config.shared_layers else None]:
             block.build(shape)
         if self.final_norm:
             self.final_norm.build(shape)
         if self.config.position == "relative":
             self.relative.build()
 
-    def empty_cache(self, padding: tf.Tensor, capacity: int | tf.Tensor) -> Cache:
+    def empty_cache(
+        self,
+        padding: tf.Tensor,
+        capacity: int | tf.Tensor,
+        memory: tuple[LayerCache, ...] = (),
+        memory_mask: tf.Tensor | tuple = (),
+    ) -> Cache:
         """A cache of `capacity` places for rows with `padding` [batch] at the left."""
         config = self.config
         shape = [
@@ -92,7 +124,11 @@ class TransformerStack(keras.layers.Layer):
         ]
         zeros = tf.zeros(shape, self.compute_dtype)
         layers = tuple(LayerCache(zeros, zeros) for _ in self.blocks)
-        return Cache(layers, tf.constant(0), padding)
+        return Cache(layers, tf.constant(0), padding, memory, memory_mask)
+
+    def read_memory(self, memory: tf.Tensor) -> tuple[LayerCache, ...]:
+        """Keys and values of a second sequence [batch, keys, d], for every layer."""
+        return tuple(block.cross_attention.read_memory(memory) for block in self.blocks)
 
     def call(
         self,
@@ -100,6 +136,9 @@ class TransformerStack(keras.layers.Layer):
         positions: tf.Tensor,
         padding_mask: tf.Tensor | None = None,
         segment_ids: tf.Tensor | None = None,
+        prefix_mask: tf.Tensor | None = None,
+        memory: tuple[LayerCache, ...] = (),
+        memory_mask: tf.Tensor | tuple = (),
         cache: Cache | None = None,
         training: bool | None = None,
     ):
@@ -110,21 +149,36 @@ class TransformerStack(keras.layers.Layer):
             positions: int [batch or 1, length], places within the document.
             padding_mask: int [batch, length], 0 at padding.
             segment_ids: int [batch, length]; a token sees its own segment alone.
+            prefix_mask: int [batch, length], 1 at tokens that all may see. What begins
+                an empty cache of a prefix model is all prefix.
+            memory: from `read_memory`; a cache has its own.
+            memory_mask: int [batch, keys], 0 at padding of the memory.
             cache: of the tokens before `x`.
 
         Returns:
             [batch, length, d], and the new cache if one was given.
         """
-        bias = self._bias(x, padding_mask, segment_ids, cache)
-        angles = None
+        bias = self._bias(x, padding_mask, segment_ids, prefix_mask, cache)
+        angles, start = None, 0
         if self.config.position == "rotary":
             angles = rotary_angles(positions, self.frequencies)
-        start = 0 if cache is None else cache.start
+        if cache is not None:
+            start, memory, memory_mask = cache.start, cache.memory, cache.memory_mask
+        memory_bias = None
+        if not isinstance(memory_mask, tuple) and memory_mask is not None:
+            seen = tf.cast(memory_mask, tf.bool)[:, None, None]
+            memory_bias = masks.as_bias(seen, self.compute_dtype)
         new_layers = []
         for i, block in enumerate(self.blocks):
-            layer = None if cache is None else cache.layers[i]
             x = block(
-                x, bias=bias, angles=angles, cache=layer, start=start, training=training
+                x,
+                bias=bias,
+                angles=angles,
+                cache=None if cache is None else cache.layers[i],
+                start=start,
+                memory=memory[i] if memory else None,
+                memory_bias=memory_bias,
+                training=training,
             )
             if cache is not None:
                 x, layer = x
@@ -133,25 +187,30 @@ class TransformerStack(keras.layers.Layer):
             x = self.final_norm(x, training=training)
         if cache is None:
             return x
-        return x, Cache(tuple(new_layers), start + tf.shape(x)[1], cache.padding)
+        start = start + tf.shape(x)[1]
+        return x, cache._replace(layers=tuple(new_layers), start=start)
 
-    def _bias(self, x, padding_mask, segment_ids, cache):
+    def _bias(self, x, padding_mask, segment_ids, prefix_mask, cache):
         """Masks and position bias in one tensor, [batch or 1, heads or 1, l, keys]."""
         length = x.shape[1] or tf.shape(x)[1]
         queries = keys = tf.range(length)
+        causal = self.causal
         if cache is not None:
             if not at_beginning(cache.start):
                 keys = tf.range(tf.shape(cache.layers[0].keys)[2])
+            elif self.prefix:
+                causal = False
             queries = queries + cache.start
             padding_mask = keys[None, :] >= cache.padding[:, None]
         mask = masks.visible(
             queries,
             keys,
-            causal=self.causal,
+            causal=causal,
             window=self.config.window,
             key_mask=padding_mask,
             query_segments=segment_ids,
             key_segments=segment_ids,
+            key_prefix=prefix_mask,
         )
         bias = masks.as_bias(mask, self.compute_dtype)
         if self.config.position == "relative":

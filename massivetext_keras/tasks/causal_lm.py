@@ -15,7 +15,7 @@ from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.generation.decoding import Decoder, written
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import Sampling
-from massivetext_keras.layers.loss import cross_entropy, token_losses
+from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.models.gpt import GPT
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.text_generation import (
@@ -70,12 +70,7 @@ class CausalLM(Task):
 
     def summed_loss(self, features, labels, weights, training):
         hidden = self.backbone(features, training=training)
-        return cross_entropy(
-            tf.reshape(hidden, [-1, hidden.shape[-1]]),
-            tf.convert_to_tensor(self.backbone.output_embedding.embeddings),
-            tf.reshape(labels, [-1]),
-            tf.reshape(weights, [-1]),
-        )
+        return self.backbone.summed_loss(hidden, labels, weights)
 
     def datasets(
         self,

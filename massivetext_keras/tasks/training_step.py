@@ -73,7 +73,10 @@ class TrainingStep(keras.Model):
         variables = self.trainable_variables
         with tf.GradientTape() as tape:
             summed = self.summed_loss(features, labels, weights, training=True)
-            loss = self.optimizer.scale_loss(summed / tf.maximum(count, 1.0))
+            # what layers add, such as the balance of experts, is a mean of its own
+            added = sum(self.losses) / _replicas()
+            mean = summed / tf.maximum(count, 1.0) + added
+            loss = self.optimizer.scale_loss(mean)
         gradients = tape.gradient(loss, variables)
         gradients = [
             tf.zeros(v.shape) if g is None else tf.convert_to_tensor(g)
@@ -89,12 +92,20 @@ class TrainingStep(keras.Model):
         summed = self.summed_loss(features, labels, weights, training=False)
         return self._per_worker(self._track(summed, labels, weights))
 
+    def build_optimizer(self) -> None:
+        """Makes the optimizer's state, unless it is there."""
+        if not self.optimizer.built:  # a scale of the loss would begin anew
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+
     def _update(self, gradients: list[tf.Tensor], variables: list) -> tf.Tensor:
         """Applies gradients, one XLA program on one device, and gives their norm."""
 
         def apply(*gradients):
+            scale = self.optimizer.scale_loss(1.0)  # which the update may change
+            norm = tf.linalg.global_norm(gradients) / scale
             self.optimizer.apply(list(gradients), variables)
-            return tf.linalg.global_norm(gradients)
+            return norm
 
         if tf.distribute.has_strategy():
             return apply(*gradients)
@@ -107,8 +118,7 @@ class TrainingStep(keras.Model):
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Keras's own fails on the batches of several workers; tasks are built already.
         if self.optimizer is not None:
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
+            self.build_optimizer()
 
     def _per_worker(self, logs: dict) -> dict:
         """Scalars as Keras reduces them: over axis 0 if there are several workers."""
@@ -134,8 +144,13 @@ def _unpack(data) -> tuple:
     return features, labels, tf.cast(weights, tf.float32)
 
 
+def _replicas() -> int:
+    context = tf.distribute.get_replica_context()
+    return 1 if context is None else context.num_replicas_in_sync
+
+
 def _sum_over_replicas(tensors):
     context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
+    if _replicas() == 1:
         return tensors
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)

@@ -96,11 +96,8 @@ def test_the_layer_is_projections_around_attention(options, training):
     expected = dense(
         layer.output_projection, np.concatenate([*np.moveaxis(mixed, 1, 0)], -1)
     )
-    found = layer(
-        tf.constant(x, tf.float32),
-        memory=tf.constant(memory, tf.float32) if cross else None,
-        training=training,
-    )
+    read = layer.read_memory(tf.constant(memory, tf.float32)) if cross else None
+    found = layer(tf.constant(x, tf.float32), memory=read, training=training)
     np.testing.assert_allclose(found, expected, atol=2e-5)
 
 

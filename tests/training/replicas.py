@@ -75,8 +75,8 @@ def main(folder: Path) -> None:
         result["validation"].append(logs["val_loss"])
         result["curves"].append(curves(folder / name))
     result["apart"] = apart(one, two)
-    table = one.backbone.token_embedding.embeddings
-    start = built("none").backbone.token_embedding.embeddings
+    table = one.backbone.tokens.embeddings
+    start = built("none").backbone.tokens.embeddings
     result["moved"] = float(np.abs(table.numpy() - start.numpy()).max())
 
     onto_two, onto_one = built("mirrored", seed=9), built("none", seed=9)

@@ -145,7 +145,7 @@ def test_what_is_written(tmp_path):
     state = safetensors.numpy.load(data)
     np.testing.assert_array_equal(
         state["model/00000/gpt/tokens/embeddings"],
-        model.backbone.token_embedding.embeddings.numpy(),
+        model.backbone.tokens.embeddings.numpy(),
     )
     assert state["optimizer/00000/adamw/iteration"] == 5
     assert len(state) == len(model.variables) + len(model.optimizer.variables)

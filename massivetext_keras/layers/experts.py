@@ -1,0 +1,190 @@
+"""Mixture of experts: each token passes through a few of many feed-forward layers."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from massivetext_keras.layers.dense import Dense
+from massivetext_keras.layers.feed_forward import activate, fused_activate
+
+
+class ExpertDense(keras.layers.Layer):
+    """A matrix per expert, in 0, ..., E - 1.
+
+    Args:
+        num_experts: E.
+        inputs: rows of each matrix.
+        units: columns of each.
+        scale: standard deviation of the first weights.
+    """
+
+    def __init__(
+        self, num_experts: int, inputs: int, units: int, scale: float = 0.02, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.shape, self.scale = (num_experts, inputs, units), scale
+
+    def build(self, *_):
+        initializer = keras.initializers.RandomNormal(stddev=self.scale)
+        self.kernel = self.add_weight(
+            name="kernel", shape=self.shape, initializer=initializer
+        )
+
+    def call(self, x: tf.Tensor, experts: tf.Tensor) -> tf.Tensor:
+        """Tiles [tiles, tile, inputs], each of one expert [tiles], times its matrix."""
+        return tf.matmul(x, tf.gather(tf.convert_to_tensor(self.kernel), experts))
+
+
+class MixtureOfExperts(keras.layers.Layer):
+    """Feed-forward layers of which a router chooses `per_token` for each token.
+
+    The chosen ones are weighted by their share of the router's softmax (Shazeer et al.,
+    2017; Jiang et al., 2024). No token is dropped: tokens are laid out by expert in
+    tiles of one size, so that shapes are static and the work is at most twice that of
+    the tokens alone (after Gale et al., 2022).
+
+    Args:
+        hidden_size: width d of input and output.
+        intermediate_size: width f inside.
+        num_experts: E.
+        per_token: k, experts of a token.
+        activation: a name in `feed_forward.ACTIVATIONS`.
+        gated: whether experts are gated.
+        loss: weight of the load-balancing loss, which is least where all experts get
+            as many tokens (Fedus et al., 2022).
+        output_scale: standard deviation of the first weights of the second product.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int,
+        intermediate_size: int,
+        num_experts: int,
+        per_token: int,
+        activation: str = "silu",
+        gated: bool = True,
+        loss: float = 0.01,
+        output_scale: float = 0.02,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.hidden_size, self.intermediate_size = hidden_size, intermediate_size
+        self.num_experts, self.per_token = num_experts, per_token
+        self.activation, self.gated = activation, gated
+        self.loss = loss
+        # in float32: a rounded score would choose another expert
+        self.router = Dense(num_experts, bias=False, dtype="float32", name="router")
+        width, policy = intermediate_size * (2 if gated else 1), self.dtype_policy
+        self.up = ExpertDense(num_experts, hidden_size, width, dtype=policy, name="up")
+        self.down = ExpertDense(
+            num_experts,
+            intermediate_size,
+            hidden_size,
+            output_scale,
+            dtype=policy,
+            name="down",
+        )
+
+    def build(self, *_):
+        self.router.build((None, self.hidden_size))
+        self.up.build()
+        self.down.build()
+
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """`x` [..., d] -> [..., d]."""
+        rows = tf.reshape(x, [-1, self.hidden_size])
+        shares = tf.nn.softmax(self.router(tf.cast(rows, tf.float32)))
+        weights, experts = tf.math.top_k(shares, self.per_token)
+        weights = weights / tf.reduce_sum(weights, -1, keepdims=True)
+        if training and self.loss:
+            self.add_loss(self.loss * balance(shares, experts))
+        tokens = x.shape.num_elements()
+        tokens = tokens and tokens // self.hidden_size
+        count = (tokens or tf.shape(rows)[0]) * self.per_token
+        outputs = self._experts(rows, tf.reshape(experts, [-1]), count, training)
+        outputs = tf.reshape(outputs, [-1, self.per_token, self.hidden_size])
+        mixed = tf.reduce_sum(outputs * tf.cast(weights, x.dtype)[..., None], axis=1)
+        return tf.reshape(mixed, tf.shape(x))
+
+    def _experts(self, rows, experts, count, training) -> tf.Tensor:
+        """What its experts make of each token: [tokens, d] -> [tokens * k, d].
+
+        Args:
+            rows: [tokens, d].
+            experts: int32 [tokens * k], the k experts of each token in turn.
+            count: tokens * k, an int where it is known.
+        """
+        tile, tiles = _tiling(count, self.num_experts)
+        place, tile_expert = lay_out(experts, self.num_experts, tile, tiles)
+        source = tf.scatter_nd(
+            place[:, None], tf.range(count) // self.per_token + 1, [tiles * tile]
+        )
+        padded = tf.concat([tf.zeros_like(rows[:1]), rows], axis=0)
+        x = tf.reshape(tf.gather(padded, source), [tiles, tile, self.hidden_size])
+        x = self.up(x, tile_expert)
+        parts = tf.split(x, 2, axis=-1) if self.gated else [x]
+        function = fused_activate if training else activate
+        x = self.down(function(*parts, name=self.activation), tile_expert)
+        return tf.gather(tf.reshape(x, [-1, self.hidden_size]), place)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def _tiling(count, experts: int):
+    """Rows of a tile and how many tiles hold `count` tokens however they choose."""
+    if isinstance(count, int):
+        tile = max(-(-count // experts), 1)
+        return tile, min(count, count // tile + experts)
+    tile = tf.maximum((count + experts - 1) // experts, 1)
+    return tile, tf.minimum(count, count // tile + experts)
+
+
+def lay_out(experts: tf.Tensor, num_experts: int, tile, tiles):
+    """Gives every entry a place such that no tile holds two experts.
+
+    Args:
+        experts: int32 [n], the expert of each entry.
+        num_experts: E.
+        tile: entries of a tile.
+        tiles: how many tiles there are.
+
+    Returns:
+        int32 [n] places below tiles * tile, all different, and int32 [tiles], the
+        expert of each tile.
+
+    >>> import tensorflow as tf
+    >>> place, of = lay_out(tf.constant([1, 0, 1, 1]), 2, 2, 4)
+    >>> place.numpy().tolist(), of.numpy().tolist()
+    ([2, 0, 3, 4], [0, 1, 1, 1])
+    """
+    chosen = tf.one_hot(experts, num_experts, dtype=tf.int32)  # [n, E]
+    sizes = tf.reduce_sum(chosen, axis=0)
+    ends = tf.cumsum((sizes + tile - 1) // tile)  # tiles up to each expert's last
+    starts = tf.concat([[0], ends[:-1]], 0)
+    rank = tf.reduce_sum(tf.cumsum(chosen, exclusive=True) * chosen, axis=1)
+    place = tf.gather(starts, experts) * tile + rank
+    passed = tf.cast(tf.range(tiles)[:, None] >= ends[None], tf.int32)
+    return place, tf.minimum(tf.reduce_sum(passed, axis=1), num_experts - 1)
+
+
+def balance(shares: tf.Tensor, experts: tf.Tensor) -> tf.Tensor:
+    """E times the product of each expert's share of tokens and of probability, summed.
+
+    Args:
+        shares: float32 [tokens, E], the router's softmax.
+        experts: int32 [tokens, k], those chosen.
+
+    Returns:
+        float32 scalar; k where all experts get as much.
+
+    >>> import tensorflow as tf
+    >>> even = tf.constant([[0.5, 0.5], [0.5, 0.5]])
+    >>> float(balance(even, tf.constant([[0], [1]])))
+    1.0
+    """
+    count = shares.shape[-1]
+    chosen = tf.reduce_sum(tf.one_hot(experts, count), axis=1)
+    tokens = tf.reduce_mean(chosen, axis=0)
+    return count * tf.reduce_sum(tokens * tf.reduce_mean(shares, axis=0))

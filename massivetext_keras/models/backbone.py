@@ -1,0 +1,149 @@
+"""What BERT, GPT and Seq2Seq share: token embedding, output layer and their loss."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.layers.embeddings import TokenEmbedding
+from massivetext_keras.layers.loss import cross_entropy
+from massivetext_keras.layers.stack import Cache
+from massivetext_keras.presets import preset
+
+
+class Backbone(keras.Model):
+    """A Transformer from token ids to hidden states, and from these to logits.
+
+    Args:
+        config: the shape; its `stack` must be one of the class's.
+
+    Raises:
+        ValueError: the config is of another stack.
+    """
+
+    stacks: tuple[str, ...] = ()
+
+    def __init__(self, config: TransformerConfig, **kwargs):
+        kwargs.setdefault("name", type(self).__name__.lower())
+        super().__init__(**kwargs)
+        if config.stack not in self.stacks:
+            raise ValueError(
+                f"{type(self).__name__} has stack {' or '.join(map(repr, self.stacks))}"
+                f", the config says {config.stack!r}"
+            )
+        if config.embedding_size and "encoder" not in self.stacks:
+            raise ValueError(f"{type(self).__name__} takes no embedding_size")
+        self._allow_non_tensor_positional_args = True  # nested lists are fine
+        self.config = config
+        self.tokens = self._token_embedding("tokens")
+        self.output_embedding = self.tokens
+        if not config.tied_embeddings:
+            self.output_embedding = self._token_embedding("output")
+        self.logit_bias = None
+
+    def _token_embedding(self, name: str) -> TokenEmbedding:
+        config = self.config
+        size = (config.vocabulary_size, config.width_of_embedding)
+        return TokenEmbedding(*size, dtype=self.dtype_policy, name=name)
+
+    @classmethod
+    def from_preset(cls, name: str, **kwargs):
+        """A model with the shape of a preset and random weights."""
+        return cls(preset(name), **kwargs)
+
+    def build(self, *_):
+        config = self.config
+        shape = (None, None, config.hidden_size)
+        for layer in self.layers:
+            if not layer.built:
+                layer.build(shape)
+        if config.logit_bias:
+            self.logit_bias = self.add_weight(
+                name="logit_bias",
+                shape=(config.vocabulary_size,),
+                initializer="zeros",
+                autocast=False,
+            )
+        self.built = True
+
+    def logits(self, hidden: tf.Tensor) -> tf.Tensor:
+        """Hidden states [..., d] -> float32 scores of next tokens [..., vocabulary]."""
+        matrix = self.output_embedding.matrix()
+        scores = tf.matmul(self._scaled(hidden), matrix, transpose_b=True)
+        scores = tf.cast(scores, tf.float32)
+        return scores if self.logit_bias is None else scores + self.logit_bias
+
+    def summed_loss(
+        self,
+        hidden: tf.Tensor,
+        labels: tf.Tensor,
+        weights: tf.Tensor,
+        smoothing: float = 0.0,
+    ) -> tf.Tensor:
+        """Weighted cross-entropy of the logits of `hidden`, summed, without the logits.
+
+        Args:
+            hidden: [batch, length, d].
+            labels: int [batch, length].
+            weights: float32 [batch, length].
+            smoothing: share of the label spread over the vocabulary (Szegedy et al.,
+                2016).
+
+        Returns:
+            float32 scalar.
+        """
+        return cross_entropy(
+            tf.reshape(self._scaled(hidden), [-1, hidden.shape[-1]]),
+            tf.convert_to_tensor(self.output_embedding.embeddings),
+            tf.reshape(labels, [-1]),
+            tf.reshape(weights, [-1]),
+            bias=self.logit_bias,
+            smoothing=smoothing,
+        )
+
+    def _scaled(self, hidden: tf.Tensor) -> tf.Tensor:
+        if self.config.logit_scale == 1.0:
+            return hidden
+        return hidden * tf.cast(self.config.logit_scale, hidden.dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "config": self.config.to_dict()}
+
+    @classmethod
+    def from_config(cls, values):
+        values = dict(values)
+        config = TransformerConfig.from_dict(values.pop("config"))
+        return cls(config, **values)
+
+
+def positions_of(
+    token_ids: tf.Tensor,
+    padding_mask: tf.Tensor | None = None,
+    cache: Cache | None = None,
+    count_real: bool = False,
+) -> tf.Tensor:
+    """Places of tokens from 0 on, where a caller gives none.
+
+    Args:
+        token_ids: int [batch, length].
+        padding_mask: int [batch, length], 0 at padding.
+        cache: of the tokens before; its padding at the left is not counted.
+        count_real: count what `padding_mask` leaves, wherever the padding is.
+
+    Returns:
+        int32 [batch or 1, length].
+
+    >>> import tensorflow as tf
+    >>> ids, mask = tf.constant([[7, 8, 9]]), tf.constant([[0, 1, 1]])
+    >>> positions_of(ids, mask).numpy().tolist()
+    [[0, 1, 2]]
+    >>> positions_of(ids, mask, count_real=True).numpy().tolist()
+    [[0, 0, 1]]
+    """
+    if cache is None and count_real and padding_mask is not None:
+        return tf.maximum(tf.cumsum(tf.cast(padding_mask, tf.int32), axis=1) - 1, 0)
+    positions = tf.range(token_ids.shape[1] or tf.shape(token_ids)[1])[None]
+    if cache is None:
+        return positions
+    return tf.maximum(positions + cache.start - cache.padding[:, None], 0)

@@ -1,0 +1,84 @@
+"""BERT: a stack of blocks in which every token sees every other."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.layers.dense import Dense
+from massivetext_keras.layers.embeddings import Embeddings
+from massivetext_keras.layers.stack import TransformerStack
+from massivetext_keras.models.backbone import Backbone, positions_of
+
+
+class BERT(Backbone):
+    """Bidirectional encoder (Devlin et al., 2019), without a head.
+
+    Args:
+        config: the shape; its rows in `presets.PRESETS` make it BERT, RoBERTa,
+            DistilBERT, MiniLM, ALBERT or ELECTRA.
+
+    >>> from massivetext_keras.presets import preset
+    >>> model = BERT(preset("bert_tiny"))
+    >>> model.count_params()
+    4385920
+    >>> hidden = model({"token_ids": [[101, 7592, 102]]})
+    >>> hidden.shape, model.pooled(hidden).shape
+    (TensorShape([1, 3, 128]), TensorShape([1, 128]))
+    """
+
+    stacks = ("encoder",)
+
+    def __init__(self, config: TransformerConfig, **kwargs):
+        super().__init__(config, **kwargs)
+        policy = self.dtype_policy
+        self.embeddings = Embeddings(config, dtype=policy, name="embeddings")
+        self.stack = TransformerStack(config, dtype=policy, name="stack")
+        self.pooler = None
+        if config.pooler:
+            self.pooler = Dense(config.hidden_size, dtype=policy, name="pooler")
+        self.build()
+
+    def call(self, inputs, training: bool | None = None) -> tf.Tensor:
+        """Token ids to hidden states.
+
+        Args:
+            inputs: int token ids [batch, length], or a dict of `token_ids` and any of
+                `padding_mask` (0 at padding), `segment_ids` (first or second text; in a
+                model without segment types a token sees its own segment alone) and
+                `positions`, all int [batch, length].
+
+        Returns:
+            [batch, length, d].
+        """
+        if not isinstance(inputs, dict):
+            inputs = {"token_ids": inputs}
+        token_ids = tf.convert_to_tensor(inputs["token_ids"])
+        padding_mask, segment_ids = (
+            inputs.get("padding_mask"),
+            inputs.get("segment_ids"),
+        )
+        positions = inputs.get("positions")
+        if positions is None:
+            count_real = self.config.position_offset > 0
+            positions = positions_of(token_ids, padding_mask, count_real=count_real)
+        x = self.embeddings(
+            self.tokens(token_ids), positions, segment_ids, training=training
+        )
+        return self.stack(
+            x,
+            positions,
+            padding_mask=padding_mask,
+            segment_ids=None if self.config.segment_types else segment_ids,
+            training=training,
+        )
+
+    def pooled(self, hidden: tf.Tensor) -> tf.Tensor:
+        """Hidden states [batch, length, d] -> [batch, d], by way of the first token.
+
+        Raises:
+            ValueError: the config has no pooler.
+        """
+        if self.pooler is None:
+            raise ValueError("this BERT has no pooler: set pooler=True in its config")
+        return tf.tanh(self.pooler(hidden[:, 0]))
