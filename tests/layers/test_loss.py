@@ -91,3 +91,34 @@ def test_token_losses_are_minus_log_probabilities():
     logits = tf.math.log(tf.constant([[[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]]))
     found = loss.token_losses(logits, tf.constant([[1, 2]]))
     np.testing.assert_allclose(found, [[math.log(4), -math.log(0.8)]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.6])
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_bias_and_smoothing(monkeypatch, with_bias, smoothing):
+    monkeypatch.setattr(loss, "_CHUNK_LOGITS", 4 * 11)
+    hidden, matrix, labels, weights = arguments(9, 11)
+    bias = tf.constant(np.random.default_rng(5).normal(size=11), tf.float32)
+    sources = [hidden, matrix, bias]
+
+    def keras_loss(hidden, matrix, bias):
+        logits = tf.matmul(hidden, matrix, transpose_b=True) + bias * with_bias
+        targets = tf.one_hot(labels, 11) * (1 - smoothing) + smoothing / 11
+        losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+        return tf.reduce_sum(losses * weights)
+
+    def ours(hidden, matrix, bias):
+        bias = bias if with_bias else None
+        return loss.cross_entropy(hidden, matrix, labels, weights, bias, smoothing)
+
+    results = []
+    for function in (ours, keras_loss):
+        with tf.GradientTape() as tape:
+            tape.watch(sources)
+            value = 2.0 * function(*sources)
+        gradients = tape.gradient(
+            value, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        results.append([value, *gradients])
+    for found, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-5)

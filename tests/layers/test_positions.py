@@ -37,6 +37,16 @@ def test_sinusoidal_table():
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def test_rotate_leaves_what_lies_behind_the_angles():
+    x = np.random.default_rng(0).normal(size=(1, 2, 3, 7)).astype("float32")
+    angles = rotary_angles(tf.constant([[0, 1, 2]]), rotary_frequencies(4))
+    found = rotate(tf.constant(x), angles)
+    np.testing.assert_array_equal(found[..., 4:], x[..., 4:])
+    np.testing.assert_array_equal(
+        found[..., :4], rotate(tf.constant(x[..., :4]), angles)
+    )
+
+
 @pytest.mark.parametrize("size", [2, 8])
 def test_rotate_is_a_product_of_complex_numbers(size):
     random = np.random.default_rng(0)
