@@ -91,7 +91,8 @@ class Checkpoint(StepCallback):
                 continue
             _check_config(path, manifest["config"], _config(model))
             with model.distribute_strategy.scope():
-                model.optimizer.build(model.trainable_variables)
+                if not model.optimizer.built:
+                    model.optimizer.build(model.trainable_variables)
                 _assign(path, state, _variables(model))
             self._saved = manifest["step"]
             return self._saved
