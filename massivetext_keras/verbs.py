@@ -161,16 +161,30 @@ def export(values: Values) -> None:
 
 
 def presets(values: Values) -> None:
-    from massivetext_keras.presets import PRESETS
+    from massivetext_keras.presets import PAPERS, PRESETS
 
     if values.json:
-        print(json.dumps({n: c.to_dict() for n, c in PRESETS.items()}, indent=2))
+        table = {
+            name: {
+                "parameters": config.parameter_count(),
+                "paper": PAPERS[name],
+                "model": config.to_dict(),
+            }
+            for name, config in PRESETS.items()
+        }
+        print(json.dumps(table, indent=2))
         return
-    print(f"{'name':12} {'parameters':>14} {'layers':>6} {'size':>5} {'context':>8}")
+    print(
+        f"{'name':34} {'stack':15} {'parameters':>14} {'layers':>6} {'size':>5} "
+        f"{'context':>7}  paper"
+    )
     for name, config in PRESETS.items():
+        layers = str(config.num_layers)
+        if config.stack == "encoder_decoder":
+            layers += f"+{config.decoder_layers}"
         print(
-            f"{name:12} {config.parameter_count():14,} {config.num_layers:6} "
-            f"{config.hidden_size:5} {config.max_length:8,}"
+            f"{name:34} {config.stack:15} {config.parameter_count():14,} {layers:>6} "
+            f"{config.hidden_size:5} {config.max_length:7,}  {PAPERS[name]}"
         )
 
 

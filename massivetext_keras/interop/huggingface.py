@@ -1,4 +1,4 @@
-"""Models out of Hugging Face folders: `config.json` and safetensors."""
+"""Hugging Face folders in and out: `config.json` and safetensors."""
 
 from __future__ import annotations
 
@@ -10,92 +10,256 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
-from massivetext_keras.configs import TransformerConfig
-from massivetext_keras.interop import gpt2, llama
-from massivetext_keras.interop.family import Family, Rule, Table, known, require
-from massivetext_keras.interop.weights import Tensors, check_shapes, read_tensors
+from massivetext_keras.configs import TransformerConfig, choose
+from massivetext_keras.interop import decoders
+from massivetext_keras.interop.family import Family, require, unsupported
+from massivetext_keras.interop.layout import head_layout
+from massivetext_keras.interop.weights import (
+    FILE,
+    Tensors,
+    arrays_of,
+    check_shapes,
+    read_tensors,
+    replacing,
+    save_arrays,
+)
+from massivetext_keras.tokenizers import Tokenizer
 
 CONFIG = "config.json"
-FAMILIES: dict[str, Family] = {"gpt2": gpt2.FAMILY, "llama": llama.FAMILY}
-
-# The same name in all families, and never with a prefix.
-_OUTPUT = "lm_head.weight"
+# The first that can hold a model is what it is written as.
+FAMILIES: dict[str, Family] = {
+    "gpt2": decoders.GPT2,
+    "gpt_neox": decoders.GPT_NEOX,
+    "llama": decoders.LLAMA,
+    "mistral": decoders.MISTRAL,
+    "qwen2": decoders.QWEN2,
+    "mixtral": decoders.MIXTRAL,
+}
 
 
 def read_config(folder: str | os.PathLike) -> TransformerConfig:
-    """The shape of the model in a Hugging Face folder.
+    """The shape of the model that the `config.json` of a folder describes.
 
-    Reads `model_type` gpt2 and llama, as transformers 4 and 5 write them; what
-    `config.json` leaves out has the value that transformers gives it. GPT-2's two rates
+    What the file leaves out has the value that transformers gives it. GPT-2's two rates
     of dropout outside attention become one, that of the residual stream.
 
     Args:
-        folder: a local folder with `config.json`.
+        folder: a local folder.
 
     Raises:
         FileNotFoundError: there is no such folder, or no `config.json` in it.
         ValueError: the file is damaged or asks for what would give other numbers.
     """
-    return _read(folder)[1]
+    return _read(folder)[-1]
 
 
-def load(folder: str | os.PathLike) -> tuple[TransformerConfig, Tensors]:
+def load(
+    folder: str | os.PathLike, head: str | None = None
+) -> tuple[TransformerConfig, Tensors]:
     """The model in a Hugging Face folder: its shape, and weights by our names.
 
     Args:
         folder: a local folder with `config.json` and `model.safetensors`, or shards.
+        head: of an encoder, to be loaded with it: "masked_lm", "pretraining" or
+            "discriminator"; its weights are named head/… Those of other heads that the
+            family has are passed over.
 
     Returns:
         The config, and the weights for `weights.assign`, each read when asked for.
+        Whether there is a pooler, T5's own output layer, or Marian's and BART's bias of
+        it is what the file says, not `config.json`.
 
     Raises:
         FileNotFoundError: the folder or one of its files is missing.
         ValueError: a file is damaged, the config asks for what would give other
-            numbers, or tensors are missing, left over or of another shape.
+            numbers, there is no such head, or tensors are missing, left over or of
+            another shape.
     """
     family, config = _read(folder)
-    tensors = read_tensors(folder)
-    has_prefix = any(name.startswith(family.prefix) for name in tensors)
-    prefix = family.prefix if has_prefix else ""
-    table = names(family, config, prefix)
+    if head is not None and head not in family.heads:
+        raise ValueError(
+            f"{folder}: {family.architecture} has no head {head!r}; known: "
+            + (", ".join(family.heads) or "none")
+        )
+    tensors = _merged(read_tensors(folder), family.renames, str(folder))
+    prefix = family.prefix
+    if not any(name.startswith(prefix) for name in tensors):
+        prefix = ""
+    for field in family.optional:
+        config = config.replace(**{field: _decide(field, family, prefix, tensors)})
+    if config.tied_embeddings:
+        words, output = _vocabulary_names(family, config, prefix)
+        hint = f", though {CONFIG} ties them"
+        if "tied_embeddings" in family.fields:
+            hint += '; set "tie_word_embeddings": false to keep both'
+        pattern = f"^{re.escape(output)}$"
+        tensors = _merged(tensors, ((pattern, words),), str(folder), hint)
+
+    table = family.table(config, prefix, head, tensors)
+    wanted = {name: s for rule in table.values() for name, s in rule.parts.items()}
+    heads = {name: _head_names(family, config, name) for name in family.heads}
+    if head is not None and heads[head].isdisjoint(tensors):
+        there = [name for name in heads if not heads[name].isdisjoint(tensors)]
+        raise ValueError(
+            f"{folder}: there is no head {head!r} in the weights; there is "
+            + (", ".join(there) or "none")
+        )
+    aside = set().union(*heads.values()) - wanted.keys()
     found = {
         name: shape
         for name, shape in tensors.shapes.items()
-        if not re.fullmatch(family.buffers, name)
+        if not (name in aside or re.fullmatch(family.buffers, name))
     }
-    wanted = {name: s for rule in table.values() for name, s in rule.parts.items()}
-    embedding = prefix + family.embedding
-    tied_copy = config.tied_embeddings and _OUTPUT in found
-    if tied_copy:
-        wanted[_OUTPUT] = wanted[embedding]
     check_shapes(wanted, found, f"{folder}: the tensors do not fit {CONFIG}")
-    if tied_copy and not np.array_equal(tensors[_OUTPUT], tensors[embedding]):
-        raise ValueError(
-            f"{folder}: {_OUTPUT} differs from {embedding}, though {CONFIG} ties them; "
-            'set "tie_word_embeddings": false to keep both'
-        )
     shapes = {ours: rule.shape for ours, rule in table.items()}
     return config, Tensors(shapes, lambda ours: table[ours].join(tensors))
 
 
-def names(family: Family, config: TransformerConfig, prefix: str) -> Table:
-    """The table of names of a model with its output layer."""
-    table = family.table(config, prefix)
-    if not config.tied_embeddings:
-        shape = (config.vocabulary_size, config.hidden_size)
-        table["output/embeddings"] = Rule({_OUTPUT: shape})
-    return table
+def save(
+    folder: str | os.PathLike,
+    config: TransformerConfig,
+    model: keras.Model | Mapping[str, np.ndarray],
+    tokenizer: Tokenizer | None = None,
+    model_type: str | None = None,
+    **values: Any,
+) -> None:
+    """Writes a Hugging Face folder: weights, tokenizer and, at last, `config.json`.
+
+    Each file replaces its predecessor at once; other files of the folder stay. A pooler
+    is not written beside a masked-LM head: the class of transformers has none.
+
+    Args:
+        folder: made if missing.
+        config: shape of the model.
+        model: the backbone, or its weights by name and those of a head as head/…
+        tokenizer: to write too, or None.
+        model_type: family to write it as (None: the first that can hold it).
+        **values: more values for `config.json`, such as `decoder_start_token_id`.
+
+    Raises:
+        ValueError: no family can hold the model, or the tokenizer cannot be written;
+            nothing is written then.
+    """
+    folder, arrays = Path(folder), arrays_of(model)
+    parts = {name for name in arrays if name.startswith("head/")}
+    model_type, family = _family_for(config, parts, model_type)
+    head = _head_of(family, config, parts)
+    if head == "masked_lm" and config.pooler:
+        config = config.replace(pooler=False)
+        arrays = {k: v for k, v in arrays.items() if not k.startswith("pooler/")}
+    bare = head is None and family.heads
+    table = family.table(config, "" if bare else family.prefix, head)
+    wanted = {name: rule.shape for name, rule in table.items()}
+    found = {name: array.shape for name, array in arrays.items()}
+    check_shapes(wanted, found, "the weights do not fit the config")
+    theirs = {}
+    for name, rule in table.items():
+        theirs |= rule.split(arrays[name])
+    architecture = family.heads[head].architecture if head else family.architecture
+    header = {"architectures": [architecture], "model_type": model_type}
+    special = _special_ids(config, tokenizer)
+    header |= {"dtype": "float32", **special, **family.write(config), **values}
+
+    save_arrays(theirs, folder / FILE, {"format": "pt"})
+    with replacing(folder / CONFIG) as file:
+        file.write_text(json.dumps(header, indent=2) + "\n")
+
+
+def _family_for(
+    config: TransformerConfig, head: set[str], model_type: str | None
+) -> tuple[str, Family]:
+    """The first family that can hold a model and the weights of its head."""
+    families = FAMILIES
+    if model_type is not None:
+        families = {model_type: choose("model_type", model_type, FAMILIES)}
+    lacks: dict[str, list[str]] = {}
+    for name, family in families.items():
+        lacks[name] = family.differences(config)
+        if head and not lacks[name] and _head_of(family, config, head) is None:
+            lacks[name] = [f"no head of {', '.join(sorted(head))}"]
+        if not lacks[name]:
+            return name, family
+    name = min(lacks, key=lambda name: len(lacks[name]))
+    raise ValueError(
+        f"no family of Hugging Face holds this model; {name} has "
+        + ", ".join(lacks[name])
+    )
+
+
+def _head_of(family: Family, config: TransformerConfig, parts: set[str]) -> str | None:
+    """The head that has exactly these weights."""
+    return next(
+        (h for h in family.heads if head_layout(config, h).keys() == parts), None
+    )
+
+
+def _head_names(family: Family, config: TransformerConfig, head: str) -> set[str]:
+    """Their names of the weights of a head."""
+    table = family.table(config, "", head)
+    rules = (rule for name, rule in table.items() if name.startswith("head/"))
+    return {name for rule in rules for name in rule.parts}
+
+
+def _vocabulary_names(family: Family, config: TransformerConfig, prefix: str):
+    """Their names of the token embedding and of the output layer."""
+    table = family.table(config.replace(tied_embeddings=False), prefix)
+    layers = (table["tokens/embeddings"], table["output/embeddings"])
+    return [next(iter(layer.parts)) for layer in layers]
+
+
+def _decide(field: str, family: Family, prefix: str, tensors: Tensors) -> bool:
+    """What the file says about a field of `Family.optional`."""
+    if field == "tied_embeddings":
+        pair = _vocabulary_names(family, family.base, prefix)
+        both = all(name in tensors for name in pair)
+        return not both or np.array_equal(*(tensors[name] for name in pair))
+    table = family.table(family.base.replace(**{field: True}), prefix)
+    rules = (rule for name, rule in table.items() if name.startswith(field))
+    return any(name in tensors for rule in rules for name in rule.parts)
+
+
+def _merged(
+    tensors: Tensors, renames: tuple[tuple[str, str], ...], folder: str, hint: str = ""
+) -> Tensors:
+    """The tensors by other names, where copies of one tensor may meet.
+
+    Raises:
+        ValueError: they are no copies.
+    """
+    homes: dict[str, list[str]] = {}
+    for old in tensors:
+        new = old
+        for pattern, replacement in renames:
+            new = re.sub(pattern, replacement, new)
+        homes.setdefault(new, []).append(old)
+    for new, olds in homes.items():
+        olds.sort(key=lambda old: old != new)
+        for copy in olds[1:]:
+            if not np.array_equal(tensors[olds[0]], tensors[copy]):
+                raise ValueError(f"{folder}: {copy} differs from {olds[0]}{hint}")
+    shapes = {new: tensors.shapes[olds[0]] for new, olds in homes.items()}
+    return Tensors(shapes, lambda name: tensors[homes[name][0]])
+
+
+def _special_ids(config: TransformerConfig, tokenizer) -> dict[str, int | None]:
+    """Ids for `config.json`; without a tokenizer none, whatever the family's are."""
+    roles = ("pad", "bos", "eos")
+    return {f"{r}_token_id": getattr(tokenizer, f"{r}_id", None) for r in roles}
 
 
 def _read(folder: str | os.PathLike) -> tuple[Family, TransformerConfig]:
     file = _config_file(Path(folder))
     values = _read_json(file)
+    name = values.get("model_type")
     try:
-        family = known("model_type", values.get("model_type"), FAMILIES)
+        if name not in FAMILIES:
+            close = difflib.get_close_matches(str(name), FAMILIES, n=1, cutoff=0.75)
+            raise unsupported("model_type", name, *(close or sorted(FAMILIES)))
         require(values, {"quantization_config": None})
-        return family, family.read(values)
+        return FAMILIES[name], FAMILIES[name].read(values)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{file}: {error}") from None
 

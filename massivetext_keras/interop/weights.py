@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -77,6 +78,15 @@ def named_weights(model: keras.Model) -> dict[str, keras.Variable]:
     return named
 
 
+def arrays_of(
+    model: keras.Model | Mapping[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """The weights of a model, or arrays by name, as arrays in memory."""
+    if isinstance(model, keras.Model):
+        model = named_weights(model)
+    return {k: keras.ops.convert_to_tensor(v).numpy() for k, v in model.items()}
+
+
 def save_weights(model: keras.Model, path: str | os.PathLike) -> Path:
     """Writes the weights of a model; a reader sees the old file or the whole new one.
 
@@ -91,23 +101,33 @@ def save_weights(model: keras.Model, path: str | os.PathLike) -> Path:
     path = Path(path)
     if path.suffix != ".safetensors":
         path = path / FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {
-        name: keras.ops.convert_to_tensor(variable).numpy()
-        for name, variable in named_weights(model).items()
-    }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    save_arrays(arrays_of(model), path, {"format": "massivetext_keras"})
+    return path
+
+
+def save_arrays(
+    arrays: Mapping[str, np.ndarray], path: Path, metadata: Mapping[str, str]
+) -> None:
+    """Writes a safetensors file; a reader sees the old file or the whole new one."""
+    with replacing(path) as temporary:
         temporary.touch()
         mode = temporary.stat().st_mode
-        save_file(arrays, temporary, {"format": "massivetext_keras"})
+        save_file(dict(arrays), temporary, dict(metadata))
         temporary.chmod(mode)  # safetensors lets nobody but the owner read
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a temporary file beside `path` which takes its place if all goes well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    return path
 
 
 def read_tensors(path: str | os.PathLike) -> Tensors:

@@ -88,12 +88,22 @@ def test_a_value_of_the_wrong_type_exits_with_two(bad, flag, words):
 
 def test_presets(good):
     header, *rows = good("presets").splitlines()
-    assert header.split() == ["name", "parameters", "layers", "size", "context"]
+    columns = "name stack parameters layers size context paper"
+    assert header.split() == columns.split()
     assert [row.split()[0] for row in rows] == list(PRESETS)
-    (row,) = [row for row in rows if row.startswith("gpt2_small ")]
-    assert row.split()[1:] == ["124,439,808", "12", "768", "1,024"]
+    found = {row.split()[0]: row.split(maxsplit=6)[1:] for row in rows}
+    assert found["gpt2_small"] == [
+        *["decoder", "124,439,808", "12", "768", "1,024"],
+        "GPT-2: Radford et al., 2019",
+    ]
+    assert found["t5_small"] == [
+        *["encoder_decoder", "60,506,624", "6+6", "512", "512"],
+        "T5: Raffel et al., 2020",
+    ]
     table = json.loads(good("presets", "--json"))
-    assert table == {name: config.to_dict() for name, config in PRESETS.items()}
+    assert list(table) == list(PRESETS)
+    assert table["bert_tiny"]["parameters"] == 4_385_920
+    assert table["bert_tiny"]["model"] == PRESETS["bert_tiny"].to_dict()
 
 
 def test_the_program_starts_without_tensorflow():

@@ -17,6 +17,7 @@ from massivetext_keras.models.gpt import GPT
 from massivetext_keras.presets import preset
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "huggingface"
+FAMILIES = [f'"{name}"' for name in sorted(huggingface.FAMILIES)]
 NAMES = sorted(path.parent.name for path in FIXTURES.glob("*/config.json"))
 
 
@@ -202,10 +203,13 @@ def test_gpt2_dropout_and_activation(tmp_path):
     ("values", "message"),
     [
         (
-            {"model_type": "mamba"},
-            'model_type="mamba" is not supported; known: "gpt2", "llama"',
+            {"model_type": "gpt_neo"},
+            'model_type="gpt_neo" is not supported; known: "gpt_neox"',
         ),
-        ({}, 'model_type=null is not supported; known: "gpt2", "llama"'),
+        (
+            {},
+            f"model_type=null is not supported; known: {', '.join(FAMILIES)}",
+        ),
         (
             {"model_type": "llama", "rope_scaling": {"type": "yarn", "factor": 4.0}},
             'rope_scaling.type="yarn" is not supported; '
