@@ -6,14 +6,66 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_text
 
 CONFIG = "config.json"
+
+
+class Probe(NamedTuple):
+    """A question to an export, and what the model itself answers.
+
+    Attributes:
+        signature: name of the signature.
+        inputs: its arguments by name, as values of Python.
+        outputs: what it shall give, by name: strings or floats.
+    """
+
+    signature: str
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+
+
+def signature(function: Callable, *specs: tf.TensorSpec) -> Callable:
+    """A graph with these inputs, which have names."""
+    return tf.function(function, autograph=False, input_signature=specs)
+
+
+def compare(signatures: Mapping[str, Callable], probes: Iterable[Probe]) -> None:
+    """Asks an export what the model was asked.
+
+    Raises:
+        RuntimeError: an answer is another string, or differs by more than 1e-4.
+
+    >>> double = tf.function(lambda x: {"y": 2.0 * x})
+    >>> compare({"double": double}, [Probe("double", {"x": [1.0]}, {"y": [2.0]})])
+    >>> compare({"double": double}, [Probe("double", {"x": [1.0]}, {"y": [1.0]})])
+    Traceback (most recent call last):
+    RuntimeError: the export's double(x=[1.0]) gives y=[2.0], the model [1.0]
+    """
+    for name, inputs, outputs in probes:
+        given = signatures[name](**{k: tf.constant(v) for k, v in inputs.items()})
+        for output, wanted in outputs.items():
+            found, wanted = given[output].numpy(), np.array(wanted)
+            if found.dtype == object:
+                found = np.vectorize(bytes.decode, otypes=[object])(found)
+                same = found.shape == wanted.shape and (found == wanted).all()
+            else:
+                same = found.shape == wanted.shape and np.allclose(
+                    found, wanted, rtol=1e-4, atol=1e-4
+                )
+            if not same:
+                asked = ", ".join(f"{k}={v!r}" for k, v in inputs.items())
+                raise RuntimeError(
+                    f"the export's {name}({asked}) gives {output}={found.tolist()}, "
+                    f"the model {wanted.tolist()}"
+                )
 
 
 def write_saved_model(

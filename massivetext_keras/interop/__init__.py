@@ -3,6 +3,7 @@
 from massivetext_keras.interop.huggingface import load as load_huggingface
 from massivetext_keras.interop.preset import file_hash, read_preset, write_preset
 from massivetext_keras.interop.weights import (
+    Tensors,
     assign,
     named_weights,
     read_tensors,
@@ -10,6 +11,7 @@ from massivetext_keras.interop.weights import (
 )
 
 __all__ = [
+    "Tensors",
     "assign",
     "file_hash",
     "load_huggingface",

@@ -7,11 +7,12 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import keras
 
 from massivetext_keras.configs import TransformerConfig
-from massivetext_keras.interop.weights import read_tensors, save_weights
+from massivetext_keras.interop.weights import Tensors, read_tensors, save_weights
 
 FORMAT = "massivetext_keras"
 CONFIG = "config.json"
@@ -19,7 +20,12 @@ WEIGHTS = "model.safetensors"
 
 
 def write_preset(
-    folder: str | Path, task: str, config: TransformerConfig, model, tokenizer=None
+    folder: str | Path,
+    task: str,
+    config: TransformerConfig,
+    weights: Mapping[str, keras.Variable],
+    tokenizer=None,
+    options: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes a preset folder, the config last and with the hash of the weights.
 
@@ -27,17 +33,19 @@ def write_preset(
         folder: made if missing; its other files stay.
         task: name of the task's class.
         config: shape of the model.
-        model: Keras model whose weights are saved.
+        weights: by name.
         tokenizer: with `save(folder)`, or None.
+        options: further arguments of the task, as JSON values.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    save_weights(model, folder / WEIGHTS)
+    save_weights(weights, folder / WEIGHTS)
     if tokenizer is not None:
         tokenizer.save(folder)
     header = {
         "format": FORMAT,
         "task": task,
+        "options": dict(options or {}),
         "model": config.to_dict(),
         "tokenizer": None if tokenizer is None else tokenizer.fingerprint,
         "sha256": file_hash(folder / WEIGHTS),
@@ -47,7 +55,7 @@ def write_preset(
     os.replace(temporary, folder / CONFIG)
 
 
-def read_preset(folder: str | Path, task: str) -> tuple[dict, Mapping[str, np.ndarray]]:
+def read_preset(folder: str | Path) -> tuple[dict, Tensors]:
     """Reads what `write_preset` wrote.
 
     Returns:
@@ -55,7 +63,7 @@ def read_preset(folder: str | Path, task: str) -> tuple[dict, Mapping[str, np.nd
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: a file is not what it should be, or another task's.
+        ValueError: a file is not what it should be.
     """
     path = Path(folder) / CONFIG
     if not path.exists():
@@ -67,8 +75,6 @@ def read_preset(folder: str | Path, task: str) -> tuple[dict, Mapping[str, np.nd
     if header.get("format") != FORMAT:
         hint = f"; a Hugging Face folder is read as 'hf:{folder}'"
         raise ValueError(f"{path} is not a preset of {FORMAT}{hint}")
-    if header["task"] != task:
-        raise ValueError(f"{folder} holds a {header['task']}, not a {task}")
     weights = Path(folder) / WEIGHTS
     if not weights.exists():
         raise FileNotFoundError(f"{weights} is missing: {folder} is half written")

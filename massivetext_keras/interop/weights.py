@@ -6,7 +6,7 @@ import contextlib
 import functools
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import keras
@@ -40,6 +40,10 @@ class Tensors(Mapping[str, np.ndarray]):
     ) -> None:
         self.shapes, self._read = dict(shapes), read
 
+    def only(self, names: Iterable[str]) -> Tensors:
+        """Those with these names."""
+        return Tensors({name: self.shapes[name] for name in names}, self._read)
+
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self.shapes:
             raise KeyError(name)
@@ -55,8 +59,8 @@ class Tensors(Mapping[str, np.ndarray]):
         return len(self.shapes)
 
 
-def named_weights(model: keras.Model) -> dict[str, keras.Variable]:
-    """The weights of a built model by path, without the model's own name.
+def named_weights(model: keras.layers.Layer) -> dict[str, keras.Variable]:
+    """The weights of a built model or layer by path, without its own name.
 
     Numbers that no training step fits (seeds, counters, metrics) are not among them.
 
@@ -79,7 +83,7 @@ def named_weights(model: keras.Model) -> dict[str, keras.Variable]:
 
 
 def arrays_of(
-    model: keras.Model | Mapping[str, np.ndarray],
+    model: keras.Model | Mapping[str, np.ndarray | keras.Variable],
 ) -> dict[str, np.ndarray]:
     """The weights of a model, or arrays by name, as arrays in memory."""
     if isinstance(model, keras.Model):
@@ -87,11 +91,13 @@ def arrays_of(
     return {k: keras.ops.convert_to_tensor(v).numpy() for k, v in model.items()}
 
 
-def save_weights(model: keras.Model, path: str | os.PathLike) -> Path:
+def save_weights(
+    model: keras.Model | Mapping[str, keras.Variable], path: str | os.PathLike
+) -> Path:
     """Writes the weights of a model; a reader sees the old file or the whole new one.
 
     Args:
-        model: any built model.
+        model: any built model, or its weights by name.
         path: a folder, made if there is none, for `model.safetensors`; or a file whose
             name ends in .safetensors.
 
@@ -157,11 +163,14 @@ def read_tensors(path: str | os.PathLike) -> Tensors:
     raise FileNotFoundError(f"{path}: neither {FILE} nor {INDEX} is here{hint}")
 
 
-def assign(model: keras.Model, tensors: Mapping[str, np.ndarray]) -> None:
+def assign(
+    model: keras.Model | Mapping[str, keras.Variable],
+    tensors: Mapping[str, np.ndarray],
+) -> None:
     """Sets every weight of a model; if anything does not fit, none.
 
     Args:
-        model: any built model.
+        model: any built model, or its weights by name.
         tensors: an array for every name in `named_weights(model)`, of its shape.
 
     Raises:
@@ -172,13 +181,15 @@ def assign(model: keras.Model, tensors: Mapping[str, np.ndarray]) -> None:
     >>> model(np.array([[3.0]])).numpy().tolist()
     [[7.0]]
     """
-    named = named_weights(model)
+    named, whose = model, "model"
+    if isinstance(model, keras.Model):
+        named, whose = named_weights(model), f"model {model.name!r}"
     wanted = {name: tuple(variable.shape) for name, variable in named.items()}
     if isinstance(tensors, Tensors):
         found = tensors.shapes
     else:
         found = {name: np.shape(array) for name, array in tensors.items()}
-    check_shapes(wanted, found, f"the weights do not fit the model {model.name!r}")
+    check_shapes(wanted, found, f"the weights do not fit the {whose}")
     for name, variable in named.items():
         variable.assign(tensors[name])
 

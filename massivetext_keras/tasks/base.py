@@ -1,29 +1,52 @@
-"""What all tasks share: configuration, tokenizer, presets and the training step."""
+"""What all tasks share: configuration, tokenizer, presets, export, training step."""
 
 from __future__ import annotations
 
+import functools
 import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from massivetext_keras import interop, presets, tokenizers
+from massivetext_keras import corpus, data, interop, presets, tokenizers
 from massivetext_keras.configs import TransformerConfig, nearest
+from massivetext_keras.export import Probe, compare, write_saved_model
+from massivetext_keras.models.backbone import Backbone
 from massivetext_keras.tasks.training_step import TrainingStep
 
 logger = logging.getLogger(__name__)
 
 HUGGING_FACE = "hf:"
+HEAD = "head/"
+_TASKS_OF = {
+    "decoder": "CausalLM",
+    "encoder": "MaskedLM or TextEmbedder",
+    "encoder_decoder": "Seq2SeqLM",
+}
 
 
 class Task(TrainingStep):
     """A model, its tokenizer and its loss; strings in, strings out.
 
+    A subclass says what its backbone is, adds what else it has in its constructor, and
+    gives `call`, `summed_loss`, `signatures` and `probes`.
+
     Args:
         config: shape of the model.
         tokenizer: strings to ids; None for a task on ids alone.
+
+    Raises:
+        ValueError: the config is of a stack that the task has no use for, or embeds
+            fewer tokens than the tokenizer has.
     """
+
+    backbone_class: type[Backbone]
+    stacks: tuple[str, ...] = ()  # () are all of the backbone's
+    options: tuple[str, ...] = ()  # arguments of the constructor that presets keep
+    hugging_face_head: str | None = None  # its name in `interop.layout.head_layout`
 
     def __init__(
         self,
@@ -32,20 +55,24 @@ class Task(TrainingStep):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        stacks = self.stacks or self.backbone_class.stacks
+        if config.stack not in stacks:
+            other = _TASKS_OF.get(config.stack)
+            raise ValueError(
+                f"{type(self).__name__} needs stack={' or '.join(map(repr, stacks))}, "
+                f"not {config.stack!r}" + (f": that is for {other}" if other else "")
+            )
         if tokenizer is not None and tokenizer.vocabulary_size > config.vocabulary_size:
             raise ValueError(
                 f"the tokenizer has {tokenizer.vocabulary_size} tokens, the model "
                 f"embeds {config.vocabulary_size}"
             )
+        self._allow_non_tensor_positional_args = True  # nested lists are fine
         self.config = config
         self.tokenizer = tokenizer
         self.no_tokenizer = f"this {type(self).__name__} was made without a tokenizer"
-        self._label_bytes = None
-        sizes = None if tokenizer is None else tokenizer.token_bytes()
-        if sizes is not None:
-            sizes += [0] * (config.vocabulary_size - len(sizes))
-            self._label_bytes = tf.constant(sizes, tf.float32)
-            self.bits_tracker = keras.metrics.Mean(name="bits_per_byte")
+        self.backbone = self.backbone_class(config, dtype=self.dtype_policy)
+        self.built = True
 
     @classmethod
     def from_preset(
@@ -53,12 +80,16 @@ class Task(TrainingStep):
     ):
         """A task from a preset's name, a folder, or a Hugging Face folder.
 
+        A folder may be that of another task with the same kind of backbone: what the
+        task has beyond it, such as a head, then has random weights.
+
         Args:
             source: a name in `presets.PRESETS` (random weights), a folder written by
                 `save_preset`, or "hf:folder" with a Hugging Face model.
             tokenizer: for a name; its size replaces the preset's vocabulary size. For
                 a folder, instead of the folder's own.
-            **changes: fields of the config to replace, such as `dropout`.
+            **changes: options of the task, and fields of the config to replace, such as
+                `dropout`.
 
         Raises:
             ValueError: the name is unknown or the folder's contents do not fit; the
@@ -66,31 +97,35 @@ class Task(TrainingStep):
             FileNotFoundError: a file of the folder is missing.
         """
         source = str(source)
+        options = {name: changes.pop(name) for name in cls.options if name in changes}
         if source in presets.PRESETS:
             if tokenizer is not None:
-                changes.setdefault("vocabulary_size", tokenizer.vocabulary_size)
-            return cls(presets.preset(source).replace(**changes), tokenizer)
+                changes.setdefault("vocabulary_size", cls.embedded_tokens(tokenizer))
+            config = presets.preset(source).replace(**changes)
+            return cls(config, tokenizer, **options)
         if source.startswith(HUGGING_FACE):
             return cls._from_hugging_face(
-                source.removeprefix(HUGGING_FACE), tokenizer, changes
+                source.removeprefix(HUGGING_FACE), tokenizer, options, changes
             )
         if not Path(source).is_dir():
             raise ValueError(
                 f"{source!r} is neither a preset nor a folder: "
                 f"{nearest(source, presets.PRESETS)}"
             )
-        header, tensors = interop.read_preset(source, cls.__name__)
+        header, tensors = interop.read_preset(source)
         if tokenizer is None and header["tokenizer"]:
             tokenizer = tokenizers.load(source)
             if tokenizer.fingerprint != header["tokenizer"]:
                 raise ValueError(f"{source}: the tokenizer is not the preset's own")
+        if header["task"] == cls.__name__:
+            options = {**header.get("options", {}), **options}
         config = TransformerConfig.from_dict(header["model"]).replace(**changes)
-        task = cls(config, tokenizer)
-        interop.assign(task.backbone, tensors)
+        task = cls(config, tokenizer, **options)
+        task.take_weights(tensors, source)
         return task
 
     @classmethod
-    def _from_hugging_face(cls, folder, tokenizer, changes):
+    def _from_hugging_face(cls, folder, tokenizer, options, changes):
         config, tensors = interop.load_huggingface(folder)
         problem = None
         if tokenizer is None:
@@ -99,11 +134,58 @@ class Task(TrainingStep):
             except (ValueError, FileNotFoundError) as error:
                 problem = f"{folder}: the model works on ids only: {error}"
                 logger.warning(problem)
-        task = cls(config.replace(**changes), tokenizer)
+        task = cls(config.replace(**changes), tokenizer, **options)
         if problem:
             task.no_tokenizer = problem
-        interop.assign(task.backbone, tensors)
+        task.take_weights(tensors, folder)
         return task
+
+    @classmethod
+    def embedded_tokens(cls, tokenizer: tokenizers.Tokenizer) -> int:
+        """How many tokens a model for a tokenizer embeds."""
+        return tokenizer.vocabulary_size
+
+    def heads(self) -> dict[str, keras.layers.Layer]:
+        """What a preset holds beside the backbone, by the prefix of its names: "head",
+        or below it. Each of them is loaded as a whole or not at all.
+        """
+        return {}
+
+    def named_weights(self) -> dict[str, keras.Variable]:
+        """The weights that a preset holds: the backbone's, and the heads' by prefix."""
+        named = interop.named_weights(self.backbone)
+        for prefix in self.heads():
+            named |= self._head_weights(prefix)
+        return named
+
+    def take_weights(self, tensors: interop.Tensors, source: str) -> None:
+        """Sets all weights; a head that is not there whole stays as it is.
+
+        Args:
+            tensors: by the names of `named_weights`; heads of other tasks among them
+                are passed over.
+            source: where they are from, for messages.
+
+        Raises:
+            ValueError: lists what of the backbone is missing, left over, or of another
+                shape.
+        """
+        wanted = interop.named_weights(self.backbone)
+        for prefix in self.heads():
+            weights = self._head_weights(prefix)
+            if weights.keys() <= tensors.shapes.keys():
+                wanted |= weights
+            else:
+                logger.warning(
+                    f"{source} has no {prefix!r} of a {type(self).__name__}: its "
+                    "weights are random, to be trained"
+                )
+        names = [n for n in tensors if n in wanted or not n.startswith(HEAD)]
+        interop.assign(wanted, tensors.only(names))
+
+    def _head_weights(self, prefix: str) -> dict[str, keras.Variable]:
+        named = interop.named_weights(self.heads()[prefix])
+        return {f"{prefix}/{name}": weight for name, weight in named.items()}
 
     def save_preset(self, folder: str | Path) -> None:
         """Writes config, weights and tokenizer, for `from_preset` to read.
@@ -112,8 +194,89 @@ class Task(TrainingStep):
         hashes of the others, comes last; other files of the folder stay.
         """
         interop.write_preset(
-            folder, type(self).__name__, self.config, self.backbone, self.tokenizer
+            folder,
+            type(self).__name__,
+            self.config,
+            self.named_weights(),
+            self.tokenizer,
+            self.chosen(),
         )
+
+    def export(self, path: str | Path, overwrite: bool = False) -> None:
+        """Writes a SavedModel that takes strings and gives strings.
+
+        It has the task's `signatures`; `serving_default` is the main one and takes
+        strings alone. The export is loaded again and compared with this model before it
+        takes its place.
+
+        Raises:
+            ValueError: there is no tokenizer.
+            FileExistsError: the folder is not empty and `overwrite` is false.
+            RuntimeError: the loaded export does not give what this model gives; nothing
+                was written then.
+        """
+        module = tf.Module(name=self.name)  # what the signatures use, nothing else
+        module.tokenizer = self.need_tokenizer()
+        module.weights = [weight.value for weight in self.named_weights().values()]
+        metadata = {
+            "format": "massivetext_keras export",
+            "task": type(self).__name__,
+            "options": self.chosen(),
+            "model": self.config.to_dict(),
+            "tokenizer": module.tokenizer.fingerprint,
+        }
+        probes = self.probes()
+        write_saved_model(
+            path,
+            module,
+            self.signatures(),
+            metadata,
+            lambda signatures: compare(signatures, probes),
+            overwrite,
+        )
+
+    def signatures(self) -> dict[str, Callable]:
+        """Graphs of an export by name, as `export.signature` makes them."""
+        raise NotImplementedError(f"{type(self).__name__} has no signatures to export")
+
+    def probes(self) -> list[Probe]:
+        """Questions to an export, with this model's own answers."""
+        raise NotImplementedError(f"{type(self).__name__} has nothing to compare with")
+
+    def read_tokens(
+        self,
+        files: str | Path | Sequence[str | Path],
+        sequence_length: int | None,
+        validation_fraction: float,
+        progress: bool,
+    ) -> tuple[int, np.ndarray, np.ndarray | None]:
+        """Text files as rows of ids, for `data.training_batches` and its like.
+
+        Args:
+            files: paths, globs and folders.
+            sequence_length: tokens of a row (None: the model's `max_length`).
+            validation_fraction: share of the text held out (0: none).
+            progress: show a bar.
+
+        Returns:
+            The length of a row, and int32 [tokens] of the training and, if any, of the
+            validation texts.
+
+        Raises:
+            FileNotFoundError: a pattern matches nothing.
+            ValueError: there is no text, too little of it, or no room for such rows.
+        """
+        documents = list(corpus.read_documents(files))
+        train, valid = corpus.split_documents(documents, validation_fraction)
+        length = sequence_length or self.config.max_length
+        if length > self.config.max_length:
+            raise ValueError(
+                f"sequence_length {length} is more than the model's context of "
+                f"{self.config.max_length} tokens"
+            )
+        tokenizer = self.need_tokenizer()
+        encode = functools.partial(data.encode_documents, tokenizer, progress=progress)
+        return length, encode(train), encode(valid) if valid else None
 
     def need_tokenizer(self) -> tokenizers.Tokenizer:
         """The tokenizer.
@@ -125,15 +288,14 @@ class Task(TrainingStep):
             raise ValueError(self.no_tokenizer)
         return self.tokenizer
 
-    def label_bytes(self, labels: tf.Tensor) -> tf.Tensor | None:
-        """UTF-8 bytes behind each label, float32, or None if not known."""
-        if self._label_bytes is None:
-            return None
-        return tf.gather(self._label_bytes, labels)
+    def chosen(self) -> dict:
+        """The task's options and their values."""
+        return {name: getattr(self, name) for name in self.options}
 
     def get_config(self):
-        return {"config": self.config.to_dict()}
+        return {"config": self.config.to_dict(), **self.chosen()}
 
     @classmethod
     def from_config(cls, values):
-        return cls(TransformerConfig.from_dict(values["config"]))
+        values = dict(values)
+        return cls(TransformerConfig.from_dict(values.pop("config")), **values)

@@ -8,15 +8,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
+import keras
 import tensorflow as tf
 
-from massivetext_keras import corpus, data
+from massivetext_keras import data
 from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.generation.decoding import Decoder, written
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import Sampling
 from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.models.gpt import GPT
+from massivetext_keras.tasks import causal_lm_export
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.text_generation import (
     TextGenerator,
@@ -35,7 +37,7 @@ class CausalLM(Task):
     """A language model that reads from left to right (Radford et al., 2019).
 
     Args:
-        config: shape of the model; `stack` must be "decoder".
+        config: shape of the model; its `stack` is "decoder".
         tokenizer: strings to ids; without one, `generate_ids` takes ids.
 
     >>> from massivetext_keras.configs import TransformerConfig
@@ -54,15 +56,19 @@ class CausalLM(Task):
     TensorShape([1, None])
     """
 
+    backbone_class = GPT
+    stacks = ("decoder",)
+
     def __init__(self, config: TransformerConfig, tokenizer=None, **kwargs):
-        if config.stack != "decoder":
-            raise ValueError(f"CausalLM needs stack='decoder', not {config.stack!r}")
         super().__init__(config, tokenizer, **kwargs)
-        self._allow_non_tensor_positional_args = True  # nested lists are fine
-        self.backbone = GPT(config, dtype=self.dtype_policy)
-        self.built = True
         # Not a dict: Keras would track it and refuse its keys.
         self._graphs = SimpleNamespace(generators={}, decoders={})
+        self._label_bytes = None
+        sizes = None if tokenizer is None else tokenizer.token_bytes()
+        if sizes is not None:
+            sizes += [0] * (config.vocabulary_size - len(sizes))
+            self._label_bytes = tf.constant(sizes, tf.float32)
+            self.bits_tracker = keras.metrics.Mean(name="bits_per_byte")
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
         """Features of `GPT` -> float32 logits [batch, length, vocabulary]."""
@@ -71,6 +77,12 @@ class CausalLM(Task):
     def summed_loss(self, features, labels, weights, training):
         hidden = self.backbone(features, training=training)
         return self.backbone.summed_loss(hidden, labels, weights)
+
+    def label_bytes(self, labels: tf.Tensor) -> tf.Tensor | None:
+        """UTF-8 bytes behind each label, float32, or None if not known."""
+        if self._label_bytes is None:
+            return None
+        return tf.gather(self._label_bytes, labels)
 
     def datasets(
         self,
@@ -100,20 +112,13 @@ class CausalLM(Task):
             FileNotFoundError: a pattern matches nothing.
             ValueError: there is no text, or too little of it.
         """
-        documents = list(corpus.read_documents(files))
-        texts = corpus.split_documents(documents, validation_fraction)
-        length = sequence_length or self.config.max_length
-        if length > self.config.max_length:
-            raise ValueError(
-                f"sequence_length {length} is more than the model's context of "
-                f"{self.config.max_length} tokens"
-            )
-        tokenizer = self.need_tokenizer()
-        encode = functools.partial(data.encode_documents, tokenizer, progress=progress)
-        train = data.training_batches(encode(texts[0]), batch_size, length, seed, start)
-        if not texts[1]:
-            return train, None
-        return train, data.validation_batches(encode(texts[1]), batch_size, length)
+        length, train, valid = self.read_tokens(
+            files, sequence_length, validation_fraction, progress
+        )
+        train = data.training_batches(train, batch_size, length, seed, start)
+        if valid is not None:
+            valid = data.validation_batches(valid, batch_size, length)
+        return train, valid
 
     def generate(
         self,
@@ -296,23 +301,15 @@ class CausalLM(Task):
         scores = self._scorer(tf.constant(texts)).numpy().tolist()
         return scores[0] if one else scores
 
-    def export(self, path: str | Path, overwrite: bool = False) -> None:
-        """Writes a SavedModel that takes strings and gives strings.
+    def signatures(self) -> dict:
+        """`generate` (prompt, max_new_tokens, temperature, top_k, top_p, seed -> text),
+        `generate_compiled` (the same with the loop as an XLA program: faster, where the
+        server allows it), `score` (text -> log_probability) and `serving_default`
+        (prompt -> text, greedy)."""
+        return causal_lm_export.signatures(self)
 
-        Signatures: `generate` (prompt, max_new_tokens, temperature, top_k, top_p, seed
-        -> text), `generate_compiled` (the same with the loop as an XLA program: faster,
-        where the server allows it), `score` (text -> log_probability) and
-        `serving_default` (prompt -> text, greedy). The export is loaded again and
-        compared with this model before it takes its place.
-
-        Raises:
-            ValueError: there is no tokenizer.
-            FileExistsError: the folder is not empty and `overwrite` is false.
-            RuntimeError: the loaded export does not give what this model gives.
-        """
-        from massivetext_keras.tasks.causal_lm_export import export
-
-        export(self, path, overwrite)
+    def probes(self) -> list:
+        return causal_lm_export.probes(self)
 
     @functools.cached_property
     def _scorer(self):

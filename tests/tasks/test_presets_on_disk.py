@@ -88,7 +88,6 @@ def test_half_written_folders(folder, name, damage, error, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"task": "MaskedLM"}, "holds a MaskedLM, not a CausalLM"),
         ({"format": None}, "is read as 'hf:"),
         ({"tokenizer": "0123456789abcdef"}, "tokenizer"),
     ],
@@ -99,6 +98,18 @@ def test_folders_of_something_else(folder, changes, message):
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     with pytest.raises(ValueError, match=message):
         CausalLM.from_preset(folder)
+
+
+def test_a_folder_of_another_kind_of_model(folder):
+    path = folder / "config.json"
+    header = json.loads(path.read_text())
+    header["model"]["stack"] = "encoder"
+    path.write_text(json.dumps(header))
+    message = "CausalLM needs stack='decoder', not 'encoder': .* for MaskedLM or Text"
+    with pytest.raises(ValueError, match=message):
+        CausalLM.from_preset(folder)
+    with pytest.raises(ValueError, match=message):
+        CausalLM.from_preset("bert_tiny")
 
 
 def test_unknown_names(tmp_path):
