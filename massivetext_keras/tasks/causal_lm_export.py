@@ -57,7 +57,10 @@ def signatures(task) -> dict[str, Callable]:
     generate = sampled(compiled=False)
 
     def greedy(prompt):
-        return generate(prompt, defaults[0], tf.constant(0.0), *defaults[2:])
+        # Zero, but no constant: Grappler cannot sort a graph where it sees that a
+        # branch with a loop in it is never taken, and says so on stderr.
+        temperature = tf.cast(tf.size(prompt) < 0, tf.float32)
+        return generate(prompt, defaults[0], temperature, *defaults[2:])
 
     def score(text):
         return {"log_probability": task.score_graph(text)}

@@ -92,12 +92,6 @@ class TrainingStep(keras.Model):
         summed = self.summed_loss(features, labels, weights, training=False)
         return self._per_worker(self._track(summed, labels, weights))
 
-    def build_optimizer(self) -> None:
-        """Makes the optimizer's state, unless it is there."""
-        if not self.optimizer.built:  # a scale of the loss would begin anew
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
-
     def _update(self, gradients: list[tf.Tensor], variables: list) -> tf.Tensor:
         """Applies gradients, one XLA program on one device, and gives their norm."""
 
@@ -117,8 +111,10 @@ class TrainingStep(keras.Model):
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Keras's own fails on the batches of several workers; tasks are built already.
-        if self.optimizer is not None:
-            self.build_optimizer()
+        # The scale of a loss in float16 would begin anew if they were built twice.
+        if self.optimizer is not None and not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
 
     def _per_worker(self, logs: dict) -> dict:
         """Scalars as Keras reduces them: over axis 0 if there are several workers."""
