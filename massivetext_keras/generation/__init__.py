@@ -1,7 +1,16 @@
 """Cached decoding and the choice of the next token."""
 
+from massivetext_keras.generation.beam import BeamDecoder, BeamRules
+from massivetext_keras.generation.constraints import Constraints
 from massivetext_keras.generation.decoding import Decoder
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import Sampling
 
-__all__ = ["Decoder", "Sampling", "in_float32"]
+__all__ = [
+    "BeamDecoder",
+    "BeamRules",
+    "Constraints",
+    "Decoder",
+    "Sampling",
+    "in_float32",
+]

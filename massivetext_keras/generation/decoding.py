@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from massivetext_keras.generation.constraints import Constraints
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import Sampling, choose, penalize
-from massivetext_keras.layers.fused import island
 from massivetext_keras.layers.stack import Cache
 
 _SMALLEST_CAPACITY = 64
@@ -49,6 +49,7 @@ class Decoder:
         penalize_repetitions: whether `Sampling.repetition_penalty` is obeyed; it costs
             a table of [batch, vocabulary].
         compiled: run the loop as an XLA program.
+        constraints: tokens that must or must not be written.
     """
 
     def __init__(
@@ -57,16 +58,23 @@ class Decoder:
         stop_ids: tuple[int, ...] = (),
         penalize_repetitions: bool = False,
         compiled: bool = True,
+        constraints: Constraints | None = None,
     ):
         self.model = model
         self.stop_ids = tuple(stop_ids)
         self.penalize_repetitions = penalize_repetitions
+        self.constraints = constraints or Constraints()
         self.traces = 0
-        self.decode = island(self._decode) if compiled else tf.function(self._decode)
+        self.decode = tf.function(self._decode, jit_compile=compiled, autograph=False)
         self.begin = tf.function(self.start, autograph=False, reduce_retracing=True)
 
     def start(
-        self, prompts: tf.RaggedTensor, max_new_tokens, sampling: Sampling, rows
+        self,
+        prompts: tf.RaggedTensor,
+        max_new_tokens,
+        sampling: Sampling,
+        rows,
+        context: tuple = (),
     ) -> State:
         """Reads the prompts and writes their first token.
 
@@ -76,24 +84,12 @@ class Decoder:
             max_new_tokens: int32 scalar, how much room to keep.
             sampling: how tokens are chosen.
             rows: int32 [batch], the stream of random numbers of each row.
+            context: what `model.empty_cache` takes beside, with a row per prompt.
         """
-        batch = prompts.nrows()
-        empty = _power_of_two(batch) - batch
-        fillers = tf.RaggedTensor.from_row_lengths(
-            tf.zeros([empty], tf.int32), tf.ones([empty], prompts.row_splits.dtype)
-        )
-        prompts = tf.concat([prompts, fillers], axis=0)
-        rows = tf.concat([tf.cast(rows, tf.int32), tf.zeros([empty], tf.int32)], 0)
-        token_ids, padding = left_padded(prompts)
-        length = tf.shape(token_ids)[1]
-        longest = self.model.config.max_length
-        wanted = tf.maximum(length + max_new_tokens, _SMALLEST_CAPACITY)
-        capacity = tf.maximum(
-            tf.minimum(_power_of_two(wanted), longest), length + max_new_tokens
-        )
-        with in_float32(self.model):
-            cache = self.model.empty_cache(padding, capacity)
-            hidden, cache = self.model({"token_ids": token_ids}, cache=cache)
+        batch = tf.cast(prompts.nrows(), tf.int32)
+        token_ids, hidden, cache = read(self.model, prompts, max_new_tokens, context)
+        padding, length = cache.padding, tf.shape(token_ids)[1]
+        rows = tf.pad(tf.cast(rows, tf.int32), [[0, tf.size(padding) - batch]])
         vocabulary = self.model.config.vocabulary_size
         seen = tf.zeros([tf.shape(token_ids)[0], 0], tf.bool)
         if self.penalize_repetitions:
@@ -102,14 +98,14 @@ class Decoder:
             seen = tf.reduce_any(tf.one_hot(marked, vocabulary, True, False), axis=1)
         state = State(
             step=tf.constant(0),
-            tokens=tf.zeros([tf.shape(token_ids)[0], capacity], tf.int32),
+            tokens=empty_text(cache),
             lengths=tf.zeros_like(padding),
-            done=tf.range(tf.shape(padding)[0]) >= tf.cast(batch, tf.int32),
+            done=tf.range(tf.size(padding)) >= batch,
             rows=rows,
             seen=seen,
             cache=cache,
         )
-        return self._append(state, hidden[:, -1], cache, sampling)
+        return self._append(state, hidden, cache, sampling)
 
     def _decode(self, state: State, sampling: Sampling, limit: tf.Tensor) -> State:
         """Writes until `limit` tokens are there or all rows are done."""
@@ -135,6 +131,7 @@ class Decoder:
         seen = state.seen
         if self.penalize_repetitions:
             logits = penalize(logits, seen, sampling.repetition_penalty)
+        logits = self.constraints.apply(logits, state.tokens, state.step)
         token = choose(logits, sampling, state.rows, state.step)
         token = tf.where(state.done, 0, token)
         if self.penalize_repetitions:
@@ -150,6 +147,47 @@ class Decoder:
             seen=seen,
             cache=cache,
         )
+
+
+def read(
+    model, prompts: tf.RaggedTensor, max_new_tokens, context: tuple = ()
+) -> tuple[tf.Tensor, tf.Tensor, Cache]:
+    """Fills a cache with prompts, their number and its size rounded up to a bucket.
+
+    Args:
+        model: see `Decoder`.
+        prompts, max_new_tokens, context: see `Decoder.start`.
+
+    Returns:
+        The prompts as int32 [rows, length], the hidden states [rows, d] of their last
+        tokens, and the cache.
+    """
+    batch = prompts.nrows()
+    empty = power_of_two(batch) - batch
+    fillers = tf.RaggedTensor.from_row_lengths(
+        tf.zeros([empty], tf.int32), tf.ones([empty], prompts.row_splits.dtype)
+    )
+    token_ids, padding = left_padded(tf.concat([prompts, fillers], axis=0))
+    context = tf.nest.map_structure(lambda x: _with_rows(x, empty), context)
+    # What is written last is never read.
+    needed = tf.shape(token_ids)[1] + tf.maximum(max_new_tokens, 1) - 1
+    rounded = power_of_two(tf.maximum(needed, _SMALLEST_CAPACITY))
+    capacity = tf.maximum(tf.minimum(rounded, model.config.max_length), needed)
+    with in_float32(model):
+        cache = model.empty_cache(padding, capacity, *context)
+        hidden, cache = model({"token_ids": token_ids}, cache=cache)
+    return token_ids, hidden[:, -1], cache
+
+
+def empty_text(cache: Cache) -> tf.Tensor:
+    """Zeros for the tokens that a cache has places for, int32 [rows, capacity]."""
+    return tf.zeros(tf.gather(tf.shape(cache.layers[0].keys), [0, 2]), tf.int32)
+
+
+def _with_rows(x: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """`x` and `count` rows of zeros."""
+    count = tf.cast(count, tf.int32)
+    return tf.pad(x, [[0, count], *[[0, 0]] * (x.shape.rank - 1)])
 
 
 def written(state: State, batch, limit) -> tf.RaggedTensor:
@@ -177,7 +215,7 @@ def left_padded(rows: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.concat([zeros, rows], axis=1).to_tensor(), padding
 
 
-def _power_of_two(n) -> tf.Tensor:
+def power_of_two(n) -> tf.Tensor:
     """The least power of two that is at least `n`, int scalar of the same dtype."""
     n = tf.convert_to_tensor(n)
     powers = tf.constant([2**i for i in range(31)], n.dtype)

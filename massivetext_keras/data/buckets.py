@@ -1,0 +1,203 @@
+"""Batches of pairs of like lengths: little padding, few shapes, a function of k."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+# A share of padding below which more shapes are not worth their compilation.
+_ENOUGH = 0.06
+_MOST_SHAPES = 24
+
+
+class Bucket(NamedTuple):
+    """Pairs that are padded to one shape.
+
+    Attributes:
+        rows: int [n], numbers of the pairs.
+        shape: tokens of a source and of a target.
+    """
+
+    rows: np.ndarray
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, rows: np.ndarray, lengths: np.ndarray) -> Bucket:
+        """The bucket of some pairs, as wide as the longest of them."""
+        return cls(rows, tuple(lengths[rows].max(axis=0).tolist()))
+
+    @property
+    def size(self) -> int:
+        """Tokens, padding included."""
+        return len(self.rows) * sum(self.shape)
+
+
+def make_buckets(lengths: np.ndarray, batch_tokens: int) -> list[Bucket]:
+    """Cuts pairs into buckets until little is padding.
+
+    One bucket holds all; again and again the cut that saves the most padding is made,
+    by the length of the source or of the target, where both parts still fill a batch.
+
+    Args:
+        lengths: int [pairs, 2], tokens of sources and targets.
+        batch_tokens: tokens of a batch.
+
+    >>> [b.shape for b in make_buckets(np.array([[2, 2], [2, 2], [9, 9], [9, 8]]), 8)]
+    [(2, 2), (9, 9)]
+    """
+    number = itertools.count()  # equal savings are cut in the order they were found
+
+    def entry(bucket):
+        saved, parts = _best_cut(bucket, lengths, batch_tokens)
+        return -saved, next(number), bucket, parts
+
+    queue = [entry(Bucket.of(np.arange(len(lengths)), lengths))]
+    real = lengths.sum()
+    while len(queue) < _MOST_SHAPES and queue[0][0] < 0:
+        if 1 - real / sum(bucket.size for _, _, bucket, _ in queue) < _ENOUGH:
+            break
+        _, _, _, parts = heapq.heappop(queue)
+        for part in parts:
+            heapq.heappush(queue, entry(part))
+    return sorted((b for _, _, b, _ in queue), key=lambda b: (sum(b.shape), b.shape))
+
+
+def _best_cut(bucket: Bucket, lengths: np.ndarray, batch_tokens: int):
+    """The padding that the best cut saves, 0 if there is none, and its two parts."""
+    best, parts = 0, ()
+    count = np.arange(1, len(bucket.rows))
+    for axis in (0, 1):
+        rows = bucket.rows[np.argsort(lengths[bucket.rows, axis], kind="stable")]
+        sorted_lengths = lengths[rows]
+        low = np.maximum.accumulate(sorted_lengths)[:-1].sum(axis=1) * count
+        high = np.maximum.accumulate(sorted_lengths[::-1])[::-1][1:].sum(axis=1)
+        high = high * count[::-1]
+        saved = bucket.size - low - high
+        saved[(low < batch_tokens) | (high < batch_tokens)] = 0
+        if saved.size and saved.max() > best:
+            at = int(saved.argmax()) + 1
+            best = int(saved.max())
+            parts = Bucket.of(rows[:at], lengths), Bucket.of(rows[at:], lengths)
+    return best, parts
+
+
+class BucketedPairs:
+    """Pairs of token rows and the batches they make.
+
+    A batch is of one bucket and has about `batch_tokens` tokens, so that every batch of
+    a bucket has one shape. An epoch has every pair once; where a bucket's last rows do
+    not fill a batch, empty rows do.
+
+    Args:
+        sources: rows of ids.
+        targets: rows of ids, as many.
+        batch_tokens: tokens of a batch, sources and targets and padding together.
+
+    Raises:
+        ValueError: there are no pairs, or `batch_tokens` is less than a pair needs.
+
+    >>> pairs = BucketedPairs([[5, 6], [7]], [[8], [9]], batch_tokens=6)
+    >>> pairs.batches, round(pairs.padding, 2)
+    (1, 0.17)
+    """
+
+    def __init__(self, sources: Iterable, targets: Iterable, batch_tokens: int):
+        self.sources, self.targets = _Rows(sources), _Rows(targets)
+        lengths = np.stack([self.sources.lengths, self.targets.lengths], 1)[:-1]
+        if not len(lengths):
+            raise ValueError("there are no pairs to make batches of")
+        self.buckets = make_buckets(lengths, batch_tokens)
+        longest = max(sum(bucket.shape) for bucket in self.buckets)
+        if batch_tokens < longest:
+            raise ValueError(
+                f"batch_tokens {batch_tokens} is less than the longest pair, which "
+                f"takes {longest}"
+            )
+        counts, sizes = [], []
+        for rows, shape in self.buckets:
+            fitting = batch_tokens // sum(shape)
+            counts.append(-(-len(rows) // fitting))
+            sizes.append(-(-len(rows) // counts[-1]))  # all batches of about one size
+        self.batches = sum(counts)
+        shapes = np.array([bucket.shape for bucket in self.buckets])
+        tokens = np.dot(np.multiply(counts, sizes), shapes.sum(axis=1))
+        self.padding = float(1 - lengths.sum() / tokens)
+        self._ends = tf.constant(np.cumsum(counts), tf.int64)
+        self._counts, self._sizes = tf.constant(counts), tf.constant(sizes)
+        self._shapes = tf.constant(shapes, tf.int32)
+        self._rows = tf.ragged.constant([b.rows.tolist() for b in self.buckets])
+
+    def training(self, example: Callable, seed: int = 0, start: int = 0):
+        """Endless batches, in an order that only depends on the seed.
+
+        Args:
+            example: `(source ids, source mask, target ids, target mask)`, int32 [batch,
+                tokens], to what a batch is.
+            seed: of the order of batches and of the pairs in them.
+            start: number of the first batch.
+
+        Returns:
+            Dataset of what `example` gives.
+        """
+
+        def batch(k):
+            epoch, place = k // self.batches, k % self.batches
+            seeds = tf.cast(tf.stack([np.int64(seed), epoch]), tf.int32)
+            shuffle = tf.random.experimental.index_shuffle
+            place = shuffle(place, seeds, np.int64(self.batches - 1))
+            return example(*self._batch(place, seeds))
+
+        batches = tf.data.Dataset.range(start, np.iinfo(np.int64).max)
+        endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+        return batches.map(batch, num_parallel_calls=1).prefetch(2).apply(endless)
+
+    def validation(self, example: Callable) -> tf.data.Dataset:
+        """Batches that hold every pair once, from the shortest to the longest."""
+        batches = tf.data.Dataset.range(self.batches)
+        batches = batches.map(lambda k: example(*self._batch(k)), num_parallel_calls=1)
+        return batches.prefetch(2)
+
+    def _batch(self, place: tf.Tensor, seeds: tf.Tensor | None = None) -> tuple:
+        """Ids and masks of batch `place` of an epoch, shuffled if there are seeds."""
+        bucket = tf.searchsorted(self._ends, place[None], side="right")[0]
+        rows, size = self._rows[bucket], self._sizes[bucket]
+        nth = tf.cast(place - self._ends[bucket], tf.int32) + self._counts[bucket]
+        index = nth * size + tf.range(size)
+        real = tf.minimum(index, tf.size(rows) - 1)
+        if seeds is not None:
+            # every bucket in an order of its own
+            seeds = seeds + tf.stack([bucket * self.batches, 0])
+            real = tf.random.experimental.index_shuffle(real, seeds, tf.size(rows) - 1)
+        empty = tf.cast(self.sources.count, tf.int32)
+        picked = tf.where(index < tf.size(rows), tf.gather(rows, real), empty)
+        width = self._shapes[bucket]
+        return (
+            *self.sources.padded(picked, width[0]),
+            *self.targets.padded(picked, width[1]),
+        )
+
+
+class _Rows:
+    """Rows of ids, one after another, and an empty one behind them."""
+
+    def __init__(self, rows: Iterable):
+        rows = [np.asarray(row, np.int32) for row in rows]
+        self.count = len(rows)
+        self.lengths = np.array([*map(len, rows), 0])
+        self._flat = tf.constant(np.concatenate([*rows, np.zeros(1, np.int32)]))
+        ends = np.cumsum(self.lengths)
+        self._starts = tf.constant(ends - self.lengths, tf.int32)
+        self._lengths = tf.constant(self.lengths, tf.int32)
+
+    def padded(self, picked: tf.Tensor, width: tf.Tensor) -> tuple:
+        """Ids and mask, int32 [rows, width], of some rows."""
+        places = tf.range(width)[None]
+        mask = places < tf.gather(self._lengths, picked)[:, None]
+        places = tf.where(mask, tf.gather(self._starts, picked)[:, None] + places, 0)
+        mask = tf.cast(mask, tf.int32)
+        return tf.gather(self._flat, places) * mask, mask

@@ -1,0 +1,198 @@
+"""Two parallel texts to batches that teach an encoder-decoder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from massivetext_keras.data.buckets import BucketedPairs
+
+logger = logging.getLogger(__name__)
+
+_TEXTS_AT_ONCE = 1024
+
+
+def read_pairs(
+    sources: str | Path | Sequence[str], targets: str | Path | Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Pairs of texts from two files of one text a line, or from two lists.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: there are more of one than of the other.
+
+    >>> read_pairs(["a cat"], ["eine Katze"])
+    (['a cat'], ['eine Katze'])
+    """
+    names, sides = [], []
+    for what, side in (("sources", sources), ("targets", targets)):
+        if isinstance(side, (str, Path)):
+            names.append(str(side))
+            text = Path(side).read_text(encoding="utf-8", errors="replace")
+            # not splitlines(), which knows other ends of lines than other programs
+            side = text.removesuffix("\n").split("\n") if text else []
+        else:
+            names.append(what)
+        sides.append(list(side))
+    if len(sides[0]) != len(sides[1]):
+        counts = [f"{n} has {len(s):,}" for n, s in zip(names, sides, strict=True)]
+        raise ValueError(f"texts are no pairs: {counts[0]} lines, {counts[1]}")
+    return sides[0], sides[1]
+
+
+def encode_pairs(
+    tokenizer, sources: Sequence[str], targets: Sequence[str], max_length: int
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Ids of the pairs that can be learnt from, every text closed by its end.
+
+    Pairs with an empty side, or one longer than `max_length` tokens, are left out.
+
+    Args:
+        tokenizer: strings to ids, with an `eos_id`.
+        sources, targets: texts, as many.
+        max_length: tokens of a text.
+
+    Returns:
+        Rows of ids of the sources, and of the targets.
+
+    Raises:
+        ValueError: no pair is left.
+
+    >>> from massivetext_keras.tokenizers import ByteTokenizer
+    >>> encode_pairs(ByteTokenizer(), ["a", ""], ["b", "c"], 8)
+    ([array([100, 2], dtype=int32)], [array([101, 2], dtype=int32)])
+    """
+    sides = [_encoded(tokenizer, texts) for texts in (sources, targets)]
+    kept, empty, long = [], 0, 0
+    for i, texts in enumerate(zip(sources, targets, strict=True)):
+        if not all(text.strip() for text in texts):
+            empty += 1
+        elif max(len(side[i]) for side in sides) > max_length:
+            long += 1
+        else:
+            kept.append(i)
+    counts = f"{empty:,} with an empty side, {long:,} longer than {max_length} tokens"
+    if not kept:
+        raise ValueError(f"of {len(sources):,} pairs none can be used: {counts}")
+    if empty or long:
+        logger.warning(
+            "%s of %s pairs left out: %s", empty + long, len(sources), counts
+        )
+    return [sides[0][i] for i in kept], [sides[1][i] for i in kept]
+
+
+def _encoded(tokenizer, texts: Sequence[str]) -> list[np.ndarray]:
+    encode = tf.function(
+        lambda some: enclosed(tokenizer, tokenizer.tokenize(some)),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+    )
+    rows = []
+    for i in range(0, len(texts), _TEXTS_AT_ONCE):
+        some = encode(tf.constant(texts[i : i + _TEXTS_AT_ONCE]))
+        rows += np.split(some.flat_values.numpy(), some.row_splits.numpy()[1:-1])
+    return rows
+
+
+def enclosed(
+    tokenizer, token_ids: tf.RaggedTensor, max_length: int | None = None
+) -> tf.RaggedTensor:
+    """What an encoder-decoder reads and writes of a text: its end belongs to it.
+
+    Args:
+        tokenizer: `eos_id` ends a text; `bos_id` opens it if it says `add_bos`, as
+            BART's does.
+        token_ids: int32 [batch, (length)].
+        max_length: tokens of a row, these two included; a longer one keeps its
+            beginning (None: all stay whole).
+
+    >>> from massivetext_keras.tokenizers import ByteTokenizer
+    >>> enclosed(ByteTokenizer(), tf.ragged.constant([[5, 6], []]), 2).to_list()
+    [[5, 2], [2]]
+    """
+    rows, ends = token_ids.nrows(), 1 + tokenizer.add_bos
+    if max_length is not None:
+        token_ids = token_ids[:, : max_length - ends]
+    parts = [token_ids, tf.fill([rows, 1], tf.constant(tokenizer.eos_id, tf.int32))]
+    if tokenizer.add_bos:
+        parts.insert(0, tf.fill([rows, 1], tf.constant(tokenizer.bos_id, tf.int32)))
+    return tf.concat(parts, axis=1)
+
+
+def start_id(tokenizer) -> int:
+    """The token that a decoder reads first.
+
+    Where texts open with a token of their own, it is `eos_id` (BART); else the padding
+    (Marian, T5), or what there is.
+
+    >>> from massivetext_keras.tokenizers import ByteTokenizer
+    >>> start_id(ByteTokenizer())
+    0
+    """
+    if tokenizer.add_bos or tokenizer.pad_id is None:
+        return tokenizer.eos_id
+    return tokenizer.pad_id
+
+
+def pair_batches(
+    sources: Iterable[Sequence[int]],
+    targets: Iterable[Sequence[int]],
+    batch_tokens: int,
+    start_id: int,
+    seed: int | None = 0,
+    start: int = 0,
+) -> tf.data.Dataset:
+    """Batches of `(features, labels, loss weights)` for teacher forcing.
+
+    The decoder reads `start_id` and the target without its last token; the labels are
+    the target. Padding is 0, and has no weight.
+
+    Args:
+        sources, targets: rows of ids, as `encode_pairs` gives them.
+        batch_tokens: tokens of a batch, both sides and padding together.
+        start_id: what the decoder reads first.
+        seed: of the endless shuffled batches of training (None: every pair once).
+        start: number of the first training batch.
+
+    >>> for features, labels, weights in pair_batches(
+    ...     [[5, 1]], [[6, 7, 1]], 9, 0, None
+    ... ):
+    ...     print({name: x.numpy().tolist() for name, x in features.items()})
+    {'encoder_token_ids': [[5, 1]], 'encoder_padding_mask': [[1, 1]],
+     'decoder_token_ids': [[0, 6, 7]], 'decoder_padding_mask': [[1, 1, 1]]}
+    >>> labels.numpy().tolist(), weights.numpy().tolist()
+    ([[6, 7, 1]], [[1.0, 1.0, 1.0]])
+    """
+    pairs = BucketedPairs(sources, targets, batch_tokens)
+
+    def example(source, source_mask, target, target_mask):
+        features = {
+            "encoder_token_ids": source,
+            "encoder_padding_mask": source_mask,
+            "decoder_token_ids": shifted(target, start_id),
+            "decoder_padding_mask": target_mask,
+        }
+        return features, target, tf.cast(target_mask, tf.float32)
+
+    if seed is None:
+        return pairs.validation(example)
+    logger.info(
+        "%s pairs make %s batches of %s shapes an epoch, %.1f %% of them padding",
+        f"{pairs.sources.count:,}",
+        f"{pairs.batches:,}",
+        len(pairs.buckets),
+        100 * pairs.padding,
+    )
+    return pairs.training(example, seed, start)
+
+
+def shifted(target: tf.Tensor, start_id: int) -> tf.Tensor:
+    """What a decoder reads to write `target`, int32 [batch, length].
+
+    >>> shifted(tf.constant([[6, 7, 1]]), 0).numpy().tolist()
+    [[0, 6, 7]]
+    """
+    return tf.pad(target[:, :-1], [[0, 0], [1, 0]], constant_values=start_id)

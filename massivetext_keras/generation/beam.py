@@ -1,0 +1,243 @@
+"""Beam search by the rules of Hugging Face's `generate`, in one compiled loop."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from massivetext_keras.generation.constraints import Constraints
+from massivetext_keras.generation.decoding import empty_text, read
+from massivetext_keras.generation.precision import in_float32
+from massivetext_keras.layers.stack import Cache
+
+# Below every real score; what has it is no text yet.
+_NONE = -1e9
+EARLY_STOPPING = {False: 0, True: 1, "never": 2}
+
+
+class BeamRules(NamedTuple):
+    """How beams are ranked; scalar tensors, so that no value needs a new graph.
+
+    Attributes:
+        length_penalty: float32; a text's log-probability is divided by its number of
+            tokens to this power. Above 0 favours long texts (Wu et al., 2016).
+        early_stopping: int32, when a text is done. 1: as many ended as there are
+            beams. 0: and no beam, were it to end now, beats the worst of them. 2: nor
+            could it if it went on to the limit.
+    """
+
+    length_penalty: tf.Tensor
+    early_stopping: tf.Tensor
+
+    @classmethod
+    def make(
+        cls, length_penalty: float = 1.0, early_stopping: bool | str = False
+    ) -> BeamRules:
+        """From Python values.
+
+        Raises:
+            ValueError: `early_stopping` is not False, True or "never".
+        """
+        if early_stopping not in EARLY_STOPPING:
+            raise ValueError(
+                f"early_stopping must be False, True or 'never', got {early_stopping!r}"
+            )
+        return cls(
+            tf.constant(length_penalty, tf.float32),
+            tf.constant(EARLY_STOPPING[early_stopping]),
+        )
+
+
+class Beams(NamedTuple):
+    """Beam search between two steps; b rows, k beams.
+
+    Attributes:
+        step: int32 scalar, tokens written so far.
+        tokens: int32 [b, k, capacity], the beams.
+        scores: float32 [b, k], their log-probabilities.
+        texts: int32 [b, k, capacity], the best texts that ended, best first.
+        lengths: int32 [b, k], their tokens, the stop token included.
+        text_scores: float32 [b, k], their log-probabilities under the length penalty.
+        ended: bool [b, k], whether there are so many.
+        open: bool [b], whether the beams may still improve the texts.
+        cache: keys and values of b * k rows.
+    """
+
+    step: tf.Tensor
+    tokens: tf.Tensor
+    scores: tf.Tensor
+    texts: tf.Tensor
+    lengths: tf.Tensor
+    text_scores: tf.Tensor
+    ended: tf.Tensor
+    open: tf.Tensor
+    cache: Cache
+
+
+class BeamDecoder:
+    """Finds probable texts with a causal model, in float32.
+
+    Like `Decoder`, one XLA program per bucket.
+
+    Args:
+        model: with `call(inputs, cache)`, `empty_cache`, `logits` and `config`.
+        num_beams: texts that are followed at a time.
+        stop_ids: ids that end a text.
+        constraints: tokens that must or must not be written.
+        compiled: run the loop as an XLA program.
+    """
+
+    def __init__(
+        self,
+        model,
+        num_beams: int,
+        stop_ids: tuple[int, ...] = (),
+        constraints: Constraints | None = None,
+        compiled: bool = True,
+    ):
+        if num_beams < 1:
+            raise ValueError(f"num_beams must be positive, got {num_beams}")
+        self.model, self.num_beams = model, num_beams
+        self.stop_ids = tuple(stop_ids)
+        self.constraints = constraints or Constraints()
+        self.traces = 0
+        self.decode = tf.function(self._decode, jit_compile=compiled, autograph=False)
+
+    def search(
+        self,
+        prompts: tf.RaggedTensor,
+        max_new_tokens: tf.Tensor,
+        rules: BeamRules,
+        context: tuple = (),
+    ) -> tuple[tf.RaggedTensor, tf.Tensor]:
+        """The best continuations of each prompt, inside a graph.
+
+        Args:
+            prompts: int32 [batch, (length)], no row empty.
+            max_new_tokens: int32 scalar, at least 1.
+            rules: how beams are ranked.
+            context: what `model.empty_cache` takes beside, with a row per prompt.
+
+        Returns:
+            int32 [batch * beams, (length)], each prompt's best first, with their stop
+            tokens; and their scores, float32 [batch, beams].
+        """
+        batch = prompts.nrows()
+        _, hidden, cache = read(self.model, prompts, max_new_tokens, context)
+        k, rows = self.num_beams, tf.shape(hidden)[0]
+        hidden, cache = self._for_all_beams(hidden), self._for_all_beams(cache)
+        empty = tf.reshape(empty_text(cache), [rows, k, -1])
+        # At first all beams are the same: only one may go on.
+        scores = tf.constant([[0.0] + [_NONE] * (k - 1)])
+        beams = Beams(
+            step=tf.constant(0),
+            tokens=empty,
+            scores=tf.repeat(scores, rows, axis=0),
+            texts=empty,
+            lengths=tf.zeros([rows, k], tf.int32),
+            text_scores=tf.fill([rows, k], _NONE),
+            ended=tf.zeros([rows, k], tf.bool),
+            open=tf.range(rows) < tf.cast(batch, tf.int32),
+            cache=cache,
+        )
+        beams = self.decode(beams, hidden, rules, max_new_tokens)
+        texts = tf.RaggedTensor.from_tensor(
+            tf.reshape(beams.texts[:batch], [-1, tf.shape(beams.texts)[2]]),
+            lengths=tf.reshape(beams.lengths[:batch], [-1]),
+        )
+        return texts, beams.text_scores[:batch]
+
+    def _decode(self, beams: Beams, hidden, rules: BeamRules, limit) -> Beams:
+        """Writes until no text can get better or all have `limit` tokens."""
+        self.traces += 1
+
+        def unfinished(beams):
+            full = tf.reduce_all(beams.ended, 1) & (rules.early_stopping == 1)
+            return (beams.step < limit) & tf.reduce_any(beams.open & ~full)
+
+        def write_one(beams):
+            newest = tf.gather(beams.tokens, beams.step - 1, axis=2)
+            with in_float32(self.model):
+                hidden, cache = self.model(
+                    {"token_ids": tf.reshape(newest, [-1, 1])}, cache=beams.cache
+                )
+            beams = beams._replace(cache=cache)
+            return (self._advance(beams, hidden[:, 0], rules, limit),)
+
+        beams = self._advance(beams, hidden, rules, limit)
+        return tf.while_loop(unfinished, write_one, (beams,))[0]
+
+    def _advance(self, beams: Beams, hidden, rules: BeamRules, limit) -> Beams:
+        """One more token for every beam, from hidden states [b * k, d]."""
+        k, step = self.num_beams, beams.step
+        with in_float32(self.model):
+            scores = tf.nn.log_softmax(self.model.logits(hidden))
+        vocabulary = scores.shape[1]
+        flat = tf.reshape(beams.tokens, [tf.shape(scores)[0], -1])
+        scores = self.constraints.apply(scores, flat, step, limit)
+        scores = tf.reshape(scores, [-1, k, vocabulary]) + beams.scores[:, :, None]
+        # As many as leave k that go on if others end.
+        count = max(2, 1 + len(self.stop_ids)) * k
+        scores, index = tf.math.top_k(
+            tf.reshape(scores, [-1, k * vocabulary]), min(count, k * vocabulary)
+        )
+        parent, token = index // vocabulary, index % vocabulary
+        here = tf.range(tf.shape(beams.tokens)[2]) == step
+        tokens = tf.gather(beams.tokens, parent, batch_dims=1)
+        tokens = tf.where(here, token[:, :, None], tokens)
+        stops = tf.constant(self.stop_ids, tf.int32, shape=[1, 1, len(self.stop_ids)])
+        stopped = tf.reduce_any(token[:, :, None] == stops, -1) | (step + 1 == limit)
+
+        beams = self._collect(beams, tokens, scores, stopped, rules)
+        scores, chosen = tf.math.top_k(scores + tf.where(stopped, _NONE, 0.0), k)
+        parent = tf.gather(parent, chosen, batch_dims=1)
+        first = tf.range(tf.shape(parent)[0])[:, None] * k
+        layers = _rows(beams.cache.layers, tf.reshape(first + parent, [-1]))
+        return beams._replace(
+            step=step + 1,
+            tokens=tf.gather(tokens, chosen, batch_dims=1),
+            scores=scores,
+            open=beams.open & self._may_improve(beams, scores[:, 0], rules, limit),
+            cache=beams.cache._replace(layers=layers),
+        )
+
+    def _collect(self, beams: Beams, tokens, scores, stopped, rules) -> Beams:
+        """The best of the texts that there were and those that stop now."""
+        length = beams.step + 1
+        full = tf.reduce_all(beams.ended, 1) & (rules.early_stopping == 1)
+        new = stopped & (tf.range(tf.shape(stopped)[1]) < self.num_beams)
+        taken = new & (beams.open & ~full)[:, None]
+        scores = scores / tf.cast(length, tf.float32) ** rules.length_penalty
+        scores = tf.where(taken, scores, -float("inf"))
+        scores = tf.concat([beams.text_scores, scores], 1)
+        scores, chosen = tf.math.top_k(scores, self.num_beams)
+
+        def best(old, new):
+            return tf.gather(tf.concat([old, new], 1), chosen, batch_dims=1)
+
+        return beams._replace(
+            texts=best(beams.texts, tokens),
+            lengths=best(beams.lengths, tf.fill(tf.shape(stopped), length)),
+            text_scores=scores,
+            ended=best(beams.ended, taken),
+        )
+
+    def _may_improve(self, beams: Beams, best, rules: BeamRules, limit) -> tf.Tensor:
+        """Bool [b], whether a beam of score `best` [b] may beat the worst text."""
+        hopeful = (rules.early_stopping == 2) & (rules.length_penalty > 0.0)
+        length = tf.cast(tf.where(hopeful, limit, beams.step + 1), tf.float32)
+        possible = best / length**rules.length_penalty
+        worst = tf.reduce_min(beams.text_scores, 1)
+        return ~tf.reduce_all(beams.ended, 1) | (possible > worst)
+
+    def _for_all_beams(self, tensors):
+        """Every row as many times as there are beams; scalars stay."""
+        return tf.nest.map_structure(
+            lambda x: tf.repeat(x, self.num_beams, axis=0) if x.shape.rank else x,
+            tensors,
+        )
+
+
+def _rows(tensors, index: tf.Tensor):
+    return tf.nest.map_structure(lambda x: tf.gather(x, index), tensors)

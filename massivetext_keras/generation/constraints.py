@@ -1,0 +1,99 @@
+"""Tokens that must or must not be written, whatever the model says."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class Constraints:
+    """Rules over the next token. Unlike `Sampling`, other rules are another graph.
+
+    Attributes:
+        never: ids that are not written (Marian: its padding).
+        first: the id of the first token (BART: the one that opens texts).
+        last: the id of the last token that there is room for, in beam search.
+        no_repeat_ngram_size: no sequence of so many tokens is written twice (0: any
+            may be). Paulus et al., 2018.
+    """
+
+    never: tuple[int, ...] = ()
+    first: int | None = None
+    last: int | None = None
+    no_repeat_ngram_size: int = 0
+
+    def __post_init__(self):
+        if self.no_repeat_ngram_size < 0:
+            raise ValueError(
+                f"no_repeat_ngram_size must be at least 0, got "
+                f"{self.no_repeat_ngram_size}"
+            )
+
+    def apply(
+        self,
+        scores: tf.Tensor,
+        tokens: tf.Tensor,
+        step: tf.Tensor,
+        limit: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Scores with -inf at the tokens that the rules exclude, 0 at a forced one.
+
+        Args:
+            scores: float32 [rows, vocabulary].
+            tokens: int32 [rows, capacity], the text so far.
+            step: int32 scalar, tokens of the text.
+            limit: int32 scalar, tokens that there is room for.
+
+        >>> rules = Constraints(never=(0,), no_repeat_ngram_size=2)
+        >>> text = tf.constant([[1, 2, 1, 0]])
+        >>> rules.apply(tf.zeros([1, 4]), text, tf.constant(3)).numpy().tolist()
+        [[-inf, 0.0, -inf, 0.0]]
+        """
+        ids = tf.range(tf.shape(scores)[1])
+        for token in self.never:
+            scores = tf.where(ids == token, -float("inf"), scores)
+        if self.no_repeat_ngram_size:
+            repeated = repeating(
+                tokens, step, self.no_repeat_ngram_size, tf.shape(scores)[1]
+            )
+            scores = tf.where(repeated, -float("inf"), scores)
+        for token, here in (
+            (self.first, step == 0),
+            (self.last, False if limit is None else step == limit - 1),
+        ):
+            if token is not None:
+                forced = tf.where(ids == token, 0.0, -float("inf"))
+                scores = tf.where(here, forced[None], scores)
+        return scores
+
+
+def repeating(
+    tokens: tf.Tensor, step: tf.Tensor, size: int, vocabulary: int | tf.Tensor
+) -> tf.Tensor:
+    """Which next tokens would complete a sequence that is in the text already.
+
+    Args:
+        tokens: int32 [rows, capacity], the text so far.
+        step: int32 scalar, tokens of the text.
+        size: tokens of the sequence.
+        vocabulary: number of tokens.
+
+    Returns:
+        bool [rows, vocabulary].
+    """
+    rows, capacity = tf.shape(tokens)[0], tf.shape(tokens)[1]
+    same = tf.range(capacity)[None] + size <= step
+    for i in range(size - 1):
+        latest = tf.gather(tokens, tf.maximum(step - size + 1 + i, 0), axis=1)
+        same = same & (tf.roll(tokens, -i, axis=1) == latest[:, None])
+    next_tokens = tf.where(same, tf.roll(tokens, 1 - size, axis=1), vocabulary)
+    # One more column takes what completes nothing.
+    places = tf.range(rows)[:, None] * (vocabulary + 1) + next_tokens
+    hits = tf.tensor_scatter_nd_update(
+        tf.zeros([rows * (vocabulary + 1)], tf.bool),
+        tf.reshape(places, [-1, 1]),
+        tf.ones([rows * capacity], tf.bool),
+    )
+    return tf.reshape(hits, [rows, vocabulary + 1])[:, :-1]
