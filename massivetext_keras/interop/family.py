@@ -17,6 +17,7 @@ ACTIVATIONS = {
     "gelu_new": "gelu_tanh",
     "relu": "relu",
     "silu": "silu",
+    "gelu_fast": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
     "swish": "silu",
 }
@@ -45,10 +46,12 @@ class Head(NamedTuple):
     Attributes:
         architecture: the class of transformers that has it.
         names: see `Names`.
+        activation: the one that it has whatever the encoder's (None: the encoder's).
     """
 
     architecture: str
     names: Names
+    activation: str | None = None
 
 
 class Family(NamedTuple):
@@ -99,15 +102,15 @@ class Family(NamedTuple):
         require(values, self.only)
         fields = {}
         for ours, theirs in self.fields.items():
-            names = (theirs,) if isinstance(theirs, str) else theirs
-            given = [name for name in names if name in values]
-            for name in given[1:]:
-                require(values, {name: values[given[0]]})
-            value = values[given[0]] if given else None
+            name, *copies = (theirs,) if isinstance(theirs, str) else theirs
+            for copy in copies:
+                default = getattr(self.base, ours)
+                require(values, {copy: value_of(values, name, default)})
+            value = values.get(name)
             if value is not None and ours == "activation":
-                value = known(given[0], value, ACTIVATIONS)
+                value = known(name, value, ACTIVATIONS)
             # null is ours where we have one, else absence
-            if value is not None or (given and ours in _NULLABLE):
+            if value is not None or (name in values and ours in _NULLABLE):
                 fields[ours] = value
         return canonical(self.base.replace(**fields | self.extra_fields(values)))
 
@@ -123,7 +126,7 @@ class Family(NamedTuple):
         for ours, theirs in self.fields.items():
             value = getattr(spoken, ours)
             if ours == "activation":
-                value = next(k for k, v in ACTIVATIONS.items() if v == value)
+                value = theirs_of(value)
             names = (theirs,) if isinstance(theirs, str) else theirs
             values |= dict.fromkeys(names, value)
         return values | self.extra_values(config)
@@ -246,6 +249,11 @@ def canonical(config: TransformerConfig) -> TransformerConfig:
     return config.replace(
         **{name: None for name in same if getattr(config, name) == same[name]}
     )
+
+
+def theirs_of(activation: str) -> str:
+    """Their name of one of our activations."""
+    return next(name for name, ours in ACTIVATIONS.items() if ours == activation)
 
 
 def value_of(values: Mapping[str, Any], name: str, default: Any) -> Any:

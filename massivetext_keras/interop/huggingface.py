@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from massivetext_keras.configs import TransformerConfig, choose
-from massivetext_keras.interop import decoders
+from massivetext_keras.interop import decoders, encoder_decoders, encoders
 from massivetext_keras.interop.family import Family, require, unsupported
 from massivetext_keras.interop.layout import head_layout
 from massivetext_keras.interop.weights import (
@@ -31,12 +31,21 @@ from massivetext_keras.tokenizers import Tokenizer
 CONFIG = "config.json"
 # The first that can hold a model is what it is written as.
 FAMILIES: dict[str, Family] = {
+    "bert": encoders.BERT,
+    "roberta": encoders.ROBERTA,
+    "distilbert": encoders.DISTILBERT,
+    "albert": encoders.ALBERT,
+    "electra": encoders.ELECTRA,
     "gpt2": decoders.GPT2,
     "gpt_neox": decoders.GPT_NEOX,
     "llama": decoders.LLAMA,
     "mistral": decoders.MISTRAL,
     "qwen2": decoders.QWEN2,
     "mixtral": decoders.MIXTRAL,
+    "bart": encoder_decoders.BART,
+    "marian": encoder_decoders.MARIAN,
+    "t5": encoder_decoders.T5,
+    "mt5": encoder_decoders.MT5,
 }
 
 
