@@ -1,4 +1,4 @@
-"""Runs each contestant in a process of its own, in turns, and prints ratios."""
+"""The same GPT in three libraries, and contests between processes of their own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,54 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+
+VOCABULARY, LAYERS, WIDTH, HEADS, CONTEXT, DROPOUT = 8192, 4, 256, 4, 256, 0.1
+
+
+def our_lm(dropout: float = DROPOUT):
+    import massivetext_keras as mtk
+
+    config = mtk.configs.TransformerConfig(
+        vocabulary_size=VOCABULARY,
+        num_layers=LAYERS,
+        hidden_size=WIDTH,
+        num_heads=HEADS,
+        intermediate_size=4 * WIDTH,
+        max_length=CONTEXT,
+        dropout=dropout,
+    )
+    return mtk.tasks.CausalLM(config)
+
+
+def keras_hub_lm():
+    import keras_hub
+
+    backbone = keras_hub.models.GPT2Backbone(
+        vocabulary_size=VOCABULARY,
+        num_layers=LAYERS,
+        hidden_dim=WIDTH,
+        num_heads=HEADS,
+        intermediate_dim=4 * WIDTH,
+        max_sequence_length=CONTEXT,
+        dropout=DROPOUT,
+    )
+    return keras_hub.models.GPT2CausalLM(backbone)
+
+
+def hugging_face_lm():
+    import transformers
+
+    config = transformers.GPT2Config(
+        vocab_size=VOCABULARY,
+        n_layer=LAYERS,
+        n_embd=WIDTH,
+        n_head=HEADS,
+        n_positions=CONTEXT,
+        resid_pdrop=DROPOUT,
+        embd_pdrop=DROPOUT,
+        attn_pdrop=DROPOUT,
+    )
+    return transformers.GPT2LMHeadModel(config)
 
 
 def compete(script: str, contestants: dict[str, Callable], rounds: int = 2) -> dict:

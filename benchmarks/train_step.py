@@ -10,15 +10,23 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from common import compete, print_ratios
+from common import (
+    CONTEXT,
+    DROPOUT,
+    VOCABULARY,
+    compete,
+    hugging_face_lm,
+    keras_hub_lm,
+    our_lm,
+    print_ratios,
+)
 
-VOCABULARY, LAYERS, WIDTH, HEADS = 8192, 4, 256, 4
-BATCH, LENGTH, STEPS = 16, 256, 40
+BATCH, STEPS = 16, 40
 
 
 def text() -> np.ndarray:
-    """[rows, LENGTH + 1] ids with the skew of words."""
-    ids = np.random.default_rng(0).zipf(1.3, (BATCH * STEPS, LENGTH + 1))
+    """[rows, CONTEXT + 1] ids with the skew of words."""
+    ids = np.random.default_rng(0).zipf(1.3, (BATCH * STEPS, CONTEXT + 1))
     return (ids % VOCABULARY).astype("int32")
 
 
@@ -34,7 +42,7 @@ def fit(model, dataset) -> dict:
 
     model.fit(dataset, verbose=0, callbacks=[clock := Clock()])
     seconds = np.median(np.diff(clock.times)[5:])
-    return {"tokens/s": BATCH * LENGTH / seconds, "loss": clock.losses[-1]}
+    return {"tokens/s": BATCH * CONTEXT / seconds, "loss": clock.losses[-1]}
 
 
 def batches():
@@ -47,23 +55,14 @@ def batches():
     )
 
 
-def ours(precision: str, dropout: float = 0.1) -> dict:
+def ours(precision: str, dropout: float = DROPOUT) -> dict:
     import keras
 
     import massivetext_keras as mtk
 
     mtk.training.set_precision(precision)
     keras.utils.set_random_seed(0)
-    config = mtk.configs.TransformerConfig(
-        vocabulary_size=VOCABULARY,
-        num_layers=LAYERS,
-        hidden_size=WIDTH,
-        num_heads=HEADS,
-        intermediate_size=4 * WIDTH,
-        max_length=LENGTH,
-        dropout=dropout,
-    )
-    lm = mtk.tasks.CausalLM(config)
+    lm = our_lm(dropout)
     lm.compile(mtk.training.adamw(3e-4))
     dataset = batches().map(lambda x, y: ({"token_ids": x["token_ids"]}, y))
     return fit(lm, dataset)
@@ -71,20 +70,10 @@ def ours(precision: str, dropout: float = 0.1) -> dict:
 
 def keras_hub(precision: str, jit: bool) -> dict:
     import keras
-    import keras_hub
 
     keras.config.set_dtype_policy(precision)
     keras.utils.set_random_seed(0)
-    backbone = keras_hub.models.GPT2Backbone(
-        vocabulary_size=VOCABULARY,
-        num_layers=LAYERS,
-        num_heads=HEADS,
-        hidden_dim=WIDTH,
-        intermediate_dim=4 * WIDTH,
-        dropout=0.1,
-        max_sequence_length=LENGTH,
-    )
-    lm = keras_hub.models.GPT2CausalLM(backbone)
+    lm = keras_hub_lm()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     lm.compile(keras.optimizers.AdamW(3e-4), loss, jit_compile=jit)
     return fit(lm, batches())
@@ -92,16 +81,8 @@ def keras_hub(precision: str, jit: bool) -> dict:
 
 def hugging_face(bfloat16: bool) -> dict:
     import torch
-    import transformers
 
-    config = transformers.GPT2Config(
-        vocab_size=VOCABULARY,
-        n_positions=LENGTH,
-        n_embd=WIDTH,
-        n_layer=LAYERS,
-        n_head=HEADS,
-    )
-    model = transformers.GPT2LMHeadModel(config).train()
+    model = hugging_face_lm().train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
     times, rows = [], torch.tensor(text()[:, :-1]).long()
     for batch in rows.split(BATCH):
@@ -112,7 +93,7 @@ def hugging_face(bfloat16: bool) -> dict:
         optimizer.step()
         times.append(time.perf_counter())
     seconds = np.median(np.diff(times)[5:])
-    return {"tokens/s": BATCH * LENGTH / seconds}
+    return {"tokens/s": BATCH * CONTEXT / seconds}
 
 
 CONTESTANTS = {
