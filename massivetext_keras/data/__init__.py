@@ -1,9 +1,36 @@
 """Texts to batches of features, labels and loss weights."""
 
+from massivetext_keras.data.contrast import contrastive_batches
+from massivetext_keras.data.encoding import frame, framed, padded, room
+from massivetext_keras.data.masking import Masking, masked_batches, put
+from massivetext_keras.data.pairs import (
+    enclosed,
+    encode_pairs,
+    pair_batches,
+    read_pairs,
+    start_id,
+)
 from massivetext_keras.data.windows import (
     encode_documents,
     training_batches,
     validation_batches,
 )
 
-__all__ = ["encode_documents", "training_batches", "validation_batches"]
+__all__ = [
+    "Masking",
+    "contrastive_batches",
+    "enclosed",
+    "encode_documents",
+    "encode_pairs",
+    "frame",
+    "framed",
+    "masked_batches",
+    "padded",
+    "pair_batches",
+    "put",
+    "read_pairs",
+    "room",
+    "start_id",
+    "training_batches",
+    "validation_batches",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +12,10 @@ _DOCUMENTS_AT_ONCE = 64
 
 
 def encode_documents(
-    tokenizer, documents: Sequence[str], progress: bool = False
+    tokenizer,
+    documents: Sequence[str],
+    progress: bool = False,
+    add_bos: bool | None = None,
 ) -> np.ndarray:
     """All documents as one row of ids, each closed by the end-of-text id.
 
@@ -21,6 +24,7 @@ def encode_documents(
             `eos_id` closes it if there is one.
         documents: texts.
         progress: show a bar.
+        add_bos: instead of what the tokenizer says.
 
     Returns:
         int32 [tokens].
@@ -29,7 +33,8 @@ def encode_documents(
     >>> encode_documents(ByteTokenizer(), ["ab", "c"]).tolist()
     [100, 101, 2, 102, 2]
     """
-    before = [tokenizer.bos_id] if tokenizer.add_bos else []
+    add_bos = tokenizer.add_bos if add_bos is None else add_bos
+    before = [tokenizer.bos_id] if add_bos else []
     after = [] if tokenizer.eos_id is None else [tokenizer.eos_id]
     encode = tf.function(
         tokenizer.tokenize, input_signature=[tf.TensorSpec([None], tf.string)]
@@ -71,37 +76,117 @@ def training_batches(
     Raises:
         ValueError: there are not enough tokens for one window.
     """
-    _check_sizes(batch_size, sequence_length)
-    spare = len(tokens) - 1 - sequence_length
-    if spare < 0:
-        raise ValueError(
-            f"the text has {len(tokens)} tokens, too few for one window of "
-            f"sequence_length {sequence_length} and its labels: lower sequence_length "
-            f"or give more text"
-        )
-    windows = max(1, (len(tokens) - 1) // sequence_length - 1)
-    slack = len(tokens) - 1 - windows * sequence_length
+
+    def example(k, windows):
+        return _example(windows, tf.ones([batch_size, sequence_length]))
+
+    return shuffled_windows(
+        tokens, batch_size, sequence_length, example, 1, seed, start
+    )
+
+
+def shuffled_windows(
+    tokens: np.ndarray,
+    batch_size: int,
+    length: int,
+    example: Callable[[tf.Tensor, tf.Tensor], tuple],
+    overlap: int = 0,
+    seed: int = 0,
+    start: int = 0,
+) -> tf.data.Dataset:
+    """What `training_batches` cuts, with another use of it.
+
+    Args:
+        tokens: int32 [tokens].
+        batch_size: windows per batch.
+        length: tokens from one window to the next.
+        example: number k of a batch and its windows, int32 [batch, length + overlap],
+            to what the batch is.
+        overlap: tokens of a window that the next one begins with.
+        seed: of offsets and order.
+        start: number of the first batch.
+
+    Raises:
+        ValueError: there are not enough tokens for one window.
+    """
+    _check_sizes(batch_size, length)
+    _check_enough(tokens, length, overlap)
+    usable = len(tokens) - overlap
+    count = max(1, usable // length - 1)
+    slack = usable - count * length
     row = tf.constant(tokens, tf.int32)
 
     def first_token(index):
-        epoch, place = index // windows, tf.cast(index % windows, tf.int32)
-        seeds = tf.stack([np.int64(seed), epoch])
+        place, seeds = shuffled(index, count, seed)
         offset = tf.random.stateless_uniform([], seeds, 0, slack + 1, tf.int32)
-        place = tf.random.experimental.index_shuffle(
-            place, tf.cast(seeds, tf.int32), windows - 1
-        )
-        return offset + place * sequence_length
+        return offset + place * length
 
     def batch(k):
         index = k * batch_size + tf.range(batch_size, dtype=tf.int64)
         first = tf.map_fn(first_token, index, fn_output_signature=tf.int32)
-        window = tf.gather(row, first[:, None] + tf.range(sequence_length + 1))
-        return _example(window, tf.ones([batch_size, sequence_length]))
+        windows = tf.gather(row, first[:, None] + tf.range(length + overlap))
+        return example(k, tf.ensure_shape(windows, [batch_size, length + overlap]))
 
+    return endless(batch, start)
+
+
+def shuffled(index: tf.Tensor, count: int, seed: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Which of `count` things comes at a place of an endless row of shuffled epochs.
+
+    Args:
+        index: int64 scalar.
+        count: things in an epoch, each once.
+        seed: of the orders.
+
+    Returns:
+        Its number, int32, and two seeds, int64 [2], of the epoch.
+
+    >>> [int(shuffled(tf.constant(i, tf.int64), 3, seed=0)[0]) for i in range(6)]
+    [0, 2, 1, 1, 0, 2]
+    """
+    epoch, place = index // count, tf.cast(index % count, tf.int32)
+    seeds = tf.stack([np.int64(seed), epoch])
+    shuffle = tf.random.experimental.index_shuffle
+    return shuffle(place, tf.cast(seeds, tf.int32), count - 1), seeds
+
+
+def ordered_windows(
+    tokens: np.ndarray, batch_size: int, length: int, example: Callable
+) -> tf.data.Dataset:
+    """Windows for evaluation: all that are full, each once, in order.
+
+    Args:
+        tokens: int32 [tokens].
+        batch_size: windows per batch.
+        length: tokens of a window.
+        example: number k of a batch, its windows, int32 [batch, length], and weights
+            float32 [batch], 0 for what fills the last batch, to what the batch is.
+
+    Raises:
+        ValueError: there are not enough tokens for one window.
+    """
+    _check_sizes(batch_size, length)
+    _check_enough(tokens, length)
+    count = len(tokens) // length
+    windows = np.reshape(tokens[: count * length], [count, length])
+    return ordered(windows.astype(np.int32), batch_size, example)
+
+
+def ordered(rows: np.ndarray, batch_size: int, example: Callable) -> tf.data.Dataset:
+    """All rows once, in order; `example` is that of `ordered_windows`."""
+    index = np.arange(len(rows) + -len(rows) % batch_size)
+    real = (index < len(rows)).astype(np.float32)
+    batches = tf.data.Dataset.from_tensor_slices((rows[index % len(rows)], real))
+    batches = batches.batch(batch_size, drop_remainder=True).enumerate()
+    return batches.map(lambda k, some: example(k, *some), 1).prefetch(2)
+
+
+def endless(batch: Callable[[tf.Tensor], tuple], start: int = 0) -> tf.data.Dataset:
+    """Batches `start`, `start + 1` and so on, each a function of its number."""
     batches = tf.data.Dataset.range(start, np.iinfo(np.int64).max)
     batches = batches.map(batch, num_parallel_calls=1).prefetch(2)
-    endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
-    return batches.apply(endless)
+    infinite = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+    return batches.apply(infinite)
 
 
 def validation_batches(
@@ -142,6 +227,15 @@ def _check_sizes(batch_size: int, sequence_length: int) -> None:
     ):
         if value < 1:
             raise ValueError(f"{name} must be positive, got {value}")
+
+
+def _check_enough(tokens: np.ndarray, length: int, overlap: int = 0) -> None:
+    if len(tokens) < length + overlap:
+        labels = " and its labels" if overlap else ""
+        raise ValueError(
+            f"the text has {len(tokens)} tokens, too few for one window of "
+            f"sequence_length {length}{labels}: lower sequence_length or give more text"
+        )
 
 
 def _example(window: tf.Tensor, weights: tf.Tensor) -> tuple:

@@ -1,5 +1,6 @@
 """Weights in and out: safetensors files, presets and Hugging Face folders."""
 
+from massivetext_keras.interop.huggingface import heads_in
 from massivetext_keras.interop.huggingface import load as load_huggingface
 from massivetext_keras.interop.preset import file_hash, read_preset, write_preset
 from massivetext_keras.interop.weights import (
@@ -14,6 +15,7 @@ __all__ = [
     "Tensors",
     "assign",
     "file_hash",
+    "heads_in",
     "load_huggingface",
     "named_weights",
     "read_preset",

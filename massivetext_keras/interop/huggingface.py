@@ -65,6 +65,18 @@ def read_config(folder: str | os.PathLike) -> TransformerConfig:
     return _read(folder)[-1]
 
 
+def heads_in(folder: str | os.PathLike) -> tuple[str, ...]:
+    """The heads that `load` can load from a folder.
+
+    Raises:
+        FileNotFoundError, ValueError: see `load`.
+    """
+    family, config = _read(folder)
+    tensors = _merged(read_tensors(folder), family.renames, str(folder))
+    names = {head: _head_names(family, config, head) for head in family.heads}
+    return tuple(head for head in names if names[head] <= set(tensors))
+
+
 def load(
     folder: str | os.PathLike, head: str | None = None
 ) -> tuple[TransformerConfig, Tensors]:

@@ -67,12 +67,18 @@ class Backbone(keras.Model):
             )
         self.built = True
 
-    def logits(self, hidden: tf.Tensor) -> tf.Tensor:
-        """Hidden states [..., d] -> float32 scores of next tokens [..., vocabulary]."""
+    def logits(self, hidden: tf.Tensor, bias: tf.Tensor | None = None) -> tf.Tensor:
+        """Hidden states [..., d] -> float32 scores of tokens [..., vocabulary].
+
+        Args:
+            hidden: of the width of the embedding.
+            bias: float32 [vocabulary] of a head (None: the model's own, if any).
+        """
         matrix = self.output_embedding.matrix()
         scores = tf.matmul(self._scaled(hidden), matrix, transpose_b=True)
         scores = tf.cast(scores, tf.float32)
-        return scores if self.logit_bias is None else scores + self.logit_bias
+        bias = self.logit_bias if bias is None else bias
+        return scores if bias is None else scores + bias
 
     def summed_loss(
         self,
@@ -80,6 +86,7 @@ class Backbone(keras.Model):
         labels: tf.Tensor,
         weights: tf.Tensor,
         smoothing: float = 0.0,
+        bias: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Weighted cross-entropy of the logits of `hidden`, summed, without the logits.
 
@@ -89,6 +96,7 @@ class Backbone(keras.Model):
             weights: float32 [batch, length].
             smoothing: share of the label spread over the vocabulary (Szegedy et al.,
                 2016).
+            bias: see `logits`.
 
         Returns:
             float32 scalar.
@@ -98,7 +106,7 @@ class Backbone(keras.Model):
             tf.convert_to_tensor(self.output_embedding.embeddings),
             tf.reshape(labels, [-1]),
             tf.reshape(weights, [-1]),
-            bias=self.logit_bias,
+            bias=self.logit_bias if bias is None else bias,
             smoothing=smoothing,
         )
 

@@ -46,7 +46,8 @@ class Task(TrainingStep):
     backbone_class: type[Backbone]
     stacks: tuple[str, ...] = ()  # () are all of the backbone's
     options: tuple[str, ...] = ()  # arguments of the constructor that presets keep
-    hugging_face_head: str | None = None  # its name in `interop.layout.head_layout`
+    # names in `interop.layout.head_layout`, the first that is there is read
+    hugging_face_heads: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -126,7 +127,9 @@ class Task(TrainingStep):
 
     @classmethod
     def _from_hugging_face(cls, folder, tokenizer, options, changes):
-        config, tensors = interop.load_huggingface(folder)
+        there = interop.heads_in(folder) if cls.hugging_face_heads else ()
+        head = next((head for head in cls.hugging_face_heads if head in there), None)
+        config, tensors = interop.load_huggingface(folder, head)
         problem = None
         if tokenizer is None:
             try:
@@ -249,6 +252,7 @@ class Task(TrainingStep):
         sequence_length: int | None,
         validation_fraction: float,
         progress: bool,
+        add_bos: bool | None = None,
     ) -> tuple[int, np.ndarray, np.ndarray | None]:
         """Text files as rows of ids, for `data.training_batches` and its like.
 
@@ -257,6 +261,7 @@ class Task(TrainingStep):
             sequence_length: tokens of a row (None: the model's `max_length`).
             validation_fraction: share of the text held out (0: none).
             progress: show a bar.
+            add_bos: see `data.encode_documents`.
 
         Returns:
             The length of a row, and int32 [tokens] of the training and, if any, of the
@@ -275,7 +280,9 @@ class Task(TrainingStep):
                 f"{self.config.max_length} tokens"
             )
         tokenizer = self.need_tokenizer()
-        encode = functools.partial(data.encode_documents, tokenizer, progress=progress)
+        encode = functools.partial(
+            data.encode_documents, tokenizer, progress=progress, add_bos=add_bos
+        )
         return length, encode(train), encode(valid) if valid else None
 
     def need_tokenizer(self) -> tokenizers.Tokenizer:
@@ -299,3 +306,28 @@ class Task(TrainingStep):
     def from_config(cls, values):
         values = dict(values)
         return cls(TransformerConfig.from_dict(values.pop("config")), **values)
+
+
+def in_batches(
+    function: Callable, texts: Sequence[str], at_once: int = 32
+) -> list[np.ndarray]:
+    """Asks a graph about texts, those of like length together: little is padding.
+
+    Args:
+        function: string [n] -> tensors whose first axis is n.
+        texts: at least one.
+        at_once: texts in a call.
+
+    Returns:
+        The tensors for all texts, in their order.
+
+    >>> in_batches(lambda x: [tf.strings.length(x)], ["abc", "", "a"], at_once=2)
+    [array([3, 0, 1], dtype=int32)]
+    """
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    parts = [
+        function(tf.constant([texts[i] for i in order[first : first + at_once]]))
+        for first in range(0, len(order), at_once)
+    ]
+    places = np.argsort(order)
+    return [np.concatenate(part)[places] for part in zip(*parts, strict=True)]

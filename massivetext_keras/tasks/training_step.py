@@ -69,7 +69,7 @@ class TrainingStep(keras.Model):
     def train_step(self, data):
         """Loss, gradients summed over replicas, update."""
         features, labels, weights = _unpack(data)
-        count = _sum_over_replicas(tf.reduce_sum(weights))
+        count = sum_over_replicas(tf.reduce_sum(weights))
         variables = self.trainable_variables
         with tf.GradientTape() as tape:
             summed = self.summed_loss(features, labels, weights, training=True)
@@ -82,7 +82,7 @@ class TrainingStep(keras.Model):
             tf.zeros(v.shape) if g is None else tf.convert_to_tensor(g)
             for g, v in zip(gradients, variables, strict=True)
         ]
-        norm = self._update(_sum_over_replicas(gradients), variables)
+        norm = self._update(sum_over_replicas(gradients), variables)
         logs = {**self._track(summed, labels, weights), "gradient_norm": norm}
         return self._per_worker(logs)
 
@@ -145,8 +145,20 @@ def _replicas() -> int:
     return 1 if context is None else context.num_replicas_in_sync
 
 
-def _sum_over_replicas(tensors):
+def sum_over_replicas(tensors):
+    """Tensors of each replica -> their sums, on every replica."""
     context = tf.distribute.get_replica_context()
     if _replicas() == 1:
         return tensors
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+
+
+def gather_over_replicas(tensors):
+    """Tensors [n, …] of each replica -> those of all, one after another, on every one.
+
+    Gradients flow back to the replica that a row is from.
+    """
+    context = tf.distribute.get_replica_context()
+    if _replicas() == 1:
+        return tensors
+    return context.all_gather(tensors, axis=0)

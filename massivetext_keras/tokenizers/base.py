@@ -17,6 +17,8 @@ import tensorflow as tf
 
 CONFIG_FILE = "tokenizer_config.json"
 
+_MASKS = ("[MASK]", "<mask>")
+
 _TYPES: dict[str, type[Tokenizer]] = {}
 
 
@@ -175,6 +177,13 @@ class Tokenizer(keras.layers.Layer):
         return self._vocabulary.unk_id
 
     @property
+    def mask_id(self) -> int | None:
+        """The id that hides a token from a masked language model, if there is one."""
+        return next(
+            (self.token_to_id(t) for t in _MASKS if t in self._vocabulary.ids), None
+        )
+
+    @property
     def special_ids(self) -> tuple[int, ...]:
         """The ids that stand for no text, sorted; the unknown token is not one."""
         return self._vocabulary.special_ids
@@ -206,9 +215,24 @@ class Tokenizer(keras.layers.Layer):
         """
         if self._surfaces is None:
             return None
-        sizes = tf.strings.length(self._surfaces).numpy().tolist()
         special = set(self.special_ids)
+        sizes = map(len, self._surfaces.numpy())
         return [0 if i in special else size for i, size in enumerate(sizes)]
+
+    def begins_word(self) -> list[bool]:
+        """Returns for each id whether a word begins with it, as one after a space does.
+
+        Special ids stand alone. Only WordPiece tells punctuation from the word before.
+
+        >>> from massivetext_keras.tokenizers import ByteTokenizer
+        >>> [i for i, begins in enumerate(ByteTokenizer().begins_word()) if begins]
+        [0, 1, 2, 12, 13, 14, 15, 16, 35]
+        """
+        special = set(self.special_ids)
+        return [
+            i in special or surface[:1].isspace()
+            for i, surface in enumerate(self._surfaces.numpy())
+        ][: self.vocabulary_size]
 
     def call(self, inputs) -> tf.RaggedTensor | tf.Tensor:
         return self.tokenize(inputs)

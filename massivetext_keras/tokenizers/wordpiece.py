@@ -74,7 +74,7 @@ class WordPieceTokenizer(Tokenizer):
             surfaces=tokens,
             **kwargs,
         )
-        self.cls_id, self.sep_id, self.mask_id = cls, sep, mask
+        self.cls_id, self.sep_id = cls, sep
         self._lowercase = lowercase
         self._pieces = tf_text.FastWordpieceTokenizer(
             list(tokens), suffix_indicator=_SUFFIX, token_out_type=tf.int32
@@ -119,6 +119,9 @@ class WordPieceTokenizer(Tokenizer):
 
     def token_bytes(self) -> None:
         """None: spaces and case are lost, so tokens do not add up to a text."""
+
+    def begins_word(self) -> list[bool]:
+        return [not token.startswith(_SUFFIX) for token in self._vocabulary.tokens]
 
     def _tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
         text = tf.strings.regex_replace(text, _DROPPED, "")

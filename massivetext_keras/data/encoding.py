@@ -1,0 +1,72 @@
+"""Texts as an encoder reads them: one to a row, between two special tokens."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def framed(
+    tokenizer, token_ids: tf.RaggedTensor | tf.Tensor
+) -> tf.RaggedTensor | tf.Tensor:
+    """Puts every row between `bos_id` and `eos_id`, [CLS] and [SEP] with BERT.
+
+    Encoders read them wherever the tokenizer has them, whatever its flags say.
+
+    Args:
+        tokenizer: of the ids.
+        token_ids: int32 [batch, length], dense or ragged.
+
+    >>> from massivetext_keras.tokenizers import ByteTokenizer
+    >>> framed(ByteTokenizer(), tf.ragged.constant([[5], []])).to_list()
+    [[1, 5, 2], [1, 2]]
+    """
+    dense = isinstance(token_ids, tf.Tensor)
+    rows = tf.shape(token_ids)[0] if dense else token_ids.nrows()
+    before, after = (
+        [tf.fill([rows, 1], tf.constant(special, token_ids.dtype)) for special in some]
+        for some in frame(tokenizer)
+    )
+    return tf.concat([*before, token_ids, *after], axis=1)
+
+
+def frame(tokenizer) -> tuple[list[int], list[int]]:
+    """The ids before and after a text."""
+    both = tokenizer.bos_id, tokenizer.eos_id
+    return tuple([] if special is None else [special] for special in both)
+
+
+def room(tokenizer, max_length: int) -> int:
+    """Tokens of a text that a row of `max_length` has room for.
+
+    >>> from massivetext_keras.tokenizers import ByteTokenizer
+    >>> room(ByteTokenizer(), 16)
+    14
+    """
+    return max_length - sum(map(len, frame(tokenizer)))
+
+
+def padded(
+    tokenizer, token_ids: tf.RaggedTensor, length: int | None = None
+) -> dict[str, tf.Tensor]:
+    """Rows as the features of an encoder.
+
+    Args:
+        tokenizer: of the ids; has a `pad_id`, or else 0 fills the rows.
+        token_ids: int32 [batch, (length)].
+        length: of the rows (None: that of the longest, at least 1).
+
+    Returns:
+        `token_ids` and `padding_mask`, int32 [batch, length].
+
+    >>> from massivetext_keras.tokenizers import ByteTokenizer
+    >>> rows = padded(ByteTokenizer(), tf.ragged.constant([[5, 6], [7]]))
+    >>> rows["padding_mask"].numpy().tolist()
+    [[1, 1], [1, 0]]
+    """
+    if length is None:
+        length = tf.maximum(token_ids.bounding_shape(1), 1)
+    shape = tf.stack([-1, tf.cast(length, token_ids.row_splits.dtype)])
+    return {
+        "token_ids": token_ids.to_tensor(tokenizer.pad_id or 0, shape=shape),
+        "padding_mask": tf.ones_like(token_ids).to_tensor(0, shape=shape),
+    }

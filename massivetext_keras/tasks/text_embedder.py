@@ -1,0 +1,216 @@
+"""Texts as vectors: near where the texts mean the same."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from massivetext_keras import data
+from massivetext_keras.configs import TransformerConfig, choose
+from massivetext_keras.export import Probe, signature
+from massivetext_keras.generation.precision import in_float32
+from massivetext_keras.layers.loss import token_losses
+from massivetext_keras.models.bert import BERT
+from massivetext_keras.tasks.base import Task, in_batches
+from massivetext_keras.tasks.training_step import gather_over_replicas
+
+_HIDDEN = -1e9
+
+
+def _mean(hidden: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    total = tf.reduce_sum(hidden * mask, axis=1)
+    return tf.math.divide_no_nan(total, tf.reduce_sum(mask, axis=1))
+
+
+def _max(hidden: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_max(tf.where(mask > 0, hidden, _HIDDEN), axis=1)
+
+
+# float32 [batch, length, d] and masks [batch, length, 1] -> [batch, d]
+POOLINGS = {"mean": _mean, "cls": lambda hidden, mask: hidden[:, 0], "max": _max}
+
+
+class TextEmbedder(Task):
+    """An encoder whose pooled states are vectors of texts (Reimers & Gurevych, 2019).
+
+    It is trained on pairs of texts that belong together: the second text of a pair is
+    to be nearer to the first than the second texts of all other pairs of the batch
+    (Henderson et al., 2017). Pairs of each text with itself, which dropout makes two
+    different ones, are SimCSE (Gao et al., 2021).
+
+    Args:
+        config: shape of the model; its `stack` is "encoder".
+        tokenizer: strings to ids; None for a task on ids alone.
+        pooling: "mean" over the real tokens, [CLS] and [SEP] included, "max" over them,
+            or "cls", the first.
+        unit_length: divide vectors by their length.
+        temperature: divides the cosines of the loss.
+
+    Raises:
+        ValueError: the pooling is unknown, or the config does not fit.
+
+    >>> from massivetext_keras.tokenizers import ByteTokenizer
+    >>> config = TransformerConfig(
+    ...     stack="encoder",
+    ...     vocabulary_size=259,
+    ...     num_layers=1,
+    ...     hidden_size=8,
+    ...     num_heads=2,
+    ...     intermediate_size=16,
+    ...     max_length=32,
+    ... )
+    >>> embedder = TextEmbedder(config, ByteTokenizer())
+    >>> embedder.embed(["a cat", "a dog"]).shape
+    (2, 8)
+    >>> round(embedder.similarity("a cat", "a cat"), 4)
+    1.0
+    """
+
+    backbone_class = BERT
+    options = ("pooling", "unit_length", "temperature")
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        tokenizer=None,
+        pooling: str = "mean",
+        unit_length: bool = True,
+        temperature: float = 0.05,
+        **kwargs,
+    ):
+        super().__init__(config, tokenizer, **kwargs)
+        choose("pooling", pooling, POOLINGS)
+        if temperature <= 0.0:
+            raise ValueError(f"temperature must be positive, got {temperature}")
+        self.pooling, self.unit_length = pooling, unit_length
+        self.temperature = temperature
+
+    def call(self, inputs, training: bool | None = None) -> tf.Tensor:
+        """Features of `BERT` -> float32 vectors [batch, d].
+
+        Where the features are [batch, 2, length], pairs of texts, so are the vectors.
+        """
+        if not isinstance(inputs, dict):
+            inputs = {"token_ids": inputs}
+        inputs = {name: tf.convert_to_tensor(x) for name, x in inputs.items()}
+        shape = tf.shape(inputs["token_ids"])
+        rows = {name: tf.reshape(x, [-1, shape[-1]]) for name, x in inputs.items()}
+        hidden = tf.cast(self.backbone(rows, training=training), tf.float32)
+        mask = rows.get("padding_mask")
+        mask = tf.ones_like(rows["token_ids"]) if mask is None else mask
+        mask = tf.cast(mask, tf.float32)[..., None]
+        vectors = POOLINGS[self.pooling](hidden, mask)
+        if self.unit_length:
+            vectors = tf.math.l2_normalize(vectors, axis=-1)
+        return tf.reshape(vectors, tf.concat([shape[:-1], [hidden.shape[-1]]], 0))
+
+    def summed_loss(self, features, labels, weights, training):
+        """Cross-entropy over the second texts of the whole global batch."""
+        vectors = tf.math.l2_normalize(self(features, training=training), axis=-1)
+        others, real = gather_over_replicas([vectors[:, 1], weights])
+        scores = tf.matmul(vectors[:, 0], others, transpose_b=True) / self.temperature
+        scores = tf.where(real > 0.0, scores, _HIDDEN)
+        return tf.reduce_sum(token_losses(scores, labels) * weights)
+
+    def datasets(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        batch_size: int = 32,
+        sequence_length: int | None = None,
+        validation_fraction: float = 0.0,
+        seed: int = 0,
+        start: int = 0,
+    ) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
+        """Pairs of texts to batches for `fit`.
+
+        Args:
+            pairs: texts that belong together.
+            batch_size: pairs of the global batch; all others of it are wrong answers.
+            sequence_length: tokens of a text at the most (None: `max_length`).
+            validation_fraction: share of the pairs held out, at random (0: none).
+            seed: of the order of the training batches.
+            start: number of the first training batch.
+
+        Returns:
+            Endless training batches and the validation batches (None if none).
+
+        Raises:
+            ValueError: there are no pairs, or one is something else.
+        """
+        pairs = list(pairs)
+        tokenizer = self.need_tokenizer()
+        length = min(sequence_length or self.config.max_length, self.config.max_length)
+        order = np.random.default_rng(0).permutation(len(pairs))
+        held_out = int(len(pairs) * validation_fraction)
+        train = [pairs[i] for i in sorted(order[held_out:])]
+        batches = functools.partial(
+            data.contrastive_batches, tokenizer, batch_size=batch_size, length=length
+        )
+        train = batches(train, seed=seed, start=start)
+        if not held_out:
+            return train, None
+        valid = [pairs[i] for i in sorted(order[:held_out])]
+        return train, batches(valid, validation=True)
+
+    def embed(self, texts: str | Sequence[str]) -> np.ndarray:
+        """Vectors of texts, computed in float32.
+
+        Args:
+            texts: one text or several; of one that is too long, the beginning counts.
+
+        Returns:
+            float32 [d] for a text, [n, d] for n of them.
+
+        Raises:
+            ValueError: there is no tokenizer.
+        """
+        self.need_tokenizer()
+        one = isinstance(texts, str)
+        texts = [texts] if one else list(texts)
+        if not texts:
+            return np.zeros([0, self.config.hidden_size], np.float32)
+        (vectors,) = in_batches(lambda some: [self._embedder(some)], texts)
+        return vectors[0] if one else vectors
+
+    def similarity(
+        self, first: str | Sequence[str], second: str | Sequence[str]
+    ) -> float | np.ndarray:
+        """Cosines of the vectors of texts.
+
+        Args:
+            first: one text, or n.
+            second: one text, or m.
+
+        Returns:
+            float32 [n, m], without the axis of what is one text; a float for two texts.
+        """
+        sides = [self.embed(first), self.embed(second)]
+        sides = [x / np.linalg.norm(x, axis=-1, keepdims=True) for x in sides]
+        cosines = np.tensordot(*sides, axes=[-1, -1])
+        return cosines if cosines.ndim else float(cosines)
+
+    @functools.cached_property
+    def _embedder(self):
+        return signature(self.embed_graph, tf.TensorSpec([None], tf.string, "text"))
+
+    def embed_graph(self, texts: tf.Tensor) -> tf.Tensor:
+        """Strings [batch] -> float32 [batch, d], inside a graph."""
+        ids = self.tokenizer.tokenize(texts)
+        ids = ids[:, : data.room(self.tokenizer, self.config.max_length)]
+        with in_float32(self):
+            return self(data.padded(self.tokenizer, data.framed(self.tokenizer, ids)))
+
+    def signatures(self):
+        """`embed` (text -> embedding), which is also `serving_default`."""
+        embed = signature(
+            lambda text: {"embedding": self.embed_graph(text)},
+            tf.TensorSpec([None], tf.string, "text"),
+        )
+        return {"serving_default": embed, "embed": embed}
+
+    def probes(self):
+        texts = ["", "Once upon a time", "Über", "a" * 50]
+        return [Probe("embed", {"text": texts}, {"embedding": self.embed(texts)})]
