@@ -16,7 +16,7 @@ class Constraints:
         first: the id of the first token (BART: the one that opens texts).
         last: the id of the last token that there is room for, in beam search.
         no_repeat_ngram_size: no sequence of so many tokens is written twice (0: any
-            may be). Paulus et al., 2018.
+            may be), whatever the prompt has. Paulus et al., 2018.
     """
 
     never: tuple[int, ...] = ()

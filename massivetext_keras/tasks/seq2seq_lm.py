@@ -1,0 +1,418 @@
+"""Encoder-decoder language modelling: read one text, write another."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from massivetext_keras import data
+from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.export import Probe
+from massivetext_keras.generation.beam import BeamDecoder, BeamRules
+from massivetext_keras.generation.constraints import Constraints
+from massivetext_keras.generation.decoding import Decoder
+from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.models.seq2seq import Seq2Seq
+from massivetext_keras.tasks import seq2seq_lm_export
+from massivetext_keras.tasks.base import Task
+from massivetext_keras.tasks.text_generation import earlier_copies
+from massivetext_keras.tasks.text_to_text import IdsToIds, TextToText
+
+logger = logging.getLogger(__name__)
+
+_SOURCES_AT_ONCE = 32
+_MOST_NEW_TOKENS = 128
+
+
+class Seq2SeqLM(Task):
+    """A model that writes a text for a text (Sutskever et al., 2014; Vaswani, 2017).
+
+    Args:
+        config: shape of the model; its `stack` is "encoder_decoder".
+        tokenizer: strings to ids, of both texts; without one, `generate_ids` takes ids.
+        prefix: put before every source, such as T5's name of what is to be done.
+        start_id: what the decoder reads first (None: `data.start_id` of the tokenizer,
+            0 without one).
+        first_id: the token that every answer begins with (None: any).
+        last_id: the token that ends an answer where the room does (None: any).
+        never_ids: tokens that no answer has.
+
+    >>> from massivetext_keras.presets import preset
+    >>> from massivetext_keras.tokenizers import ByteTokenizer
+    >>> config = preset("transformer_base").replace(
+    ...     vocabulary_size=259, num_layers=1, hidden_size=16, num_heads=2
+    ... )
+    >>> lm = Seq2SeqLM(config, ByteTokenizer())
+    >>> ids = {"encoder_token_ids": [[100, 2]], "decoder_token_ids": [[0, 101, 102]]}
+    >>> lm(ids).shape
+    TensorShape([1, 3, 259])
+    >>> len(lm.translate(["one", "two"], max_new_tokens=4, num_beams=2))
+    2
+    """
+
+    backbone_class = Seq2Seq
+    options = ("prefix", "start_id", "first_id", "last_id", "never_ids")
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        tokenizer=None,
+        prefix: str = "",
+        start_id: int | None = None,
+        first_id: int | None = None,
+        last_id: int | None = None,
+        never_ids: Sequence[int] = (),
+        **kwargs,
+    ):
+        super().__init__(config, tokenizer, **kwargs)
+        if start_id is None:
+            start_id = 0 if tokenizer is None else data.start_id(tokenizer)
+        self.prefix, self.start_id = prefix, start_id
+        self.first_id, self.last_id = first_id, last_id
+        self.never_ids = tuple(never_ids)
+        self.label_smoothing = 0.0
+        self._id_graphs = functools.cache(self._make_id_graphs)
+        self._text_graphs = functools.cache(self.text_graphs)
+
+    def call(self, inputs, training: bool | None = None) -> tf.Tensor:
+        """Features of `Seq2Seq` -> float32 logits [batch, length, vocabulary]."""
+        return self.backbone.logits(self.backbone(inputs, training=training))
+
+    def compile(self, optimizer="adamw", label_smoothing: float = 0.0, **kwargs):
+        """As `TrainingStep.compile`.
+
+        Args:
+            optimizer: see `training.adamw`.
+            label_smoothing: share of a label that is spread over the vocabulary in
+                training (Szegedy et al., 2016); evaluation has none.
+
+        Raises:
+            ValueError: the share is not in [0, 1).
+        """
+        if not 0.0 <= label_smoothing < 1.0:
+            raise ValueError(f"label_smoothing must be in [0, 1): {label_smoothing}")
+        self.label_smoothing = label_smoothing
+        super().compile(optimizer, **kwargs)
+
+    def summed_loss(self, features, labels, weights, training):
+        hidden = self.backbone(features, training=training)
+        smoothing = self.label_smoothing if training else 0.0
+        return self.backbone.summed_loss(hidden, labels, weights, smoothing)
+
+    def datasets(
+        self,
+        sources: str | Path | Sequence[str],
+        targets: str | Path | Sequence[str],
+        batch_tokens: int = 4096,
+        validation: tuple | None = None,
+        max_length: int | None = None,
+        seed: int = 0,
+        start: int = 0,
+    ) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
+        """Pairs of texts to batches for `fit`, of pairs of like lengths.
+
+        Pairs with an empty side, or one that is too long, are left out, with a warning
+        that counts them.
+
+        Args:
+            sources: a file of one text a line, or texts.
+            targets: what is to be written for each of them.
+            batch_tokens: tokens of a batch, both sides and padding together.
+            validation: sources and targets to evaluate on.
+            max_length: tokens of a text (None: the model's `max_length`).
+            seed: of the order of the training batches.
+            start: number of the first training batch.
+
+        Returns:
+            Endless training batches and the validation batches (None if none).
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: there are more sources than targets or the other way round, or
+                no pair that can be used.
+        """
+        tokenizer = self.need_tokenizer()
+        longest = max_length or self.config.max_length
+        if longest > self.config.max_length:
+            raise ValueError(
+                f"max_length {longest} is more than the model's context of "
+                f"{self.config.max_length} tokens"
+            )
+
+        def batches(sources, targets, seed):
+            sources, targets = data.read_pairs(sources, targets)
+            sources = [self.prefix + source for source in sources]
+            rows = data.encode_pairs(tokenizer, sources, targets, longest)
+            return data.pair_batches(*rows, batch_tokens, self.start_id, seed, start)
+
+        train = batches(sources, targets, seed)
+        return train, batches(*validation, None) if validation else None
+
+    def generate(
+        self,
+        sources: str | Sequence[str],
+        max_new_tokens: int | None = None,
+        num_beams: int = 1,
+        length_penalty: float = 1.0,
+        early_stopping: bool | str = False,
+        no_repeat_ngram_size: int = 0,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        seed: int | None = None,
+        prefix: str | None = None,
+    ) -> str | list[str]:
+        """Writes a text for each source, all at once; also called `translate` and
+        `summarize`.
+
+        With one beam the most probable token is taken again and again, or one at random
+        if there is a temperature; with more, the best text that beam search finds. A
+        text depends on its source, the arguments and the seed alone; it is computed in
+        float32, whatever the precision of training.
+
+        Args:
+            sources: one text or several. One that is too long keeps its beginning.
+            max_new_tokens: tokens to write at the most (None: 128, or the context).
+            num_beams: texts that are followed at a time.
+            length_penalty: of beams; above 0 favours long texts, see `BeamRules`.
+            early_stopping: of beams: False, True or "never", see `BeamRules`.
+            no_repeat_ngram_size: no sequence of so many tokens occurs twice (0: any).
+            temperature: divides the logits; 0 always takes the most probable token.
+            top_k: sample among the k most probable tokens (0: all).
+            top_p: sample among the most probable tokens that have this probability.
+            min_p: sample among tokens at least this share as probable as the best.
+            seed: of the sampling (None: a new one each time).
+            prefix: put before every source (None: the task's own).
+
+        Returns:
+            A text for a text, a list for a list.
+
+        Raises:
+            ValueError: a source is empty, an argument out of range, or there is no
+                tokenizer.
+        """
+        if num_beams > 1:
+            if temperature:
+                raise ValueError("beams take no temperature: give one or the other")
+            best = self.n_best(
+                sources,
+                1,
+                max_new_tokens,
+                num_beams,
+                length_penalty,
+                early_stopping,
+                no_repeat_ngram_size,
+                prefix,
+            )
+            if isinstance(sources, str):
+                return best[0][0]
+            return [texts[0][0] for texts in best]
+        limit = self._limit(max_new_tokens)
+        sampling = Sampling.make(temperature, top_k, top_p, min_p, seed=_seed(seed))
+        graph = self._text_graphs(num_beams, no_repeat_ngram_size).sample
+
+        def answer(texts, copies):
+            return graph(texts, copies, limit, sampling).numpy()
+
+        texts = [text.decode() for text in self._map(answer, sources, prefix)]
+        return texts[0] if isinstance(sources, str) else texts
+
+    translate = summarize = generate
+
+    def n_best(
+        self,
+        sources: str | Sequence[str],
+        n: int = 4,
+        max_new_tokens: int | None = None,
+        num_beams: int | None = None,
+        length_penalty: float = 1.0,
+        early_stopping: bool | str = False,
+        no_repeat_ngram_size: int = 0,
+        prefix: str | None = None,
+    ) -> list:
+        """The `n` best texts for each source that beam search finds, with their scores.
+
+        Args:
+            sources: one text or several.
+            n: texts of each, at most `num_beams`.
+            num_beams: texts that are followed at a time (None: `n`).
+
+        The other arguments are those of `generate`.
+
+        Returns:
+            `(text, score)` pairs, best first, a list of them for each of several
+            sources. A score is the log-probability in nats, divided by the number of
+            tokens to the power of `length_penalty`.
+
+        Raises:
+            ValueError: as `generate`.
+        """
+        num_beams = num_beams or n
+        if not 1 <= n <= num_beams:
+            raise ValueError(f"n must be from 1 to num_beams={num_beams}, got {n}")
+        limit = self._limit(max_new_tokens)
+        rules = BeamRules.make(length_penalty, early_stopping)
+        graph = self._text_graphs(num_beams, no_repeat_ngram_size, True).search
+
+        def answer(texts, _):
+            texts, scores = graph(texts, limit, rules)
+            return list(zip(texts.numpy(), scores.numpy().tolist(), strict=True))
+
+        best = [
+            [(t.decode(), s) for t, s in zip(*row, strict=True)][:n]
+            for row in self._map(answer, sources, prefix)
+        ]
+        return best[0] if isinstance(sources, str) else best
+
+    def generate_ids(
+        self,
+        ids,
+        max_new_tokens: int | None = None,
+        num_beams: int = 1,
+        length_penalty: float = 1.0,
+        early_stopping: bool | str = False,
+        no_repeat_ngram_size: int = 0,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        seed: int | None = None,
+        stop_ids: Sequence[int] | None = None,
+    ) -> tf.RaggedTensor:
+        """Answers rows of token ids, with the arguments of `generate`.
+
+        Args:
+            ids: int32 [batch, length] or a RaggedTensor, no row empty.
+            stop_ids: ids that end an answer and belong to it (None: the tokenizer's
+                `eos_id`).
+
+        Returns:
+            int32 RaggedTensor, the best answer to each row.
+
+        Raises:
+            ValueError: an argument is out of range, or a row empty or too long.
+        """
+        if not isinstance(ids, tf.RaggedTensor):
+            ids = tf.RaggedTensor.from_tensor(tf.convert_to_tensor(ids))
+        ids = tf.cast(ids, tf.int32)
+        lengths = ids.row_lengths().numpy()
+        if lengths.min() < 1 or lengths.max() > self.config.max_length:
+            raise ValueError(
+                f"rows must have 1 to {self.config.max_length} ids, the context; they "
+                f"have {lengths.min()} to {lengths.max()}"
+            )
+        limit = self._limit(max_new_tokens)
+        stop_ids = self._stop_ids() if stop_ids is None else tuple(stop_ids)
+        key = (num_beams, no_repeat_ngram_size, num_beams > 1, stop_ids)
+        answers = self._id_graphs(*key)
+        if num_beams > 1:
+            rules = BeamRules.make(length_penalty, early_stopping)
+            best, _ = answers.search(ids, limit, rules)
+            return best[::num_beams]
+        sampling = Sampling.make(temperature, top_k, top_p, min_p, seed=_seed(seed))
+        rows = tf.range(tf.cast(ids.nrows(), tf.int32))
+        return answers.sample(ids, rows, limit, sampling)
+
+    def signatures(self) -> dict[str, Callable]:
+        """`translate` (text, max_new_tokens, length_penalty -> text, score) by beam
+        search, `generate` (text, max_new_tokens, temperature, top_k, top_p, seed ->
+        text), both also `_compiled` with the loop as an XLA program (faster, where the
+        server allows it), and `serving_default` (text -> text), which translates."""
+        return seq2seq_lm_export.signatures(self)
+
+    def probes(self) -> list[Probe]:
+        return seq2seq_lm_export.probes(self)
+
+    def text_graphs(
+        self,
+        num_beams: int = 1,
+        no_repeat_ngram_size: int = 0,
+        search: bool = False,
+        compiled: bool = True,
+    ) -> TextToText:
+        """Graphs from strings to strings.
+
+        Args:
+            num_beams: texts that are followed at a time.
+            no_repeat_ngram_size: see `Constraints`.
+            search: whether the graph is to be `search`, or else `sample`.
+            compiled: run the loops as XLA programs.
+        """
+        tokenizer = self.need_tokenizer()
+        key = (num_beams, no_repeat_ngram_size, search, self._stop_ids(), compiled)
+        return TextToText(tokenizer, self._id_graphs(*key))
+
+    def _make_id_graphs(
+        self, num_beams, no_repeat_ngram_size, search, stop_ids, compiled=True
+    ) -> IdsToIds:
+        rules = Constraints(
+            self.never_ids, self.first_id, self.last_id, no_repeat_ngram_size
+        )
+        if search:
+            decoder = BeamDecoder(self.backbone, num_beams, stop_ids, rules, compiled)
+        elif num_beams == 1:
+            decoder = Decoder(self.backbone, stop_ids, False, compiled, rules)
+        else:
+            raise ValueError(f"num_beams must be positive, got {num_beams}")
+        return IdsToIds(decoder, self.start_id)
+
+    def _stop_ids(self) -> tuple[int, ...]:
+        tokenizer = self.tokenizer
+        known = tokenizer is not None and tokenizer.eos_id is not None
+        return (tokenizer.eos_id,) if known else ()
+
+    def _limit(self, max_new_tokens: int | None) -> tf.Tensor:
+        context = self.config.max_length
+        if max_new_tokens is None:
+            max_new_tokens = min(_MOST_NEW_TOKENS, context)
+        if not 1 <= max_new_tokens <= context:
+            raise ValueError(
+                f"max_new_tokens must be from 1 to the context of {context} tokens, "
+                f"got {max_new_tokens}"
+            )
+        return tf.constant(max_new_tokens)
+
+    def _map(self, answer: Callable, sources, prefix: str | None) -> list:
+        """What `answer(texts, copies)` gives for the sources, in their order."""
+        sources = [sources] if isinstance(sources, str) else list(sources)
+        self._check(sources)
+        prefix = self.prefix if prefix is None else prefix
+        texts = [prefix + source for source in sources]
+        copies = earlier_copies(tf.constant(texts, tf.string)).numpy()
+        # Neighbours of like length waste no work on padding.
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        answers = [None] * len(texts)
+        for first in range(0, len(order), _SOURCES_AT_ONCE):
+            some = order[first : first + _SOURCES_AT_ONCE]
+            given = answer(
+                tf.constant([texts[i] for i in some]), tf.constant(copies[some])
+            )
+            for i, text in zip(some, given, strict=True):
+                answers[i] = text
+        return answers
+
+    def _check(self, sources: list[str]) -> None:
+        for i, source in enumerate(sources):
+            if not source.strip():
+                raise ValueError(f"source {i} is empty: there is nothing to write for")
+        if not sources:
+            return
+        context = self.config.max_length
+        tokenizer = self.need_tokenizer()
+        lengths = data.enclosed(tokenizer, tokenizer.tokenize(sources)).row_lengths()
+        for i in (lengths > context).numpy().nonzero()[0]:
+            logger.warning(
+                f"source {i} has {lengths[i]} tokens; the context of {context} has "
+                "room for its beginning"
+            )
+
+
+def _seed(seed: int | None) -> int:
+    if seed is None:
+        seed = int(tf.random.uniform([], maxval=2**31 - 1, dtype=tf.int32))
+    return seed

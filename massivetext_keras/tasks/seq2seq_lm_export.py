@@ -1,0 +1,113 @@
+"""What an exported encoder-decoder answers, and how it is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from massivetext_keras.export import Probe, signature
+from massivetext_keras.generation.beam import BeamRules
+from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.tasks.text_generation import earlier_copies
+
+# Checked on several scripts and lengths.
+_PROBES = ["Once upon a time", "Über", "中文 text\n\n", "a" * 50]
+_PROBE_TOKENS = 8
+_MOST_NEW_TOKENS = 128
+_BEAMS = 4
+
+
+def signatures(task) -> dict[str, Callable]:
+    """The signatures of a `Seq2SeqLM` by name."""
+    text = tf.TensorSpec([None], tf.string, "text")
+    tokens = tf.TensorSpec([], tf.int32, "max_new_tokens")
+    longest = task.config.max_length
+    # A server fills in what a request leaves out.
+    room, one = tf.constant(min(_MOST_NEW_TOKENS, longest)), tf.constant(1.0)
+    none, greedy = tf.constant(0), tf.constant(0.0)
+
+    def answered(text, answer):
+        """What is asked with the task's prefix; a blank text has a blank answer."""
+        answers = answer(tf.strings.join([task.prefix, text]))
+        blank = tf.strings.length(tf.strings.strip(text)) == 0
+        return tf.where(blank, "", answers)
+
+    def searched(compiled: bool):
+        graph = task.text_graphs(_BEAMS, search=True, compiled=compiled)
+
+        def translate(text, max_new_tokens=room, length_penalty=one):
+            rules = BeamRules(length_penalty, none)
+            limit, found = tf.clip_by_value(max_new_tokens, 1, longest), {}
+
+            def best(texts):
+                texts, scores = graph.searched(texts, limit, rules)
+                found["score"] = scores[:, 0]
+                return texts[:, 0]
+
+            return {"text": answered(text, best), **found}
+
+        penalty = tf.TensorSpec([], tf.float32, "length_penalty")
+        return signature(translate, text, tokens, penalty)
+
+    def sampled(compiled: bool):
+        graph = task.text_graphs(compiled=compiled)
+
+        def generate(
+            text,
+            max_new_tokens=room,
+            temperature=greedy,
+            top_k=none,
+            top_p=one,
+            seed=none,
+        ):
+            min_p, penalty = tf.constant(0.0), tf.constant(1.0)
+            sampling = Sampling(temperature, top_k, top_p, min_p, penalty, seed)
+            limit = tf.clip_by_value(max_new_tokens, 1, longest)
+
+            def written(texts):
+                rows = earlier_copies(texts)
+                return graph.sampled(texts, rows, limit, sampling)
+
+            return {"text": answered(text, written)}
+
+        return signature(
+            generate,
+            text,
+            tokens,
+            tf.TensorSpec([], tf.float32, "temperature"),
+            tf.TensorSpec([], tf.int32, "top_k"),
+            tf.TensorSpec([], tf.float32, "top_p"),
+            tf.TensorSpec([], tf.int32, "seed"),
+        )
+
+    translate = searched(compiled=False)
+
+    def best(text):
+        return {"text": translate(text, room, one)["text"]}
+
+    return {
+        "serving_default": signature(best, text),
+        "translate": translate,
+        "translate_compiled": searched(compiled=True),
+        "generate": sampled(compiled=False),
+        "generate_compiled": sampled(compiled=True),
+    }
+
+
+def probes(task) -> list[Probe]:
+    """Questions to the export of a `Seq2SeqLM`, with the model's own answers."""
+    tokens = min(_PROBE_TOKENS, task.config.max_length)
+    question = {"text": _PROBES, "max_new_tokens": tokens}
+    best = [found[0] for found in task.n_best(_PROBES, 1, tokens, _BEAMS)]
+    greedy = {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0}
+    searched = {"text": [t for t, _ in best], "score": [s for _, s in best]}
+    written = {"text": task.generate(_PROBES, tokens)}
+    return [
+        probe
+        for suffix in ("", "_compiled")
+        for probe in (
+            Probe(f"translate{suffix}", {**question, "length_penalty": 1.0}, searched),
+            Probe(f"generate{suffix}", {**question, **greedy}, written),
+        )
+    ]
