@@ -5,6 +5,7 @@ from massivetext_keras.tokenizers.byte import ByteTokenizer
 from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer
 from massivetext_keras.tokenizers.character import CharacterTokenizer
 from massivetext_keras.tokenizers.huggingface import from_huggingface
+from massivetext_keras.tokenizers.huggingface_files import huggingface_files
 from massivetext_keras.tokenizers.sentencepiece import SentencePieceTokenizer
 from massivetext_keras.tokenizers.training import train
 from massivetext_keras.tokenizers.wordpiece import WordPieceTokenizer
@@ -19,6 +20,7 @@ __all__ = [
     "Tokenizer",
     "WordPieceTokenizer",
     "from_huggingface",
+    "huggingface_files",
     "load",
     "train",
 ]

@@ -10,8 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from massivetext_keras.tokenizers.base import Tokenizer, tokens_in_order
+from massivetext_keras.tokenizers.byte import ByteTokenizer
 from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer, parse_merges
 from massivetext_keras.tokenizers.character import CharacterTokenizer
+from massivetext_keras.tokenizers.huggingface_files import (
+    CHARACTERS,
+    TOKENIZER_FILE,
+)
 from massivetext_keras.tokenizers.sentencepiece import (
     SentencePieceTokenizer,
     parse_model,
@@ -36,6 +41,7 @@ def from_huggingface(folder: str | os.PathLike) -> Tokenizer:
     |---|---|
     | tokenizer.model | SentencePieceTokenizer (Llama, Mistral, Gemma) |
     | tokenizer.json | BytePairTokenizer (GPT-2) or WordPieceTokenizer (BERT) |
+    | tokenizer.json of `huggingface_files` | CharacterTokenizer, ByteTokenizer too |
     | vocab.json and merges.txt | BytePairTokenizer (GPT-2, RoBERTa) |
     | vocab.txt | WordPieceTokenizer |
     | vocab.json | CharacterTokenizer |
@@ -88,7 +94,7 @@ class _Folder:
     @functools.cached_property
     def added(self) -> dict[str, int]:
         """Returns the tokens that were added to the model's own, with their ids."""
-        listed = self.json("tokenizer.json").get("added_tokens", ())
+        listed = self.json(TOKENIZER_FILE).get("added_tokens", ())
         decoder = self.config.get("added_tokens_decoder", {})
         return (
             self.json("added_tokens.json")
@@ -111,7 +117,7 @@ class _Folder:
     def special(self) -> set[str]:
         """Returns the names of the tokens that stand for no text."""
         listed = (
-            *self.json("tokenizer.json").get("added_tokens", ()),
+            *self.json(TOKENIZER_FILE).get("added_tokens", ()),
             *self.config.get("added_tokens_decoder", {}).values(),
         )
         plain = {token["content"] for token in listed if not token.get("special")}
@@ -133,7 +139,14 @@ class _Folder:
         return result
 
     def flags(self, add_bos: bool = False, add_eos: bool = False) -> dict[str, bool]:
-        """Returns add_bos and add_eos: what the config says, else the defaults."""
+        """Returns add_bos and add_eos: what the config, else tokenizer.json says.
+
+        Arguments:
+            add_bos, add_eos: the defaults, where neither says anything.
+        """
+        if document := self.json(TOKENIZER_FILE):
+            before, after = _template(document.get("post_processor"))
+            add_bos, add_eos = before is not None, after is not None
         return {
             "add_bos": bool(self.config.get("add_bos_token", add_bos)),
             "add_eos": bool(self.config.get("add_eos_token", add_eos)),
@@ -154,9 +167,9 @@ def _read_sentencepiece(source: _Folder) -> Tokenizer:
             raise source.refuse(name, f"the added token {token!r} with id {index}")
         proto.pieces.add(piece=token, type=proto.SentencePiece.CONTROL)
     for role in _ROLES:
-        if f"{role}_token" in source.names:
-            token = source.names[f"{role}_token"]
-            setattr(proto.trainer_spec, f"{role}_piece", token)
+        piece, token = f"{role}_piece", source.names.get(f"{role}_token")
+        if token not in (None, getattr(proto.trainer_spec, piece)):
+            setattr(proto.trainer_spec, piece, token)
     kind = source.config.get("tokenizer_class")
     if kind is None:
         llama = source.json("config.json").get("model_type") in _LLAMA_MODELS
@@ -168,14 +181,18 @@ def _read_sentencepiece(source: _Folder) -> Tokenizer:
 
 
 def _read_tokenizer_json(source: _Folder) -> Tokenizer:
-    name = "tokenizer.json"
+    name = TOKENIZER_FILE
     document = source.json(name)
     model = document.get("model") or {}
+    pre_tokenizer = document.get("pre_tokenizer") or {}
     if model.get("type") == "WordPiece":
         return _wordpiece(source, document)
+    if model.get("type") == "WordLevel" and pre_tokenizer == CHARACTERS:
+        return _characters(source, model["vocab"])
     if model.get("type") != "BPE":
         raise source.refuse(name, f"the model {model.get('type')!r}")
-    pre_tokenizer = document.get("pre_tokenizer") or {}
+    if not pre_tokenizer and model["vocab"] == ByteTokenizer()._vocabulary.ids:
+        return ByteTokenizer(**source.flags())
     if pre_tokenizer.get("type") != "ByteLevel":
         raise source.refuse(name, f"the pre_tokenizer {pre_tokenizer.get('type')!r}")
     if not pre_tokenizer.get("use_regex", True):
@@ -224,10 +241,11 @@ def _byte_pair(
     named = source.named(tokens, _END_OF_TEXT)
     for role, token in zip(("bos_token", "eos_token"), template, strict=True):
         named[role] = token or named[role]
+    others = source.special - {*named.values()}
     return BytePairTokenizer(
         vocabulary,
         merges,
-        special_tokens=[token for token in tokens if token in source.special],
+        special_tokens=[token for token in tokens if token in others],
         add_prefix_space=add_prefix_space,
         **named,
         **source.flags(
@@ -255,7 +273,7 @@ def _template(post_processor: dict | None) -> tuple[str | None, str | None]:
 
 
 def _wordpiece(source: _Folder, document: dict) -> Tokenizer:
-    name = "tokenizer.json"
+    name = TOKENIZER_FILE
     model, normalizer = document["model"], document.get("normalizer") or {}
     if normalizer.get("type") != "BertNormalizer":
         raise source.refuse(name, f"the normalizer {normalizer.get('type')!r}")
@@ -304,7 +322,10 @@ def _bert(
 
 
 def _read_characters(source: _Folder) -> Tokenizer:
-    vocabulary = source.json("vocab.json")
+    return _characters(source, source.json("vocab.json"))
+
+
+def _characters(source: _Folder, vocabulary: Mapping[str, int]) -> Tokenizer:
     tokens = tokens_in_order(vocabulary)
     named = source.named(tokens)
     unk = source.names.get("unk_token")
@@ -320,7 +341,7 @@ def _read_characters(source: _Folder) -> Tokenizer:
 
 _READERS = {
     ("tokenizer.model",): _read_sentencepiece,
-    ("tokenizer.json",): _read_tokenizer_json,
+    (TOKENIZER_FILE,): _read_tokenizer_json,
     ("vocab.json", "merges.txt"): _read_byte_pair_files,
     ("vocab.txt",): _read_bert_vocabulary,
     ("vocab.json",): _read_characters,

@@ -1,0 +1,301 @@
+"""Tokenizers into Hugging Face folders: `tokenizer.json` and what belongs to it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from massivetext_keras.tokenizers import byte_pair, sentencepiece
+from massivetext_keras.tokenizers.base import CONFIG_FILE, Tokenizer
+from massivetext_keras.tokenizers.byte import ByteTokenizer
+from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer
+from massivetext_keras.tokenizers.character import CharacterTokenizer
+from massivetext_keras.tokenizers.sentencepiece import SentencePieceTokenizer
+from massivetext_keras.tokenizers.wordpiece import WordPieceTokenizer
+
+TOKENIZER_FILE = "tokenizer.json"
+CHARACTERS = {
+    "type": "Split",
+    "pattern": {"Regex": r"[\s\S]"},
+    "behavior": "Isolated",
+    "invert": False,
+}
+_SPACE = "\u2581"
+_ROLES = ("pad", "bos", "eos", "unk", "mask")
+
+
+def huggingface_files(tokenizer: Tokenizer, **settings: Any) -> dict[str, bytes]:
+    """The files with which `AutoTokenizer` of transformers gives a tokenizer's ids.
+
+    They are `tokenizer.json`, `tokenizer_config.json` and the tokenizer's own ones, and
+    `from_huggingface` makes the same tokenizer of them. There, the name of a special
+    token in a text is that token; to a unigram model so is the name of a byte whose
+    characters it does not know; and it may break ties in another way.
+
+    Arguments:
+        tokenizer: any of this package.
+        **settings: more values for `tokenizer_config.json`, such as `model_max_length`.
+    Raises:
+        ValueError: the tokenizer does what `tokenizer.json` has no words for.
+
+    >>> sorted(huggingface_files(ByteTokenizer()))
+    ['tokenizer.json', 'tokenizer_config.json']
+    """
+    kind = type(tokenizer)
+    if kind not in _PARTS:
+        raise ValueError(f"a {kind.__name__} has no form at Hugging Face")
+    document = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [_added(tokenizer, i) for i in tokenizer.special_ids],
+        "normalizer": None,
+        "pre_tokenizer": None,
+        "post_processor": _template(tokenizer),
+        "decoder": None,
+        **_PARTS[kind](tokenizer),
+    }
+    document["added_tokens"].sort(key=lambda token: token["id"])
+    config = {"tokenizer_class": "PreTrainedTokenizerFast"}
+    config["clean_up_tokenization_spaces"] = False
+    for role in _ROLES:
+        if (index := getattr(tokenizer, f"{role}_id")) is not None:
+            config[f"{role}_token"] = tokenizer.id_to_token(index)
+    if kind is WordPieceTokenizer:
+        config["cls_token"] = config.pop("bos_token")
+        config["sep_token"] = config.pop("eos_token")
+    return {
+        **tokenizer._files(),
+        TOKENIZER_FILE: _json(document),
+        CONFIG_FILE: _json({**config, **settings}),
+    }
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def _added(tokenizer: Tokenizer, index: int, special: bool = True) -> dict[str, Any]:
+    """One token that is found in a text before all else."""
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    content = tokenizer.id_to_token(index)
+    return {"id": index, "content": content, **flags, "special": special}
+
+
+def _template(tokenizer: Tokenizer) -> dict[str, Any] | None:
+    """What is put around one text, and around two."""
+    ids = {
+        name: index
+        for name, index, is_added in (
+            ("bos", tokenizer.bos_id, tokenizer.add_bos),
+            ("eos", tokenizer.eos_id, tokenizer.add_eos),
+        )
+        if is_added
+    }
+    if not ids:
+        return None
+    names = {role: tokenizer.id_to_token(index) for role, index in ids.items()}
+
+    def piece(role: str, segment: int) -> list[dict[str, Any]]:
+        if role in ("A", "B"):
+            return [{"Sequence": {"id": role, "type_id": segment}}]
+        if role not in names:
+            return []
+        return [{"SpecialToken": {"id": names[role], "type_id": segment}}]
+
+    single = piece("bos", 0) + piece("A", 0) + piece("eos", 0)
+    return {
+        "type": "TemplateProcessing",
+        "single": single,
+        "pair": single + piece("B", 1) + piece("eos", 1),
+        "special_tokens": {
+            names[role]: {
+                "id": names[role],
+                "ids": [ids[role]],
+                "tokens": [names[role]],
+            }
+            for role in names
+        },
+    }
+
+
+def _bpe(vocabulary: dict[str, int], merges: Sequence, **options) -> dict[str, Any]:
+    return {
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": None,
+        "continuing_subword_prefix": None,
+        "end_of_word_suffix": None,
+        "fuse_unk": False,
+        "byte_fallback": False,
+        "ignore_merges": False,
+        **options,
+        "vocab": vocabulary,
+        "merges": merges,
+    }
+
+
+def _sequence(what: str, steps: list[dict[str, Any]]) -> dict[str, Any] | None:
+    if len(steps) < 2:
+        return steps[0] if steps else None
+    return {"type": "Sequence", what: steps}
+
+
+def _bytes(tokenizer: ByteTokenizer) -> dict[str, Any]:
+    return {
+        "decoder": _sequence("decoders", [{"type": "ByteFallback"}, {"type": "Fuse"}]),
+        "model": _bpe(tokenizer._vocabulary.ids, [], byte_fallback=True),
+    }
+
+
+def _characters(tokenizer: CharacterTokenizer) -> dict[str, Any]:
+    return {
+        "pre_tokenizer": CHARACTERS,
+        "decoder": {"type": "Fuse"},
+        "model": {
+            "type": "WordLevel",
+            "vocab": tokenizer._vocabulary.ids,
+            "unk_token": tokenizer.id_to_token(tokenizer.unk_id),
+        },
+    }
+
+
+def _byte_level(tokenizer: BytePairTokenizer) -> dict[str, Any]:
+    files, settings = tokenizer._files(), tokenizer._settings()
+    level = {"type": "ByteLevel", "trim_offsets": True, "use_regex": True}
+    merges = byte_pair.parse_merges(files[byte_pair.MERGES_FILE].decode())
+    return {
+        "pre_tokenizer": {**level, "add_prefix_space": settings["add_prefix_space"]},
+        "decoder": {**level, "add_prefix_space": True},
+        "model": _bpe(
+            tokenizer._vocabulary.ids, [merge.split(" ") for merge in merges]
+        ),
+    }
+
+
+def _wordpiece(tokenizer: WordPieceTokenizer) -> dict[str, Any]:
+    return {
+        "normalizer": {
+            "type": "BertNormalizer",
+            "clean_text": True,
+            "handle_chinese_chars": True,
+            "strip_accents": None,
+            "lowercase": tokenizer._settings()["lowercase"],
+        },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": False},
+        "model": {
+            "type": "WordPiece",
+            "unk_token": tokenizer.id_to_token(tokenizer.unk_id),
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100,
+            "vocab": tokenizer._vocabulary.ids,
+        },
+    }
+
+
+def _pieces(tokenizer: SentencePieceTokenizer) -> dict[str, Any]:
+    """A SentencePiece model; its rules for spaces become normalizers."""
+    proto = sentencepiece.parse_model(tokenizer._files()[sentencepiece.MODEL_FILE])
+    trainer, normalizer = proto.trainer_spec, proto.normalizer_spec
+    kinds = proto.SentencePiece
+    of_kind = {kind: [] for kind in range(1, 7)}
+    for index, piece in enumerate(proto.pieces):
+        of_kind[piece.type].append(index)
+    symbols = of_kind[kinds.USER_DEFINED]
+    refused = {
+        "its model type": trainer.model_type not in (trainer.UNIGRAM, trainer.BPE),
+        "treat_whitespace_as_suffix": trainer.treat_whitespace_as_suffix,
+        "unused pieces": of_kind[kinds.UNUSED],
+        "user-defined symbols with a prefix": symbols and normalizer.add_dummy_prefix,
+    }
+    for what, found in refused.items():
+        if found:
+            raise ValueError(f"SentencePiece to {TOKENIZER_FILE}: no words for {what}")
+    if trainer.model_type == trainer.BPE:
+        model = _bpe(
+            tokenizer._vocabulary.ids,
+            _merges(proto, of_kind[kinds.NORMAL]),
+            unk_token=proto.pieces[of_kind[kinds.UNKNOWN][0]].piece,
+            fuse_unk=True,
+            byte_fallback=trainer.byte_fallback,
+        )
+    else:
+        model = _unigram(proto, of_kind[kinds.NORMAL])
+    special = [_added(tokenizer, index) for index in tokenizer.special_ids]
+    return {
+        "added_tokens": special
+        + [_added(tokenizer, i, special=False) for i in symbols],
+        "normalizer": _sequence("normalizers", _normalizers(normalizer)),
+        "decoder": _sequence("decoders", _decoders(normalizer)),
+        "model": model,
+    }
+
+
+def _merges(proto, normal: Sequence[int]) -> list[tuple[str, str]]:
+    """Every pair of pieces that is a piece, the best one first.
+
+    SentencePiece joins whatever two neighbours make the piece with the best score.
+    """
+    ids = {proto.pieces[index].piece: index for index in normal}
+    merges = []
+    for whole in sorted(ids, key=lambda piece: -proto.pieces[ids[piece]].score):
+        pairs = [(whole[:cut], whole[cut:]) for cut in range(1, len(whole))]
+        pairs = [pair for pair in pairs if ids.keys() >= {*pair}]
+        merges += sorted(pairs, key=lambda pair: (ids[pair[0]], ids[pair[1]]))
+    return merges
+
+
+def _unigram(proto, normal: Sequence[int]) -> dict[str, Any]:
+    """Pieces and scores; what no text shall match is worse than its characters."""
+    least = min((proto.pieces[index].score for index in normal), default=0.0)
+    chosen, longest = set(normal), max(len(piece.piece) for piece in proto.pieces)
+    worst = (longest + 1) * min(least, -1.0)
+    vocabulary = [
+        (piece.piece, piece.score if index in chosen else worst)
+        for index, piece in enumerate(proto.pieces)
+    ]
+    return {
+        "type": "Unigram",
+        "unk_id": proto.trainer_spec.unk_id,
+        "vocab": vocabulary,
+        "byte_fallback": proto.trainer_spec.byte_fallback,
+    }
+
+
+def _normalizers(spec) -> list[dict[str, Any]]:
+    steps = []
+    if spec.precompiled_charsmap:
+        charsmap = base64.b64encode(spec.precompiled_charsmap).decode()
+        steps.append({"type": "Precompiled", "precompiled_charsmap": charsmap})
+    if spec.remove_extra_whitespaces:
+        steps += [_replace({"Regex": "^ +| +$"}, ""), _replace({"Regex": " {2,}"}, " ")]
+    if spec.add_dummy_prefix:
+        steps.append({"type": "Prepend", "prepend": " "})
+    if spec.escape_whitespaces:
+        steps.append(_replace({"String": " "}, _SPACE))
+    return steps
+
+
+def _decoders(spec) -> list[dict[str, Any]]:
+    steps = [{"type": "ByteFallback"}, {"type": "Fuse"}]
+    if spec.escape_whitespaces:
+        steps.insert(0, _replace({"String": _SPACE}, " "))
+    if spec.add_dummy_prefix:
+        steps.append({"type": "Strip", "content": " ", "start": 1, "stop": 0})
+    return steps
+
+
+def _replace(pattern: dict[str, str], content: str) -> dict[str, Any]:
+    return {"type": "Replace", "pattern": pattern, "content": content}
+
+
+_PARTS: dict[type, Callable[[Any], dict[str, Any]]] = {
+    ByteTokenizer: _bytes,
+    BytePairTokenizer: _byte_level,
+    CharacterTokenizer: _characters,
+    SentencePieceTokenizer: _pieces,
+    WordPieceTokenizer: _wordpiece,
+}
