@@ -17,6 +17,7 @@ class Backbone(keras.Model):
 
     Args:
         config: the shape; its `stack` must be one of the class's.
+        tokens: the token embedding of another model, to share (None: a new one).
 
     Raises:
         ValueError: the config is of another stack.
@@ -24,7 +25,12 @@ class Backbone(keras.Model):
 
     stacks: tuple[str, ...] = ()
 
-    def __init__(self, config: TransformerConfig, **kwargs):
+    def __init__(
+        self,
+        config: TransformerConfig,
+        tokens: TokenEmbedding | None = None,
+        **kwargs,
+    ):
         kwargs.setdefault("name", type(self).__name__.lower())
         super().__init__(**kwargs)
         if config.stack not in self.stacks:
@@ -36,7 +42,7 @@ class Backbone(keras.Model):
             raise ValueError(f"{type(self).__name__} takes no embedding_size")
         self._allow_non_tensor_positional_args = True  # nested lists are fine
         self.config = config
-        self.tokens = self._token_embedding("tokens")
+        self.tokens = self._token_embedding("tokens") if tokens is None else tokens
         self.output_embedding = self.tokens
         if not config.tied_embeddings:
             self.output_embedding = self._token_embedding("output")

@@ -2,6 +2,8 @@
 
 from massivetext_keras.tasks.causal_lm import CausalLM
 from massivetext_keras.tasks.masked_lm import MaskedLM
+from massivetext_keras.tasks.replaced_tokens import ReplacedTokenDetector
+from massivetext_keras.tasks.seq2seq_lm import Seq2SeqLM
 from massivetext_keras.tasks.text_embedder import TextEmbedder
 
-__all__ = ["CausalLM", "MaskedLM", "TextEmbedder"]
+__all__ = ["CausalLM", "MaskedLM", "ReplacedTokenDetector", "Seq2SeqLM", "TextEmbedder"]

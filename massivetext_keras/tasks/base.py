@@ -23,7 +23,8 @@ HUGGING_FACE = "hf:"
 HEAD = "head/"
 _TASKS_OF = {
     "decoder": "CausalLM",
-    "encoder": "MaskedLM or TextEmbedder",
+    "prefix": "CausalLM",
+    "encoder": "MaskedLM, ReplacedTokenDetector or TextEmbedder",
     "encoder_decoder": "Seq2SeqLM",
 }
 
@@ -37,6 +38,7 @@ class Task(TrainingStep):
     Args:
         config: shape of the model.
         tokenizer: strings to ids; None for a task on ids alone.
+        backbone: to use instead of a new one.
 
     Raises:
         ValueError: the config is of a stack that the task has no use for, or embeds
@@ -53,6 +55,7 @@ class Task(TrainingStep):
         self,
         config: TransformerConfig,
         tokenizer: tokenizers.Tokenizer | None = None,
+        backbone: Backbone | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -72,7 +75,9 @@ class Task(TrainingStep):
         self.config = config
         self.tokenizer = tokenizer
         self.no_tokenizer = f"this {type(self).__name__} was made without a tokenizer"
-        self.backbone = self.backbone_class(config, dtype=self.dtype_policy)
+        if backbone is None:
+            backbone = self.backbone_class(config, dtype=self.dtype_policy)
+        self.backbone = backbone
         self.built = True
 
     @classmethod

@@ -20,7 +20,7 @@ from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks import masked_lm_export
 from massivetext_keras.tasks.base import Task, in_batches
-from massivetext_keras.tasks.training_step import sum_over_replicas
+from massivetext_keras.tasks.training_step import same_weight
 
 _ROWS_AT_ONCE = 64
 
@@ -120,9 +120,10 @@ class MaskedLM(Task):
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
         """Features of `BERT` -> float32 logits [batch, length, vocabulary]."""
-        return self._logits(self.backbone(inputs, training=training), training)
+        return self.logits(self.backbone(inputs, training=training), training)
 
-    def _logits(self, hidden: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def logits(self, hidden: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Hidden states [..., d] -> float32 logits [..., vocabulary]."""
         hidden = self.head(hidden, training=training)
         return self.backbone.logits(hidden, tf.convert_to_tensor(self.head.bias))
 
@@ -130,11 +131,8 @@ class MaskedLM(Task):
         """Losses at `masked_positions`, int32 [batch, n] of the features, where the
         labels are [batch, n]; without them, at all positions."""
         hidden = self.backbone(features, training=training)
-        chosen = hidden
-        if "masked_positions" in features:
-            chosen = tf.gather(hidden, features["masked_positions"], batch_dims=1)
         loss = self.backbone.summed_loss(
-            self.head(chosen, training=training),
+            self.head(masked_states(hidden, features), training=training),
             labels,
             weights,
             bias=tf.convert_to_tensor(self.head.bias),
@@ -354,7 +352,7 @@ class MaskedLM(Task):
         """Float32 logits [batch, vocabulary] at one place of each row."""
         with in_float32(self):
             hidden = self.backbone(features)
-            return self._logits(tf.gather(hidden, places, batch_dims=1))
+            return self.logits(tf.gather(hidden, places, batch_dims=1))
 
     def signatures(self):
         """`fill_mask` (text, top_k -> token, score, filled), `score` (text ->
@@ -365,13 +363,8 @@ class MaskedLM(Task):
         return masked_lm_export.probes(self)
 
 
-def same_weight(summed: tf.Tensor, weights: tf.Tensor, main: tf.Tensor) -> tf.Tensor:
-    """A sum of losses which, divided by the main weights, is their own mean.
-
-    Args:
-        summed: float32 scalar, of this replica.
-        weights: float32, of the summed losses.
-        main: float32, the weights by whose sum the training step divides.
-    """
-    count, wanted = sum_over_replicas([tf.reduce_sum(weights), tf.reduce_sum(main)])
-    return tf.math.divide_no_nan(summed, count) * wanted
+def masked_states(hidden: tf.Tensor, features: dict) -> tf.Tensor:
+    """Of hidden states [batch, length, d], those at `masked_positions`, if given."""
+    if "masked_positions" not in features:
+        return hidden
+    return tf.gather(hidden, features["masked_positions"], batch_dims=1)

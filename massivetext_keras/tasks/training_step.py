@@ -162,3 +162,17 @@ def gather_over_replicas(tensors):
     if _replicas() == 1:
         return tensors
     return context.all_gather(tensors, axis=0)
+
+
+def same_weight(summed: tf.Tensor, weights: tf.Tensor, main: tf.Tensor) -> tf.Tensor:
+    """A sum of losses made such that the training step, which divides by the sum of the
+    main weights, gives the mean of these losses.
+
+    Args:
+        summed: float32 scalar, of this replica.
+        weights: float32, of the summed losses.
+        main: float32, the loss weights of the batch.
+    """
+    sums = [tf.reduce_sum(weights), tf.reduce_sum(main)]
+    count, divisor = sum_over_replicas(sums)
+    return tf.math.divide_no_nan(summed, count) * divisor
