@@ -55,6 +55,7 @@ def training_batches(
     sequence_length: int,
     seed: int = 0,
     start: int = 0,
+    prefix: bool = False,
 ) -> tf.data.Dataset:
     """Endless batches of windows, in an order that only depends on the seed.
 
@@ -68,6 +69,8 @@ def training_batches(
         sequence_length: tokens per window.
         seed: of offsets and order.
         start: number of the first batch.
+        prefix: the features have a `prefix_mask` too, of a length drawn for each window
+            anew (Dong et al., 2019), and its tokens no weight.
 
     Returns:
         Dataset of ({"token_ids": int32 [batch, length]}, labels int32, loss weights
@@ -76,9 +79,20 @@ def training_batches(
     Raises:
         ValueError: there are not enough tokens for one window.
     """
+    places = tf.range(sequence_length)[None]
 
     def example(k, windows):
-        return _example(windows, tf.ones([batch_size, sequence_length]))
+        features, labels, weights = _example(
+            windows, tf.ones([batch_size, sequence_length])
+        )
+        if prefix:
+            seeds = tf.stack([np.int64(seed), k])
+            ends = tf.random.stateless_uniform(
+                [batch_size, 1], seeds, 0, sequence_length, tf.int32
+            )
+            features["prefix_mask"] = tf.cast(places < ends, tf.int32)
+            weights *= tf.cast(places + 1 >= ends, tf.float32)
+        return features, labels, weights
 
     return shuffled_windows(
         tokens, batch_size, sequence_length, example, 1, seed, start

@@ -236,7 +236,8 @@ class Attention(keras.layers.Layer):
         seed: int | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Keras would round the angles and the bias of positions to the compute dtype.
+        super().__init__(autocast=False, **kwargs)
         self.hidden_size, self.num_heads = hidden_size, num_heads
         self.num_key_value_heads = num_key_value_heads or num_heads
         self.head_size = head_size or hidden_size // num_heads

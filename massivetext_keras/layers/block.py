@@ -32,7 +32,7 @@ class Block(keras.layers.Layer):
         cross: bool = False,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # see Attention
         self.config, self.causal, self.cross = config, causal, cross
         self.pre = config.norm_position == "pre"
         # Radford et al., 2019: the residual stream keeps its variance at any depth.

@@ -57,7 +57,6 @@ class CausalLM(Task):
     """
 
     backbone_class = GPT
-    stacks = ("decoder",)
 
     def __init__(self, config: TransformerConfig, tokenizer=None, **kwargs):
         super().__init__(config, tokenizer, **kwargs)
@@ -115,7 +114,9 @@ class CausalLM(Task):
         length, train, valid = self.read_tokens(
             files, sequence_length, validation_fraction, progress
         )
-        train = data.training_batches(train, batch_size, length, seed, start)
+        train = data.training_batches(
+            train, batch_size, length, seed, start, self.config.stack == "prefix"
+        )
         if valid is not None:
             valid = data.validation_batches(valid, batch_size, length)
         return train, valid

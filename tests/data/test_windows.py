@@ -56,6 +56,21 @@ def test_labels_are_the_next_tokens_and_all_count():
         assert (weights.dtype, weights.min(), weights.max()) == (np.float32, 1.0, 1.0)
 
 
+def test_prefixes_are_drawn_anew_and_have_no_weight():
+    ends = []
+    for features, _, weights in take(training_batches(TOKENS, 4, 8, prefix=True), 30):
+        mask = features["prefix_mask"]
+        assert mask.dtype == np.int32
+        assert (np.diff(mask, axis=1) <= 0).all()  # ones, then zeros
+        # The last token of a prefix predicts the first one after it.
+        after = np.concatenate([mask[:, 1:], np.zeros([4, 1])], axis=1)
+        assert np.array_equal(weights, 1 - after)
+        ends += mask.sum(axis=1).tolist()
+    assert set(ends) == set(range(8))
+    again = take(training_batches(TOKENS, 4, 8, prefix=True, start=29), 1)[0]
+    assert again[0]["prefix_mask"].sum(axis=1).tolist() == ends[-4:]
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 7])
 def test_every_window_once_an_epoch_then_in_another_order(batch_size):
     # 67 tokens with labels hold 8 windows of 8, of which one is slack: 7 an epoch.

@@ -53,8 +53,8 @@ def shrunk(name: str, **changes) -> TransformerConfig:
     return config.replace(**{**small, **changes})
 
 
-def backbone(name: str, **changes) -> Backbone:
+def backbone(name: str, dtype: str = "float32", **changes) -> Backbone:
     """A family's model with weights that all matter."""
     config = shrunk(name, **changes)
     kinds = {"encoder": BERT, "encoder_decoder": Seq2Seq}
-    return randomize(kinds.get(config.stack, GPT)(config))
+    return randomize(kinds.get(config.stack, GPT)(config, dtype=dtype))
