@@ -12,6 +12,7 @@ _MODULES = (
     "doctor",
     "evaluation",
     "export",
+    "files",
     "generation",
     "interop",
     "layers",

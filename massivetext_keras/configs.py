@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from massivetext_keras.values import Config, choose, nearest, one_of
+from massivetext_keras.values import Config, choose, closest, nearest, one_of
 
 __all__ = [
     "Config",
@@ -21,6 +21,7 @@ __all__ = [
     "TrainConfig",
     "TransformerConfig",
     "choose",
+    "closest",
     "nearest",
 ]
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_text
+
+from massivetext_keras.files import replacing_folder, write_json
 
 CONFIG = "config.json"
 
@@ -89,7 +87,7 @@ def write_saved_model(
     Raises:
         FileExistsError: the folder is not empty and `overwrite` is false.
     """
-    with replacing(path, overwrite) as folder:
+    with replacing_folder(path, overwrite) as folder:
         tf.saved_model.save(module, str(folder), signatures=dict(signatures))
         described = {}
         for name, function in signatures.items():
@@ -104,45 +102,6 @@ def write_saved_model(
             "keras": keras.__version__,
         }
         config = {**metadata, "signatures": described, "made_with": versions}
-        (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+        write_json(folder / CONFIG, config)
         loaded = tf.saved_model.load(str(folder))
         check(loaded.signatures)
-
-
-@contextlib.contextmanager
-def replacing(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
-    """A new folder that takes the place of `path` if the block raises nothing.
-
-    Raises:
-        FileExistsError: there is something at `path` and `overwrite` is false.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as place:
-    ...     with replacing(f"{place}/new") as folder:
-    ...         _ = (folder / "file").write_text("text")
-    ...     (Path(place) / "new" / "file").read_text()
-    'text'
-    """
-    path = Path(path)
-    if path.is_file():
-        raise FileExistsError(f"{path} is a file: give a folder to export to")
-    if path.exists() and any(path.iterdir()) and not overwrite:
-        raise FileExistsError(
-            f"{path} is not empty: choose another folder, or overwrite it"
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target, so that the last step is a rename within one file system.
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    new, old = aside / "new", aside / "old"
-    try:
-        new.mkdir()
-        yield new
-        if path.exists():
-            path.rename(old)
-        new.rename(path)
-    except BaseException:
-        if old.exists() and not path.exists():
-            old.rename(path)
-        raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)

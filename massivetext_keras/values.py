@@ -18,8 +18,18 @@ def nearest(name: str, known: typing.Iterable[str]) -> str:
     'known: a, b'
     """
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+    near = closest(name, known)
+    return f"did you mean {near!r}?" if near else f"known: {', '.join(known)}"
+
+
+def closest(name: str, known: typing.Iterable[str]) -> str | None:
+    """The known name that is most like a name, if one is.
+
+    >>> closest("boks", ["books", "music"])
+    'books'
+    """
+    found = difflib.get_close_matches(name, sorted(known), n=1)
+    return found[0] if found else None
 
 
 def choose(what: str, name: str, table: typing.Mapping[str, Any]) -> Any:

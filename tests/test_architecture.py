@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = "massivetext_keras"
 LEVELS = [
-    ["values"],
+    ["files", "values"],
     ["configs", "presets"],
     ["corpus", "layers", "evaluation"],
     ["tokenizers", "models", "generation"],

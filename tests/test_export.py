@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from massivetext_keras.export import replacing, write_saved_model
+from massivetext_keras.export import write_saved_model
 from massivetext_keras.tasks import CausalLM
 from tests.tasks.tiny import TINY, byte_lm
 
@@ -181,14 +181,6 @@ def test_a_file_is_no_folder(tmp_path):
     with pytest.raises(FileExistsError, match="is a file"):
         write(tmp_path / "1", overwrite=True)
     assert (tmp_path / "1").read_text() == "text"
-
-
-def test_the_old_folder_returns_if_the_rename_fails(tmp_path):
-    (tmp_path / "1").mkdir()
-    (tmp_path / "1" / "file").write_text("old")
-    with pytest.raises(OSError), replacing(tmp_path / "1", overwrite=True) as new:
-        new.rmdir()
-    assert contents(tmp_path) == {"1/file": b"old"}
 
 
 def test_the_folder_is_readable_as_others_are(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import glob
 import gzip
 import json
@@ -11,6 +10,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from massivetext_keras.configs import closest
 
 TEXT_SUFFIXES = (".txt", ".md", ".rst", ".jsonl")
 
@@ -152,9 +153,8 @@ def _nearest(pattern: Path) -> str:
     folder = Path(pattern.anchor)
     for part in pattern.relative_to(folder).parts:
         if not (folder / part).exists():
-            names = sorted(path.name for path in folder.iterdir())
-            near = difflib.get_close_matches(part, names, n=1)
-            return f"; did you mean {str(folder / near[0])!r}?" if near else ""
+            near = closest(part, (path.name for path in folder.iterdir()))
+            return f"; did you mean {str(folder / near)!r}?" if near else ""
         folder = folder / part
         if not folder.is_dir():
             return f"; {str(folder)!r} is a file"

@@ -2,7 +2,7 @@
 
 from massivetext_keras.interop.huggingface import heads_in
 from massivetext_keras.interop.huggingface import load as load_huggingface
-from massivetext_keras.interop.preset import file_hash, read_preset, write_preset
+from massivetext_keras.interop.preset import read_preset, write_preset
 from massivetext_keras.interop.weights import (
     Tensors,
     assign,
@@ -14,7 +14,6 @@ from massivetext_keras.interop.weights import (
 __all__ = [
     "Tensors",
     "assign",
-    "file_hash",
     "heads_in",
     "load_huggingface",
     "named_weights",

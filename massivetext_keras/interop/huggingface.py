@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -13,7 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from massivetext_keras.configs import TransformerConfig, choose
+from massivetext_keras.configs import TransformerConfig, choose, closest
+from massivetext_keras.files import write_json
 from massivetext_keras.interop import decoders, encoder_decoders, encoders
 from massivetext_keras.interop.family import Family, require, unsupported
 from massivetext_keras.interop.layout import head_layout
@@ -23,7 +23,6 @@ from massivetext_keras.interop.weights import (
     arrays_of,
     check_shapes,
     read_tensors,
-    replacing,
     save_arrays,
 )
 from massivetext_keras.tokenizers import Tokenizer
@@ -185,8 +184,7 @@ def save(
     header |= {"dtype": "float32", **special, **family.write(config), **values}
 
     save_arrays(theirs, folder / FILE, {"format": "pt"})
-    with replacing(folder / CONFIG) as file:
-        file.write_text(json.dumps(header, indent=2) + "\n")
+    write_json(folder / CONFIG, header)
 
 
 def _family_for(
@@ -277,8 +275,10 @@ def _read(folder: str | os.PathLike) -> tuple[Family, TransformerConfig]:
     name = values.get("model_type")
     try:
         if name not in FAMILIES:
-            close = difflib.get_close_matches(str(name), FAMILIES, n=1, cutoff=0.75)
-            raise unsupported("model_type", name, *(close or sorted(FAMILIES)))
+            near = closest(str(name), FAMILIES)
+            raise unsupported(
+                "model_type", name, *([near] if near else sorted(FAMILIES))
+            )
         require(values, {"quantization_config": None})
         return FAMILIES[name], FAMILIES[name].read(values)
     except (ValueError, TypeError) as error:
@@ -304,8 +304,8 @@ def _config_file(folder: Path) -> Path:
     if not folder.is_dir():
         beside = folder.parent.iterdir() if folder.parent.is_dir() else ()
         near = [path.name for path in beside if path.is_dir()]
-        close = difflib.get_close_matches(folder.name, near, n=1)
-        hint = f"did you mean {str(folder.parent / close[0])!r}?" if close else ""
+        close = closest(folder.name, near)
+        hint = f"did you mean {str(folder.parent / close)!r}?" if close else ""
         hint = hint or "models are read from local folders, not from the Hub"
         raise FileNotFoundError(f"{folder}: no such folder; {hint}")
     file = folder / CONFIG

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import keras
 
 from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.files import file_hash, write_json
 from massivetext_keras.interop.weights import Tensors, read_tensors, save_weights
 
 FORMAT = "massivetext_keras"
@@ -38,7 +37,6 @@ def write_preset(
         options: further arguments of the task, as JSON values.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     save_weights(weights, folder / WEIGHTS)
     if tokenizer is not None:
         tokenizer.save(folder)
@@ -50,9 +48,7 @@ def write_preset(
         "tokenizer": None if tokenizer is None else tokenizer.fingerprint,
         "sha256": file_hash(folder / WEIGHTS),
     }
-    temporary = folder / f".{CONFIG}.{os.getpid()}.tmp"
-    temporary.write_text(json.dumps(header, indent=2) + "\n")
-    os.replace(temporary, folder / CONFIG)
+    write_json(folder / CONFIG, header)
 
 
 def read_preset(folder: str | Path) -> tuple[dict, Tensors]:
@@ -83,9 +79,3 @@ def read_preset(folder: str | Path) -> tuple[dict, Tensors]:
             f"{weights} is not the file that {path} describes: half written or changed"
         )
     return header, read_tensors(weights)
-
-
-def file_hash(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -14,6 +12,8 @@ import ml_dtypes  # noqa: F401  gives NumPy, and so safetensors, its bfloat16
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
+
+from massivetext_keras.files import replacing_file
 
 FILE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -92,7 +92,7 @@ def arrays_of(
 
 
 def save_weights(
-    model: keras.Model | Mapping[str, keras.Variable], path: str | os.PathLike
+    model: keras.Model | Mapping[str, keras.Variable], path: str | Path
 ) -> Path:
     """Writes the weights of a model; a reader sees the old file or the whole new one.
 
@@ -115,28 +115,14 @@ def save_arrays(
     arrays: Mapping[str, np.ndarray], path: Path, metadata: Mapping[str, str]
 ) -> None:
     """Writes a safetensors file; a reader sees the old file or the whole new one."""
-    with replacing(path) as temporary:
-        temporary.touch()
-        mode = temporary.stat().st_mode
-        save_file(dict(arrays), temporary, dict(metadata))
-        temporary.chmod(mode)  # safetensors lets nobody but the owner read
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+    with replacing_file(path) as draft:
+        draft.touch()
+        mode = draft.stat().st_mode
+        save_file(dict(arrays), draft, dict(metadata))
+        draft.chmod(mode)  # safetensors lets nobody but the owner read
 
 
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary file beside `path` which takes its place if all goes well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def read_tensors(path: str | os.PathLike) -> Tensors:
+def read_tensors(path: str | Path) -> Tensors:
     """Opens the tensors of a file or a folder; each is read when it is asked for.
 
     Args:

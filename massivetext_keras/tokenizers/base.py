@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import base64
-import difflib
 import functools
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import tensorflow as tf
+
+from massivetext_keras.configs import nearest
+from massivetext_keras.files import replacing_file, write_json
 
 CONFIG_FILE = "tokenizer_config.json"
 
@@ -333,22 +334,19 @@ class Tokenizer(keras.layers.Layer):
         }
         return cls._from_files(files, **config)
 
-    def save(self, folder: str | os.PathLike) -> None:
+    def save(self, folder: str | Path) -> None:
         """Writes `tokenizer_config.json` and the model files into a folder.
 
         Each file is replaced as a whole and the config comes last, with the hashes
         of the others, so that `load` never takes a half-written tokenizer.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        config = json.dumps(self._header(), indent=2).encode() + b"\n"
-        for name, data in {**self._files(), CONFIG_FILE: config}.items():
-            temporary = folder / f".{name}.{os.getpid()}.tmp"
-            temporary.write_bytes(data)
-            os.replace(temporary, folder / name)
+        for name, data in self._files().items():
+            with replacing_file(Path(folder) / name) as draft:
+                draft.write_bytes(data)
+        write_json(Path(folder) / CONFIG_FILE, self._header())
 
     @staticmethod
-    def load(folder: str | os.PathLike) -> Tokenizer:
+    def load(folder: str | Path) -> Tokenizer:
         """Reads the tokenizer of any type that `save` wrote into a folder.
 
         Raises:
@@ -359,10 +357,8 @@ class Tokenizer(keras.layers.Layer):
         config = _read_config(path)
         name = config.pop("type")
         if name not in _TYPES:
-            nearest = difflib.get_close_matches(str(name), _TYPES, n=1, cutoff=0)
-            raise ValueError(
-                f"{path}: unknown tokenizer type {name!r}; the nearest is {nearest[0]}"
-            )
+            hint = nearest(str(name), _TYPES)
+            raise ValueError(f"{path}: unknown tokenizer type {name!r}: {hint}")
         files = {}
         for file, expected in config.pop("files").items():
             data = (Path(folder) / file).read_bytes()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import shutil
 from contextlib import suppress
@@ -15,7 +14,7 @@ import keras
 import numpy as np
 import safetensors.numpy
 
-from massivetext_keras.interop import file_hash
+from massivetext_keras.files import file_hash, replacing_folder, write_json
 from massivetext_keras.training.callbacks import StepCallback
 
 logger = logging.getLogger(__name__)
@@ -135,7 +134,7 @@ class Checkpoint(StepCallback):
         if validation_loss is not None:
             manifest = json.loads((path / _MANIFEST).read_text())
             manifest["validation_loss"] = float(validation_loss)
-            _write_json(path / _MANIFEST, manifest)
+            write_json(path / _MANIFEST, manifest)
         self._prune()
 
     def _prune(self) -> None:
@@ -221,30 +220,13 @@ def _set_aside(folder: Path, step: int) -> None:
 
 
 def _write(path: Path, state: dict[str, np.ndarray], manifest: dict) -> None:
-    """Makes a checkpoint that exists whole or not at all, even after a power cut."""
-    for stale in path.parent.glob(".tmp-*"):
+    """Makes a checkpoint, and clears away what a killed run left of one."""
+    for stale in path.parent.glob(".step_*"):
         shutil.rmtree(stale)
-    folder = path.with_name(f".tmp-{path.name}")
-    folder.mkdir(parents=True)
-    safetensors.numpy.save_file(state, folder / _DATA)
-    _sync(folder / _DATA)
-    manifest = {
-        **manifest,
-        "sha256": file_hash(folder / _DATA),
-        "versions": _versions(),
-    }
-    _write_json(folder / _MANIFEST, manifest)
-    _sync(folder)
-    shutil.rmtree(path, ignore_errors=True)
-    folder.rename(path)
-    _sync(path.parent)
-
-
-def _write_json(path: Path, values: dict) -> None:
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(values, indent=2) + "\n")
-    _sync(draft)
-    draft.rename(path)
+    with replacing_folder(path, overwrite=True) as folder:
+        safetensors.numpy.save_file(state, folder / _DATA)
+        hashed = {"sha256": file_hash(folder / _DATA), "versions": _versions()}
+        write_json(folder / _MANIFEST, {**manifest, **hashed})
 
 
 def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
@@ -257,15 +239,6 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     if file_hash(path / _DATA) != manifest["sha256"]:
         raise ValueError(f"{_DATA} is not the file that was written")
     return manifest, safetensors.numpy.load_file(path / _DATA)
-
-
-def _sync(path: Path) -> None:
-    """Waits until a file, or a folder's list of names, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _versions() -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import math
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import keras
 
 from massivetext_keras.configs import ExperimentConfig
+from massivetext_keras.files import write_json
 from massivetext_keras.tasks import CausalLM
 from massivetext_keras.training.callbacks import StepCallback, TensorBoard
 from massivetext_keras.training.checkpoint import Checkpoint
@@ -80,9 +80,8 @@ def train(
         start=step,
     )
     # Not before the run is sure to start: the folder may hold an earlier one.
-    Path(run_dir).mkdir(parents=True, exist_ok=True)
-    described = json.dumps(experiment.replace(model=task.config).to_dict(), indent=2)
-    (Path(run_dir) / EXPERIMENT).write_text(described + "\n")
+    described = experiment.replace(model=task.config).to_dict()
+    write_json(Path(run_dir) / EXPERIMENT, described)
     board = TensorBoard(run_dir, sample_every=settings.sample_every)
     if step < settings.steps:
         every = settings.evaluate_every

@@ -217,7 +217,7 @@ def test_load_names_what_is_wrong(tmp_path):
     with pytest.raises(ValueError, match="is read by from_huggingface"):
         mt.load(tmp_path)
     config.write_text('{"type": "BytesTokenizer", "files": {}}')
-    with pytest.raises(ValueError, match="'BytesTokenizer'; the nearest is ByteToken"):
+    with pytest.raises(ValueError, match="'BytesTokenizer': did you mean 'ByteToken"):
         mt.load(tmp_path)
 
 

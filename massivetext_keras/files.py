@@ -1,0 +1,103 @@
+"""Files and folders that others see whole or not at all, even after a power cut."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+
+@contextlib.contextmanager
+def replacing_file(path: str | Path) -> Iterator[Path]:
+    """The name of a file to write, which takes the place of `path` in the end.
+
+    It does so if the block raises nothing; the folder is made if there is none.
+
+    >>> path = getfixture("tmp_path") / "new" / "file"
+    >>> with replacing_file(path) as draft:
+    ...     _ = draft.write_text("text")
+    >>> path.read_text(), len(list(path.parent.iterdir()))
+    ('text', 1)
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield draft
+        _sync(draft)
+        os.replace(draft, path)
+        _sync(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, values: Mapping[str, Any]) -> None:
+    """Writes values as indented JSON; a reader sees the old file or the new one."""
+    with replacing_file(path) as draft:
+        draft.write_text(json.dumps(values, indent=2) + "\n")
+
+
+@contextlib.contextmanager
+def replacing_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
+    """A new folder that takes the place of `path` if the block raises nothing.
+
+    Args:
+        path: of the folder.
+        overwrite: replace what is in it.
+
+    Raises:
+        FileExistsError: it is a file, or not empty and `overwrite` is false.
+
+    >>> path = getfixture("tmp_path") / "new"
+    >>> with replacing_folder(path) as folder:
+    ...     _ = (folder / "file").write_text("text")
+    >>> (path / "file").read_text()
+    'text'
+    """
+    path = Path(path)
+    if path.is_file():
+        raise FileExistsError(f"{path} is a file: give a folder")
+    if path.exists() and any(path.iterdir()) and not overwrite:
+        raise FileExistsError(
+            f"{path} is not empty: choose another folder, or overwrite it"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the target, so that the last step is a rename within one file system.
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    new, old = aside / "new", aside / "old"
+    try:
+        new.mkdir()
+        yield new
+        for place in (*new.rglob("*"), new):
+            _sync(place)
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+        _sync(path.parent)
+    except BaseException:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def file_hash(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
