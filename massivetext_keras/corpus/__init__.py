@@ -6,7 +6,12 @@ from massivetext_keras.corpus.pydoc import (
     python_documentation,
     write_python_documentation,
 )
-from massivetext_keras.corpus.readers import ReadReport, expand, read_documents
+from massivetext_keras.corpus.readers import (
+    ReadReport,
+    expand,
+    read_documents,
+    read_file,
+)
 from massivetext_keras.corpus.split import split_documents
 
 __all__ = [
@@ -14,6 +19,7 @@ __all__ = [
     "expand",
     "python_documentation",
     "read_documents",
+    "read_file",
     "split_documents",
     "write_python_documentation",
 ]

@@ -167,10 +167,7 @@ def _read(
     before = report.documents
     for path in paths:
         report.files += 1
-        try:
-            yield from _read_file(path, report)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise ValueError(f"{path} is damaged: {error}") from error
+        yield from read_file(path, report)
     if report.invalid:
         names = list(report.invalid)
         more = f" and {len(names) - 5} more" if len(names) > 5 else ""
@@ -187,26 +184,56 @@ def _read(
         raise ValueError(f"there is no text in {where} ({len(paths)} files)")
 
 
-def _read_file(path: Path, report: ReadReport) -> Iterator[str]:
+def read_file(
+    path: Path, report: ReadReport | None = None, max_bytes: int | None = None
+) -> Iterator[str]:
+    """Read the documents of one file, as `read_documents` does those of several.
+
+    Args:
+        path: of the file.
+        report: is filled in while reading.
+        max_bytes: stop at the end of the line in which this many bytes were read.
+
+    Raises:
+        ValueError: a .jsonl line that is not an object with a string "text", or a
+            damaged .gz file.
+    """
+    report = ReadReport() if report is None else report
     open_file = gzip.open if path.suffix.lower() == ".gz" else open
-    with open_file(path, "rb") as file:
-        if _kind(path) == ".jsonl":
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                text = _decode(_text_field(line, f"{path}:{number}"), path, report)
-                if text.strip():
-                    report.documents += 1
-                    yield text
-                else:
-                    report.empty_documents += 1
-        else:
-            text = _decode(file.read(), path, report)
+    try:
+        with open_file(path, "rb") as file:
+            read = _read_lines if _kind(path) == ".jsonl" else _read_text
+            yield from read(file, path, report, max_bytes)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def _read_lines(file, path: Path, report: ReadReport, max_bytes) -> Iterator[str]:
+    taken = 0
+    for number, line in enumerate(file, 1):
+        if line.strip():
+            text = _decode(_text_field(line, f"{path}:{number}"), path, report)
             if text.strip():
                 report.documents += 1
-                yield text.replace("\r\n", "\n").replace("\r", "\n")
+                yield text
             else:
-                report.empty_files += 1
+                report.empty_documents += 1
+        taken += len(line)
+        if max_bytes is not None and taken >= max_bytes:
+            return
+
+
+def _read_text(file, path: Path, report: ReadReport, max_bytes) -> Iterator[str]:
+    if max_bytes is None:
+        data = file.read()
+    else:
+        data = file.read(max(max_bytes - 1, 0)) + file.readline()
+    text = _decode(data, path, report)
+    if text.strip():
+        report.documents += 1
+        yield text.replace("\r\n", "\n").replace("\r", "\n")
+    else:
+        report.empty_files += 1
 
 
 def _text_field(line: bytes, where: str) -> bytes:

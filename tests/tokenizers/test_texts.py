@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from massivetext_keras.tokenizers.texts import find_files, read_lines
+from massivetext_keras.tokenizers.texts import read_lines
 
 
 @pytest.fixture
@@ -15,20 +15,32 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_files_are_sorted_and_found_once(folder):
-    both = [str(folder / "a.txt"), str(folder / "sub" / "b.txt")]
-    assert find_files([folder / "sub" / "b.txt", f"{folder}/*.txt"]) == both
-    assert find_files([f"{folder}/**/*.txt", folder / "a.txt"]) == both
-
-
 def test_lines_of_files(folder):
-    assert list(read_lines(folder / "a.txt")) == ["one", "two\r", "", "thr\ufffdee"]
+    assert list(read_lines(folder / "a.txt")) == ["one", "two", "", "thr\ufffdee"]
+
+
+def test_files_are_read_as_a_corpus(folder):
+    (folder / "c.jsonl").write_text('{"text": "y\\nz"}\n{"text": ""}\n{"text": "w"}\n')
+    (folder / "empty.txt").write_text("\n")
+    expected = ["one", "two", "", "thr\ufffdee", "y", "z", "w", *["x"] * 10]
+    assert list(read_lines(folder)) == expected
+    assert list(read_lines([f"{folder}/**/*.*", folder / "a.txt"])) == expected
 
 
 def test_each_file_gives_its_share(folder):
-    # 14 and 20 bytes: half of each
-    lines = list(read_lines(f"{folder}/**/*.txt", max_bytes=17))
-    assert lines == ["one", "two\r"] + ["x"] * 5
+    # 16 and 20 bytes: half of each
+    for limit in (17, 18):
+        lines = list(read_lines(f"{folder}/**/*.txt", max_bytes=limit))
+        assert lines == ["one", "two"] + ["x"] * 5
+    lines = list(read_lines(f"{folder}/**/*.txt", max_bytes=36))
+    assert lines == list(read_lines(folder))
+
+
+def test_a_share_of_lines_of_json(folder):
+    path = folder / "c.jsonl"
+    path.write_text('{"text": "abc"}\n' * 10)
+    assert list(read_lines(path, max_bytes=48)) == ["abc"] * 3
+    assert list(read_lines(path, max_bytes=49)) == ["abc"] * 4
 
 
 def test_texts_stop_at_the_limit():
@@ -36,10 +48,11 @@ def test_texts_stop_at_the_limit():
 
 
 def test_wrong_sources(folder):
-    with pytest.raises(FileNotFoundError, match=r"none\*.txt: no file to train"):
+    with pytest.raises(FileNotFoundError, match=r"no text file matches .*none"):
         read_lines([f"{folder}/none*.txt"])
-    with pytest.raises(FileNotFoundError, match="sub: no file to train"):
-        read_lines(folder / "sub")
+    (folder / "bare").mkdir()
+    with pytest.raises(ValueError, match="bare' holds no text files"):
+        read_lines(folder / "bare")
     for files, texts in ((None, None), (folder / "a.txt", ["a"])):
         with pytest.raises(ValueError, match="either files or texts"):
             read_lines(files, texts)
