@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from massivetext_keras import corpus
 from massivetext_keras.data.buckets import BucketedPairs
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,47 @@ def read_pairs(
         counts = [f"{n} has {len(s):,}" for n, s in zip(names, sides, strict=True)]
         raise ValueError(f"texts are no pairs: {counts[0]} lines, {counts[1]}")
     return sides[0], sides[1]
+
+
+def read_tsv(path: str | Path) -> tuple[list[str], list[str]]:
+    """Pairs of texts from a file whose lines have a source, a tab and its target.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a line has no tab; the message names it.
+    """
+    pairs = []
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file, start=1):
+            pairs.append(line.rstrip("\n").split("\t")[:2])
+            if len(pairs[-1]) < 2:
+                raise ValueError(f"{path}, line {number}: no tab in {line[:60]!r}")
+    return [source for source, _ in pairs], [target for _, target in pairs]
+
+
+def split_pairs(
+    sources: Sequence[str], targets: Sequence[str], fraction: float, seed: int = 0
+) -> tuple:
+    """Sets about `fraction` of the pairs aside, all of a source or none of them.
+
+    Args:
+        sources, targets: texts, as many.
+        fraction: share of the sources.
+        seed: see `corpus.split_documents`.
+
+    Returns:
+        `(sources, targets)` of what stays, and of what was set aside.
+
+    >>> sources = [str(i // 2) for i in range(80)]
+    >>> rest, aside = split_pairs(sources, ["text"] * 80, 0.2)
+    >>> len(rest[0]) + len(aside[1]), set(rest[0]) & set(aside[0])
+    (80, set())
+    """
+    kept = set(corpus.split_documents(dict.fromkeys(sources), fraction, seed)[0])
+    sides = [], []
+    for pair in zip(sources, targets, strict=True):
+        sides[pair[0] not in kept].append(pair)
+    return tuple(tuple(map(list, zip(*side, strict=True))) for side in sides)
 
 
 def encode_pairs(

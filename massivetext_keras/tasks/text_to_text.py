@@ -11,7 +11,7 @@ from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import Sampling
 from massivetext_keras.tasks.text_generation import sampling_spec
 
-_FEWEST_KEYS = 16
+_FEWEST_KEYS = 32
 
 
 class IdsToIds:
@@ -70,7 +70,7 @@ class IdsToIds:
         width = power_of_two(tf.maximum(longest, _FEWEST_KEYS))
         width = tf.maximum(longest, tf.minimum(width, model.config.max_length))
         mask = tf.sequence_mask(sources.row_lengths(), width, tf.int32)
-        token_ids = sources.to_tensor(shape=[None, width])
+        token_ids = tf.pad(sources.to_tensor(), [[0, 0], [0, width - longest]])
         with in_float32(model):
             return model.encode(token_ids, mask), mask
 
