@@ -2,6 +2,7 @@
 
 from massivetext_keras.interop.huggingface import heads_in
 from massivetext_keras.interop.huggingface import load as load_huggingface
+from massivetext_keras.interop.huggingface import save as save_huggingface
 from massivetext_keras.interop.preset import read_preset, write_preset
 from massivetext_keras.interop.weights import (
     Tensors,
@@ -19,6 +20,7 @@ __all__ = [
     "named_weights",
     "read_preset",
     "read_tensors",
+    "save_huggingface",
     "save_weights",
     "write_preset",
 ]

@@ -34,7 +34,7 @@ _NULLABLE = {f.name for f in dataclasses.fields(TransformerConfig) if "None" in 
 # What no prefix is put before: the model inside does not have it.
 _OUTSIDE = ("head/", "output/", "logit_bias")
 # Changes no number but in training.
-_TRAINING = {"dropout": 0.0, "attention_dropout": None, "expert_loss": 0.0}
+_TRAINING = ("dropout", "attention_dropout", "expert_loss")
 
 # Our layer, with {i} for the block -> theirs, or several that lie side by side.
 Names = Mapping[str, str | tuple[str, ...]]
@@ -136,7 +136,7 @@ class Family(NamedTuple):
 
         Fields that matter in training alone are not looked at.
         """
-        ignored = dict.fromkeys(self.optional) | _TRAINING
+        ignored = {*self.optional, *_TRAINING}
         try:
             held = self.read(self.write(config)).to_dict()
         except (ValueError, TypeError) as error:

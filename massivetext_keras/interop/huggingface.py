@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ import keras
 import numpy as np
 
 from massivetext_keras.configs import TransformerConfig, choose, closest
-from massivetext_keras.files import write_json
+from massivetext_keras.files import replacing_file, write_json
 from massivetext_keras.interop import decoders, encoder_decoders, encoders
 from massivetext_keras.interop.family import Family, require, unsupported
 from massivetext_keras.interop.layout import head_layout
@@ -25,9 +26,12 @@ from massivetext_keras.interop.weights import (
     read_tensors,
     save_arrays,
 )
-from massivetext_keras.tokenizers import Tokenizer
+from massivetext_keras.tokenizers import Tokenizer, huggingface_files
+
+logger = logging.getLogger(__name__)
 
 CONFIG = "config.json"
+_ROLES = ("pad", "bos", "eos")
 # The first that can hold a model is what it is written as.
 FAMILIES: dict[str, Family] = {
     "bert": encoders.BERT,
@@ -70,8 +74,7 @@ def heads_in(folder: str | os.PathLike) -> tuple[str, ...]:
     Raises:
         FileNotFoundError, ValueError: see `load`.
     """
-    family, config = _read(folder)
-    tensors = _merged(read_tensors(folder), family.renames, str(folder))
+    family, config, tensors = _open(folder)
     names = {head: _head_names(family, config, head) for head in family.heads}
     return tuple(head for head in names if names[head] <= set(tensors))
 
@@ -98,13 +101,9 @@ def load(
             numbers, there is no such head, or tensors are missing, left over or of
             another shape.
     """
-    family, config = _read(folder)
-    if head is not None and head not in family.heads:
-        raise ValueError(
-            f"{folder}: {family.architecture} has no head {head!r}; known: "
-            + (", ".join(family.heads) or "none")
-        )
-    tensors = _merged(read_tensors(folder), family.renames, str(folder))
+    family, config, tensors = _open(folder)
+    if head is not None:
+        _check_head(family, config, head, str(folder))
     prefix = family.prefix
     if not any(name.startswith(prefix) for name in tensors):
         prefix = ""
@@ -165,26 +164,64 @@ def save(
     """
     folder, arrays = Path(folder), arrays_of(model)
     parts = {name for name in arrays if name.startswith("head/")}
-    model_type, family = _family_for(config, parts, model_type)
+    name, family = _family_for(config, parts, model_type)
     head = _head_of(family, config, parts)
     if head == "masked_lm" and config.pooler:
         config = config.replace(pooler=False)
         arrays = {k: v for k, v in arrays.items() if not k.startswith("pooler/")}
+    if head is not None:
+        _check_head(family, config, head, str(folder))
     bare = head is None and family.heads
     table = family.table(config, "" if bare else family.prefix, head)
-    wanted = {name: rule.shape for name, rule in table.items()}
-    found = {name: array.shape for name, array in arrays.items()}
-    check_shapes(wanted, found, "the weights do not fit the config")
+    shapes = {ours: rule.shape for ours, rule in table.items()}
+    found = {ours: array.shape for ours, array in arrays.items()}
+    check_shapes(shapes, found, f"the weights are not those of a {name} model")
     theirs = {}
-    for name, rule in table.items():
-        theirs |= rule.split(arrays[name])
-    architecture = family.heads[head].architecture if head else family.architecture
-    header = {"architectures": [architecture], "model_type": model_type}
-    special = _special_ids(config, tokenizer)
-    header |= {"dtype": "float32", **special, **family.write(config), **values}
+    for ours, rule in table.items():
+        theirs |= rule.split(arrays[ours])
+    values = {
+        "architectures": [(family.heads[head] if head else family).architecture],
+        "model_type": name,
+        "dtype": "float32",
+        # the family's own ids may be beyond this vocabulary
+        **{f"{r}_token_id": getattr(tokenizer, f"{r}_id", None) for r in _ROLES},
+        **family.write(config),
+        **values,
+    }
+    files = _tokenizer_files(name, config, tokenizer, values)
 
     save_arrays(theirs, folder / FILE, {"format": "pt"})
-    write_json(folder / CONFIG, header)
+    for file, data in files.items():
+        with replacing_file(folder / file) as draft:
+            draft.write_bytes(data)
+    write_json(folder / CONFIG, values)
+
+
+def _tokenizer_files(
+    name: str,
+    config: TransformerConfig,
+    tokenizer: Tokenizer | None,
+    values: Mapping[str, Any],
+) -> dict[str, bytes]:
+    if tokenizer is None:
+        return {}
+    if values["pad_token_id"] != tokenizer.pad_id:  # RoBERTa's positions hang on it
+        raise ValueError(
+            f"a {name} model with position_offset={config.position_offset} needs the "
+            f"padding token {values['pad_token_id']}, the tokenizer has "
+            f"{tokenizer.pad_id}"
+        )
+    if name == "qwen2":
+        logger.warning(
+            "transformers reads the tokenizer of every qwen2 folder as Qwen2Tokenizer; "
+            "PreTrainedTokenizerFast.from_pretrained gives the ids of this one"
+        )
+    inputs = ["input_ids", "attention_mask"]
+    if config.segment_types > 1:
+        inputs.insert(1, "token_type_ids")
+    return huggingface_files(
+        tokenizer, model_max_length=config.max_length, model_input_names=inputs
+    )
 
 
 def _family_for(
@@ -201,11 +238,34 @@ def _family_for(
             lacks[name] = [f"no head of {', '.join(sorted(head))}"]
         if not lacks[name]:
             return name, family
-    name = min(lacks, key=lambda name: len(lacks[name]))
-    raise ValueError(
-        f"no family of Hugging Face holds this model; {name} has "
-        + ", ".join(lacks[name])
-    )
+
+    def distance(name: str) -> tuple[bool, int]:
+        return families[name].base.stack != config.stack, len(lacks[name])
+
+    name = min(lacks, key=distance)
+    problem = f"{name} of Hugging Face holds not this model: "
+    if model_type is None:
+        problem = (
+            f"no family of Hugging Face holds this model; the nearest, {name}, has "
+        )
+    raise ValueError(problem + ", ".join(lacks[name]))
+
+
+def _check_head(
+    family: Family, config: TransformerConfig, head: str, where: str
+) -> None:
+    """Refuses a head that the family does not have, or has with other numbers."""
+    if head not in family.heads:
+        raise ValueError(
+            f"{where}: {family.architecture} has no head {head!r}; known: "
+            + (", ".join(family.heads) or "none")
+        )
+    only = family.heads[head].activation
+    if only not in (None, config.activation):
+        raise ValueError(
+            f"{where}: activation {config.activation!r} is not that of "
+            f"{family.heads[head].architecture}'s head, which is always {only!r}"
+        )
 
 
 def _head_of(family: Family, config: TransformerConfig, parts: set[str]) -> str | None:
@@ -263,10 +323,10 @@ def _merged(
     return Tensors(shapes, lambda name: tensors[homes[name][0]])
 
 
-def _special_ids(config: TransformerConfig, tokenizer) -> dict[str, int | None]:
-    """Ids for `config.json`; without a tokenizer none, whatever the family's are."""
-    roles = ("pad", "bos", "eos")
-    return {f"{r}_token_id": getattr(tokenizer, f"{r}_id", None) for r in roles}
+def _open(folder: str | os.PathLike) -> tuple[Family, TransformerConfig, Tensors]:
+    """A folder's family, config and tensors, by the names that `Family` has."""
+    family, config = _read(folder)
+    return family, config, _merged(read_tensors(folder), family.renames, str(folder))
 
 
 def _read(folder: str | os.PathLike) -> tuple[Family, TransformerConfig]:
