@@ -154,10 +154,9 @@ class Block(keras.layers.Layer):
 
     def _leave(self, name: str, x: tf.Tensor, y: tf.Tensor, training) -> tf.Tensor:
         """The residual stream after a part that gave `y`."""
-        y = getattr(self, f"{name}_dropout")(y, training=training)
         if self.config.rezero:
             y = y * tf.cast(getattr(self, f"{name}_gate"), y.dtype)
-        x = x + y
+        x = getattr(self, f"{name}_dropout")(y, residual=x, training=training)
         return x if self.pre else getattr(self, f"{name}_norm")(x, training=training)
 
     def compute_output_shape(self, input_shape, **_):

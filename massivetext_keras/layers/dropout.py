@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from massivetext_keras.layers.fused import fused
+from massivetext_keras.layers.fused import fused, island
 
 _REPLICA_STRIDE = 0x9E3779B1  # an odd constant: keys of replicas never meet by chance
 
@@ -40,12 +40,35 @@ def keep_mask(shape: tuple, key: tf.Tensor, rate: float) -> tf.Tensor:
     return random_bits(shape, key) >= tf.constant(round(rate * 2**32), tf.uint32)
 
 
+def dropped(x: tf.Tensor, key: tf.Tensor, rate: float) -> tf.Tensor:
+    """`dropout` in float32, inside a compiled function."""
+    keep = keep_mask(tf.shape(x), key, rate)
+    return tf.where(keep, tf.cast(x, tf.float32) * (1.0 / (1.0 - rate)), 0.0)
+
+
 @fused
 def dropout(x: tf.Tensor, key: tf.Tensor, *, rate: float) -> tf.Tensor:
     """Zeroes a share `rate` of `x` and scales the rest up (Srivastava et al., 2014)."""
-    keep = keep_mask(tf.shape(x), key, rate)
-    scaled = tf.cast(x, tf.float32) * (1.0 / (1.0 - rate))
-    return tf.cast(tf.where(keep, scaled, 0.0), x.dtype)
+    return tf.cast(dropped(x, key, rate), x.dtype)
+
+
+@island
+def _add_kept(residual, x, key, rate):
+    kept = dropped(x, key, rate)
+    return tf.cast(tf.cast(residual, tf.float32) + kept, residual.dtype)
+
+
+def add_dropout(
+    residual: tf.Tensor, x: tf.Tensor, key: tf.Tensor, rate: float
+) -> tf.Tensor:
+    """`residual + dropout(x)` in one pass over memory."""
+
+    @tf.custom_gradient
+    def call(residual, x):
+        output = _add_kept(residual, x, key, rate)
+        return output, lambda upstream: (upstream, dropout(upstream, key, rate=rate))
+
+    return call(residual, x)
 
 
 class Dropout(keras.layers.Layer):
@@ -78,13 +101,20 @@ class Dropout(keras.layers.Layer):
         inner = random_bits((), count + replica)
         return random_bits((), tf.bitwise.bitwise_xor(seed, inner))
 
-    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """`x` of any shape; unchanged unless training."""
+    def call(
+        self,
+        x: tf.Tensor,
+        residual: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> tf.Tensor:
+        """`x` of any shape, unchanged unless training, plus the residual if any."""
         if not training or self.rate == 0.0:
-            return x
-        return dropout(x, self.next_key(), rate=self.rate)
+            return x if residual is None else residual + x
+        if residual is None:
+            return dropout(x, self.next_key(), rate=self.rate)
+        return add_dropout(residual, x, self.next_key(), self.rate)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape, **_):
         return input_shape
 
     def get_config(self):

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras.layers.dense import Dense
-from massivetext_keras.layers.fused import fused
+from massivetext_keras.layers.fused import fused_elementwise
 
 
 def _gelu_tanh(x: tf.Tensor) -> tf.Tensor:
@@ -29,7 +29,7 @@ def activate(x: tf.Tensor, *gate: tf.Tensor, name: str) -> tf.Tensor:
     return tf.cast(y, x.dtype)
 
 
-fused_activate = fused(activate)
+fused_activate = fused_elementwise(activate)
 
 
 class FeedForward(keras.layers.Layer):

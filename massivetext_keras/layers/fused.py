@@ -78,3 +78,47 @@ def fused(function: Callable) -> Callable:
         return compiled(tuple(sorted(static.items())))(*tensors)
 
     return wrapper
+
+
+def fused_elementwise(function: Callable) -> Callable:
+    """`fused` for a function whose output has the shape of each of its tensors.
+
+    Its slopes are made beside its values, which costs less than making the values
+    again, and kept in place of the arguments.
+
+    Args:
+        function: takes floating tensors of one shape and dtype by position and static
+            values by keyword; every output element depends on those at its place.
+
+    >>> import tensorflow as tf
+    >>> x = tf.constant([1.0, 3.0])
+    >>> with tf.GradientTape() as tape:
+    ...     tape.watch(x)
+    ...     y = fused_elementwise(lambda x: x * x)(x)
+    >>> tape.gradient(y, x).numpy().tolist()
+    [2.0, 6.0]
+    """
+
+    @functools.cache
+    def compiled(static: tuple) -> Callable:
+        plain = functools.partial(function, **dict(static))
+
+        @island
+        def forward(*tensors):
+            with tf.GradientTape() as tape:
+                tape.watch(tensors)
+                output = plain(*tensors)
+            return output, tape.gradient(output, tensors)
+
+        @tf.custom_gradient
+        def call(*tensors):
+            output, slopes = forward(*tensors)
+            return output, lambda upstream: [upstream * slope for slope in slopes]
+
+        return call
+
+    @functools.wraps(function)
+    def wrapper(*tensors, **static):
+        return compiled(tuple(sorted(static.items())))(*tensors)
+
+    return wrapper

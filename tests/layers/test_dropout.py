@@ -114,3 +114,24 @@ def test_nothing_is_dropped_outside_training():
 def test_the_config_builds_the_same_layer():
     again = Dropout.from_config(Dropout(0.25, seed=9).get_config())
     assert (again.rate, again.seed) == (0.25, 9)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("rate", [0.0, 0.4])
+def test_a_residual_is_added_to_what_is_left(rate, training):
+    random = np.random.default_rng(0)
+    x, residual, upstream = (
+        tf.constant(random.normal(size=(3, 50)), tf.float32) for _ in range(3)
+    )
+    results = []
+    for together in (True, False):
+        layer = Dropout(rate, seed=5)
+        with tf.GradientTape() as tape:
+            tape.watch([x, residual])
+            if together:
+                y = layer(x, residual=residual, training=training)
+            else:
+                y = residual + layer(x, training=training)
+        results.append((y, *tape.gradient(y, [x, residual], upstream)))
+    for found, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)

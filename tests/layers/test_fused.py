@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.layers.fused import fused
+from massivetext_keras.layers.fused import fused, fused_elementwise
 
 
 def mix(x, y, shift, *, power):
@@ -46,3 +46,23 @@ def test_inside_a_graph_of_unknown_shape():
 
     for values in ([1.0, 2.0], [3.0]):
         assert slope(tf.constant(values)).numpy().tolist() == [2 * v for v in values]
+
+
+def test_slopes_of_an_elementwise_function():
+    def gate(x, y, *, power):
+        return tf.tanh(x) * y**power
+
+    compiled = fused_elementwise(gate)
+    random = np.random.default_rng(0)
+    x, y, upstream = (
+        tf.constant(random.normal(size=(3, 4)), tf.float32) for _ in range(3)
+    )
+    for power in (1, 3):
+        results = []
+        for function in (compiled, gate):
+            with tf.GradientTape() as tape:
+                tape.watch([x, y])
+                value = function(x, y, power=power)
+            results.append((value, *tape.gradient(value, [x, y], upstream)))
+        for found, expected in zip(*results, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-5)
