@@ -1,6 +1,11 @@
 """Texts to batches of features, labels and loss weights."""
 
 from massivetext_keras.data.contrast import contrastive_batches
+from massivetext_keras.data.denoising import (
+    Infilling,
+    SpanCorruption,
+    denoising_batches,
+)
 from massivetext_keras.data.encoding import frame, framed, padded, room
 from massivetext_keras.data.masking import Masking, masked_batches, put
 from massivetext_keras.data.pairs import (
@@ -8,6 +13,8 @@ from massivetext_keras.data.pairs import (
     encode_pairs,
     pair_batches,
     read_pairs,
+    read_tsv,
+    split_pairs,
     start_id,
 )
 from massivetext_keras.data.windows import (
@@ -17,8 +24,11 @@ from massivetext_keras.data.windows import (
 )
 
 __all__ = [
+    "Infilling",
     "Masking",
+    "SpanCorruption",
     "contrastive_batches",
+    "denoising_batches",
     "enclosed",
     "encode_documents",
     "encode_pairs",
@@ -29,7 +39,9 @@ __all__ = [
     "pair_batches",
     "put",
     "read_pairs",
+    "read_tsv",
     "room",
+    "split_pairs",
     "start_id",
     "training_batches",
     "validation_batches",

@@ -10,9 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from massivetext_keras.data.windows import endless, shuffled
+
 # A share of padding below which more shapes are not worth their compilation.
-_ENOUGH = 0.06
-_MOST_SHAPES = 24
+_ENOUGH = 0.08
+_MOST_SHAPES = 64
 
 
 class Bucket(NamedTuple):
@@ -127,7 +129,7 @@ class BucketedPairs:
         shapes = np.array([bucket.shape for bucket in self.buckets])
         tokens = np.dot(np.multiply(counts, sizes), shapes.sum(axis=1))
         self.padding = float(1 - lengths.sum() / tokens)
-        self._ends = tf.constant(np.cumsum(counts), tf.int64)
+        self._ends = tf.constant(np.cumsum(counts), tf.int32)
         self._counts, self._sizes = tf.constant(counts), tf.constant(sizes)
         self._shapes = tf.constant(shapes, tf.int32)
         self._rows = tf.ragged.constant([b.rows.tolist() for b in self.buckets])
@@ -146,27 +148,21 @@ class BucketedPairs:
         """
 
         def batch(k):
-            epoch, place = k // self.batches, k % self.batches
-            seeds = tf.cast(tf.stack([np.int64(seed), epoch]), tf.int32)
-            shuffle = tf.random.experimental.index_shuffle
-            place = shuffle(place, seeds, np.int64(self.batches - 1))
-            return example(*self._batch(place, seeds))
+            place, seeds = shuffled(k, self.batches, seed)
+            return example(*self._batch(place, tf.cast(seeds, tf.int32)))
 
-        batches = tf.data.Dataset.range(start, np.iinfo(np.int64).max)
-        endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
-        return batches.map(batch, num_parallel_calls=1).prefetch(2).apply(endless)
+        return endless(batch, start)
 
     def validation(self, example: Callable) -> tf.data.Dataset:
         """Batches that hold every pair once, from the shortest to the longest."""
-        batches = tf.data.Dataset.range(self.batches)
-        batches = batches.map(lambda k: example(*self._batch(k)), num_parallel_calls=1)
-        return batches.prefetch(2)
+        batches = tf.data.Dataset.range(self.batches, output_type=tf.int32)
+        return batches.map(lambda k: example(*self._batch(k)), 1).prefetch(2)
 
     def _batch(self, place: tf.Tensor, seeds: tf.Tensor | None = None) -> tuple:
         """Ids and masks of batch `place` of an epoch, shuffled if there are seeds."""
         bucket = tf.searchsorted(self._ends, place[None], side="right")[0]
         rows, size = self._rows[bucket], self._sizes[bucket]
-        nth = tf.cast(place - self._ends[bucket], tf.int32) + self._counts[bucket]
+        nth = place - self._ends[bucket] + self._counts[bucket]
         index = nth * size + tf.range(size)
         real = tf.minimum(index, tf.size(rows) - 1)
         if seeds is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -57,7 +58,9 @@ def read_tsv(path: str | Path) -> tuple[list[str], list[str]]:
         for number, line in enumerate(file, start=1):
             pairs.append(line.rstrip("\n").split("\t")[:2])
             if len(pairs[-1]) < 2:
-                raise ValueError(f"{path}, line {number}: no tab in {line[:60]!r}")
+                raise ValueError(
+                    f"{path}, line {number}: no tab in {line[:60].rstrip()!r}"
+                )
     return [source for source, _ in pairs], [target for _, target in pairs]
 
 
@@ -209,16 +212,7 @@ def pair_batches(
     ([[6, 7, 1]], [[1.0, 1.0, 1.0]])
     """
     pairs = BucketedPairs(sources, targets, batch_tokens)
-
-    def example(source, source_mask, target, target_mask):
-        features = {
-            "encoder_token_ids": source,
-            "encoder_padding_mask": source_mask,
-            "decoder_token_ids": shifted(target, start_id),
-            "decoder_padding_mask": target_mask,
-        }
-        return features, target, tf.cast(target_mask, tf.float32)
-
+    example = functools.partial(pair_example, start_id)
     if seed is None:
         return pairs.validation(example)
     logger.info(
@@ -231,10 +225,19 @@ def pair_batches(
     return pairs.training(example, seed, start)
 
 
-def shifted(target: tf.Tensor, start_id: int) -> tf.Tensor:
-    """What a decoder reads to write `target`, int32 [batch, length].
-
-    >>> shifted(tf.constant([[6, 7, 1]]), 0).numpy().tolist()
-    [[0, 6, 7]]
-    """
-    return tf.pad(target[:, :-1], [[0, 0], [1, 0]], constant_values=start_id)
+def pair_example(
+    start_id: int,
+    source: tf.Tensor,
+    source_mask: tf.Tensor,
+    target: tf.Tensor,
+    target_mask: tf.Tensor,
+) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
+    """Rows of ids and their masks, int32 [batch, tokens], as a batch for `fit`."""
+    starts = [[0, 0], [1, 0]]
+    features = {
+        "encoder_token_ids": source,
+        "encoder_padding_mask": source_mask,
+        "decoder_token_ids": tf.pad(target[:, :-1], starts, constant_values=start_id),
+        "decoder_padding_mask": target_mask,
+    }
+    return features, target, tf.cast(target_mask, tf.float32)
