@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras import corpus, data, interop, presets, tokenizers
-from massivetext_keras.configs import TransformerConfig, nearest
+from massivetext_keras.configs import TransformerConfig, choose, nearest
 from massivetext_keras.export import Probe, compare, write_saved_model
 from massivetext_keras.models.backbone import Backbone
 from massivetext_keras.tasks.training_step import TrainingStep
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 HUGGING_FACE = "hf:"
 HEAD = "head/"
+FORMATS = ("massivetext_keras", "huggingface")
 _TASKS_OF = {
     "decoder": "CausalLM",
     "prefix": "CausalLM",
@@ -195,12 +196,26 @@ class Task(TrainingStep):
         named = interop.named_weights(self.heads()[prefix])
         return {f"{prefix}/{name}": weight for name, weight in named.items()}
 
-    def save_preset(self, folder: str | Path) -> None:
+    def save_preset(self, folder: str | Path, format: str = FORMATS[0]) -> None:
         """Writes config, weights and tokenizer, for `from_preset` to read.
 
         Each file replaces its predecessor at once and the config, which holds the
         hashes of the others, comes last; other files of the folder stay.
+
+        Args:
+            folder: made if missing.
+            format: "massivetext_keras", or "huggingface" for transformers, and for
+                "hf:folder" here.
+
+        Raises:
+            ValueError: the format is unknown, or no family of Hugging Face holds such a
+                model or its tokenizer.
         """
+        choose("format", format, dict.fromkeys(FORMATS))
+        if format == "huggingface":
+            weights = self.named_weights()
+            interop.save_huggingface(folder, self.config, weights, self.tokenizer)
+            return
         interop.write_preset(
             folder,
             type(self).__name__,
