@@ -4,9 +4,10 @@ WORKERS ?= 2
 
 BIN := .venv/bin
 STAMP := .venv/.installed
+PARITY := .venv-parity
 
 .DEFAULT_GOAL := help
-.PHONY: setup quickstart test bench clean help
+.PHONY: setup quickstart test parity bench clean help
 
 setup: $(STAMP)  ## make .venv and install the package and its tools into it
 
@@ -26,6 +27,19 @@ test: setup  ## format, lint and every test and doctest, on WORKERS (2) processe
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -m "" -n $(WORKERS) --dist=loadfile
 
+parity: $(PARITY)/.installed  ## compare with transformers and torch, in a venv of their own
+	$(PARITY)/bin/python -m pytest tests/interop/test_parity.py
+
+# It sees what .venv has, and adds the rest. PyPI's torch brings CUDA along; where that is
+# too much: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make parity
+$(PARITY)/.installed: $(STAMP)
+	$(PYTHON) -m venv $(PARITY)
+	for site in .venv/lib/*/site-packages; do \
+		echo "import site; site.addsitedir('$(CURDIR)/$$site')" > $(PARITY)/$${site#.venv/}/main.pth; \
+	done
+	$(PARITY)/bin/python -m pip install -c constraints.txt torch transformers
+	touch $@
+
 bench: setup  ## run every benchmark, one after another
 	@set -e; for script in $(filter-out benchmarks/common.py,$(sort $(wildcard benchmarks/*.py))); do \
 		echo "== $$script"; $(BIN)/python $$script; \
@@ -33,7 +47,7 @@ bench: setup  ## run every benchmark, one after another
 
 clean:  ## remove builds and caches; .venv and runs stay
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
-	find . -path ./.venv -prune -o -type d -name __pycache__ -exec rm -rf {} +
+	find . -path './.venv*' -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile

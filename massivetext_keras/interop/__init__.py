@@ -1,5 +1,6 @@
 """Weights in and out: safetensors files, presets and Hugging Face folders."""
 
+from massivetext_keras.interop.generation import read_options
 from massivetext_keras.interop.huggingface import heads_in
 from massivetext_keras.interop.huggingface import load as load_huggingface
 from massivetext_keras.interop.huggingface import save as save_huggingface
@@ -18,6 +19,7 @@ __all__ = [
     "heads_in",
     "load_huggingface",
     "named_weights",
+    "read_options",
     "read_preset",
     "read_tensors",
     "save_huggingface",

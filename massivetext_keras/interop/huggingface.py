@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -17,6 +16,8 @@ from massivetext_keras.configs import TransformerConfig, choose, closest
 from massivetext_keras.files import replacing_file, write_json
 from massivetext_keras.interop import decoders, encoder_decoders, encoders
 from massivetext_keras.interop.family import Family, require, unsupported
+from massivetext_keras.interop.folder import CONFIG, config_file, read_json
+from massivetext_keras.interop.generation import GENERATION, generation_values
 from massivetext_keras.interop.layout import head_layout
 from massivetext_keras.interop.weights import (
     FILE,
@@ -30,7 +31,6 @@ from massivetext_keras.tokenizers import Tokenizer, huggingface_files
 
 logger = logging.getLogger(__name__)
 
-CONFIG = "config.json"
 _ROLES = ("pad", "bos", "eos")
 # The first that can hold a model is what it is written as.
 FAMILIES: dict[str, Family] = {
@@ -143,7 +143,7 @@ def save(
     model: keras.Model | Mapping[str, np.ndarray],
     tokenizer: Tokenizer | None = None,
     model_type: str | None = None,
-    **values: Any,
+    options: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes a Hugging Face folder: weights, tokenizer and, at last, `config.json`.
 
@@ -156,7 +156,7 @@ def save(
         model: the backbone, or its weights by name and those of a head as head/…
         tokenizer: to write too, or None.
         model_type: family to write it as (None: the first that can hold it).
-        **values: more values for `config.json`, such as `decoder_start_token_id`.
+        options: how it writes, as `generation.read_options` gives it.
 
     Raises:
         ValueError: no family can hold the model, or the tokenizer cannot be written;
@@ -179,21 +179,29 @@ def save(
     theirs = {}
     for ours, rule in table.items():
         theirs |= rule.split(arrays[ours])
+    # without a tokenizer none: the family's own may be beyond this vocabulary
+    special = {
+        f"{role}_token_id": getattr(tokenizer, f"{role}_id", None) for role in _ROLES
+    }
+    writing = special | generation_values(options or {})
     values = {
         "architectures": [(family.heads[head] if head else family).architecture],
         "model_type": name,
         "dtype": "float32",
-        # the family's own ids may be beyond this vocabulary
-        **{f"{r}_token_id": getattr(tokenizer, f"{r}_id", None) for r in _ROLES},
+        **special,
         **family.write(config),
-        **values,
     }
+    if config.stack == "encoder_decoder":
+        writing.setdefault("decoder_start_token_id", 0)
+        values["decoder_start_token_id"] = writing["decoder_start_token_id"]
     files = _tokenizer_files(name, config, tokenizer, values)
 
     save_arrays(theirs, folder / FILE, {"format": "pt"})
     for file, data in files.items():
         with replacing_file(folder / file) as draft:
             draft.write_bytes(data)
+    if config.stack != "encoder":
+        write_json(folder / GENERATION, writing)
     write_json(folder / CONFIG, values)
 
 
@@ -330,8 +338,8 @@ def _open(folder: str | os.PathLike) -> tuple[Family, TransformerConfig, Tensors
 
 
 def _read(folder: str | os.PathLike) -> tuple[Family, TransformerConfig]:
-    file = _config_file(Path(folder))
-    values = _read_json(file)
+    file = config_file(Path(folder))
+    values = read_json(file)
     name = values.get("model_type")
     try:
         if name not in FAMILIES:
@@ -343,34 +351,3 @@ def _read(folder: str | os.PathLike) -> tuple[Family, TransformerConfig]:
         return FAMILIES[name], FAMILIES[name].read(values)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{file}: {error}") from None
-
-
-def _read_json(file: Path) -> Mapping[str, Any]:
-    try:
-        values = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{file}: not JSON ({error})") from None
-    if not isinstance(values, dict):
-        raise ValueError(f"{file}: not a JSON object")
-    return values
-
-
-def _config_file(folder: Path) -> Path:
-    """`config.json` in a folder, or an error that names the nearest one."""
-    if folder.is_file():
-        raise FileNotFoundError(
-            f"{folder}: a file; give its folder, {str(folder.parent)!r}"
-        )
-    if not folder.is_dir():
-        beside = folder.parent.iterdir() if folder.parent.is_dir() else ()
-        near = [path.name for path in beside if path.is_dir()]
-        close = closest(folder.name, near)
-        hint = f"did you mean {str(folder.parent / close)!r}?" if close else ""
-        hint = hint or "models are read from local folders, not from the Hub"
-        raise FileNotFoundError(f"{folder}: no such folder; {hint}")
-    file = folder / CONFIG
-    if not file.is_file():
-        inside = [*folder.glob(f"*/{CONFIG}"), *folder.glob(f"*/*/{CONFIG}")]
-        hint = f"; did you mean {str(min(inside).parent)!r}?" if inside else ""
-        raise FileNotFoundError(f"{folder}: {CONFIG} is missing{hint}")
-    return file

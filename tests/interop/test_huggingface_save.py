@@ -83,13 +83,14 @@ def test_every_preset_has_a_family(name):
 def test_a_model_and_its_tokenizer_come_back(tmp_path):
     tokenizer = tokenizers.ByteTokenizer(add_bos=True)
     model = GPT(TINY)
-    interop.save_huggingface(tmp_path, TINY, model, tokenizer, custom=[1])
+    options = {"last_id": 2, "never_ids": (5, 7)}
+    interop.save_huggingface(tmp_path, TINY, model, tokenizer, options=options)
     values = json.loads((tmp_path / "config.json").read_text())
     ids = {
         f"{role}_token_id": values[f"{role}_token_id"] for role in ("pad", "bos", "eos")
     }
     assert ids == {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-    assert values["custom"] == [1]
+    assert interop.read_options(tmp_path) == options
     config = json.loads((tmp_path / "tokenizer_config.json").read_text())
     assert config["model_max_length"] == 1024
     assert config["model_input_names"] == ["input_ids", "attention_mask"]
@@ -99,6 +100,7 @@ def test_a_model_and_its_tokenizer_come_back(tmp_path):
         np.testing.assert_array_equal(variable, weights.named_weights(model)[path])
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "config.json",
+        "generation_config.json",
         "model.safetensors",
         "tokenizer.json",
         "tokenizer_config.json",
