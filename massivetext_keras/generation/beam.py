@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -9,6 +10,7 @@ import tensorflow as tf
 from massivetext_keras.generation.constraints import Constraints
 from massivetext_keras.generation.decoding import empty_text, read
 from massivetext_keras.generation.precision import in_float32
+from massivetext_keras.layers.fused import island
 from massivetext_keras.layers.stack import Cache
 
 # Below every real score; what has it is no text yet.
@@ -102,7 +104,8 @@ class BeamDecoder:
         self.stop_ids = tuple(stop_ids)
         self.constraints = constraints or Constraints()
         self.traces = 0
-        self.decode = tf.function(self._decode, jit_compile=compiled, autograph=False)
+        plain = functools.partial(tf.function, autograph=False)
+        self.decode = (island if compiled else plain)(self._decode)
 
     def search(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -9,6 +10,7 @@ import tensorflow as tf
 from massivetext_keras.generation.constraints import Constraints
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import Sampling, choose, penalize
+from massivetext_keras.layers.fused import island
 from massivetext_keras.layers.stack import Cache
 
 _SMALLEST_CAPACITY = 64
@@ -65,7 +67,8 @@ class Decoder:
         self.penalize_repetitions = penalize_repetitions
         self.constraints = constraints or Constraints()
         self.traces = 0
-        self.decode = tf.function(self._decode, jit_compile=compiled, autograph=False)
+        plain = functools.partial(tf.function, autograph=False)
+        self.decode = (island if compiled else plain)(self._decode)
         self.begin = tf.function(self.start, autograph=False, reduce_retracing=True)
 
     def start(

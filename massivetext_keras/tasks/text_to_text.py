@@ -24,8 +24,8 @@ class IdsToIds:
 
     def __init__(self, decoder: Decoder | BeamDecoder, start_id: int):
         self.decoder, self.start_id = decoder, start_id
-        self.sample = tf.function(self.sampled, autograph=False, reduce_retracing=True)
-        self.search = tf.function(self.searched, autograph=False, reduce_retracing=True)
+        rows = tf.RaggedTensorSpec([None, None], tf.int32)
+        self.sample, self.search = _graphs(self, rows)
 
     def sampled(
         self,
@@ -86,20 +86,7 @@ class TextToText:
     def __init__(self, tokenizer, answers: IdsToIds):
         self.tokenizer, self.answers = tokenizer, answers
         texts = tf.TensorSpec([None], tf.string, "text")
-        limit = tf.TensorSpec([], tf.int32, "max_new_tokens")
-        rows = tf.TensorSpec([None], tf.int32, "rows")
-        rules = BeamRules(
-            length_penalty=tf.TensorSpec([], tf.float32, "length_penalty"),
-            early_stopping=tf.TensorSpec([], tf.int32, "early_stopping"),
-        )
-        self.sample = tf.function(
-            self.sampled,
-            input_signature=[texts, rows, limit, sampling_spec()],
-            autograph=False,
-        )
-        self.search = tf.function(
-            self.searched, input_signature=[texts, limit, rules], autograph=False
-        )
+        self.sample, self.search = _graphs(self, texts)
 
     def sampled(self, texts, rows, max_new_tokens, sampling: Sampling) -> tf.Tensor:
         """String [batch] -> string [batch], inside a graph: see `IdsToIds.sampled`."""
@@ -118,3 +105,19 @@ class TextToText:
         ids = self.tokenizer.tokenize(texts)
         room = self.answers.decoder.model.config.max_length
         return data.enclosed(self.tokenizer, ids, room)
+
+
+def _graphs(answers: IdsToIds | TextToText, sources) -> tuple:
+    """`sampled` and `searched` as graphs for sources of any number and length."""
+    limit = tf.TensorSpec([], tf.int32, "max_new_tokens")
+    rows = tf.TensorSpec([None], tf.int32, "rows")
+    rules = BeamRules(
+        length_penalty=tf.TensorSpec([], tf.float32, "length_penalty"),
+        early_stopping=tf.TensorSpec([], tf.int32, "early_stopping"),
+    )
+    sampled = [sources, rows, limit, sampling_spec()]
+    searched = [sources, limit, rules]
+    return (
+        tf.function(answers.sampled, input_signature=sampled, autograph=False),
+        tf.function(answers.searched, input_signature=searched, autograph=False),
+    )
