@@ -10,6 +10,7 @@ from massivetext_keras.interop.family import (
     Family,
     blocks,
     known,
+    number,
     require,
     unsupported,
     value_of,
@@ -31,9 +32,9 @@ def _rope(values: Mapping[str, Any], theta: float) -> dict[str, Any]:
     name = "rope_type" if "rope_type" in rope else "type"
     kind = value_of(rope, name, "default")
     numbers = known(f"{field}.{name}", kind, _ROPE_TYPES)
-    for number in numbers:
-        if type(rope.get(number)) not in (int, float):
-            raise unsupported(f"{field}.{number}", rope.get(number), "a number")
+    for name in numbers:
+        if type(rope.get(name)) not in (int, float):
+            raise unsupported(f"{field}.{name}", rope.get(name), "a number")
     scaling = {"rope_type": kind, **{n: float(rope[n]) for n in numbers}}
     if kind == "llama3":
         longest = value_of(values, "max_position_embeddings", 2048)
@@ -91,7 +92,7 @@ GPT2 = Family(
     },
     extra_fields=lambda values: {
         "intermediate_size": value_of(
-            values, "n_inner", 4 * value_of(values, "n_embd", 768)
+            values, "n_inner", 4 * number(values, "n_embd", 768)
         )
     },
     extra_values=lambda config: {"embd_pdrop": config.dropout},
@@ -259,8 +260,8 @@ def _qwen2_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     if not values.get("use_sliding_window"):
         window = None
     elif types is None:
-        first = value_of(values, "max_window_layers", 28)
-        if 0 < first < value_of(values, "num_hidden_layers", 32):
+        first = number(values, "max_window_layers", 28)
+        if 0 < first < number(values, "num_hidden_layers", 32):
             raise unsupported("max_window_layers", first, 0)
         window = None if first else window
     elif set(types) == {"full_attention"}:

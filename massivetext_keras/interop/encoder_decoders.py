@@ -12,8 +12,10 @@ from massivetext_keras.interop.family import (
     Names,
     blocks,
     known,
+    number,
     require,
     theirs_of,
+    unsupported,
     value_of,
 )
 from massivetext_keras.presets import preset
@@ -118,6 +120,8 @@ def _t5_names(config: TransformerConfig) -> Names:
 def _feed_forward(values: Mapping[str, Any], default: str) -> dict[str, Any]:
     """From "relu", "gated-silu" and the like; "gated-gelu" is its tanh formula."""
     kind = value_of(values, "feed_forward_proj", default)
+    if not isinstance(kind, str):
+        raise unsupported("feed_forward_proj", kind, "relu", "gated-gelu")
     name = "gelu_new" if kind == "gated-gelu" else kind.removeprefix("gated-")
     name = value_of(values, "dense_act_fn", name)
     return {
@@ -130,7 +134,7 @@ def _t5_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     # transformers 4 has no such field and scales where embeddings are tied
     tied = values.get("tie_word_embeddings") is not False
     scaled = value_of(values, "scale_decoder_outputs", tied)
-    size = value_of(values, "d_model", 512)
+    size = number(values, "d_model", 512)
     scale = size**-0.5 if scaled else 1.0
     return {**_feed_forward(values, "relu"), "logit_scale": scale}
 

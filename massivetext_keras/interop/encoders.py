@@ -9,6 +9,7 @@ from massivetext_keras.interop.family import (
     Family,
     Head,
     blocks,
+    number,
     unsupported,
     value_of,
 )
@@ -92,10 +93,10 @@ BERT = Family(
 
 def _roberta_positions(values: Mapping[str, Any]) -> dict[str, Any]:
     """The first real token's position is the one after padding's."""
-    offset = value_of(values, "pad_token_id", 1) + 1
+    offset = number(values, "pad_token_id", 1) + 1
     if offset < 1:
         raise unsupported("pad_token_id", offset - 1, "0 or more")
-    rows = value_of(values, "max_position_embeddings", 512)
+    rows = number(values, "max_position_embeddings", 512)
     return {**_segments(values), "max_length": rows - offset, "position_offset": offset}
 
 

@@ -262,6 +262,18 @@ def value_of(values: Mapping[str, Any], name: str, default: Any) -> Any:
     return default if value is None else value
 
 
+def number(values: Mapping[str, Any], name: str, default: float) -> float:
+    """As `value_of`, of a number.
+
+    Raises:
+        ValueError: it is none.
+    """
+    value = value_of(values, name, default)
+    if type(value) not in (int, float):
+        raise unsupported(name, value, "a number")
+    return value
+
+
 def known(name: str, value: Any, table: Mapping[str, Any]) -> Any:
     """Looks up what a config asks for.
 

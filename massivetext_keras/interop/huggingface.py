@@ -103,7 +103,7 @@ def load(
     """
     family, config, tensors = _open(folder)
     if head is not None:
-        _check_head(family, config, head, str(folder))
+        _check_head(family, config, head, str(folder), tensors)
     prefix = family.prefix
     if not any(name.startswith(prefix) for name in tensors):
         prefix = ""
@@ -119,14 +119,8 @@ def load(
 
     table = family.table(config, prefix, head, tensors)
     wanted = {name: s for rule in table.values() for name, s in rule.parts.items()}
-    heads = {name: _head_names(family, config, name) for name in family.heads}
-    if head is not None and heads[head].isdisjoint(tensors):
-        there = [name for name in heads if not heads[name].isdisjoint(tensors)]
-        raise ValueError(
-            f"{folder}: there is no head {head!r} in the weights; there is "
-            + (", ".join(there) or "none")
-        )
-    aside = set().union(*heads.values()) - wanted.keys()
+    heads = [_head_names(family, config, name) for name in family.heads]
+    aside = set().union(*heads) - wanted.keys()
     found = {
         name: shape
         for name, shape in tensors.shapes.items()
@@ -251,7 +245,7 @@ def _family_for(
         return families[name].base.stack != config.stack, len(lacks[name])
 
     name = min(lacks, key=distance)
-    problem = f"{name} of Hugging Face holds not this model: "
+    problem = f"{name} of Hugging Face cannot hold this model: "
     if model_type is None:
         problem = (
             f"no family of Hugging Face holds this model; the nearest, {name}, has "
@@ -260,13 +254,27 @@ def _family_for(
 
 
 def _check_head(
-    family: Family, config: TransformerConfig, head: str, where: str
+    family: Family,
+    config: TransformerConfig,
+    head: str,
+    where: str,
+    tensors: Tensors | None = None,
 ) -> None:
-    """Refuses a head that the family does not have, or has with other numbers."""
+    """Refuses a head that a family or a file does not have, or has with other numbers."""
     if head not in family.heads:
         raise ValueError(
             f"{where}: {family.architecture} has no head {head!r}; known: "
             + (", ".join(family.heads) or "none")
+        )
+    there = [
+        name
+        for name in family.heads
+        if tensors is None or not _head_names(family, config, name).isdisjoint(tensors)
+    ]
+    if head not in there:
+        raise ValueError(
+            f"{where}: there is no head {head!r} in the weights; there is "
+            + (", ".join(there) or "none")
         )
     only = family.heads[head].activation
     if only not in (None, config.activation):

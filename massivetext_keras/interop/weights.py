@@ -19,6 +19,8 @@ FILE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 _FLOATS = ("F64", "F32", "F16", "BF16")
 _MOST_LISTED = 10
+_PICKLED = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+_NO_PICKLE = "only safetensors are read: a pickle can run code"
 
 Shape = tuple[int, ...]
 
@@ -144,8 +146,10 @@ def read_tensors(path: str | Path) -> Tensors:
     if (path / INDEX).exists():
         return _open_shards(path / INDEX)
     others = sorted(p.name for p in path.glob("*.safetensors"))
-    others = others or sorted(p.name for p in path.glob("*.bin"))
     hint = f"; there is {', '.join(others)}" if others else ""
+    pickled = sorted(p.name for p in path.iterdir() if p.suffix in _PICKLED)
+    if pickled and not others:
+        hint = f"; there is {', '.join(pickled)}, but {_NO_PICKLE}"
     raise FileNotFoundError(f"{path}: neither {FILE} nor {INDEX} is here{hint}")
 
 
@@ -217,6 +221,8 @@ def _open(paths: list[Path]) -> Tensors:
     for path in paths:
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file")
+        if path.suffix in _PICKLED:
+            raise ValueError(f"{path}: {_NO_PICKLE}")
         try:
             file = safe_open(path, "np")
         except (SafetensorError, OSError) as error:

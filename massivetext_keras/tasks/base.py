@@ -136,6 +136,8 @@ class Task(TrainingStep):
         there = interop.heads_in(folder) if cls.hugging_face_heads else ()
         head = next((head for head in cls.hugging_face_heads if head in there), None)
         config, tensors = interop.load_huggingface(folder, head)
+        written = interop.read_options(folder)
+        options = {k: v for k, v in written.items() if k in cls.options} | options
         problem = None
         if tokenizer is None:
             try:
@@ -213,8 +215,13 @@ class Task(TrainingStep):
         """
         choose("format", format, dict.fromkeys(FORMATS))
         if format == "huggingface":
-            weights = self.named_weights()
-            interop.save_huggingface(folder, self.config, weights, self.tokenizer)
+            interop.save_huggingface(
+                folder,
+                self.config,
+                self.named_weights(),
+                self.tokenizer,
+                options=self.chosen(),
+            )
             return
         interop.write_preset(
             folder,

@@ -173,3 +173,86 @@ def test_a_missing_shard_and_a_truncated_file_are_named(folder):
     shard.unlink()
     with pytest.raises(FileNotFoundError, match=f"{shard.name}: the shard is missing"):
         huggingface.load(source)
+
+
+def test_a_head_that_is_not_there_is_named(folder):
+    for name, head, message in [
+        ("bert_base", "masked_lm", "no head 'masked_lm' in the weights; there is none"),
+        (
+            "electra_discriminator",
+            "masked_lm",
+            "no head 'masked_lm' in the weights; there is discriminator",
+        ),
+        (
+            "gpt2_tied",
+            "masked_lm",
+            "GPT2LMHeadModel has no head 'masked_lm'; known: none",
+        ),
+        ("roberta", "x", "RobertaModel has no head 'x'; known: masked_lm"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            huggingface.load(FIXTURES / name, head)
+    source = folder("roberta")
+    change(source / "config.json", hidden_act="relu")
+    huggingface.load(source)
+    with pytest.raises(ValueError, match="RobertaForMaskedLM's head, which is always"):
+        huggingface.load(source, "masked_lm")
+
+
+def test_half_a_head_is_listed(folder):
+    file = (source := folder("roberta")) / "model.safetensors"
+    tensors = load_file(file)
+    del tensors["lm_head.dense.bias"]
+    save_file(tensors, file)
+    with pytest.raises(ValueError, match=r"missing: lm_head.dense.bias \(18,\)"):
+        huggingface.load(source, "masked_lm")
+    assert huggingface.heads_in(source) == ()
+    assert huggingface.heads_in(FIXTURES / "albert") == ("masked_lm", "pretraining")
+
+
+def test_names_of_old_files_are_known(folder):
+    source = folder("bert_pretraining")
+    file, (_, wanted) = source / "model.safetensors", huggingface.load(source)
+    old = {
+        re.sub("LayerNorm.weight", "LayerNorm.gamma", key).replace(
+            "LayerNorm.bias", "LayerNorm.beta"
+        ): value
+        for key, value in load_file(file).items()
+    }
+    save_file(old, file)
+    found = huggingface.load(source)[1]
+    for key in wanted:
+        np.testing.assert_array_equal(found[key], wanted[key])
+
+
+def test_copies_of_the_embedding_that_differ_are_refused(folder):
+    source = folder("bart")
+    file = source / "model.safetensors"
+    tensors = load_file(file)
+    name = "model.encoder.embed_tokens.weight"
+    tensors[name] = tensors[name] + 1
+    save_file(tensors, file)
+    with pytest.raises(ValueError, match=f"{name} differs from model.shared.weight"):
+        huggingface.load(source)
+    del tensors["model.shared.weight"]  # one of the copies is enough
+    tensors["lm_head.weight"] = tensors[name]
+    save_file(tensors, file)
+    words = huggingface.load(source)[1]["tokens/embeddings"]
+    np.testing.assert_array_equal(words, tensors[name])
+
+
+def test_integers_for_weights_are_refused(folder):
+    source = folder("llama_base")
+    file = source / "model.safetensors"
+    tensors = load_file(file)
+    tensors["norm.weight"] = tensors["norm.weight"].astype("int8")
+    save_file(tensors, file)
+    with pytest.raises(ValueError, match="norm.weight holds I8, not one of F64"):
+        build(source)
+
+
+def test_only_pickled_weights(folder):
+    source = folder("bert_base")
+    (source / "model.safetensors").rename(source / "pytorch_model.bin")
+    with pytest.raises(FileNotFoundError, match="pytorch_model.bin, but only safeten"):
+        huggingface.load(source)

@@ -156,6 +156,98 @@ def test_gpt2_dropout_and_activation(tmp_path):
             "add_cross_attention=true is not supported; known: false",
         ),
         (
+            {"model_type": "bert", "is_decoder": True},
+            "is_decoder=true is not supported; known: false",
+        ),
+        (
+            {"model_type": "bert", "position_embedding_type": "relative_key"},
+            'position_embedding_type="relative_key" is not supported; '
+            'known: "absolute"',
+        ),
+        (
+            {"model_type": "electra", "tie_word_embeddings": False},
+            "tie_word_embeddings=false is not supported; known: true",
+        ),
+        (
+            {"model_type": "bert", "type_vocab_size": 0},
+            'type_vocab_size=0 is not supported; known: "1 or more"',
+        ),
+        (
+            {"model_type": "roberta", "pad_token_id": -1},
+            'pad_token_id=-1 is not supported; known: "0 or more"',
+        ),
+        (
+            {"model_type": "roberta", "pad_token_id": "1"},
+            'pad_token_id="1" is not supported; known: "a number"',
+        ),
+        (
+            {"model_type": "albert", "num_hidden_groups": 2},
+            "num_hidden_groups=2 is not supported; known: 1",
+        ),
+        (
+            {"model_type": "albert", "embedding_size": None},
+            'embedding_size=null is not supported; known: "1 or more"',
+        ),
+        (
+            {"model_type": "distilbert", "activation": "tanh"},
+            'activation="tanh" is not supported; known: "gelu", "gelu_fast", '
+            '"gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish"',
+        ),
+        (
+            {"model_type": "gpt_neox", "rotary_pct": 0.5, "hidden_size": 64 * 6},
+            "rotary needs an even width, got 3",
+        ),
+        (
+            {"model_type": "qwen2", "use_sliding_window": True},
+            "max_window_layers=28 is not supported; known: 0",
+        ),
+        (
+            {
+                "model_type": "qwen2",
+                "use_sliding_window": True,
+                "layer_types": ["full_attention", "sliding_attention"],
+            },
+            'layer_types=["full_attention", "sliding_attention"] is not supported; '
+            'known: "one type for all layers"',
+        ),
+        (
+            {"model_type": "mixtral", "num_experts_per_tok": 9},
+            "experts_per_token 9 is more than num_experts 8",
+        ),
+        (
+            {"model_type": "bart", "decoder_ffn_dim": 8, "encoder_ffn_dim": 9},
+            "decoder_ffn_dim=8 is not supported; known: 9",
+        ),
+        (
+            {"model_type": "marian", "decoder_attention_heads": 8},
+            "decoder_attention_heads=8 is not supported; known: 16",
+        ),
+        (
+            {"model_type": "marian", "vocab_size": 50, "decoder_vocab_size": 60},
+            "decoder_vocab_size=60 is not supported; known: 50",
+        ),
+        (
+            {"model_type": "marian", "share_encoder_decoder_embeddings": False},
+            "share_encoder_decoder_embeddings=false is not supported; known: true",
+        ),
+        (
+            {"model_type": "t5", "feed_forward_proj": "gated-mish"},
+            'feed_forward_proj="mish" is not supported; known: "gelu", "gelu_fast", '
+            '"gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish"',
+        ),
+        (
+            {"model_type": "t5", "feed_forward_proj": 1},
+            'feed_forward_proj=1 is not supported; known: "relu", "gated-gelu"',
+        ),
+        (
+            {"model_type": "t5", "d_model": "512"},
+            'd_model="512" is not supported; known: "a number"',
+        ),
+        (
+            {"model_type": "t5", "is_encoder_decoder": False},
+            "is_encoder_decoder=false is not supported; known: true",
+        ),
+        (
             {"model_type": "gpt2", "quantization_config": {"bits": 4}},
             'quantization_config={"bits": 4} is not supported; known: null',
         ),

@@ -148,7 +148,7 @@ class Unheard(tokenizers.ByteTokenizer):
             lambda folder: interop.save_huggingface(
                 folder, TINY.replace(window=5), {}, model_type="gpt2"
             ),
-            "gpt2 of Hugging Face holds not this model: window=None instead of 5",
+            "gpt2 of Hugging Face cannot hold this model: window=None instead of 5",
         ),
         (
             lambda folder: interop.save_huggingface(

@@ -197,11 +197,21 @@ def test_a_truncated_file_is_named(tmp_path, kept):
 def test_a_folder_without_weights_says_what_it_has(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nor .*index.json is here$"):
         weights.read_tensors(tmp_path)
-    (tmp_path / "pytorch_model.bin").touch()
-    with pytest.raises(FileNotFoundError, match="; there is pytorch_model.bin$"):
-        weights.read_tensors(tmp_path)
     with pytest.raises(FileNotFoundError, match="x.safetensors: no such file"):
         weights.read_tensors(tmp_path / "x.safetensors")
+    (tmp_path / "other.safetensors").touch()
+    with pytest.raises(FileNotFoundError, match="; there is other.safetensors$"):
+        weights.read_tensors(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "weights.pkl"])
+def test_pickles_are_refused(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\x80\x04")
+    why = "only safetensors are read: a pickle can run code"
+    with pytest.raises(FileNotFoundError, match=f"there is {name}, but {why}$"):
+        weights.read_tensors(tmp_path)
+    with pytest.raises(ValueError, match=f"{name}: {why}$"):
+        weights.read_tensors(tmp_path / name)
 
 
 def test_what_does_not_fit_is_listed_and_nothing_assigned():
