@@ -15,6 +15,7 @@ from massivetext_keras.interop.family import (
     unsupported,
     value_of,
 )
+from massivetext_keras.presets import preset
 
 # Numbers of each rule that stretches rotary wavelengths.
 _ROPE_TYPES = {
@@ -51,7 +52,7 @@ def _rope_values(config: TransformerConfig) -> dict[str, Any]:
 
 # Radford et al., 2019
 GPT2 = Family(
-    base=TransformerConfig(vocabulary_size=50257, dropout=0.1),
+    base=preset("gpt2_small"),
     fields={
         "vocabulary_size": "vocab_size",
         "num_layers": "n_layer",
@@ -112,19 +113,7 @@ def _neox_rope(values: Mapping[str, Any]) -> dict[str, Any]:
 
 # Black et al., 2022
 GPT_NEOX = Family(
-    base=TransformerConfig(
-        vocabulary_size=50432,
-        num_layers=44,
-        hidden_size=6144,
-        num_heads=64,
-        intermediate_size=24576,
-        max_length=2048,
-        activation="gelu",
-        position="rotary",
-        rotary_fraction=0.25,
-        parallel=True,
-        tied_embeddings=False,
-    ),
+    base=preset("gpt_neox_20b").replace(activation="gelu"),
     fields={
         "vocabulary_size": "vocab_size",
         "num_layers": "num_hidden_layers",
@@ -181,23 +170,7 @@ def _llama_rope(values: Mapping[str, Any], theta: float = 10000.0) -> dict[str, 
 
 # Touvron et al., 2023; Grattafiori et al., 2024
 LLAMA = Family(
-    base=TransformerConfig(
-        vocabulary_size=32000,
-        num_layers=32,
-        hidden_size=4096,
-        num_heads=32,
-        intermediate_size=11008,
-        max_length=2048,
-        activation="silu",
-        gated=True,
-        norm="rms_norm",
-        norm_epsilon=1e-6,
-        position="rotary",
-        qkv_bias=False,
-        output_bias=False,
-        feed_forward_bias=False,
-        tied_embeddings=False,
-    ),
+    base=preset("llama2_7b").replace(max_length=2048, norm_epsilon=1e-6),
     fields={
         "vocabulary_size": "vocab_size",
         "num_layers": "num_hidden_layers",
@@ -247,9 +220,7 @@ _WITHOUT_BIASES = {k: v for k, v in LLAMA.fields.items() if k not in _BIASES}
 
 # Jiang et al., 2023
 MISTRAL = LLAMA._replace(
-    base=LLAMA.base.replace(
-        num_key_value_heads=8, intermediate_size=14336, max_length=131072, window=4096
-    ),
+    base=preset("mistral_7b").replace(max_length=131072, norm_epsilon=1e-6),
     fields=_WITHOUT_BIASES | {"window": "sliding_window"},
     architecture="MistralForCausalLM",
 )
@@ -292,14 +263,7 @@ QWEN2 = LLAMA._replace(
 
 # Jiang et al., 2024
 MIXTRAL = MISTRAL._replace(
-    base=MISTRAL.base.replace(
-        window=None,
-        norm_epsilon=1e-5,
-        rope_theta=1e6,
-        num_experts=8,
-        experts_per_token=2,
-        expert_loss=0.001,
-    ),
+    base=preset("mixtral_8x7b").replace(max_length=131072, expert_loss=0.001),
     fields=MISTRAL.fields
     | {
         "num_experts": "num_local_experts",

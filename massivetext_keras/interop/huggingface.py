@@ -260,7 +260,7 @@ def _check_head(
     where: str,
     tensors: Tensors | None = None,
 ) -> None:
-    """Refuses a head that a family or a file does not have, or has with other numbers."""
+    """Refuses a head that family or file do not have, or have with other numbers."""
     if head not in family.heads:
         raise ValueError(
             f"{where}: {family.architecture} has no head {head!r}; known: "
