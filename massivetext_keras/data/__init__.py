@@ -6,7 +6,7 @@ from massivetext_keras.data.denoising import (
     SpanCorruption,
     denoising_batches,
 )
-from massivetext_keras.data.encoding import frame, framed, padded, room
+from massivetext_keras.data.encoding import frame, framed, padded, room, text_ids
 from massivetext_keras.data.masking import Masking, masked_batches, put
 from massivetext_keras.data.pairs import (
     enclosed,
@@ -43,6 +43,7 @@ __all__ = [
     "room",
     "split_pairs",
     "start_id",
+    "text_ids",
     "training_batches",
     "validation_batches",
 ]

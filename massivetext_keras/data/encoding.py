@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -43,6 +44,18 @@ def room(tokenizer, max_length: int) -> int:
     14
     """
     return max_length - sum(map(len, frame(tokenizer)))
+
+
+def text_ids(tokenizer) -> np.ndarray:
+    """The ids that stand for known text, int32 [n].
+
+    >>> from massivetext_keras.tokenizers import ByteTokenizer
+    >>> text_ids(ByteTokenizer())[:3].tolist()
+    [3, 4, 5]
+    """
+    others = {*tokenizer.special_ids, tokenizer.unk_id, tokenizer.mask_id}
+    ids = (i for i in range(tokenizer.vocabulary_size) if i not in others)
+    return np.fromiter(ids, np.int32)
 
 
 def padded(

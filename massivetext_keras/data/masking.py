@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.data.encoding import frame, framed, room
+from massivetext_keras.data.encoding import frame, framed, room, text_ids
 from massivetext_keras.data.windows import ordered_windows, shuffled_windows
 
 
@@ -16,7 +15,7 @@ from massivetext_keras.data.windows import ordered_windows, shuffled_windows
 class Masking:
     """Hides tokens, others each time (Devlin et al., 2019; Liu et al., 2019).
 
-    Of each row, `rate` of the tokens that stand for text are chosen. Of these,
+    Of each row, `rate` of the tokens that stand for known text are chosen. Of these,
     `mask_share` become the mask, `random_share` become random tokens, and the others
     stay as they are.
 
@@ -56,13 +55,6 @@ class Masking:
         if min(shares) < 0.0 or sum(shares) > 1.0:
             raise ValueError(f"mask_share and random_share are no shares: {shares}")
 
-    @functools.cached_property
-    def ordinary(self) -> np.ndarray:
-        """The ids that stand for text, int32 [n]."""
-        special = {*self.tokenizer.special_ids, self.mask_id}
-        ids = [i for i in range(self.tokenizer.vocabulary_size) if i not in special]
-        return np.array(ids, np.int32)
-
     def most(self, length: int) -> int:
         """Tokens that are chosen of a row of so many, at the most."""
         return min(max(1, round(self.rate * length)), length - 1)
@@ -84,8 +76,9 @@ class Masking:
         first, second, third = tf.unstack(
             tf.random.experimental.stateless_split(seeds, 3)
         )
+        ordinary = text_ids(self.tokenizer)
         size = max(self.mask_id, self.tokenizer.vocabulary_size - 1) + 1
-        is_text = np.isin(np.arange(size), self.ordinary)
+        is_text = np.isin(np.arange(size), ordinary)
         text = tf.gather(tf.constant(is_text), token_ids)
         words = self._words(token_ids, text)
         scores = tf.random.stateless_uniform([batch, length], first)
@@ -103,9 +96,9 @@ class Masking:
         labels = tf.gather(token_ids, positions, batch_dims=1)
         lot = tf.random.stateless_uniform([batch, most], second)
         other = tf.random.stateless_uniform(
-            [batch, most], third, 0, len(self.ordinary), tf.int32
+            [batch, most], third, 0, len(ordinary), tf.int32
         )
-        other = tf.gather(tf.constant(self.ordinary), other)
+        other = tf.gather(tf.constant(ordinary), other)
         new = tf.where(lot < self.mask_share + self.random_share, other, labels)
         new = tf.where(lot < self.mask_share, self.mask_id, new)
         new = tf.where(chosen, new, labels)

@@ -265,10 +265,8 @@ class MaskedLM(Task):
     @functools.cached_property
     def fillers(self) -> np.ndarray:
         """Which tokens may fill a gap, bool [vocabulary]."""
-        special = {*self.tokenizer.special_ids, self.mask_id}
-        known = range(self.tokenizer.vocabulary_size)
-        ids = range(self.config.vocabulary_size)
-        return np.array([i in known and i not in special for i in ids])
+        ids = np.arange(self.config.vocabulary_size)
+        return np.isin(ids, data.text_ids(self.tokenizer))
 
     def fill_graph(self, texts: tf.Tensor, top_k: tf.Tensor) -> tuple:
         """Strings [batch] with a mask -> tokens, float32 probabilities and texts, all

@@ -161,7 +161,8 @@ def gather_over_replicas(tensors):
     context = tf.distribute.get_replica_context()
     if _replicas() == 1:
         return tensors
-    return context.all_gather(tensors, axis=0)
+    # One by one: TensorFlow's gradient of several at once wants them of equal shapes.
+    return [context.all_gather(tensor, axis=0) for tensor in tensors]
 
 
 def same_weight(summed: tf.Tensor, weights: tf.Tensor, main: tf.Tensor) -> tf.Tensor:

@@ -7,7 +7,7 @@ import numpy as np
 from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.models.gpt import GPT
 from massivetext_keras.tasks.causal_lm import CausalLM
-from massivetext_keras.tokenizers import ByteTokenizer
+from massivetext_keras.tokenizers import ByteTokenizer, WordPieceTokenizer
 
 TINY = TransformerConfig(
     vocabulary_size=50,
@@ -40,3 +40,23 @@ def byte_lm(
     lm = CausalLM(TINY.replace(**changes), tokenizer or ByteTokenizer(), dtype=dtype)
     randomize(lm.backbone, seed, 1.0)
     return lm
+
+
+ENCODER = TINY.replace(
+    stack="encoder", norm_position="post", embedding_norm=True, segment_types=2
+)
+WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] the cat sat on mat dog ##s un ##believ ##able ,"
+
+
+def words() -> WordPieceTokenizer:
+    """Sixteen tokens: "unbelievable" is three of them."""
+    return WordPieceTokenizer(WORDS.split())
+
+
+def encoder_task(cls, tokenizer=None, seed: int = 0, scale: float = 0.4, **changes):
+    """A task on an encoder whose weights are noise."""
+    tokenizer = tokenizer or words()
+    options = {name: changes.pop(name) for name in cls.options if name in changes}
+    dtype = changes.pop("dtype", "float32")
+    task = cls(ENCODER.replace(**changes), tokenizer, dtype=dtype, **options)
+    return randomize(task, seed, scale)

@@ -1,0 +1,69 @@
+"""Exports of tasks on encoders: strings in, what the model gives out."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from massivetext_keras.tasks import MaskedLM, ReplacedTokenDetector, TextEmbedder
+from tests.tasks.tiny import encoder_task
+
+pytestmark = pytest.mark.slow
+
+
+def exported(task, folder) -> tuple:
+    task.export(folder / "1")
+    loaded = tf.saved_model.load(str(folder / "1"))
+    config = json.loads((folder / "1" / "config.json").read_text())
+    return loaded, loaded.signatures, config["signatures"]
+
+
+def test_gaps_and_scores(tmp_path):
+    lm = encoder_task(MaskedLM, dtype="mixed_bfloat16")
+    _keep, signatures, described = exported(lm, tmp_path)
+    assert described["serving_default"] == {
+        "inputs": ["text"],
+        "outputs": ["filled", "score", "token"],
+    }
+    texts = ["the [MASK] sat", "[MASK] , dog"]
+    fills = lm.fill_mask(texts, top_k=5)
+    given = signatures["serving_default"](text=tf.constant(texts))
+    for i, row in enumerate(fills):
+        assert [f.text for f in row] == [t.decode() for t in given["filled"].numpy()[i]]
+        scores = [f.score for f in row]
+        np.testing.assert_allclose(given["score"][i], scores, rtol=1e-4)
+    scores = signatures["score"](text=tf.constant(texts))["log_probability"]
+    np.testing.assert_allclose(scores, lm.score(texts), rtol=1e-4)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="every text needs one"):
+        signatures["serving_default"](text=tf.constant(["[MASK] [MASK]", "[MASK]"]))
+
+
+def test_vectors(tmp_path):
+    embedder = encoder_task(TextEmbedder, unit_length=False)
+    _keep, signatures, described = exported(embedder, tmp_path)
+    assert described["embed"] == {"inputs": ["text"], "outputs": ["embedding"]}
+    texts = ["the cat", "", "unbelievable dogs"]
+    for name in ("embed", "serving_default"):
+        given = signatures[name](text=tf.constant(texts))["embedding"]
+        np.testing.assert_allclose(given, embedder.embed(texts), rtol=1e-4, atol=1e-5)
+
+
+def test_replaced_tokens(tmp_path):
+    detector = encoder_task(ReplacedTokenDetector)
+    _keep, signatures, _ = exported(detector, tmp_path)
+    given = signatures["serving_default"](text=tf.constant(["the cat", "sat"]))
+    assert given["token"].numpy().tolist() == [[b"the", b"cat"], [b"sat", b""]]
+    scores = [score for _, score in detector.detect("the cat")]
+    np.testing.assert_allclose(given["score"][0], scores, rtol=1e-4)
+    assert given["score"].numpy()[1, 1] == -1.0
+
+
+def test_what_an_export_gives_is_compared_with_the_model(tmp_path, monkeypatch):
+    embedder = encoder_task(TextEmbedder)
+    monkeypatch.setattr(embedder, "embed", lambda texts: np.zeros([len(texts), 16]))
+    with pytest.raises(RuntimeError, match="the export's embed.* gives embedding="):
+        embedder.export(tmp_path / "1")
+    assert list(tmp_path.iterdir()) == []

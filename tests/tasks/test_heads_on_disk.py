@@ -1,0 +1,97 @@
+"""Heads in presets, and folders of one task that another one starts from."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from massivetext_keras.interop.layout import head_layout
+from massivetext_keras.tasks import MaskedLM, ReplacedTokenDetector, TextEmbedder
+from tests.tasks.tiny import encoder_task
+
+IDS = {"token_ids": np.arange(12, dtype="int32").reshape(2, 6)}
+
+
+@pytest.mark.parametrize(
+    ("cls", "options", "head"),
+    [
+        (MaskedLM, {}, "masked_lm"),
+        (MaskedLM, {"pooler": True, "sentences": "order"}, "pretraining"),
+        (MaskedLM, {"embedding_size": 8, "shared_layers": True}, "masked_lm"),
+        (ReplacedTokenDetector, {"generator_size": 0.5}, "discriminator"),
+        (TextEmbedder, {"pooling": "cls", "temperature": 0.1}, None),
+    ],
+)
+def test_a_task_comes_back_with_its_head_and_options(tmp_path, cls, options, head):
+    task = encoder_task(cls, **options)
+    task.save_preset(tmp_path)
+    again = cls.from_preset(tmp_path)
+    assert np.array_equal(again(IDS), task(IDS))
+    assert again.chosen() == task.chosen()
+    assert cls.from_config(task.get_config()).chosen() == task.chosen()
+    stored = load_file(tmp_path / "model.safetensors")
+    names = {name for name in stored if name.startswith("head/")}
+    assert names == (set(head_layout(task.config, head)) if head else set())
+
+
+def test_another_task_takes_the_backbone_and_begins_with_a_new_head(tmp_path, caplog):
+    lm = encoder_task(MaskedLM)
+    lm.save_preset(tmp_path / "lm")
+    with caplog.at_level(logging.WARNING):
+        embedder = TextEmbedder.from_preset(tmp_path / "lm", pooling="max")
+        assert caplog.text == "" and embedder.pooling == "max"
+        assert np.array_equal(embedder.backbone(IDS), lm.backbone(IDS))
+        detector = ReplacedTokenDetector.from_preset(tmp_path / "lm")
+    assert caplog.text.count("has no 'head' of a ReplacedTokenDetector") == 1
+    assert np.array_equal(detector.backbone(IDS), lm.backbone(IDS))
+    embedder.save_preset(tmp_path / "embedder")
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        again = MaskedLM.from_preset(tmp_path / "embedder")
+    assert "its weights are random, to be trained" in caplog.text
+    assert np.array_equal(again.backbone(IDS), lm.backbone(IDS))
+    assert not np.array_equal(again(IDS), lm(IDS))
+
+
+def test_an_objective_on_sentences_may_join_a_trained_head(tmp_path, caplog):
+    lm = encoder_task(MaskedLM, pooler=True)
+    lm.save_preset(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        joined = MaskedLM.from_preset(tmp_path, sentences="next")
+    assert "has no 'head/next_sentence' of a MaskedLM" in caplog.text
+    assert np.array_equal(joined(IDS), lm(IDS))
+
+
+def test_a_damaged_backbone_is_refused(tmp_path):
+    encoder_task(MaskedLM).save_preset(tmp_path)
+    path = tmp_path / "config.json"
+    header = json.loads(path.read_text())
+    header["model"]["num_layers"] = 3
+    path.write_text(json.dumps(header))
+    with pytest.raises(ValueError, match="missing: stack/block_2/"):
+        MaskedLM.from_preset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("cls", "options"),
+    [
+        (MaskedLM, {}),
+        (MaskedLM, {"pooler": True, "sentences": "next"}),
+        (ReplacedTokenDetector, {"generator_size": 0.5}),
+        (TextEmbedder, {"pooler": True}),
+    ],
+)
+def test_to_hugging_face_and_back(tmp_path, caplog, cls, options):
+    task = encoder_task(cls, **{"activation": "gelu", **options})
+    task.save_preset(tmp_path, format="huggingface")
+    with caplog.at_level(logging.WARNING):
+        again = cls.from_preset(f"hf:{tmp_path}", **task.chosen())
+    assert caplog.text == ""
+    np.testing.assert_allclose(again(IDS), task(IDS), atol=1e-6)
+    assert again.tokenizer("the cats").numpy().tolist() == [5, 6, 11]
+    with pytest.raises(ValueError, match="unknown format 'hugginface'"):
+        task.save_preset(tmp_path, format="hugginface")
