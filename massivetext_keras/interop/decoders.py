@@ -168,6 +168,14 @@ def _llama_rope(values: Mapping[str, Any], theta: float = 10000.0) -> dict[str, 
     return _rope(values, theta)
 
 
+def _llama_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Transformers has no such Llama even where `head_dim` is given."""
+    size = number(values, "hidden_size", 4096)
+    if size % number(values, "num_attention_heads", 32):
+        raise unsupported("hidden_size", size, "a multiple of num_attention_heads")
+    return _llama_rope(values)
+
+
 # Touvron et al., 2023; Grattafiori et al., 2024
 LLAMA = Family(
     base=preset("llama2_7b").replace(max_length=2048, norm_epsilon=1e-6),
@@ -211,7 +219,7 @@ LLAMA = Family(
     },
     architecture="LlamaForCausalLM",
     prefix="model.",
-    extra_fields=_llama_rope,
+    extra_fields=_llama_fields,
     extra_values=_rope_values,
     buffers=r".*\brotary_emb\.inv_freq",
 )
@@ -223,6 +231,7 @@ MISTRAL = LLAMA._replace(
     base=preset("mistral_7b").replace(max_length=131072, norm_epsilon=1e-6),
     fields=_WITHOUT_BIASES | {"window": "sliding_window"},
     architecture="MistralForCausalLM",
+    extra_fields=_llama_rope,
 )
 
 

@@ -51,15 +51,12 @@ def write_preset(
     write_json(folder / CONFIG, header)
 
 
-def read_preset(folder: str | Path) -> tuple[dict, Tensors]:
-    """Reads what `write_preset` wrote.
-
-    Returns:
-        The header, and the tensors by our names.
+def read_header(folder: str | Path) -> dict:
+    """What the `config.json` of a preset says.
 
     Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: a file is not what it should be.
+        FileNotFoundError: it is missing.
+        ValueError: it is not what it should be.
     """
     path = Path(folder) / CONFIG
     if not path.exists():
@@ -71,11 +68,26 @@ def read_preset(folder: str | Path) -> tuple[dict, Tensors]:
     if header.get("format") != FORMAT:
         hint = f"; a Hugging Face folder is read as 'hf:{folder}'"
         raise ValueError(f"{path} is not a preset of {FORMAT}{hint}")
+    return header
+
+
+def read_preset(folder: str | Path) -> tuple[dict, Tensors]:
+    """Reads what `write_preset` wrote.
+
+    Returns:
+        The header, and the tensors by our names.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is not what it should be.
+    """
+    header = read_header(folder)
     weights = Path(folder) / WEIGHTS
     if not weights.exists():
         raise FileNotFoundError(f"{weights} is missing: {folder} is half written")
     if file_hash(weights) != header["sha256"]:
         raise ValueError(
-            f"{weights} is not the file that {path} describes: half written or changed"
+            f"{weights} is not the file that {CONFIG} beside it describes: half written "
+            "or changed"
         )
     return header, read_tensors(weights)

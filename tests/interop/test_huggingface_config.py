@@ -256,6 +256,11 @@ def test_gpt2_dropout_and_activation(tmp_path):
             "TransformerConfig.num_layers must be int, got '12' (str)",
         ),
         (
+            {"model_type": "llama", "hidden_size": 50, "head_dim": 4},
+            "hidden_size=50 is not supported; "
+            'known: "a multiple of num_attention_heads"',
+        ),
+        (
             {"model_type": "llama", "num_key_value_heads": 5},
             "num_heads 32 is not a multiple of num_key_value_heads 5",
         ),

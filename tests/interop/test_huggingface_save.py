@@ -80,6 +80,11 @@ def test_every_preset_has_a_family(name):
     assert huggingface._family_for(config, set(), None)[0] == family
 
 
+def test_a_llama_with_heads_of_any_width_is_written_as_mistral():
+    config = PRESETS["llama2_7b"].replace(hidden_size=50, num_heads=4, head_size=6)
+    assert huggingface._family_for(config, set(), None)[0] == "mistral"
+
+
 def test_a_model_and_its_tokenizer_come_back(tmp_path):
     tokenizer = tokenizers.ByteTokenizer(add_bos=True)
     model = GPT(TINY)
