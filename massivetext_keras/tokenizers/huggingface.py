@@ -29,9 +29,16 @@ from massivetext_keras.tokenizers.wordpiece import (
 _ROLES = ("pad", "bos", "eos", "unk")
 _END_OF_TEXT = "<|endoftext|>"
 
-# what adds bos to every text unless its config says otherwise
-_LLAMA_CLASSES = ("Llama", "CodeLlama", "Gemma")
-_LLAMA_MODELS = ("llama", "mistral", "mixtral", "gemma", "gemma2", "gemma3")
+# kind -> beginnings of tokenizer classes, model types
+_KINDS = {
+    "llama": (
+        ("Llama", "CodeLlama", "Gemma"),
+        ("llama", "mistral", "mixtral", "gemma", "gemma2", "gemma3"),
+    ),
+    "t5": (("T5",), ("t5",)),
+    "mt5": (("MT5",), ("mt5",)),
+    "albert": (("Albert",), ("albert",)),
+}
 
 
 def from_huggingface(folder: str | os.PathLike) -> Tokenizer:
@@ -40,6 +47,7 @@ def from_huggingface(folder: str | os.PathLike) -> Tokenizer:
     | file, the first that is there | tokenizer |
     |---|---|
     | tokenizer.model | SentencePieceTokenizer (Llama, Mistral, Gemma) |
+    | spiece.model | SentencePieceTokenizer (T5, mT5) |
     | tokenizer.json | BytePairTokenizer (GPT-2) or WordPieceTokenizer (BERT) |
     | tokenizer.json of `huggingface_files` | CharacterTokenizer, ByteTokenizer too |
     | vocab.json and merges.txt | BytePairTokenizer (GPT-2, RoBERTa) |
@@ -48,7 +56,7 @@ def from_huggingface(folder: str | os.PathLike) -> Tokenizer:
 
     Special tokens come from tokenizer_config.json, special_tokens_map.json,
     added_tokens.json and config.json. `add_bos` and `add_eos` say what Hugging Face
-    adds to one text: with BERT [CLS] and [SEP], with Llama a bos.
+    adds to one text: with BERT [CLS] and [SEP], with Llama a bos, with T5 an eos.
 
     Arguments:
         folder: a local folder.
@@ -152,15 +160,32 @@ class _Folder:
             "add_eos": bool(self.config.get("add_eos_token", add_eos)),
         }
 
+    @functools.cached_property
+    def kind(self) -> str | None:
+        """Returns the model whose tokenizer's habits this one has, if it is known."""
+        name, model = self.config.get("tokenizer_class"), self.json("config.json")
+        for kind, (classes, models) in _KINDS.items():
+            if name is None and model.get("model_type") in models:
+                return kind
+            if name is not None and name.startswith(classes):
+                return kind
+        return None
+
     def refuse(self, name: str, what: str) -> ValueError:
         return ValueError(f"{self.path / name}: {what} is not supported")
 
 
-def _read_sentencepiece(source: _Folder) -> Tokenizer:
-    name = "tokenizer.model"
+def _read_sentencepiece(source: _Folder, name: str) -> Tokenizer:
     proto = parse_model(source.read(name), str(source.path / name))
     own = {piece.piece for piece in proto.pieces}
-    for token, index in sorted(source.added.items(), key=lambda item: item[1]):
+    kind, added = source.kind, source.added
+    if kind == "albert":
+        raise source.refuse(name, "what an AlbertTokenizer does to case and accents")
+    if kind == "t5" and not added.keys() - own:
+        count = source.config.get("extra_ids", 100)
+        last = len(proto.pieces) + count - 1
+        added = {f"<extra_id_{n}>": last - n for n in range(count)}
+    for token, index in sorted(added.items(), key=lambda item: item[1]):
         if token in own:
             continue
         if index != len(proto.pieces):
@@ -170,14 +195,8 @@ def _read_sentencepiece(source: _Folder) -> Tokenizer:
         piece, token = f"{role}_piece", source.names.get(f"{role}_token")
         if token not in (None, getattr(proto.trainer_spec, piece)):
             setattr(proto.trainer_spec, piece, token)
-    kind = source.config.get("tokenizer_class")
-    if kind is None:
-        llama = source.json("config.json").get("model_type") in _LLAMA_MODELS
-    else:
-        llama = kind.startswith(_LLAMA_CLASSES)
-    return SentencePieceTokenizer(
-        proto.SerializeToString(deterministic=True), **source.flags(add_bos=llama)
-    )
+    flags = source.flags(add_bos=kind == "llama", add_eos=kind in ("t5", "mt5"))
+    return SentencePieceTokenizer(proto.SerializeToString(deterministic=True), **flags)
 
 
 def _read_tokenizer_json(source: _Folder) -> Tokenizer:
@@ -340,7 +359,10 @@ def _characters(source: _Folder, vocabulary: Mapping[str, int]) -> Tokenizer:
 
 
 _READERS = {
-    ("tokenizer.model",): _read_sentencepiece,
+    ("tokenizer.model",): functools.partial(
+        _read_sentencepiece, name="tokenizer.model"
+    ),
+    ("spiece.model",): functools.partial(_read_sentencepiece, name="spiece.model"),
     (TOKENIZER_FILE,): _read_tokenizer_json,
     ("vocab.json", "merges.txt"): _read_byte_pair_files,
     ("vocab.txt",): _read_bert_vocabulary,

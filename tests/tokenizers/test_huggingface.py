@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 
 import pytest
+import sentencepiece
 import tokenizers as hf
 
 from massivetext_keras.tokenizers import (
@@ -83,6 +85,42 @@ def test_llama_with_added_tokens(llama):
     with pytest.raises(ValueError, match=r"added token '\[PAD\]' with id 600 is not"):
         write(llama, tokenizer_config={})
         from_huggingface(llama)
+
+
+@pytest.fixture
+def t5(lines, tmp_path):
+    """A folder of T5's kind: pad 0, eos 1, unk 2."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines),
+        model_writer=model,
+        vocab_size=60,
+        minloglevel=2,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+    )
+    (tmp_path / "spiece.model").write_bytes(model.getvalue())
+    write(tmp_path, config={"model_type": "t5"})
+    return tmp_path
+
+
+def test_t5_has_its_sentinels_at_the_end(t5, lines):
+    reference = sentencepiece.SentencePieceProcessor(str(t5 / "spiece.model"))
+    tokenizer = from_huggingface(t5)
+    assert tokenizer.vocabulary_size == 160
+    assert (tokenizer.pad_id, tokenizer.eos_id, tokenizer.unk_id) == (0, 1, 2)
+    assert tokenizer.add_eos and not tokenizer.add_bos
+    assert tokenizer(lines[:3]).to_list() == reference.encode(lines[:3])
+    first, last = "<extra_id_0>", "<extra_id_99>"
+    assert (tokenizer.token_to_id(first), tokenizer.token_to_id(last)) == (159, 60)
+    assert {60, 159} <= set(tokenizer.special_ids)
+    write(t5, tokenizer_config={"tokenizer_class": "T5Tokenizer", "extra_ids": 0})
+    assert from_huggingface(t5).vocabulary_size == 60
+    write(t5, tokenizer_config={"tokenizer_class": "AlbertTokenizer"})
+    with pytest.raises(ValueError, match="AlbertTokenizer does to case and accents is"):
+        from_huggingface(t5)
 
 
 @pytest.mark.parametrize("name", ["addformer", "subformer"])
