@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from massivetext_keras.data.encoding import padded
 from massivetext_keras.data.pairs import enclosed, pair_example
-from massivetext_keras.data.windows import shuffled_windows
+from massivetext_keras.data.windows import ordered_windows, shuffled_windows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,10 +163,10 @@ def denoising_batches(
     damage: SpanCorruption | Infilling,
     tokenizer,
     start_id: int,
-    seed: int = 0,
+    seed: int | None = 0,
     start: int = 0,
-):
-    """Endless batches for pretraining, each a function of the seed and its number.
+) -> tf.data.Dataset:
+    """Batches for pretraining, each a function of the seed and its number.
 
     Args:
         tokens: int32 [tokens], from `encode_documents`.
@@ -175,8 +175,9 @@ def denoising_batches(
         damage: what is done to it.
         tokenizer: says what a text is enclosed in.
         start_id: what the decoder reads first.
-        seed: of windows and damage.
-        start: number of the first batch.
+        seed: of the windows and damage of endless training batches (None: all full
+            windows once, in order, damaged in one way for good).
+        start: number of the first training batch.
 
     Returns:
         Dataset of `(features, labels, loss weights)` as `pair_batches` gives.
@@ -185,22 +186,22 @@ def denoising_batches(
         ValueError: there are not enough tokens for one window.
     """
 
-    def example(k, windows):
-        seeds = tf.cast(tf.stack([np.int64(seed), k]), tf.int32)
+    def example(k, windows, real=None):
+        seeds = tf.cast(tf.stack([np.int64(seed or 0), k]), tf.int32)
         sides = []
         for side in damage(windows, seeds):
             width = (side.shape[1] or sequence_length) + 1 + tokenizer.add_bos
             if not isinstance(side, tf.RaggedTensor):
                 side = tf.RaggedTensor.from_tensor(side)
-            features = padded(tokenizer, enclosed(tokenizer, side), width)
-            sides += [
-                tf.ensure_shape(x, [batch_size, width]) for x in features.values()
-            ]
-        return pair_example(start_id, *sides)
+            rows = padded(tokenizer, enclosed(tokenizer, side), width)
+            sides += [tf.ensure_shape(x, [batch_size, width]) for x in rows.values()]
+        features, labels, weights = pair_example(start_id, *sides)
+        return features, labels, weights if real is None else weights * real[:, None]
 
-    return shuffled_windows(
-        tokens, batch_size, sequence_length, example, 0, seed, start
-    )
+    sizes = batch_size, sequence_length
+    if seed is None:
+        return ordered_windows(tokens, *sizes, example)
+    return shuffled_windows(tokens, *sizes, example, 0, seed, start)
 
 
 def _check(damage: SpanCorruption | Infilling) -> None:

@@ -336,13 +336,15 @@ class Task(TrainingStep):
 
 
 def in_batches(
-    function: Callable, texts: Sequence[str], at_once: int = 32
+    function: Callable, texts: Sequence[str], *columns: Sequence, at_once: int = 32
 ) -> list[np.ndarray]:
     """Asks a graph about texts, those of like length together: little is padding.
 
     Args:
-        function: string [n] -> tensors whose first axis is n.
+        function: string [n], and the same rows of the columns, -> tensors whose first
+            axis is n.
         texts: at least one.
+        columns: more about each text.
         at_once: texts in a call.
 
     Returns:
@@ -352,9 +354,10 @@ def in_batches(
     [array([3, 0, 1], dtype=int32)]
     """
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    parts = [
-        function(tf.constant([texts[i] for i in order[first : first + at_once]]))
-        for first in range(0, len(order), at_once)
-    ]
+    parts = []
+    for first in range(0, len(order), at_once):
+        some = order[first : first + at_once]
+        rows = ([column[i] for i in some] for column in (texts, *columns))
+        parts.append(function(*map(tf.constant, rows)))
     places = np.argsort(order)
     return [np.concatenate(part)[places] for part in zip(*parts, strict=True)]

@@ -18,13 +18,12 @@ from massivetext_keras.generation.decoding import Decoder
 from massivetext_keras.generation.sampling import Sampling
 from massivetext_keras.models.seq2seq import Seq2Seq
 from massivetext_keras.tasks import seq2seq_lm_export
-from massivetext_keras.tasks.base import Task
+from massivetext_keras.tasks.base import Task, in_batches
 from massivetext_keras.tasks.text_generation import earlier_copies
 from massivetext_keras.tasks.text_to_text import IdsToIds, TextToText
 
 logger = logging.getLogger(__name__)
 
-_SOURCES_AT_ONCE = 32
 _MOST_NEW_TOKENS = 128
 
 
@@ -152,6 +151,50 @@ class Seq2SeqLM(Task):
         train = batches(sources, targets, seed)
         return train, batches(*validation, None) if validation else None
 
+    def denoising_datasets(
+        self,
+        files: str | Path | Sequence[str | Path],
+        damage: data.SpanCorruption | data.Infilling,
+        batch_size: int = 16,
+        sequence_length: int | None = None,
+        validation_fraction: float = 0.05,
+        seed: int = 0,
+        start: int = 0,
+        progress: bool = True,
+    ) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
+        """Text files to batches that teach to restore damaged texts, to pretrain on.
+
+        Args:
+            files: paths, globs and folders.
+            damage: T5's or BART's.
+            batch_size: rows of the global batch.
+            sequence_length: tokens of a text before damage (None: what the model's
+                `max_length` has room for).
+            validation_fraction: share of the text held out (0: none).
+            seed: of the training batches and their damage.
+            start: number of the first training batch.
+            progress: show a bar.
+
+        Returns:
+            Endless training batches and the validation batches (None if none).
+
+        Raises:
+            FileNotFoundError: a pattern matches nothing.
+            ValueError: there is no text, or too little of it.
+        """
+        tokenizer = self.need_tokenizer()
+        length = sequence_length or self.config.max_length - 1 - tokenizer.add_bos
+        length, *tokens = self.read_tokens(files, length, validation_fraction, progress)
+        train, valid = (
+            None
+            if some is None
+            else data.denoising_batches(
+                some, batch_size, length, damage, tokenizer, self.start_id, s, start
+            )
+            for some, s in zip(tokens, (seed, None), strict=True)
+        )
+        return train, valid
+
     def generate(
         self,
         sources: str | Sequence[str],
@@ -216,10 +259,13 @@ class Seq2SeqLM(Task):
         sampling = Sampling.make(temperature, top_k, top_p, min_p, seed=_seed(seed))
         graph = self._text_graphs(num_beams, no_repeat_ngram_size).sample
 
-        def answer(texts, copies):
-            return graph(texts, copies, limit, sampling).numpy()
-
-        texts = [text.decode() for text in self._map(answer, sources, prefix)]
+        texts = self._asked(sources, prefix)
+        if texts:
+            copies = earlier_copies(tf.constant(texts)).numpy()
+            (answers,) = in_batches(
+                lambda *some: [graph(*some, limit, sampling)], texts, copies
+            )
+            texts = [answer.decode() for answer in answers]
         return texts[0] if isinstance(sources, str) else texts
 
     translate = summarize = generate
@@ -259,13 +305,13 @@ class Seq2SeqLM(Task):
         rules = BeamRules.make(length_penalty, early_stopping)
         graph = self._text_graphs(num_beams, no_repeat_ngram_size, True).search
 
-        def answer(texts, _):
-            texts, scores = graph(texts, limit, rules)
-            return list(zip(texts.numpy(), scores.numpy().tolist(), strict=True))
-
+        texts = self._asked(sources, prefix)
+        if not texts:
+            return []
+        columns = in_batches(lambda some: graph(some, limit, rules), texts)
         best = [
-            [(t.decode(), s) for t, s in zip(*row, strict=True)][:n]
-            for row in self._map(answer, sources, prefix)
+            [(t.decode(), float(s)) for t, s in zip(*row, strict=True)][:n]
+            for row in zip(*columns, strict=True)
         ]
         return best[0] if isinstance(sources, str) else best
 
@@ -377,39 +423,23 @@ class Seq2SeqLM(Task):
             )
         return tf.constant(max_new_tokens)
 
-    def _map(self, answer: Callable, sources, prefix: str | None) -> list:
-        """What `answer(texts, copies)` gives for the sources, in their order."""
+    def _asked(self, sources: str | Sequence[str], prefix: str | None) -> list[str]:
+        """The sources with their prefix; one that is too long is warned about."""
+        tokenizer, context = self.need_tokenizer(), self.config.max_length
         sources = [sources] if isinstance(sources, str) else list(sources)
-        self._check(sources)
-        prefix = self.prefix if prefix is None else prefix
-        texts = [prefix + source for source in sources]
-        copies = earlier_copies(tf.constant(texts, tf.string)).numpy()
-        # Neighbours of like length waste no work on padding.
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        answers = [None] * len(texts)
-        for first in range(0, len(order), _SOURCES_AT_ONCE):
-            some = order[first : first + _SOURCES_AT_ONCE]
-            given = answer(
-                tf.constant([texts[i] for i in some]), tf.constant(copies[some])
-            )
-            for i, text in zip(some, given, strict=True):
-                answers[i] = text
-        return answers
-
-    def _check(self, sources: list[str]) -> None:
         for i, source in enumerate(sources):
             if not source.strip():
                 raise ValueError(f"source {i} is empty: there is nothing to write for")
-        if not sources:
-            return
-        context = self.config.max_length
-        tokenizer = self.need_tokenizer()
-        lengths = data.enclosed(tokenizer, tokenizer.tokenize(sources)).row_lengths()
-        for i in (lengths > context).numpy().nonzero()[0]:
+        prefix = self.prefix if prefix is None else prefix
+        texts = [prefix + source for source in sources]
+        ids = tokenizer.tokenize(tf.constant(texts, tf.string))
+        lengths = data.enclosed(tokenizer, ids).row_lengths().numpy()
+        for i in (lengths > context).nonzero()[0]:
             logger.warning(
                 f"source {i} has {lengths[i]} tokens; the context of {context} has "
                 "room for its beginning"
             )
+        return texts
 
 
 def _seed(seed: int | None) -> int:

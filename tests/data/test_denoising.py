@@ -118,6 +118,18 @@ def test_batches_are_functions_of_the_seed_and_k(damage, widths):
     assert not np.array_equal(labels, made(1, seed=4)[0][1])
 
 
+def test_validation_has_every_window_once():
+    tokens = np.arange(3, 263, dtype=np.int32) % 200 + 3
+    for damage in (SpanCorruption(999), Infilling(0)):
+        batches = denoising_batches(tokens, 4, 50, damage, ByteTokenizer(), 0, None)
+        found = list(batches.as_numpy_iterator())
+        assert len(found) == 2
+        rows = np.concatenate([weights.any(1) for _, _, weights in found])
+        assert rows.tolist() == [True] * 5 + [False] * 3
+        again = list(batches.as_numpy_iterator())
+        tf.nest.map_structure(np.testing.assert_array_equal, found, again)
+
+
 @pytest.mark.parametrize("kind", [SpanCorruption, Infilling])
 def test_too_much_damage_is_refused(kind):
     with pytest.raises(ValueError, match=r"density must be in \(0, 0.5\]"):

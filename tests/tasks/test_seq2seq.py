@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from massivetext_keras import data
 from massivetext_keras.generation import beam, decoding
 from massivetext_keras.presets import preset
 from massivetext_keras.tasks import Seq2SeqLM
@@ -153,6 +154,18 @@ def test_options_come_back_with_a_preset(tmp_path):
     assert again.translate(SOURCES, 8) == lm.translate(SOURCES, 8)
     other = Seq2SeqLM.from_preset(str(tmp_path), prefix="")
     assert other.translate("to German: abc", 8) == lm.translate("abc", 8)
+
+
+def test_text_alone_can_be_learnt_from(lm, tmp_path):
+    (tmp_path / "text").write_text("0123456789" * 60)
+    damage = data.SpanCorruption(sentinel_id=258)
+    train, valid = lm.denoising_datasets(tmp_path / "text", damage, 2, progress=False)
+    for features, labels, weights in (next(iter(train)), next(iter(valid))):
+        # 23 bytes: 3 of them left out as one span
+        assert features["encoder_token_ids"].shape == (2, 22)
+        assert labels.shape == weights.shape == (2, 5)
+        assert labels[:, 0].numpy().tolist() == [258] * 2
+    assert set(features["encoder_token_ids"][0].numpy()) >= {258, 2}
 
 
 @pytest.mark.parametrize(
