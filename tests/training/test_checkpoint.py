@@ -14,9 +14,10 @@ import pytest
 import safetensors.numpy
 
 from massivetext_keras.training import Checkpoint, adamw, checkpoint
-from tests.training.tiny import CONFIG, TinyLM, batches
+from tests.tasks.tiny import TINY
+from tests.training.tiny import TinyLM, batches
 
-DROPOUT = CONFIG.replace(dropout=0.2)
+DROPOUT = TINY.replace(dropout=0.2)
 ROOT = Path(__file__).parents[2]
 
 
@@ -125,7 +126,7 @@ def test_nothing_to_restore(tmp_path):
     for a, v in zip(before, model.variables, strict=True):
         np.testing.assert_array_equal(a, v.numpy())
     with pytest.raises(ValueError, match="compile the model"):
-        Checkpoint(tmp_path).restore(TinyLM(CONFIG))
+        Checkpoint(tmp_path).restore(TinyLM())
 
 
 def test_what_is_written(tmp_path):

@@ -1,4 +1,4 @@
-"""A language model of a few hundred weights, and batches of noise for it."""
+"""The tiny language model as it is trained, and batches of noise for it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,14 @@ import tensorflow as tf
 
 from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.tasks.causal_lm import CausalLM
-
-CONFIG = TransformerConfig(
-    vocabulary_size=17,
-    num_layers=2,
-    hidden_size=8,
-    num_heads=2,
-    intermediate_size=16,
-    max_length=6,
-)
+from tests.tasks.tiny import TINY
 
 
 class TinyLM(CausalLM):
-    """The smallest task, whose labels have `label_size` bytes each (None: unknown)."""
+    """A task whose labels have `label_size` bytes each (None: unknown)."""
 
     def __init__(
-        self, config: TransformerConfig = CONFIG, label_size: float | None = 3.0
+        self, config: TransformerConfig = TINY, label_size: float | None = 3.0
     ):
         super().__init__(config)
         self.label_size = label_size
@@ -41,7 +33,7 @@ class TinyLM(CausalLM):
 def batch(index: int, rows: int = 4) -> tuple[dict, np.ndarray, np.ndarray]:
     """Batch number `index`; its rows have 1 to 5 tokens with a loss."""
     random = np.random.default_rng(index)
-    ids = random.integers(0, 17, [rows, 6]).astype("int32")
+    ids = random.integers(0, TINY.vocabulary_size, [rows, 6]).astype("int32")
     lengths = random.integers(1, 6, rows)
     weights = (np.arange(5) < lengths[:, None]).astype("float32")
     return {"token_ids": ids[:, :-1]}, ids[:, 1:], weights
