@@ -8,9 +8,11 @@ import json
 import typing
 from typing import Any
 
+_MOST_LISTED = 20
+
 
 def nearest(name: str, known: typing.Iterable[str]) -> str:
-    """The end of an error message: the closest known name, or all of them.
+    """The end of an error message: the closest known name, or those that there are.
 
     >>> nearest("gtp_mini", ["gpt_mini", "gpt2_small"])
     "did you mean 'gpt_mini'?"
@@ -19,7 +21,11 @@ def nearest(name: str, known: typing.Iterable[str]) -> str:
     """
     known = sorted(known)
     near = closest(name, known)
-    return f"did you mean {near!r}?" if near else f"known: {', '.join(known)}"
+    if near:
+        return f"did you mean {near!r}?"
+    more = len(known) - _MOST_LISTED
+    tail = [f"and {more} more"] if more > 0 else []
+    return f"known: {', '.join([*known[:_MOST_LISTED], *tail])}"
 
 
 def closest(name: str, known: typing.Iterable[str]) -> str | None:

@@ -76,7 +76,10 @@ def _experiment(values: Values) -> ExperimentConfig:
         if values[name].present:
             given.setdefault(section, {})[name] = values[name].value
     experiment = _merged(experiment, given)
-    return experiment.override(*values.set)
+    try:
+        return experiment.override(*values.set)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from None
 
 
 def _read_config(path: str) -> dict:

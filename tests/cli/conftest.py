@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import shutil
 from pathlib import Path
@@ -11,11 +10,15 @@ from types import SimpleNamespace
 
 import keras
 import pytest
-import tensorflow as tf
 
 from massivetext_keras import cli
-from massivetext_keras.generation import decoding
-from massivetext_keras.tasks import CausalLM, training_step
+from massivetext_keras.generation import Decoder
+from massivetext_keras.tasks import (
+    CausalLM,
+    causal_lm,
+    causal_lm_export,
+    training_step,
+)
 from tests.cli.tiny import SMALL, STEPS, TEXT
 
 
@@ -23,10 +26,14 @@ from tests.cli.tiny import SMALL, STEPS, TEXT
 def quick():
     """Spares XLA's compilation, which is not what is tested, and keeps the policy."""
     policy = keras.config.dtype_policy()
-    plain = functools.partial(tf.function, autograph=False)
+
+    def plain(*arguments, compiled=False):
+        return Decoder(*arguments, compiled=False)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training_step, "island", lambda function: function)
-        patch.setattr(decoding, "island", plain)
+        for module in (causal_lm, causal_lm_export):
+            patch.setattr(module, "Decoder", plain)
         yield
     keras.config.set_dtype_policy(policy)
 

@@ -220,7 +220,7 @@ def test_the_order_of_set_does_not_matter(settings):
 def test_a_wrong_set_names_the_nearest(bad, data, tmp_path, assignment, line):
     argv = (f"--data={data}", "--tokenizer=bytes", f"--run_dir={tmp_path / 'r'}")
     code, complaint = bad("train", *argv, f"--set={assignment}")
-    assert code != 0 and complaint == line
+    assert (code, complaint) == (2, line)
     assert not (tmp_path / "r").exists()
 
 

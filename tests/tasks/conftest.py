@@ -5,10 +5,9 @@ from __future__ import annotations
 import functools
 
 import pytest
-import tensorflow as tf
 
-from massivetext_keras.generation import decoding
-from massivetext_keras.tasks import CausalLM
+from massivetext_keras.generation import Decoder
+from massivetext_keras.tasks import CausalLM, causal_lm
 from tests.tasks.tiny import byte_lm
 
 
@@ -27,5 +26,5 @@ def stories(data_dir) -> CausalLM:
 def plain_loop(request, monkeypatch):
     """Spares XLA's compilation where it is not what is tested."""
     if request.node.name != "test_real_stories":
-        plain = functools.partial(tf.function, autograph=False)
-        monkeypatch.setattr(decoding, "island", plain)
+        plain = functools.partial(Decoder, compiled=False)
+        monkeypatch.setattr(causal_lm, "Decoder", plain)
