@@ -12,45 +12,25 @@ EPYC (Zen 5, bfloat16).
 import shutil
 import subprocess
 import sys
-import time
+from pathlib import Path
 
 import keras
 from absl import app, flags
 
 import massivetext_keras as mtk
-from massivetext_keras.evaluation import bits_per_byte
-from massivetext_keras.models import KneserNey
 
 flags.DEFINE_float("minutes", 5, "of training")
 flags.DEFINE_string("run_dir", "runs/quickstart", "logs, preset, picture and export")
 FLAGS = flags.FLAGS
 
-BATCH, LENGTH, EVALUATIONS = 8, 128, 10
-SERVE = """
-import sys, tensorflow as tf, tensorflow_text
-generate = (model := tf.saved_model.load(sys.argv[1])).signatures["serving_default"]
-for text in generate(prompt=tf.constant(sys.argv[2:]))["text"].numpy():
-    print("-" * 72, text.decode(), sep="\\n")
-"""
+BATCH, LENGTH = 8, 128
 
 
-def fit(lm, tokens, steps, **options):
-    """Trains for about so many steps, in epochs with an evaluation after each."""
+def fit(lm, tokens, steps, epochs=10, **options):
+    """Trains for about so many steps, with an evaluation after each epoch."""
     lm.compile(mtk.training.adamw(3e-3, warmup_steps=steps // 10, total_steps=steps))
     batches = mtk.data.training_batches(tokens, BATCH, LENGTH)
-    parts = min(EVALUATIONS, steps // 10)
-    return lm.fit(batches, epochs=parts, steps_per_epoch=steps // parts, **options)
-
-
-class Clock(keras.callbacks.Callback):
-    """Times the steps."""
-
-    def __init__(self):
-        super().__init__()
-        self.times = []
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.times.append(time.perf_counter())
+    lm.fit(batches, epochs=epochs, steps_per_epoch=steps // epochs, **options)
 
 
 def main(_):
@@ -60,19 +40,15 @@ def main(_):
     precision = mtk.training.set_precision("auto")
     keras.utils.set_random_seed(0)
     documents = mtk.corpus.python_documentation()
-    train_texts, valid_texts = mtk.corpus.split_documents(documents, 0.05)
+    texts, held_out = mtk.corpus.split_documents(documents, 0.05)
     print(f"{len(documents)} documents, {sum(map(len, documents)):,} characters")
     tokenizer = mtk.tokenizers.SentencePieceTokenizer.train(
-        texts=train_texts, vocabulary_size=4096
+        texts=texts, vocabulary_size=4096
     )
-    train = mtk.data.encode_documents(tokenizer, train_texts, progress=True)
-    valid = mtk.data.encode_documents(tokenizer, valid_texts)
-    size = sum(len(text.encode()) for text in valid_texts)
-    results = {}
-    for order, name in enumerate(("unigram", "bigram", "trigram"), start=1):
-        model = KneserNey(order, vocabulary_size=tokenizer.vocabulary_size).fit(train)
-        nats = -model.log_probs(valid)[1:].sum()
-        results[name] = nats / (len(valid) - 1), bits_per_byte(nats, size)
+    train = mtk.data.encode_documents(tokenizer, texts, progress=True)
+    valid = mtk.data.encode_documents(tokenizer, held_out)
+    results = mtk.models.ngram_baselines(train, valid, tokenizer.token_bytes())
+    lines = {name: values["bits_per_byte"] for name, values in results.items()}
 
     # What is seen more than ten times would be learnt by heart.
     dropout = 0.1 if FLAGS.minutes > 10 else 0.0
@@ -80,25 +56,22 @@ def main(_):
         "gpt_nano", tokenizer, max_length=LENGTH, dropout=dropout
     )
     print(f"{lm.count_params():,} parameters in {precision}; measuring the speed")
-    fit(lm, train, 20, verbose=0, callbacks=[clock := Clock()])
-    seconds = (clock.times[-1] - clock.times[-10]) / 9
-    steps = max(20, int(FLAGS.minutes * 60 / seconds))
+    clock = mtk.training.Clock()
+    fit(lm, train, 20, epochs=1, verbose=0, callbacks=[clock])
+    steps = max(20, int(FLAGS.minutes * 60 / clock.seconds_per_step))
     validation = mtk.data.validation_batches(valid, BATCH, LENGTH)
     board = mtk.training.TensorBoard(run_dir, sample_every=steps // 4)
     fit(lm, train, steps, validation_data=validation, callbacks=[board])
-    final = lm.evaluate(validation, return_dict=True, verbose=0)
-    results["GPT"] = final["loss"], final["bits_per_byte"]
+    results["GPT"] = lm.evaluate(validation, return_dict=True, verbose=0)
     print(f"\n{'validation':12}{'nats per token':>16}{'bits per byte':>16}")
-    for name, (nats, bits) in results.items():
-        print(f"{name:12}{nats:16.4f}{bits:16.4f}")
+    for name, values in results.items():
+        print(f"{name:12}{values['loss']:16.4f}{values['bits_per_byte']:16.4f}")
 
-    baselines = {name: bits for name, (_, bits) in results.items() if name != "GPT"}
-    mtk.training.draw_curves(run_dir, f"{run_dir}/loss.png", baselines=baselines)
+    mtk.training.draw_curves(run_dir, f"{run_dir}/loss.png", baselines=lines)
     lm.save_preset(run_dir)
     lm.export(f"{run_dir}/served", overwrite=True)
-    prompts = ["Return a copy of the string", "class "]
-    served = [sys.executable, "-c", SERVE, f"{run_dir}/served", *prompts]
-    subprocess.run(served, check=True)
+    serve = [sys.executable, Path(__file__).with_name("serve.py"), f"{run_dir}/served"]
+    subprocess.run([*serve, "Return a copy of the string", "class "], check=True)
     print(f"\nsee {run_dir}/loss.png and: tensorboard --logdir={run_dir}")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from massivetext_keras.evaluation import bits_per_byte
 
 
 class _Table(NamedTuple):
@@ -138,6 +140,35 @@ class KneserNey:
             contexts=contexts,
             backoff=np.add.reduceat(discounts, starts) / totals,
         )
+
+
+def ngram_baselines(
+    train: np.ndarray, valid: np.ndarray, token_bytes: Sequence[int]
+) -> dict[str, dict[str, float]]:
+    """What n-gram models reach, in the words of a task's `evaluate`.
+
+    Args:
+        train: integers [tokens], the text to count.
+        valid: integers [tokens], the text to score; as for a task, its first token is
+            given.
+        token_bytes: UTF-8 bytes behind each id, as `Tokenizer.token_bytes` gives them.
+
+    Returns:
+        "unigram", "bigram" and "trigram" -> loss (nats per token) and bits_per_byte.
+
+    Example:
+        >>> ids = np.tile([0, 1], 50)
+        >>> results = ngram_baselines(ids, ids, token_bytes=[1, 1])
+        >>> {name: round(values["loss"], 2) for name, values in results.items()}
+        {'unigram': 0.69, 'bigram': 0.01, 'trigram': 0.01}
+    """
+    size, results = np.asarray(token_bytes)[valid[1:]].sum(), {}
+    for order, name in enumerate(("unigram", "bigram", "trigram"), start=1):
+        model = KneserNey(order, vocabulary_size=len(token_bytes)).fit(train)
+        nats = -model.log_probs(valid)[1:].sum()
+        loss, bits = nats / (len(valid) - 1), bits_per_byte(nats, size)
+        results[name] = {"loss": float(loss), "bits_per_byte": float(bits)}
+    return results
 
 
 def _documents(ids: np.ndarray | Iterable) -> Iterable[np.ndarray]:

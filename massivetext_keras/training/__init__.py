@@ -1,6 +1,6 @@
 """Where, how and with what record a model is trained."""
 
-from massivetext_keras.training.callbacks import TensorBoard
+from massivetext_keras.training.callbacks import Clock, TensorBoard
 from massivetext_keras.training.checkpoint import Checkpoint
 from massivetext_keras.training.curves import draw_curves
 from massivetext_keras.training.optimization import WarmupDecay, adamw
@@ -13,6 +13,7 @@ from massivetext_keras.training.trainer import train
 
 __all__ = [
     "Checkpoint",
+    "Clock",
     "TensorBoard",
     "WarmupDecay",
     "adamw",

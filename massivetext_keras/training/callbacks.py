@@ -44,6 +44,21 @@ class StepCallback(keras.callbacks.Callback):
         return every > 0 and self.step // every > self._previous // every
 
 
+class Clock(keras.callbacks.Callback):
+    """Times the updates of a `fit`."""
+
+    def on_train_begin(self, logs=None):
+        self.times = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.times.append(time.perf_counter())
+
+    @property
+    def seconds_per_step(self) -> float:
+        """Of the median update; the first, which holds the compilation, is no part."""
+        return float(np.median(np.diff(self.times)))
+
+
 class TensorBoard(StepCallback):
     """Writes two runs whose curves overlay, `train` and `validation`, by update.
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massivetext_keras.models.ngram import KneserNey
+from massivetext_keras.models.ngram import KneserNey, ngram_baselines
 
 VOCABULARY = 5
 BOS = "<s>"
@@ -181,3 +181,13 @@ def test_bad_use():
         KneserNey(order=2, vocabulary_size=5).log_probs([0])
     model = KneserNey(order=2, vocabulary_size=5).fit([0, 1])
     assert model.log_probs([]).shape == (0,)
+
+
+def test_baselines_score_all_tokens_but_the_first():
+    train, valid = np.array([0, 1, 1, 2]), np.array([2, 1, 0])
+    results = ngram_baselines(train, valid, token_bytes=[1, 2, 10])
+    assert list(results) == ["unigram", "bigram", "trigram"]
+    nats = -KneserNey(2, vocabulary_size=3).fit(train).log_probs(valid)[1:]
+    bits = nats.sum() / math.log(2.0) / 3
+    expected = {"loss": nats.mean(), "bits_per_byte": bits}
+    assert results["bigram"] == pytest.approx(expected)

@@ -147,3 +147,13 @@ def test_steps_are_counted_when_several_run_at_once():
 def test_every_is_positive(tmp_path):
     with pytest.raises(ValueError, match="every must be positive, got 0"):
         TensorBoard(tmp_path, every=0)
+
+
+def test_a_clock_gives_the_median_update_without_the_first(monkeypatch):
+    ends = iter([90.0, 91.0, 92.5, 99.0, 100.0])
+    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: next(ends))
+    clock = callbacks.Clock()
+    clock.on_train_begin()
+    for i in range(5):
+        clock.on_train_batch_end(i)
+    assert clock.seconds_per_step == 1.25
