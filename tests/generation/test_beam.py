@@ -101,9 +101,12 @@ def test_one_beam_is_greedy(position):
     assert [texts[0] for texts in found] == decode(greedy, SOURCES, 12)
 
 
-@pytest.mark.parametrize("family", ENCODER_DECODERS)
+@pytest.mark.parametrize("family", [*ENCODER_DECODERS, "rotary"])
 def test_a_batch_is_the_rows_alone_and_the_cache_changes_nothing(family):
-    model = backbone(family)
+    if family == "rotary":
+        model = backbone("transformer_base", position="rotary", num_key_value_heads=2)
+    else:
+        model = backbone(family)
     decoder = BeamDecoder(model, 3, (3,), compiled=False)
     together, scores = search(decoder, SOURCES, 8, source_padding=4)
     for row, texts, values in zip(SOURCES, together, scores, strict=True):
