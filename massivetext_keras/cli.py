@@ -189,9 +189,17 @@ _PRESET = Flag(
 )
 _DATA = Flag("data", REQUIRED, "text: files, globs and folders, by commas")
 
+_TASK = Flag(
+    "task",
+    None,
+    "CausalLM, MaskedLM and so on (default: that of the folder, or the language model "
+    "for the preset)",
+)
+
 _TRAIN = (
     _PRESET._replace(default="gpt_mini"),
     _DATA,
+    _TASK,
     Flag(
         "tokenizer",
         None,
@@ -246,6 +254,7 @@ _GENERATE = (
 
 _EXPORT = (
     _PRESET,
+    _TASK,
     Flag("output", REQUIRED, "folder of the SavedModel"),
     Flag("overwrite", False, "replace what is in the folder", bool),
 )

@@ -324,6 +324,7 @@ class TrainConfig(Config):
     """How long and where a model is trained.
 
     Attributes:
+        task: name of the task's class (None: the language model of the model's kind).
         steps: updates of the weights.
         precision: "auto" (bfloat16 products where the processor has them), "float32",
             "mixed_bfloat16" or "mixed_float16".
@@ -334,6 +335,7 @@ class TrainConfig(Config):
         sample_every: steps between samples of text (0: none).
     """
 
+    task: str | None = None
     steps: int = 1000
     precision: str = "auto"
     strategy: str = "auto"

@@ -15,6 +15,7 @@ Values = Any
 
 # Flags of `train` that are fields of the experiment.
 _TRAIN_FIELDS = {
+    "task": "train",
     "steps": "train",
     "batch_size": "data",
     "sequence_length": "data",
@@ -29,7 +30,7 @@ class UsageError(Exception):
 
 
 def train(values: Values) -> None:
-    from massivetext_keras import presets, tokenizers, training
+    from massivetext_keras import presets, tasks, tokenizers, training
 
     experiment, preset = _experiment(values), values.preset
     fixed = [word for word in values.set if word.strip().startswith("model.")]
@@ -47,7 +48,8 @@ def train(values: Values) -> None:
                 "--tokenizer is needed to train from a shape: a folder written by "
                 "`massivetext tokenizer train`, or bytes"
             )
-        size = tokenizer.vocabulary_size
+        cls = tasks.task_class(experiment.model, experiment.train.task)
+        size = cls.embedded_tokens(tokenizer)
         model = experiment.model.replace(vocabulary_size=size)
         experiment = experiment.replace(model=model)
     with contextlib.redirect_stdout(sys.stderr):  # Keras's bar is no result
@@ -158,9 +160,10 @@ def generate(values: Values) -> None:
 def export(values: Values) -> None:
     from massivetext_keras import tasks
 
-    task = tasks.CausalLM.from_preset(values.preset)
+    task = tasks.task_class(values.preset, values.task).from_preset(values.preset)
     task.export(values.output, overwrite=values.overwrite)
-    print(f"{values.output}: signatures generate, generate_compiled, score")
+    names = [name for name in task.signatures() if name != "serving_default"]
+    print(f"{values.output}: signatures {', '.join(names)}")
 
 
 def presets(values: Values) -> None:

@@ -3,8 +3,11 @@
 from massivetext_keras.interop.generation import read_options
 from massivetext_keras.interop.huggingface import heads_in
 from massivetext_keras.interop.huggingface import load as load_huggingface
+from massivetext_keras.interop.huggingface import (
+    read_config as read_huggingface_config,
+)
 from massivetext_keras.interop.huggingface import save as save_huggingface
-from massivetext_keras.interop.preset import read_preset, write_preset
+from massivetext_keras.interop.preset import read_header, read_preset, write_preset
 from massivetext_keras.interop.weights import (
     Tensors,
     assign,
@@ -19,6 +22,8 @@ __all__ = [
     "heads_in",
     "load_huggingface",
     "named_weights",
+    "read_header",
+    "read_huggingface_config",
     "read_options",
     "read_preset",
     "read_tensors",

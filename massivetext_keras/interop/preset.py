@@ -87,7 +87,6 @@ def read_preset(folder: str | Path) -> tuple[dict, Tensors]:
         raise FileNotFoundError(f"{weights} is missing: {folder} is half written")
     if file_hash(weights) != header["sha256"]:
         raise ValueError(
-            f"{weights} is not the file that {CONFIG} beside it describes: half written "
-            "or changed"
+            f"{weights} is not what {CONFIG} describes: half written or changed"
         )
     return header, read_tensors(weights)

@@ -115,10 +115,7 @@ class Task(TrainingStep):
                 source.removeprefix(HUGGING_FACE), tokenizer, options, changes
             )
         if not Path(source).is_dir():
-            raise ValueError(
-                f"{source!r} is neither a preset nor a folder: "
-                f"{nearest(source, presets.PRESETS)}"
-            )
+            raise unknown_source(source)
         header, tensors = interop.read_preset(source)
         if tokenizer is None and header["tokenizer"]:
             tokenizer = tokenizers.load(source)
@@ -333,6 +330,12 @@ class Task(TrainingStep):
     def from_config(cls, values):
         values = dict(values)
         return cls(TransformerConfig.from_dict(values.pop("config")), **values)
+
+
+def unknown_source(source: str) -> ValueError:
+    """The error for what is neither a preset nor a folder; names the nearest preset."""
+    hint = nearest(source, presets.PRESETS)
+    return ValueError(f"{source!r} is neither a preset nor a folder: {hint}")
 
 
 def in_batches(

@@ -118,8 +118,10 @@ class TensorBoard(StepCallback):
         if self.is_due(self.every):
             self._meter.collect()
             self._write_train()
-        has_text = getattr(self.model, "tokenizer", None) is not None
-        if has_text and self.is_due(self.sample_every):
+        writes = hasattr(self.model, "generate") and (
+            getattr(self.model, "tokenizer", None) is not None
+        )
+        if writes and self.is_due(self.sample_every):
             self._meter.collect()
             self._write_sample()
             self._meter.resume()

@@ -11,7 +11,8 @@ import keras
 
 from massivetext_keras.configs import ExperimentConfig
 from massivetext_keras.files import write_json
-from massivetext_keras.tasks import CausalLM
+from massivetext_keras.tasks import FROM_TEXT, task_class
+from massivetext_keras.tasks.base import Task
 from massivetext_keras.training.callbacks import StepCallback, TensorBoard
 from massivetext_keras.training.checkpoint import Checkpoint
 from massivetext_keras.training.optimization import from_config
@@ -31,18 +32,18 @@ def train(
     preset: str | None = None,
     resume: bool = True,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
-) -> CausalLM:
-    """Trains a `CausalLM`; the run's folder is a preset when it ends.
+) -> Task:
+    """Trains a task on text files; the run's folder is a preset when it ends.
 
     The folder gets `experiment.json`, TensorBoard's `train` and `validation`,
-    `checkpoints` and, in the end, what `CausalLM.save_preset` writes.
+    `checkpoints` and, in the end, what `Task.save_preset` writes.
 
     Args:
         experiment: every setting.
         files: paths, globs and folders of text.
         tokenizer: strings to ids; None for that of the preset.
         run_dir: the run's folder.
-        preset: weights to start from, as `CausalLM.from_preset` takes them (None:
+        preset: weights to start from, as `Task.from_preset` takes them (None:
             random weights of the shape `experiment.model`).
         resume: go on from the newest checkpoint in the folder, if there is one.
         callbacks: more of them.
@@ -51,21 +52,28 @@ def train(
         The trained task.
 
     Raises:
-        ValueError: the text is too short, or the checkpoint is of another config.
+        ValueError: the text is too short, the task is trained on something else, or
+            the checkpoint is of another config.
         FileNotFoundError: a pattern matches nothing.
     """
     settings, data = experiment.train, experiment.data
     if settings.evaluate_every < 1:
         raise ValueError(f"evaluate_every must be positive: {settings.evaluate_every}")
+    cls = task_class(experiment.model if preset is None else preset, settings.task)
+    if cls.__name__ not in FROM_TEXT:
+        raise ValueError(
+            f"{cls.__name__} is not trained on text files alone; these are: "
+            + ", ".join(FROM_TEXT)
+        )
     precision = set_precision(settings.precision)
     keras.utils.set_random_seed(settings.seed)
     strategy = make_strategy(settings.strategy)
     logger.info("%s, %s", precision, describe(strategy))
     with strategy.scope():
         if preset is None:
-            task = CausalLM(experiment.model, tokenizer)
+            task = cls(experiment.model, tokenizer)
         else:
-            task = CausalLM.from_preset(preset, tokenizer)
+            task = cls.from_preset(preset, tokenizer)
         task.compile(from_config(experiment.optimizer, settings.steps))
     checkpoint = Checkpoint(run_dir, settings.checkpoint_every)
     step = checkpoint.restore(task) if resume else 0

@@ -229,3 +229,18 @@ def test_a_prompt_longer_than_the_context_keeps_its_end(good, finished, lm, capl
 def test_generate_refuses_what_makes_no_sense(bad, finished, flag, line):
     argv = (f"--preset={finished.folder}", "--prompt=a", flag)
     assert bad("generate", *argv) == (1, line)
+
+
+@pytest.mark.slow
+def test_an_encoder_from_text_to_text(good, data, tmp_path):
+    argv = ("--preset=bert_tiny", f"--data={data}", "--tokenizer=bytes", *SMALL)
+    run, served = tmp_path / "run", tmp_path / "served"
+    good("train", *argv, f"--run_dir={run}", "--steps=3", "--set=train.sample_every=1")
+    config = json.loads((run / "config.json").read_text())
+    assert config["task"] == "MaskedLM"
+    assert config["model"]["vocabulary_size"] == 260  # the bytes' 259, and the mask
+    out = good("export", f"--preset={run}", f"--output={served}")
+    assert out == f"{served}: signatures fill_mask, score\n"
+    argv = (f"--preset={run}", f"--output={served}", "--overwrite")
+    out = good("export", *argv, "--task=TextEmbedder")
+    assert out == f"{served}: signatures embed\n"

@@ -105,7 +105,7 @@ def test_a_folder_of_another_kind_of_model(folder):
     header = json.loads(path.read_text())
     header["model"]["stack"] = "encoder"
     path.write_text(json.dumps(header))
-    message = "CausalLM needs stack='decoder', not 'encoder': .* for MaskedLM or Text"
+    message = "CausalLM needs stack='decoder' or 'prefix', not 'encoder': .* MaskedLM"
     with pytest.raises(ValueError, match=message):
         CausalLM.from_preset(folder)
     with pytest.raises(ValueError, match=message):

@@ -1,0 +1,58 @@
+"""Which task a preset is for, where nobody says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from massivetext_keras import interop, presets
+from massivetext_keras.configs import TransformerConfig, choose
+from massivetext_keras.tasks.base import HUGGING_FACE, Task, unknown_source
+from massivetext_keras.tasks.causal_lm import CausalLM
+from massivetext_keras.tasks.masked_lm import MaskedLM
+from massivetext_keras.tasks.replaced_tokens import ReplacedTokenDetector
+from massivetext_keras.tasks.seq2seq_lm import Seq2SeqLM
+from massivetext_keras.tasks.text_embedder import TextEmbedder
+
+_ALL = (CausalLM, MaskedLM, ReplacedTokenDetector, Seq2SeqLM, TextEmbedder)
+TASKS: dict[str, type[Task]] = {cls.__name__: cls for cls in _ALL}
+# Those whose `datasets` reads text files.
+FROM_TEXT = ("CausalLM", "MaskedLM", "ReplacedTokenDetector")
+_OF_STACK = {
+    "decoder": CausalLM,
+    "prefix": CausalLM,
+    "encoder": MaskedLM,
+    "encoder_decoder": Seq2SeqLM,
+}
+
+
+def task_class(source: str | TransformerConfig, name: str | None = None) -> type[Task]:
+    """The class of a task.
+
+    Args:
+        source: a config, or what `Task.from_preset` takes. A folder is for the task
+            that wrote it, all else for the language model of its kind of stack.
+        name: of another class, for which the source shall be used (None: the source
+            decides).
+
+    Raises:
+        ValueError: the name or the source is unknown.
+        FileNotFoundError: a file of the folder is missing.
+
+    >>> (
+    ...     task_class("bert_tiny").__name__,
+    ...     task_class("bert_tiny", "TextEmbedder").__name__,
+    ... )
+    ('MaskedLM', 'TextEmbedder')
+    """
+    if name is not None:
+        return choose("task", name, TASKS)
+    if isinstance(source, TransformerConfig):
+        return _OF_STACK[source.stack]
+    if source.startswith(HUGGING_FACE):
+        folder = source.removeprefix(HUGGING_FACE)
+        return task_class(interop.read_huggingface_config(folder))
+    if source in presets.PRESETS:
+        return task_class(presets.preset(source))
+    if not Path(source).is_dir():
+        raise unknown_source(source)
+    return choose("task", interop.read_header(source)["task"], TASKS)
