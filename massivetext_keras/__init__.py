@@ -16,6 +16,7 @@ _MODULES = (
     "generation",
     "interop",
     "layers",
+    "layout",
     "models",
     "presets",
     "tasks",

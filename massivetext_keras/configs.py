@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from massivetext_keras.layout import count, layout
 from massivetext_keras.values import Config, choose, closest, nearest, one_of
 
 __all__ = [
@@ -217,36 +218,7 @@ class TransformerConfig(Config):
         >>> TransformerConfig(vocabulary_size=50257).parameter_count()
         124439808
         """
-        d, e, f = self.hidden_size, self.width_of_embedding, self.intermediate_size
-        norm = d * (2 if self.norm == "layer_norm" else 1)
-        queries = self.num_heads * self.width_of_head
-        keys_values = 2 * self.key_value_heads * self.width_of_head
-        attention = d * (queries + keys_values) + queries * d + norm + self.rezero
-        attention += self.qkv_bias * (queries + keys_values) + self.output_bias * d
-        parts = 2 if self.gated else 1
-        feed_forward = (parts + 1) * d * f + self.feed_forward_bias * (parts * f + d)
-        if self.num_experts:
-            feed_forward = self.num_experts * (feed_forward + d)
-        block = attention + feed_forward + norm + self.rezero
-
-        # of one stack
-        ends = norm if self.norm_position == "pre" else 0
-        if self.position == "learned":
-            ends += (self.max_length + self.position_offset) * e
-        if self.position == "relative":
-            ends += self.relative_buckets * self.num_heads
-        if self.embedding_norm:
-            ends += e * (2 if self.norm == "layer_norm" else 1)
-        if self.embedding_size:
-            ends += e * d + d
-        ends += self.segment_types * e
-
-        total = self.vocabulary_size * e * (1 if self.tied_embeddings else 2)
-        total += ends + (1 if self.shared_layers else self.num_layers) * block
-        if self.stack == "encoder_decoder":
-            total += ends + self.decoder_layers * (block + attention)
-        total += self.pooler * (d * d + d) + self.logit_bias * self.vocabulary_size
-        return total
+        return count(layout(self))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,25 +1,31 @@
 """Every weight of a model by its path, from the config alone.
 
-The last axis of a shape lists the parts that other libraries keep as tensors of their
-own: of `qkv` the queries, keys and values, of a gated `up` the activated half and the
-other one.
+It counts the weights of a model that nobody has built, and tells what to look for in a
+file. The last axis of a shape lists the parts that other libraries keep as tensors of
+their own: of `qkv` the queries, keys and values, of a gated `up` the activated half and
+the other one.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.values import Config
 
 # (7, (4, 2, 2)): 7 rows, and 8 columns in three parts
 Sizes = tuple[Any, ...]
 Layout = dict[str, Sizes]
 
 
-def layout(config: TransformerConfig) -> Layout:
+def layout(config: Config) -> Layout:
     """The weights of a model with its output layer.
 
+    Args:
+        config: a `TransformerConfig`.
+
+    >>> from massivetext_keras.configs import TransformerConfig
     >>> config = TransformerConfig(num_heads=12, num_key_value_heads=4)
     >>> layout(config)["stack/block_0/attention/qkv/kernel"]
     (768, (768, 256, 256))
@@ -44,7 +50,7 @@ def layout(config: TransformerConfig) -> Layout:
     return _flat(tree)
 
 
-def head_layout(config: TransformerConfig, head: str) -> Layout:
+def head_layout(config: Config, head: str) -> Layout:
     """The weights of a head that a task puts on an encoder.
 
     Args:
@@ -66,7 +72,20 @@ def head_layout(config: TransformerConfig, head: str) -> Layout:
     return _flat({"head": tree})
 
 
-def _embeddings(config: TransformerConfig) -> dict[str, Any]:
+def count(weights: Layout) -> int:
+    """How many numbers there are.
+
+    >>> count({"bias": ((3,),), "kernel": (7, (4, 2, 2)), "gate": ()})
+    60
+    """
+    total = 0
+    for sizes in weights.values():
+        *rows, columns = sizes or (1, (1,))
+        total += math.prod(rows) * sum(columns)
+    return total
+
+
+def _embeddings(config: Config) -> dict[str, Any]:
     """What is added to token embeddings and done to the sum."""
     e, tree = config.width_of_embedding, {}
     if config.position == "learned":
@@ -81,7 +100,7 @@ def _embeddings(config: TransformerConfig) -> dict[str, Any]:
     return tree
 
 
-def _stack(config: TransformerConfig, count: int, cross: bool = False):
+def _stack(config: Config, count: int, cross: bool = False):
     block = _block(config, cross)
     tree = {f"block_{i}": block for i in range(1 if config.shared_layers else count)}
     if config.norm_position == "pre":
@@ -91,7 +110,7 @@ def _stack(config: TransformerConfig, count: int, cross: bool = False):
     return tree
 
 
-def _block(config: TransformerConfig, cross: bool) -> dict[str, Any]:
+def _block(config: Config, cross: bool) -> dict[str, Any]:
     d, norm = config.hidden_size, _norm(config, config.hidden_size)
     q = config.num_heads * config.width_of_head
     kv = config.key_value_heads * config.width_of_head
@@ -118,7 +137,7 @@ def _block(config: TransformerConfig, cross: bool) -> dict[str, Any]:
     return tree
 
 
-def _feed_forward(config: TransformerConfig) -> dict[str, Any]:
+def _feed_forward(config: Config) -> dict[str, Any]:
     d, f = config.hidden_size, config.intermediate_size
     inside = (f, f) if config.gated else (f,)
     if experts := config.num_experts:
@@ -135,7 +154,7 @@ def _dense(inputs: int, *outputs: int, bias: bool = True) -> Layout:
     return {"kernel": (inputs, outputs)} | ({"bias": (outputs,)} if bias else {})
 
 
-def _norm(config: TransformerConfig, size: int) -> Layout:
+def _norm(config: Config, size: int) -> Layout:
     names = ("gain", "offset") if config.norm == "layer_norm" else ("gain",)
     return {name: ((size,),) for name in names}
 

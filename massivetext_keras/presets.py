@@ -37,6 +37,9 @@ def _bert_sized(layers: int, size: int) -> TransformerConfig:
 _roberta = _bert.replace(
     vocabulary_size=50265, norm_epsilon=1e-5, position_offset=2, segment_types=1
 )
+_roberta_large = _roberta.replace(
+    num_layers=24, hidden_size=1024, num_heads=16, intermediate_size=4096
+)
 _distilbert = _bert.replace(num_layers=6, segment_types=0, pooler=False)
 _albert = _bert.replace(
     vocabulary_size=30000,
@@ -322,9 +325,11 @@ _FAMILIES: dict[str, dict[str, TransformerConfig]] = {
     },
     "RoBERTa: Liu et al., 2019": {
         "roberta_base": _roberta,
-        "roberta_large": _roberta.replace(
-            num_layers=24, hidden_size=1024, num_heads=16, intermediate_size=4096
-        ),
+        "roberta_large": _roberta_large,
+    },
+    "XLM-RoBERTa: Conneau et al., 2020": {
+        "xlm_roberta_base": _roberta.replace(vocabulary_size=250002),
+        "xlm_roberta_large": _roberta_large.replace(vocabulary_size=250002),
     },
     "DistilBERT: Sanh et al., 2019": {
         "distilbert_base_uncased": _distilbert,

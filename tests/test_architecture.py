@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "massivetext_keras"
 LEVELS = [
     ["files", "values"],
+    ["layout"],
     ["configs", "presets"],
     ["corpus", "layers", "evaluation"],
     ["tokenizers", "models", "generation"],

@@ -33,6 +33,8 @@ PUBLISHED = {
     "bert_large_cased": 333_579_264,
     "roberta_base": 124_645_632,
     "roberta_large": 355_359_744,
+    "xlm_roberta_base": 278_043_648,
+    "xlm_roberta_large": 559_890_432,
     "distilbert_base_uncased": 66_362_880,
     "distilbert_base_cased": 65_190_912,
     "distilbert_base_multilingual_cased": 134_734_080,

@@ -126,6 +126,16 @@ ROBERTA = BERT._replace(
     },
 )
 
+# Conneau et al., 2020
+XLM_ROBERTA = ROBERTA._replace(
+    architecture="XLMRobertaModel",
+    heads={
+        "masked_lm": ROBERTA.heads["masked_lm"]._replace(
+            architecture="XLMRobertaForMaskedLM"
+        )
+    },
+)
+
 # Sanh et al., 2019
 DISTILBERT = BERT._replace(
     base=preset("distilbert_base_uncased"),

@@ -9,8 +9,8 @@ from collections.abc import Callable, Container, Mapping
 from typing import Any, NamedTuple
 
 from massivetext_keras.configs import TransformerConfig
-from massivetext_keras.interop.layout import Sizes, head_layout, layout
 from massivetext_keras.interop.rules import Rule, Table, turned
+from massivetext_keras.layout import Sizes, head_layout, layout
 
 ACTIVATIONS = {
     "gelu": "gelu",

@@ -18,7 +18,6 @@ from massivetext_keras.interop import decoders, encoder_decoders, encoders
 from massivetext_keras.interop.family import Family, require, unsupported
 from massivetext_keras.interop.folder import CONFIG, config_file, read_json
 from massivetext_keras.interop.generation import GENERATION, generation_values
-from massivetext_keras.interop.layout import head_layout
 from massivetext_keras.interop.weights import (
     FILE,
     Tensors,
@@ -27,6 +26,7 @@ from massivetext_keras.interop.weights import (
     read_tensors,
     save_arrays,
 )
+from massivetext_keras.layout import head_layout
 from massivetext_keras.tokenizers import Tokenizer, huggingface_files
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ _ROLES = ("pad", "bos", "eos")
 FAMILIES: dict[str, Family] = {
     "bert": encoders.BERT,
     "roberta": encoders.ROBERTA,
+    "xlm-roberta": encoders.XLM_ROBERTA,
     "distilbert": encoders.DISTILBERT,
     "albert": encoders.ALBERT,
     "electra": encoders.ELECTRA,

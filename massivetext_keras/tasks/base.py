@@ -49,7 +49,7 @@ class Task(TrainingStep):
     backbone_class: type[Backbone]
     stacks: tuple[str, ...] = ()  # () are all of the backbone's
     options: tuple[str, ...] = ()  # arguments of the constructor that presets keep
-    # names in `interop.layout.head_layout`, the first that is there is read
+    # names in `layout.head_layout`, the first that is there is read
     hugging_face_heads: tuple[str, ...] = ()
 
     def __init__(

