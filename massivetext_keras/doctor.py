@@ -27,7 +27,7 @@ def report() -> Iterator[str]:
         yield f"{name} {metadata.version(name)}"
     for name, purpose in OPTIONAL.items():
         found = importlib.util.find_spec(name) is not None
-        state = metadata.version(name) if found else f"not installed: no {purpose}"
+        state = metadata.version(name) if found else f"not installed: for {purpose}"
         yield f"{name} {state}"
     yield from _devices()
     yield from _strategies()

@@ -333,8 +333,9 @@ class Task(TrainingStep):
 
 
 def unknown_source(source: str) -> ValueError:
-    """The error for what is neither a preset nor a folder; names the nearest preset."""
-    hint = nearest(source, presets.PRESETS)
+    """The error for what is neither a preset nor a folder; names the nearest one."""
+    beside = Path(source).parent.glob("*/config.json")
+    hint = nearest(source, [*presets.PRESETS, *(str(path.parent) for path in beside)])
     return ValueError(f"{source!r} is neither a preset nor a folder: {hint}")
 
 

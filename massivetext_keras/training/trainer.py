@@ -17,7 +17,7 @@ from massivetext_keras.training.callbacks import StepCallback, TensorBoard
 from massivetext_keras.training.checkpoint import Checkpoint
 from massivetext_keras.training.optimization import from_config
 from massivetext_keras.training.precision import set_precision
-from massivetext_keras.training.strategy import describe, make_strategy
+from massivetext_keras.training.strategy import make_strategy
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def train(
     precision = set_precision(settings.precision)
     keras.utils.set_random_seed(settings.seed)
     strategy = make_strategy(settings.strategy)
-    logger.info("%s, %s", precision, describe(strategy))
+    logger.info("computing in %s", precision)
     with strategy.scope():
         if preset is None:
             task = cls(experiment.model, tokenizer)

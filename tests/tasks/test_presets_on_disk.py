@@ -112,9 +112,13 @@ def test_a_folder_of_another_kind_of_model(folder):
         CausalLM.from_preset("bert_tiny")
 
 
-def test_unknown_names(tmp_path):
+def test_unknown_names(folder):
     with pytest.raises(ValueError, match="neither a preset nor a folder.*'gpt_mini'"):
         CausalLM.from_preset("gpt_mimi")
+    with pytest.raises(ValueError, match=f"did you mean '{folder}'"):
+        CausalLM.from_preset(f"{folder}s")
+    with pytest.raises(ValueError, match=r"known: albert_base, .* and \d+ more$"):
+        CausalLM.from_preset("zzz")
 
 
 def test_a_name_takes_the_size_of_the_tokenizer():
