@@ -79,6 +79,9 @@ def run(argv: list[str]) -> int:
             return 0
         parse(name, values, rest)
         VERBS[name].run(values)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read has enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except UsageError as error:
         print(f"massivetext: {error}", file=sys.stderr)
         return 2

@@ -116,6 +116,14 @@ def test_the_program_starts_without_tensorflow():
     assert not {"tensorflow", "keras", "numpy", "matplotlib"} & imported
 
 
+def test_a_reader_may_stop_early():
+    command = f"{sys.executable} -m massivetext_keras presets --json | head -1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "{\n", "")
+
+
 def test_the_console_script_is_main(monkeypatch):
     (script,) = metadata.entry_points(group="console_scripts", name="massivetext")
     assert script.load() is cli.main
