@@ -68,6 +68,8 @@ class Seq2SeqLM(Task):
         **kwargs,
     ):
         super().__init__(config, tokenizer, **kwargs)
+        if tokenizer is not None and tokenizer.eos_id is None:
+            raise ValueError("Seq2SeqLM needs a tokenizer with a token that ends texts")
         if start_id is None:
             start_id = 0 if tokenizer is None else data.start_id(tokenizer)
         self.prefix, self.start_id = prefix, start_id
@@ -185,15 +187,15 @@ class Seq2SeqLM(Task):
         tokenizer = self.need_tokenizer()
         length = sequence_length or self.config.max_length - 1 - tokenizer.add_bos
         length, *tokens = self.read_tokens(files, length, validation_fraction, progress)
-        train, valid = (
-            None
-            if some is None
-            else data.denoising_batches(
-                some, batch_size, length, damage, tokenizer, self.start_id, s, start
-            )
-            for some, s in zip(tokens, (seed, None), strict=True)
-        )
-        return train, valid
+
+        def batches(tokens, seed):
+            sizes = batch_size, length
+            how = damage, tokenizer, self.start_id, seed, start
+            return data.denoising_batches(tokens, *sizes, *how)
+
+        train, valid = tokens
+        valid = None if valid is None else batches(valid, None)
+        return batches(train, seed), valid
 
     def generate(
         self,
@@ -239,19 +241,10 @@ class Seq2SeqLM(Task):
             ValueError: a source is empty, an argument out of range, or there is no
                 tokenizer.
         """
+        _check_choice(num_beams, temperature)
         if num_beams > 1:
-            if temperature:
-                raise ValueError("beams take no temperature: give one or the other")
-            best = self.n_best(
-                sources,
-                1,
-                max_new_tokens,
-                num_beams,
-                length_penalty,
-                early_stopping,
-                no_repeat_ngram_size,
-                prefix,
-            )
+            rules = length_penalty, early_stopping, no_repeat_ngram_size
+            best = self.n_best(sources, 1, max_new_tokens, num_beams, *rules, prefix)
             if isinstance(sources, str):
                 return best[0][0]
             return [texts[0][0] for texts in best]
@@ -354,7 +347,8 @@ class Seq2SeqLM(Task):
             )
         limit = self._limit(max_new_tokens)
         stop_ids = self._stop_ids() if stop_ids is None else tuple(stop_ids)
-        key = (num_beams, no_repeat_ngram_size, num_beams > 1, stop_ids)
+        _check_choice(num_beams, temperature)
+        key = (num_beams, no_repeat_ngram_size, num_beams > 1, stop_ids, True)
         answers = self._id_graphs(*key)
         if num_beams > 1:
             rules = BeamRules.make(length_penalty, early_stopping)
@@ -394,23 +388,19 @@ class Seq2SeqLM(Task):
         return TextToText(tokenizer, self._id_graphs(*key))
 
     def _make_id_graphs(
-        self, num_beams, no_repeat_ngram_size, search, stop_ids, compiled=True
+        self, num_beams, no_repeat_ngram_size, search, stop_ids, compiled
     ) -> IdsToIds:
         rules = Constraints(
             self.never_ids, self.first_id, self.last_id, no_repeat_ngram_size
         )
         if search:
             decoder = BeamDecoder(self.backbone, num_beams, stop_ids, rules, compiled)
-        elif num_beams == 1:
-            decoder = Decoder(self.backbone, stop_ids, False, compiled, rules)
         else:
-            raise ValueError(f"num_beams must be positive, got {num_beams}")
+            decoder = Decoder(self.backbone, stop_ids, False, compiled, rules)
         return IdsToIds(decoder, self.start_id)
 
     def _stop_ids(self) -> tuple[int, ...]:
-        tokenizer = self.tokenizer
-        known = tokenizer is not None and tokenizer.eos_id is not None
-        return (tokenizer.eos_id,) if known else ()
+        return () if self.tokenizer is None else (self.tokenizer.eos_id,)
 
     def _limit(self, max_new_tokens: int | None) -> tf.Tensor:
         context = self.config.max_length
@@ -440,6 +430,13 @@ class Seq2SeqLM(Task):
                 "room for its beginning"
             )
         return texts
+
+
+def _check_choice(num_beams: int, temperature: float) -> None:
+    if num_beams < 1:
+        raise ValueError(f"num_beams must be positive, got {num_beams}")
+    if num_beams > 1 and temperature:
+        raise ValueError("beams take no temperature: give one or the other")
 
 
 def _seed(seed: int | None) -> int:

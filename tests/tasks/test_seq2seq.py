@@ -14,7 +14,7 @@ from massivetext_keras import data
 from massivetext_keras.generation import beam, decoding
 from massivetext_keras.presets import preset
 from massivetext_keras.tasks import Seq2SeqLM
-from massivetext_keras.tokenizers import ByteTokenizer
+from massivetext_keras.tokenizers import ByteTokenizer, CharacterTokenizer
 from massivetext_keras.training import adamw
 from tests.tasks.tiny import randomize
 
@@ -201,6 +201,10 @@ def test_bad_datasets_and_ids(lm, tmp_path):
         lm.generate_ids(tf.ragged.constant([[], [1]], dtype=tf.int32))
     with pytest.raises(ValueError, match="n must be from 1 to num_beams=2, got 3"):
         lm.n_best("a", 3, num_beams=2)
+    with pytest.raises(ValueError, match="beams take no temperature"):
+        lm.generate_ids([[5]], num_beams=2, temperature=0.5)
+    with pytest.raises(ValueError, match="needs a tokenizer with a token that ends"):
+        Seq2SeqLM(SMALL, CharacterTokenizer(["<unk>", "a"]))
     with pytest.raises(ValueError, match="without a tokenizer"):
         Seq2SeqLM(SMALL).translate("a")
     with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\)"):
