@@ -1,12 +1,12 @@
-"""GPT-2's byte-level BPE in the graph."""
+"""Byte-level BPE, as of GPT-2, Llama 3 and Qwen, in the graph."""
 
 from __future__ import annotations
 
 import functools
-import itertools
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 import tensorflow as tf
 
@@ -16,22 +16,26 @@ from massivetext_keras.tokenizers.base import (
     token_index,
     tokens_in_order,
 )
+from massivetext_keras.tokenizers.merges import last_merges, merge_pairs, parse_merges
+from massivetext_keras.tokenizers.rewriting import rewrite
 from massivetext_keras.tokenizers.sentencepiece import graph_tokenizer
+from massivetext_keras.tokenizers.splitting import MARK, Splitting
 from massivetext_keras.tokenizers.texts import read_lines, require_tokenizers
 
 VOCABULARY_FILE = "vocab.json"
 MERGES_FILE = "merges.txt"
 
-# GPT-2's `\s`, and its pattern without the look-ahead `\s+(?!\S)` that RE2 lacks: the
-# mark of _LAST_SPACE splits a run of spaces before its last one instead. The byte 0xFF
-# occurs in no valid UTF-8, and whole-match rewrites are much faster than groups.
-_WS = r"\t-\r \x{85}\p{Z}"
-_LAST_SPACE = rf"[{_WS}][^{_WS}]"
-_WORD = (
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+"
-    rf"| ?[^{_WS}\p{{L}}\p{{N}}]+|[{_WS}]+"
-)
-_MARK = b"\xff"
+# begins a word that is one token as a whole; it occurs in no valid UTF-8
+_WHOLE = b"\xfe"
+
+# the values of settings that need not be saved
+_PLAIN = {
+    "pattern": "gpt2",
+    "normal_form": None,
+    "added_tokens": [],
+    "normalize_first": False,
+    "ignore_merges": False,
+}
 
 # stands for the byte 0, which ends strings inside SentencePiece
 _NUL = "\u2400"
@@ -51,7 +55,7 @@ def byte_symbols() -> tuple[str, ...]:
 
 
 class BytePairTokenizer(Tokenizer):
-    """Byte-level BPE with GPT-2's pattern, exactly, as a SentencePiece model.
+    """Byte-level BPE, exactly, as a SentencePiece model.
 
     Radford et al. 2019, "Language Models are Unsupervised Multitask Learners". Two RE2
     rewrites find the words, each different word is encoded once, and its bytes are the
@@ -67,6 +71,12 @@ class BytePairTokenizer(Tokenizer):
         special_tokens: tokens of the vocabulary that stand for no text.
         pad_token, bos_token, eos_token: tokens of the vocabulary, or None.
         add_prefix_space: put a space before a text that begins with none.
+        pattern: what cuts a text into words, one of `splitting.PATTERNS`.
+        normal_form: Unicode's form that a text is brought into, such as "NFC".
+        added_tokens: tokens of the vocabulary that are found in a text before all else,
+            in letters as they are; the first one, and of these the longest.
+        normalize_first: bring a text into its form before `added_tokens` are found.
+        ignore_merges: a word that is a token is that one, whatever the merges say.
         add_bos, add_eos: see `Tokenizer`.
     Raises:
         ValueError: a byte, a special token or the result of a merge is missing in the
@@ -91,13 +101,23 @@ class BytePairTokenizer(Tokenizer):
         bos_token: str | None = None,
         eos_token: str | None = None,
         add_prefix_space: bool = False,
+        pattern: str = "gpt2",
+        normal_form: str | None = None,
+        added_tokens: Sequence[str] = (),
+        normalize_first: bool = False,
+        ignore_merges: bool = False,
         **kwargs,
     ):
         tokens = tokens_in_order(vocabulary)
-        pairs = [tuple(m.split(" ") if isinstance(m, str) else m) for m in merges]
         index = {token: i for i, token in enumerate(tokens)}
-        for token in special_tokens:
-            token_index(tokens, "special_tokens", token)
+        for role, some in {
+            "special_tokens": special_tokens,
+            "added_tokens": added_tokens,
+        }.items():
+            for token in some:
+                if token not in index:
+                    token_index(tokens, role, token)
+        added = set(added_tokens)
         named = {"pad": pad_token, "bos": bos_token, "eos": eos_token}
         super().__init__(
             Vocabulary(
@@ -108,12 +128,41 @@ class BytePairTokenizer(Tokenizer):
                     for k, v in named.items()
                 },
             ),
-            surfaces=[_surface(token) for token in tokens],
+            surfaces=[
+                token.encode() if token in added else _surface(token)
+                for token in tokens
+            ],
             **kwargs,
         )
+        pairs = merge_pairs(merges)
         self._merges = "\n".join(map(" ".join, pairs))
         self._add_prefix_space = add_prefix_space
-        self._pieces = graph_tokenizer(_sentencepiece_model(tokens, pairs))
+        self._extras = {
+            "pattern": pattern,
+            "normal_form": normal_form,
+            "added_tokens": list(added_tokens),
+            "normalize_first": normalize_first,
+            "ignore_merges": ignore_merges,
+        }
+        self._cut = Splitting(pattern)
+        self._normal_form = [] if normal_form is None else [[normal_form]]
+        self._normalize_first = normalize_first
+        # RE2 takes the first alternative that matches
+        longest_first = sorted(added_tokens, key=len, reverse=True)
+        self._added = "|".join(map(re.escape, longest_first))
+        ranks = _ranks(tokens, pairs)
+        plain = [i not in self.special_ids for i in range(len(tokens))]
+        whole = added | {
+            token
+            for token, rank, text in zip(tokens, ranks, plain, strict=True)
+            if ignore_merges and text and rank is None
+        }
+        self._whole_words = _set_of_strings(map(_surface, sorted(whole - added)))
+        self._pieces = graph_tokenizer(
+            _sentencepiece_model(
+                self._surfaces.numpy(), ranks, {index[token] for token in whole}
+            )
+        )
 
     @classmethod
     def train(
@@ -158,21 +207,40 @@ class BytePairTokenizer(Tokenizer):
         return cls(trained["vocab"], trained["merges"], **named | kwargs)
 
     def _tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
-        if self._add_prefix_space:
-            text = tf.strings.regex_replace(text, r"^[^ ]", rb" \0")
-        text = tf.strings.regex_replace(text, _LAST_SPACE, _MARK + rb"\0")
-        text = tf.strings.regex_replace(text, _WORD, rb"\0" + _MARK)
-        words = tf.strings.split(text, sep=_MARK)
+        if self._normalize_first:
+            text = rewrite(text, self._normal_form)
+        if self._added:
+            found = MARK + _WHOLE + rb"\0" + MARK
+            text = tf.strings.regex_replace(text, self._added, found)
+        # [batch, (parts)], each to be cut into words: [batch * parts, (words)]
+        parts = tf.strings.split(text, sep=MARK)
+        flat = parts.flat_values
+        is_added = tf.equal(tf.strings.substr(flat, 0, 1), _WHOLE)
+        words = tf.where(is_added, flat, self._words(tf.where(is_added, b"", flat)))
+        words = tf.strings.split(words, sep=MARK)
         different, position = tf.unique(words.flat_values)
+        if self._whole_words is not None:
+            is_whole = self._whole_words.lookup(different) > 0
+            different = tf.where(is_whole, _WHOLE + different, different)
         latin = tf.strings.unicode_transcode(
             different, "ISO-8859-1", "UTF-8", replace_control_characters=False
         )
         latin = tf.strings.regex_replace(latin, r"\x00", _NUL)
         ids = tf.gather(self._pieces.tokenize(latin), position)
-        splits = tf.gather(ids.row_splits, words.row_splits)
+        splits = tf.gather(words.row_splits, parts.row_splits)
+        splits = tf.gather(ids.row_splits, splits)
         return tf.RaggedTensor.from_row_splits(ids.flat_values, splits, validate=False)
 
-    def _settings(self) -> dict:
+    def _words(self, text: tf.Tensor) -> tf.Tensor:
+        """Strings [n] -> the same with `MARK` between their words."""
+        if not self._normalize_first:
+            text = rewrite(text, self._normal_form)
+        if self._add_prefix_space:
+            text = tf.strings.regex_replace(text, r"^[^ ]", rb" \0")
+        return self._cut(text)
+
+    def _settings(self, whole: bool = False) -> dict:
+        """The constructor's arguments; `whole` has those with default values, too."""
         tokens, v = self._vocabulary.tokens, self._vocabulary
         named = {"pad": v.pad_id, "bos": v.bos_id, "eos": v.eos_id}
         return super()._settings() | {
@@ -181,6 +249,7 @@ class BytePairTokenizer(Tokenizer):
             },
             "special_tokens": [tokens[i] for i in v.control_ids],
             "add_prefix_space": self._add_prefix_space,
+            **{k: v for k, v in self._extras.items() if whole or v != _PLAIN[k]},
         }
 
     def _files(self) -> dict[str, bytes]:
@@ -192,16 +261,6 @@ class BytePairTokenizer(Tokenizer):
     def _from_files(cls, files, **settings) -> BytePairTokenizer:
         vocabulary = json.loads(files[VOCABULARY_FILE])
         return cls(vocabulary, parse_merges(files[MERGES_FILE].decode()), **settings)
-
-
-def parse_merges(text: str) -> list[str]:
-    """Returns the merges of a `merges.txt`.
-
-    >>> parse_merges("#version: 0.2\\nl o\\n")
-    ['l o']
-    """
-    lines = text.split("\n")
-    return [line for line in lines if line and not line.startswith("#version")]
 
 
 def _surface(token: str) -> bytes:
@@ -216,67 +275,65 @@ def _symbol_bytes() -> dict[str, int]:
     return {symbol: byte for byte, symbol in enumerate(byte_symbols())}
 
 
-def _sentencepiece_model(
+def _ranks(
     tokens: Sequence[str], merges: Sequence[tuple[str, ...]]
+) -> list[int | None]:
+    """Returns `last_merges`; None also for characters that are no byte's symbol.
+
+    Raises:
+        ValueError: a byte is missing in the tokens, or a part of a merge.
+    """
+    known, symbols = set(tokens), _symbol_bytes()
+    for symbol, byte in symbols.items():
+        if symbol not in known:
+            raise ValueError(f"vocabulary: no token for the byte {byte} ({symbol!r})")
+    return [
+        None if len(token) == 1 and token not in symbols else rank
+        for token, rank in zip(tokens, last_merges(tokens, merges), strict=True)
+    ]
+
+
+def _set_of_strings(members: Iterable[bytes]) -> tf.lookup.StaticHashTable | None:
+    """Returns a table that gives 1 for the members and 0 for all else."""
+    members = list(members)
+    if not members:
+        return None
+    with tf.init_scope():
+        pairs = tf.lookup.KeyValueTensorInitializer(members, [1] * len(members))
+        return tf.lookup.StaticHashTable(pairs, 0)
+
+
+def _sentencepiece_model(
+    surfaces: Sequence[bytes], ranks: Sequence[int | None], whole: Set[int]
 ) -> bytes:
     """Builds the SentencePiece model that merges as the byte-level BPE does.
 
-    SentencePiece joins two neighbours whenever the result is a piece, the best score
-    first. A token's parts meet as neighbours in a text just as they do when the BPE
-    runs on the token alone, since a merge across its borders would have destroyed it.
-    So each token is run alone: its last merge is the only one that can make it in any
-    text and gives its score, and a token that is not reached is kept out.
-
-    Raises:
-        ValueError: a byte, or the part or result of a merge, is missing in the tokens.
+    Arguments:
+        surfaces: the bytes of each token.
+        ranks: of `last_merges`; a token that is not reached is kept out.
+        whole: ids of tokens that are whole words, which `_WHOLE` begins.
     """
     from sentencepiece import sentencepiece_model_pb2
 
-    known = set(tokens)
-    for byte, symbol in enumerate(byte_symbols()):
-        if symbol not in known:
-            raise ValueError(f"vocabulary: no token for the byte {byte} ({symbol!r})")
-    for pair in merges:
-        if len(pair) != 2 or not known.issuperset((*pair, "".join(pair))):
-            raise ValueError(f"merges: {' '.join(pair)!r} is not made of known tokens")
-    ranks = {pair: rank for rank, pair in enumerate(merges)}
     proto = sentencepiece_model_pb2.ModelProto()
     kinds = proto.SentencePiece
-    for index, token in enumerate(tokens):
-        rank = _last_merge(token, ranks)
-        if rank is None:
+    for index, (surface, rank) in enumerate(zip(surfaces, ranks, strict=True)):
+        piece = (_WHOLE + surface if index in whole else surface).decode("latin-1")
+        piece = piece.replace("\x00", _NUL)
+        if index in whole:
+            proto.pieces.add(piece=piece, type=kinds.USER_DEFINED)
+        elif rank is None:
             # outside latin-1, so that no text contains it
             proto.pieces.add(piece=f"\ue000{index}", type=kinds.CONTROL)
         else:
-            piece = _surface(token).decode("latin-1").replace("\x00", _NUL)
             proto.pieces.add(piece=piece, type=kinds.NORMAL, score=-rank)
     proto.pieces.add(piece="<unk>", type=kinds.UNKNOWN)
     trainer, normalizer = proto.trainer_spec, proto.normalizer_spec
     trainer.model_type = trainer.BPE
-    trainer.unk_id = len(tokens)
+    trainer.unk_id = len(surfaces)
     trainer.bos_id = trainer.eos_id = trainer.pad_id = -1
     normalizer.name = "identity"
     normalizer.add_dummy_prefix = False
     normalizer.remove_extra_whitespaces = False
     normalizer.escape_whitespaces = False
     return proto.SerializeToString()
-
-
-def _last_merge(token: str, ranks: Mapping[tuple[str, str], int]) -> int | None:
-    """Returns the rank of the merge that completes a token, None if none does.
-
-    >>> _last_merge("abc", {("a", "b"): 0, ("b", "c"): 1, ("ab", "c"): 2})
-    2
-    >>> _last_merge("abc", {("b", "c"): 0, ("a", "b"): 1, ("ab", "c"): 2})
-    """
-    if len(token) == 1:
-        return 0 if token in _symbol_bytes() else None
-    parts, rank = list(token), None
-    while len(parts) > 1:
-        found = [ranks.get(pair, len(ranks)) for pair in itertools.pairwise(parts)]
-        rank = min(found)
-        if rank == len(ranks):
-            return None
-        at = found.index(rank)
-        parts[at : at + 2] = [parts[at] + parts[at + 1]]
-    return rank

@@ -11,16 +11,19 @@ from pathlib import Path
 
 from massivetext_keras.tokenizers.base import Tokenizer, tokens_in_order
 from massivetext_keras.tokenizers.byte import ByteTokenizer
-from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer, parse_merges
+from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer
 from massivetext_keras.tokenizers.character import CharacterTokenizer
 from massivetext_keras.tokenizers.huggingface_files import (
     CHARACTERS,
     TOKENIZER_FILE,
 )
+from massivetext_keras.tokenizers.merges import parse_merges
+from massivetext_keras.tokenizers.rewriting import NORMAL_FORMS
 from massivetext_keras.tokenizers.sentencepiece import (
     SentencePieceTokenizer,
     parse_model,
 )
+from massivetext_keras.tokenizers.splitting import pattern_name
 from massivetext_keras.tokenizers.wordpiece import (
     WordPieceTokenizer,
     parse_vocabulary,
@@ -212,28 +215,53 @@ def _read_tokenizer_json(source: _Folder) -> Tokenizer:
         raise source.refuse(name, f"the model {model.get('type')!r}")
     if not pre_tokenizer and model["vocab"] == ByteTokenizer()._vocabulary.ids:
         return ByteTokenizer(**source.flags())
-    if pre_tokenizer.get("type") != "ByteLevel":
-        raise source.refuse(name, f"the pre_tokenizer {pre_tokenizer.get('type')!r}")
-    if not pre_tokenizer.get("use_regex", True):
-        raise source.refuse(name, "a ByteLevel pre_tokenizer without its pattern")
-    if document.get("normalizer"):
-        raise source.refuse(name, f"the normalizer {document['normalizer']['type']!r}")
-    for option in (
-        "dropout",
-        "continuing_subword_prefix",
-        "end_of_word_suffix",
-        "byte_fallback",
-        "ignore_merges",
-    ):
+    refused = ("dropout", "byte_fallback")
+    refused += ("continuing_subword_prefix", "end_of_word_suffix")
+    for option in refused:
         if model.get(option):
             raise source.refuse(name, f"the model's {option}={model[option]!r}")
+    try:
+        pattern = pattern_name(pre_tokenizer)
+    except ValueError as error:
+        raise source.refuse(name, str(error)) from None
+    last = pre_tokenizer.get("pretokenizers", [pre_tokenizer])[-1]
+    normal_form = _normal_form(source, document.get("normalizer"))
     return _byte_pair(
         source,
         model["vocab"],
         model["merges"],
-        add_prefix_space=bool(pre_tokenizer.get("add_prefix_space")),
+        add_prefix_space=bool(last.get("add_prefix_space")),
         template=_template(document.get("post_processor")),
+        pattern=pattern,
+        normal_form=normal_form,
+        ignore_merges=bool(model.get("ignore_merges")),
+        **_found_first(source, document, normal_form),
     )
+
+
+def _normal_form(source: _Folder, normalizer: dict | None) -> str | None:
+    steps = (normalizer or {}).get("normalizers", [normalizer] if normalizer else [])
+    kinds = [step["type"] for step in steps]
+    if len(kinds) > 1 or not {*kinds} <= {*NORMAL_FORMS}:
+        raise source.refuse(TOKENIZER_FILE, f"the normalizer {' + '.join(kinds)!r}")
+    return kinds[0] if kinds else None
+
+
+def _found_first(source: _Folder, document: dict, normal_form: str | None) -> dict:
+    """Returns the added tokens that stand for text, and when they are looked for."""
+    listed = [t for t in document.get("added_tokens", ()) if not t.get("special")]
+    for token in listed:
+        for flag in ("single_word", "lstrip", "rstrip"):
+            if token.get(flag):
+                what = f"{flag} of the added token {token['content']!r}"
+                raise source.refuse(TOKENIZER_FILE, what)
+    first = {bool(token.get("normalized")) for token in listed}
+    if normal_form and len(first) > 1:
+        raise source.refuse(TOKENIZER_FILE, "added tokens before and after normalizing")
+    return {
+        "added_tokens": [token["content"] for token in listed],
+        "normalize_first": bool(normal_form) and first == {True},
+    }
 
 
 def _read_byte_pair_files(source: _Folder) -> Tokenizer:
@@ -254,6 +282,7 @@ def _byte_pair(
     *,
     add_prefix_space: bool,
     template: tuple[str | None, str | None],
+    **options,
 ) -> Tokenizer:
     vocabulary = {**vocabulary, **source.added}
     tokens = tokens_in_order(vocabulary)
@@ -266,6 +295,7 @@ def _byte_pair(
         merges,
         special_tokens=[token for token in tokens if token in others],
         add_prefix_space=add_prefix_space,
+        **options,
         **named,
         **source.flags(
             add_bos=template[0] is not None, add_eos=template[1] is not None

@@ -7,11 +7,12 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from massivetext_keras.tokenizers import byte_pair, sentencepiece
+from massivetext_keras.tokenizers import byte_pair, sentencepiece, splitting
 from massivetext_keras.tokenizers.base import CONFIG_FILE, Tokenizer
 from massivetext_keras.tokenizers.byte import ByteTokenizer
 from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer
 from massivetext_keras.tokenizers.character import CharacterTokenizer
+from massivetext_keras.tokenizers.merges import merge_pairs, parse_merges
 from massivetext_keras.tokenizers.sentencepiece import SentencePieceTokenizer
 from massivetext_keras.tokenizers.wordpiece import WordPieceTokenizer
 
@@ -163,14 +164,28 @@ def _characters(tokenizer: CharacterTokenizer) -> dict[str, Any]:
 
 
 def _byte_level(tokenizer: BytePairTokenizer) -> dict[str, Any]:
-    files, settings = tokenizer._files(), tokenizer._settings()
+    files, settings = tokenizer._files(), tokenizer._settings(whole=True)
+    merges = merge_pairs(parse_merges(files[byte_pair.MERGES_FILE].decode()))
+    added = [
+        {**_added(tokenizer, index, special=False), "normalized": flag}
+        for flag in [settings["normalize_first"]]
+        for index in map(tokenizer.token_to_id, settings["added_tokens"])
+    ]
+    special = [_added(tokenizer, index) for index in tokenizer.special_ids]
+    form = settings["normal_form"]
+    before = splitting.pre_tokenizers(settings["pattern"])
     level = {"type": "ByteLevel", "trim_offsets": True, "use_regex": True}
-    merges = byte_pair.parse_merges(files[byte_pair.MERGES_FILE].decode())
+    own = {
+        "add_prefix_space": settings["add_prefix_space"],
+        "use_regex": all(step["type"] != "Split" for step in before),
+    }
     return {
-        "pre_tokenizer": {**level, "add_prefix_space": settings["add_prefix_space"]},
+        "added_tokens": special + added,
+        "normalizer": form and {"type": form},
+        "pre_tokenizer": _sequence("pretokenizers", [*before, {**level, **own}]),
         "decoder": {**level, "add_prefix_space": True},
         "model": _bpe(
-            tokenizer._vocabulary.ids, [merge.split(" ") for merge in merges]
+            tokenizer._vocabulary.ids, merges, ignore_merges=settings["ignore_merges"]
         ),
     }
 
