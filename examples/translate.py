@@ -6,6 +6,9 @@ Result: BLEU 39.1 on test_2016_flickr with 4 beams, 38.1 with one; chrF 63.5. Af
 10, 15, 20, 25 epochs: 30.9, 34.6, 37.1, 38.4, 39.0.
 Time: 33 minutes of a processor's time, 70 on a busy machine's clock, on 2 cores of an
 AMD EPYC (Zen 5, bfloat16).
+
+`--data=mt/en_zh/tatoeba.tsv --target=zh --vocabulary_size=6000 --batch_tokens=2048
+--steps=6000 --learning_rate=2e-3`: BLEU 24.6 (zh), chrF 21.4 in 17 minutes, same clock.
 """
 
 import time
@@ -60,10 +63,9 @@ def main(_):
     lm.compile(optimizer, label_smoothing=0.1)
     batches, validation = lm.datasets(*train, FLAGS.batch_tokens, valid)
     begin = time.time()
-    options = {"callbacks": [mtk.training.TensorBoard(FLAGS.run_dir)]}
-    options["steps_per_epoch"] = FLAGS.evaluate_every
-    options["epochs"] = FLAGS.steps // FLAGS.evaluate_every
-    lm.fit(batches, validation_data=validation, **options)
+    every, board = FLAGS.evaluate_every, mtk.training.TensorBoard(FLAGS.run_dir)
+    parts = {"steps_per_epoch": every, "epochs": FLAGS.steps // every}
+    lm.fit(batches, validation_data=validation, callbacks=[board], **parts)
     print(f"trained in {(time.time() - begin) / 60:.0f} minutes")
     lm.save_preset(FLAGS.run_dir)
     tokenization = "zh" if FLAGS.target == "zh" else "13a"
