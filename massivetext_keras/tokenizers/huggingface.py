@@ -18,6 +18,7 @@ from massivetext_keras.tokenizers.huggingface_files import (
     TOKENIZER_FILE,
 )
 from massivetext_keras.tokenizers.merges import parse_merges
+from massivetext_keras.tokenizers.pieces import model_of_json
 from massivetext_keras.tokenizers.rewriting import NORMAL_FORMS
 from massivetext_keras.tokenizers.sentencepiece import (
     SentencePieceTokenizer,
@@ -194,12 +195,17 @@ def _read_sentencepiece(source: _Folder, name: str) -> Tokenizer:
         if index != len(proto.pieces):
             raise source.refuse(name, f"the added token {token!r} with id {index}")
         proto.pieces.add(piece=token, type=proto.SentencePiece.CONTROL)
+    flags = source.flags(add_bos=kind == "llama", add_eos=kind in ("t5", "mt5"))
+    return _sentencepiece(source, proto, **flags)
+
+
+def _sentencepiece(source: _Folder, proto, **options) -> Tokenizer:
     for role in _ROLES:
         piece, token = f"{role}_piece", source.names.get(f"{role}_token")
         if token not in (None, getattr(proto.trainer_spec, piece)):
             setattr(proto.trainer_spec, piece, token)
-    flags = source.flags(add_bos=kind == "llama", add_eos=kind in ("t5", "mt5"))
-    return SentencePieceTokenizer(proto.SerializeToString(deterministic=True), **flags)
+    model = proto.SerializeToString(deterministic=True)
+    return SentencePieceTokenizer(model, **options)
 
 
 def _read_tokenizer_json(source: _Folder) -> Tokenizer:
@@ -211,15 +217,39 @@ def _read_tokenizer_json(source: _Folder) -> Tokenizer:
         return _wordpiece(source, document)
     if model.get("type") == "WordLevel" and pre_tokenizer == CHARACTERS:
         return _characters(source, model["vocab"])
-    if model.get("type") != "BPE":
+    if model.get("type") not in ("BPE", "Unigram"):
         raise source.refuse(name, f"the model {model.get('type')!r}")
     if not pre_tokenizer and model["vocab"] == ByteTokenizer()._vocabulary.ids:
         return ByteTokenizer(**source.flags())
-    refused = ("dropout", "byte_fallback")
-    refused += ("continuing_subword_prefix", "end_of_word_suffix")
-    for option in refused:
+    for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(option):
             raise source.refuse(name, f"the model's {option}={model[option]!r}")
+    if model["type"] == "Unigram" or _marks_spaces(document):
+        return _pieces(source, document)
+    return _byte_level(source, document)
+
+
+def _marks_spaces(document: dict) -> bool:
+    """Whether a BPE model's pieces are SentencePiece's, not bytes."""
+    steps = [document.get("pre_tokenizer"), document.get("decoder")]
+    return any(word in json.dumps(steps) for word in ("Metaspace", "ByteFallback"))
+
+
+def _pieces(source: _Folder, document: dict) -> Tokenizer:
+    named = {role: source.names.get(f"{role}_token") for role in _ROLES}
+    special = source.special | {token for token in named.values() if token}
+    try:
+        proto, rewrites = model_of_json(document, source.added, special, named["unk"])
+    except ValueError as error:
+        raise source.refuse(TOKENIZER_FILE, str(error)) from None
+    return _sentencepiece(source, proto, rewrites=rewrites, **source.flags())
+
+
+def _byte_level(source: _Folder, document: dict) -> Tokenizer:
+    name, model = TOKENIZER_FILE, document["model"]
+    pre_tokenizer = document.get("pre_tokenizer") or {}
+    if model.get("byte_fallback"):
+        raise source.refuse(name, "the model's byte_fallback=True")
     try:
         pattern = pattern_name(pre_tokenizer)
     except ValueError as error:

@@ -13,6 +13,7 @@ from massivetext_keras.tokenizers.byte import ByteTokenizer
 from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer
 from massivetext_keras.tokenizers.character import CharacterTokenizer
 from massivetext_keras.tokenizers.merges import merge_pairs, parse_merges
+from massivetext_keras.tokenizers.rewriting import SPACE, replacing, step_to_json
 from massivetext_keras.tokenizers.sentencepiece import SentencePieceTokenizer
 from massivetext_keras.tokenizers.wordpiece import WordPieceTokenizer
 
@@ -23,7 +24,6 @@ CHARACTERS = {
     "behavior": "Isolated",
     "invert": False,
 }
-_SPACE = "\u2581"
 _ROLES = ("pad", "bos", "eos", "unk", "mask")
 
 
@@ -67,8 +67,10 @@ def huggingface_files(tokenizer: Tokenizer, **settings: Any) -> dict[str, bytes]
     if kind is WordPieceTokenizer:
         config["cls_token"] = config.pop("bos_token")
         config["sep_token"] = config.pop("eos_token")
+    # what is done before the model stands in tokenizer.json alone
+    rewritten = kind is SentencePieceTokenizer and tokenizer._rewrites
     return {
-        **tokenizer._files(),
+        **({} if rewritten else tokenizer._files()),
         TOKENIZER_FILE: _json(document),
         CONFIG_FILE: _json({**config, **settings}),
     }
@@ -215,7 +217,7 @@ def _pieces(tokenizer: SentencePieceTokenizer) -> dict[str, Any]:
     """A SentencePiece model; its rules for spaces become normalizers."""
     proto = sentencepiece.parse_model(tokenizer._files()[sentencepiece.MODEL_FILE])
     trainer, normalizer = proto.trainer_spec, proto.normalizer_spec
-    kinds = proto.SentencePiece
+    kinds, rewrites = proto.SentencePiece, tokenizer._rewrites
     of_kind = {kind: [] for kind in range(1, 7)}
     for index, piece in enumerate(proto.pieces):
         of_kind[piece.type].append(index)
@@ -224,7 +226,7 @@ def _pieces(tokenizer: SentencePieceTokenizer) -> dict[str, Any]:
         "its model type": trainer.model_type not in (trainer.UNIGRAM, trainer.BPE),
         "treat_whitespace_as_suffix": trainer.treat_whitespace_as_suffix,
         "unused pieces": of_kind[kinds.UNUSED],
-        "user-defined symbols with a prefix": symbols and normalizer.add_dummy_prefix,
+        "user-defined symbols with a prefix": symbols and tokenizer._strips,
     }
     for what, found in refused.items():
         if found:
@@ -243,8 +245,8 @@ def _pieces(tokenizer: SentencePieceTokenizer) -> dict[str, Any]:
     return {
         "added_tokens": special
         + [_added(tokenizer, i, special=False) for i in symbols],
-        "normalizer": _sequence("normalizers", _normalizers(normalizer)),
-        "decoder": _sequence("decoders", _decoders(normalizer)),
+        "normalizer": _sequence("normalizers", _normalizers(normalizer, rewrites)),
+        "decoder": _sequence("decoders", _decoders(normalizer, tokenizer._strips)),
         "model": model,
     }
 
@@ -280,31 +282,30 @@ def _unigram(proto, normal: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def _normalizers(spec) -> list[dict[str, Any]]:
-    steps = []
+def _normalizers(spec, rewrites: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+    steps = [step_to_json(step) for step in rewrites]
     if spec.precompiled_charsmap:
         charsmap = base64.b64encode(spec.precompiled_charsmap).decode()
         steps.append({"type": "Precompiled", "precompiled_charsmap": charsmap})
     if spec.remove_extra_whitespaces:
-        steps += [_replace({"Regex": "^ +| +$"}, ""), _replace({"Regex": " {2,}"}, " ")]
+        steps += [
+            replacing({"Regex": "^ +| +$"}, ""),
+            replacing({"Regex": " {2,}"}, " "),
+        ]
     if spec.add_dummy_prefix:
         steps.append({"type": "Prepend", "prepend": " "})
     if spec.escape_whitespaces:
-        steps.append(_replace({"String": " "}, _SPACE))
+        steps.append(replacing({"String": " "}, SPACE))
     return steps
 
 
-def _decoders(spec) -> list[dict[str, Any]]:
+def _decoders(spec, strips: bool) -> list[dict[str, Any]]:
     steps = [{"type": "ByteFallback"}, {"type": "Fuse"}]
     if spec.escape_whitespaces:
-        steps.insert(0, _replace({"String": _SPACE}, " "))
-    if spec.add_dummy_prefix:
+        steps.insert(0, replacing({"String": SPACE}, " "))
+    if strips:
         steps.append({"type": "Strip", "content": " ", "start": 1, "stop": 0})
     return steps
-
-
-def _replace(pattern: dict[str, str], content: str) -> dict[str, Any]:
-    return {"type": "Replace", "pattern": pattern, "content": content}
 
 
 _PARTS: dict[type, Callable[[Any], dict[str, Any]]] = {

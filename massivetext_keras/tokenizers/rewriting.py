@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_text as tf_text
@@ -46,6 +47,37 @@ def rewrite(texts: tf.Tensor, steps: Sequence[Sequence[str]]) -> tf.Tensor:
     return texts
 
 
+def step_to_json(step: Sequence[str]) -> dict[str, Any]:
+    """Returns a step as a normalizer of `tokenizer.json`.
+
+    >>> step_to_json(["NFC"])
+    {'type': 'NFC'}
+    """
+    name, *arguments = step
+    if name in _JSON:
+        return _JSON[name]
+    return replacing({"String": arguments[0]}, arguments[1])
+
+
+def step_of_json(normalizer: dict[str, Any]) -> list[str] | None:
+    """Returns the step that a normalizer of `tokenizer.json` is, None if it is none.
+
+    >>> step_of_json({"type": "Lowercase"})
+    ['lowercase']
+    """
+    for name, known in _JSON.items():
+        if normalizer == known:
+            return [name]
+    if normalizer["type"] == "Replace" and "String" in normalizer["pattern"]:
+        return ["replace", normalizer["pattern"]["String"], normalizer["content"]]
+    return None
+
+
+def replacing(pattern: dict[str, str], new: str) -> dict[str, Any]:
+    """Returns the normalizer that replaces a "String" or a "Regex"."""
+    return {"type": "Replace", "pattern": pattern, "content": new}
+
+
 def _lowercase(texts: tf.Tensor) -> tf.Tensor:
     # at a word's end the small letter would be another one
     texts = tf.strings.regex_replace(texts, "Σ", "σ")
@@ -69,4 +101,13 @@ _STEPS = {
     "spaces": _regex(_WS, " "),
     "strip_end": _regex(rf"{_WS}+\z", ""),
     "prefix": _regex(rf"\A[^ {SPACE}]", r" \0"),
+}
+
+_JSON = {
+    **{name: {"type": name} for name in NORMAL_FORMS},
+    "lowercase": {"type": "Lowercase"},
+    "strip_accents": {"type": "StripAccents"},
+    "spaces": replacing({"Regex": r"\s"}, " "),
+    "strip_end": replacing({"Regex": r"\s+\z"}, ""),
+    "prefix": replacing({"Regex": rf"\A(?=[^ {SPACE}])"}, " "),
 }

@@ -14,12 +14,11 @@ import tensorflow_text as tf_text
 from tensorflow_text.python.ops import sentencepiece_tokenizer
 
 from massivetext_keras.tokenizers.base import Tokenizer, Vocabulary
+from massivetext_keras.tokenizers.rewriting import SPACE, rewrite
 from massivetext_keras.tokenizers.texts import read_lines
 
 MODEL_FILE = "tokenizer.model"
 
-# SentencePiece writes a space as this character inside its pieces
-_SPACE = "\u2581"
 _LIMIT = re.compile(r"value <= (\d+)")
 
 
@@ -77,6 +76,7 @@ class SentencePieceTokenizer(Tokenizer):
 
     Arguments:
         model_proto: a serialized model, or the path of one.
+        rewrites: steps of `rewriting.rewrite` that a text goes through before.
         add_bos, add_eos: see `Tokenizer`.
     Raises:
         FileNotFoundError, ValueError: no such file, or not a SentencePiece model.
@@ -87,7 +87,13 @@ class SentencePieceTokenizer(Tokenizer):
     ' the\\t cat ▁'
     """
 
-    def __init__(self, model_proto: bytes | str | os.PathLike, **kwargs):
+    def __init__(
+        self,
+        model_proto: bytes | str | os.PathLike,
+        *,
+        rewrites: Sequence[Sequence[str]] = (),
+        **kwargs,
+    ):
         source = "model_proto"
         if not isinstance(model_proto, bytes):
             source = os.fspath(model_proto)
@@ -95,7 +101,12 @@ class SentencePieceTokenizer(Tokenizer):
         proto = parse_model(model_proto, source)
         normalizer, trainer = proto.normalizer_spec, proto.trainer_spec
         surfaces = [_surface(piece, trainer.unk_surface) for piece in proto.pieces]
-        strips = normalizer.add_dummy_prefix or normalizer.remove_extra_whitespaces
+        self._rewrites = tuple(map(tuple, rewrites))
+        strips = (
+            normalizer.add_dummy_prefix
+            or normalizer.remove_extra_whitespaces
+            or ("prefix",) in self._rewrites
+        )
         if strips:
             # how each piece reads at the beginning of a text
             normal = (piece.type == piece.NORMAL for piece in proto.pieces)
@@ -108,7 +119,10 @@ class SentencePieceTokenizer(Tokenizer):
         self._model_proto = model_proto
         self._pieces = graph_tokenizer(model_proto)
         self._lossless = trainer.byte_fallback and not (
-            strips or normalizer.precompiled_charsmap or normalizer.escape_whitespaces
+            strips
+            or rewrites
+            or normalizer.precompiled_charsmap
+            or normalizer.escape_whitespaces
         )
 
     @property
@@ -155,7 +169,7 @@ class SentencePieceTokenizer(Tokenizer):
         if model_type not in ("bpe", "unigram"):
             raise ValueError(f"model_type: {model_type!r} is not 'bpe' or 'unigram'")
         for symbol in user_defined_symbols:
-            if _SPACE in symbol:
+            if SPACE in symbol:
                 raise ValueError(f"user_defined_symbols: U+2581 in {symbol!r}")
         options = {
             "vocab_size": vocabulary_size,
@@ -176,7 +190,7 @@ class SentencePieceTokenizer(Tokenizer):
         return cls(_with_literal_spaces(model), **kwargs)
 
     def _tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
-        return self._pieces.tokenize(text)
+        return self._pieces.tokenize(rewrite(text, self._rewrites))
 
     def _detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
         if self._strips:
@@ -186,6 +200,10 @@ class SentencePieceTokenizer(Tokenizer):
             flat += self.vocabulary_size * tf.cast(first, tf.int32)
             ids = ids.with_flat_values(flat)
         return super()._detokenize(ids)
+
+    def _settings(self) -> dict:
+        rewrites = {"rewrites": [list(step) for step in self._rewrites]}
+        return super()._settings() | (rewrites if self._rewrites else {})
 
     def _files(self) -> dict[str, bytes]:
         return {MODEL_FILE: self._model_proto}
@@ -221,7 +239,7 @@ def _surface(piece, unk_surface: str) -> bytes:
         return bytes([int(piece.piece[1:-1], 16)])
     if piece.type == piece.UNKNOWN:
         return unk_surface.encode()
-    return piece.piece.replace(_SPACE, " ").encode()
+    return piece.piece.replace(SPACE, " ").encode()
 
 
 def _train_model(lines: Sequence[str], options: dict) -> bytes:
@@ -250,7 +268,7 @@ def _with_literal_spaces(model: bytes) -> bytes:
     """Writes spaces as spaces, so that U+2581 in a text stays what it is: bytes."""
     proto = parse_model(model)
     for piece in proto.pieces:
-        piece.piece = piece.piece.replace(_SPACE, " ")
+        piece.piece = piece.piece.replace(SPACE, " ")
     proto.normalizer_spec.escape_whitespaces = False
     proto.trainer_spec.ClearField("input")
     return proto.SerializeToString(deterministic=True)

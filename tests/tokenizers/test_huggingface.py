@@ -190,7 +190,7 @@ def test_post_processors_say_what_is_added(tmp_path):
         ({"pre_tokenizer": {"type": "Whitespace"}}, "the pre_tokenizer 'Whitespace' "),
         ({"pre_tokenizer__use_regex": False}, "ByteLevel without its pattern, or with"),
         ({"model__byte_fallback": True}, "the model's byte_fallback=True is not"),
-        ({"model__type": "Unigram"}, "the model 'Unigram' is not supported"),
+        ({"model__type": "Words"}, "the model 'Words' is not supported"),
         ({"model__merges": ["x y"]}, "merges: 'x y' is not made of known tokens"),
         ({"model__vocab": {"a": 0, "b": 2}, "added_tokens": []}, "1 is missing"),
     ],
