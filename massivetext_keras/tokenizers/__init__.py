@@ -8,6 +8,7 @@ from massivetext_keras.tokenizers.huggingface import from_huggingface
 from massivetext_keras.tokenizers.huggingface_files import huggingface_files
 from massivetext_keras.tokenizers.sentencepiece import SentencePieceTokenizer
 from massivetext_keras.tokenizers.training import train
+from massivetext_keras.tokenizers.translation import TranslationTokenizer
 from massivetext_keras.tokenizers.wordpiece import WordPieceTokenizer
 
 load = Tokenizer.load
@@ -18,6 +19,7 @@ __all__ = [
     "CharacterTokenizer",
     "SentencePieceTokenizer",
     "Tokenizer",
+    "TranslationTokenizer",
     "WordPieceTokenizer",
     "from_huggingface",
     "huggingface_files",

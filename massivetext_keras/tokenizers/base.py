@@ -190,6 +190,11 @@ class Tokenizer(keras.layers.Layer):
         return self._vocabulary.special_ids
 
     @property
+    def target(self) -> Tokenizer:
+        """What reads the texts that a model shall write, with the same ids."""
+        return self
+
+    @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits of a SHA-256 over type, settings and model files."""
         digest = hashlib.sha256(json.dumps(self._header()).encode())

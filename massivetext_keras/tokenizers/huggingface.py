@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from massivetext_keras.tokenizers import translation
 from massivetext_keras.tokenizers.base import Tokenizer, tokens_in_order
 from massivetext_keras.tokenizers.byte import ByteTokenizer
 from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer
@@ -25,6 +26,7 @@ from massivetext_keras.tokenizers.sentencepiece import (
     parse_model,
 )
 from massivetext_keras.tokenizers.splitting import pattern_name
+from massivetext_keras.tokenizers.translation import TranslationTokenizer
 from massivetext_keras.tokenizers.wordpiece import (
     WordPieceTokenizer,
     parse_vocabulary,
@@ -50,9 +52,12 @@ def from_huggingface(folder: str | os.PathLike) -> Tokenizer:
 
     | file, the first that is there | tokenizer |
     |---|---|
-    | tokenizer.model | SentencePieceTokenizer (Llama, Mistral, Gemma) |
+    | source.spm, target.spm and vocab.json | TranslationTokenizer (Marian) |
+    | tokenizer.model | SentencePieceTokenizer (Llama 2, Mistral, Gemma) |
     | spiece.model | SentencePieceTokenizer (T5, mT5) |
-    | tokenizer.json | BytePairTokenizer (GPT-2) or WordPieceTokenizer (BERT) |
+    | tokenizer.json, byte-level BPE | BytePairTokenizer (GPT-2, Llama 3, Qwen) |
+    | tokenizer.json, other BPE, Unigram | SentencePieceTokenizer (XLM-R, ALBERT) |
+    | tokenizer.json, WordPiece | WordPieceTokenizer (BERT) |
     | tokenizer.json of `huggingface_files` | CharacterTokenizer, ByteTokenizer too |
     | vocab.json and merges.txt | BytePairTokenizer (GPT-2, RoBERTa) |
     | vocab.txt | WordPieceTokenizer |
@@ -184,6 +189,8 @@ def _read_sentencepiece(source: _Folder, name: str) -> Tokenizer:
     own = {piece.piece for piece in proto.pieces}
     kind, added = source.kind, source.added
     if kind == "albert":
+        if (source.path / TOKENIZER_FILE).is_file():
+            return _read_tokenizer_json(source)
         raise source.refuse(name, "what an AlbertTokenizer does to case and accents")
     if kind == "t5" and not added.keys() - own:
         count = source.config.get("extra_ids", 100)
@@ -221,18 +228,15 @@ def _read_tokenizer_json(source: _Folder) -> Tokenizer:
         raise source.refuse(name, f"the model {model.get('type')!r}")
     if not pre_tokenizer and model["vocab"] == ByteTokenizer()._vocabulary.ids:
         return ByteTokenizer(**source.flags())
-    for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"):
-        if model.get(option):
+    # a BPE model's pieces are SentencePiece's, or of bytes
+    steps = json.dumps([pre_tokenizer, document.get("decoder")])
+    marks_spaces = any(word in steps for word in ("Metaspace", "ByteFallback"))
+    pieces = model["type"] == "Unigram" or marks_spaces
+    refused = ("dropout", "continuing_subword_prefix", "end_of_word_suffix")
+    for option in (*refused, "ignore_merges" if pieces else "byte_fallback"):
+        if model.get(option) and model["type"] == "BPE":
             raise source.refuse(name, f"the model's {option}={model[option]!r}")
-    if model["type"] == "Unigram" or _marks_spaces(document):
-        return _pieces(source, document)
-    return _byte_level(source, document)
-
-
-def _marks_spaces(document: dict) -> bool:
-    """Whether a BPE model's pieces are SentencePiece's, not bytes."""
-    steps = [document.get("pre_tokenizer"), document.get("decoder")]
-    return any(word in json.dumps(steps) for word in ("Metaspace", "ByteFallback"))
+    return (_pieces if pieces else _byte_level)(source, document)
 
 
 def _pieces(source: _Folder, document: dict) -> Tokenizer:
@@ -248,8 +252,6 @@ def _pieces(source: _Folder, document: dict) -> Tokenizer:
 def _byte_level(source: _Folder, document: dict) -> Tokenizer:
     name, model = TOKENIZER_FILE, document["model"]
     pre_tokenizer = document.get("pre_tokenizer") or {}
-    if model.get("byte_fallback"):
-        raise source.refuse(name, "the model's byte_fallback=True")
     try:
         pattern = pattern_name(pre_tokenizer)
     except ValueError as error:
@@ -418,7 +420,21 @@ def _characters(source: _Folder, vocabulary: Mapping[str, int]) -> Tokenizer:
     return CharacterTokenizer(vocabulary, unk_token=unk, **named, **source.flags())
 
 
+def _read_translation(source: _Folder) -> Tokenizer:
+    if source.config.get("separate_vocabs"):
+        raise source.refuse("tokenizer_config.json", "separate_vocabs=True")
+    roles = ("pad_token", "eos_token", "unk_token")
+    return TranslationTokenizer(
+        source.json(translation.VOCABULARY_FILE),
+        source.read(translation.SOURCE_FILE),
+        source.read(translation.TARGET_FILE),
+        **{role: source.names[role] for role in roles if role in source.names},
+        **source.flags(add_eos=True),
+    )
+
+
 _READERS = {
+    tuple(translation.FILES): _read_translation,
     ("tokenizer.model",): functools.partial(
         _read_sentencepiece, name="tokenizer.model"
     ),

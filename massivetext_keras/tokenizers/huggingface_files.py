@@ -15,6 +15,7 @@ from massivetext_keras.tokenizers.character import CharacterTokenizer
 from massivetext_keras.tokenizers.merges import merge_pairs, parse_merges
 from massivetext_keras.tokenizers.rewriting import SPACE, replacing, step_to_json
 from massivetext_keras.tokenizers.sentencepiece import SentencePieceTokenizer
+from massivetext_keras.tokenizers.translation import TranslationTokenizer
 from massivetext_keras.tokenizers.wordpiece import WordPieceTokenizer
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -30,10 +31,11 @@ _ROLES = ("pad", "bos", "eos", "unk", "mask")
 def huggingface_files(tokenizer: Tokenizer, **settings: Any) -> dict[str, bytes]:
     """The files with which `AutoTokenizer` of transformers gives a tokenizer's ids.
 
-    They are `tokenizer.json`, `tokenizer_config.json` and the tokenizer's own ones, and
-    `from_huggingface` makes the same tokenizer of them. There, the name of a special
-    token in a text is that token; to a unigram model so is the name of a byte whose
-    characters it does not know; and it may break ties in another way.
+    They are `tokenizer.json` (but for Marian), `tokenizer_config.json` and the
+    tokenizer's own ones, and `from_huggingface` makes the same tokenizer of them.
+    There, the name of a special token in a text is that token; to a unigram model so is
+    the name of a byte whose characters it does not know; and it may break ties in
+    another way.
 
     Arguments:
         tokenizer: any of this package.
@@ -45,6 +47,14 @@ def huggingface_files(tokenizer: Tokenizer, **settings: Any) -> dict[str, bytes]
     ['tokenizer.json', 'tokenizer_config.json']
     """
     kind = type(tokenizer)
+    named = {
+        f"{role}_token": tokenizer.id_to_token(index)
+        for role in _ROLES
+        if (index := getattr(tokenizer, f"{role}_id")) is not None
+    }
+    if kind is TranslationTokenizer:
+        named["tokenizer_class"] = "MarianTokenizer"
+        return {**tokenizer._files(), CONFIG_FILE: _json({**named, **settings})}
     if kind not in _PARTS:
         raise ValueError(f"a {kind.__name__} has no form at Hugging Face")
     document = {
@@ -61,9 +71,7 @@ def huggingface_files(tokenizer: Tokenizer, **settings: Any) -> dict[str, bytes]
     document["added_tokens"].sort(key=lambda token: token["id"])
     config = {"tokenizer_class": "PreTrainedTokenizerFast"}
     config["clean_up_tokenization_spaces"] = False
-    for role in _ROLES:
-        if (index := getattr(tokenizer, f"{role}_id")) is not None:
-            config[f"{role}_token"] = tokenizer.id_to_token(index)
+    config |= named
     if kind is WordPieceTokenizer:
         config["cls_token"] = config.pop("bos_token")
         config["sep_token"] = config.pop("eos_token")

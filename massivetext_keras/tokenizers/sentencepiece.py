@@ -50,14 +50,16 @@ class _SharedModel(sentencepiece_tokenizer._SentencepieceModelResource):
         )
 
 
-def graph_tokenizer(model: bytes) -> tf_text.SentencepieceTokenizer:
-    """Returns TF-Text's tokenizer of a serialized model.
+def graph_tokenizer(
+    model: bytes, out_type: tf.DType = tf.int32
+) -> tf_text.SentencepieceTokenizer:
+    """Returns TF-Text's tokenizer of a serialized model; strings are pieces.
 
     Its name tells models apart: in a SavedModel, tokenizers of equal names read one
     and the same model.
     """
     name = f"sentencepiece_{hashlib.sha256(model).hexdigest()}"
-    tokenizer = tf_text.SentencepieceTokenizer(model, out_type=tf.int32, name=name)
+    tokenizer = tf_text.SentencepieceTokenizer(model, out_type=out_type, name=name)
     tokenizer._model_resource = _SharedModel(model, name)
     return tokenizer
 

@@ -248,7 +248,7 @@ def test_folders_without_a_tokenizer(tmp_path):
     with pytest.raises(FileNotFoundError, match="none: no such folder"):
         from_huggingface(tmp_path / "none")
     with pytest.raises(
-        ValueError, match=r"looked for tokenizer.model, .*, vocab.json \+ merges.txt, "
+        ValueError, match=r"tokenizer.model, .*, vocab.json \+ merges.txt, "
     ):
         from_huggingface(tmp_path)
     (tmp_path / "tokenizer.json").write_text('{"model":')
