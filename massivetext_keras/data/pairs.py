@@ -97,7 +97,8 @@ def encode_pairs(
     Pairs with an empty side, or one longer than `max_length` tokens, are left out.
 
     Args:
-        tokenizer: strings to ids, with an `eos_id`; its `target` reads the targets.
+        tokenizer: strings to ids, with an `eos_id`; its `target_side()` reads
+            the targets.
         sources, targets: texts, as many.
         max_length: tokens of a text.
 
@@ -111,7 +112,7 @@ def encode_pairs(
     >>> encode_pairs(ByteTokenizer(), ["a", ""], ["b", "c"], 8)
     ([array([100, 2], dtype=int32)], [array([101, 2], dtype=int32)])
     """
-    sides = [_encoded(tokenizer, sources), _encoded(tokenizer.target, targets)]
+    sides = [_encoded(tokenizer, sources), _encoded(tokenizer.target_side(), targets)]
     kept, empty, long = [], 0, 0
     for i, texts in enumerate(zip(sources, targets, strict=True)):
         if not all(text.strip() for text in texts):

@@ -189,8 +189,7 @@ class Tokenizer(keras.layers.Layer):
         """The ids that stand for no text, sorted; the unknown token is not one."""
         return self._vocabulary.special_ids
 
-    @property
-    def target(self) -> Tokenizer:
+    def target_side(self) -> Tokenizer:
         """What reads the texts that a model shall write, with the same ids."""
         return self
 

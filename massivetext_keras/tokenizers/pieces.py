@@ -65,6 +65,11 @@ def model_of_json(
         ValueError: the document asks for what SentencePiece cannot do; the message
             names it.
 
+    `tokenizers` maps characters by grapheme, SentencePiece wherever they match. So the
+    ids differ where a letter is decomposed into more than five bytes, as ALBERT's
+    normal form does with Hangul. Where several segmentations of a unigram model are
+    equally good, either may take another one.
+
     >>> model = {"type": "BPE", "merges": [["a", "b"]], "byte_fallback": False}
     >>> model["vocab"] = {"<unk>": 0, "a": 1, "b": 2, "ab": 3}
     >>> proto, _ = model_of_json({"model": model}, {}, {"<unk>"}, "<unk>")

@@ -28,9 +28,9 @@ class TranslationTokenizer(Tokenizer):
     """Source texts by one model, and target texts by another, with common ids.
 
     Junczys-Dowmunt et al. 2018, "Marian: Fast Neural Machine Translation in C++",
-    https://arxiv.org/abs/1804.00344. The tokenizer itself reads source texts and
-    `target` reads target texts; both write the ids of either. A piece that is not in
-    the vocabulary is unknown. `>>de<<` before a text is one token, if it is a token.
+    https://arxiv.org/abs/1804.00344. The tokenizer itself reads source texts,
+    `target_side()` reads target texts, and each detokenizes the ids of both. A piece
+    that is not in the vocabulary is unknown. A `>>de<<` before a text is one token.
 
     Arguments:
         vocabulary: token -> id with the ids 0 to n - 1.
@@ -48,8 +48,10 @@ class TranslationTokenizer(Tokenizer):
     >>> models = [side._files()["tokenizer.model"] for side in sides]
     >>> vocabulary = {"</s>": 0, "<unk>": 1, "a": 2, "b": 3, "<pad>": 4}
     >>> tokenizer = TranslationTokenizer(vocabulary, *models)
-    >>> tokenizer("aa").numpy().tolist(), tokenizer.target("bb").numpy().tolist()
-    ([2, 2], [3, 3])
+    >>> tokenizer("aa").numpy().tolist()
+    [2, 2]
+    >>> tokenizer.target_side()("bb").numpy().tolist()
+    [3, 3]
     """
 
     def __init__(
@@ -92,8 +94,7 @@ class TranslationTokenizer(Tokenizer):
                 vocabulary, target, target, **self._named, **kwargs
             )
 
-    @property
-    def target(self) -> Tokenizer:
+    def target_side(self) -> Tokenizer:
         return self._target or self
 
     def _tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:

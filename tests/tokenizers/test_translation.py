@@ -70,7 +70,7 @@ def test_each_side_has_its_model(folder, sides, naughty):
     source = expected(folder, "source.spm", texts)
     target = expected(folder, "target.spm", texts)
     assert tokenizer(texts).to_list() == source != target
-    assert tokenizer.target(texts).to_list() == target
+    assert tokenizer.target_side()(texts).to_list() == target
     assert any(1 in row for row in source[:500])
     known = [i for i, row in enumerate(target[:2000]) if 1 not in row]
     again = tokenizer.detokenize([[*target[i], 0] for i in known]).numpy()
@@ -101,7 +101,9 @@ def test_files_and_saved_models_give_the_same_ids(folder, sides, tmp_path):
     assert again.fingerprint == tokenizer.fingerprint
     rows = tokenizer(texts)
     assert read(texts).to_list() == again(texts).to_list() == rows.to_list()
-    assert read.target(texts).to_list() == tokenizer.target(texts).to_list()
+    assert (
+        read.target_side()(texts).to_list() == tokenizer.target_side()(texts).to_list()
+    )
 
     module = tf.Module()
     module.tokenizer = tokenizer
@@ -135,3 +137,13 @@ def test_what_marian_cannot_be(folder, tmp_path):
     (tmp_path / "target.spm").write_bytes(b"?")
     with pytest.raises(ValueError, match="target.spm: not a SentencePiece model"):
         mt.from_huggingface(tmp_path)
+
+
+def test_keras_keeps_both_sides(folder, sides):
+    tokenizer = mt.from_huggingface(folder)
+    again = mt.TranslationTokenizer.from_config(tokenizer.get_config())
+    for one, other in (
+        (tokenizer, again),
+        (tokenizer.target_side(), again.target_side()),
+    ):
+        assert one(sides[1][:9]).to_list() == other(sides[1][:9]).to_list()
