@@ -56,6 +56,11 @@ def model_of_json(
 ) -> tuple[Any, list[list[str]]]:
     """Returns a `ModelProto` and the steps of `rewrite` that go before it.
 
+    `tokenizers` maps characters by grapheme, SentencePiece wherever they match. So the
+    ids differ where a letter is decomposed into more than five bytes, as ALBERT's
+    normal form does with Hangul. Where several segmentations of a unigram model are
+    equally good, either may take another one.
+
     Arguments:
         document: a `tokenizer.json` with a BPE or Unigram model of characters.
         added: token -> id of those that are not the model's own, too.
@@ -64,11 +69,6 @@ def model_of_json(
     Raises:
         ValueError: the document asks for what SentencePiece cannot do; the message
             names it.
-
-    `tokenizers` maps characters by grapheme, SentencePiece wherever they match. So the
-    ids differ where a letter is decomposed into more than five bytes, as ALBERT's
-    normal form does with Hangul. Where several segmentations of a unigram model are
-    equally good, either may take another one.
 
     >>> model = {"type": "BPE", "merges": [["a", "b"]], "byte_fallback": False}
     >>> model["vocab"] = {"<unk>": 0, "a": 1, "b": 2, "ab": 3}
