@@ -128,6 +128,7 @@ ROBERTA = BERT._replace(
 
 # Conneau et al., 2020
 XLM_ROBERTA = ROBERTA._replace(
+    base=ROBERTA.base.replace(vocabulary_size=30522),
     architecture="XLMRobertaModel",
     heads={
         "masked_lm": ROBERTA.heads["masked_lm"]._replace(
