@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras.layers.dense import Dense
-from massivetext_keras.layers.feed_forward import activate, fused_activate
+from massivetext_keras.layers.feed_forward import activated
 
 
 class ExpertDense(keras.layers.Layer):
@@ -123,9 +123,8 @@ class MixtureOfExperts(keras.layers.Layer):
         padded = tf.concat([tf.zeros_like(rows[:1]), rows], axis=0)
         x = tf.reshape(tf.gather(padded, source), [tiles, tile, self.hidden_size])
         x = self.up(x, tile_expert)
-        parts = tf.split(x, 2, axis=-1) if self.gated else [x]
-        function = fused_activate if training else activate
-        x = self.down(function(*parts, name=self.activation), tile_expert)
+        x = activated(x, self.activation, self.gated, training)
+        x = self.down(x, tile_expert)
         return tf.gather(tf.reshape(x, [-1, self.hidden_size]), place)
 
     def compute_output_shape(self, input_shape):

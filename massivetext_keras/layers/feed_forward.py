@@ -29,7 +29,16 @@ def activate(x: tf.Tensor, *gate: tf.Tensor, name: str) -> tf.Tensor:
     return tf.cast(y, x.dtype)
 
 
-fused_activate = fused_elementwise(activate)
+_fused_activate = fused_elementwise(activate)
+
+
+def activated(
+    x: tf.Tensor, name: str, gated: bool = False, training: bool | None = None
+) -> tf.Tensor:
+    """What goes on of a product `x`: its activation, or gated, that of its first half
+    times the other one."""
+    parts = tf.split(x, 2, axis=-1) if gated else [x]
+    return (_fused_activate if training else activate)(*parts, name=name)
 
 
 class FeedForward(keras.layers.Layer):
@@ -73,9 +82,7 @@ class FeedForward(keras.layers.Layer):
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """`x` [..., d] -> [..., d]."""
-        parts = tf.split(self.up(x), 2, axis=-1) if self.gated else [self.up(x)]
-        function = fused_activate if training else activate
-        return self.down(function(*parts, name=self.activation))
+        return self.down(activated(self.up(x), self.activation, self.gated, training))
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -54,9 +54,7 @@ def fused(function: Callable) -> Callable:
     9.0
     """
 
-    @functools.cache
-    def compiled(static: tuple) -> Callable:
-        plain = functools.partial(function, **dict(static))
+    def compile(plain):
         forward = island(plain)
 
         @island
@@ -72,12 +70,7 @@ def fused(function: Callable) -> Callable:
 
         return call
 
-    @functools.wraps(function)
-    def wrapper(*tensors, **static):
-        tensors = [tf.convert_to_tensor(x) for x in tensors]
-        return compiled(tuple(sorted(static.items())))(*tensors)
-
-    return wrapper
+    return _per_static_values(function, compile)
 
 
 def fused_elementwise(function: Callable) -> Callable:
@@ -99,10 +92,7 @@ def fused_elementwise(function: Callable) -> Callable:
     [2.0, 6.0]
     """
 
-    @functools.cache
-    def compiled(static: tuple) -> Callable:
-        plain = functools.partial(function, **dict(static))
-
+    def compile(plain):
         @island
         def forward(*tensors):
             with tf.GradientTape() as tape:
@@ -117,8 +107,19 @@ def fused_elementwise(function: Callable) -> Callable:
 
         return call
 
+    return _per_static_values(function, compile)
+
+
+def _per_static_values(function: Callable, compile: Callable) -> Callable:
+    """`function`, compiled once for each combination of its keyword arguments."""
+
+    @functools.cache
+    def compiled(static: tuple) -> Callable:
+        return compile(functools.partial(function, **dict(static)))
+
     @functools.wraps(function)
     def wrapper(*tensors, **static):
+        tensors = [tf.convert_to_tensor(x) for x in tensors]
         return compiled(tuple(sorted(static.items())))(*tensors)
 
     return wrapper

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.layers.dense import Dense
-from massivetext_keras.layers.feed_forward import activate, fused_activate
+from massivetext_keras.layers.feed_forward import activated
 from massivetext_keras.layers.normalization import Normalization
 
 
@@ -23,8 +23,7 @@ class _Transform(keras.layers.Layer):
         self.transform.build(shape)
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        function = fused_activate if training else activate
-        return function(self.transform(x), name=self.config.activation)
+        return activated(self.transform(x), self.config.activation, training=training)
 
 
 class MaskedHead(_Transform):
