@@ -156,8 +156,7 @@ class BeamDecoder:
         self.traces += 1
 
         def unfinished(beams):
-            full = tf.reduce_all(beams.ended, 1) & (rules.early_stopping == 1)
-            return (beams.step < limit) & tf.reduce_any(beams.open & ~full)
+            return (beams.step < limit) & tf.reduce_any(beams.open)
 
         def write_one(beams):
             newest = tf.gather(beams.tokens, beams.step - 1, axis=2)
@@ -196,7 +195,8 @@ class BeamDecoder:
         scores, chosen = tf.math.top_k(scores + tf.where(stopped, _NONE, 0.0), k)
         parent = tf.gather(parent, chosen, batch_dims=1)
         first = tf.range(tf.shape(parent)[0])[:, None] * k
-        layers = _rows(beams.cache.layers, tf.reshape(first + parent, [-1]))
+        rows = tf.reshape(first + parent, [-1])
+        layers = tf.nest.map_structure(lambda x: tf.gather(x, rows), beams.cache.layers)
         return beams._replace(
             step=step + 1,
             tokens=tf.gather(tokens, chosen, batch_dims=1),
@@ -208,9 +208,8 @@ class BeamDecoder:
     def _collect(self, beams: Beams, tokens, scores, stopped, rules) -> Beams:
         """The best of the texts that there were and those that stop now."""
         length = beams.step + 1
-        full = tf.reduce_all(beams.ended, 1) & (rules.early_stopping == 1)
         new = stopped & (tf.range(tf.shape(stopped)[1]) < self.num_beams)
-        taken = new & (beams.open & ~full)[:, None]
+        taken = new & beams.open[:, None]
         scores = scores / tf.cast(length, tf.float32) ** rules.length_penalty
         scores = tf.where(taken, scores, -float("inf"))
         scores = tf.concat([beams.text_scores, scores], 1)
@@ -227,12 +226,14 @@ class BeamDecoder:
         )
 
     def _may_improve(self, beams: Beams, best, rules: BeamRules, limit) -> tf.Tensor:
-        """Bool [b], whether a beam of score `best` [b] may beat the worst text."""
+        """Bool [b], whether there is room for a text, or the rules let a beam of score
+        `best` [b] beat the worst one."""
         hopeful = (rules.early_stopping == 2) & (rules.length_penalty > 0.0)
         length = tf.cast(tf.where(hopeful, limit, beams.step + 1), tf.float32)
         possible = best / length**rules.length_penalty
         worst = tf.reduce_min(beams.text_scores, 1)
-        return ~tf.reduce_all(beams.ended, 1) | (possible > worst)
+        hopes = (rules.early_stopping != 1) & (possible > worst)
+        return ~tf.reduce_all(beams.ended, 1) | hopes
 
     def _for_all_beams(self, tensors):
         """Every row as many times as there are beams; scalars stay."""
@@ -240,7 +241,3 @@ class BeamDecoder:
             lambda x: tf.repeat(x, self.num_beams, axis=0) if x.shape.rank else x,
             tensors,
         )
-
-
-def _rows(tensors, index: tf.Tensor):
-    return tf.nest.map_structure(lambda x: tf.gather(x, index), tensors)

@@ -39,9 +39,9 @@ class Sampling(NamedTuple):
         top_p: float = 1.0,
         min_p: float = 0.0,
         repetition_penalty: float = 1.0,
-        seed: int = 0,
+        seed: int | None = 0,
     ) -> Sampling:
-        """From Python numbers.
+        """From Python numbers; a seed of None is a new one each time.
 
         Raises:
             ValueError: a number is out of its range.
@@ -60,6 +60,8 @@ class Sampling(NamedTuple):
         temperature, top_p, min_p, penalty = (
             tf.constant(x, tf.float32) for x in floats
         )
+        if seed is None:
+            seed = int(tf.random.uniform([], maxval=2**31 - 1, dtype=tf.int32))
         seed = tf.constant(seed % 2**31, tf.int32)
         return cls(temperature, tf.constant(top_k), top_p, min_p, penalty, seed)
 

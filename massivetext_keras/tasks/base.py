@@ -22,12 +22,6 @@ logger = logging.getLogger(__name__)
 HUGGING_FACE = "hf:"
 HEAD = "head/"
 FORMATS = ("massivetext_keras", "huggingface")
-_TASKS_OF = {
-    "decoder": "CausalLM",
-    "prefix": "CausalLM",
-    "encoder": "MaskedLM, ReplacedTokenDetector or TextEmbedder",
-    "encoder_decoder": "Seq2SeqLM",
-}
 
 
 class Task(TrainingStep):
@@ -47,7 +41,6 @@ class Task(TrainingStep):
     """
 
     backbone_class: type[Backbone]
-    stacks: tuple[str, ...] = ()  # () are all of the backbone's
     options: tuple[str, ...] = ()  # arguments of the constructor that presets keep
     # names in `layout.head_layout`, the first that is there is read
     hugging_face_heads: tuple[str, ...] = ()
@@ -60,12 +53,17 @@ class Task(TrainingStep):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        stacks = self.stacks or self.backbone_class.stacks
+        stacks = self.backbone_class.stacks
         if config.stack not in stacks:
-            other = _TASKS_OF.get(config.stack)
+            *others, last = (
+                cls.__name__
+                for cls in Task.__subclasses__()
+                if config.stack in cls.backbone_class.stacks
+            )
+            fitting = f"{', '.join(others)} or {last}" if others else last
             raise ValueError(
                 f"{type(self).__name__} needs stack={' or '.join(map(repr, stacks))}, "
-                f"not {config.stack!r}" + (f": that is for {other}" if other else "")
+                f"not {config.stack!r}: that is for {fitting}"
             )
         if tokenizer is not None and tokenizer.vocabulary_size > config.vocabulary_size:
             raise ValueError(
@@ -297,17 +295,26 @@ class Task(TrainingStep):
         """
         documents = list(corpus.read_documents(files))
         train, valid = corpus.split_documents(documents, validation_fraction)
-        length = sequence_length or self.config.max_length
-        if length > self.config.max_length:
-            raise ValueError(
-                f"sequence_length {length} is more than the model's context of "
-                f"{self.config.max_length} tokens"
-            )
+        length = self.within_context("sequence_length", sequence_length)
         tokenizer = self.need_tokenizer()
         encode = functools.partial(
             data.encode_documents, tokenizer, progress=progress, add_bos=add_bos
         )
         return length, encode(train), encode(valid) if valid else None
+
+    def within_context(self, name: str, length: int | None) -> int:
+        """A length that the caller chose, or the model's longest if it chose none.
+
+        Raises:
+            ValueError: it is more than the model's context; the message has its name.
+        """
+        context = self.config.max_length
+        length = length or context
+        if length > context:
+            raise ValueError(
+                f"{name} {length} is more than the model's context of {context} tokens"
+            )
+        return length
 
     def need_tokenizer(self) -> tokenizers.Tokenizer:
         """The tokenizer.

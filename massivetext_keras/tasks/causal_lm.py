@@ -19,18 +19,19 @@ from massivetext_keras.generation.sampling import Sampling
 from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.models.gpt import GPT
 from massivetext_keras.tasks import causal_lm_export
-from massivetext_keras.tasks.base import Task
+from massivetext_keras.tasks.base import Task, in_batches
 from massivetext_keras.tasks.text_generation import (
     TextGenerator,
     begin_documents,
     earlier_copies,
+    end_ids,
     first_id,
+    ragged_ids,
 )
 
 logger = logging.getLogger(__name__)
 
 REPLACEMENT = "\ufffd"
-_PROMPTS_AT_ONCE = 32
 
 
 class CausalLM(Task):
@@ -161,7 +162,9 @@ class CausalLM(Task):
         Raises:
             ValueError: an argument is out of range, or there is no tokenizer.
         """
-        sampling = _sampling(temperature, top_k, top_p, min_p, repetition_penalty, seed)
+        sampling = Sampling.make(
+            temperature, top_k, top_p, min_p, repetition_penalty, seed
+        )
         if num_samples is not None and num_samples < 1:
             raise ValueError(f"num_samples must be positive, got {num_samples}")
         one = isinstance(prompts, str)
@@ -175,18 +178,13 @@ class CausalLM(Task):
         texts = [""] * len(repeated)
         if max_new_tokens > 0:
             copies = earlier_copies(tf.constant(repeated)).numpy()
-            # Neighbours of like length waste no work on padding.
-            order = sorted(range(len(repeated)), key=lambda i: len(repeated[i]))
-            for first in range(0, len(order), _PROMPTS_AT_ONCE):
-                some = order[first : first + _PROMPTS_AT_ONCE]
-                new = generator.generate(
-                    tf.constant([repeated[i] for i in some]),
-                    tf.constant(copies[some]),
-                    tf.constant(max_new_tokens),
-                    sampling,
-                )
-                for i, text in zip(some, new.numpy(), strict=True):
-                    texts[i] = text.decode()
+            limit = tf.constant(max_new_tokens)
+            (new,) = in_batches(
+                lambda *some: [generator.generate(*some, limit, sampling)],
+                repeated,
+                copies,
+            )
+            texts = [text.decode() for text in new]
         if include_prompt:
             texts = [p + t for p, t in zip(repeated, texts, strict=True)]
         if num_samples is not None:
@@ -213,7 +211,9 @@ class CausalLM(Task):
         The pieces join to the text of `generate` with the same arguments. A piece never
         ends within a character, nor within what may become a stop string.
         """
-        sampling = _sampling(temperature, top_k, top_p, min_p, repetition_penalty, seed)
+        sampling = Sampling.make(
+            temperature, top_k, top_p, min_p, repetition_penalty, seed
+        )
         stop = _strings(stop)
         generator = self._generator(stop, repetition_penalty != 1.0)
         self._check_lengths([prompt], max_new_tokens)
@@ -267,10 +267,10 @@ class CausalLM(Task):
             ValueError: an argument is out of range, a row is empty, or prompt and new
                 tokens together exceed the context.
         """
-        sampling = _sampling(temperature, top_k, top_p, min_p, repetition_penalty, seed)
-        if not isinstance(ids, tf.RaggedTensor):
-            ids = tf.RaggedTensor.from_tensor(tf.convert_to_tensor(ids))
-        ids = tf.cast(ids, tf.int32)
+        sampling = Sampling.make(
+            temperature, top_k, top_p, min_p, repetition_penalty, seed
+        )
+        ids = ragged_ids(ids)
         longest = int(ids.bounding_shape()[1])
         if int(tf.reduce_min(ids.row_lengths())) == 0:
             raise ValueError("generate_ids cannot continue an empty row: give it an id")
@@ -343,10 +343,9 @@ class CausalLM(Task):
 
     def _generator(self, stop: tuple[str, ...], penalize: bool) -> TextGenerator:
         tokenizer = self.need_tokenizer()
-        stop_ids = () if tokenizer.eos_id is None else (tokenizer.eos_id,)
         key = (stop, penalize)
         if key not in self._graphs.generators:
-            decoder = self._decoder(stop_ids, penalize)
+            decoder = self._decoder(end_ids(tokenizer), penalize)
             self._graphs.generators[key] = TextGenerator(tokenizer, decoder, stop)
         return self._graphs.generators[key]
 
@@ -375,12 +374,6 @@ class CausalLM(Task):
                     f"prompt {i} has {length} tokens; with {max_new_tokens} new ones "
                     f"the context of {context} has room for its last {room}"
                 )
-
-
-def _sampling(temperature, top_k, top_p, min_p, repetition_penalty, seed) -> Sampling:
-    if seed is None:
-        seed = int(tf.random.uniform([], maxval=2**31 - 1, dtype=tf.int32))
-    return Sampling.make(temperature, top_k, top_p, min_p, repetition_penalty, seed)
 
 
 def _strings(stop: str | Sequence[str]) -> tuple[str, ...]:

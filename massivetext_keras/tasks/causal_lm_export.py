@@ -9,7 +9,12 @@ import tensorflow as tf
 from massivetext_keras.export import Probe, signature
 from massivetext_keras.generation.decoding import Decoder
 from massivetext_keras.generation.sampling import Sampling
-from massivetext_keras.tasks.text_generation import TextGenerator, earlier_copies
+from massivetext_keras.tasks.text_generation import (
+    TextGenerator,
+    earlier_copies,
+    end_ids,
+    sampling_spec,
+)
 
 # Checked on: an empty text, several scripts, several lengths.
 _PROBES = ["", "Once upon a time", "Über", "中文 text\n\n", "a" * 50]
@@ -20,20 +25,14 @@ _DEFAULT_NEW_TOKENS = 64
 def signatures(task) -> dict[str, Callable]:
     """The signatures of a `CausalLM` by name."""
     prompt = tf.TensorSpec([None], tf.string, "prompt")
-    scalars = [
-        tf.TensorSpec([], tf.int32, "max_new_tokens"),
-        tf.TensorSpec([], tf.float32, "temperature"),
-        tf.TensorSpec([], tf.int32, "top_k"),
-        tf.TensorSpec([], tf.float32, "top_p"),
-        tf.TensorSpec([], tf.int32, "seed"),
-    ]
+    tokens, spec = tf.TensorSpec([], tf.int32, "max_new_tokens"), sampling_spec()
+    scalars = [tokens, spec.temperature, spec.top_k, spec.top_p, spec.seed]
     # A server fills in what a request leaves out.
     defaults = [tf.constant(x) for x in (_DEFAULT_NEW_TOKENS, 1.0, 0, 1.0, 0)]
     tokenizer, longest = task.need_tokenizer(), task.config.max_length - 1
-    stop_ids = () if tokenizer.eos_id is None else (tokenizer.eos_id,)
 
     def sampled(compiled: bool):
-        decoder = Decoder(task.backbone, stop_ids, compiled=compiled)
+        decoder = Decoder(task.backbone, end_ids(tokenizer), compiled=compiled)
         generator = TextGenerator(tokenizer, decoder)
 
         def generate(

@@ -19,7 +19,11 @@ from massivetext_keras.generation.sampling import Sampling
 from massivetext_keras.models.seq2seq import Seq2Seq
 from massivetext_keras.tasks import seq2seq_lm_export
 from massivetext_keras.tasks.base import Task, in_batches
-from massivetext_keras.tasks.text_generation import earlier_copies
+from massivetext_keras.tasks.text_generation import (
+    earlier_copies,
+    end_ids,
+    ragged_ids,
+)
 from massivetext_keras.tasks.text_to_text import IdsToIds, TextToText
 
 logger = logging.getLogger(__name__)
@@ -137,12 +141,7 @@ class Seq2SeqLM(Task):
                 no pair that can be used.
         """
         tokenizer = self.need_tokenizer()
-        longest = max_length or self.config.max_length
-        if longest > self.config.max_length:
-            raise ValueError(
-                f"max_length {longest} is more than the model's context of "
-                f"{self.config.max_length} tokens"
-            )
+        longest = self.within_context("max_length", max_length)
 
         def batches(sources, targets, seed):
             sources, targets = data.read_pairs(sources, targets)
@@ -249,7 +248,7 @@ class Seq2SeqLM(Task):
                 return best[0][0]
             return [texts[0][0] for texts in best]
         limit = self._limit(max_new_tokens)
-        sampling = Sampling.make(temperature, top_k, top_p, min_p, seed=_seed(seed))
+        sampling = Sampling.make(temperature, top_k, top_p, min_p, seed=seed)
         graph = self._text_graphs(num_beams, no_repeat_ngram_size).sample
 
         texts = self._asked(sources, prefix)
@@ -336,9 +335,7 @@ class Seq2SeqLM(Task):
         Raises:
             ValueError: an argument is out of range, or a row empty or too long.
         """
-        if not isinstance(ids, tf.RaggedTensor):
-            ids = tf.RaggedTensor.from_tensor(tf.convert_to_tensor(ids))
-        ids = tf.cast(ids, tf.int32)
+        ids = ragged_ids(ids)
         lengths = ids.row_lengths().numpy()
         if lengths.min() < 1 or lengths.max() > self.config.max_length:
             raise ValueError(
@@ -354,7 +351,7 @@ class Seq2SeqLM(Task):
             rules = BeamRules.make(length_penalty, early_stopping)
             best, _ = answers.search(ids, limit, rules)
             return best[::num_beams]
-        sampling = Sampling.make(temperature, top_k, top_p, min_p, seed=_seed(seed))
+        sampling = Sampling.make(temperature, top_k, top_p, min_p, seed=seed)
         rows = tf.range(tf.cast(ids.nrows(), tf.int32))
         return answers.sample(ids, rows, limit, sampling)
 
@@ -400,7 +397,7 @@ class Seq2SeqLM(Task):
         return IdsToIds(decoder, self.start_id)
 
     def _stop_ids(self) -> tuple[int, ...]:
-        return () if self.tokenizer is None else (self.tokenizer.eos_id,)
+        return () if self.tokenizer is None else end_ids(self.tokenizer)
 
     def _limit(self, max_new_tokens: int | None) -> tf.Tensor:
         context = self.config.max_length
@@ -437,9 +434,3 @@ def _check_choice(num_beams: int, temperature: float) -> None:
         raise ValueError(f"num_beams must be positive, got {num_beams}")
     if num_beams > 1 and temperature:
         raise ValueError("beams take no temperature: give one or the other")
-
-
-def _seed(seed: int | None) -> int:
-    if seed is None:
-        seed = int(tf.random.uniform([], maxval=2**31 - 1, dtype=tf.int32))
-    return seed

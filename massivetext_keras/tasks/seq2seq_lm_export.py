@@ -9,7 +9,7 @@ import tensorflow as tf
 from massivetext_keras.export import Probe, signature
 from massivetext_keras.generation.beam import BeamRules
 from massivetext_keras.generation.sampling import Sampling
-from massivetext_keras.tasks.text_generation import earlier_copies
+from massivetext_keras.tasks.text_generation import earlier_copies, sampling_spec
 
 # Checked on several scripts and lengths.
 _PROBES = ["Once upon a time", "Über", "中文 text\n\n", "a" * 50]
@@ -21,15 +21,17 @@ _BEAMS = 4
 def signatures(task) -> dict[str, Callable]:
     """The signatures of a `Seq2SeqLM` by name."""
     text = tf.TensorSpec([None], tf.string, "text")
-    tokens = tf.TensorSpec([], tf.int32, "max_new_tokens")
+    tokens, spec = tf.TensorSpec([], tf.int32, "max_new_tokens"), sampling_spec()
     longest = task.config.max_length
     # A server fills in what a request leaves out.
     room, one = tf.constant(min(_MOST_NEW_TOKENS, longest)), tf.constant(1.0)
     none, greedy = tf.constant(0), tf.constant(0.0)
 
-    def answered(text, answer):
-        """What is asked with the task's prefix; a blank text has a blank answer."""
-        answers = answer(tf.strings.join([task.prefix, text]))
+    def asked(text):
+        return tf.strings.join([task.prefix, text])
+
+    def answered(text, answers):
+        """The answers; a blank text has a blank one."""
         blank = tf.strings.length(tf.strings.strip(text)) == 0
         return tf.where(blank, "", answers)
 
@@ -38,14 +40,9 @@ def signatures(task) -> dict[str, Callable]:
 
         def translate(text, max_new_tokens=room, length_penalty=one):
             rules = BeamRules(length_penalty, none)
-            limit, found = tf.clip_by_value(max_new_tokens, 1, longest), {}
-
-            def best(texts):
-                texts, scores = graph.searched(texts, limit, rules)
-                found["score"] = scores[:, 0]
-                return texts[:, 0]
-
-            return {"text": answered(text, best), **found}
+            limit = tf.clip_by_value(max_new_tokens, 1, longest)
+            texts, scores = graph.searched(asked(text), limit, rules)
+            return {"text": answered(text, texts[:, 0]), "score": scores[:, 0]}
 
         penalty = tf.TensorSpec([], tf.float32, "length_penalty")
         return signature(translate, text, tokens, penalty)
@@ -63,23 +60,12 @@ def signatures(task) -> dict[str, Callable]:
         ):
             min_p, penalty = tf.constant(0.0), tf.constant(1.0)
             sampling = Sampling(temperature, top_k, top_p, min_p, penalty, seed)
-            limit = tf.clip_by_value(max_new_tokens, 1, longest)
+            limit, texts = tf.clip_by_value(max_new_tokens, 1, longest), asked(text)
+            answers = graph.sampled(texts, earlier_copies(texts), limit, sampling)
+            return {"text": answered(text, answers)}
 
-            def written(texts):
-                rows = earlier_copies(texts)
-                return graph.sampled(texts, rows, limit, sampling)
-
-            return {"text": answered(text, written)}
-
-        return signature(
-            generate,
-            text,
-            tokens,
-            tf.TensorSpec([], tf.float32, "temperature"),
-            tf.TensorSpec([], tf.int32, "top_k"),
-            tf.TensorSpec([], tf.float32, "top_p"),
-            tf.TensorSpec([], tf.int32, "seed"),
-        )
+        scalars = tokens, spec.temperature, spec.top_k, spec.top_p, spec.seed
+        return signature(generate, text, *scalars)
 
     translate = searched(compiled=False)
 

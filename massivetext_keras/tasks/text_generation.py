@@ -165,6 +165,18 @@ def first_id(tokenizer) -> int | None:
     return tokenizer.eos_id
 
 
+def end_ids(tokenizer) -> tuple[int, ...]:
+    """The ids that end a text, if the tokenizer has one."""
+    return () if tokenizer.eos_id is None else (tokenizer.eos_id,)
+
+
+def ragged_ids(ids) -> tf.RaggedTensor:
+    """Rows of ids, dense or ragged, as an int32 RaggedTensor."""
+    if not isinstance(ids, tf.RaggedTensor):
+        ids = tf.RaggedTensor.from_tensor(tf.convert_to_tensor(ids))
+    return tf.cast(ids, tf.int32)
+
+
 def sampling_spec() -> Sampling:
     """Signature of `Sampling`: scalars by name."""
     return Sampling(
