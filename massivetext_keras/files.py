@@ -43,6 +43,26 @@ def write_json(path: str | Path, values: Mapping[str, Any]) -> None:
         draft.write_text(json.dumps(values, indent=2) + "\n")
 
 
+def read_json(path: str | Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, or holds something else.
+
+    >>> write_json(path := getfixture("tmp_path") / "file", {"a": 1})
+    >>> read_json(path)
+    {'a': 1}
+    """
+    try:
+        values = json.loads(Path(path).read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: not a JSON object")
+    return values
+
+
 @contextlib.contextmanager
 def replacing_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """A new folder that takes the place of `path` if the block raises nothing.

@@ -7,6 +7,26 @@ from __future__ import annotations
 
 from massivetext_keras.configs import TransformerConfig, choose
 
+
+def _sized(
+    config: TransformerConfig,
+    layers: int,
+    size: int,
+    heads: int,
+    inner: int | None = None,
+    **changes,
+) -> TransformerConfig:
+    """A family's row of another size; inside the feed-forward layer it is 4 times as
+    wide where `inner` does not say how wide."""
+    return config.replace(
+        num_layers=layers,
+        hidden_size=size,
+        num_heads=heads,
+        intermediate_size=inner or 4 * size,
+        **changes,
+    )
+
+
 # What encoders after BERT share (Devlin et al., 2019): normalised after each part.
 _bert = TransformerConfig(
     stack="encoder",
@@ -20,26 +40,11 @@ _bert = TransformerConfig(
     segment_types=2,
     pooler=True,
 )
-_bert_large = _bert.replace(
-    num_layers=24, hidden_size=1024, num_heads=16, intermediate_size=4096
-)
-
-
-def _bert_sized(layers: int, size: int) -> TransformerConfig:
-    return _bert.replace(
-        num_layers=layers,
-        hidden_size=size,
-        num_heads=size // 64,
-        intermediate_size=4 * size,
-    )
-
-
+_bert_large = _sized(_bert, 24, 1024, 16)
 _roberta = _bert.replace(
     vocabulary_size=50265, norm_epsilon=1e-5, position_offset=2, segment_types=1
 )
-_roberta_large = _roberta.replace(
-    num_layers=24, hidden_size=1024, num_heads=16, intermediate_size=4096
-)
+_roberta_large = _sized(_roberta, 24, 1024, 16)
 _distilbert = _bert.replace(num_layers=6, segment_types=0, pooler=False)
 _albert = _bert.replace(
     vocabulary_size=30000,
@@ -49,6 +54,7 @@ _albert = _bert.replace(
     shared_layers=True,
 )
 _electra = _bert.replace(pooler=False)
+_electra_small = _sized(_electra, 12, 256, 4, embedding_size=128)
 
 # Radford et al., 2019: pre-norm, learned positions, tanh gelu, tied output.
 _gpt2 = TransformerConfig(vocabulary_size=50257, max_length=1024, dropout=0.1)
@@ -82,7 +88,7 @@ _llama = TransformerConfig(
 )
 
 
-def _llama3(factor: float | None = None, **changes) -> TransformerConfig:
+def _llama3(factor: float | None = None) -> TransformerConfig:
     """Grouped heads, a vocabulary of 128,256, and wavelengths stretched by `factor`."""
     scaling = {
         "rope_type": "llama3",
@@ -91,23 +97,25 @@ def _llama3(factor: float | None = None, **changes) -> TransformerConfig:
         "high_freq_factor": 4.0,
         "original_max_position_embeddings": 8192,
     }
-    changes = {
-        "vocabulary_size": 128256,
-        "intermediate_size": 14336,
-        "num_key_value_heads": 8,
-        "max_length": 131072 if factor else 8192,
-        "rope_theta": 500000.0,
-        "rope_scaling": scaling if factor else None,
-        **changes,
-    }
-    return _llama.replace(**changes)
+    return _llama.replace(
+        vocabulary_size=128256,
+        intermediate_size=14336,
+        num_key_value_heads=8,
+        max_length=131072 if factor else 8192,
+        rope_theta=500000.0,
+        rope_scaling=scaling if factor else None,
+    )
 
 
 _mistral = _llama.replace(
     num_key_value_heads=8, intermediate_size=14336, max_length=32768, window=4096
 )
 _qwen2 = _llama.replace(
-    qkv_bias=True, rope_theta=1e6, norm_epsilon=1e-6, max_length=32768
+    vocabulary_size=151936,
+    qkv_bias=True,
+    rope_theta=1e6,
+    norm_epsilon=1e-6,
+    max_length=32768,
 )
 
 # Vaswani et al., 2017, in Sockeye's and Marian's form: one vocabulary for both texts.
@@ -156,14 +164,8 @@ _t5 = TransformerConfig(
 
 def _t5_sized(layers, size, heads, inner, head_size=64, **changes) -> TransformerConfig:
     """T5 multiplies the hidden states by size^-0.5 before its tied output layer."""
-    return _t5.replace(
-        num_layers=layers,
-        hidden_size=size,
-        num_heads=heads,
-        head_size=head_size,
-        intermediate_size=inner,
-        **{"logit_scale": size**-0.5, **changes},
-    )
+    changes = {"head_size": head_size, "logit_scale": size**-0.5, **changes}
+    return _sized(_t5, layers, size, heads, inner, **changes)
 
 
 def _t5_v1_1(layers, size, heads, inner, vocabulary=32128) -> TransformerConfig:
@@ -192,86 +194,38 @@ _T5_V1_1 = {
 # paper -> name -> config
 _FAMILIES: dict[str, dict[str, TransformerConfig]] = {
     "ours: GPT-2 at the size of a laptop": {
-        "gpt_nano": _gpt2.replace(
-            vocabulary_size=4096,
-            num_layers=4,
-            hidden_size=256,
-            num_heads=4,
-            intermediate_size=1024,
-            max_length=256,
-            dropout=0.0,
+        "gpt_nano": _sized(
+            _gpt2, 4, 256, 4, vocabulary_size=4096, max_length=256, dropout=0.0
         ),
-        "gpt_mini": _gpt2.replace(
-            vocabulary_size=8192,
-            num_layers=6,
-            hidden_size=320,
-            num_heads=5,
-            intermediate_size=1280,
-            max_length=512,
-        ),
+        "gpt_mini": _sized(_gpt2, 6, 320, 5, vocabulary_size=8192, max_length=512),
     },
     "GPT-2: Radford et al., 2019": {
         "gpt2_small": _gpt2,
-        "gpt2_medium": _gpt2.replace(
-            num_layers=24, hidden_size=1024, num_heads=16, intermediate_size=4096
-        ),
-        "gpt2_large": _gpt2.replace(
-            num_layers=36, hidden_size=1280, num_heads=20, intermediate_size=5120
-        ),
-        "gpt2_xl": _gpt2.replace(
-            num_layers=48, hidden_size=1600, num_heads=25, intermediate_size=6400
-        ),
+        "gpt2_medium": _sized(_gpt2, 24, 1024, 16),
+        "gpt2_large": _sized(_gpt2, 36, 1280, 20),
+        "gpt2_xl": _sized(_gpt2, 48, 1600, 25),
     },
     "GPT-NeoX: Black et al., 2022": {
-        "gpt_neox_20b": _neox.replace(
-            vocabulary_size=50432,
-            num_layers=44,
-            hidden_size=6144,
-            num_heads=64,
-            intermediate_size=24576,
-            activation="gelu_tanh",
+        "gpt_neox_20b": _sized(
+            _neox, 44, 6144, 64, vocabulary_size=50432, activation="gelu_tanh"
         ),
     },
     "Pythia: Biderman et al., 2023": {
-        "pythia_70m": _neox.replace(
-            num_layers=6, hidden_size=512, num_heads=8, intermediate_size=2048
-        ),
+        "pythia_70m": _sized(_neox, 6, 512, 8),
         "pythia_160m": _neox,
-        "pythia_410m": _neox.replace(
-            num_layers=24, hidden_size=1024, num_heads=16, intermediate_size=4096
-        ),
-        "pythia_1b": _neox.replace(
-            num_layers=16, hidden_size=2048, num_heads=8, intermediate_size=8192
-        ),
-        "pythia_1.4b": _neox.replace(
-            num_layers=24, hidden_size=2048, num_heads=16, intermediate_size=8192
-        ),
+        "pythia_410m": _sized(_neox, 24, 1024, 16),
+        "pythia_1b": _sized(_neox, 16, 2048, 8),
+        "pythia_1.4b": _sized(_neox, 24, 2048, 16),
     },
     "Llama 2: Touvron et al., 2023": {
         "llama2_7b": _llama,
-        "llama2_13b": _llama.replace(
-            num_layers=40, hidden_size=5120, num_heads=40, intermediate_size=13824
-        ),
-        "llama2_70b": _llama.replace(
-            num_layers=80,
-            hidden_size=8192,
-            num_heads=64,
-            num_key_value_heads=8,
-            intermediate_size=28672,
-        ),
+        "llama2_13b": _sized(_llama, 40, 5120, 40, 13824),
+        "llama2_70b": _sized(_llama, 80, 8192, 64, 28672, num_key_value_heads=8),
     },
     "Llama 3: Grattafiori et al., 2024": {
         "llama3_8b": _llama3(),
-        "llama3_70b": _llama3(
-            num_layers=80, hidden_size=8192, num_heads=64, intermediate_size=28672
-        ),
-        "llama_1b": _llama3(
-            32.0,
-            num_layers=16,
-            hidden_size=2048,
-            intermediate_size=8192,
-            tied_embeddings=True,
-        ),
+        "llama3_70b": _sized(_llama3(), 80, 8192, 64, 28672),
+        "llama_1b": _sized(_llama3(32.0), 16, 2048, 32, tied_embeddings=True),
         "llama_8b": _llama3(8.0),
     },
     "Mistral: Jiang et al., 2023": {"mistral_7b": _mistral},
@@ -281,41 +235,24 @@ _FAMILIES: dict[str, dict[str, TransformerConfig]] = {
         ),
     },
     "Qwen2: Yang et al., 2024": {
-        "qwen2_0.5b": _qwen2.replace(
-            vocabulary_size=151936,
-            num_layers=24,
-            hidden_size=896,
-            num_heads=14,
-            num_key_value_heads=2,
-            intermediate_size=4864,
-            tied_embeddings=True,
+        "qwen2_0.5b": _sized(
+            _qwen2, 24, 896, 14, 4864, num_key_value_heads=2, tied_embeddings=True
         ),
-        "qwen2_1.5b": _qwen2.replace(
-            vocabulary_size=151936,
-            num_layers=28,
-            hidden_size=1536,
-            num_heads=12,
-            num_key_value_heads=2,
-            intermediate_size=8960,
-            tied_embeddings=True,
+        "qwen2_1.5b": _sized(
+            _qwen2, 28, 1536, 12, 8960, num_key_value_heads=2, tied_embeddings=True
         ),
-        "qwen2_7b": _qwen2.replace(
-            vocabulary_size=152064,
-            num_layers=28,
-            hidden_size=3584,
-            num_heads=28,
-            num_key_value_heads=4,
-            intermediate_size=18944,
+        "qwen2_7b": _sized(
+            _qwen2, 28, 3584, 28, 18944, num_key_value_heads=4, vocabulary_size=152064
         ),
     },
     "UniLM: Dong et al., 2019": {
         "unilm_base": _bert.replace(stack="prefix", segment_types=0, pooler=False),
     },
     "BERT: Devlin et al., 2019; the small ones Turc et al., 2019": {
-        "bert_tiny": _bert_sized(2, 128),
-        "bert_mini": _bert_sized(4, 256),
-        "bert_small": _bert_sized(4, 512),
-        "bert_medium": _bert_sized(8, 512),
+        "bert_tiny": _sized(_bert, 2, 128, 2),
+        "bert_mini": _sized(_bert, 4, 256, 4),
+        "bert_small": _sized(_bert, 4, 512, 8),
+        "bert_medium": _sized(_bert, 8, 512, 8),
         "bert_base_uncased": _bert,
         "bert_base_cased": _bert.replace(vocabulary_size=28996),
         "bert_base_multilingual_cased": _bert.replace(vocabulary_size=119547),
@@ -339,54 +276,32 @@ _FAMILIES: dict[str, dict[str, TransformerConfig]] = {
         ),
     },
     "MiniLM: Wang et al., 2020": {
-        "minilm_l6": _bert.replace(
-            num_layers=6, hidden_size=384, intermediate_size=1536
-        ),
-        "minilm_l12": _bert.replace(hidden_size=384, intermediate_size=1536),
+        "minilm_l6": _sized(_bert, 6, 384, 12),
+        "minilm_l12": _sized(_bert, 12, 384, 12),
     },
     "ALBERT: Lan et al., 2020": {
         "albert_base": _albert,
-        "albert_large": _albert.replace(
-            num_layers=24, hidden_size=1024, num_heads=16, intermediate_size=4096
-        ),
-        "albert_xlarge": _albert.replace(
-            num_layers=24, hidden_size=2048, num_heads=16, intermediate_size=8192
-        ),
-        "albert_xxlarge": _albert.replace(
-            hidden_size=4096, num_heads=64, intermediate_size=16384
-        ),
+        "albert_large": _sized(_albert, 24, 1024, 16),
+        "albert_xlarge": _sized(_albert, 24, 2048, 16),
+        "albert_xxlarge": _sized(_albert, 12, 4096, 64),
     },
     "ELECTRA: Clark et al., 2020": {
-        "electra_small_discriminator": _electra.replace(
-            embedding_size=128, hidden_size=256, num_heads=4, intermediate_size=1024
-        ),
+        "electra_small_discriminator": _electra_small,
         "electra_base_discriminator": _electra,
-        "electra_large_discriminator": _bert_large.replace(pooler=False),
-        "electra_small_generator": _electra.replace(
-            embedding_size=128, hidden_size=256, num_heads=4, intermediate_size=1024
-        ),
-        "electra_base_generator": _electra.replace(
-            embedding_size=768, hidden_size=256, num_heads=4, intermediate_size=1024
-        ),
-        "electra_large_generator": _electra.replace(
-            num_layers=24,
-            embedding_size=1024,
-            hidden_size=256,
-            num_heads=4,
-            intermediate_size=1024,
+        "electra_large_discriminator": _sized(_electra, 24, 1024, 16),
+        "electra_small_generator": _electra_small,
+        "electra_base_generator": _electra_small.replace(embedding_size=768),
+        "electra_large_generator": _electra_small.replace(
+            num_layers=24, embedding_size=1024
         ),
     },
     "Transformer: Vaswani et al., 2017": {
         "transformer_base": _transformer,
-        "transformer_big": _transformer.replace(
-            hidden_size=1024, num_heads=16, intermediate_size=4096, dropout=0.3
-        ),
+        "transformer_big": _sized(_transformer, 6, 1024, 16, dropout=0.3),
     },
     "BART: Lewis et al., 2020": {
         "bart_base": _bart,
-        "bart_large": _bart.replace(
-            num_layers=12, hidden_size=1024, num_heads=16, intermediate_size=4096
-        ),
+        "bart_large": _sized(_bart, 12, 1024, 16),
     },
     "Marian: Junczys-Dowmunt et al., 2018; Tiedemann & Thottingal, 2020": {
         "opus_mt_en_de": _transformer.replace(

@@ -1,29 +1,12 @@
-"""The files of a Hugging Face folder that are JSON."""
+"""Where a Hugging Face folder is."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from massivetext_keras.configs import closest
 
 CONFIG = "config.json"
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
-    try:
-        values = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{file}: not JSON ({error})") from None
-    if not isinstance(values, dict):
-        raise ValueError(f"{file}: not a JSON object")
-    return values
 
 
 def config_file(folder: Path) -> Path:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from massivetext_keras.files import read_json
 from massivetext_keras.interop.family import unsupported
-from massivetext_keras.interop.folder import CONFIG, read_json
+from massivetext_keras.interop.folder import CONFIG
 
 GENERATION = "generation_config.json"
 # Our option of a task -> their value.

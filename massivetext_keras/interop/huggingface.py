@@ -13,10 +13,10 @@ import keras
 import numpy as np
 
 from massivetext_keras.configs import TransformerConfig, choose, closest
-from massivetext_keras.files import replacing_file, write_json
+from massivetext_keras.files import read_json, replacing_file, write_json
 from massivetext_keras.interop import decoders, encoder_decoders, encoders
 from massivetext_keras.interop.family import Family, require, unsupported
-from massivetext_keras.interop.folder import CONFIG, config_file, read_json
+from massivetext_keras.interop.folder import CONFIG, config_file
 from massivetext_keras.interop.generation import GENERATION, generation_values
 from massivetext_keras.interop.weights import (
     FILE,

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from massivetext_keras.files import read_json
 from massivetext_keras.tokenizers import translation
 from massivetext_keras.tokenizers.base import Tokenizer, tokens_in_order
 from massivetext_keras.tokenizers.byte import ByteTokenizer
@@ -94,15 +95,7 @@ class _Folder:
     def json(self, name: str) -> dict:
         """Returns an object; {} where there is no such file."""
         path = self.path / name
-        if not path.is_file():
-            return {}
-        try:
-            value = json.loads(path.read_bytes())
-        except ValueError as error:
-            raise ValueError(f"{path}: not JSON ({error})") from None
-        if not isinstance(value, dict):
-            raise ValueError(f"{path}: not a JSON object")
-        return value
+        return read_json(path) if path.is_file() else {}
 
     @functools.cached_property
     def config(self) -> dict:

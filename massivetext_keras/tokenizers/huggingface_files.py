@@ -13,6 +13,7 @@ from massivetext_keras.tokenizers.byte import ByteTokenizer
 from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer
 from massivetext_keras.tokenizers.character import CharacterTokenizer
 from massivetext_keras.tokenizers.merges import merge_pairs, parse_merges
+from massivetext_keras.tokenizers.pieces import step_of_rule
 from massivetext_keras.tokenizers.rewriting import SPACE, replacing, step_to_json
 from massivetext_keras.tokenizers.sentencepiece import SentencePieceTokenizer
 from massivetext_keras.tokenizers.translation import TranslationTokenizer
@@ -296,14 +297,11 @@ def _normalizers(spec, rewrites: Sequence[Sequence[str]]) -> list[dict[str, Any]
         charsmap = base64.b64encode(spec.precompiled_charsmap).decode()
         steps.append({"type": "Precompiled", "precompiled_charsmap": charsmap})
     if spec.remove_extra_whitespaces:
-        steps += [
-            replacing({"Regex": "^ +| +$"}, ""),
-            replacing({"Regex": " {2,}"}, " "),
-        ]
+        steps += [step_of_rule("ends"), step_of_rule("several")]
     if spec.add_dummy_prefix:
-        steps.append({"type": "Prepend", "prepend": " "})
+        steps.append(step_of_rule("prepend"))
     if spec.escape_whitespaces:
-        steps.append(replacing({"String": " "}, SPACE))
+        steps.append(step_of_rule("escape"))
     return steps
 
 

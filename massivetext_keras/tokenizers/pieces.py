@@ -40,6 +40,7 @@ _SPACES = {
     ("words", "metaspace split always"): ([["spaces"]], True, True, True),
     ("strip", "several", "metaspace split always"): ([["strip_end"]], True, True, True),
 }
+# Each with its forms, the one that is written first.
 _RULES = [
     ("strip", {"type": "Strip", "strip_left": False, "strip_right": True}),
     ("ends", replacing({"Regex": "^ +| +$"}, "")),
@@ -176,6 +177,15 @@ def _flat(step: dict | None, parts: str) -> list[dict]:
     if not step:
         return []
     return step[parts] if step["type"] == "Sequence" else [step]
+
+
+def step_of_rule(name: str) -> dict[str, Any]:
+    """Returns the normalizer of `tokenizer.json` that does a thing to spaces.
+
+    >>> step_of_rule("prepend")
+    {'type': 'Prepend', 'prepend': ' '}
+    """
+    return next(step for rule, step in _RULES if rule == name)
 
 
 def _rule_of_spaces(step: dict) -> str | None:
