@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import keras
 import pytest
 
 from massivetext_keras.tasks import MaskedLM, ReplacedTokenDetector
+from tests.processes import last_line_of
 from tests.tasks.tiny import encoder_task
 
 pytestmark = pytest.mark.slow
@@ -52,15 +47,7 @@ def text(tmp_path) -> str:
 
 
 def test_two_replicas_learn_what_one_device_does(text):
-    done = subprocess.run(
-        [sys.executable, "-c", REPLICAS, text],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": "."},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    one, two, apart = json.loads(done.stdout.splitlines()[-1])
+    one, two, apart = last_line_of("-c", REPLICAS, text)
     assert two == pytest.approx(one, rel=1e-5)
     assert apart < 1e-5
 

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -15,6 +9,7 @@ import tensorflow as tf
 from massivetext_keras.data import contrastive_batches
 from massivetext_keras.tasks import TextEmbedder
 from massivetext_keras.training import adamw
+from tests.processes import last_line_of
 from tests.tasks.tiny import ENCODER, encoder_task, words
 
 TEXTS = ["the cat sat", "unbelievable", "", "the dog " * 30, "the cat sat"]
@@ -181,15 +176,7 @@ print(json.dumps([one[0], two[0], one[1], two[1], float(abs(one[2] - two[2]).max
 
 @pytest.mark.slow
 def test_replicas_see_the_second_texts_of_each_other():
-    done = subprocess.run(
-        [sys.executable, "-c", REPLICAS],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": "."},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    loss, two, valid, two_valid, apart = json.loads(done.stdout.splitlines()[-1])
+    loss, two, valid, two_valid, apart = last_line_of("-c", REPLICAS)
     assert two == pytest.approx(loss, rel=1e-5)
     assert two_valid == pytest.approx(valid, rel=1e-5)
     assert apart < 1e-5

@@ -1,29 +1,15 @@
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.processes import last_line_of
 
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory) -> dict:
     """Of `replicas.py`, in a process whose CPU is two logical devices."""
     folder = str(tmp_path_factory.mktemp("replicas"))
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.training.replicas", folder],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return last_line_of("-m", "tests.training.replicas", folder)
 
 
 pytestmark = pytest.mark.slow
