@@ -18,6 +18,7 @@ __all__ = [
     "DataConfig",
     "ExperimentConfig",
     "OptimizerConfig",
+    "SCHEDULES",
     "TokenizerConfig",
     "TrainConfig",
     "TransformerConfig",
@@ -25,6 +26,15 @@ __all__ = [
     "closest",
     "nearest",
 ]
+
+SCHEDULES = (
+    "cosine",
+    "linear",
+    "exponential",
+    "wsd",
+    "inverse_square_root",
+    "constant",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -263,16 +273,23 @@ class OptimizerConfig(Config):
     """An optimizer and its learning-rate schedule.
 
     Attributes:
-        name: "adamw".
+        name: "adamw", "adam", "sgd", "adafactor", "lion" or "muon".
         learning_rate: the peak.
         warmup_steps: of linear growth from zero.
-        schedule: "cosine", "linear" or "constant", after the warm-up.
+        schedule: "cosine", "linear", "exponential", "wsd", "inverse_square_root" or
+            "constant", after the warm-up.
         final_fraction: of the peak, at the last step.
+        decay_fraction: share of all steps in which "wsd" decays.
         weight_decay: on matrices; never on biases, gains or embeddings of positions.
         beta_1: decay of the mean of gradients.
         beta_2: decay of the mean of their squares.
+        momentum: of "sgd" and "muon".
         epsilon: added to the root of the mean of squares.
         clip_norm: bound of the norm of all gradients together (None: none).
+        layer_decay: a layer's rate is this share of that of the layer above.
+        rates: pattern -> factor on the rate of variables whose path it is found in.
+        ema: decay of a running mean of the weights, which evaluations and the preset
+            in the end take (None: none).
     """
 
     name: str = "adamw"
@@ -280,15 +297,25 @@ class OptimizerConfig(Config):
     warmup_steps: int = 100
     schedule: str = "cosine"
     final_fraction: float = 0.1
+    decay_fraction: float = 0.2
     weight_decay: float = 0.1
     beta_1: float = 0.9
     beta_2: float = 0.95
+    momentum: float = 0.9
     epsilon: float = 1e-8
     clip_norm: float | None = 1.0
+    layer_decay: float = 1.0
+    rates: dict = dataclasses.field(default_factory=dict)
+    ema: float | None = None
 
     def __post_init__(self):
         super().__post_init__()
-        one_of(self, "schedule", ("cosine", "linear", "constant"))
+        one_of(self, "schedule", SCHEDULES)
+        if not 0.0 <= (self.ema or 0.0) < 1.0:
+            raise ValueError(f"ema must be in [0, 1), got {self.ema}")
+
+    def __hash__(self):
+        return hash(json.dumps(self.to_dict(), sort_keys=True))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -298,6 +325,14 @@ class TrainConfig(Config):
     Attributes:
         task: name of the task's class (None: the language model of the model's kind).
         steps: updates of the weights.
+        micro_batches: parts of a batch that go through the model one after another,
+            for batches that do not fit into memory; the update is the same.
+        recompute: keep only what enters a block, and make the rest again in the
+            backward pass: less memory, more time.
+        xla: compile the whole step, or only the parts that gain by it on a CPU (None:
+            the whole on a GPU).
+        steps_per_execution: updates between which Keras is not asked.
+        frozen: pattern of the paths of weights that stay as they are (None: none).
         precision: "auto" (bfloat16 products where the processor has them), "float32",
             "mixed_bfloat16" or "mixed_float16".
         strategy: "auto", "none", "mirrored", "multi_worker" or "tpu".
@@ -309,12 +344,23 @@ class TrainConfig(Config):
 
     task: str | None = None
     steps: int = 1000
+    micro_batches: int = 1
+    recompute: bool = False
+    xla: bool | None = None
+    steps_per_execution: int = 1
+    frozen: str | None = None
     precision: str = "auto"
     strategy: str = "auto"
     seed: int = 0
     evaluate_every: int = 250
     checkpoint_every: int = 250
     sample_every: int = 250
+
+    def __post_init__(self):
+        super().__post_init__()
+        for field in ("micro_batches", "steps_per_execution"):
+            if (value := getattr(self, field)) < 1:
+                raise ValueError(f"{field} must be positive, got {value}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import threading
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
 from massivetext_keras.layers.fused import fused, island
 
-_REPLICA_STRIDE = 0x9E3779B1  # an odd constant: keys of replicas never meet by chance
+_scopes = threading.local()  # replicas are traced in threads of their own
 
 
 def random_bits(shape: tuple, key: tf.Tensor) -> tf.Tensor:
@@ -33,6 +38,63 @@ def random_bits(shape: tuple, key: tf.Tensor) -> tf.Tensor:
         bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, uint32(shift)))
         bits = bits * uint32(factor)
     return tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, uint32(16)))
+
+
+def hashed(*numbers: int | tf.Tensor) -> tf.Tensor:
+    """uint32 scalar: a key made of integers, another one for each row of them."""
+    key = tf.zeros([], tf.uint32)
+    for number in numbers:
+        key = random_bits((), key + tf.cast(number, tf.uint32))
+    return key
+
+
+def replica_id() -> int | tf.Tensor:
+    """Number of the replica that is traced, 0 where there is one device."""
+    context = tf.distribute.get_replica_context()
+    return 0 if context is None else context.replica_id_in_sync_group
+
+
+@contextlib.contextmanager
+def keys_from(key: tf.Tensor):
+    """Inside, all dropout of this thread takes its keys from one, in order of calls.
+
+    So the masks are a function of the key: what is made again has the same ones.
+
+    Args:
+        key: uint32 scalar.
+    """
+    before = getattr(_scopes, "now", None)
+    _scopes.now = [key, 0]
+    try:
+        yield
+    finally:
+        _scopes.now = before
+
+
+def next_key_in_scope() -> tf.Tensor | None:
+    """uint32 scalar: the next key of the innermost `keys_from`, or None outside."""
+    scope = getattr(_scopes, "now", None)
+    if scope is None:
+        return None
+    scope[1] = (scope[1] + 0x9E3779B1) % 2**32  # odd: no two are equal
+    return random_bits((), scope[0] + tf.constant(scope[1], tf.uint32))
+
+
+def with_own_keys(function: Callable) -> Callable:
+    """`function` such that each time it is called it draws the same keys.
+
+    They come from the next key of `keys_from`; outside of one, `function` as it is.
+    """
+    key = next_key_in_scope()
+    if key is None:
+        return function
+
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        with keys_from(key):
+            return function(*args, **kwargs)
+
+    return wrapper
 
 
 def keep_mask(shape: tuple, key: tf.Tensor, rate: float) -> tf.Tensor:
@@ -94,12 +156,11 @@ class Dropout(keras.layers.Layer):
 
     def next_key(self) -> tf.Tensor:
         """uint32 scalar: a new key per call and replica."""
-        seed, count = tf.unstack(tf.cast(self.seed_generator.next(), tf.uint32))
-        context = tf.distribute.get_replica_context()
-        replica = 0 if context is None else context.replica_id_in_sync_group
-        replica = tf.cast(replica, tf.uint32) * tf.constant(_REPLICA_STRIDE, tf.uint32)
-        inner = random_bits((), count + replica)
-        return random_bits((), tf.bitwise.bitwise_xor(seed, inner))
+        key = next_key_in_scope()
+        if key is not None:
+            return key
+        seed, count = tf.unstack(self.seed_generator.next())
+        return hashed(seed, count, replica_id())
 
     def call(
         self,

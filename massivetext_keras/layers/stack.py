@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import keras
@@ -11,12 +12,14 @@ from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.layers import masks
 from massivetext_keras.layers.attention import LayerCache, at_beginning
 from massivetext_keras.layers.block import Block
+from massivetext_keras.layers.dropout import with_own_keys
 from massivetext_keras.layers.normalization import Normalization
 from massivetext_keras.layers.positions import (
     RelativePositionBias,
     rotary_angles,
     rotary_frequencies,
 )
+from massivetext_keras.layers.recomputation import recomputed
 
 
 class Cache(NamedTuple):
@@ -47,7 +50,13 @@ class TransformerStack(keras.layers.Layer):
         causal: no token sees a later one, but for a prefix (None: as the config says).
         cross: the blocks attend to a second sequence too.
         num_layers: how many blocks (None: as the config says).
+
+    Attributes:
+        recompute: in training keep only what enters a block, and make the rest again in
+            the backward pass.
     """
+
+    recompute = False
 
     def __init__(
         self,
@@ -169,8 +178,12 @@ class TransformerStack(keras.layers.Layer):
             seen = tf.cast(memory_mask, tf.bool)[:, None, None]
             memory_bias = masks.as_bias(seen, self.compute_dtype)
         new_layers = []
+        again = self.recompute and training
         for i, block in enumerate(self.blocks):
-            x = block(
+            run = with_own_keys(block) if training else block
+            if again:
+                run = functools.partial(recomputed, run)
+            x = run(
                 x,
                 bias=bias,
                 angles=angles,

@@ -20,7 +20,6 @@ from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks import masked_lm_export
 from massivetext_keras.tasks.base import Task, in_batches
-from massivetext_keras.tasks.training_step import same_weight
 
 _ROWS_AT_ONCE = 64
 
@@ -140,9 +139,14 @@ class MaskedLM(Task):
         if self.sentence_head is None:
             return loss
         scores = tf.cast(self.sentence_head(self.backbone.pooled(hidden)), tf.float32)
-        real = tf.cast(tf.reduce_max(weights, axis=1) > 0, tf.float32)
         losses = token_losses(scores, features["sentence_labels"])
-        return loss + same_weight(tf.reduce_sum(losses * real), real, weights)
+        return [loss, tf.reduce_sum(losses * _real_rows(weights))]
+
+    def loss_counts(self, features, labels, weights):
+        counts = super().loss_counts(features, labels, weights)
+        if self.sentence_head is None:
+            return counts
+        return [*counts, tf.reduce_sum(_real_rows(weights))]
 
     def datasets(
         self,
@@ -359,6 +363,11 @@ class MaskedLM(Task):
 
     def probes(self):
         return masked_lm_export.probes(self)
+
+
+def _real_rows(weights: tf.Tensor) -> tf.Tensor:
+    """Float32 [batch], 0 at rows that only fill a batch; weights [batch, n]."""
+    return tf.cast(tf.reduce_max(weights, axis=1) > 0, tf.float32)
 
 
 def masked_states(hidden: tf.Tensor, features: dict) -> tf.Tensor:

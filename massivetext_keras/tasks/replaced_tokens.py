@@ -18,7 +18,6 @@ from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks.base import Task, in_batches
 from massivetext_keras.tasks.masked_lm import MaskedLM, masked_states
-from massivetext_keras.tasks.training_step import same_weight
 
 _DETECTION_WEIGHT = 50.0  # Clark et al., 2020
 
@@ -99,11 +98,14 @@ class ReplacedTokenDetector(Task):
         original = data.put(features["token_ids"], positions, labels)
         corrupted = data.put(original, positions, sampled)
         replaced = tf.cast(corrupted != original, tf.float32)
-        real = tf.cast(features.get("padding_mask", tf.ones_like(original)), tf.float32)
         scores = self({**features, "token_ids": corrupted}, training=training)
         found = tf.nn.sigmoid_cross_entropy_with_logits(replaced, scores)
-        found = same_weight(tf.reduce_sum(found * real), real, weights)
-        return loss + _DETECTION_WEIGHT * found
+        found = tf.reduce_sum(found * _real(features))
+        return [loss, _DETECTION_WEIGHT * found]
+
+    def loss_counts(self, features, labels, weights):
+        counts = super().loss_counts(features, labels, weights)
+        return [*counts, tf.reduce_sum(_real(features))]
 
     def _sample(self, logits: tf.Tensor, training: bool) -> tf.Tensor:
         """Float32 logits [batch, n, vocabulary] -> int32 [batch, n]."""
@@ -180,6 +182,12 @@ class ReplacedTokenDetector(Task):
             answer = {"token": [list(tokens)], "score": [list(scores)]}
             probes.append(Probe("detect", {"text": [text]}, answer))
         return probes
+
+
+def _real(features: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Float32 [batch, length], 0 at padding."""
+    whole = tf.ones_like(features["token_ids"])
+    return tf.cast(features.get("padding_mask", whole), tf.float32)
 
 
 def generator_config(config: TransformerConfig, size: float) -> TransformerConfig:

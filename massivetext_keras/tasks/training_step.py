@@ -3,61 +3,150 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
+from massivetext_keras.layers.dropout import hashed, keys_from, replica_id
 from massivetext_keras.layers.fused import island
+from massivetext_keras.layers.stack import TransformerStack
+from massivetext_keras.tasks.update import adopt
+from massivetext_keras.values import nearest
 
 
 class TrainingStep(keras.Model):
     """A `keras.Model` whose loss is a mean over all real tokens of the global batch.
 
-    Keras averages per replica, clips per replica and gives Adam the rows of an
-    embedding one by one; here gradients are made dense and summed over replicas before
-    anything reads them. A subclass says what its losses are.
+    Keras averages, clips and checks per replica, and gives Adam the rows of an
+    embedding one by one; here gradients are made dense and summed over micro-batches
+    and replicas before anything reads them. A subclass says what its losses are.
+
+    Batch number k has dropout of its own, on each replica: its keys are made of a seed,
+    which checkpoints hold, of k (the optimizer's count of batches) and of the replica.
     """
 
     # Keras would trace `call` with float inputs when the model is tracked.
     _default_save_signature = None
+    # Whether the loss of a row is its own, whatever the other rows of the batch are.
+    separable = True
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.loss_tracker = keras.metrics.Mean(name="loss")
         self.bits_tracker = None
+        self.randomness = keras.random.SeedGenerator(name="randomness")
+        self.micro_batches = 1
 
     def summed_loss(
         self, features: dict, labels: tf.Tensor, weights: tf.Tensor, training: bool
-    ) -> tf.Tensor:
-        """Float32 scalar: the weighted losses of a batch, summed."""
+    ) -> tf.Tensor | list[tf.Tensor]:
+        """Float32 scalar: the weighted losses of a batch, summed; several of them if
+        `loss_counts` has several."""
         raise NotImplementedError(f"{type(self).__name__} has no loss to train with")
+
+    def loss_counts(
+        self, features: dict, labels: tf.Tensor, weights: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """What each of the summed losses is divided by; summed over the global
+        batch."""
+        return [tf.reduce_sum(weights)]
 
     def label_bytes(self, labels: tf.Tensor) -> tf.Tensor | None:
         """UTF-8 bytes that each label stands for, float32, or None if not known."""
 
-    def compile(self, optimizer="adamw", **kwargs):
+    def compile(
+        self,
+        optimizer="adamw",
+        micro_batches: int = 1,
+        recompute: bool = False,
+        **kwargs,
+    ):
         """As `keras.Model.compile`; the loss is the task's own.
 
-        `jit_compile="auto"` compiles the elementwise parts of a step by XLA and leaves
-        products to oneDNN, the faster of all on a CPU; True compiles the whole step.
+        Args:
+            optimizer: of `training` or of Keras; see `tasks.update.Update`.
+            micro_batches: parts of a batch, on each replica, that go through the model
+                one after another, so that a part has to fit into memory alone. The
+                update is that of the whole batch.
+            recompute: in training keep only what enters a block.
+            **kwargs: of Keras. `jit_compile="auto"` compiles the elementwise parts of a
+                step by XLA and leaves products to oneDNN, the faster of all on a CPU;
+                True compiles the whole step, or under a strategy all of it that is
+                done on one replica.
 
         Raises:
-            ValueError: a loss or metrics are given.
+            ValueError: a loss or metrics are given, or what is asked for does not go
+                together; the message says why.
         """
         for name in ("loss", "metrics", "weighted_metrics"):
             if kwargs.get(name) is not None:
                 raise ValueError(f"a task has its own loss and metrics: drop {name}=")
         if kwargs.get("jit_compile", "auto") == "auto":
             kwargs["jit_compile"] = bool(tf.config.list_physical_devices("GPU"))
-        super().compile(optimizer=optimizer, **kwargs)
-        for part in (self.optimizer, getattr(self.optimizer, "inner_optimizer", None)):
-            if part is not None:  # the step has summed over replicas already
-                part._all_reduce_sum_gradients = lambda pairs: pairs
+        if micro_batches < 1:
+            raise ValueError(f"micro_batches must be positive, got {micro_batches}")
+        if not self.separable and micro_batches > 1:
+            raise ValueError(
+                f"micro_batches={micro_batches}: {type(self).__name__} compares all "
+                "rows of a batch with each other, so it cannot be cut"
+            )
+        replicated = self._distribute_strategy is not None
+        if not self.separable and kwargs["jit_compile"] and replicated:
+            raise ValueError(
+                f"jit_compile=True: {type(self).__name__} compares rows of all "
+                "replicas, which is not one replica's program"
+            )
+        stacks = [x for x in self._flatten_layers() if isinstance(x, TransformerStack)]
+        if recompute and any(stack.config.num_experts for stack in stacks):
+            raise ValueError(
+                "recompute=True: the balance of experts would be counted twice"
+            )
+        for stack in stacks:
+            stack.recompute = recompute
+        self.micro_batches = micro_batches
+        optimizer = adopt(optimizer)
+        optimizer.scales_loss = self.compute_dtype == "float16"
+        super().compile(optimizer=optimizer, auto_scale_loss=False, **kwargs)
+        self.train_function = None
+
+    def freeze(self, pattern: str) -> list[str]:
+        """Keeps weights as they are: call it before `compile`.
+
+        Args:
+            pattern: regular expression, searched for in the weights' paths.
+
+        Returns:
+            The paths of what is frozen.
+
+        Raises:
+            ValueError: it is found in none.
+        """
+        frozen = [w for w in self.trainable_weights if re.search(pattern, w.path)]
+        if not frozen:
+            paths = [w.path for w in self.trainable_weights]
+            raise ValueError(
+                f"frozen: {pattern!r} is in no weight's path: {nearest(pattern, paths)}"
+            )
+        for weight in frozen:
+            weight.trainable = False
+        return [weight.path for weight in frozen]
 
     def fit(self, x=None, *args, **kwargs):
-        """As `keras.Model.fit`; a dataset keeps its order."""
+        """As `keras.Model.fit`; a dataset keeps its order.
+
+        Raises:
+            ValueError: `steps_per_epoch` is no multiple of `steps_per_execution`.
+        """
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)
+        steps, at_once = kwargs.get("steps_per_epoch"), self.steps_per_execution
+        if steps and steps % at_once:
+            raise ValueError(
+                f"steps_per_epoch={steps} is no multiple of "
+                f"steps_per_execution={at_once}: more updates would be made"
+            )
         return super().fit(x, *args, **kwargs)
 
     @property
@@ -67,62 +156,141 @@ class TrainingStep(keras.Model):
         return [tracker for tracker in trackers if tracker is not None]
 
     def train_step(self, data):
-        """Loss, gradients summed over replicas, update."""
-        features, labels, weights = _unpack(data)
-        count = sum_over_replicas(tf.reduce_sum(weights))
-        variables = self.trainable_variables
-        with tf.GradientTape() as tape:
-            summed = self.summed_loss(features, labels, weights, training=True)
-            # what layers add, such as the balance of experts, is a mean of its own
-            added = sum(self.losses) / _replicas()
-            mean = summed / tf.maximum(count, 1.0) + added
-            loss = self.optimizer.scale_loss(mean)
-        gradients = tape.gradient(loss, variables)
-        gradients = [
-            tf.zeros(v.shape) if g is None else tf.convert_to_tensor(g)
-            for g, v in zip(gradients, variables, strict=True)
-        ]
-        norm = self._update(sum_over_replicas(gradients), variables)
-        logs = {**self._track(summed, labels, weights), "gradient_norm": norm}
-        return self._per_worker(logs)
+        """Loss, gradients summed over micro-batches and replicas, update."""
+        batch = _unpack(data)
+        counts = sum_over_replicas(self.loss_counts(*batch))
+        seed, step = self.randomness.state[0], self.optimizer.iterations
+        key = hashed(seed, tf.convert_to_tensor(step), replica_id())
+        gradients_of = self._gradients
+        if self.jit_compile and tf.distribute.has_strategy():
+            gradients_of = island(gradients_of)  # the update is not one replica's own
+        summed, gradients = gradients_of(batch, counts, key)
+        total, *gradients = sum_over_replicas([summed, *gradients])
+        norm = self._update(gradients, total)
+        logs = {"gradient_norm": norm} | self._update_logs()
+        self._track(summed, batch, tf.math.is_finite(total))
+        return logs
 
     def test_step(self, data):
         """Loss alone."""
-        features, labels, weights = _unpack(data)
-        summed = self.summed_loss(features, labels, weights, training=False)
-        return self._per_worker(self._track(summed, labels, weights))
+        batch = _unpack(data)
+        counts = sum_over_replicas(self.loss_counts(*batch))
+        self._track(self._total(batch, counts, training=False), batch)
+        return {}
 
-    def _update(self, gradients: list[tf.Tensor], variables: list) -> tf.Tensor:
+    def _gradients(self, batch, counts, key) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """This replica's part of the loss (see `_total`) and of the scaled gradients,
+        float32, after all its micro-batches."""
+        if self.micro_batches == 1:
+            return self._gradients_at_once(batch, counts, key)
+        parts = _cut(batch, self.micro_batches)
+
+        def body(i, summed, gradients):
+            part = self._gradients_at_once(parts(i), counts, hashed(key, i))
+            added = [a + b for a, b in zip(gradients, part[1], strict=True)]
+            return i + 1, summed + part[0], added
+
+        zeros = [tf.zeros(v.shape) for v in self.trainable_variables]
+        _, summed, gradients = tf.while_loop(
+            lambda i, *_: i < self.micro_batches,
+            body,
+            (tf.constant(0), tf.constant(0.0), zeros),
+            parallel_iterations=1,
+        )
+        return summed, gradients
+
+    def _gradients_at_once(self, batch, counts, key):
+        variables = self.trainable_variables
+        with keys_from(key), tf.GradientTape() as tape:
+            summed = self._total(batch, counts, training=True)
+            mean = summed / tf.maximum(counts[0], 1.0)
+            # What layers add, such as the balance of experts, is a mean of its own.
+            mean += sum(self.losses) / (_replicas() * self.micro_batches)
+            loss = self.optimizer.scale_loss(mean)
+        gradients = tape.gradient(loss, variables)
+        return summed, [
+            tf.zeros(v.shape) if g is None else tf.convert_to_tensor(g)
+            for g, v in zip(gradients, variables, strict=True)
+        ]
+
+    def _total(self, batch, counts, training: bool) -> tf.Tensor:
+        """The losses of some rows, each scaled such that, over the first count of the
+        global batch, all together are the sum of their means."""
+        summed = self.summed_loss(*batch, training=training)
+        if len(counts) == 1:
+            return summed
+        scales = [tf.math.divide_no_nan(counts[0], count) for count in counts]
+        return tf.add_n([s * scale for s, scale in zip(summed, scales, strict=True)])
+
+    def _update(self, gradients: list[tf.Tensor], total: tf.Tensor) -> tf.Tensor:
         """Applies gradients, one XLA program on one device, and gives their norm."""
+        variables = self.trainable_variables
 
-        def apply(*gradients):
-            scale = self.optimizer.scale_loss(1.0)  # which the update may change
-            norm = tf.linalg.global_norm(gradients) / scale
-            self.optimizer.apply(list(gradients), variables)
-            return norm
+        def apply(total, *gradients):
+            return self.optimizer.apply(list(gradients), variables, loss=total)
 
         if tf.distribute.has_strategy():
-            return apply(*gradients)
-        return island(apply)(*gradients)
+            return apply(total, *gradients)
+        return island(apply)(total, *gradients)
+
+    def _update_logs(self) -> dict[str, tf.Tensor]:
+        logs = {"skipped_in_row": tf.cast(self.optimizer.skipped_in_row, tf.float32)}
+        if self.optimizer.dynamic_scale is not None:
+            logs["loss_scale"] = tf.convert_to_tensor(self.optimizer.dynamic_scale)
+        return logs
+
+    def _make_function(self, step):
+        """The graph of `steps_per_execution` calls of `step` on an iterator's batches.
+
+        Unlike Keras's it runs several steps under a strategy too, logs the metrics over
+        all replicas, and compiles under a strategy what is one replica's own.
+        """
+        strategy, count = self.distribute_strategy, self.steps_per_execution
+        compiled = self.jit_compile and self._distribute_strategy is None
+
+        def once(data):
+            logs = strategy.run(step, args=(data,))
+            first = {
+                k: strategy.experimental_local_results(v)[0] for k, v in logs.items()
+            }
+            return first | self.get_metrics_result()
+
+        if not self.run_eagerly:
+            once = tf.function(
+                once, reduce_retracing=True, jit_compile=compiled, autograph=False
+            )
+
+        def several(iterator):
+            logs = once(next(iterator))
+            if count == 1:
+                return logs
+            _, logs = tf.while_loop(
+                lambda i, _: i < count,
+                lambda i, _: (i + 1, once(next(iterator))),
+                (tf.constant(1), logs),
+                parallel_iterations=1,
+            )
+            return logs
+
+        if self.run_eagerly:
+            return several
+        return tf.function(several, reduce_retracing=True, autograph=False)
 
     def _get_metrics_result_or_logs(self, logs):
-        # Keras takes the mean of the replicas' means if a log is no metric.
+        # An epoch may end within an execution, whose logs there are none of then.
         return {**logs, **self.get_metrics_result()}
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Keras's own fails on the batches of several workers; tasks are built already.
-        # The scale of a loss in float16 would begin anew if they were built twice.
         if self.optimizer is not None and not self.optimizer.built:
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
 
-    def _per_worker(self, logs: dict) -> dict:
-        """Scalars as Keras reduces them: over axis 0 if there are several workers."""
-        if self.distribute_strategy.extended._in_multi_worker_mode():
-            return {name: tf.reshape(value, [1]) for name, value in logs.items()}
-        return logs
-
-    def _track(self, summed, labels, weights) -> dict:
+    def _track(self, summed, batch, finite: tf.Tensor | bool = True) -> None:
+        """Adds this replica's losses to the trackers, if they are finite: else the
+        epoch's mean would not be."""
+        _, labels, weights = batch
+        summed, weights = (tf.where(finite, x, 0.0) for x in (summed, weights))
         count = tf.reduce_sum(weights)
         self.loss_tracker.update_state(tf.math.divide_no_nan(summed, count), count)
         sizes = self.label_bytes(labels)
@@ -130,7 +298,6 @@ class TrainingStep(keras.Model):
             total = tf.reduce_sum(sizes * weights)
             bits = tf.math.divide_no_nan(summed, total * math.log(2.0))
             self.bits_tracker.update_state(bits, total)
-        return {metric.name: metric.result() for metric in self.metrics}
 
 
 def _unpack(data) -> tuple:
@@ -138,6 +305,34 @@ def _unpack(data) -> tuple:
     if weights is None:
         weights = tf.ones_like(labels)
     return features, labels, tf.cast(weights, tf.float32)
+
+
+def _cut(batch, parts: int) -> Callable[[tf.Tensor], tuple]:
+    """Rows of a batch -> a function of i < parts that gives the rows of part i.
+
+    Raises:
+        ValueError: the number of rows is known and no multiple of the parts.
+    """
+    rows = tf.nest.flatten(batch)[0].shape[0]
+    if rows is not None and rows % parts:
+        raise ValueError(
+            f"micro_batches={parts} do not divide the {rows} rows of a batch on each "
+            "replica"
+        )
+    size = rows // parts if rows else None
+
+    def part(i):
+        def cut(x):
+            if size:
+                return tf.slice(
+                    x, [i * size] + [0] * (x.shape.rank - 1), [size, *x.shape[1:]]
+                )
+            count = tf.shape(x)[0]
+            return x[i * count // parts : (i + 1) * count // parts]
+
+        return tf.nest.map_structure(cut, batch)
+
+    return part
 
 
 def _replicas() -> int:
@@ -163,17 +358,3 @@ def gather_over_replicas(tensors):
         return tensors
     # One by one: TensorFlow's gradient of several at once wants them of equal shapes.
     return [context.all_gather(tensor, axis=0) for tensor in tensors]
-
-
-def same_weight(summed: tf.Tensor, weights: tf.Tensor, main: tf.Tensor) -> tf.Tensor:
-    """A sum of losses made such that the training step, which divides by the sum of the
-    main weights, gives the mean of these losses.
-
-    Args:
-        summed: float32 scalar, of this replica.
-        weights: float32, of the summed losses.
-        main: float32, the loss weights of the batch.
-    """
-    sums = [tf.reduce_sum(weights), tf.reduce_sum(main)]
-    count, divisor = sum_over_replicas(sums)
-    return tf.math.divide_no_nan(summed, count) * divisor

@@ -1,9 +1,14 @@
 """Where, how and with what record a model is trained."""
 
+from massivetext_keras.training.averaging import AveragedWeights, take_averages
 from massivetext_keras.training.callbacks import Clock, TensorBoard
 from massivetext_keras.training.checkpoint import Checkpoint
 from massivetext_keras.training.curves import draw_curves
-from massivetext_keras.training.optimization import WarmupDecay, adamw
+from massivetext_keras.training.optimization import (
+    WarmupDecay,
+    adamw,
+    make_optimizer,
+)
 from massivetext_keras.training.precision import (
     processor_multiplies_bfloat16,
     set_precision,
@@ -12,6 +17,7 @@ from massivetext_keras.training.strategy import describe, make_strategy
 from massivetext_keras.training.trainer import train
 
 __all__ = [
+    "AveragedWeights",
     "Checkpoint",
     "Clock",
     "TensorBoard",
@@ -19,8 +25,10 @@ __all__ = [
     "adamw",
     "describe",
     "draw_curves",
+    "make_optimizer",
     "make_strategy",
     "processor_multiplies_bfloat16",
     "set_precision",
+    "take_averages",
     "train",
 ]

@@ -13,6 +13,7 @@ from massivetext_keras.configs import ExperimentConfig
 from massivetext_keras.files import write_json
 from massivetext_keras.tasks import FROM_TEXT, task_class
 from massivetext_keras.tasks.base import Task
+from massivetext_keras.training.averaging import AveragedWeights, take_averages
 from massivetext_keras.training.callbacks import StepCallback, TensorBoard
 from massivetext_keras.training.checkpoint import Checkpoint
 from massivetext_keras.training.optimization import from_config
@@ -65,6 +66,12 @@ def train(
             f"{cls.__name__} is not trained on text files alone; these are: "
             + ", ".join(FROM_TEXT)
         )
+    for name in ("steps", "evaluate_every"):
+        if getattr(settings, name) % settings.steps_per_execution:
+            raise ValueError(
+                f"{name}={getattr(settings, name)} is no multiple of "
+                f"steps_per_execution={settings.steps_per_execution}"
+            )
     precision = set_precision(settings.precision)
     keras.utils.set_random_seed(settings.seed)
     strategy = make_strategy(settings.strategy)
@@ -74,7 +81,15 @@ def train(
             task = cls(experiment.model, tokenizer)
         else:
             task = cls.from_preset(preset, tokenizer)
-        task.compile(from_config(experiment.optimizer, settings.steps))
+        if settings.frozen:
+            logger.info("frozen: %d weights", len(task.freeze(settings.frozen)))
+        task.compile(
+            from_config(experiment.optimizer, settings.steps),
+            micro_batches=settings.micro_batches,
+            recompute=settings.recompute,
+            jit_compile="auto" if settings.xla is None else settings.xla,
+            steps_per_execution=settings.steps_per_execution,
+        )
     checkpoint = Checkpoint(run_dir, settings.checkpoint_every)
     step = checkpoint.restore(task) if resume else 0
     if step:
@@ -91,13 +106,17 @@ def train(
     described = experiment.replace(model=task.config).to_dict()
     write_json(Path(run_dir) / EXPERIMENT, described)
     board = TensorBoard(run_dir, sample_every=settings.sample_every)
+    averaged = []
+    if experiment.optimizer.ema is not None:
+        # First: after an evaluation the others see the weights in training.
+        averaged.append(AveragedWeights())
     if step < settings.steps:
         every = settings.evaluate_every
         until = _Until(settings.steps)
         fit = functools.partial(
             task.fit,
             validation_data=validation,
-            callbacks=[until, board, checkpoint, *callbacks],
+            callbacks=[*averaged, until, board, checkpoint, *callbacks],
         )
         # Evaluations come at multiples of `every` in a resumed run too.
         first = min(-step % every, settings.steps - step)
@@ -108,6 +127,8 @@ def train(
             every = min(every, settings.steps - step)
             epochs = math.ceil((settings.steps - step) / every)
             fit(batches.skip(first), steps_per_epoch=every, epochs=epochs)
+    if averaged:
+        take_averages(task)
     task.save_preset(run_dir)
     return task
 

@@ -44,7 +44,9 @@ def same(variables, before: list[np.ndarray]) -> bool:
 def test_it_trains_as_float32_does():
     mixed, exact = built(), built("float32")
     first = batches(0, 1)
-    assert fit(mixed, first) == pytest.approx(fit(exact, first), rel=0.01)
+    logs = fit(mixed, first)
+    assert logs.pop("loss_scale") == 2.0**15
+    assert logs == pytest.approx(fit(exact, first), rel=0.01)
     few = batches(0, 4).repeat(5)
     before, after = ([fit(lm, few)["loss"] for lm in (mixed, exact)] for _ in range(2))
     assert after[0] < before[0] - 0.5
@@ -55,18 +57,36 @@ def test_it_trains_as_float32_does():
 def test_a_step_that_overflows_is_skipped_and_halves_the_scale():
     model = built()
     fit(model, batches(0, 3))
-    outer, inner = model.optimizer, model.optimizer.inner_optimizer
-    assert float(outer.dynamic_scale.numpy()) == 2.0**15
-    outer.dynamic_scale.assign(2.0**40)
-    weights, state = values(model.backbone.weights), values(inner.variables)
+    optimizer = model.optimizer
+    counters = {"iteration", "skipped", "skipped_in_row", "dynamic_scale"}
+    moments = [v for v in optimizer.variables if v.name not in counters]
+    assert float(optimizer.dynamic_scale.numpy()) == 2.0**15
+    optimizer.dynamic_scale.assign(2.0**40)
+    weights, state = values(model.backbone.weights), values(moments)
     logs = fit(model, batches(3, 4))
     assert not np.isfinite(logs["gradient_norm"]) and np.isfinite(logs["loss"])
-    assert float(outer.dynamic_scale.numpy()) == 2.0**39
-    assert same(model.backbone.weights, weights) and same(inner.variables, state)
-    outer.dynamic_scale.assign(2.0**10)
-    assert np.isfinite(fit(model, batches(4, 6))["gradient_norm"])
-    assert int(outer.iterations.numpy()) == 5
+    assert logs["skipped_in_row"] == 1
+    assert float(optimizer.dynamic_scale.numpy()) == 2.0**39
+    assert same(model.backbone.weights, weights)
+    assert same(moments[:-1], state[:-1])
+    assert (state[-1], moments[-1].numpy()) == (3, 0)  # good updates in a row
+    optimizer.dynamic_scale.assign(2.0**10)
+    logs = fit(model, batches(4, 6))
+    assert np.isfinite(logs["gradient_norm"]) and logs["skipped_in_row"] == 0
+    assert int(optimizer.iterations.numpy()) == 6
+    assert int(optimizer.skipped.numpy()) == 1
     assert not same(model.backbone.weights, weights)
+
+
+def test_the_scale_doubles_after_two_thousand_good_updates():
+    model = built()
+    fit(model, batches(0, 1))
+    model.optimizer.good_updates.assign(1998)
+    fit(model, batches(1, 2))
+    assert float(model.optimizer.dynamic_scale.numpy()) == 2.0**15
+    fit(model, batches(2, 3))
+    assert float(model.optimizer.dynamic_scale.numpy()) == 2.0**16
+    assert int(model.optimizer.good_updates.numpy()) == 0
 
 
 def test_the_scale_outlives_fit_evaluate_and_a_checkpoint(tmp_path):

@@ -10,8 +10,9 @@ import tensorflow as tf
 from massivetext_keras.configs import OptimizerConfig
 from massivetext_keras.layers.fused import island
 from massivetext_keras.presets import preset
+from massivetext_keras.tasks.update import is_decayed
 from massivetext_keras.training import WarmupDecay, adamw
-from massivetext_keras.training.optimization import from_config, is_decayed
+from massivetext_keras.training.optimization import from_config
 from tests.training.tiny import TinyLM
 
 
@@ -29,6 +30,19 @@ def test_linear_and_constant():
     assert rates(WarmupDecay(8.0, 0, 4, "linear", 0.0), range(5)) == [6, 4, 2, 0, 0]
     assert rates(WarmupDecay(8.0, 4, 8, "constant"), [0, 3, 9]) == [2, 8, 8]
     assert rates(WarmupDecay(8.0, 4, None, "cosine"), [0, 3, 10**9]) == [2, 8, 8]
+
+
+def test_the_other_schedules():
+    stable = WarmupDecay(8.0, 2, 10, "wsd", 0.5, decay_fraction=0.4)
+    assert rates(stable, range(11)) == [4, 8, 8, 8, 8, 8, 7, 6, 5, 4, 4]
+    halving = WarmupDecay(8.0, 1, 5, "exponential", 1 / 16)
+    assert rates(halving, range(7)) == pytest.approx([8, 4, 2, 1, 0.5, 0.5, 0.5])
+    noam = WarmupDecay(8.0, 4, None, "inverse_square_root")
+    assert rates(noam, [0, 1, 3, 15, 63]) == pytest.approx([2, 4, 8, 4, 2])
+    with pytest.raises(ValueError, match="final_fraction above 0"):
+        WarmupDecay(1.0, schedule="exponential", final_fraction=0.0)
+    with pytest.raises(ValueError, match="decay_fraction=0.0"):
+        WarmupDecay(1.0, schedule="wsd", decay_fraction=0.0)
 
 
 def test_a_run_shorter_than_its_warm_up_only_warms_up():
@@ -70,23 +84,41 @@ def test_wrong_settings_are_refused():
 
 
 def test_from_config_passes_every_field():
-    config = OptimizerConfig("adamw", 0.5, 3, "linear", 0.2, 0.3, 0.8, 0.9, 1e-6, 4.0)
-    got = from_config(config, 9)
-    fields = [
-        got.weight_decay,
-        got.beta_1,
-        got.beta_2,
-        got.epsilon,
-        got.global_clipnorm,
-    ]
-    assert fields == [0.3, 0.8, 0.9, 1e-6, 4.0]
-    assert got.get_config()["learning_rate"]["config"] == {
+    values = {
+        "name": "adamw",
+        "learning_rate": 0.5,
+        "warmup_steps": 3,
+        "schedule": "linear",
+        "final_fraction": 0.2,
+        "decay_fraction": 0.3,
+        "weight_decay": 0.4,
+        "beta_1": 0.8,
+        "beta_2": 0.9,
+        "momentum": 0.7,
+        "epsilon": 1e-6,
+        "clip_norm": 4.0,
+        "layer_decay": 0.5,
+        "rates": {"bias": 2.0},
+        "ema": 0.99,
+    }
+    config = OptimizerConfig(**values)
+    assert config.to_dict() == values  # none is left out above
+    got = from_config(config, 9).get_config()
+    schedule = got["learning_rate"]["config"]
+    assert schedule == {
         "learning_rate": 0.5,
         "warmup_steps": 3,
         "total_steps": 9,
         "schedule": "linear",
         "final_fraction": 0.2,
+        "decay_fraction": 0.3,
     }
+    for name in ("weight_decay", "beta_1", "beta_2", "epsilon", "layer_decay", "rates"):
+        assert got[name] == values[name], name
+    assert (got["global_clipnorm"], got["ema_momentum"]) == (4.0, 0.99)
+    assert got["use_ema"] is True
+    assert from_config(config.replace(name="sgd")).momentum == 0.7
+    assert from_config(config.replace(name="muon")).adam_beta_2 == 0.9
 
 
 def variable(path: str, value) -> keras.Variable:

@@ -7,7 +7,7 @@ from tests.processes import last_line_of
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory) -> dict:
-    """Of `replicas.py`, in a process whose CPU is two logical devices."""
+    """Of `replicas.py`, in a process whose CPU is four logical devices."""
     folder = str(tmp_path_factory.mktemp("replicas"))
     return last_line_of("-m", "tests.training.replicas", folder)
 
@@ -20,6 +20,16 @@ def test_two_replicas_train_as_one_device_does(result):
     assert any(left != right for left, right in result["tokens"])
     assert result["moved"] > 0.03
     assert result["apart"] < 1e-5
+
+
+def test_any_split_of_a_batch_ends_at_the_same_weights(result):
+    ends = result["golden"]
+    assert list(ends) == ["1 x 4", "2 x 1", "2 x 2", "4 x 1"]
+    assert max(ends.values()) < 1e-5, ends
+
+
+def test_replicas_drop_other_entries(result):
+    assert result["masks_differ"]
 
 
 def test_curves_and_evaluations_are_those_of_one_device(result):

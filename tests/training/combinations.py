@@ -1,0 +1,57 @@
+"""Trains a tiny model in every combination of settings; prints what each ends with."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from massivetext_keras.training import adamw, make_strategy, set_precision
+from tests.tasks.tiny import TINY
+from tests.training.tiny import TinyLM, batches
+
+STRATEGIES = ("none", "mirrored")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+COMBINATIONS = list(itertools.product(STRATEGIES, PRECISIONS, (False, True), (1, 2)))
+
+
+def trained(strategy: str, precision: str, xla: bool, at_once: int) -> TinyLM:
+    """After four updates."""
+    keras.utils.set_random_seed(0)
+    set_precision(precision)
+    with make_strategy(strategy).scope():
+        model = TinyLM(TINY.replace(num_layers=1))
+        optimizer = adamw(0.02, 2, 6, epsilon=1e-6, clip_norm=0.5)
+        options = {"jit_compile": xla, "steps_per_execution": at_once}
+        model.compile(optimizer, **options)
+    model.fit(batches(0, 4), verbose=0)
+    return model
+
+
+def weights(model: TinyLM) -> np.ndarray:
+    return np.concatenate([w.numpy().ravel() for w in model.weights])
+
+
+def main() -> None:
+    tf.config.threading.set_inter_op_parallelism_threads(8)
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * 2,
+    )
+    results, whole = {}, None
+    for combination in COMBINATIONS:
+        model = trained(*combination)
+        found = weights(model)
+        whole = found if whole is None else whole
+        loss = float(model.loss_tracker.result())
+        count = int(model.optimizer.iterations.numpy())
+        distance = float(np.abs(found - whole).max())
+        results["-".join(map(str, combination))] = [loss, count, distance]
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
