@@ -199,15 +199,18 @@ _TASK = Flag(
     "for the preset)",
 )
 
+_TOKENIZER = Flag("tokenizer", REQUIRED, "folder of `tokenizer train`, or `bytes`")
+
 _TRAIN = (
     _PRESET._replace(default="gpt_mini"),
-    _DATA,
+    _DATA._replace(
+        help="text: files, globs and folders, by commas; or folders of `tokenize`, "
+        "each with a share of the rows or none: web=0.7,books=0.3"
+    ),
     _TASK,
-    Flag(
-        "tokenizer",
-        None,
-        "folder written by `tokenizer train`, or `bytes`; may be left out where the "
-        "preset has one of its own",
+    _TOKENIZER._replace(
+        default=None,
+        help=f"{_TOKENIZER.help}; may be left out where the preset has one of its own",
     ),
     Flag("run_dir", REQUIRED, "folder of logs, checkpoints and, in the end, a preset"),
     Flag("steps", _DEFAULT.train.steps, "updates of the weights", int),
@@ -277,6 +280,27 @@ _TOKENIZER_TRAIN = (
     Flag("model_type", "bpe", "of a sentencepiece tokenizer", ("bpe", "unigram")),
 )
 
+_TOKENIZE = (
+    _DATA._replace(name="input"),
+    _TOKENIZER,
+    Flag("output", REQUIRED, "folder for the shards"),
+    Flag(
+        "sequence_length",
+        _DEFAULT.data.sequence_length,
+        "tokens of a row, as `train` will want them",
+        int,
+    ),
+    Flag(
+        "validation_fraction",
+        _DEFAULT.data.validation_fraction,
+        "share of the text held out; 0: none",
+        float,
+    ),
+    Flag("seed", _DEFAULT.data.seed, "of the split by documents", int),
+    Flag("corpus", None, "name in logs of a mixture (default: that of the folder)"),
+    Flag("overwrite", False, "replace what is in the folder", bool),
+)
+
 VERBS = {
     "train": Verb(
         "train a language model on text",
@@ -310,6 +334,16 @@ VERBS = {
         "The tokenizers run inside the TensorFlow graph and are part of an export.",
         _TOKENIZER_TRAIN,
         verbs.tokenizer_train,
+    ),
+    "tokenize": Verb(
+        "write text once, as packed rows of tokens, for many runs",
+        "Documents are packed into rows with next to no padding; none that fits is "
+        "cut, and in training none sees another. A row is a record of a TFRecord file. "
+        "manifest.json says what they are and has the hash of each file: `train "
+        "--data=FOLDER` compares these, and the tokenizer, before it starts. Memory "
+        "does not grow with the text.",
+        _TOKENIZE,
+        verbs.tokenize,
     ),
     "doctor": Verb(
         "say what is installed and what would not work here",

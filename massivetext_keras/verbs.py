@@ -30,17 +30,13 @@ class UsageError(Exception):
 
 
 def train(values: Values) -> None:
-    from massivetext_keras import presets, tasks, tokenizers, training
+    from massivetext_keras import presets, tasks, training
 
     experiment, preset = _experiment(values), values.preset
     fixed = [word for word in values.set if word.strip().startswith("model.")]
     if fixed and preset not in presets.PRESETS:
         raise UsageError(f"{fixed[0]}: the model is that of --preset={preset}")
-    tokenizer = None
-    if values.tokenizer == "bytes":
-        tokenizer = tokenizers.ByteTokenizer()
-    elif values.tokenizer is not None:
-        tokenizer = tokenizers.load(values.tokenizer)
+    tokenizer = None if values.tokenizer is None else _tokenizer(values.tokenizer)
     if preset in presets.PRESETS:
         preset = None
         if tokenizer is None:
@@ -62,6 +58,13 @@ def train(values: Values) -> None:
             resume=values.resume == "auto",
         )
     print(f"{values.run_dir}: {task.count_params():,} parameters")
+
+
+def _tokenizer(name: str):
+    """The tokenizer that --tokenizer names."""
+    from massivetext_keras import tokenizers
+
+    return tokenizers.ByteTokenizer() if name == "bytes" else tokenizers.load(name)
 
 
 def _experiment(values: Values) -> ExperimentConfig:
@@ -202,6 +205,30 @@ def tokenizer_train(values: Values) -> None:
     tokenizer = tokenizers.train(config, documents)
     tokenizer.save(values.output)
     print(f"{values.output}: {tokenizer.vocabulary_size:,} tokens")
+
+
+def tokenize(values: Values) -> None:
+    from massivetext_keras import data
+
+    manifest = data.write_shards(
+        values.output,
+        values.input.split(","),
+        _tokenizer(values.tokenizer),
+        values.sequence_length,
+        values.validation_fraction,
+        values.seed,
+        values.corpus,
+        values.overwrite,
+        progress=True,
+    )
+    for name in data.SIDES:
+        side = getattr(manifest, name)
+        if side.examples:
+            print(
+                f"{values.output}: {name}: {side.documents:,} documents, "
+                f"{side.tokens:,} tokens in {side.examples:,} rows of "
+                f"{manifest.sequence_length}, {side.padding:.2%} padding"
+            )
 
 
 def doctor(values: Values) -> None:

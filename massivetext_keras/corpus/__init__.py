@@ -12,10 +12,11 @@ from massivetext_keras.corpus.readers import (
     read_documents,
     read_file,
 )
-from massivetext_keras.corpus.split import split_documents
+from massivetext_keras.corpus.split import Split, split_documents
 
 __all__ = [
     "ReadReport",
+    "Split",
     "expand",
     "python_documentation",
     "read_documents",

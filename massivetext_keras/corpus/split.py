@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 FEWEST_DOCUMENTS = 20  # below this many distinct ones, each is cut in two
 _NEAR = 200  # characters a cut may move back to the last line break
@@ -42,32 +43,84 @@ def split_documents(
         (['to be or not '], ['to be'])
     """
     documents = list(documents)
-    if not 0 <= validation_fraction < 1:
-        raise ValueError(
-            f"validation_fraction must be at least 0 and below 1, "
-            f"not {validation_fraction}"
-        )
-    if validation_fraction == 0:
-        return documents, []
-    distinct = set(documents)
-    if len(distinct) < FEWEST_DOCUMENTS:
-        exact = len(documents) == 1
-        pairs = [_cut(text, validation_fraction, exact) for text in documents]
-        train = [head for head, _ in pairs if head]
-        valid = [tail for _, tail in pairs if tail]
-    else:
-        places = {text: _place(text, seed) for text in distinct}
-        held_out = {text for text in places if places[text] < validation_fraction}
-        held_out |= {min(places, key=places.__getitem__)}  # neither side stays empty
-        held_out -= {max(places, key=places.__getitem__)}
-        train = [text for text in documents if text not in held_out]
-        valid = [text for text in documents if text in held_out]
-    if not train or not valid:
-        raise ValueError(
-            f"{sum(map(len, documents))} characters are too few to set "
-            f"{validation_fraction} of them aside for validation"
-        )
-    return train, valid
+    split = Split.of(documents, validation_fraction, seed)
+    train, valid = zip(*map(split, documents), strict=True) if documents else ((), ())
+    return (
+        [text for text in train if text is not None],
+        [text for text in valid if text is not None],
+    )
+
+
+@dataclass(frozen=True)
+class Split:
+    """Sends one document after another where `split_documents` sends them.
+
+    `Split.of` reads all documents once and keeps none of them.
+
+    Args:
+        fraction: share of validation.
+        seed: of the split by hash.
+        cut: every document is cut in two.
+        exact: it is not cut at a line break.
+        first, last: where the first and the last document lie by their hashes; they
+            go to validation and to training whatever the fraction is.
+
+    >>> split = Split.of(["to be or not to be"], 0.25)
+    >>> split("to be or not to be")
+    ('to be or not ', 'to be')
+    """
+
+    fraction: float
+    seed: int = 0
+    cut: bool = False
+    exact: bool = False
+    first: float = 0.0
+    last: float = 1.0
+
+    @classmethod
+    def of(cls, documents: Iterable[str], fraction: float, seed: int = 0) -> Split:
+        """The split of some documents.
+
+        Args:
+            documents: texts; they are not read if the fraction is 0.
+            fraction: share of validation, 0 <= fraction < 1.
+            seed: of the split by hash.
+
+        Raises:
+            ValueError: a fraction out of range, or too little text for two sides.
+        """
+        if not 0 <= fraction < 1:
+            raise ValueError(
+                f"validation_fraction must be at least 0 and below 1, not {fraction}"
+            )
+        if fraction == 0:
+            return cls(0.0)
+        count = characters = longest = 0
+        first, last, distinct = 1.0, 0.0, set()
+        for text in documents:
+            count, characters = count + 1, characters + len(text)
+            longest, place = max(longest, len(text)), _place(text, seed)
+            first, last = min(first, place), max(last, place)
+            if len(distinct) < FEWEST_DOCUMENTS:
+                distinct.add(place)
+        cut = len(distinct) < FEWEST_DOCUMENTS
+        if cut and not 0 < int(longest * (1 - fraction)) < longest:
+            raise ValueError(
+                f"{characters} characters are too few to set {fraction} of them aside "
+                "for validation"
+            )
+        return cls(fraction, seed, cut, count == 1, first, last)
+
+    def __call__(self, text: str) -> tuple[str | None, str | None]:
+        """What of a document is for training and for validation, None for nothing."""
+        if self.fraction == 0:
+            return text, None
+        if self.cut:
+            head, tail = _cut(text, self.fraction, self.exact)
+            return head or None, tail or None
+        place = _place(text, self.seed)
+        held_out = place < self.fraction or place == self.first
+        return (None, text) if held_out and place != self.last else (text, None)
 
 
 def _cut(text: str, fraction: float, exact: bool) -> tuple[str, str]:

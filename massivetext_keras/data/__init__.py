@@ -6,6 +6,7 @@ from massivetext_keras.data.denoising import (
     SpanCorruption,
     denoising_batches,
 )
+from massivetext_keras.data.documents import encode_documents, encoded_documents
 from massivetext_keras.data.encoding import frame, framed, padded, room, text_ids
 from massivetext_keras.data.masking import Masking, masked_batches, put
 from massivetext_keras.data.pairs import (
@@ -17,27 +18,32 @@ from massivetext_keras.data.pairs import (
     split_pairs,
     start_id,
 )
-from massivetext_keras.data.windows import (
-    encode_documents,
-    training_batches,
-    validation_batches,
-)
+from massivetext_keras.data.shard_format import SIDES, is_shards, read_manifest
+from massivetext_keras.data.shard_writer import write_shards
+from massivetext_keras.data.shards import Shards, open_shards
+from massivetext_keras.data.windows import training_batches, validation_batches
 
 __all__ = [
     "Infilling",
     "Masking",
+    "SIDES",
+    "Shards",
     "SpanCorruption",
     "contrastive_batches",
     "denoising_batches",
     "enclosed",
     "encode_documents",
     "encode_pairs",
+    "encoded_documents",
     "frame",
     "framed",
+    "is_shards",
     "masked_batches",
+    "open_shards",
     "padded",
     "pair_batches",
     "put",
+    "read_manifest",
     "read_pairs",
     "read_tsv",
     "room",
@@ -46,4 +52,5 @@ __all__ = [
     "text_ids",
     "training_batches",
     "validation_batches",
+    "write_shards",
 ]

@@ -2,51 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
-_DOCUMENTS_AT_ONCE = 64
-
-
-def encode_documents(
-    tokenizer,
-    documents: Sequence[str],
-    progress: bool = False,
-    add_bos: bool | None = None,
-) -> np.ndarray:
-    """All documents as one row of ids, each closed by the end-of-text id.
-
-    Args:
-        tokenizer: strings to ids; `bos_id` opens a document if it says `add_bos`, and
-            `eos_id` closes it if there is one.
-        documents: texts.
-        progress: show a bar.
-        add_bos: instead of what the tokenizer says.
-
-    Returns:
-        int32 [tokens].
-
-    >>> from massivetext_keras.tokenizers import ByteTokenizer
-    >>> encode_documents(ByteTokenizer(), ["ab", "c"]).tolist()
-    [100, 101, 2, 102, 2]
-    """
-    add_bos = tokenizer.add_bos if add_bos is None else add_bos
-    before = [tokenizer.bos_id] if add_bos else []
-    after = [] if tokenizer.eos_id is None else [tokenizer.eos_id]
-    encode = tf.function(
-        tokenizer.tokenize, input_signature=[tf.TensorSpec([None], tf.string)]
-    )
-    parts = []
-    with tqdm(total=len(documents), unit="doc", disable=not progress) as bar:
-        for i in range(0, len(documents), _DOCUMENTS_AT_ONCE):
-            some = documents[i : i + _DOCUMENTS_AT_ONCE]
-            for row in encode(tf.constant(some)):
-                parts += [before, row.numpy(), after]
-            bar.update(len(some))
-    return np.concatenate([np.asarray(part, np.int32) for part in parts])
+# What `tf.random.experimental.index_shuffle` puts before its two seeds.
+_FIRST_SEED = 498247692
 
 
 def training_batches(
@@ -144,24 +106,36 @@ def shuffled_windows(
     return endless(batch, start)
 
 
-def shuffled(index: tf.Tensor, count: int, seed: int) -> tuple[tf.Tensor, tf.Tensor]:
+def shuffled(
+    index: tf.Tensor, count: int | tf.Tensor, seed: int | tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Which of `count` things comes at a place of an endless row of shuffled epochs.
 
     Args:
-        index: int64 scalar.
-        count: things in an epoch, each once.
-        seed: of the orders.
+        index: int64 scalar, or [n] for several places.
+        count: things in an epoch, each once; or int64 [n].
+        seed: of the orders; or int64 [n].
 
     Returns:
-        Its number, int32, and two seeds, int64 [2], of the epoch.
+        Its number, int32 of the index's shape, and two seeds of the epoch, int64 [2] or
+        [n, 2].
 
     >>> [int(shuffled(tf.constant(i, tf.int64), 3, seed=0)[0]) for i in range(6)]
     [0, 2, 1, 1, 0, 2]
+    >>> shuffled(tf.range(6, dtype=tf.int64), 3, seed=0)[0].numpy().tolist()
+    [0, 2, 1, 1, 0, 2]
     """
     epoch, place = index // count, tf.cast(index % count, tf.int32)
-    seeds = tf.stack([np.int64(seed), epoch])
-    shuffle = tf.random.experimental.index_shuffle
-    return shuffle(place, tf.cast(seeds, tf.int32), count - 1), seeds
+    seeds = tf.stack([tf.zeros_like(epoch) + seed, epoch], axis=-1)
+    # `index_shuffle` itself takes no rows of seeds, whatever it says.
+    before = [[0, 0]] * (seeds.shape.rank - 1) + [[1, 0]]
+    place = tf.raw_ops.RandomIndexShuffle(
+        index=place,
+        seed=tf.pad(tf.cast(seeds, tf.int32), before, constant_values=_FIRST_SEED),
+        max_index=tf.cast(count - 1, tf.int32),
+        rounds=4,
+    )
+    return place, seeds
 
 
 def ordered_windows(

@@ -293,6 +293,8 @@ class Task(TrainingStep):
             FileNotFoundError: a pattern matches nothing.
             ValueError: there is no text, too little of it, or no room for such rows.
         """
+        if data.open_shards(files):
+            raise ValueError(f"{files} are shards; a {type(self).__name__} takes text")
         documents = list(corpus.read_documents(files))
         train, valid = corpus.split_documents(documents, validation_fraction)
         length = self.within_context("sequence_length", sequence_length)

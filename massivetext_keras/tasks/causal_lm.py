@@ -94,13 +94,16 @@ class CausalLM(Task):
         start: int = 0,
         progress: bool = True,
     ) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
-        """Text files to batches for `fit`.
+        """Text files or shards to batches for `fit`.
 
         Args:
-            files: paths, globs and folders.
+            files: paths, globs and folders of text; or folders of shards, also with
+                weights, as `data.open_shards` takes them.
             batch_size: rows of the global batch.
-            sequence_length: tokens of a row (None: the model's `max_length`).
-            validation_fraction: share of the text held out (0: none).
+            sequence_length: tokens of a row (None: the model's `max_length`, or what
+                the shards have).
+            validation_fraction: share of the text held out (0: none); shards have what
+                was held out when they were written.
             seed: of the order of the training batches.
             start: number of the first training batch.
             progress: show a bar.
@@ -110,8 +113,21 @@ class CausalLM(Task):
 
         Raises:
             FileNotFoundError: a pattern matches nothing.
-            ValueError: there is no text, or too little of it.
+            ValueError: there is no text, or too little of it; or the shards are
+                damaged, or of another tokenizer or length.
         """
+        if shards := data.open_shards(files):
+            if self.config.stack == "prefix":
+                raise ValueError("a prefix language model takes text, not shards")
+            config = self.config
+            shards.check(
+                self.tokenizer,
+                config.vocabulary_size,
+                config.max_length,
+                sequence_length,
+            )
+            valid = shards.validation(batch_size) if validation_fraction else None
+            return shards.training(batch_size, seed, start), valid
         length, train, valid = self.read_tokens(
             files, sequence_length, validation_fraction, progress
         )

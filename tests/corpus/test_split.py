@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massivetext_keras.corpus import split_documents
+from massivetext_keras.corpus import Split, split_documents
 
 many = st.lists(st.text(max_size=5), min_size=20, max_size=60, unique=True)
 fractions = st.floats(0.001, 0.999)
@@ -94,3 +96,21 @@ def test_edges():
     for documents in ([], [""], ["a"]):
         with pytest.raises(ValueError, match="too few"):
             split_documents(documents, 0.1)
+
+
+@given(
+    st.lists(st.text("ab\n", max_size=9), max_size=40), st.sampled_from([0.0, 0.1, 0.6])
+)
+def test_one_by_one_is_all_at_once(documents, fraction):
+    try:
+        expected = split_documents(documents, fraction)
+    except ValueError as error:
+        with pytest.raises(ValueError, match=f"^{re.escape(str(error))}$"):
+            Split.of(iter(documents), fraction)
+        return
+    split = Split.of(iter(documents), fraction)
+    sides = [], []
+    for text in documents:
+        for side, part in zip(sides, split(text), strict=True):
+            side += [] if part is None else [part]
+    assert sides == expected

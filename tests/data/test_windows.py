@@ -8,12 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from massivetext_keras.data import (
-    encode_documents,
-    training_batches,
-    validation_batches,
-)
-from massivetext_keras.tokenizers import ByteTokenizer, CharacterTokenizer
+from massivetext_keras.data import training_batches, validation_batches
 
 TOKENS = np.arange(1000, 1000 + 68, dtype="int32")  # a token tells its place
 
@@ -24,26 +19,6 @@ def take(dataset: tf.data.Dataset, count: int) -> list:
 
 def firsts(batches: list) -> list[int]:
     return [int(row[0]) for x, _, _ in batches for row in x["token_ids"]]
-
-
-@pytest.mark.parametrize(
-    ("tokenizer", "expected"),
-    [
-        (ByteTokenizer(), [100, 101, 2, 2, 198, 172, 2]),
-        (ByteTokenizer(add_bos=True), [1, 100, 101, 2, 1, 2, 1, 198, 172, 2]),
-        (ByteTokenizer(add_eos=True), [100, 101, 2, 2, 198, 172, 2]),
-        (CharacterTokenizer(["<unk>", "a", "b"]), [1, 2, 0]),
-    ],
-)
-def test_documents_become_one_row(tokenizer, expected):
-    row = encode_documents(tokenizer, ["ab", "", "é"])
-    assert (row.tolist(), row.dtype) == (expected, np.int32)
-
-
-def test_many_documents_keep_their_order():
-    texts = [chr(ord("a") + i % 26) * (i % 5) for i in range(150)]
-    row = encode_documents(ByteTokenizer(), texts).tolist()
-    assert row == [id for text in texts for id in [*(ord(c) + 3 for c in text), 2]]
 
 
 def test_labels_are_the_next_tokens_and_all_count():
