@@ -107,7 +107,9 @@ def find_verb(argv: list[str]) -> tuple[str | None, list[str]]:
         name = " ".join(words[:count])
         if name in VERBS:
             return name, argv[len(words[:count]) :]
-    raise UsageError(f"unknown verb {' '.join(words)!r}: {nearest(words[0], VERBS)}")
+    longer = [name for name in VERBS if name.startswith(f"{words[0]} ")]
+    hint = nearest(words[0], longer or VERBS)
+    raise UsageError(f"unknown verb {' '.join(words)!r}: {hint}")
 
 
 def parse(name: str, values: flags.FlagValues, argv: list[str]) -> None:
