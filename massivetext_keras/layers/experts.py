@@ -120,7 +120,7 @@ class MixtureOfExperts(keras.layers.Layer):
         source = tf.scatter_nd(
             place[:, None], tf.range(count) // self.per_token + 1, [tiles * tile]
         )
-        padded = tf.concat([tf.zeros_like(rows[:1]), rows], axis=0)
+        padded = tf.pad(rows, [[1, 0], [0, 0]])  # a row of zeros fills the tiles
         x = tf.reshape(tf.gather(padded, source), [tiles, tile, self.hidden_size])
         x = self.up(x, tile_expert)
         x = activated(x, self.activation, self.gated, training)
