@@ -48,8 +48,8 @@ def cross_entropy(
     weights: tf.Tensor,
     bias: tf.Tensor | None = None,
     smoothing: float = 0.0,
-) -> tf.Tensor:
-    """Sum of weighted -log p(label), the output layer included.
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Sum of weighted -log p(label), the output layer included, and its parts.
 
     Logits exist for a few hundred tokens at a time; the gradient is made with them in
     the forward pass, so that they are computed once and never stored.
@@ -65,10 +65,11 @@ def cross_entropy(
             (Szegedy et al., 2016).
 
     Returns:
-        float32 scalar.
+        float32 scalar, and float32 [tokens], from which no gradient flows.
 
     >>> import tensorflow as tf
-    >>> round(float(cross_entropy(tf.zeros([1, 2]), tf.zeros([4, 2]), [3], [1.0])), 4)
+    >>> total, _ = cross_entropy(tf.zeros([1, 2]), tf.zeros([4, 2]), [3], [1.0])
+    >>> round(float(total), 4)
     1.3863
     """
     hidden, matrix = tf.convert_to_tensor(hidden), tf.convert_to_tensor(matrix)
@@ -79,22 +80,22 @@ def cross_entropy(
     @tf.custom_gradient
     def summed(hidden, matrix, *biases):
         parts = _summed(hidden, matrix, labels, weights, biases, smoothing)
-        loss, dhidden, dmatrix, *dbias = parts
+        losses, dhidden, dmatrix, *dbias = parts
 
-        def backward(upstream):
+        def backward(upstream, _):
             return (
                 dhidden * tf.cast(upstream, dhidden.dtype),
                 tf.cast(tf.cast(dmatrix, tf.float32) * upstream, matrix.dtype),
                 *[x * upstream for x in dbias],
             )
 
-        return loss, backward
+        return (tf.reduce_sum(losses), losses), backward
 
     return summed(hidden, matrix, *biases)
 
 
 def _summed(hidden, matrix, labels, weights, biases, smoothing) -> list:
-    """The loss and its gradients by hidden states, matrix and, if any, bias."""
+    """Losses [tokens]; gradients of their sum by hidden states, matrix and any bias."""
     rounded = tf.cast(matrix, hidden.dtype)
     tokens, vocabulary = hidden.shape[0] or tf.shape(hidden)[0], matrix.shape[0]
     chunk = max(1, _CHUNK_LOGITS // vocabulary)
@@ -116,7 +117,7 @@ def _summed(hidden, matrix, labels, weights, biases, smoothing) -> list:
         loss, dlogits = _chunk_loss(
             logits, labels[start:end], weights[start:end], smoothing, mean_logits
         )
-        losses.append(tf.reduce_sum(loss))
+        losses.append(loss)
         dhidden.append(tf.matmul(dlogits, rounded))
         part = tf.matmul(dlogits, rows, transpose_a=True)
         dmatrix = part if dmatrix is None else _accumulate(dmatrix, part)
@@ -124,7 +125,7 @@ def _summed(hidden, matrix, labels, weights, biases, smoothing) -> list:
             ones = tf.ones([1, tf.shape(dlogits)[0]], dlogits.dtype)
             dbias.append(tf.cast(tf.matmul(ones, dlogits)[0], tf.float32))
     gradients = [tf.add_n(dbias)] if biases else []
-    return [tf.add_n(losses), tf.concat(dhidden, 0), dmatrix, *gradients]
+    return [tf.concat(losses, 0), tf.concat(dhidden, 0), dmatrix, *gradients]
 
 
 def token_losses(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -93,7 +93,7 @@ class Backbone(keras.Model):
         weights: tf.Tensor,
         smoothing: float = 0.0,
         bias: tf.Tensor | None = None,
-    ) -> tf.Tensor:
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Weighted cross-entropy of the logits of `hidden`, summed, without the logits.
 
         Args:
@@ -105,9 +105,10 @@ class Backbone(keras.Model):
             bias: see `logits`.
 
         Returns:
-            float32 scalar.
+            float32 scalar, and float32 [batch], its part of each row, from which no
+            gradient flows.
         """
-        return cross_entropy(
+        total, losses = cross_entropy(
             tf.reshape(self._scaled(hidden), [-1, hidden.shape[-1]]),
             tf.convert_to_tensor(self.output_embedding.embeddings),
             tf.reshape(labels, [-1]),
@@ -115,6 +116,7 @@ class Backbone(keras.Model):
             bias=self.logit_bias if bias is None else bias,
             smoothing=smoothing,
         )
+        return total, tf.reduce_sum(tf.reshape(losses, tf.shape(labels)), axis=1)
 
     def _scaled(self, hidden: tf.Tensor) -> tf.Tensor:
         if self.config.logit_scale == 1.0:

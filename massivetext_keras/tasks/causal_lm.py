@@ -76,7 +76,8 @@ class CausalLM(Task):
 
     def summed_loss(self, features, labels, weights, training):
         hidden = self.backbone(features, training=training)
-        return self.backbone.summed_loss(hidden, labels, weights)
+        loss, rows = self.backbone.summed_loss(hidden, labels, weights)
+        return [loss], rows
 
     def label_bytes(self, labels: tf.Tensor) -> tf.Tensor | None:
         """UTF-8 bytes behind each label, float32, or None if not known."""
@@ -126,6 +127,7 @@ class CausalLM(Task):
                 config.max_length,
                 sequence_length,
             )
+            self.name_corpora(shards.names if len(shards.names) > 1 else [])
             valid = shards.validation(batch_size) if validation_fraction else None
             return shards.training(batch_size, seed, start), valid
         length, train, valid = self.read_tokens(

@@ -130,17 +130,17 @@ class MaskedLM(Task):
         """Losses at `masked_positions`, int32 [batch, n] of the features, where the
         labels are [batch, n]; without them, at all positions."""
         hidden = self.backbone(features, training=training)
-        loss = self.backbone.summed_loss(
+        loss, rows = self.backbone.summed_loss(
             self.head(masked_states(hidden, features), training=training),
             labels,
             weights,
             bias=tf.convert_to_tensor(self.head.bias),
         )
         if self.sentence_head is None:
-            return loss
+            return [loss], rows
         scores = tf.cast(self.sentence_head(self.backbone.pooled(hidden)), tf.float32)
         losses = token_losses(scores, features["sentence_labels"])
-        return [loss, tf.reduce_sum(losses * _real_rows(weights))]
+        return [loss, tf.reduce_sum(losses * _real_rows(weights))], rows
 
     def loss_counts(self, features, labels, weights):
         counts = super().loss_counts(features, labels, weights)

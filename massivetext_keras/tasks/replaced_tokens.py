@@ -92,7 +92,7 @@ class ReplacedTokenDetector(Task):
         generator, positions = self.generator, features["masked_positions"]
         hidden = generator.backbone(features, training=training)
         logits = generator.logits(masked_states(hidden, features), training)
-        loss = tf.reduce_sum(token_losses(logits, labels) * weights)
+        rows = tf.reduce_sum(token_losses(logits, labels) * weights, axis=1)
 
         sampled = tf.where(weights > 0.0, self._sample(logits, training), labels)
         original = data.put(features["token_ids"], positions, labels)
@@ -101,7 +101,7 @@ class ReplacedTokenDetector(Task):
         scores = self({**features, "token_ids": corrupted}, training=training)
         found = tf.nn.sigmoid_cross_entropy_with_logits(replaced, scores)
         found = tf.reduce_sum(found * _real(features))
-        return [loss, _DETECTION_WEIGHT * found]
+        return [tf.reduce_sum(rows), _DETECTION_WEIGHT * found], rows
 
     def loss_counts(self, features, labels, weights):
         counts = super().loss_counts(features, labels, weights)

@@ -106,7 +106,8 @@ class Seq2SeqLM(Task):
     def summed_loss(self, features, labels, weights, training):
         hidden = self.backbone(features, training=training)
         smoothing = self.label_smoothing if training else 0.0
-        return self.backbone.summed_loss(hidden, labels, weights, smoothing)
+        loss, rows = self.backbone.summed_loss(hidden, labels, weights, smoothing)
+        return [loss], rows
 
     def datasets(
         self,

@@ -114,7 +114,7 @@ class TextEmbedder(Task):
         others, real = gather_over_replicas([vectors[:, 1], weights])
         scores = tf.matmul(vectors[:, 0], others, transpose_b=True) / self.temperature
         scores = tf.where(real > 0.0, scores, _HIDDEN)
-        return tf.reduce_sum(token_losses(scores, labels) * weights)
+        return [tf.reduce_sum(token_losses(scores, labels) * weights)], None
 
     def datasets(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
@@ -36,15 +36,32 @@ class TrainingStep(keras.Model):
         super().__init__(**kwargs)
         self.loss_tracker = keras.metrics.Mean(name="loss")
         self.bits_tracker = None
+        self.corpus_trackers: list[keras.metrics.Mean] = []
         self.randomness = keras.random.SeedGenerator(name="randomness")
         self.micro_batches = 1
 
     def summed_loss(
         self, features: dict, labels: tf.Tensor, weights: tf.Tensor, training: bool
-    ) -> tf.Tensor | list[tf.Tensor]:
-        """Float32 scalar: the weighted losses of a batch, summed; several of them if
-        `loss_counts` has several."""
+    ) -> tuple[list[tf.Tensor], tf.Tensor | None]:
+        """The losses of a batch.
+
+        Returns:
+            Float32 scalars, weighted losses summed, one for each of `loss_counts`; and
+            float32 [batch], the first by row, or None if a row has none of its own.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no loss to train with")
+
+    def name_corpora(self, names: Sequence[str]) -> None:
+        """Tracks the loss of each corpus, as `loss/NAME`, where it is told by row.
+
+        Args:
+            names: by their number in the feature `corpus_ids`, int32 [batch].
+        """
+        with self.distribute_strategy.scope():
+            self.corpus_trackers = [
+                keras.metrics.Mean(name=f"loss/{name}") for name in names
+            ]
+        self.train_function = self.test_function = None  # made for other trackers
 
     def loss_counts(
         self, features: dict, labels: tf.Tensor, weights: tf.Tensor
@@ -151,8 +168,9 @@ class TrainingStep(keras.Model):
 
     @property
     def metrics(self) -> list:
-        """The trackers of the loss and, where bytes are known, of bits per byte."""
-        trackers = [self.loss_tracker, self.bits_tracker]
+        """The trackers of the loss, where bytes are known of bits per byte, and of the
+        loss of each corpus."""
+        trackers = [self.loss_tracker, self.bits_tracker, *self.corpus_trackers]
         return [tracker for tracker in trackers if tracker is not None]
 
     def train_step(self, data):
@@ -164,63 +182,71 @@ class TrainingStep(keras.Model):
         gradients_of = self._gradients
         if self.jit_compile and tf.distribute.has_strategy():
             gradients_of = island(gradients_of)  # the update is not one replica's own
-        summed, gradients = gradients_of(batch, counts, key)
+        summed, parts, gradients = gradients_of(batch, counts, key)
         total, *gradients = sum_over_replicas([summed, *gradients])
         norm = self._update(gradients, total)
         logs = {"gradient_norm": norm} | self._update_logs()
-        self._track(summed, batch, tf.math.is_finite(total))
+        self._track(summed, parts, batch, tf.math.is_finite(total))
         return logs
 
     def test_step(self, data):
         """Loss alone."""
         batch = _unpack(data)
         counts = sum_over_replicas(self.loss_counts(*batch))
-        self._track(self._total(batch, counts, training=False), batch)
+        self._track(*self._total(batch, counts, training=False), batch)
         return {}
 
-    def _gradients(self, batch, counts, key) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """This replica's part of the loss (see `_total`) and of the scaled gradients,
-        float32, after all its micro-batches."""
+    def _gradients(self, batch, counts, key):
+        """This replica's `_total` and gradients of the scaled loss, float32, after all
+        its micro-batches."""
         if self.micro_batches == 1:
             return self._gradients_at_once(batch, counts, key)
-        parts = _cut(batch, self.micro_batches)
+        cut = _cut(batch, self.micro_batches)
 
-        def body(i, summed, gradients):
-            part = self._gradients_at_once(parts(i), counts, hashed(key, i))
-            added = [a + b for a, b in zip(gradients, part[1], strict=True)]
-            return i + 1, summed + part[0], added
+        def body(i, sums):
+            more = self._gradients_at_once(cut(i), counts, hashed(key, i))
+            return i + 1, tf.nest.map_structure(tf.add, sums, more)
 
+        corpora = tf.zeros([len(self.corpus_trackers)])
         zeros = [tf.zeros(v.shape) for v in self.trainable_variables]
-        _, summed, gradients = tf.while_loop(
-            lambda i, *_: i < self.micro_batches,
+        return tf.while_loop(
+            lambda i, _: i < self.micro_batches,
             body,
-            (tf.constant(0), tf.constant(0.0), zeros),
+            (tf.constant(0), (tf.constant(0.0), corpora, zeros)),
             parallel_iterations=1,
-        )
-        return summed, gradients
+        )[1]
 
     def _gradients_at_once(self, batch, counts, key):
         variables = self.trainable_variables
         with keys_from(key), tf.GradientTape() as tape:
-            summed = self._total(batch, counts, training=True)
+            summed, parts = self._total(batch, counts, training=True)
             mean = summed / tf.maximum(counts[0], 1.0)
             # What layers add, such as the balance of experts, is a mean of its own.
             mean += sum(self.losses) / (_replicas() * self.micro_batches)
             loss = self.optimizer.scale_loss(mean)
         gradients = tape.gradient(loss, variables)
-        return summed, [
+        gradients = [
             tf.zeros(v.shape) if g is None else tf.convert_to_tensor(g)
             for g, v in zip(gradients, variables, strict=True)
         ]
+        return summed, parts, gradients
 
-    def _total(self, batch, counts, training: bool) -> tf.Tensor:
+    def _total(self, batch, counts, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
         """The losses of some rows, each scaled such that, over the first count of the
-        global batch, all together are the sum of their means."""
-        summed = self.summed_loss(*batch, training=training)
-        if len(counts) == 1:
-            return summed
-        scales = [tf.math.divide_no_nan(counts[0], count) for count in counts]
-        return tf.add_n([s * scale for s, scale in zip(summed, scales, strict=True)])
+        global batch, all together are the sum of their means; and the first of them by
+        corpus, float32 [corpora]."""
+        summed, rows = self.summed_loss(*batch, training=training)
+        scales = [tf.math.divide_no_nan(counts[0], count) for count in counts[1:]]
+        pairs = zip(summed[1:], scales, strict=True)
+        total = tf.add_n([summed[0], *(s * scale for s, scale in pairs)])
+        return total, self._by_corpus(batch, rows)
+
+    def _by_corpus(self, batch, rows: tf.Tensor | None) -> tf.Tensor:
+        """Float32 [batch] -> [corpora]."""
+        count = len(self.corpus_trackers)
+        if not count or rows is None:
+            return tf.zeros([count])
+        return tf.math.unsorted_segment_sum(rows, batch[0]["corpus_ids"], count)
 
     def _update(self, gradients: list[tf.Tensor], total: tf.Tensor) -> tf.Tensor:
         """Applies gradients, one XLA program on one device, and gives their norm."""
@@ -286,11 +312,13 @@ class TrainingStep(keras.Model):
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
 
-    def _track(self, summed, batch, finite: tf.Tensor | bool = True) -> None:
+    def _track(self, summed, parts, batch, finite: tf.Tensor | bool = True) -> None:
         """Adds this replica's losses to the trackers, if they are finite: else the
         epoch's mean would not be."""
         _, labels, weights = batch
-        summed, weights = (tf.where(finite, x, 0.0) for x in (summed, weights))
+        summed, parts, weights = (
+            tf.where(finite, x, 0.0) for x in (summed, parts, weights)
+        )
         count = tf.reduce_sum(weights)
         self.loss_tracker.update_state(tf.math.divide_no_nan(summed, count), count)
         sizes = self.label_bytes(labels)
@@ -298,6 +326,9 @@ class TrainingStep(keras.Model):
             total = tf.reduce_sum(sizes * weights)
             bits = tf.math.divide_no_nan(summed, total * math.log(2.0))
             self.bits_tracker.update_state(bits, total)
+        counts = self._by_corpus(batch, tf.reduce_sum(weights, axis=-1))
+        for i, tracker in enumerate(self.corpus_trackers):
+            tracker.update_state(tf.math.divide_no_nan(parts[i], counts[i]), counts[i])
 
 
 def _unpack(data) -> tuple:

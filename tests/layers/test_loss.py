@@ -27,6 +27,10 @@ def by_tensorflow(hidden, matrix, labels, weights):
     return tf.reduce_sum(losses * weights)
 
 
+def summed(*arguments) -> tf.Tensor:
+    return loss.cross_entropy(*arguments)[0]
+
+
 def with_gradients(function, hidden, matrix, *rest):
     with tf.GradientTape() as tape:
         tape.watch([hidden, matrix])
@@ -39,7 +43,7 @@ def with_gradients(function, hidden, matrix, *rest):
 def test_value_and_gradients(monkeypatch, tokens, vocabulary, chunk):
     monkeypatch.setattr(loss, "_CHUNK_LOGITS", chunk * vocabulary)
     all_arguments = arguments(tokens, vocabulary)
-    found = with_gradients(loss.cross_entropy, *all_arguments)
+    found = with_gradients(summed, *all_arguments)
     expected = with_gradients(by_tensorflow, *all_arguments)
     for x, y in zip(found, expected, strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5)
@@ -48,7 +52,7 @@ def test_value_and_gradients(monkeypatch, tokens, vocabulary, chunk):
 def test_the_number_of_tokens_may_be_known_late():
     hidden, *rest = arguments(7, 11)
     late = tf.function(
-        loss.cross_entropy,
+        summed,
         input_signature=[
             tf.TensorSpec([None, 5]),
             tf.TensorSpec([11, 5]),
@@ -64,15 +68,16 @@ def test_the_number_of_tokens_may_be_known_late():
 def test_known_values():
     hidden = tf.constant([[0.0], [1.0], [1.0]])
     matrix = tf.constant([[0.0], [math.log(3.0)]])  # odds 1:1, 1:3, 1:3
-    value = loss.cross_entropy(hidden, matrix, [0, 1, 0], [1.0, 2.0, 0.5])
-    expected = math.log(2) + 2 * math.log(4 / 3) + 0.5 * math.log(4)
-    assert float(value) == pytest.approx(expected, abs=1e-6)
+    value, parts = loss.cross_entropy(hidden, matrix, [0, 1, 0], [1.0, 2.0, 0.5])
+    expected = [math.log(2), 2 * math.log(4 / 3), 0.5 * math.log(4)]
+    assert float(value) == pytest.approx(sum(expected), abs=1e-6)
+    assert parts.numpy() == pytest.approx(expected, abs=1e-6)
 
 
 def test_tokens_without_weight_leave_no_trace():
     hidden, matrix, labels, _ = arguments(4, 6)
     weights = tf.constant([1.0, 0.0, 1.0, 0.0])
-    found = with_gradients(loss.cross_entropy, hidden, matrix, labels, weights)
+    found = with_gradients(summed, hidden, matrix, labels, weights)
     two = tf.constant([0, 2])
     rows, marks = tf.gather(hidden, two), tf.gather(labels, two)
     expected = with_gradients(by_tensorflow, rows, matrix, marks, tf.ones([2]))
@@ -83,7 +88,7 @@ def test_tokens_without_weight_leave_no_trace():
 
 def test_large_logits_are_no_problem():
     hidden, matrix = tf.constant([[1000.0]]), tf.constant([[1.0], [-1.0]])
-    value, dhidden, _ = with_gradients(loss.cross_entropy, hidden, matrix, [1], [1.0])
+    value, dhidden, _ = with_gradients(summed, hidden, matrix, [1], [1.0])
     assert (float(value), float(dhidden[0, 0])) == (6000.0, 6.0)
 
 
@@ -109,7 +114,8 @@ def test_bias_and_smoothing(monkeypatch, with_bias, smoothing):
 
     def ours(hidden, matrix, bias):
         bias = bias if with_bias else None
-        return loss.cross_entropy(hidden, matrix, labels, weights, bias, smoothing)
+        args = hidden, matrix, labels, weights, bias, smoothing
+        return summed(*args)
 
     results = []
     for function in (ours, keras_loss):

@@ -102,7 +102,7 @@ def test_the_loss_is_smoothed_in_training_alone(lm):
     plain = -(logs[0, 7] + 0.5 * logs[1, 2])
     spread = -(logs[0].mean() + 0.5 * logs[1].mean())
     losses = [
-        float(lm.summed_loss(features, labels, weights, x)) for x in (False, True)
+        float(lm.summed_loss(features, labels, weights, x)[0][0]) for x in (False, True)
     ]
     np.testing.assert_allclose(losses, [plain, 0.8 * plain + 0.2 * spread], rtol=1e-5)
 

@@ -197,3 +197,31 @@ def test_what_does_not_go_together_is_refused():
         built("adam", micro_batches=3).fit(batches(0, 1), verbose=0)
     with pytest.raises(ValueError, match="steps_per_epoch=3 is no multiple"):
         built("adam", steps_per_execution=2).fit(batches(0, 4), steps_per_epoch=3)
+
+
+def test_the_loss_of_each_corpus_is_that_of_its_rows():
+    def of(row: int, corpus: int):
+        features, labels, weights = tf.nest.map_structure(lambda x: x[row], whole)
+        return {**features, "corpus_ids": np.int32(corpus)}, labels, weights
+
+    whole = batch(0)
+    rows = [of(0, 1), of(1, 0), of(2, 1), of(3, 1)]
+    stacked = tf.nest.map_structure(lambda *x: np.stack(x), *rows)
+    data = tf.data.Dataset.from_tensors(stacked)
+    model = built("adam", micro_batches=2)
+    model.name_corpora(["web", "books", "none"])
+    held_out = model.evaluate(data, return_dict=True, verbose=0)
+    fitted = model.fit(data, verbose=0).history
+    counts = stacked[2].sum(axis=1)
+    other = built("adam")
+    alone = [
+        other.evaluate(tf.data.Dataset.from_tensors(row).batch(1), verbose=0)[0]
+        for row in rows
+    ]
+    web = alone[1]
+    books = np.dot(np.array(alone)[[0, 2, 3]], counts[[0, 2, 3]])
+    books /= counts[[0, 2, 3]].sum()
+    expected = {"loss/web": web, "loss/books": books, "loss/none": 0.0}
+    for name, value in expected.items():
+        assert held_out[name] == pytest.approx(value, rel=1e-5)
+        assert fitted[name] == pytest.approx([value], rel=1e-5)
