@@ -307,7 +307,8 @@ VERBS = {
     "train": Verb(
         "train a language model on text",
         "Settings come from the defaults, then the preset, --config, the flags, and "
-        "--set. The same command goes on where a stopped run was.",
+        "--set. The same command goes on where a stopped run was, to the same weights. "
+        "On SIGTERM or control-C it saves after the step and exits with 143 or 130.",
         _TRAIN,
         verbs.train,
     ),

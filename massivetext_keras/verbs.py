@@ -36,6 +36,8 @@ def train(values: Values) -> None:
     fixed = [word for word in values.set if word.strip().startswith("model.")]
     if fixed and preset not in presets.PRESETS:
         raise UsageError(f"{fixed[0]}: the model is that of --preset={preset}")
+    # Several workers have to find one another before anything is computed.
+    strategy = training.make_strategy(experiment.train.strategy)
     tokenizer = None if values.tokenizer is None else _tokenizer(values.tokenizer)
     if preset in presets.PRESETS:
         preset = None
@@ -56,6 +58,7 @@ def train(values: Values) -> None:
             values.run_dir,
             preset,
             resume=values.resume == "auto",
+            strategy=strategy,
         )
     print(f"{values.run_dir}: {task.count_params():,} parameters")
 

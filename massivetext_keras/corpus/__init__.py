@@ -9,6 +9,7 @@ from massivetext_keras.corpus.pydoc import (
 from massivetext_keras.corpus.readers import (
     ReadReport,
     expand,
+    fingerprint,
     read_documents,
     read_file,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "ReadReport",
     "Split",
     "expand",
+    "fingerprint",
     "python_documentation",
     "read_documents",
     "read_file",

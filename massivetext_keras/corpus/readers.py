@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import gzip
+import hashlib
 import json
 import logging
 import zlib
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from massivetext_keras.configs import closest
+from massivetext_keras.files import file_hash
 
 TEXT_SUFFIXES = (".txt", ".md", ".rst", ".jsonl")
 
@@ -78,6 +80,27 @@ def expand(patterns: str | Path | Iterable[str | Path]) -> list[Path]:
         for path in _expand_one(Path(pattern).expanduser()):
             found.setdefault(path.resolve(), path)
     return sorted(found.values())
+
+
+def fingerprint(patterns: str | Path | Iterable[str | Path]) -> str:
+    """SHA-256 of the contents of files in sorted order, wherever they lie.
+
+    Args:
+        patterns: what `expand` takes.
+
+    Raises:
+        FileNotFoundError, ValueError: as `expand` does.
+
+    Example:
+        >>> path = getfixture("tmp_path") / "a.txt"
+        >>> _ = path.write_text("text")
+        >>> fingerprint(path)[:8]
+        'aa10070a'
+    """
+    digest = hashlib.sha256()
+    for path in expand(patterns):
+        digest.update(bytes.fromhex(file_hash(path)))
+    return digest.hexdigest()
 
 
 def read_documents(

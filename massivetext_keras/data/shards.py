@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -40,7 +42,7 @@ class Shards:
     def __init__(
         self, folders: Sequence[str | Path], weights: Sequence[float] | None = None
     ):
-        self.folders = [Path(folder) for folder in folders]
+        self.folders, self.weights = [Path(folder) for folder in folders], weights
         self.manifests = [read_manifest(folder) for folder in self.folders]
         for folder, manifest in zip(self.folders, self.manifests, strict=True):
             self._check_alike(folder, manifest)
@@ -65,6 +67,16 @@ class Shards:
     def names(self) -> list[str]:
         """The corpora by their number in `corpus_ids`."""
         return [manifest.corpus for manifest in self.manifests]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what the folders hold and of their weights, wherever they lie."""
+        hashes = [
+            [shard.hash for side in SIDES for shard in getattr(m, side).shards.values()]
+            for m in self.manifests
+        ]
+        described = json.dumps([hashes, self.weights and list(self.weights)])
+        return hashlib.sha256(described.encode()).hexdigest()
 
     @property
     def sequence_length(self) -> int:
@@ -217,7 +229,7 @@ class Shards:
 
 
 def open_shards(
-    files: str | Path | Sequence[str | Path] | Mapping[str | Path, float],
+    files: str | Path | Sequence[str | Path] | Mapping[str | Path, float] | Shards,
 ) -> Shards | None:
     """The shards that a training's `files` name, or None where they name text.
 
@@ -230,6 +242,8 @@ def open_shards(
         ValueError: some of them are shards, or have a weight, and others not.
         Others as `Shards` does.
     """
+    if isinstance(files, Shards):
+        return files
     if isinstance(files, Mapping):
         pairs = list(files.items())
     else:

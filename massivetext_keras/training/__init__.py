@@ -4,6 +4,7 @@ from massivetext_keras.training.averaging import AveragedWeights, take_averages
 from massivetext_keras.training.callbacks import Clock, TensorBoard
 from massivetext_keras.training.checkpoint import Checkpoint
 from massivetext_keras.training.curves import draw_curves
+from massivetext_keras.training.guard import Guard
 from massivetext_keras.training.optimization import (
     WarmupDecay,
     adamw,
@@ -13,6 +14,7 @@ from massivetext_keras.training.precision import (
     processor_multiplies_bfloat16,
     set_precision,
 )
+from massivetext_keras.training.signals import StopOnSignal
 from massivetext_keras.training.strategy import describe, make_strategy
 from massivetext_keras.training.trainer import train
 
@@ -20,6 +22,8 @@ __all__ = [
     "AveragedWeights",
     "Checkpoint",
     "Clock",
+    "Guard",
+    "StopOnSignal",
     "TensorBoard",
     "WarmupDecay",
     "adamw",

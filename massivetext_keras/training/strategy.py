@@ -127,8 +127,16 @@ def _workers() -> list[str]:
 
 
 def _multi_worker() -> tf.distribute.Strategy:
-    _workers()
-    return tf.distribute.MultiWorkerMirroredStrategy()
+    logger.info("waiting for all workers: %s", ", ".join(_workers()))
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:
+        if "at program startup" not in str(error):
+            raise
+        raise RuntimeError(
+            "strategy 'multi_worker' comes first: call make_strategy before a "
+            "tokenizer, a model or a tensor is made"
+        ) from error
 
 
 def _tpu() -> tf.distribute.Strategy:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import functools
 import logging
 import math
+import time
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 
+from massivetext_keras import corpus, data
 from massivetext_keras.configs import ExperimentConfig
 from massivetext_keras.files import write_json
 from massivetext_keras.tasks import FROM_TEXT, task_class
@@ -16,13 +19,19 @@ from massivetext_keras.tasks.base import Task
 from massivetext_keras.training.averaging import AveragedWeights, take_averages
 from massivetext_keras.training.callbacks import StepCallback, TensorBoard
 from massivetext_keras.training.checkpoint import Checkpoint
+from massivetext_keras.training.guard import Guard
 from massivetext_keras.training.optimization import from_config
 from massivetext_keras.training.precision import set_precision
+from massivetext_keras.training.signals import StopOnSignal
 from massivetext_keras.training.strategy import make_strategy
+from massivetext_keras.training.workers import losing_no_worker
 
 logger = logging.getLogger(__name__)
 
 EXPERIMENT = "experiment.json"
+# Fields of TrainConfig that may change when a run goes on: how long it is, where it is
+# and what is recorded of it.
+_FREE = {"steps", "strategy", "evaluate_every", "checkpoint_every", "sample_every"}
 
 
 def train(
@@ -33,11 +42,14 @@ def train(
     preset: str | None = None,
     resume: bool = True,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
+    strategy: tf.distribute.Strategy | None = None,
 ) -> Task:
     """Trains a task on text files; the run's folder is a preset when it ends.
 
     The folder gets `experiment.json`, TensorBoard's `train` and `validation`,
-    `checkpoints` and, in the end, what `Task.save_preset` writes.
+    `checkpoints` and, in the end, what `Task.save_preset` writes. A run that was killed
+    goes on, called again, to the same weights; one that gets SIGTERM or SIGINT saves
+    first (`StopOnSignal`); batches that are not finite are skipped (`Guard`).
 
     Args:
         experiment: every setting.
@@ -48,6 +60,8 @@ def train(
             random weights of the shape `experiment.model`).
         resume: go on from the newest checkpoint in the folder, if there is one.
         callbacks: more of them.
+        strategy: instead of the one that `experiment.train` names; for several workers
+            it is to be made before the tokenizer is.
 
     Returns:
         The trained task.
@@ -56,8 +70,12 @@ def train(
         ValueError: the text is too short, the task is trained on something else, or
             the checkpoint is of another config.
         FileNotFoundError: a pattern matches nothing.
+        OSError: the end of the run could not be saved.
+        RuntimeError: too many batches were not finite, or a worker is gone.
+        SystemExit: the run was told to stop.
     """
-    settings, data = experiment.train, experiment.data
+    started = time.perf_counter()
+    settings, rows = experiment.train, experiment.data
     if settings.evaluate_every < 1:
         raise ValueError(f"evaluate_every must be positive: {settings.evaluate_every}")
     cls = task_class(experiment.model if preset is None else preset, settings.task)
@@ -74,7 +92,7 @@ def train(
             )
     precision = set_precision(settings.precision)
     keras.utils.set_random_seed(settings.seed)
-    strategy = make_strategy(settings.strategy)
+    strategy = strategy or make_strategy(settings.strategy)
     logger.info("computing in %s", precision)
     with strategy.scope():
         if preset is None:
@@ -90,21 +108,36 @@ def train(
             jit_compile="auto" if settings.xla is None else settings.xla,
             steps_per_execution=settings.steps_per_execution,
         )
-    checkpoint = Checkpoint(run_dir, settings.checkpoint_every)
+    shards = data.open_shards(files)
+    text = shards.fingerprint if shards else corpus.fingerprint(files)
+    described = experiment.replace(model=task.config).to_dict()
+    checkpoint = Checkpoint(
+        run_dir,
+        settings.checkpoint_every,
+        steps=settings.steps,
+        settings={
+            "optimizer": described["optimizer"],
+            "data": {**described["data"], "text": text},
+            "train": {k: v for k, v in described["train"].items() if k not in _FREE}
+            | {"task": cls.__name__, "precision": precision},
+            "tokenizer": {"fingerprint": task.need_tokenizer().fingerprint},
+        },
+    )
     step = checkpoint.restore(task) if resume else 0
     if step:
         logger.info("going on after step %d of %d", step, settings.steps)
     batches, validation = task.datasets(
-        files,
-        data.batch_size,
-        data.sequence_length,
-        data.validation_fraction,
-        data.seed,
+        shards or files,
+        rows.batch_size,
+        rows.sequence_length,
+        rows.validation_fraction,
+        rows.seed,
         start=step,
     )
     # Not before the run is sure to start: the folder may hold an earlier one.
-    described = experiment.replace(model=task.config).to_dict()
-    write_json(Path(run_dir) / EXPERIMENT, described)
+    is_chief = strategy.extended.should_checkpoint
+    if is_chief:
+        write_json(Path(run_dir) / EXPERIMENT, described)
     board = TensorBoard(run_dir, sample_every=settings.sample_every)
     averaged = []
     if experiment.optimizer.ema is not None:
@@ -113,24 +146,47 @@ def train(
     if step < settings.steps:
         every = settings.evaluate_every
         until = _Until(settings.steps)
-        fit = functools.partial(
-            task.fit,
-            validation_data=validation,
-            callbacks=[*averaged, until, board, checkpoint, *callbacks],
+        told = _Resumed(started) if step else keras.callbacks.Callback()
+        describe = shards and (
+            lambda k: ", ".join(shards.examples(k, rows.batch_size, rows.seed))
         )
-        # Evaluations come at multiples of `every` in a resumed run too.
-        first = min(-step % every, settings.steps - step)
-        if first:
-            fit(batches, steps_per_epoch=first)
-        step += first
-        if step < settings.steps:
-            every = min(every, settings.steps - step)
-            epochs = math.ceil((settings.steps - step) / every)
-            fit(batches.skip(first), steps_per_epoch=every, epochs=epochs)
+        guard = Guard(checkpoint, describe=describe)
+        with StopOnSignal(checkpoint) as stop, losing_no_worker(strategy):
+            fit = functools.partial(
+                task.fit,
+                validation_data=validation,
+                callbacks=[*averaged, until, told, board, checkpoint, guard]
+                + [*callbacks, stop],
+            )
+            # Evaluations come at multiples of `every` in a resumed run too.
+            first = min(-step % every, settings.steps - step)
+            if first:
+                fit(batches, steps_per_epoch=first)
+            step += first
+            if step < settings.steps:
+                every = min(every, settings.steps - step)
+                epochs = math.ceil((settings.steps - step) / every)
+                fit(batches.skip(first), steps_per_epoch=every, epochs=epochs)
     if averaged:
         take_averages(task)
-    task.save_preset(run_dir)
+    if is_chief:
+        task.save_preset(run_dir)
     return task
+
+
+class _Resumed(StepCallback):
+    """Says how long it took until a run went on."""
+
+    def __init__(self, started: float):
+        super().__init__()
+        self.started: float | None = started
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch)
+        if self.started is not None:
+            seconds = time.perf_counter() - self.started
+            logger.info("resumed at step %d in %.1f s", self._previous, seconds)
+            self.started = None
 
 
 class _Until(StepCallback):

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -139,7 +141,7 @@ def test_what_is_written(tmp_path):
     ]
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["step"] == 5
-    assert manifest["config"] == DROPOUT.to_dict()
+    assert manifest["settings"] == {"model": DROPOUT.to_dict()}
     data = (folder / "state.safetensors").read_bytes()
     assert manifest["sha256"] == hashlib.sha256(data).hexdigest()
     assert manifest["versions"]["keras"] == keras.__version__
@@ -207,21 +209,95 @@ def test_another_optimizer_is_refused(tmp_path):
         Checkpoint(tmp_path).restore(other)
 
 
-def test_a_write_that_fails_leaves_nothing_half_done(tmp_path, monkeypatch):
-    def fail(state, path):
-        Path(path).write_bytes(b"half")
-        raise OSError("the disk is full")
+def test_other_settings_are_refused_by_their_fields(tmp_path):
+    settings = {"optimizer": {"learning_rate": 0.1}, "data": {"text": "ab", "seed": 1}}
+    pretend(built(), 0, 1, Checkpoint(tmp_path, settings=settings))
+    other = {"optimizer": {"learning_rate": 0.2}, "data": {"text": "ab", "seed": 2}}
+    with pytest.raises(ValueError) as error:
+        Checkpoint(tmp_path, settings=other).restore(built())
+    path = tmp_path / "checkpoints" / "step_00000001"
+    assert str(error.value) == (
+        f"{path} is of another run: optimizer.learning_rate is 0.1 there and 0.2 here; "
+        "data.seed is 1 there and 2 here; give what is there to go on, --resume=never "
+        "or another --run_dir to start anew"
+    )
+    # A field that an older version did not have is no difference.
+    newer = {**settings, "data": {**settings["data"], "packed": False}}
+    assert Checkpoint(tmp_path, settings=newer).restore(built()) == 1
+    assert Checkpoint(tmp_path).restore(built()) == 1
 
+
+def test_where_no_checkpoint_is_intact_nothing_starts_anew(tmp_path):
+    pretend(built(), 0, 1, Checkpoint(tmp_path))
+    path = tmp_path / "checkpoints" / "step_00000001" / "state.safetensors"
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match="is intact: start anew with --resume=never"):
+        Checkpoint(tmp_path).restore(built())
+
+
+@contextlib.contextmanager
+def full_disk():
+    """Files may not grow beyond 4 kB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_the_old_checkpoint_and_the_run_goes_on(tmp_path, caplog):
+    model, callback = built(), Checkpoint(tmp_path, every=2)
+    model.optimizer.build(model.trainable_variables)
+    callback.set_model(model)
+    callback.on_train_begin()
+    callback.on_epoch_begin(0)
+
+    def update(i):
+        model.optimizer.iterations.assign_add(1)
+        callback.on_train_batch_end(i)
+
+    for i in range(2):
+        update(i)
+    callback.wait()
+    with full_disk():
+        for i in range(2, 4):
+            update(i)
+        callback.wait()
+    assert names(tmp_path) == ["step_00000002"]
+    size = sum(v.numpy().nbytes for v in model.variables + model.optimizer.variables)
+    (message,) = caplog.messages
+    assert message.startswith("step 4 is not saved, the next save tries again: ")
+    assert "File too large" in message
+    assert f"a checkpoint needs {size / 1e6:,.1f} MB" in message
+    assert message.endswith("MB free; that of step 2 stays)")
+    for i in range(4, 7):
+        update(i)
+    callback.wait()
+    with (
+        full_disk(),
+        pytest.raises(OSError, match="^step 7 is not saved: .*step 6 stay"),
+    ):
+        callback.on_train_end()
+    assert names(tmp_path) == ["step_00000002", "step_00000006"]
+    callback.finish()
+    assert Checkpoint(tmp_path).restore(built(seed=3)) == 7
+
+
+def test_what_a_killed_run_left_is_cleared_away(tmp_path):
     model = pretend(built(), 0, 1, Checkpoint(tmp_path))
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoint.safetensors.numpy, "save_file", fail)
-        with pytest.raises(OSError, match="disk is full"):
-            pretend(model, 1, 2, Checkpoint(tmp_path))
-    assert names(tmp_path) == ["step_00000001"]
     (tmp_path / "checkpoints" / ".step_00000002.killed" / "new").mkdir(parents=True)
     assert Checkpoint(tmp_path).restore(built(seed=3)) == 1
     pretend(model, 2, 3, Checkpoint(tmp_path))
-    assert names(tmp_path) == ["step_00000001", "step_00000003"]
+    assert names(tmp_path) == ["step_00000001", "step_00000002"]
+
+
+def test_several_fits_of_a_run_end_once(tmp_path):
+    callback = Checkpoint(tmp_path, every=100, steps=4)
+    model = pretend(built(), 0, 2, callback)
+    assert not callback.folder.exists()
+    pretend(model, 2, 4, callback)
+    assert names(tmp_path) == ["step_00000004"]
 
 
 def test_the_best_is_kept_and_found(tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.processes import last_line_of
 from tests.training.tiny import batch
 from tests.training.worker import STEPS
 
@@ -106,3 +107,30 @@ def test_two_workers_train_as_one_process_does(results):
 def test_the_chief_alone_writes_checkpoints(folders):
     found = [(folder / "checkpoints").exists() for folder in folders]
     assert found == [True, False, True]
+
+
+@pytest.fixture(scope="module")
+def disturbed(tmp_path_factory) -> dict:
+    """Of two workers, one is killed; then one is told to stop; then both go on."""
+    words = " ".join(["workers", *free_addresses(2)])
+    folder = str(tmp_path_factory.mktemp("disturbed"))
+    return last_line_of("-m", "tests.training.survivor", folder, words)
+
+
+def test_a_killed_worker_ends_the_other_with_one_line(disturbed):
+    assert disturbed["killed"] == [1, -9]
+    assert disturbed["seconds"] < 60
+    (line,) = disturbed["complaint"]
+    assert line.startswith("massivetext: a worker ended or cannot be reached")
+    assert "the same commands" in line
+
+
+def test_one_worker_that_is_told_to_stop_stops_both_at_one_step(disturbed):
+    assert disturbed["told"] == [143, 143]
+    step = int(disturbed["after_term"].removeprefix("step_"))
+    assert disturbed["stopped"] == [[f"stopped after step {step}"]] * 2
+
+
+def test_the_same_commands_go_on_bit_for_bit(disturbed):
+    assert (disturbed["whole"], disturbed["went_on"]) == ([0, 0], [0, 0])
+    assert disturbed["equal"]

@@ -163,6 +163,38 @@ def test_a_finished_run_is_left_as_it_is(text, tmp_path, straight):
     assert (folder / "model.safetensors").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ("optimizer.learning_rate=0.02", "optimizer.learning_rate is 0.01 there and 0"),
+        ("data.batch_size=4", "data.batch_size is 2 there and 4 here"),
+        ("data.sequence_length=8", "data.sequence_length is 16 there and 8 here"),
+        ("data.seed=1", "data.seed is 0 there and 1 here"),
+        ("train.seed=1", "train.seed is 0 there and 1 here"),
+        ("model.hidden_size=8", "model.hidden_size is 16 there and 8 here"),
+    ],
+)
+def test_a_run_does_not_go_on_as_another(text, straight, change, problem):
+    with pytest.raises(ValueError, match=problem):
+        run(text, straight[1], experiment=EXPERIMENT.override(change))
+
+
+def test_a_run_does_not_go_on_with_another_text(tmp_path, straight):
+    (tmp_path / "text.txt").write_text(TEXT + "!")
+    with pytest.raises(ValueError, match="data.text is '.*' there and '.*' here"):
+        run(tmp_path / "text.txt", straight[1])
+
+
+def test_a_run_may_move_and_be_recorded_otherwise(text, tmp_path, straight):
+    folder = shutil.copytree(straight[1], tmp_path / "run")
+    moved = shutil.copy(text, tmp_path / "moved.txt")
+    fields = "checkpoint_every=9 evaluate_every=5 sample_every=9 strategy=auto"
+    changes = [f"train.{field}" for field in f"{fields} steps=8".split()]
+    count = Count()
+    run(moved, folder, count, experiment=EXPERIMENT.override(*changes))
+    assert count.updates == 1
+
+
 def test_without_resume_a_run_starts_anew(text, tmp_path, straight):
     folder = shutil.copytree(straight[1], tmp_path / "run")
     other = EXPERIMENT.override("train.steps=1").override("train.seed=5")

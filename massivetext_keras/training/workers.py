@@ -1,0 +1,73 @@
+"""What the workers of a job tell one another between steps."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+)
+
+
+def sum_over_workers(strategy: tf.distribute.Strategy, value: int) -> int:
+    """The sum of an integer of every replica; all workers have to call this.
+
+    >>> sum_over_workers(tf.distribute.get_strategy(), 3)
+    3
+    """
+    if not strategy.extended._in_multi_worker_mode():
+        return value
+    return int(_sum(strategy, tf.constant(value, tf.int64)))
+
+
+def check_same_step(strategy: tf.distribute.Strategy, step: int) -> None:
+    """Checks that all workers go on with the same checkpoint.
+
+    Raises:
+        ValueError: they found different ones, or some found none.
+    """
+    if not strategy.extended._in_multi_worker_mode():
+        return
+    total, replicas = sum_over_workers(strategy, step), strategy.num_replicas_in_sync
+    if total != step * replicas:
+        raise ValueError(
+            f"this worker found the checkpoint of step {step}, the mean over all is "
+            f"{total / replicas:g}: the run's folder has to be one that all workers see"
+        )
+
+
+@contextlib.contextmanager
+def losing_no_worker(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Says in one line that a worker is gone where TensorFlow gives a page.
+
+    TensorFlow notices it by a missing heartbeat, 10 to 20 s after it died.
+
+    Raises:
+        RuntimeError: a worker cannot be reached any more.
+    """
+    try:
+        yield
+    except _LOST as error:
+        if not strategy.extended._in_multi_worker_mode():
+            raise
+        raise RuntimeError(
+            "a worker ended or cannot be reached, so this one ends too; start all of "
+            "them again with the same commands to go on from the newest checkpoint"
+        ) from error
+
+
+@tf.function
+def _sum(strategy: tf.distribute.Strategy, value: tf.Tensor) -> tf.Tensor:
+    def add(value):
+        context = tf.distribute.get_replica_context()
+        placed = tf.identity(value)  # on this replica's device
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, placed)
+
+    summed = strategy.run(add, args=(value,))
+    return strategy.experimental_local_results(summed)[0]

@@ -1,0 +1,285 @@
+"""Runs that are killed, again and again; prints what became of them, as JSON.
+
+TensorFlow is imported once, and every attempt is a fork of this process, which must
+therefore compute nothing itself.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def plain(function=None, **options):
+    """`tf.function` without XLA, whose compilation takes longer than what is tested."""
+    return compiled(function, **{**options, "jit_compile": None})
+
+
+compiled, tf.function = tf.function, plain
+
+from massivetext_keras import cli, training  # noqa: E402
+from massivetext_keras.configs import ExperimentConfig  # noqa: E402
+from massivetext_keras.tokenizers import ByteTokenizer  # noqa: E402
+
+Process = multiprocessing.Process
+FORK = multiprocessing.get_context("fork")
+FARTHEST, EVERY, EPOCH = 8, 3, 25
+TEXT = "the cat sat on the mat, the dog sat on the log.\n" * 40
+MODEL = {
+    "vocabulary_size": 259,
+    "num_layers": 1,
+    "hidden_size": 8,
+    "num_heads": 2,
+    "intermediate_size": 16,
+    "max_length": 16,
+    "dropout": 0.1,
+}
+TRAIN = {
+    "checkpoint_every": EVERY,
+    "evaluate_every": EPOCH,
+    "sample_every": 0,
+    "precision": "float32",
+}
+DATA = {"batch_size": 4, "sequence_length": 8}
+
+
+class Killer(keras.callbacks.Callback):
+    """Ends this process as `kill -9` does.
+
+    Args:
+        step: after as many updates, at the latest.
+        file: before the thread that saves opens, renames or removes its n-th file.
+        seconds: after the first update.
+    """
+
+    def __init__(self, step: int, file: int | None, seconds: float | None):
+        super().__init__()
+        self.step, self.seconds = step, seconds
+        self.files, self.file = 0, file
+
+    def on_train_begin(self, logs=None):
+        if self.file is not None:
+            sys.addaudithook(self.watch)  # for good: in the process that is to die
+
+    def watch(self, event: str, arguments) -> None:
+        if threading.current_thread().name == "checkpoint" and event in (
+            "open",
+            "os.mkdir",
+            "os.rename",
+            "os.remove",
+            "os.rmdir",
+        ):
+            self.files += 1
+            if self.files == self.file:
+                self.kill()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.seconds is not None:
+            threading.Timer(self.seconds, self.kill).start()
+            self.seconds = None
+        time.sleep(0.05)  # a step of a larger model, beside which a save goes on
+        self.step -= 1
+        if self.step == 0:
+            self.kill()
+
+    def kill(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fork(output: Path, function: Callable, *arguments) -> Process:
+    """Starts a function in a process of its own; what it prints goes to a file."""
+
+    def target():
+        file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(file, 1)
+        os.dup2(file, 2)
+        sys.exit(function(*arguments))
+
+    process = FORK.Process(target=target)
+    process.start()
+    return process
+
+
+def train(place: Path, folder: Path, changes: dict, *callbacks) -> None:
+    """A run, or what is left to do of it."""
+    if changes.get("strategy") == "mirrored":
+        tf.config.threading.set_inter_op_parallelism_threads(8)
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        two = [tf.config.LogicalDeviceConfiguration()] * 2
+        tf.config.set_logical_device_configuration(cpu, two)
+    experiment = {"model": MODEL, "data": DATA, "train": {**TRAIN, **changes}}
+    training.train(
+        ExperimentConfig.from_dict(experiment),
+        place / "text.txt",
+        ByteTokenizer(),
+        folder,
+        callbacks=callbacks,
+    )
+
+
+def attempt(random: np.random.Generator) -> Killer:
+    """At a step, at an operation on a file while saving, or at any moment."""
+    kind = random.integers(3)
+    return Killer(
+        step=int(random.integers(1, FARTHEST + 1)) if kind == 0 else FARTHEST,
+        file=int(random.integers(1, 40)) if kind == 1 else None,
+        seconds=float(random.uniform(0.0, 0.4)) if kind == 2 else None,
+    )
+
+
+def killed(place: Path, strategy: str, kills: int, steps: int) -> dict:
+    """One run without a stop, one that is killed time and again.
+
+    Returns:
+        The exit codes, the second one's newest checkpoint after each of them, how many
+        kills came in the middle of a save, and whether weights and state are equal.
+    """
+    straight, folder = place / f"{strategy}_straight", place / strategy
+    output, changes = place / f"{strategy}.txt", {"strategy": strategy, "steps": steps}
+    whole = fork(output, train, place, straight, changes)
+    random, codes, reached, torn = np.random.default_rng(1), [], [], 0
+    for i in range(kills + 1):
+        killer = (attempt(random),) if i < kills else ()
+        process = fork(output, train, place, folder, changes, *killer)
+        process.join()
+        codes.append(process.exitcode)
+        torn += any(folder.glob("checkpoints/.step_*"))
+        found = [p.name for p in folder.glob("checkpoints/step_*")]
+        reached.append(int(max(found, default="step_0").removeprefix("step_")))
+    whole.join()
+    files = ("model.safetensors", f"checkpoints/step_{steps:08d}/state.safetensors")
+    contents = [
+        [(run / file).read_bytes() for file in files if (run / file).exists()]
+        for run in (straight, folder)
+    ]
+    return {
+        "straight": whole.exitcode,
+        "codes": codes,
+        "reached": reached,
+        "torn": torn,
+        "equal": [one == other for one, other in zip(*contents, strict=False)],
+    }
+
+
+def start(place: Path, name: str, *more: str, **environment) -> Process:
+    """`massivetext train` into a folder of this name."""
+    argv = ["train", f"--data={place / 'text.txt'}", "--tokenizer=bytes"]
+    argv += [f"--run_dir={place / name}", "--steps=60", "--strategy=auto"]
+    fields = {f"model.{k}": v for k, v in MODEL.items()}
+    fields |= {f"data.{k}": v for k, v in DATA.items()}
+    fields |= {f"train.{k}": v for k, v in TRAIN.items()}
+    argv += [f"--set={k}={v}" for k, v in fields.items()]
+
+    def run() -> int:
+        os.environ.update(environment)
+        return cli.run([*argv, *more])
+
+    index = environment.get("INDEX", "")
+    return fork(place / f"{name}{index}.txt", run)
+
+
+def steps(place: Path, name: str) -> list[str]:
+    return sorted(p.name for p in (place / name).glob("checkpoints/step_*"))
+
+
+def stop(place: Path, name: str, process: Process, number: int) -> None:
+    """Sends a signal once there is a new checkpoint."""
+    before = steps(place, name)
+    while process.is_alive() and steps(place, name)[-1:] == before[-1:]:
+        time.sleep(0.001)
+    os.kill(process.pid, number)
+
+
+def equal(place: Path, *names: str) -> bool:
+    one, other = ((place / name / "model.safetensors").read_bytes() for name in names)
+    return one == other
+
+
+def command(place: Path) -> dict:
+    """`massivetext train`: killed, told to stop, gone on with, begun anew."""
+    attempts = [start(place, "whole")]
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        attempts.append(start(place, "stopped"))
+        stop(place, "stopped", attempts[-1], number)
+        attempts[-1].join()
+    after_term = steps(place, "stopped")[-1]
+    attempts.append(start(place, "stopped"))
+    for process in attempts:
+        process.join()
+    same = equal(place, "whole", "stopped")
+    said = (place / "stopped.txt").read_text()
+    attempts.append(start(place, "stopped", "--resume=never", "--steps=1"))
+    attempts[-1].join()
+    return {
+        "codes": [process.exitcode for process in attempts],
+        "after_term": after_term,
+        "equal": same,
+        "anew": steps(place, "stopped"),
+        "resumed": re.findall(r"resumed at step ([0-9]+) in [0-9.]+ s", said),
+        "stopped": re.findall("stopped after step [0-9]+; the same .*", said),
+        "said_anew": (place / "stopped.txt").read_text().removeprefix(said),
+    }
+
+
+def workers(place: Path, *addresses: str) -> dict:
+    """Two workers: one is killed, one is told to stop, both go on."""
+
+    def pair(name: str) -> list[Process]:
+        tasks = [{"type": "worker", "index": i} for i in range(2)]
+        configs = [{"cluster": {"worker": addresses}, "task": task} for task in tasks]
+        return [
+            start(place, name, INDEX=str(i), TF_CONFIG=json.dumps(config))
+            for i, config in enumerate(configs)
+        ]
+
+    def codes(processes: list[Process]) -> list[int | None]:
+        for process in processes:
+            process.join(120)
+            process.kill()
+        return [process.exitcode for process in processes]
+
+    result = {"whole": codes(pair("whole"))}
+    killed = pair("stopped")
+    stop(place, "stopped", killed[1], signal.SIGKILL)
+    began = time.monotonic()
+    result["killed"] = codes(killed)
+    result["seconds"] = time.monotonic() - began
+    complaint = (place / "stopped0.txt").read_text().splitlines()
+    result["complaint"] = [x for x in complaint if x.startswith("massivetext: ")]
+    told = pair("stopped")
+    stop(place, "stopped", told[1], signal.SIGTERM)
+    result["told"] = codes(told)
+    result["after_term"] = steps(place, "stopped")[-1]
+    result["went_on"] = codes(pair("stopped"))
+    said = [(place / f"stopped{i}.txt").read_text() for i in range(2)]
+    result["stopped"] = [re.findall("stopped after step [0-9]+", x) for x in said]
+    return {**result, "equal": equal(place, "whole", "stopped")}
+
+
+def main(place: Path, name: str, *counts: str) -> None:
+    """Runs "command", "workers" on two addresses, or a strategy with its counts of
+    kills and steps."""
+    (place / "text.txt").write_text(TEXT)
+    if name == "command":
+        result = command(place)
+    elif name == "workers":
+        result = workers(place, *counts)
+    else:
+        result = killed(place, name, *map(int, counts))
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2].split())
