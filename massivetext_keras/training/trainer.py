@@ -29,9 +29,12 @@ from massivetext_keras.training.workers import losing_no_worker
 logger = logging.getLogger(__name__)
 
 EXPERIMENT = "experiment.json"
-# Fields of TrainConfig that may change when a run goes on: how long it is, where it is
-# and what is recorded of it.
-_FREE = {"steps", "strategy", "evaluate_every", "checkpoint_every", "sample_every"}
+# Fields of TrainConfig that may change when a run goes on: how long it is, where and
+# how it is computed, and what is recorded of it.
+_FREE = (
+    *("steps", "micro_batches", "recompute", "xla", "steps_per_execution", "strategy"),
+    *("evaluate_every", "checkpoint_every", "sample_every"),
+)
 
 
 def train(

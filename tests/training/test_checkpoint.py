@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -94,11 +95,8 @@ def test_resumed_is_uninterrupted_bit_for_bit(tmp_path, straight, stopped):
 def test_dropout_goes_on_where_it_was(straight, stopped):
     resumed = built(seed=99)
     Checkpoint(stopped[1]).restore(resumed)
-    seeds = [v for v in resumed.variables if v.name == "seed_generator_state"]
-    assert len(seeds) == 7  # embeddings, and three in each of two blocks
-    assert [int(v.numpy()[1]) for v in seeds] == [3] * 7
-    for variable in seeds:
-        variable.assign(variable.numpy() * [1, 0])
+    seed = resumed.randomness.state
+    seed.assign(seed.numpy() + 1)
     train(resumed, 3, 6)
     pairs = zip(values(resumed), values(straight), strict=True)
     assert not all((a == b).all() for a, b in pairs)
@@ -146,9 +144,9 @@ def test_what_is_written(tmp_path):
     assert manifest["sha256"] == hashlib.sha256(data).hexdigest()
     assert manifest["versions"]["keras"] == keras.__version__
     state = safetensors.numpy.load(data)
+    (table,) = (k for k in state if re.fullmatch(r"model/\d+/gpt/tokens/embeddings", k))
     np.testing.assert_array_equal(
-        state["model/00000/gpt/tokens/embeddings"],
-        model.backbone.tokens.embeddings.numpy(),
+        state[table], model.backbone.tokens.embeddings.numpy()
     )
     assert state["optimizer/00000/adamw/iteration"] == 5
     assert len(state) == len(model.variables) + len(model.optimizer.variables)

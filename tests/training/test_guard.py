@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from massivetext_keras.training import Checkpoint, Guard
-from tests.training.test_checkpoint import built, names
+from tests.training.test_checkpoint import assert_equal, built, names, train
+from tests.training.tiny import batches
 
 
 class Run:
@@ -115,6 +116,22 @@ def test_with_nothing_to_go_back_to_it_ends(tmp_path):
         RuntimeError, match="^2 batches in a row were not finite: start"
     ):
         run.take(GOOD, BAD, BAD)
+
+
+@pytest.mark.slow
+def test_fit_goes_back_and_on(tmp_path):
+    def damaged(features, labels, weights):
+        return features, labels, weights * float("nan")
+
+    data = batches(0, 4)
+    data = data.concatenate(batches(4, 7).map(damaged)).concatenate(batches(7, 10))
+    model, checkpoint = built(), Checkpoint(tmp_path, every=3)
+    guard = Guard(checkpoint, patience=3)
+    model.fit(data, callbacks=[checkpoint, guard], verbose=0)
+    # The fourth batch is forgotten with the bad ones.
+    expected = train(built(), 0, 3)
+    expected.optimizer.iterations.assign(7)
+    assert_equal(train(expected, 7, 10), model)
 
 
 def test_counts_are_positive(tmp_path):

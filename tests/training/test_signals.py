@@ -52,6 +52,17 @@ def test_an_evaluation_is_broken_off(run, tmp_path):
     assert names(tmp_path) == ["step_00000003"]
 
 
+def test_an_evaluation_of_averages_is_waited_for(run, tmp_path):
+    # Until it ends the model's weights are not those in training.
+    run.model.optimizer.use_ema = True
+    with run:
+        signal.raise_signal(signal.SIGTERM)
+        run.on_test_batch_end(0)
+        with pytest.raises(SystemExit):
+            run.on_test_end({"loss": 1.0})
+    assert names(tmp_path) == ["step_00000003"]
+
+
 def test_what_could_not_be_saved_is_an_error(run, tmp_path):
     (tmp_path / "checkpoints").write_text("no folder")
     with run:
