@@ -61,7 +61,8 @@ def main(_):
     steps = max(20, int(FLAGS.minutes * 60 / clock.seconds_per_step))
     validation = mtk.data.validation_batches(valid, BATCH, LENGTH)
     board = mtk.training.TensorBoard(run_dir, sample_every=steps // 4)
-    fit(lm, train, steps, validation_data=validation, callbacks=[board])
+    watch = {"verbose": 0, "callbacks": [board, mtk.training.Progress()]}
+    fit(lm, train, steps, validation_data=validation, **watch)
     results["GPT"] = lm.evaluate(validation, return_dict=True, verbose=0)
     print(f"\n{'validation':12}{'nats per token':>16}{'bits per byte':>16}")
     for name, values in results.items():

@@ -232,6 +232,12 @@ _TRAIN = (
         "auto goes on from the newest checkpoint of the run, never starts anew",
         ("auto", "never"),
     ),
+    Flag(
+        "dry_run",
+        False,
+        "print parameters, memory, tokens, epochs and hours; train and write nothing",
+        bool,
+    ),
     Flag("config", None, "experiment.json of another run, to start from"),
     Flag("set", [], "any setting, as optimizer.learning_rate=1e-3; may repeat", list),
 )

@@ -50,10 +50,15 @@ def train(values: Values) -> None:
         size = cls.embedded_tokens(tokenizer)
         model = experiment.model.replace(vocabulary_size=size)
         experiment = experiment.replace(model=model)
-    with contextlib.redirect_stdout(sys.stderr):  # Keras's bar is no result
+    files = values.data.split(",")
+    if values.dry_run:
+        for line in training.plan(experiment, files, tokenizer, preset):
+            print(line, flush=True)
+        return
+    with contextlib.redirect_stdout(sys.stderr):  # what Keras prints is no result
         task = training.train(
             experiment,
-            values.data.split(","),
+            files,
             tokenizer,
             values.run_dir,
             preset,

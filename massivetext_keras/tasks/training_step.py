@@ -12,6 +12,7 @@ import tensorflow as tf
 from massivetext_keras.layers.dropout import hashed, keys_from, replica_id
 from massivetext_keras.layers.fused import island
 from massivetext_keras.layers.stack import TransformerStack
+from massivetext_keras.tasks.batches import padding, timed_next
 from massivetext_keras.tasks.update import adopt
 from massivetext_keras.values import nearest
 
@@ -37,6 +38,8 @@ class TrainingStep(keras.Model):
         self.loss_tracker = keras.metrics.Mean(name="loss")
         self.bits_tracker = None
         self.corpus_trackers: list[keras.metrics.Mean] = []
+        self.padding_tracker = keras.metrics.Mean(name="padding_share")
+        self.data_wait = None  # seconds without a batch, once there is a graph
         self.randomness = keras.random.SeedGenerator(name="randomness")
         self.micro_batches = 1
 
@@ -173,9 +176,16 @@ class TrainingStep(keras.Model):
         trackers = [self.loss_tracker, self.bits_tracker, *self.corpus_trackers]
         return [tracker for tracker in trackers if tracker is not None]
 
+    def reset_metrics(self):
+        """As `keras.Model.reset_metrics`; padding, which is no result, begins anew."""
+        super().reset_metrics()
+        self.padding_tracker.reset_state()
+
     def train_step(self, data):
         """Loss, gradients summed over micro-batches and replicas, update."""
         batch = _unpack(data)
+        padded, positions = padding(*batch[:2])
+        self.padding_tracker.update_state(padded / positions, positions)
         counts = sum_over_replicas(self.loss_counts(*batch))
         seed, step = self.randomness.state[0], self.optimizer.iterations
         key = hashed(seed, tf.convert_to_tensor(step), replica_id())
@@ -286,13 +296,18 @@ class TrainingStep(keras.Model):
                 once, reduce_retracing=True, jit_compile=compiled, autograph=False
             )
 
+        if self.data_wait is None:
+            with tf.device("CPU:0"):
+                self.data_wait = tf.Variable(0.0, dtype=tf.float64)
+        waited = self.data_wait
+
         def several(iterator):
-            logs = once(next(iterator))
+            logs = once(timed_next(iterator, waited))
             if count == 1:
                 return logs
             _, logs = tf.while_loop(
                 lambda i, _: i < count,
-                lambda i, _: (i + 1, once(next(iterator))),
+                lambda i, _: (i + 1, once(timed_next(iterator, waited))),
                 (tf.constant(1), logs),
                 parallel_iterations=1,
             )

@@ -1,9 +1,11 @@
 """Where, how and with what record a model is trained."""
 
 from massivetext_keras.training.averaging import AveragedWeights, take_averages
-from massivetext_keras.training.callbacks import Clock, TensorBoard
+from massivetext_keras.training.callbacks import Clock
 from massivetext_keras.training.checkpoint import Checkpoint
+from massivetext_keras.training.cost import flops_per_token, measured_peak
 from massivetext_keras.training.curves import draw_curves
+from massivetext_keras.training.estimate import memory_estimate, plan
 from massivetext_keras.training.guard import Guard
 from massivetext_keras.training.optimization import (
     WarmupDecay,
@@ -14,8 +16,11 @@ from massivetext_keras.training.precision import (
     processor_multiplies_bfloat16,
     set_precision,
 )
+from massivetext_keras.training.progress import Progress
 from massivetext_keras.training.signals import StopOnSignal
 from massivetext_keras.training.strategy import describe, make_strategy
+from massivetext_keras.training.summary import write_summary
+from massivetext_keras.training.tensorboard import TensorBoard
 from massivetext_keras.training.trainer import train
 
 __all__ = [
@@ -23,16 +28,22 @@ __all__ = [
     "Checkpoint",
     "Clock",
     "Guard",
+    "Progress",
     "StopOnSignal",
     "TensorBoard",
     "WarmupDecay",
     "adamw",
     "describe",
     "draw_curves",
+    "flops_per_token",
     "make_optimizer",
     "make_strategy",
+    "measured_peak",
+    "memory_estimate",
+    "plan",
     "processor_multiplies_bfloat16",
     "set_precision",
     "take_averages",
     "train",
+    "write_summary",
 ]

@@ -17,13 +17,16 @@ from massivetext_keras.files import write_json
 from massivetext_keras.tasks import FROM_TEXT, task_class
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.training.averaging import AveragedWeights, take_averages
-from massivetext_keras.training.callbacks import StepCallback, TensorBoard
+from massivetext_keras.training.callbacks import StepCallback
 from massivetext_keras.training.checkpoint import Checkpoint
 from massivetext_keras.training.guard import Guard
 from massivetext_keras.training.optimization import from_config
 from massivetext_keras.training.precision import set_precision
+from massivetext_keras.training.progress import Progress
 from massivetext_keras.training.signals import StopOnSignal
 from massivetext_keras.training.strategy import make_strategy
+from massivetext_keras.training.summary import leaving_summary
+from massivetext_keras.training.tensorboard import TensorBoard
 from massivetext_keras.training.workers import losing_no_worker
 
 logger = logging.getLogger(__name__)
@@ -50,9 +53,10 @@ def train(
     """Trains a task on text files; the run's folder is a preset when it ends.
 
     The folder gets `experiment.json`, TensorBoard's `train` and `validation`,
-    `checkpoints` and, in the end, what `Task.save_preset` writes. A run that was killed
-    goes on, called again, to the same weights; one that gets SIGTERM or SIGINT saves
-    first (`StopOnSignal`); batches that are not finite are skipped (`Guard`).
+    `checkpoints` and, in the end, what `write_summary` and `Task.save_preset` write. A
+    run that was killed goes on, called again, to the same weights; one that gets
+    SIGTERM or SIGINT saves first (`StopOnSignal`); batches that are not finite are
+    skipped (`Guard`). A run that is broken off has its summary too.
 
     Args:
         experiment: every setting.
@@ -81,12 +85,7 @@ def train(
     settings, rows = experiment.train, experiment.data
     if settings.evaluate_every < 1:
         raise ValueError(f"evaluate_every must be positive: {settings.evaluate_every}")
-    cls = task_class(experiment.model if preset is None else preset, settings.task)
-    if cls.__name__ not in FROM_TEXT:
-        raise ValueError(
-            f"{cls.__name__} is not trained on text files alone; these are: "
-            + ", ".join(FROM_TEXT)
-        )
+    cls = class_for_text(experiment, preset)
     for name in ("steps", "evaluate_every"):
         if getattr(settings, name) % settings.steps_per_execution:
             raise ValueError(
@@ -102,15 +101,7 @@ def train(
             task = cls(experiment.model, tokenizer)
         else:
             task = cls.from_preset(preset, tokenizer)
-        if settings.frozen:
-            logger.info("frozen: %d weights", len(task.freeze(settings.frozen)))
-        task.compile(
-            from_config(experiment.optimizer, settings.steps),
-            micro_batches=settings.micro_batches,
-            recompute=settings.recompute,
-            jit_compile="auto" if settings.xla is None else settings.xla,
-            steps_per_execution=settings.steps_per_execution,
-        )
+        compile_task(task, experiment)
     shards = data.open_shards(files)
     text = shards.fingerprint if shards else corpus.fingerprint(files)
     described = experiment.replace(model=task.config).to_dict()
@@ -141,7 +132,12 @@ def train(
     is_chief = strategy.extended.should_checkpoint
     if is_chief:
         write_json(Path(run_dir) / EXPERIMENT, described)
-    board = TensorBoard(run_dir, sample_every=settings.sample_every)
+    board = TensorBoard(
+        run_dir,
+        sample_every=settings.sample_every,
+        experiment=experiment.replace(model=task.config),
+        sequence_length=rows.sequence_length,
+    )
     averaged = []
     if experiment.optimizer.ema is not None:
         # First: after an evaluation the others see the weights in training.
@@ -154,12 +150,17 @@ def train(
             lambda k: ", ".join(shards.examples(k, rows.batch_size, rows.seed))
         )
         guard = Guard(checkpoint, describe=describe)
-        with StopOnSignal(checkpoint) as stop, losing_no_worker(strategy):
+        with (
+            StopOnSignal(checkpoint) as stop,
+            losing_no_worker(strategy),
+            leaving_summary(run_dir, task, experiment),
+        ):
             fit = functools.partial(
                 task.fit,
                 validation_data=validation,
-                callbacks=[*averaged, until, told, board, checkpoint, guard]
-                + [*callbacks, stop],
+                callbacks=[*averaged, until, told, board, Progress(settings.steps)]
+                + [checkpoint, guard, *callbacks, stop],
+                verbose=0,
             )
             # Evaluations come at multiples of `every` in a resumed run too.
             first = min(-step % every, settings.steps - step)
@@ -175,6 +176,36 @@ def train(
     if is_chief:
         task.save_preset(run_dir)
     return task
+
+
+def class_for_text(experiment: ExperimentConfig, preset: str | None) -> type[Task]:
+    """The task that `train` trains.
+
+    Raises:
+        ValueError: it is trained on something else than text files.
+    """
+    source = experiment.model if preset is None else preset
+    cls = task_class(source, experiment.train.task)
+    if cls.__name__ not in FROM_TEXT:
+        raise ValueError(
+            f"{cls.__name__} is not trained on text files alone; these are: "
+            + ", ".join(FROM_TEXT)
+        )
+    return cls
+
+
+def compile_task(task: Task, experiment: ExperimentConfig) -> None:
+    """Makes a task ready to be trained as an experiment says."""
+    settings = experiment.train
+    if settings.frozen:
+        logger.info("frozen: %d weights", len(task.freeze(settings.frozen)))
+    task.compile(
+        from_config(experiment.optimizer, settings.steps),
+        micro_batches=settings.micro_batches,
+        recompute=settings.recompute,
+        jit_compile="auto" if settings.xla is None else settings.xla,
+        steps_per_execution=settings.steps_per_execution,
+    )
 
 
 class _Resumed(StepCallback):

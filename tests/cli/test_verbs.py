@@ -76,6 +76,18 @@ def test_a_checkpoint_of_another_model_is_refused(bad, run, data):
     assert contents(run) == before
 
 
+def test_a_dry_run_prints_what_training_takes_and_writes_nothing(good, data, tmp_path):
+    argv = (f"--data={data}", "--tokenizer=bytes", f"--run_dir={tmp_path}/new")
+    out = good("train", *argv, *SMALL, "--steps=50", "--dry_run")
+    found = {line[:17].strip(): line[17:] for line in out.splitlines()}
+    # As the run of the tests has; see above.
+    count = (259 + 32) * 16 + (4 * 16 + 4 * (256 + 16) + 2 * 512 + 32 + 16) + 32
+    assert found["parameters"] == f"{count:,}"
+    assert found["tokens"] == "1,600"
+    assert "measured over 3" in found["hours"]
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture(scope="module")
 def pieces(place, data) -> SimpleNamespace:
     """A run with a vocabulary of its own: both folders, and what was printed."""

@@ -130,6 +130,18 @@ def test_train_scalars_end_with_the_last_update(straight):
     assert read_scalars(folder, "learning_rate")[7] == pytest.approx(1e-3, rel=1e-5)
 
 
+def test_the_run_leaves_its_summary_and_a_picture(straight):
+    folder = straight[1]
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["steps"], summary["finished"]) == (7, True)
+    assert summary["tokens"] == 7 * 2 * 16
+    validation = read_scalars(folder / "validation", "loss")
+    assert summary["validation"]["loss"]["final"] == validation[7]
+    assert summary["parameters"] == straight[0].count_params()
+    for name in ("loss.png", "loss.svg"):
+        assert (folder / name).stat().st_size > 1000
+
+
 @pytest.fixture(scope="module")
 def resumed(text, tmp_path_factory):
     """Broken off after five updates, gone on with from the checkpoint of the fourth."""

@@ -1,0 +1,198 @@
+"""What a run will take, before it is started."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from massivetext_keras import corpus
+from massivetext_keras.configs import ExperimentConfig, TransformerConfig
+from massivetext_keras.data import encode_documents, open_shards
+from massivetext_keras.tasks.base import Task
+from massivetext_keras.training.callbacks import Clock
+from massivetext_keras.training.cost import flops_per_token, measured_peak
+from massivetext_keras.training.meter import memory
+from massivetext_keras.training.precision import set_precision
+from massivetext_keras.training.progress import duration
+from massivetext_keras.training.trainer import class_for_text, compile_task
+
+_SAMPLE = 1 << 20  # bytes of text that tell how many tokens there are to a byte
+_STEPS = 3  # timed, after one that compiles
+_PATIENCE = 20.0  # seconds that they may take
+_UTILISATION = 0.3  # of the peak, to guess what they would take
+# Numbers that an optimizer keeps for each weight.
+_SLOTS = {"adamw": 2, "adam": 2, "lion": 1, "sgd": 1, "muon": 2, "adafactor": 0}
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Bytes that training takes.
+
+    Attributes:
+        weights: float32.
+        gradients: float32.
+        slots: what the optimizer keeps, and the running mean of the weights if any.
+        update: the new weights and slots, beside the old ones while an update is made.
+        activations: what the forward pass keeps for the backward pass.
+        process: Python and TensorFlow, as they are now.
+    """
+
+    weights: int
+    gradients: int
+    slots: int
+    update: int
+    activations: int
+    process: int
+
+    @property
+    def total(self) -> int:
+        """The most at a time: activations are gone when the update is made."""
+        kept = self.process + self.weights + self.slots + self.gradients
+        return kept + max(self.activations, self.update)
+
+
+def memory_estimate(
+    experiment: ExperimentConfig, model: TransformerConfig, size: int, recompute: bool
+) -> Memory:
+    """The memory of a run on one device.
+
+    Activations of a block for each token: 13 d for the residual stream, the norms,
+    queries, keys, values and what attention gives; 2 f in the feed-forward layer, 4 f
+    if it is gated; and H T attention weights, about half of them in causal blocks. With
+    recomputation d for each block and one block whole. A chunk of logits, 2^23 at the
+    most, counts four times: themselves, their gradient, and both in float32's stead.
+
+    Args:
+        experiment: batch, length and optimizer.
+        model: the shape.
+        size: bytes of a number in the compute dtype.
+        recompute: keep only what enters a block.
+    """
+    weights = 4 * model.parameter_count()
+    optimizer = experiment.optimizer
+    averages = 0 if optimizer.ema is None else 1
+    slots = (_SLOTS[optimizer.name] + averages) * weights
+    data, parts = experiment.data, experiment.train.micro_batches
+    tokens, length = (
+        data.batch_size * data.sequence_length // parts,
+        data.sequence_length,
+    )
+    d, f = model.hidden_size, model.intermediate_size
+    if model.num_experts:
+        f *= model.experts_per_token
+    seen = (length + min(length, 128)) / 2 if model.stack == "decoder" else length
+    block = 13 * d + (4 if model.gated else 2) * f + model.num_heads * seen
+    layers = model.num_layers
+    if model.stack == "encoder_decoder":
+        layers += 1.5 * model.decoder_layers  # a third part attends to the encoder
+    kept = layers * d + block if recompute else layers * block
+    logits = 4 * min(tokens * model.vocabulary_size, 1 << 23)
+    return Memory(
+        weights=weights,
+        gradients=weights,
+        slots=slots,
+        update=weights + slots,
+        activations=int(size * (tokens * kept + logits)),
+        process=int(memory()["now"] * 2**30),
+    )
+
+
+def plan(
+    experiment: ExperimentConfig,
+    files: Sequence[str],
+    tokenizer,
+    preset: str | None = None,
+) -> Iterator[str]:
+    """Lines that say what `trainer.train` with the same arguments would take.
+
+    Nothing is trained that lasts, and nothing written. The number of tokens is what
+    shards say, or that of the first megabyte of text, scaled to the size of all files.
+    The time, without
+    evaluations, is measured over three steps if these are quick; else it follows from
+    the FLOPs (see `flops_per_token`) and the measured peak, and is a lower bound.
+
+    Raises:
+        ValueError, FileNotFoundError: as `trainer.train`.
+    """
+    settings, data = experiment.train, experiment.data
+    cls = class_for_text(experiment, preset)
+    shards = open_shards(files)
+    sample, share = ([], 1.0) if shards else _sample(files)
+    set_precision(settings.precision)
+    dtype = keras.config.dtype_policy().compute_dtype
+    task, model = None, experiment.model
+    if preset is not None:
+        task = cls.from_preset(preset, tokenizer)
+        model, tokenizer = task.config, task.need_tokenizer()
+    yield f"parameters       {model.parameter_count():,}"
+    yield from _memory_lines(experiment, model, 4 if dtype == "float32" else 2)
+    in_step = data.batch_size * data.sequence_length
+    rows = f"{data.batch_size:,} rows of {data.sequence_length:,}"
+    yield f"tokens per step  {in_step:,} ({rows})"
+    total = settings.steps * in_step
+    yield f"steps            {settings.steps:,}"
+    yield f"tokens           {total:,}"
+    if shards:
+        there = sum(manifest.train.tokens for manifest in shards.manifests)
+    else:
+        there = len(encode_documents(tokenizer, list(corpus.read_documents(sample))))
+        there *= (1 - data.validation_fraction) / share
+    yield f"epochs           {total / there:.2f}, of about {there:,.0f} tokens"
+    flops = in_step * flops_per_token(model, data.sequence_length)
+    seconds = flops / measured_peak(dtype)
+    if (_STEPS + 1) * seconds / _UTILISATION < _PATIENCE:
+        task = task or cls(model, tokenizer)
+        seconds = _seconds_per_step(task, experiment, shards or sample)
+        how = f"{seconds:.3f} s a step, measured over {_STEPS}"
+    else:
+        how = (
+            f"{seconds:.3f} s a step at the least: {flops:.2e} FLOPs at the measured "
+            f"peak of {flops / seconds / 1e9:,.0f} GFLOP/s"
+        )
+    seconds *= settings.steps
+    yield f"hours            {seconds / 3600:.2f} ({duration(seconds)}; {how})"
+
+
+def _memory_lines(experiment, model, size: int) -> Iterator[str]:
+    recompute = experiment.train.recompute
+    now = memory_estimate(experiment, model, size, recompute)
+    other = memory_estimate(experiment, model, size, not recompute)
+    word = "without" if recompute else "with"
+    parts = dataclasses.asdict(now)
+    parts[experiment.optimizer.name] = parts.pop("slots")
+    totals = f"{_gib(now.total)} ({_gib(other.total)} {word} recomputation)"
+    yield f"memory           {totals}"
+    for name, held in parts.items():
+        line = f"  {name:14} {_gib(held)}"
+        if name == "activations":
+            line += f" ({_gib(other.activations)} {word} recomputation)"
+        yield line
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.2f} GiB"
+
+
+def _sample(files: Sequence[str]) -> tuple[list[Path], float]:
+    """The first files, of a megabyte together, and their share of all bytes."""
+    paths = corpus.expand(files)
+    sizes = [path.stat().st_size for path in paths]
+    ends = list(itertools.accumulate(sizes))
+    count = int(np.searchsorted(ends, _SAMPLE)) + 1
+    return paths[:count], ends[min(count, len(ends)) - 1] / ends[-1]
+
+
+def _seconds_per_step(task: Task, experiment: ExperimentConfig, sample) -> float:
+    data = experiment.data
+    compile_task(task, experiment)
+    batches, _ = task.datasets(
+        sample, data.batch_size, data.sequence_length, 0.0, data.seed, progress=False
+    )
+    clock = Clock()
+    task.fit(batches, steps_per_epoch=_STEPS + 1, callbacks=[clock], verbose=0)
+    return clock.seconds_per_step

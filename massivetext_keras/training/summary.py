@@ -1,0 +1,131 @@
+"""What is left of a run when it ends: a file of results and a picture of the loss."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import statistics
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from massivetext_keras import __version__
+from massivetext_keras.configs import ExperimentConfig
+from massivetext_keras.files import write_json
+from massivetext_keras.training.curves import draw_curves, read_scalars
+from massivetext_keras.training.strategy import describe
+
+logger = logging.getLogger(__name__)
+
+SUMMARY = "summary.json"
+_PACKAGES = ("tensorflow", "keras", "numpy")
+_SPEEDS = ("tokens_per_second", "model_flops_utilisation", "waiting_for_data")
+
+
+@contextlib.contextmanager
+def leaving_summary(
+    run_dir: str | Path, model: keras.Model, experiment: ExperimentConfig
+) -> Iterator[None]:
+    """Training that is followed by `write_summary`, also when it is broken off."""
+    try:
+        yield
+    except BaseException:
+        try:
+            write_summary(run_dir, model, experiment)
+        except OSError as error:  # less than what ended the run
+            logger.warning("no summary of the run: %s", error)
+        raise
+    write_summary(run_dir, model, experiment)
+
+
+def write_summary(
+    run_dir: str | Path, model: keras.Model, experiment: ExperimentConfig
+):
+    """Writes `summary.json`, `loss.png` and `loss.svg` from what TensorBoard recorded.
+
+    The record covers the run from its first update, over all its stops. The summary
+    has: `steps` and whether they are all (`finished`); `tokens` and `seconds` of
+    training; of `train` and `validation` the `final` and the `best` loss, perplexity
+    and bits per byte, each with its `step`; medians of tokens per second, utilisation
+    and waiting for data; the `peak_memory_gib` of any of its processes; `parameters`,
+    `precision`, `devices`, `versions` and the `config_sha256` of the experiment.
+
+    Args:
+        run_dir: the folder of `TensorBoard`; nothing is written where it has no record.
+        model: that was trained, in the state of its last update.
+        experiment: what was asked for.
+    """
+    run_dir = Path(run_dir)
+    is_chief = model.distribute_strategy.extended.should_save_summary
+    if not is_chief or not any((run_dir / "train").glob("events.out.tfevents.*")):
+        return
+    step = int(model.optimizer.iterations.numpy())
+    write_json(run_dir / SUMMARY, _summary(run_dir, model, experiment, step))
+    if find_spec("matplotlib") is None:
+        logger.info("no picture of the loss: matplotlib is not installed")
+        return
+    tag = "loss" if model.bits_tracker is None else "bits_per_byte"
+    for suffix in ("png", "svg"):
+        draw_curves(run_dir, run_dir / f"loss.{suffix}", tag)
+
+
+def _summary(run_dir: Path, model, experiment, step: int) -> dict[str, Any]:
+    train = _Record(run_dir / "train", step)
+    described = json.dumps(experiment.to_dict(), sort_keys=True)
+    summary = {
+        "steps": step,
+        "finished": step >= experiment.train.steps,
+        "tokens": round(train.last("tokens")),
+        "seconds": round(train.last("seconds"), 1),
+        "train": train.results(),
+    }
+    if (run_dir / "validation").exists():
+        summary["validation"] = _Record(run_dir / "validation", step).results()
+    summary |= {name: train.median(name) for name in _SPEEDS if train[name]}
+    peaks = [*train["memory/peak"].values()]
+    return summary | {
+        "peak_memory_gib": round(max(peaks), 3) if peaks else None,
+        "parameters": model.count_params(),
+        "precision": model.dtype_policy.name,
+        "devices": describe(model.distribute_strategy),
+        "versions": {
+            "massivetext_keras": __version__,
+            **{name: metadata.version(name) for name in _PACKAGES},
+        },
+        "config_sha256": hashlib.sha256(described.encode()).hexdigest(),
+    }
+
+
+class _Record:
+    """The scalars of one run up to an update, by tag."""
+
+    def __init__(self, folder: Path, step: int):
+        self.folder, self.step = folder, step
+
+    def __getitem__(self, tag: str) -> Mapping[int, float]:
+        values = read_scalars(self.folder, tag)
+        return {step: value for step, value in values.items() if step <= self.step}
+
+    def last(self, tag: str) -> float:
+        return next(reversed(self[tag].values()), 0.0)
+
+    def median(self, tag: str) -> float:
+        return statistics.median(self[tag].values())
+
+    def results(self) -> dict[str, dict[str, float]]:
+        found = {}
+        for tag in ("loss", "perplexity", "bits_per_byte"):
+            if values := self[tag]:
+                best = min(values, key=values.get)
+                found[tag] = {
+                    "final": values[max(values)],
+                    "best": values[best],
+                    "step": best,
+                }
+        return found

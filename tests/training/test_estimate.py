@@ -1,0 +1,104 @@
+"""What a run will take is told before it starts, and nothing is left behind."""
+
+from __future__ import annotations
+
+import keras
+import pytest
+
+from massivetext_keras import training
+from massivetext_keras.configs import ExperimentConfig
+from massivetext_keras.tasks import training_step
+from massivetext_keras.tokenizers import ByteTokenizer
+from massivetext_keras.training import estimate, memory_estimate
+
+TEXT = "the cat sat on the mat, the dog sat on the log.\n" * 40
+EXPERIMENT = ExperimentConfig.from_dict(
+    {
+        "model": {
+            "vocabulary_size": 259,
+            "num_layers": 2,
+            "hidden_size": 16,
+            "num_heads": 2,
+            "intermediate_size": 32,
+            "max_length": 32,
+        },
+        "data": {"batch_size": 2, "sequence_length": 16, "validation_fraction": 0.5},
+        "train": {"steps": 120, "precision": "float32", "strategy": "none"},
+    }
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    policy = keras.config.dtype_policy()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_step, "island", lambda f: f)
+        yield
+    keras.config.set_dtype_policy(policy)
+
+
+def test_the_terms_of_the_memory():
+    model, tokens = EXPERIMENT.model, 2 * 16
+    kept = memory_estimate(EXPERIMENT, model, 4, recompute=False)
+    count = model.parameter_count()
+    assert (kept.weights, kept.gradients, kept.slots) == (
+        4 * count,
+        4 * count,
+        8 * count,
+    )
+    assert kept.update == 12 * count
+    # 13 d + 2 f + H T for each of two blocks, and four times the logits.
+    block = 13 * 16 + 2 * 32 + 2 * 16
+    assert kept.activations == 4 * tokens * (2 * block + 4 * 259)
+    again = memory_estimate(EXPERIMENT, model, 4, recompute=True)
+    assert again.activations == 4 * tokens * (2 * 16 + block + 4 * 259)
+    assert kept.total == kept.process + 16 * count + max(kept.activations, 12 * count)
+    half = memory_estimate(EXPERIMENT, model, 2, recompute=False)
+    assert half.activations == kept.activations / 2
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def lines(text, experiment=EXPERIMENT) -> dict[str, str]:
+    """What the plan says, by the words before it."""
+    found = training.plan(experiment, [str(text)], ByteTokenizer())
+    return {line[:17].strip(): line[17:] for line in found}
+
+
+def test_a_plan_counts_and_measures(text, monkeypatch):
+    monkeypatch.setattr(estimate, "_seconds_per_step", lambda *_: 1.5)
+    told = lines(text)
+    assert told["parameters"] == f"{EXPERIMENT.model.parameter_count():,}"
+    assert told["tokens per step"] == "32 (2 rows of 16)"
+    assert (told["steps"], told["tokens"]) == ("120", "3,840")
+    there = (len(TEXT) + 1) / 2  # its bytes and the end of the text, half held out
+    assert told["epochs"] == f"{3840 / there:.2f}, of about {there:,.0f} tokens"
+    assert told["hours"] == "0.05 (3 min 00 s; 1.500 s a step, measured over 3)"
+    assert told["memory"].endswith(" GiB with recomputation)")
+    assert [path.name for path in text.parent.iterdir()] == ["text.txt"]
+
+
+def test_the_speed_is_that_of_steps_that_were_made(text):
+    assert float(lines(text)["hours"].split(" s a step")[0].split("; ")[1]) < 5.0
+
+
+def test_a_run_too_slow_to_try_is_told_from_its_arithmetic(text, monkeypatch):
+    monkeypatch.setattr(estimate, "measured_peak", lambda dtype: 1000.0)
+    flops = 32 * training.flops_per_token(EXPERIMENT.model, 16)
+    told = lines(text)["hours"]
+    assert f"{flops / 1000:.3f} s a step at the least: {flops:.2e} FLOPs" in told
+    assert told.startswith(f"{120 * flops / 1000 / 3600:.2f} (")
+
+
+def test_the_tokens_of_many_files_follow_from_the_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(estimate, "_seconds_per_step", lambda *_: 1.0)
+    monkeypatch.setattr(estimate, "_SAMPLE", 10)
+    for name, times in {"a.txt": 1, "b.txt": 3, "c.txt": 4}.items():
+        (tmp_path / name).write_text(TEXT * times)
+    (told,) = {lines(tmp_path)["epochs"].split("about ")[1]}
+    assert told == f"{(len(TEXT) + 1) * 8 / 2:,.0f} tokens"

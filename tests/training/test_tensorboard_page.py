@@ -1,0 +1,194 @@
+"""A run as a person sees it: a real TensorBoard, in a real browser where there is one.
+
+The browser is Debian's `chromium`, driven by `chromedriver` of `chromium-driver`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import keras
+import pytest
+
+from massivetext_keras.tasks import training_step
+from massivetext_keras.training import TensorBoard, adamw
+from tests.tasks.tiny import words
+from tests.training.tiny import TinyLM, batches
+
+pytestmark = pytest.mark.slow
+SECONDS = 90  # for a page to show what it should, on a busy machine
+# The text of a page and the widths of its loaded pictures, inside web components too.
+READ = r"""
+const texts = [], pictures = [], curves = [];
+const walk = (node) => {
+  if (node.nodeType === Node.TEXT_NODE) texts.push(node.textContent);
+  if (node.tagName === "IMG") pictures.push(node.naturalWidth);
+  if (node.tagName === "path" && node.getAttribute("d")) curves.push(node);
+  if (["SCRIPT", "STYLE", "TEMPLATE"].includes(node.tagName)) return;
+  for (const child of node.shadowRoot?.childNodes ?? []) walk(child);
+  for (const child of node.childNodes) walk(child);
+};
+walk(document.body);
+const text = texts.join(" ").replace(/\s+/g, " ");
+return {text: text, pictures: pictures, curves: curves.length};
+"""
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory) -> Path:
+    """Six updates, two evaluations, a sample after the fourth."""
+    folder = tmp_path_factory.mktemp("runs") / "1"
+    keras.utils.set_random_seed(3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_step, "island", lambda f: f)
+        model = TinyLM()
+        model.compile(adamw(0.05))
+        model.tokenizer = words()
+        watch = TensorBoard(folder, every=1, sample_every=4, peak_flops=1e9)
+        model.fit(
+            batches(0, 6),
+            steps_per_epoch=3,
+            epochs=2,
+            validation_data=batches(50, 52),
+            callbacks=[watch],
+            verbose=0,
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(run_dir):
+    """Of a TensorBoard that serves the run."""
+    command = [sys.executable, "-m", "tensorboard.main", "--port=0"]
+    command += [f"--logdir={run_dir}", "--host=127.0.0.1", "--load_fast=false"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as served:
+        try:
+            for line in served.stderr:
+                if found := re.search(r"http://[\w.:]+", line):
+                    break
+            else:
+                pytest.fail("TensorBoard did not start")
+            address = found[0].rstrip("/")
+            until(lambda: ask(f"{address}/data/runs"), lambda runs: len(runs) == 3)
+            yield address
+        finally:
+            served.terminate()
+
+
+def ask(place: str, /, **data):
+    """The JSON that a server answers; to a POST of `data`, if there are any."""
+    body = json.dumps(data).encode() if data else None
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(place, body, headers)
+    with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+        return json.loads(answer.read())
+
+
+def until(read, holds):
+    """What is read, as soon as something holds for it."""
+    end = time.monotonic() + SECONDS
+    while not holds(value := read()):
+        assert time.monotonic() < end, str(value)[:2000]
+        time.sleep(0.3)
+    return value
+
+
+def test_tensorboard_serves_curves_texts_pictures_and_hyperparameters(address):
+    data = f"{address}/data"
+    names = ("scalars", "images", "text", "hparams", "projector")
+    until(
+        lambda: ask(f"{data}/plugins_listing"),
+        lambda listing: all(listing[name]["enabled"] for name in names),
+    )
+    tags = ask(f"{data}/plugin/scalars/tags")
+    shown = {"loss", "by_tokens/loss", "bits_per_byte", "update_ratio", "memory/peak"}
+    assert shown <= set(tags["train"]) and "by_tokens/loss" in tags["validation"]
+    assert "before the clip" in tags["train"]["gradient_norm"]["description"]
+    loss = ask(f"{data}/plugin/scalars/scalars?run=train&tag=loss")
+    assert [step for _, step, _ in loss] == [1, 2, 3, 4, 5, 6]
+    sample = ask(f"{data}/plugin/text/text?run=train&tag=sample")
+    assert [point["step"] for point in sample] == [4]
+    assert "&lt;64\nnew&gt;" in sample[0]["text"]
+    query = urllib.parse.urlencode({"run": "train", "tag": "attention", "sample": 0})
+    (picture,) = ask(f"{data}/plugin/images/images?{query}")
+    url = f"{data}/plugin/images/individualImage?{picture['query']}"
+    with urllib.request.urlopen(url, timeout=SECONDS) as answer:
+        assert answer.read()[:8] == b"\x89PNG\r\n\x1a\n"
+    session = {"allowedStatuses": ["STATUS_SUCCESS"], "sliceSize": 9}
+    found = ask(f"{data}/plugin/hparams/session_groups", **session)
+    (group,) = found["sessionGroups"]
+    assert group["hparams"]["model.hidden_size"] == 16
+    (embedding,) = ask(f"{data}/plugin/projector/info?run=train")["embeddings"]
+    assert embedding["tensorShape"] == [16, 16]
+    query = urllib.parse.urlencode({"run": "train", "name": "token embeddings"})
+    url = f"{data}/plugin/projector/metadata?{query}"
+    with urllib.request.urlopen(url, timeout=SECONDS) as answer:
+        assert answer.read().decode().splitlines()[5:8] == ["the", "cat", "sat"]
+
+
+@pytest.fixture(scope="module")
+def page(address):
+    """A function: name of a tab -> its text, pictures and curves, in a browser."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    browser = next(filter(None, map(shutil.which, names)), None)
+    driver = shutil.which("chromedriver")
+    if browser is None or driver is None:
+        pytest.skip("needs a browser: apt-get install chromium chromium-driver")
+    options = {"binary": browser, "args": ["--headless", "--no-sandbox"]}
+    options["args"] += ["--disable-gpu", "--disable-dev-shm-usage"]
+    options["args"] += ["--window-size=1400,1400"]
+    wanted = {"alwaysMatch": {"goog:chromeOptions": options}}
+    with subprocess.Popen(
+        [driver, "--port=0"], stdout=subprocess.PIPE, text=True
+    ) as run:
+        for line in run.stdout:
+            if found := re.search(r"started successfully on port (\d+)", line):
+                break
+        sessions = f"http://127.0.0.1:{found[1]}/session"
+        session = (
+            f"{sessions}/{ask(sessions, capabilities=wanted)['value']['sessionId']}"
+        )
+
+        def show(tab: str, holds) -> dict:
+            # A change of what follows # alone would not load the page anew.
+            ask(f"{session}/url", url="about:blank")
+            ask(f"{session}/url", url=f"{address}/#{tab}")
+            run = f"{session}/execute/sync"
+            return until(lambda: ask(run, script=READ, args=[])["value"], holds)
+
+        try:
+            yield show
+        finally:
+            close = urllib.request.Request(session, method="DELETE")
+            urllib.request.urlopen(close, timeout=SECONDS).close()
+            run.terminate()
+
+
+def test_a_browser_shows_the_curves(page):
+    names = ("bits_per_byte", "by_tokens", "gradient_norm", "loss", "validation")
+    names += ("model_flops_utilisation", "update_ratio", "weight_norm", "memory")
+    seen = page("scalars", lambda p: all(n in p["text"] for n in names) and p["curves"])
+    assert seen["curves"] > 1
+
+
+def test_a_browser_shows_the_texts(page):
+    seen = page("text", lambda p: "new>" in p["text"] and "hidden_size" in p["text"])
+    assert '"stack": "decoder"' in seen["text"]
+
+
+def test_a_browser_shows_the_heads(page):
+    seen = page("images", lambda p: max(p["pictures"], default=0) > 100)
+    assert "attention" in seen["text"] and "step 4" in seen["text"]
+
+
+def test_a_browser_shows_the_hyperparameters(page):
+    page("hparams", lambda p: "model.hidden_size" in p["text"])
