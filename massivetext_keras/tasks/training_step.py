@@ -197,14 +197,14 @@ class TrainingStep(keras.Model):
         norm = self._update(gradients, total)
         logs = {"gradient_norm": norm} | self._update_logs()
         self._track(summed, parts, batch, tf.math.is_finite(total))
-        return logs
+        return self.get_metrics_result() | logs
 
     def test_step(self, data):
         """Loss alone."""
         batch = _unpack(data)
         counts = sum_over_replicas(self.loss_counts(*batch))
         self._track(*self._total(batch, counts, training=False), batch)
-        return {}
+        return self.get_metrics_result()
 
     def _gradients(self, batch, counts, key):
         """This replica's `_total` and gradients of the scaled loss, float32, after all
