@@ -21,6 +21,7 @@ from massivetext_keras.data.pairs import (
 from massivetext_keras.data.shard_format import SIDES, is_shards, read_manifest
 from massivetext_keras.data.shard_writer import write_shards
 from massivetext_keras.data.shards import Shards, open_shards
+from massivetext_keras.data.texts import text_batches
 from massivetext_keras.data.windows import training_batches, validation_batches
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "room",
     "split_pairs",
     "start_id",
+    "text_batches",
     "text_ids",
     "training_batches",
     "validation_batches",

@@ -1,10 +1,11 @@
-"""Batches of pairs of like lengths: little padding, few shapes, a function of k."""
+"""Batches of rows of like lengths: little padding, few shapes, a function of k."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,25 +13,27 @@ import tensorflow as tf
 
 from massivetext_keras.data.windows import endless, shuffled
 
+logger = logging.getLogger(__name__)
+
 # A share of padding below which more shapes are not worth their compilation.
 _ENOUGH = 0.08
 _MOST_SHAPES = 64
 
 
 class Bucket(NamedTuple):
-    """Pairs that are padded to one shape.
+    """Rows that are padded to one shape.
 
     Attributes:
-        rows: int [n], numbers of the pairs.
-        shape: tokens of a source and of a target.
+        rows: int [n], their numbers.
+        shape: tokens of each column: of a text, or of a source and its target.
     """
 
     rows: np.ndarray
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
 
     @classmethod
     def of(cls, rows: np.ndarray, lengths: np.ndarray) -> Bucket:
-        """The bucket of some pairs, as wide as the longest of them."""
+        """The bucket of some rows, as wide as the longest of them."""
         return cls(rows, tuple(lengths[rows].max(axis=0).tolist()))
 
     @property
@@ -40,13 +43,13 @@ class Bucket(NamedTuple):
 
 
 def make_buckets(lengths: np.ndarray, batch_tokens: int) -> list[Bucket]:
-    """Cuts pairs into buckets until little is padding.
+    """Cuts rows into buckets until little is padding.
 
     One bucket holds all; again and again the cut that saves the most padding is made,
-    by the length of the source or of the target, where both parts still fill a batch.
+    by the length of a column, where both parts still fill a batch.
 
     Args:
-        lengths: int [pairs, 2], tokens of sources and targets.
+        lengths: int [rows, columns], tokens.
         batch_tokens: tokens of a batch.
 
     >>> [b.shape for b in make_buckets(np.array([[2, 2], [2, 2], [9, 9], [9, 8]]), 8)]
@@ -73,7 +76,7 @@ def _best_cut(bucket: Bucket, lengths: np.ndarray, batch_tokens: int):
     """The padding that the best cut saves, 0 if there is none, and its two parts."""
     best, parts = 0, ()
     count = np.arange(1, len(bucket.rows))
-    for axis in (0, 1):
+    for axis in range(lengths.shape[1]):
         rows = bucket.rows[np.argsort(lengths[bucket.rows, axis], kind="stable")]
         sorted_lengths = lengths[rows]
         low = np.maximum.accumulate(sorted_lengths)[:-1].sum(axis=1) * count
@@ -88,36 +91,36 @@ def _best_cut(bucket: Bucket, lengths: np.ndarray, batch_tokens: int):
     return best, parts
 
 
-class BucketedPairs:
-    """Pairs of token rows and the batches they make.
+class BucketedRows:
+    """Rows of tokens, in one column or several, and the batches they make.
 
     A batch is of one bucket and has about `batch_tokens` tokens, so that every batch of
-    a bucket has one shape. An epoch has every pair once; where a bucket's last rows do
+    a bucket has one shape. An epoch has every row once; where a bucket's last rows do
     not fill a batch, empty rows do.
 
     Args:
-        sources: rows of ids.
-        targets: rows of ids, as many.
-        batch_tokens: tokens of a batch, sources and targets and padding together.
+        columns: ids of each row; of pairs those of the sources, then of the targets.
+        batch_tokens: tokens of a batch, all columns and padding together.
 
     Raises:
-        ValueError: there are no pairs, or `batch_tokens` is less than a pair needs.
+        ValueError: there are no rows, or `batch_tokens` is less than a row needs.
 
-    >>> pairs = BucketedPairs([[5, 6], [7]], [[8], [9]], batch_tokens=6)
-    >>> pairs.batches, round(pairs.padding, 2)
-    (1, 0.17)
+    >>> pairs = BucketedRows([[[5, 6], [7]], [[8], [9]]], batch_tokens=6)
+    >>> pairs.count, pairs.batches, round(pairs.padding, 2)
+    (2, 1, 0.17)
     """
 
-    def __init__(self, sources: Iterable, targets: Iterable, batch_tokens: int):
-        self.sources, self.targets = _Rows(sources), _Rows(targets)
-        lengths = np.stack([self.sources.lengths, self.targets.lengths], 1)[:-1]
-        if not len(lengths):
-            raise ValueError("there are no pairs to make batches of")
+    def __init__(self, columns: Sequence[Iterable], batch_tokens: int):
+        self._columns = [_Column(rows) for rows in columns]
+        lengths = np.stack([column.lengths for column in self._columns], axis=1)[:-1]
+        self.count = len(lengths)
+        if not self.count:
+            raise ValueError("there are no rows to make batches of")
         self.buckets = make_buckets(lengths, batch_tokens)
         longest = max(sum(bucket.shape) for bucket in self.buckets)
         if batch_tokens < longest:
             raise ValueError(
-                f"batch_tokens {batch_tokens} is less than the longest pair, which "
+                f"batch_tokens {batch_tokens} is less than the longest row, which "
                 f"takes {longest}"
             )
         counts, sizes = [], []
@@ -134,13 +137,20 @@ class BucketedPairs:
         self._shapes = tf.constant(shapes, tf.int32)
         self._rows = tf.ragged.constant([b.rows.tolist() for b in self.buckets])
 
+    def log(self, what: str) -> None:
+        """Says how much there is and how much of it is padding."""
+        logger.info(
+            f"{self.count:,} {what} make {self.batches:,} batches of "
+            f"{len(self.buckets)} shapes an epoch, {self.padding:.1%} of them padding"
+        )
+
     def training(self, example: Callable, seed: int = 0, start: int = 0):
         """Endless batches, in an order that only depends on the seed.
 
         Args:
-            example: `(source ids, source mask, target ids, target mask)`, int32 [batch,
-                tokens], to what a batch is.
-            seed: of the order of batches and of the pairs in them.
+            example: ids and mask of each column, int32 [batch, tokens], to what a batch
+                is.
+            seed: of the order of batches and of the rows in them.
             start: number of the first batch.
 
         Returns:
@@ -154,7 +164,7 @@ class BucketedPairs:
         return endless(batch, start)
 
     def validation(self, example: Callable) -> tf.data.Dataset:
-        """Batches that hold every pair once, from the shortest to the longest."""
+        """Batches that hold every row once, from the shortest to the longest."""
         batches = tf.data.Dataset.range(self.batches, output_type=tf.int32)
         return batches.map(lambda k: example(*self._batch(k)), 1).prefetch(2)
 
@@ -169,21 +179,18 @@ class BucketedPairs:
             # every bucket in an order of its own
             seeds = seeds + tf.stack([bucket * self.batches, 0])
             real = tf.random.experimental.index_shuffle(real, seeds, tf.size(rows) - 1)
-        empty = tf.cast(self.sources.count, tf.int32)
-        picked = tf.where(index < tf.size(rows), tf.gather(rows, real), empty)
-        width = self._shapes[bucket]
-        return (
-            *self.sources.padded(picked, width[0]),
-            *self.targets.padded(picked, width[1]),
-        )
+        picked = tf.where(index < tf.size(rows), tf.gather(rows, real), self.count)
+        widths = tf.unstack(self._shapes[bucket], len(self._columns))
+        pairs = zip(self._columns, widths, strict=True)
+        parts = [column.padded(picked, width) for column, width in pairs]
+        return tuple(itertools.chain(*parts))
 
 
-class _Rows:
+class _Column:
     """Rows of ids, one after another, and an empty one behind them."""
 
     def __init__(self, rows: Iterable):
         rows = [np.asarray(row, np.int32) for row in rows]
-        self.count = len(rows)
         self.lengths = np.array([*map(len, rows), 0])
         self._flat = tf.constant(np.concatenate([*rows, np.zeros(1, np.int32)]))
         ends = np.cumsum(self.lengths)

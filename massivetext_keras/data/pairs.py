@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras import corpus
-from massivetext_keras.data.buckets import BucketedPairs
+from massivetext_keras.data.buckets import BucketedRows
 
 logger = logging.getLogger(__name__)
 
@@ -212,17 +212,11 @@ def pair_batches(
     >>> labels.numpy().tolist(), weights.numpy().tolist()
     ([[6, 7, 1]], [[1.0, 1.0, 1.0]])
     """
-    pairs = BucketedPairs(sources, targets, batch_tokens)
+    pairs = BucketedRows([sources, targets], batch_tokens)
     example = functools.partial(pair_example, start_id)
     if seed is None:
         return pairs.validation(example)
-    logger.info(
-        "%s pairs make %s batches of %s shapes an epoch, %.1f %% of them padding",
-        f"{pairs.sources.count:,}",
-        f"{pairs.batches:,}",
-        len(pairs.buckets),
-        100 * pairs.padding,
-    )
+    pairs.log("pairs")
     return pairs.training(example, seed, start)
 
 

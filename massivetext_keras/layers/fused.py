@@ -95,9 +95,10 @@ def fused_elementwise(function: Callable) -> Callable:
     def compile(plain):
         @island
         def forward(*tensors):
-            output = plain(*tensors)
-            # Not a tape: `tf.recompute_grad` stops all tapes while it goes forward.
-            return output, tf.gradients(output, tensors)
+            with tf.GradientTape() as tape:
+                tape.watch(tensors)
+                output = plain(*tensors)
+            return output, tape.gradient(output, tensors)
 
         @tf.custom_gradient
         def call(*tensors):

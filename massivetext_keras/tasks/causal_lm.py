@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import keras
 import tensorflow as tf
 
-from massivetext_keras import data
+from massivetext_keras import corpus, data
 from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.generation.decoding import Decoder, written
 from massivetext_keras.generation.precision import in_float32
@@ -94,12 +94,14 @@ class CausalLM(Task):
         seed: int = 0,
         start: int = 0,
         progress: bool = True,
+        batch_tokens: int | None = None,
     ) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
         """Text files or shards to batches for `fit`.
 
         Args:
             files: paths, globs and folders of text; or folders of shards, also with
-                weights, as `data.open_shards` takes them.
+                weights, as `data.open_shards` takes them. Of several, the loss of each
+                is logged.
             batch_size: rows of the global batch.
             sequence_length: tokens of a row (None: the model's `max_length`, or what
                 the shards have).
@@ -108,6 +110,9 @@ class CausalLM(Task):
             seed: of the order of the training batches.
             start: number of the first training batch.
             progress: show a bar.
+            batch_tokens: tokens of a batch; each document of the text then has a row of
+                its own beside others of like length, as fine-tuning wants it, and
+                `batch_size` is not used.
 
         Returns:
             Endless training batches and the validation batches (None if none).
@@ -130,6 +135,19 @@ class CausalLM(Task):
             self.name_corpora(shards.names if len(shards.names) > 1 else [])
             valid = shards.validation(batch_size) if validation_fraction else None
             return shards.training(batch_size, seed, start), valid
+        if batch_tokens is not None:
+            length = self.within_context("sequence_length", sequence_length)
+            documents = list(corpus.read_documents(files))
+            train, valid = corpus.split_documents(documents, validation_fraction)
+            batches = functools.partial(
+                data.text_batches,
+                self.need_tokenizer(),
+                batch_tokens=batch_tokens,
+                max_length=length,
+            )
+            return batches(train, seed=seed, start=start), (
+                batches(valid, seed=None) if valid else None
+            )
         length, train, valid = self.read_tokens(
             files, sequence_length, validation_fraction, progress
         )

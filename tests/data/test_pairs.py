@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras import data
-from massivetext_keras.data.buckets import BucketedPairs, make_buckets
+from massivetext_keras.data.buckets import BucketedRows, make_buckets
 from massivetext_keras.tokenizers import ByteTokenizer
 
 RANDOM = np.random.default_rng(0)
@@ -39,7 +39,7 @@ def test_a_batch_for_teacher_forcing():
 
 @pytest.mark.parametrize("seed", [None, 0])
 def test_an_epoch_has_every_pair_once_and_little_padding(seed):
-    pairs = BucketedPairs(SOURCES, TARGETS, 1024)
+    pairs = BucketedRows([SOURCES, TARGETS], 1024)
     made = batches(seed, count=pairs.batches)
     assert len(made) == pairs.batches
     seen, tokens, real = [], 0, 0
@@ -58,7 +58,7 @@ def test_an_epoch_has_every_pair_once_and_little_padding(seed):
 
 
 def test_batch_k_is_a_function_of_the_seed_and_k():
-    pairs = BucketedPairs(SOURCES, TARGETS, 1024)
+    pairs = BucketedRows([SOURCES, TARGETS], 1024)
     first = batches(4, count=pairs.batches + 3)
     again = batches(4, start=pairs.batches, count=3)
     other = batches(5, start=pairs.batches, count=3)
@@ -125,7 +125,7 @@ def test_a_text_in_its_tokens():
 
 
 def test_bad_sizes():
-    with pytest.raises(ValueError, match="there are no pairs"):
-        BucketedPairs([], [], 16)
+    with pytest.raises(ValueError, match="there are no rows"):
+        BucketedRows([[], []], 16)
     with pytest.raises(ValueError, match="batch_tokens 3 is less than .* takes 5"):
-        BucketedPairs([[1, 2]], [[1, 2, 3]], 3)
+        BucketedRows([[[1, 2]], [[1, 2, 3]]], 3)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from massivetext_keras.corpus import split_documents
 from massivetext_keras.data import write_shards
 from massivetext_keras.data.shards import packed_example
 from massivetext_keras.tasks import CausalLM, MaskedLM
@@ -105,5 +106,33 @@ def test_what_does_not_fit_the_shards_is_refused(folder):
         encoder.datasets(folder)
 
 
+def test_the_loss_of_each_corpus_is_logged(folder, tmp_path):
+    other = tmp_path / "other"
+    write_shards(other, folder.parent / "text.jsonl", ByteTokenizer(), 20, 0.25)
+    lm = byte_lm()
+    train, valid = lm.datasets({folder: 0.75, other: 0.25}, batch_size=4)
+    lm.compile()
+    history = lm.fit(train, validation_data=valid, steps_per_epoch=2, verbose=0)
+    logs = {name: values[0] for name, values in history.history.items()}
+    by_corpus = [logs["loss/shards"], logs["loss/other"]]
+    assert min(by_corpus) < logs["loss"] < max(by_corpus)
+    # The same text on both sides.
+    assert logs["val_loss/shards"] == pytest.approx(logs["val_loss/other"], rel=1e-5)
+
+
 def test_without_a_fraction_there_is_no_validation(folder):
     assert byte_lm().datasets(folder, validation_fraction=0.0)[1] is None
+
+
+def test_texts_of_like_length_for_fine_tuning(folder):
+    text = folder.parent / "text.jsonl"
+    lm = byte_lm()
+    train, valid = lm.datasets(text, batch_tokens=64, validation_fraction=0.25)
+    lm.compile()
+    lm.fit(train, validation_data=valid, steps_per_epoch=2, verbose=0)
+    assert all(np.size(labels) < 64 for _, labels, _ in train.take(9))
+    lines = text.read_text().splitlines()
+    kept = [json.loads(line)["text"] for line in lines]
+    kept = split_documents([text for text in kept if text], 0.25)[1]
+    total = sum(weights.numpy().sum() for _, _, weights in valid)
+    assert total == sum(len(text) for text in kept)
