@@ -46,7 +46,8 @@ def check_same_step(strategy: tf.distribute.Strategy, step: int) -> None:
 def losing_no_worker(strategy: tf.distribute.Strategy) -> Iterator[None]:
     """Says in one line that a worker is gone where TensorFlow gives a page.
 
-    TensorFlow notices it by a missing heartbeat, 10 to 20 s after it died.
+    TensorFlow notices it by a broken connection or a missing heartbeat, 0.5 to 18 s
+    after it died where that was measured.
 
     Raises:
         RuntimeError: a worker cannot be reached any more.

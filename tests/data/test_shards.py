@@ -296,6 +296,18 @@ def test_examples_names_the_rows_of_a_batch(folder, others):
         assert np.array_equal(tokens[:-1], row)
 
 
+def test_the_fingerprint_is_of_what_is_read(folder, others, copy):
+    found = [
+        Shards([folder]),
+        Shards(others),
+        Shards(others[::-1]),
+        Shards(others, [0.5, 0.5]),
+    ]
+    assert len({shards.fingerprint for shards in found}) == 4
+    assert open_shards(found[0]) is found[0]
+    assert Shards([copy]).fingerprint == found[0].fingerprint
+
+
 def test_a_mixture_is_exact_and_shuffles_each_corpus(folder, others):
     weights = [0.5, 0.3, 0.2]
     shards = Shards([folder, *others], weights)

@@ -47,6 +47,7 @@ MODEL = {
     "dropout": 0.1,
 }
 TRAIN = {
+    "micro_batches": 2,
     "checkpoint_every": EVERY,
     "evaluate_every": EPOCH,
     "sample_every": 0,
