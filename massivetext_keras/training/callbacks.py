@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import time
+from collections.abc import Iterator
 
 import keras
 import numpy as np
+import tensorflow as tf
+
+logger = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def recording(what: str) -> Iterator[None]:
+    """Makes it a warning that something cannot be recorded, as on a full disk.
+
+    >>> with recording("the loss"):
+    ...     raise OSError("no space")
+    """
+    try:
+        yield
+    except (OSError, tf.errors.ResourceExhaustedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        logger.warning("%s is not recorded, the run goes on: %s", what, reason)
 
 
 class StepCallback(keras.callbacks.Callback):

@@ -18,7 +18,7 @@ from tensorboard.plugins.hparams.summary import session_end_pb
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from massivetext_keras.configs import Config
-from massivetext_keras.training.callbacks import StepCallback
+from massivetext_keras.training.callbacks import StepCallback, recording
 from massivetext_keras.training.cost import flops_per_token, measured_peak
 from massivetext_keras.training.curves import read_scalars
 from massivetext_keras.training.meter import Gains, Meter, WeightProbe, memory
@@ -180,12 +180,13 @@ class TensorBoard(StepCallback):
 
     def on_train_end(self, logs=None):
         self._write_train()
-        if self._is_writer():
-            self._write_embeddings()
-            ended = session_end_pb(api_pb2.STATUS_SUCCESS)
-            self._write_raw("", ended, self.step)
-        for writer in self._writers.values():
-            writer.close()
+        with recording("the end of the run"):
+            if self._is_writer():
+                self._write_embeddings()
+                ended = session_end_pb(api_pb2.STATUS_SUCCESS)
+                self._write_raw("", ended, self.step)
+            for writer in self._writers.values():
+                writer.close()
         self._writers.clear()
 
     def _write_train(self) -> None:
@@ -232,6 +233,7 @@ class TensorBoard(StepCallback):
         peak = self.peak_flops or measured_peak(self.model.compute_dtype)
         return flops_per_token(config, length) / peak
 
+    @recording("a sample")
     def _write_samples(self) -> None:
         if not self._is_writer() or getattr(self.model, "tokenizer", None) is None:
             return
@@ -262,6 +264,7 @@ class TensorBoard(StepCallback):
             names = map(tokenizer.id_to_token, range(tokenizer.vocabulary_size))
             write_embeddings(self.log_dir / "train", matrix, list(names))
 
+    @recording("the config")
     def _describe(self) -> None:
         """The run's config as text and as hyperparameters."""
         config = self.experiment or getattr(self.model, "config", None)
@@ -276,6 +279,7 @@ class TensorBoard(StepCallback):
             summary_v2.hparams(dict(_flat(values)))
             writer.flush()
 
+    @recording("a point of the curves")
     def _write(self, run: str, values: Mapping[str, float], tokens: float) -> None:
         if not self._is_writer():
             return

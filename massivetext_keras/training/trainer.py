@@ -145,7 +145,7 @@ def train(
     if step < settings.steps:
         every = settings.evaluate_every
         until = _Until(settings.steps)
-        told = _Resumed(started) if step else keras.callbacks.Callback()
+        resumed = [_Resumed(started)] if step else []
         describe = shards and (
             lambda k: ", ".join(shards.examples(k, rows.batch_size, rows.seed))
         )
@@ -158,7 +158,7 @@ def train(
             fit = functools.partial(
                 task.fit,
                 validation_data=validation,
-                callbacks=[*averaged, until, told, board, Progress(settings.steps)]
+                callbacks=[*averaged, until, *resumed, board, Progress(settings.steps)]
                 + [checkpoint, guard, *callbacks, stop],
                 verbose=0,
             )

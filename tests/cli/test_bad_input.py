@@ -30,7 +30,7 @@ def test_text_that_is_not_there(bad, run, tmp_path, name, complaint, verb):
     (tmp_path / "folder" / "picture.png").write_bytes(b"\x89PNG")
     before, path = contents(run), tmp_path / name
     command = {
-        "train": training_command(path, run),
+        "train": (*training_command(path, run), "--resume=never"),
         "tokenizer train": ("tokenizer", "train", f"--input={path}", f"--output={run}"),
         "evaluate": ("evaluate", f"--preset={run}", f"--data={path}"),
     }[verb]
