@@ -157,7 +157,7 @@ def make_optimizer(
     'lion'
     >>> make_optimizer("adamv")
     Traceback (most recent call last):
-    ValueError: unknown optimizer 'adamv': did you mean 'adamw'?
+    ValueError: unknown optimizer 'adamv': did you mean 'adam'?
     """
     betas = {"beta_1": beta_1, "beta_2": beta_2}
     adam_betas = {f"adam_{name}": value for name, value in betas.items()}
