@@ -95,10 +95,9 @@ def fused_elementwise(function: Callable) -> Callable:
     def compile(plain):
         @island
         def forward(*tensors):
-            with tf.GradientTape() as tape:
-                tape.watch(tensors)
-                output = plain(*tensors)
-            return output, tape.gradient(output, tensors)
+            output = plain(*tensors)
+            # Not a tape: `tf.recompute_grad` stops all tapes while it goes forward.
+            return output, tf.gradients(output, tensors)
 
         @tf.custom_gradient
         def call(*tensors):
