@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -15,6 +16,8 @@ from massivetext_keras.layers.stack import TransformerStack
 from massivetext_keras.tasks.batches import padding, timed_next
 from massivetext_keras.tasks.update import adopt
 from massivetext_keras.values import nearest
+
+_ITERATORS = (tf.data.Iterator, tf.distribute.DistributedIterator)
 
 
 class TrainingStep(keras.Model):
@@ -185,7 +188,8 @@ class TrainingStep(keras.Model):
         """Loss, gradients summed over micro-batches and replicas, update."""
         batch = _unpack(data)
         padded, positions = padding(*batch[:2])
-        self.padding_tracker.update_state(padded / positions, positions)
+        share = tf.math.divide_no_nan(padded, positions)
+        self.padding_tracker.update_state(share, positions)
         counts = sum_over_replicas(self.loss_counts(*batch))
         seed, step = self.randomness.state[0], self.optimizer.iterations
         key = hashed(seed, tf.convert_to_tensor(step), replica_id())
@@ -313,9 +317,17 @@ class TrainingStep(keras.Model):
             )
             return logs
 
-        if self.run_eagerly:
-            return several
-        return tf.function(several, reduce_retracing=True, autograph=False)
+        if not self.run_eagerly:
+            several = tf.function(several, reduce_retracing=True, autograph=False)
+
+        def function(iterator):
+            if isinstance(iterator, _ITERATORS):
+                return several(iterator)
+            for data in itertools.islice(iterator, count):  # of `train_on_batch`
+                logs = once(data)
+            return logs
+
+        return function
 
     def _get_metrics_result_or_logs(self, logs):
         # An epoch may end within an execution, whose logs there are none of then.

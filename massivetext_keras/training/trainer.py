@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras import corpus, data
-from massivetext_keras.configs import ExperimentConfig
+from massivetext_keras.configs import DataConfig, ExperimentConfig, TrainConfig
 from massivetext_keras.files import write_json
 from massivetext_keras.tasks import FROM_TEXT, task_class
 from massivetext_keras.tasks.base import Task
@@ -83,15 +83,8 @@ def train(
     """
     started = time.perf_counter()
     settings, rows = experiment.train, experiment.data
-    if settings.evaluate_every < 1:
-        raise ValueError(f"evaluate_every must be positive: {settings.evaluate_every}")
+    _check_counts(settings)
     cls = class_for_text(experiment, preset)
-    for name in ("steps", "evaluate_every"):
-        if getattr(settings, name) % settings.steps_per_execution:
-            raise ValueError(
-                f"{name}={getattr(settings, name)} is no multiple of "
-                f"steps_per_execution={settings.steps_per_execution}"
-            )
     precision = set_precision(settings.precision)
     keras.utils.set_random_seed(settings.seed)
     strategy = strategy or make_strategy(settings.strategy)
@@ -103,7 +96,6 @@ def train(
             task = cls.from_preset(preset, tokenizer)
         compile_task(task, experiment)
     shards = data.open_shards(files)
-    text = shards.fingerprint if shards else corpus.fingerprint(files)
     described = experiment.replace(model=task.config).to_dict()
     checkpoint = Checkpoint(
         run_dir,
@@ -111,7 +103,10 @@ def train(
         steps=settings.steps,
         settings={
             "optimizer": described["optimizer"],
-            "data": {**described["data"], "text": text},
+            "data": {
+                **described["data"],
+                "text": shards.fingerprint if shards else corpus.fingerprint(files),
+            },
             "train": {k: v for k, v in described["train"].items() if k not in _FREE}
             | {"task": cls.__name__, "precision": precision},
             "tokenizer": {"fingerprint": task.need_tokenizer().fingerprint},
@@ -132,50 +127,67 @@ def train(
     is_chief = strategy.extended.should_checkpoint
     if is_chief:
         write_json(Path(run_dir) / EXPERIMENT, described)
-    board = TensorBoard(
-        run_dir,
-        sample_every=settings.sample_every,
-        experiment=experiment.replace(model=task.config),
-        sequence_length=rows.sequence_length,
-    )
-    averaged = []
-    if experiment.optimizer.ema is not None:
+    callbacks = [
         # First: after an evaluation the others see the weights in training.
-        averaged.append(AveragedWeights())
+        *([AveragedWeights()] if task.optimizer.use_ema else []),
+        _Until(settings.steps),
+        *([_Resumed(started)] if step else []),
+        TensorBoard(
+            run_dir,
+            sample_every=settings.sample_every,
+            experiment=experiment.replace(model=task.config),
+            sequence_length=rows.sequence_length,
+        ),
+        Progress(settings.steps),
+        checkpoint,
+        Guard(
+            checkpoint, describe=shards and functools.partial(_records, shards, rows)
+        ),
+        *callbacks,
+    ]
     if step < settings.steps:
-        every = settings.evaluate_every
-        until = _Until(settings.steps)
-        resumed = [_Resumed(started)] if step else []
-        describe = shards and (
-            lambda k: ", ".join(shards.examples(k, rows.batch_size, rows.seed))
-        )
-        guard = Guard(checkpoint, describe=describe)
         with (
             StopOnSignal(checkpoint) as stop,
             losing_no_worker(strategy),
             leaving_summary(run_dir, task, experiment),
         ):
-            fit = functools.partial(
-                task.fit,
-                validation_data=validation,
-                callbacks=[*averaged, until, *resumed, board, Progress(settings.steps)]
-                + [checkpoint, guard, *callbacks, stop],
-                verbose=0,
-            )
-            # Evaluations come at multiples of `every` in a resumed run too.
-            first = min(-step % every, settings.steps - step)
-            if first:
-                fit(batches, steps_per_epoch=first)
-            step += first
-            if step < settings.steps:
-                every = min(every, settings.steps - step)
-                epochs = math.ceil((settings.steps - step) / every)
-                fit(batches.skip(first), steps_per_epoch=every, epochs=epochs)
-    if averaged:
+            options = {"validation_data": validation, "callbacks": [*callbacks, stop]}
+            _fit(task, batches, step, settings, **options)
+    if task.optimizer.use_ema:
         take_averages(task)
     if is_chief:
         task.save_preset(run_dir)
     return task
+
+
+def _check_counts(settings: TrainConfig) -> None:
+    if settings.evaluate_every < 1:
+        raise ValueError(f"evaluate_every must be positive: {settings.evaluate_every}")
+    for name in ("steps", "evaluate_every"):
+        if getattr(settings, name) % settings.steps_per_execution:
+            raise ValueError(
+                f"{name}={getattr(settings, name)} is no multiple of "
+                f"steps_per_execution={settings.steps_per_execution}"
+            )
+
+
+def _fit(task: Task, batches, step: int, settings: TrainConfig, **options) -> None:
+    """Trains from `step` on; evaluations come at multiples of `evaluate_every`, in a
+    run that was resumed too."""
+    every = settings.evaluate_every
+    first = min(-step % every, settings.steps - step)
+    if first:
+        task.fit(batches, steps_per_epoch=first, verbose=0, **options)
+    left = settings.steps - step - first
+    if left:
+        every = min(every, left)
+        parts = {"steps_per_epoch": every, "epochs": math.ceil(left / every)}
+        task.fit(batches.skip(first), verbose=0, **parts, **options)
+
+
+def _records(shards: data.Shards, rows: DataConfig, k: int) -> str:
+    """Where the rows of training batch k lie."""
+    return ", ".join(shards.examples(k, rows.batch_size, rows.seed))
 
 
 def class_for_text(experiment: ExperimentConfig, preset: str | None) -> type[Task]:

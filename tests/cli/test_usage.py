@@ -147,7 +147,7 @@ def settings(monkeypatch, good):
     """What `train` would be called with."""
     calls = []
 
-    def train(experiment, files, tokenizer, run_dir, preset, resume):
+    def train(experiment, files, tokenizer, run_dir, preset, resume, **_):
         calls.append(
             SimpleNamespace(
                 experiment=experiment,

@@ -165,7 +165,7 @@ def test_optimizers_of_keras_are_taken_as_they_are():
     assert not same(model.weights, before)
     model.fit(batches(1, 2), verbose=0)
     assert same(model.weights, after)
-    assert built("adam").optimizer.name == "adam"
+    assert isinstance(built("adam").optimizer, keras.optimizers.Adam)
     with pytest.raises(ValueError, match="make a new one"):
         used = keras.optimizers.SGD(0.5)
         used.build(model.weights)

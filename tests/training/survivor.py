@@ -27,7 +27,9 @@ def plain(function=None, **options):
     return compiled(function, **{**options, "jit_compile": None})
 
 
-compiled, tf.function = tf.function, plain
+compiled = tf.function
+if __name__ == "__main__":
+    tf.function = plain
 
 from massivetext_keras import cli, training  # noqa: E402
 from massivetext_keras.configs import ExperimentConfig  # noqa: E402

@@ -71,7 +71,15 @@ def test_what_could_not_be_saved_is_an_error(run, tmp_path):
             run.on_train_batch_end(0)
 
 
-def test_the_second_signal_does_what_it_did_before(run):
+@pytest.fixture
+def default_handler():
+    """A shell may start its background jobs with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_second_signal_does_what_it_did_before(default_handler, run):
     with run:
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):

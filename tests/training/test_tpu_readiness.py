@@ -33,7 +33,7 @@ def built(name: str):
     config = tiny(name)
     cls = ReplacedTokenDetector if "discriminator" in name else task_class(config)
     task = cls(config)
-    task.compile(adamw(clip_norm=1.0), micro_batches=2)
+    task.compile(adamw(clip_norm=1.0))
     task.optimizer.build(task.trainable_variables)
     return task
 

@@ -21,7 +21,7 @@ def train(folder: Path) -> dict[str, np.ndarray]:
         model = TinyLM()
         # Gradients of the keys' biases are zero but for rounding, which Adam would blow
         # up with the usual epsilon.
-        model.compile(adamw(0.02, 2, STEPS, epsilon=1e-6, clip_norm=0.5))
+        model.compile(adamw(0.02, 2, STEPS, epsilon=1e-6, clip_norm=0.5, ema=0.9))
     history = model.fit(
         batches(0, STEPS),
         validation_data=batches(50, 52),
