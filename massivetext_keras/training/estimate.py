@@ -26,8 +26,9 @@ _STEPS = 3  # timed, after one that compiles
 _PATIENCE = 20.0  # seconds that they may take
 _UTILISATION = 0.3  # of the peak, to guess what they would take
 _COMPILED = 0.4  # GiB that XLA's programs and its compiler take
-# Numbers that an optimizer keeps for each weight.
-_SLOTS = {"adamw": 2, "adam": 2, "lion": 1, "sgd": 1, "muon": 2, "adafactor": 0}
+# Numbers that an optimizer keeps for each weight; Keras's Adafactor keeps the product
+# of its factors too.
+_SLOTS = {"adamw": 2, "adam": 2, "lion": 1, "sgd": 1, "muon": 2, "adafactor": 1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +40,12 @@ class Memory:
         gradients: float32.
         slots: what the optimizer keeps, and the running mean of the weights if any.
         update: new weights and slots beside the old ones, and three more copies of
-            the gradients: clipped, checked, and as XLA is given them.
+            the gradients.
         activations: what the forward pass keeps for the backward pass, and half as much
-            again for what that makes of it.
-        process: Python and TensorFlow, as they are now, and 0.4 GiB for what XLA will
-            compile.
+            again.
+        process: Python and TensorFlow, as they are now, and 0.4 GiB.
+
+    The copies of the gradients, the half and the 0.4 GiB were fitted to measured peaks.
     """
 
     weights: int
