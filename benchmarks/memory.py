@@ -28,7 +28,7 @@ def measure(
         def summed_loss(self, features, labels, weights, training):
             logits = self(features, training=training)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-            return tf.reduce_sum(losses * weights)
+            return [tf.reduce_sum(losses * weights)], None
 
     mtk.training.set_precision("float32")
     keras.utils.set_random_seed(0)
