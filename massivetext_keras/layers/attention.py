@@ -13,7 +13,7 @@ from massivetext_keras.layers.fused import fused
 from massivetext_keras.layers.positions import rotate
 
 # Rows of queries that share one set of visible keys in causal training.
-_CAUSAL_ROWS = 128
+CAUSAL_ROWS = 128
 
 
 class LayerCache(NamedTuple):
@@ -85,7 +85,7 @@ def attend_training(query, key, value, bias, dropout: Dropout, causal: bool):
     """
     rate = dropout.rate
     length = query.shape[2]
-    size = min(_CAUSAL_ROWS, length) if causal and length else length
+    size = min(CAUSAL_ROWS, length) if causal and length else length
     ends = [*range(size, length, size), length] if size else [None]
     blocks = list(zip([0, *ends[:-1]], ends, strict=True))
     seen = ends if causal else [None] * len(ends)  # keys up to here

@@ -7,7 +7,7 @@ import tensorflow as tf
 from massivetext_keras.layers.fused import island
 
 # Logits per chunk: 1,024 tokens of an 8,192-token vocabulary, 16 MB in bfloat16.
-_CHUNK_LOGITS = 1 << 23
+CHUNK_LOGITS = 1 << 23
 
 
 @island
@@ -98,7 +98,7 @@ def _summed(hidden, matrix, labels, weights, biases, smoothing) -> list:
     """Losses [tokens]; gradients of their sum by hidden states, matrix and any bias."""
     rounded = tf.cast(matrix, hidden.dtype)
     tokens, vocabulary = hidden.shape[0] or tf.shape(hidden)[0], matrix.shape[0]
-    chunk = max(1, _CHUNK_LOGITS // vocabulary)
+    chunk = max(1, CHUNK_LOGITS // vocabulary)
     if not isinstance(tokens, int):
         chunk = tokens
         bounds = [(0, tokens)]

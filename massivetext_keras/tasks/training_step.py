@@ -132,7 +132,6 @@ class TrainingStep(keras.Model):
         optimizer = adopt(optimizer)
         optimizer.scales_loss = self.compute_dtype == "float16"
         super().compile(optimizer=optimizer, auto_scale_loss=False, **kwargs)
-        self.train_function = None
 
     def freeze(self, pattern: str) -> list[str]:
         """Keeps weights as they are: call it before `compile`.

@@ -39,6 +39,11 @@ class StepCallback(keras.callbacks.Callback):
     _previous = 0
     _batch = -1
 
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process is the one, of several workers, that keeps records."""
+        return self.model.distribute_strategy.extended.should_save_summary
+
     def read_step(self) -> int:
         """Sets `step` to the optimizer's own count, and gives it."""
         self.step = int(self.model.optimizer.iterations.numpy())

@@ -13,6 +13,8 @@ import numpy as np
 from massivetext_keras import corpus
 from massivetext_keras.configs import ExperimentConfig, TransformerConfig
 from massivetext_keras.data import encode_documents, open_shards
+from massivetext_keras.layers.attention import CAUSAL_ROWS
+from massivetext_keras.layers.loss import CHUNK_LOGITS
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.training.callbacks import Clock
 from massivetext_keras.training.cost import flops_per_token, measured_peak
@@ -87,20 +89,20 @@ def memory_estimate(
     averages = 0 if optimizer.ema is None else 1
     slots = (_SLOTS[optimizer.name] + averages) * weights
     data, parts = experiment.data, experiment.train.micro_batches
-    tokens, length = (
-        data.batch_size * data.sequence_length // parts,
-        data.sequence_length,
-    )
+    length = data.sequence_length
+    tokens = data.batch_size * length // parts
     d, f = model.hidden_size, model.intermediate_size
     if model.num_experts:
         f *= model.experts_per_token
-    seen = (length + min(length, 128)) / 2 if model.stack == "decoder" else length
+    seen = (
+        (length + min(length, CAUSAL_ROWS)) / 2 if model.stack == "decoder" else length
+    )
     block = 13 * d + (4 if model.gated else 2) * f + model.num_heads * seen
     layers = model.num_layers
     if model.stack == "encoder_decoder":
         layers += 1.5 * model.decoder_layers  # a third part attends to the encoder
     kept = layers * d + block if recompute else layers * block
-    logits = 4 * min(tokens * model.vocabulary_size, 1 << 23)
+    logits = 4 * min(tokens * model.vocabulary_size, CHUNK_LOGITS)
     return Memory(
         weights=weights,
         gradients=weights,
@@ -121,9 +123,9 @@ def plan(
 
     Nothing is trained that lasts, and nothing written. The number of tokens is what
     shards say, or that of the first megabyte of text, scaled to the size of all files.
-    The time, without
-    evaluations, is measured over three steps if these are quick; else it follows from
-    the FLOPs (see `flops_per_token`) and the measured peak, and is a lower bound.
+    The time, without evaluations, is measured over three steps if these are quick; else
+    it follows from the FLOPs (see `flops_per_token`) and the measured peak, and is a
+    lower bound.
 
     Raises:
         ValueError, FileNotFoundError: as `trainer.train`.

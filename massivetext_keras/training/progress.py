@@ -60,7 +60,7 @@ class Progress(StepCallback):
         self._made, self._spent = None, 0.0  # updates and time of a steady pace
         self._shown = time.monotonic()
         self._bar = None
-        if self._is_chief() and self._out.isatty():
+        if self.is_chief and self._out.isatty():
             # The bar's words are ours; `total` 0 is a bar that shows no share.
             self._bar = tqdm(
                 total=self._last,
@@ -70,7 +70,7 @@ class Progress(StepCallback):
                 dynamic_ncols=True,
             )
         self._watch = FirstStep(self._say, type(self.model).fit.__code__)
-        if self._is_chief():
+        if self.is_chief:
             self._watch.start()
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -136,7 +136,7 @@ class Progress(StepCallback):
             self._bar.set_description_str(line)
 
     def _say(self, line: str) -> None:
-        if not self._is_chief():
+        if not self.is_chief:
             return
         tqdm.write(line, file=self._out)
         self._out.flush()
@@ -144,9 +144,6 @@ class Progress(StepCallback):
     def _planned(self) -> int | None:
         epochs, steps = self.params.get("epochs"), self.params.get("steps")
         return self.step + epochs * steps if epochs and steps else None
-
-    def _is_chief(self) -> bool:
-        return self.model.distribute_strategy.extended.should_save_summary
 
     def _has_others(self) -> bool:
         return self.model.distribute_strategy.extended._in_multi_worker_mode()

@@ -181,7 +181,7 @@ class TensorBoard(StepCallback):
     def on_train_end(self, logs=None):
         self._write_train()
         with recording("the end of the run"):
-            if self._is_writer():
+            if self.is_chief:
                 self._write_embeddings()
                 ended = session_end_pb(api_pb2.STATUS_SUCCESS)
                 self._write_raw("", ended, self.step)
@@ -235,7 +235,7 @@ class TensorBoard(StepCallback):
 
     @recording("a sample")
     def _write_samples(self) -> None:
-        if not self._is_writer() or getattr(self.model, "tokenizer", None) is None:
+        if not self.is_chief or getattr(self.model, "tokenizer", None) is None:
             return
         step = self.read_step()
         if hasattr(self.model, "generate"):
@@ -268,7 +268,7 @@ class TensorBoard(StepCallback):
     def _describe(self) -> None:
         """The run's config as text and as hyperparameters."""
         config = self.experiment or getattr(self.model, "config", None)
-        if config is None or not self._is_writer():
+        if config is None or not self.is_chief:
             return
         values = config.to_dict()
         if self.experiment is None:
@@ -281,7 +281,7 @@ class TensorBoard(StepCallback):
 
     @recording("a point of the curves")
     def _write(self, run: str, values: Mapping[str, float], tokens: float) -> None:
-        if not self._is_writer():
+        if not self.is_chief:
             return
         self._write_raw(run, _summary(values), self.step)
         if tokens:
@@ -298,9 +298,6 @@ class TensorBoard(StepCallback):
             path = str(self.log_dir / run)
             self._writers[run] = tf.summary.create_file_writer(path)
         return self._writers[run]
-
-    def _is_writer(self) -> bool:
-        return self.model.distribute_strategy.extended.should_save_summary
 
 
 def _summary(values: Mapping[str, float]) -> Summary:

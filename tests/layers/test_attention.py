@@ -12,7 +12,7 @@ from massivetext_keras.layers.dropout import Dropout, keep_mask
 from tests.layers import plain
 from tests.tasks.tiny import randomize
 
-ROWS = attention._CAUSAL_ROWS
+ROWS = attention.CAUSAL_ROWS
 
 
 def tensors(queries: int, keys: int, heads: int = 4, groups: int = 4, seed: int = 0):

@@ -41,7 +41,7 @@ def with_gradients(function, hidden, matrix, *rest):
 @pytest.mark.parametrize("chunk", [1, 4, 1000])
 @pytest.mark.parametrize(("tokens", "vocabulary"), [(1, 2), (7, 11), (8, 50), (9, 3)])
 def test_value_and_gradients(monkeypatch, tokens, vocabulary, chunk):
-    monkeypatch.setattr(loss, "_CHUNK_LOGITS", chunk * vocabulary)
+    monkeypatch.setattr(loss, "CHUNK_LOGITS", chunk * vocabulary)
     all_arguments = arguments(tokens, vocabulary)
     found = with_gradients(summed, *all_arguments)
     expected = with_gradients(by_tensorflow, *all_arguments)
@@ -101,7 +101,7 @@ def test_token_losses_are_minus_log_probabilities():
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.6])
 @pytest.mark.parametrize("with_bias", [False, True])
 def test_bias_and_smoothing(monkeypatch, with_bias, smoothing):
-    monkeypatch.setattr(loss, "_CHUNK_LOGITS", 4 * 11)
+    monkeypatch.setattr(loss, "CHUNK_LOGITS", 4 * 11)
     hidden, matrix, labels, weights = arguments(9, 11)
     bias = tf.constant(np.random.default_rng(5).normal(size=11), tf.float32)
     sources = [hidden, matrix, bias]

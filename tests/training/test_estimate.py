@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import keras
 import pytest
 
 from massivetext_keras import training
 from massivetext_keras.configs import ExperimentConfig
-from massivetext_keras.tasks import training_step
 from massivetext_keras.tokenizers import ByteTokenizer
 from massivetext_keras.training import estimate, memory_estimate
 
@@ -28,13 +26,7 @@ EXPERIMENT = ExperimentConfig.from_dict(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick():
-    policy = keras.config.dtype_policy()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_step, "island", lambda f: f)
-        yield
-    keras.config.set_dtype_policy(policy)
+pytestmark = pytest.mark.usefixtures("without_xla")
 
 
 def test_the_terms_of_the_memory():

@@ -12,26 +12,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from massivetext_keras.tasks import training_step
 from massivetext_keras.training import Progress, adamw, meter, progress
-from tests.training.tiny import TinyLM, batch, batches
+from tests.training.tiny import Clock, TinyLM, batch, batches
 
 
 class Terminal(io.StringIO):
     def isatty(self):
         return True
-
-
-class Clock(keras.callbacks.Callback):
-    """Two seconds per batch of training, a hundred per batch of evaluation."""
-
-    now = 0.0
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self.now += 2.0
-
-    def on_test_batch_begin(self, batch, logs=None):
-        self.now += 100.0
 
 
 class Losses(keras.callbacks.Callback):
@@ -51,11 +38,7 @@ class Losses(keras.callbacks.Callback):
         self.summed = summed
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_step, "island", lambda f: f)
-        yield
+pytestmark = pytest.mark.usefixtures("without_xla")
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,9 @@ from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from massivetext_keras.configs import ExperimentConfig
-from massivetext_keras.tasks import training_step
 from massivetext_keras.training import TensorBoard, adamw, cost, meter
 from tests.tasks.tiny import TINY, words
-from tests.training.tiny import TinyLM, batch, batches
+from tests.training.tiny import Clock, TinyLM, batch, batches
 
 TWICE = {"loss", "perplexity", "bits_per_byte"}
 TAGS = TWICE | {f"by_tokens/{name}" for name in TWICE}
@@ -41,12 +40,7 @@ TRAIN_TAGS = TAGS | {
 PEAK = 1e6
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick():
-    """Spares XLA's compilation of the update."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_step, "island", lambda f: f)
-        yield
+pytestmark = pytest.mark.usefixtures("without_xla")
 
 
 def built(label_size=3.0) -> TinyLM:
@@ -75,18 +69,6 @@ def read(folder) -> dict[str, dict[int, np.ndarray]]:
         tag: {e.step: tf.make_ndarray(e.tensor_proto) for e in events.Tensors(tag)}
         for tag in events.Tags()["tensors"]
     }
-
-
-class Clock(keras.callbacks.Callback):
-    """Two seconds per batch of training, a hundred per batch of evaluation."""
-
-    now = 0.0
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self.now += 2.0
-
-    def on_test_batch_begin(self, batch, logs=None):
-        self.now += 100.0
 
 
 def norm(arrays) -> float:

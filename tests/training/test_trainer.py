@@ -11,7 +11,7 @@ import pytest
 
 from massivetext_keras import training
 from massivetext_keras.configs import ExperimentConfig
-from massivetext_keras.tasks import CausalLM, training_step
+from massivetext_keras.tasks import CausalLM
 from massivetext_keras.tokenizers import ByteTokenizer
 from massivetext_keras.training.curves import read_scalars
 
@@ -41,14 +41,7 @@ EXPERIMENT = ExperimentConfig.from_dict(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick():
-    """Spares XLA's compilation of the update, and gives the policy back."""
-    policy = keras.config.dtype_policy()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_step, "island", lambda f: f)
-        yield
-    keras.config.set_dtype_policy(policy)
+pytestmark = pytest.mark.usefixtures("without_xla")
 
 
 @pytest.fixture(scope="module")
