@@ -19,8 +19,12 @@ class Engine(Protocol):
     """Runs the functions of stages over the rows of Parquet files.
 
     A function is picklable (of a module, or `functools.partial` of one), takes an
-    iterator of tables of a part and gives tables of its output. The rows it gives must
-    depend on the rows alone, not on how they are divided into tables and parts.
+    iterator of tables of a part and gives tables of its output: at least one each, one
+    without rows where there are none. The rows it gives must depend on the rows alone,
+    not on how they are divided into tables and parts.
+
+    Nulls come before all values, strings and bytes are in the order of their bytes, a
+    list is before one that it begins, NaN is after all numbers. Lists hold no nulls.
     """
 
     def map_batches(
@@ -33,10 +37,11 @@ class Engine(Protocol):
         """Runs a function over each part on its own.
 
         Args:
-            inputs: Parquet files, in any order.
+            inputs: Parquet files of different names, in any order.
             function: is called once a part, with its tables in order.
-            output: folder of the stage; gets one part for each input. A part that is
-                there already, from a run that was stopped, is not made again.
+            output: folder of the stage; gets one part for each input, of its name. A
+                part that is there already, from a run that was stopped, is not made
+                again.
             columns: of the inputs that are read; None for all.
 
         Returns:
