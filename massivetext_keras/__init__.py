@@ -18,6 +18,7 @@ _MODULES = (
     "layers",
     "layout",
     "models",
+    "ngram",
     "presets",
     "tasks",
     "tokenizers",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massivetext_keras.models.ngram import KneserNey, ngram_baselines
+from massivetext_keras.ngram import KneserNey, ngram_baselines
 
 VOCABULARY = 5
 BOS = "<s>"

@@ -1,0 +1,351 @@
+"""Personal data: found by patterns, believed if it is valid, masked or dropped."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from massivetext_keras.corpus import identifiers
+from massivetext_keras.corpus.documents import Batch, Check
+from massivetext_keras.values import choose
+
+MASKS = {
+    "email": "|||EMAIL_ADDRESS|||",
+    "iban": "|||BANK_ACCOUNT|||",
+    "card": "|||CARD_NUMBER|||",
+    "national_id": "|||NATIONAL_ID|||",
+    "ip": "|||IP_ADDRESS|||",
+    "phone": "|||PHONE_NUMBER|||",
+}
+
+
+class Span(NamedTuple):
+    """Where something personal lies: `text[start:end]`."""
+
+    start: int
+    end: int
+    kind: str
+
+
+def personal_data(
+    batch: Batch,
+    *,
+    action: str = "mask",
+    kinds: Sequence[str] = tuple(MASKS),
+    max_spans: int = 5,
+) -> list[Check]:
+    """Masks personal data, and drops documents with too much of it.
+
+    What is found becomes a name of its kind, such as `|||EMAIL_ADDRESS|||`; a document
+    with more than `max_spans` of them is dropped, as in Dolma (Soldaini et al., 2024,
+    "Dolma: an open corpus of three trillion tokens", section 5.3). Dropped documents
+    are masked too, so that no report shows them. How many there are of each kind is the
+    column `personal_data`.
+
+    Holds for every language and for code: an e-mail address, a public IP address, a
+    phone number in international, US, German or Chinese form, and what its check digits
+    confirm: cards, IBANs, social security numbers (US), tax ids (German) and resident
+    ids (Chinese). Names and postal addresses are not looked for.
+
+    Args:
+        batch: documents; those in which something is found get another text.
+        action: "mask"; or "drop" every document with any.
+        kinds: which are looked for, of `MASKS`.
+        max_spans: the most that are masked.
+
+    Returns:
+        The check `spans`, the number found.
+
+    Raises:
+        ValueError: an unknown action or kind.
+
+    >>> from massivetext_keras.corpus.documents import Document
+    >>> batch = Batch([Document("Write to ada@example.org or call +49 30 1234567.")])
+    >>> [check] = personal_data(batch)
+    >>> batch.texts, check.values.tolist()
+    (['Write to |||EMAIL_ADDRESS||| or call |||PHONE_NUMBER|||.'], [2.0])
+    """
+    choose("action of personal_data", action, dict.fromkeys(("mask", "drop")))
+    for kind in kinds:
+        choose("kind of personal data", kind, MASKS)
+    texts, counts = batch.texts, np.zeros(len(batch))
+    for index, document in enumerate(batch.documents):
+        found = find_spans(document.text, kinds, document.language)
+        if found:
+            counts[index] = len(found)
+            texts[index] = _masked(document.text, found)
+            numbers = Counter(span.kind for span in found)
+            document.columns["personal_data"] = {
+                kind: numbers[kind] for kind in MASKS if numbers[kind]
+            }
+    if counts.any():
+        batch.rewrite(texts)
+    return [Check("spans", counts, at_most=max_spans if action == "mask" else 0)]
+
+
+def find_spans(
+    text: str, kinds: Sequence[str] = tuple(MASKS), language: str | None = None
+) -> list[Span]:
+    """Everything personal in a text, in order, without overlaps.
+
+    Args:
+        text: any.
+        kinds: which are looked for; where two overlap, the earlier of `MASKS` counts.
+        language: ISO 639-1 code. In Chinese ("zh") eleven digits that begin as mobile
+            numbers do are one, elsewhere a word such as "tel" has to come before.
+
+    >>> find_spans("from 93.184.216.34")
+    [Span(start=5, end=18, kind='ip')]
+    """
+    found: list[Span] = []
+    if "email" in kinds:
+        found += _emails(text)
+    if "iban" in kinds:
+        found += _ibans(text)
+    if "ip" in kinds:
+        found += _version_6(text)
+    rules = [rule for rule in _RULES if rule.kind in kinds]
+    for digits in _DIGITS.finditer(text) if rules else ():
+        # With the character before and those after, for what must not be there.
+        start, end = max(digits.start() - 3, 0), digits.end() + 2
+        for kind, pattern, valid in rules:
+            for match in pattern.finditer(text, start, end):
+                if valid(match, language):
+                    found.append(Span(*match.span(), kind))
+    return _apart(found, len(text)) if len(found) > 1 else found
+
+
+def _apart(found: list[Span], length: int) -> list[Span]:
+    """Those that do not overlap one of an earlier kind, or an earlier one."""
+    order, taken, kept = list(MASKS), bytearray(length), []
+    for span in sorted(found, key=lambda span: (order.index(span.kind), span)):
+        if taken.find(1, span.start, span.end) < 0:
+            taken[span.start : span.end] = b"\1" * (span.end - span.start)
+            kept.append(span)
+    return sorted(kept)
+
+
+def _masked(text: str, found: Sequence[Span]) -> str:
+    pieces, end = [], 0
+    for span in found:
+        pieces += [text[end : span.start], MASKS[span.kind]]
+        end = span.end
+    return "".join([*pieces, text[end:]])
+
+
+# Addresses are found from their "@", the name before it backwards: a pattern that began
+# with the name would try every word.
+_LETTER = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
+_NAME_BACKWARDS = re.compile(rf"[{_LETTER}0-9.%'_~+\-]{{1,64}}")
+_DOMAIN = re.compile(
+    rf"@(?:[{_LETTER}0-9](?:[{_LETTER}0-9\-]{{0,61}}[{_LETTER}0-9])?\.){{1,8}}"
+    r"(xn--[a-z0-9]{2,40}|[a-z]{2,24}|[A-Z]{2,24})(?![A-Za-z0-9_]|-[A-Za-z0-9\-])"
+)
+_FILES = (
+    "avif bmp css dll exe gif gz htm html ico jar java jpeg jpg js json jsx map min "
+    "mjs pdf php png scss svg tar tgz ts tsx txt webp whl xml yaml yml zip"
+)
+_NOT_DOMAINS = frozenset(_FILES.split())
+_NOBODY = frozenset(["break", "continue", "git", "return", "super", "this"])
+
+
+def _emails(text: str) -> Iterator[Span]:
+    at = text.find("@")
+    while at >= 0:
+        domain = _DOMAIN.match(text, at)
+        backwards = domain and _NAME_BACKWARDS.match(text[max(at - 64, 0) : at][::-1])
+        if backwards:
+            name = backwards[0][::-1].lstrip(".%'_~+-") or "."
+            if (
+                name[-1] != "."
+                and ".." not in name
+                and name not in _NOBODY
+                and domain[1].lower() not in _NOT_DOMAINS
+            ):
+                yield Span(at - len(name), domain.end(), "email")
+        at = text.find("@", at + 1)
+
+
+# What precedes the first character is looked at behind it: a pattern that begins with a
+# set of characters is searched several times faster.
+_IBAN = re.compile(r"[A-Z](?<![A-Za-z0-9][A-Z])[A-Z][0-9]{2}(?=[ \u00a0]?[A-Z0-9]{4})")
+_IBAN_REST = {
+    length: re.compile(rf"(?:[ \u00a0]?[A-Z0-9]){{{length - 4}}}(?![A-Za-z0-9])")
+    for length in range(15, 34)
+}
+
+
+def _ibans(text: str) -> Iterator[Span]:
+    for match in _IBAN.finditer(text):
+        length = identifiers.iban_length(match[0][:2])
+        rest = length and _IBAN_REST[length].match(text, match.end())
+        if rest and identifiers.is_iban(re.sub(r"\s", "", match[0] + rest[0])):
+            yield Span(match.start(), rest.end(), "iban")
+
+
+# Addresses in use begin with 2000::/3.
+_VERSION_6 = re.compile(
+    r"[23](?<![0-9A-Za-z:._][23])[0-9A-Fa-f]{3}:[0-9A-Fa-f:]{3,34}(?![0-9A-Za-z:_])"
+)
+
+
+def _version_6(text: str) -> Iterator[Span]:
+    for match in _VERSION_6.finditer(text):
+        groups = sum(map(bool, match[0].split(":")))
+        if groups >= 3 and identifiers.is_public_ip(match[0]):
+            yield Span(*match.span(), "ip")
+
+
+# Digits with what may separate them: all other kinds lie in such a piece of text.
+_GAP = " \u00a0.\\-\u2010\u2011\u2013/"
+_DIGITS = re.compile(rf"[0-9][0-9()/{_GAP}]{{6,}}")
+_CALLING_CODE = re.compile(
+    r"1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]"
+    r"|(?:2[1-689]|3[578]|42|5[09]|6[789]|8[0578]|9[679])[0-9]"
+)
+# A decimal, or thousands as in +1 000 000: up to ten digits.
+_NUMBER = re.compile(
+    r"\+(?:[0-9]+\.[0-9]+|[0-9]([ .\u00a0])[0-9]{3}(?:\1[0-9]{3}){1,2}"
+    r"|[0-9]{2,3}([ .\u00a0])[0-9]{3}\2[0-9]{3})"
+)
+_IS_VERSION = re.compile(
+    r"(?:(?<![A-Za-z])(?:v|ver|version|release|rel|rev|build|firmware|driver|section|"
+    r"chapter|abschnitt|kapitel|§)[^0-9A-Za-z\n]{0,3}|[A-Za-z][/_\-]"
+    r"|版本[号为是：: ]*)\Z",
+    re.IGNORECASE,
+)
+_IS_PHONE = re.compile(
+    r"(?:(?<![A-Za-z])(?:tel|telephone|telefon|fon|phone|cellphone|mobile|mobiltelefon|"
+    r"mobil|handy|cell|fax|telefax|whatsapp|hotline|rufnummer|durchwahl)"
+    r"|电话|電話|手机|手機|传真|傳真|致电|热线|熱線|联系方式)"
+    r"(?:[^0-9A-Za-z\n|]{0,3}(?:number|nummer|no|nr|is|号码|號碼|号|號))?"
+    r"[^0-9A-Za-z\n|]{0,4}\Z",
+    re.IGNORECASE,
+)
+_IS_SOCIAL_SECURITY = re.compile(
+    r"(?:(?<![A-Za-z])SSN|social security)[^0-9\n]{0,20}\Z", re.IGNORECASE
+)
+_HAN = re.compile("[\u4e00-\u9fff]")
+
+
+def _before(match: re.Match, characters: int) -> str:
+    return match.string[max(match.start() - characters, 0) : match.start()]
+
+
+def _digits(match: re.Match) -> str:
+    return re.sub("[^0-9]", "", match[0])
+
+
+def _in_url(match: re.Match) -> bool:
+    """Whether it is a part of a web address, where numbers name pages."""
+    backwards = re.match("[!-~]+", _before(match, 200)[::-1])
+    return backwards is not None and ("//:" in backwards[0] or ".www" in backwards[0])
+
+
+def _is_card(match: re.Match, language: str | None) -> bool:
+    return identifiers.is_card(_digits(match)) and not _in_url(match)
+
+
+def _is_national_id(match: re.Match, language: str | None) -> bool:
+    number = re.sub("[^0-9Xx]", "", match[0])
+    if len(number) == 18:
+        valid = identifiers.is_chinese_resident_id(number)
+    elif len(number) == 11:
+        valid = identifiers.is_german_tax_id(number)
+    else:
+        valid = identifiers.is_us_social_security(number) and (
+            "-" in match[0] or _IS_SOCIAL_SECURITY.search(_before(match, 40))
+        )
+    return bool(valid) and not _in_url(match)
+
+
+def _is_version_4(match: re.Match, language: str | None) -> bool:
+    return identifiers.is_public_ip(match[0]) and not _IS_VERSION.search(
+        _before(match, 16)
+    )
+
+
+def _is_international(match: re.Match, language: str | None) -> bool:
+    digits = _digits(match).removeprefix("00")
+    code = _CALLING_CODE.match(digits)
+    if not code or not 9 <= len(digits) <= 15 or _in_url(match):
+        return False
+    return (code[0] != "1" or len(digits) == 11) and not _NUMBER.fullmatch(match[0])
+
+
+def _is_local(match: re.Match, language: str | None) -> bool:
+    return 9 <= len(_digits(match)) <= 12 and not _in_url(match)
+
+
+def _is_chinese_mobile(match: re.Match, language: str | None) -> bool:
+    """Eleven digits in one piece are a phone number only in Chinese surroundings."""
+    if match[1] or language == "zh":
+        return not _in_url(match)
+    after = match.string[match.end() : match.end() + 8]
+    return bool(_HAN.search(_before(match, 16) + after)) and not _in_url(match)
+
+
+def _is_announced(match: re.Match, language: str | None) -> bool:
+    """Seven digits and more are a phone number after a word that says so."""
+    return 7 <= len(_digits(match)) <= 15 and bool(_IS_PHONE.search(_before(match, 32)))
+
+
+class _Rule(NamedTuple):
+    kind: str
+    pattern: re.Pattern
+    valid: Callable[[re.Match, str | None], bool]
+
+
+def _rule(kind: str, pattern: str, valid, before=r"\-/._", after=r"[.\-/][0-9]"):
+    """What is found must not go on: no letter, digit or sign of `before` precedes."""
+    pattern = rf"(?<![0-9A-Za-z{before}])(?:{pattern})(?![0-9A-Za-z_]|{after})"
+    return _Rule(kind, re.compile(pattern), valid)
+
+
+_RULES = (
+    _rule(
+        "card",
+        r"[2-6][0-9]{13,18}"
+        r"|[2-6][0-9]{3}([ \-])[0-9]{4}\1[0-9]{4}\1[0-9]{4}(?:\1[0-9]{3})?"
+        r"|3[0-9]{3}([ \-])[0-9]{6}\2[0-9]{4,5}",
+        _is_card,
+    ),
+    _rule("national_id", r"[1-9][0-9]{16}[0-9Xx]", _is_national_id),
+    _rule(
+        "national_id", r"[1-9][0-9]( ?)[0-9]{3}\1[0-9]{3}\1[0-9]{3}", _is_national_id
+    ),
+    _rule("national_id", r"[0-8][0-9]{2}([ \-]?)[0-9]{2}\1[0-9]{4}", _is_national_id),
+    _rule(
+        "ip",
+        r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}",
+        _is_version_4,
+        before="_.",
+        after=r"\.[0-9A-Za-z]|-[A-Za-z]",
+    ),
+    _rule(
+        "phone",
+        rf"(?:\(?\+[1-9]|(?<![0-9] )00[1-9](?=[0-9]{{0,2}}[{_GAP}(]))"
+        rf"(?:\)?[{_GAP}]{{0,2}}\(?[0-9]\)?){{7,14}}",
+        _is_international,
+    ),
+    _rule(
+        "phone",
+        r"(?:1[ .\-])?(?:\([2-9][0-9]{2}\) ?[2-9][0-9]{2}[ .\-]"
+        r"|[2-9][0-9]{2}([.\-])[2-9][0-9]{2}\1)[0-9]{4}",
+        _is_local,
+    ),
+    _rule(
+        "phone",
+        r"(?<![0-9] )(?:\(0[1-9][0-9]{1,4}\) ?[/\-]? ?"
+        r"|0[1-9][0-9]{1,4}(?: ?[/\-\u2013] ?| ))"
+        r"[0-9]{2,9}(?:[ \-/][0-9]{2,9}){0,4}(?:-[0-9])?(?! [0-9])",
+        _is_local,
+    ),
+    _rule("phone", r"01[567][0-9]{8,9}", _is_local),
+    _rule("phone", r"1[3-9][0-9]([ \-]?)[0-9]{4}\1[0-9]{4}", _is_chinese_mobile),
+    _rule("phone", rf"\(?[0-9](?:[{_GAP}()]{{0,2}}[0-9]){{6,14}}", _is_announced),
+)
