@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -224,7 +224,11 @@ class ReportData:
                 PROBLEMS,
                 [*self.problems["shown"], *problems["shown"]],
                 key=lambda problem: (
-                    *(problem["source"], problem["position"] or -1, problem["what"]),
+                    *(
+                        problem["source"],
+                        -1 if problem["position"] is None else problem["position"],
+                        problem["what"],
+                    ),
                 ),
             ),
         }
@@ -238,7 +242,7 @@ class ReportData:
         )
         if not len(batch):
             return []
-        view = batch.view(words)
+        view = words(batch)
         _, first, counts = np.unique(view.hashes, return_index=True, return_counts=True)
         pairs = [
             (view.tokens[at], count)
@@ -247,7 +251,7 @@ class ReportData:
         most = _most_frequent(pairs, MOST_WORDS)
         missed = most[-1][1] if len(most) < len(pairs) else 0
         self._merge_words(len(view.tokens), missed, dict(most))
-        return np.diff(view.offsets).tolist()
+        return view.counts.tolist()
 
     def to_dict(self, most_words: int | None = None) -> dict[str, Any]:
         """Plain values for JSON, sorted, so that equal data is equal text.
@@ -256,7 +260,6 @@ class ReportData:
             most_words: how many words; None for all.
         """
         counts = _most_frequent(self.words["counts"].items(), most_words)
-        missed = self.words["missed"]
         return {
             "format": FORMAT,
             "steps": self.steps,
@@ -267,7 +270,7 @@ class ReportData:
             "words_per_document": _numbered(self.words_per_document),
             "reasons": _sorted(self.reasons),
             "clusters": self.clusters,
-            "words": {**self.words, "missed": missed, "counts": dict(counts)},
+            "words": {**self.words, "counts": dict(counts)},
             "personal_data": _sorted(self.personal_data),
             "problems": self.problems,
         }
@@ -338,8 +341,7 @@ def _dropped(row: Mapping[str, Any]) -> dict[str, Any]:
 def _most_frequent(
     pairs: Iterable[tuple[str, int]], most: int | None
 ) -> list[tuple[str, int]]:
-    ordered: Callable = lambda pair: (-pair[1], pair[0])  # noqa: E731
-    return sorted(pairs, key=ordered)[:most]
+    return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:most]
 
 
 def bounds_of_bin(number: int) -> tuple[float, float]:
