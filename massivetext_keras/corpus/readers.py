@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import glob
-import gzip
 import hashlib
 import json
 import logging
-import zlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from massivetext_keras.configs import closest
+from massivetext_keras.corpus.formats.common import Options, Problem
+from massivetext_keras.corpus.formats.tables import read_parquet
+from massivetext_keras.corpus.sources import search, several
+from massivetext_keras.corpus.streams import (
+    COMPRESSED,
+    DamagedFile,
+    open_stream,
+    suffixes,
+)
 from massivetext_keras.files import file_hash
 
-TEXT_SUFFIXES = (".txt", ".md", ".rst", ".jsonl")
+TEXT_SUFFIXES = (".txt", ".md", ".rst", ".jsonl", ".parquet")
+_HELD_OUT = re.compile(r"(validation|test)-\d+-of-\d+\.")
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +61,11 @@ def expand(patterns: str | Path | Iterable[str | Path]) -> list[Path]:
     """Find the files that names, patterns and folders stand for.
 
     A file is taken as it is named. A folder stands for the text files in it at any
-    depth: .txt, .md, .rst and .jsonl, each also with .gz. A pattern (`*`, `?`, `[]`,
-    and `**` for any depth) that spells a suffix takes whatever it matches, `raw/*.tsv`;
-    one that does not, `raw/**`, takes text files. Hidden files are only taken by name.
+    depth: .txt, .md, .rst and .jsonl, each also with .gz, .bz2 or .zst, and .parquet. A
+    pattern (`*`, `?`, `[]`, and `**` for any depth) that spells a suffix takes whatever
+    it matches, `raw/*.tsv`; one that does not, `raw/**`, takes text files. Hidden files
+    are only taken by name. A folder that `massivetext corpus build` wrote stands for
+    its shards for training.
 
     Args:
         patterns: one of these, or several.
@@ -76,8 +85,8 @@ def expand(patterns: str | Path | Iterable[str | Path]) -> list[Path]:
         ['a.md', 'b.txt']
     """
     found: dict[Path, Path] = {}
-    for pattern in _several(patterns):
-        for path in _expand_one(Path(pattern).expanduser()):
+    for pattern in several(patterns):
+        for path in _expand_one(pattern):
             found.setdefault(path.resolve(), path)
     return sorted(found.values())
 
@@ -106,7 +115,7 @@ def fingerprint(patterns: str | Path | Iterable[str | Path]) -> str:
 def read_documents(
     patterns: str | Path | Iterable[str | Path], report: ReadReport | None = None
 ) -> Iterator[str]:
-    """Read documents: a text file is one, a .jsonl file has one per line.
+    """Read documents: a text file is one, a .jsonl file has one on each line.
 
     Bytes that are not UTF-8 become U+FFFD as in `bytes.decode(errors="replace")`; a
     byte-order mark is dropped; line ends of text files become `\\n`. A .jsonl line is
@@ -124,7 +133,7 @@ def read_documents(
     Raises:
         FileNotFoundError, ValueError: at the call, as `expand` does.
         ValueError: while reading: a .jsonl line that is not an object with a string
-            "text", a damaged .gz file, or at the end no text in all of the files.
+            "text", a damaged file, or at the end no text in all of the files.
 
     Example:
         >>> path = getfixture("tmp_path") / "corpus.jsonl"
@@ -133,55 +142,34 @@ def read_documents(
         >>> list(read_documents(path, report)), report.documents, report.bytes
         (['one', 'two'], 2, 6)
     """
-    patterns = _several(patterns)
+    patterns = several(patterns)
     report = ReadReport() if report is None else report
     return _read(expand(patterns), patterns, report)
 
 
-def _several(patterns: str | Path | Iterable[str | Path]) -> list[str | Path]:
-    patterns = [patterns] if isinstance(patterns, str | Path) else list(patterns)
-    if not patterns or not all(str(pattern) for pattern in patterns):
-        raise ValueError("give at least one file, folder or pattern to read")
-    return patterns
-
-
-def _expand_one(pattern: Path) -> list[Path]:
-    if pattern.is_file():
-        return [pattern]
-    search = Path(glob.escape(str(pattern)), "**") if pattern.is_dir() else pattern
-    paths = map(Path, glob.iglob(str(search), recursive=True))
-    paths = [
-        path
-        for path in paths
-        if (search.suffix or _kind(path) in TEXT_SUFFIXES) and path.is_file()
-    ]
-    if not paths and pattern.is_dir():
+def _expand_one(pattern: str | Path) -> list[Path]:
+    paths, by_name = search(pattern)
+    is_folder = Path(pattern).expanduser().is_dir()
+    if not by_name:
+        paths = [path for path in paths if suffixes(path.name)[0] in TEXT_SUFFIXES]
+    if is_folder or Path(pattern).name in ("*", "**"):
+        paths = [path for path in paths if not _is_held_out(path)]
+    if not paths and is_folder:
         known = " ".join(TEXT_SUFFIXES)
-        raise ValueError(f"{str(pattern)!r} holds no text files ({known}, also .gz)")
-    if not paths:
-        raise FileNotFoundError(
-            f"no text file matches {str(pattern)!r}{_nearest(pattern)}"
+        more = " ".join(COMPRESSED)
+        raise ValueError(
+            f"{str(pattern)!r} holds no text files ({known}, also with {more})"
         )
+    if not paths:
+        raise FileNotFoundError(f"no text file matches {str(pattern)!r}")
     return paths
 
 
-def _kind(path: Path) -> str:
-    """The suffix, without .gz and in lower case."""
-    name = path.name.lower()
-    return Path(name.removesuffix(".gz")).suffix
-
-
-def _nearest(pattern: Path) -> str:
-    """A hint: the path most like the first part of the pattern that is missing."""
-    folder = Path(pattern.anchor)
-    for part in pattern.relative_to(folder).parts:
-        if not (folder / part).exists():
-            near = closest(part, (path.name for path in folder.iterdir()))
-            return f"; did you mean {str(folder / near)!r}?" if near else ""
-        folder = folder / part
-        if not folder.is_dir():
-            return f"; {str(folder)!r} is a file"
-    return ""
+def _is_held_out(path: Path) -> bool:
+    """Whether it is a shard of a corpus that is not for training."""
+    return bool(_HELD_OUT.match(path.name)) and any(
+        (folder / "manifest.json").is_file() for folder in list(path.parents)[:2]
+    )
 
 
 def _read(
@@ -219,15 +207,15 @@ def read_file(
 
     Raises:
         ValueError: a .jsonl line that is not an object with a string "text", or a
-            damaged .gz file.
+            damaged file.
     """
     report = ReadReport() if report is None else report
-    open_file = gzip.open if path.suffix.lower() == ".gz" else open
+    kind = suffixes(path.name)[0]
+    read = {".jsonl": _read_lines, ".parquet": _read_rows}.get(kind, _read_text)
     try:
-        with open_file(path, "rb") as file:
-            read = _read_lines if _kind(path) == ".jsonl" else _read_text
+        with open_stream(path) as file:
             yield from read(file, path, report, max_bytes)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+    except DamagedFile as error:
         raise ValueError(f"{path} is damaged: {error}") from error
 
 
@@ -242,6 +230,23 @@ def _read_lines(file, path: Path, report: ReadReport, max_bytes) -> Iterator[str
             else:
                 report.empty_documents += 1
         taken += len(line)
+        if max_bytes is not None and taken >= max_bytes:
+            return
+
+
+def _read_rows(file, path: Path, report: ReadReport, max_bytes) -> Iterator[str]:
+    taken = 0
+    for row in read_parquet(file, Options("text")):
+        if isinstance(row, Problem):
+            raise ValueError(f"{path}: {row.detail}")
+        size = len(row.text.encode())
+        report.bytes += size
+        if row.text.strip():
+            report.documents += 1
+            yield row.text
+        else:
+            report.empty_documents += 1
+        taken += size
         if max_bytes is not None and taken >= max_bytes:
             return
 

@@ -1,0 +1,100 @@
+"""Catalogues of translated messages of programs (gettext, .po)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from massivetext_keras.corpus.documents import Document
+from massivetext_keras.corpus.formats.common import Options, Problem, problem, too_large
+from massivetext_keras.corpus.streams import decode
+
+_CHARSET = re.compile(rb"charset=([\w:.-]{1,40})", re.I)
+_LANGUAGE = re.compile(r"^Language:\s*([a-z]{2,3})", re.M | re.I)
+_LINE = re.compile(r'(?:(msgid|msgid_plural|msgctxt|msgstr)(?:\[\d+\])?)?\s*"(.*)"$')
+_ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)", re.S)
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+
+
+def read_catalogue(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
+    """Reads a catalogue as one document: its translations, between empty lines.
+
+    Messages that are not translated, marked as fuzzy or obsolete are left out. In a
+    template, which translates none, the messages themselves are the text, which is
+    English. The language is that of the head.
+    """
+    data = stream.read(options.max_document_bytes + 1)
+    if len(data) > options.max_document_bytes:
+        yield too_large(options)
+        return
+    found = _CHARSET.search(data, 0, 10_000)
+    label = found[1].decode("ascii") if found else "utf-8"
+    try:
+        text, invalid = decode(data, label.lower())
+    except LookupError:  # a template says CHARSET
+        text, invalid = decode(data)
+    originals, translations, head = [], [], ""
+    for entry in _entries(text):
+        original, translated = entry.get("msgid", [""]), entry.get("msgstr", [])
+        if original == [""]:
+            head = "".join(translated)
+            continue
+        originals += [*original, *entry.get("msgid_plural", [])]
+        translations += [message for message in translated if message]
+    if not (originals or head):
+        yield problem("empty" if not text.strip() else "bad_record", "no messages")
+        return
+    language = _LANGUAGE.search(head)
+    document = Document("\n\n".join(translations or originals))
+    if translations and language:
+        document.language = language[1].lower()
+    elif not translations:
+        document.language = "en"
+    if invalid:
+        document.columns["invalid_bytes"] = invalid
+    yield document
+
+
+def _entries(text: str) -> Iterator[dict[str, list[str]]]:
+    """The entries of a catalogue: keyword -> its strings (of plurals, several)."""
+    entry: dict[str, list[str]] = {}
+    strings: list[str] = []
+    fuzzy = next_fuzzy = False
+    for line in text.splitlines():
+        line = line.strip()
+        if line.startswith("#,") and "fuzzy" in line:
+            next_fuzzy = True
+        match = None if line.startswith("#") else _LINE.match(line)
+        if not match:
+            continue
+        keyword, value = match[1], _unescape(match[2])
+        if not keyword:
+            if strings:
+                strings[-1] += value
+            continue
+        if "msgstr" in entry and keyword != "msgstr":  # the next entry begins
+            if not fuzzy or entry.get("msgid") == [""]:
+                yield entry
+            entry = {}
+        if not entry:
+            fuzzy, next_fuzzy = next_fuzzy, False
+        strings = entry.setdefault(keyword, [])
+        strings.append(value)
+    if entry and not fuzzy:
+        yield entry
+
+
+def _unescape(text: str) -> str:
+    if "\\" not in text:
+        return text
+    return _ESCAPE.sub(_unescaped, text)
+
+
+def _unescaped(match: re.Match) -> str:
+    code = match[0][1:]
+    if code[0] == "x" and len(code) > 1:
+        return chr(int(code[1:], 16))
+    if code[0] in "01234567":
+        return chr(int(code, 8))
+    return _ESCAPES.get(code, code)
