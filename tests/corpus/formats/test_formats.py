@@ -16,7 +16,7 @@ COMPRESS = {
     "": bytes,
     ".gz": gzip.compress,
     ".bz2": bz2.compress,
-    ".zst": zstandard.compress,
+    ".zst": zstandard.ZstdCompressor(write_checksum=True).compress,
 }
 
 
