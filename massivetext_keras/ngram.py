@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -101,11 +101,41 @@ class KneserNey:
         """
         if not self._tables:
             raise RuntimeError("fit the model before scoring")
-        probs: float | np.ndarray = 1 / self.vocabulary_size
-        for keys, table in zip(self._pack(ids), self._tables, strict=True):
+        levels = self._pack(ids)
+        probs = np.full(levels[0].shape, 1 / self.vocabulary_size)
+        for keys, table in zip(levels, self._tables, strict=True):
+            order = np.argsort(keys)  # sorted, they are found three times as fast
+            keys = keys[order]
             backoff = _find(table.contexts, table.backoff, keys // self._base, 1.0)
-            probs = _find(table.grams, table.mass, keys, 0.0) + backoff * probs
+            mass = _find(table.grams, table.mass, keys, 0.0)
+            probs[order] = mass + backoff * probs[order]
         return np.log(probs)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What was counted, by name; `from_arrays` takes it."""
+        return {
+            f"{name}_{length}": array
+            for length, table in enumerate(self._tables, start=1)
+            for name, array in table._asdict().items()
+        }
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, np.ndarray], *, order: int, vocabulary_size: int
+    ) -> KneserNey:
+        """A fitted model, of what `arrays` gave.
+
+        >>> model = KneserNey(order=2, vocabulary_size=3).fit([0, 1, 0])
+        >>> again = KneserNey.from_arrays(model.arrays(), order=2, vocabulary_size=3)
+        >>> bool(np.all(again.log_probs([0, 2]) == model.log_probs([0, 2])))
+        True
+        """
+        model = cls(order, vocabulary_size=vocabulary_size)
+        model._tables = [
+            _Table(*(arrays[f"{name}_{length}"] for name in _Table._fields))
+            for length in range(1, order + 1)
+        ]
+        return model
 
     def _pack(self, ids: np.ndarray | Iterable) -> list[np.ndarray]:
         """Keys of the n-grams that end at each token, int64 [tokens], per order."""

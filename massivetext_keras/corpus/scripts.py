@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import unicodedata
 
 import numpy as np
 
 SPACE, LETTER, UNSPACED, MARK = 1, 2, 4, 8
+DIGIT, PUNCTUATION, UPPER = 16, 32, 64
 
 _BLOCKS = [
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -36,14 +38,15 @@ def character_classes() -> np.ndarray:
     SPACE is what `str.split` splits at and LETTER what `str.isalpha` tells. UNSPACED
     are the letters of scripts that put no space between words (Han, Kana, Bopomofo,
     Thai, Lao, Khmer, Myanmar, Tibetan; Hangul has spaces), MARK what is written above,
-    below or around such a letter and is no letter itself.
+    below or around such a letter and is no letter itself. DIGIT is a decimal digit of
+    any script, PUNCTUATION one of Unicode's categories P and S, UPPER a capital letter.
 
     Returns:
         uint8 [0x110000].
 
     >>> classes = character_classes()
     >>> [int(classes[ord(character)]) for character in " a中7"]
-    [1, 2, 6, 0]
+    [1, 2, 6, 16]
     """
     classes = np.zeros(0x110000, np.uint8)
     last = _BLOCKS[-1][1] + 1  # no letters after it
@@ -56,10 +59,13 @@ def character_classes() -> np.ndarray:
         block[block == LETTER] |= UNSPACED
         marks = [_is_mark(code) for code in range(first, min(end, 0x20000) + 1)]
         block[: len(marks)][marks] = MARK
+    categories = [unicodedata.category(chr(code)) for code in range(last)]
+    flags = {"Nd": DIGIT, "Lu": UPPER, "P": PUNCTUATION, "S": PUNCTUATION}
+    classes[:last] |= np.array(
+        [flags.get(name) or flags.get(name[0], 0) for name in categories], np.uint8
+    )
     return classes
 
 
 def _is_mark(code: int) -> bool:
-    import unicodedata
-
     return unicodedata.category(chr(code)).startswith("M")
