@@ -19,6 +19,8 @@ from massivetext_keras.files import read_json, write_json
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from massivetext_keras.corpus.deduplication import Cluster
+
 FILE = "report.json"
 FORMAT = 1
 UNDETERMINED = "und"  # the language of documents that have none, as in ISO 639-2
@@ -45,7 +47,7 @@ class ReportData:
 
         {
           "format": 1,
-          "steps": ["quality", "repetition", "exact", "minhash"],
+          "steps": ["gopher_quality", "deduplication"],
           "mixture": {"web": 0.48, "books": 0.52},
           "subsets": {"web": {
             "kept": {"documents": 8, "bytes": 93214, "words": 15210},
@@ -53,7 +55,7 @@ class ReportData:
           "languages": {"en": … as of a subset …},
           "bytes": {"kept": {"26": 8}, "dropped": {"9": 1}},
           "words_per_document": {"21": 8},
-          "reasons": {"quality.words": {
+          "reasons": {"gopher_quality.words": {
             "documents": 1,
             "bytes": 31,
             "samples": [
@@ -61,8 +63,9 @@ class ReportData:
                "language": "en", "bytes": 31, "value": 6.0, "bounds": ">= 50",
                "text": "the first 600 characters"}]}},
           "clusters": [
-            {"size": 12, "id": "00ab…", "step": "minhash", "subset": "web",
-             "source": "a.jsonl", "text": "of the document that was kept"}],
+            {"survivor": "00ab…", "documents": 12, "exact": 3, "fuzzy": 8,
+             "subset": "web", "source": "a.jsonl", "position": 7,
+             "excerpt": "of the document that was kept"}],
           "words": {"total": 15210, "missed": 0, "counts": {"the": 812, "of": 401}},
           "personal_data": {"email": {"documents": 2, "spans": 3}},
           "problems": {
@@ -80,10 +83,10 @@ class ReportData:
 
     >>> import pyarrow as pa
     >>> rows = {"id": [b"a", b"b"], "subset": ["web", "web"], "bytes": [9, 3]}
-    >>> data = ReportData(steps=["quality"])
-    >>> data.add(pa.table({**rows, "reason": [None, "quality.words"]}))
+    >>> data = ReportData(steps=["gopher_quality"])
+    >>> data.add(pa.table({**rows, "reason": [None, "gopher_quality.words"]}))
     >>> data.subsets["web"]["dropped"]["bytes"], list(data.reasons)
-    (3, ['quality.words'])
+    (3, ['gopher_quality.words'])
     >>> again = ReportData.from_dict(json.loads(json.dumps(data.to_dict())))
     >>> again.merge(data)
     >>> again.subsets["web"]["kept"]["documents"]
@@ -137,25 +140,9 @@ class ReportData:
                 entry = self.personal_data.setdefault(kind, Counter())
                 entry.update(documents=1, spans=spans)
 
-    def add_cluster(
-        self,
-        size: int,
-        id: bytes,
-        step: str,
-        subset: str = "",
-        source: str = "",
-        text: str = "",
-    ) -> None:
-        """Adds documents that are alike, of which one was kept; the largest are shown.
-
-        Args:
-            size: documents, the kept one included.
-            id: of the kept one.
-            step: that found them, such as "exact" or "minhash".
-            subset, source, text: of the kept one.
-        """
-        cluster = {"size": size, "id": id.hex(), "step": step, "subset": subset}
-        self._merge_clusters([cluster | {"source": source, "text": text[:EXCERPT]}])
+    def add_cluster(self, cluster: Cluster) -> None:
+        """Adds documents that say the same; the largest clusters are shown."""
+        self._merge_clusters([cluster._asdict()])
 
     def add_problem(self, source: str, what: str, position: int | None = None) -> None:
         """Adds a file that is damaged, or a document that was quarantined.
@@ -209,7 +196,7 @@ class ReportData:
         self.clusters = heapq.nsmallest(
             CLUSTERS,
             [*self.clusters, *clusters],
-            key=lambda cluster: (-cluster["size"], cluster["id"], cluster["step"]),
+            key=lambda cluster: (-cluster["documents"], cluster["survivor"]),
         )
 
     def _merge_words(self, total: int, missed: int, counts: Mapping[str, int]) -> None:

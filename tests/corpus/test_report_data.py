@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massivetext_keras.corpus import report_data
+from massivetext_keras.corpus.deduplication import Cluster
 from massivetext_keras.corpus.report_data import ReportData, bounds_of_bin
 
 ROWS = [
@@ -129,20 +130,22 @@ def test_how_exact_word_counts_are(monkeypatch):
         assert 0 <= count - data.words["counts"][word] <= data.words["missed"]
 
 
+def cluster(survivor: str, documents: int) -> Cluster:
+    return Cluster(survivor, documents, 1, documents - 2, "web", "a.jsonl", 3, "most")
+
+
 def test_clusters_and_problems():
     data = ReportData()
     for number in range(50):
-        data.add_cluster(
-            number % 7 + 2, bytes([number]) * 16, "minhash", text="x" * 700
-        )
+        data.add_cluster(cluster(f"{number:032x}", number % 7 + 2))
         data.add_problem(f"{number % 10}.gz", "damaged", position=number)
     other = ReportData()
-    other.add_cluster(99, b"\xff" * 16, "exact", "web", "a.jsonl", "most")
+    other.add_cluster(cluster("ff" * 16, 99))
     other.add_problem("0.gz", "cut off")
     data.merge(other)
-    assert [c["size"] for c in data.clusters[:3]] == [99, 8, 8]
-    assert data.clusters[1]["id"] < data.clusters[2]["id"]
-    assert len(data.clusters) == 20 and len(data.clusters[1]["text"]) == 600
+    assert [c["documents"] for c in data.clusters[:3]] == [99, 8, 8]
+    assert data.clusters[1]["survivor"] < data.clusters[2]["survivor"]
+    assert len(data.clusters) == 20 and data.clusters[0]["excerpt"] == "most"
     assert data.problems["count"] == 51
     assert data.problems["shown"][0] == {
         "source": "0.gz",
