@@ -1,0 +1,257 @@
+"""Rows with equal keys brought together: scattered to buckets, then sorted in each.
+
+DuckDB does not spill what long texts need while it sorts (2.0: 620 MB of documents do
+not sort under 400 MB), so a sort never sees more than fits: rows go to buckets by the
+hash of their keys, and a bucket that is still too large is sorted in ranges.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from massivetext_keras.corpus.engines.parts import cut, row_sizes
+from massivetext_keras.files import replacing_file
+
+_PREFIX = 24  # bytes of the sort key that ranges are divided by
+_TABLE_BYTES = 4 << 20
+
+
+def check_keys(schema: pa.Schema, keys: Sequence[str]) -> None:
+    """Refuses keys of a type that has no plain equality.
+
+    Raises:
+        TypeError: names the column and its type.
+    """
+    kinds = pa.types
+    for name in keys:
+        kind = schema.field(name).type
+        simple = (kinds.is_integer, kinds.is_boolean, kinds.is_string)
+        simple += (kinds.is_large_string, kinds.is_binary, kinds.is_fixed_size_binary)
+        if not any(is_kind(kind) for is_kind in simple):
+            raise TypeError(
+                f"{name!r} is {kind}: keys are integers, bool, strings or bytes"
+            )
+
+
+def scatter(
+    tables: Iterator[pa.Table], keys: Sequence[str], buckets: int, most_bytes: int
+) -> Iterator[pa.RecordBatch]:
+    """Rows by the hash of their keys: batches 0, 1, ... of the buckets, repeatedly."""
+    hashed = f"(hash({_names(keys)}) % {buckets})::INT"
+    for table in _gathered(tables, most_bytes):
+        bucket = _query(table, f"select {hashed} as bucket from rows")["bucket"]
+        bucket = bucket.to_numpy()
+        table = table.take(np.argsort(bucket, kind="stable")).combine_chunks()
+        ends = np.cumsum(np.bincount(bucket, minlength=buckets))
+        for start, end in zip([0, *ends[:-1]], ends, strict=True):
+            yield _one_batch(table.slice(start, end - start))
+
+
+def write_batches(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
+    """Writes an Arrow file whole or not at all; its batches are found by number."""
+    options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
+    with replacing_file(path) as draft:
+        batches = iter(batches)
+        first = next(batches)
+        with (
+            pa.OSFile(str(draft), "wb") as file,
+            pa.ipc.new_file(file, first.schema, options=options) as writer,
+        ):
+            writer.write_batch(first)
+            for batch in batches:
+                writer.write_batch(batch)
+
+
+def read_all(reads: Sequence[Callable[[], Iterator[pa.Table]]]) -> Iterator[pa.Table]:
+    """The rows of several parts, one after another."""
+    for read in reads:
+        yield from read()
+
+
+def read_bucket(
+    paths: Sequence[Path], bucket: int, buckets: int
+) -> Iterator[pa.RecordBatch]:
+    """The rows of one bucket, of all that `scatter` wrote; an empty batch at least."""
+    options = pa.ipc.IpcReadOptions(use_threads=False)
+    for path in paths:
+        with pa.OSFile(str(path)) as source:
+            file = pa.ipc.open_file(source, options=options)
+            for index in range(bucket, file.num_record_batches, buckets):
+                yield file.get_batch(index)
+
+
+def sorted_groups(
+    read: Callable[[], Iterator[pa.Table | pa.RecordBatch]],
+    keys: Sequence[str],
+    columns: Sequence[str],
+    memory: int,
+    folder: Path,
+) -> Iterator[pa.Table]:
+    """Tables of whole groups, sorted by the keys and then by the other columns.
+
+    Args:
+        read: gives the rows, in any order, each time it is called.
+        keys: columns that rows of a group agree in.
+        columns: of the tables, in order.
+        memory: bytes to sort with. A group needs as much as it is large, beside this.
+        folder: for what DuckDB spills.
+    """
+    order = [*keys, *(name for name in columns if name not in keys)]
+    tables = _sorted(read, order, memory, folder)
+    return whole_groups((table.select(list(columns)) for table in tables), keys)
+
+
+def _sorted(read, order, memory, folder) -> Iterator[pa.Table]:
+    held, size = [], 0
+    for rows in read():
+        if isinstance(rows, pa.RecordBatch):
+            rows = pa.Table.from_batches([rows])
+        held.append(rows)
+        size += rows.nbytes
+        if size > memory // 4:
+            break
+    else:
+        table = pa.concat_tables(held)
+        del held, rows
+        yield from _sort(table, order, "", memory // 2, folder)
+        return
+    schema, held, rows = rows.schema, None, None
+    for where in _ranges(read, order, memory // 4):
+        rows = pa.RecordBatchReader.from_batches(schema, _batches(read()))
+        yield from _sort(rows, order, where, memory // 2, folder)
+
+
+def _ranges(read, order, most_bytes) -> Iterator[str]:
+    """Conditions that divide the rows, in order, into about so many bytes each."""
+    prefix = f"{_sort_key(order)}[1:{_PREFIX}]"
+    prefixes, sizes = [], []
+    for rows in read():
+        rows = pa.table(rows)
+        if len(rows):
+            found = _query(rows, f"select {prefix} as prefix from rows")["prefix"]
+            prefixes.append(np.array(found.to_pylist(), f"S{_PREFIX}"))
+            sizes.append(row_sizes(rows))
+    prefixes, sizes = np.concatenate(prefixes), np.concatenate(sizes)
+    by_prefix = np.argsort(prefixes, kind="stable")
+    number = np.cumsum(sizes[by_prefix]) // most_bytes
+    starts = np.flatnonzero(np.diff(number)) + 1
+    bounds = np.unique(prefixes[by_prefix[starts]])
+    # NumPy strips zeros at the end, which keeps the order of what it strips.
+    marks = [f"from_hex('{bytes(bound).hex()}')" for bound in bounds]
+    for low, high in zip([None, *marks], [*marks, None], strict=True):
+        sides = [f"{prefix} >= {low}"] if low else []
+        sides += [f"{prefix} < {high}"] if high else []
+        yield f"where {' and '.join(sides)}" if sides else ""
+
+
+def _sort(rows, order, where, memory, folder) -> Iterator[pa.Table]:
+    """Sorted rows, in tables of about `_TABLE_BYTES`, of the types they had."""
+    schema = rows.schema
+    many = 2048
+    if isinstance(rows, pa.Table) and len(rows):
+        many = min(max(len(rows) * _TABLE_BYTES // (rows.nbytes + 1), 1), 1 << 16)
+    connection = _connection()
+    connection.execute(f"set memory_limit = '{max(memory, 16 << 20)}B'")
+    connection.execute(f"set temp_directory = {_quoted(str(folder))}")
+    by = ", ".join(f"{_name(name)} asc nulls first" for name in order)
+    found = connection.from_arrow(rows).query(
+        "rows", f"select * from rows {where} order by {by}"
+    )
+    del rows
+    empty = True
+    for batch in found.to_arrow_reader(many):
+        empty = False
+        yield from cut(pa.Table.from_batches([batch]).cast(schema), 4 * _TABLE_BYTES)
+    if empty and not where:
+        yield schema.empty_table()
+
+
+def whole_groups(tables: Iterator[pa.Table], keys: Sequence[str]) -> Iterator[pa.Table]:
+    """Sorted tables cut anew, so that no group is in two of them."""
+    waiting: list[pa.Table] = []  # ends with the rows of a group that may go on
+    for table in tables:
+        if waiting and not len(table):
+            continue
+        start = _last_group(table, keys)
+        if waiting and start == 0:
+            ends = [waiting[-1].slice(len(waiting[-1]) - 1), table.slice(0, 1)]
+            if _last_group(pa.concat_tables(ends), keys) == 0:
+                waiting.append(table)
+                continue
+        done = pa.concat_tables([*waiting, table.slice(0, start)])
+        if len(done):
+            yield done
+        waiting = [table.slice(start)]
+    yield pa.concat_tables(waiting)
+
+
+def _last_group(table: pa.Table, keys: Sequence[str]) -> int:
+    """The row that the last group of a sorted table begins with."""
+    if not len(table):
+        return 0
+    same = np.ones(len(table), bool)
+    for name in keys:
+        column, last = table[name], table[name][len(table) - 1]
+        equal = pc.equal(column, last) if last.is_valid else pc.is_null(column)
+        same &= pc.fill_null(equal, False).to_numpy()
+    different = np.flatnonzero(~same)
+    return int(different[-1]) + 1 if len(different) else 0
+
+
+def _gathered(tables: Iterator[pa.Table], most_bytes: int) -> Iterator[pa.Table]:
+    """Tables put together to about so many bytes."""
+    waiting, size = [], 0
+    for table in tables:
+        waiting.append(table)
+        size += table.nbytes
+        if size >= most_bytes:
+            yield pa.concat_tables(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def _one_batch(table: pa.Table) -> pa.RecordBatch:
+    batches = table.combine_chunks().to_batches()
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], table.schema)
+
+
+def _batches(rows: Iterator[pa.Table | pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for some in rows:
+        yield from some.to_batches() if isinstance(some, pa.Table) else [some]
+
+
+def _query(table: pa.Table, sql: str) -> pa.Table:
+    return _connection().from_arrow(table).query("rows", sql).to_arrow_table()
+
+
+@functools.cache
+def _connection():
+    """DuckDB in this process, with the one thread that a worker has."""
+    import duckdb
+
+    settings = {"threads": 1, "async_threads": 1, "preserve_insertion_order": False}
+    return duckdb.connect(config=settings)
+
+
+def _sort_key(order: Sequence[str]) -> str:
+    each = (f"{_name(name)}, 'asc nulls first'" for name in order)
+    return f"create_sort_key({', '.join(each)})"
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(map(_name, names))
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

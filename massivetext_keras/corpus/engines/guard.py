@@ -1,0 +1,235 @@
+"""Which document a worker is at, so that one that crashes or hangs can be left out.
+
+A function says what it begins. If its process then dies, hangs or raises, the engine
+runs the part again: documents that were begun together are suspects, to be worked on
+alone; one that was alone is quarantined, with the reason.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from massivetext_keras.corpus.documents import Document
+
+Name = tuple[str, int]  # source and position of a document
+
+# Shared memory: which of two slots holds the names, since when (nanoseconds; 0 while
+# nothing is worked on), what was counted, and how long the names of each slot are.
+_ACTIVE, _SINCE, _DOCUMENTS, _BYTES, _KEPT, _LENGTH = range(6)
+_SLOTS = 64
+_SLOT = 4 << 20
+MEMORY = _SLOTS + 2 * _SLOT  # bytes; those that are not touched take no memory
+
+# Documents fail one by one; a step that fails on most is not right for any.
+MOST_FAILURES = 100
+
+
+class Counts(NamedTuple):
+    """What a function says it has done: documents, bytes of them, and those kept."""
+
+    documents: int = 0
+    bytes: int = 0
+    kept: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*map(sum, zip(self, other, strict=True)))
+
+
+class Memory:
+    """What a worker writes while it works and its parent reads, even after its end."""
+
+    def __init__(self, memory: mmap.mmap | bytearray):
+        self._memory = memory
+
+    def begin(self, names: Sequence[Name]) -> None:
+        text = "\0".join(f"{position} {source}" for source, position in names)
+        data = text.encode("utf-8", "surrogatepass")
+        if len(data) > _SLOT:
+            raise ValueError(f"{len(names)} documents are too many to begin together")
+        # The other slot, so that there is a whole one at any time.
+        slot = 1 - self._get(_ACTIVE)
+        start = _SLOTS + slot * _SLOT
+        self._memory[start : start + len(data)] = data
+        self._set(_LENGTH + slot, len(data))
+        self._set(_ACTIVE, slot)
+        self._set(_SINCE, time.monotonic_ns())
+
+    def end(self) -> None:
+        self._set(_SINCE, 0)
+
+    def count(self, counts: Counts) -> None:
+        for place, value in zip((_DOCUMENTS, _BYTES, _KEPT), counts, strict=True):
+            self._set(place, value)
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(*map(self._get, (_DOCUMENTS, _BYTES, _KEPT)))
+
+    @property
+    def seconds(self) -> float:
+        """How long the documents that were begun have taken, 0 if there are none."""
+        since = self._get(_SINCE)
+        return (time.monotonic_ns() - since) / 1e9 if since else 0.0
+
+    @property
+    def names(self) -> list[Name]:
+        """The documents that are worked on."""
+        if not self._get(_SINCE):
+            return []
+        slot = self._get(_ACTIVE)
+        start = _SLOTS + slot * _SLOT
+        data = bytes(self._memory[start : start + self._get(_LENGTH + slot)])
+        found = []
+        for name in data.decode("utf-8", "surrogatepass").split("\0"):
+            position, _, source = name.partition(" ")
+            found.append((source, int(position)))
+        return found
+
+    def _get(self, place: int) -> int:
+        return struct.unpack_from("<q", self._memory, 8 * place)[0]
+
+    def _set(self, place: int, value: int) -> None:
+        struct.pack_into("<q", self._memory, 8 * place, value)
+
+
+@dataclass
+class Guard:
+    """What a worker knows of the part it works on.
+
+    Args:
+        memory: shared with the parent, if there is one.
+        quarantine: documents to leave out, with the reason.
+        suspects: documents to work on alone.
+    """
+
+    memory: Memory = field(default_factory=lambda: Memory(bytearray(MEMORY)))
+    quarantine: dict[Name, str] = field(default_factory=dict)
+    suspects: set[Name] = field(default_factory=set)
+    counts: Counts = Counts()
+    begun: int = 0
+    failed: int = 0
+
+    def fail(self, error: Exception) -> str:
+        """The reason that a document failed with.
+
+        Raises:
+            RuntimeError: most documents fail.
+        """
+        self.failed += 1
+        reason = reason_of(error)
+        if self.failed > max(MOST_FAILURES, self.begun // 2):
+            raise RuntimeError(
+                f"{self.failed} of {self.begun} documents fail, the last with {reason}"
+            ) from error
+        return reason
+
+
+_guard = Guard()
+
+
+def use(guard: Guard) -> None:
+    """Sets what the functions below speak of, in this process."""
+    global _guard
+    _guard = guard
+
+
+def begin(*names: Name) -> None:
+    """Says which documents are worked on from here to the next call, or table.
+
+    Args:
+        names: (source, position) of each.
+    """
+    _guard.begun += len(names)
+    _guard.memory.begin(names)
+
+
+def end() -> None:
+    """Says that no document is worked on."""
+    _guard.memory.end()
+
+
+def count(documents: int = 0, bytes: int = 0, kept: int = 0) -> None:
+    """Says what was done since it was last said, for the progress that people see."""
+    _guard.counts += Counts(documents, bytes, kept)
+    _guard.memory.count(_guard.counts)
+
+
+def quarantined(source: str, position: int) -> str | None:
+    """Why a document is to be left out; None if it is not."""
+    return _guard.quarantine.get((source, position))
+
+
+def suspect(source: str, position: int) -> bool:
+    """Whether a document is to be worked on alone."""
+    return (source, position) in _guard.suspects
+
+
+def each(
+    documents: Sequence[Document], work: Callable[[list[Document]], Any]
+) -> Iterator[tuple[list[Document], Any, str | None]]:
+    """Works on documents, without those that crash, hang or raise.
+
+    Args:
+        documents: in order, as they were read.
+        work: is called with many of them, or with one. Documents that it changed
+            before it raised are given to it again as they were.
+
+    Returns:
+        Some documents in order each time, what `work` gave for them, and None; or one
+        document, None, and the reason of its quarantine.
+
+    >>> def work(some):
+    ...     return [1 / len(document.text) for document in some]
+    >>> for some, result, reason in each([Document("ab"), Document("")], work):
+    ...     print(len(some), result, reason)
+    1 [0.5] None
+    1 None ZeroDivisionError: division by zero
+    """
+    together: list[Document] = []
+    for document in documents:
+        name = document.source, document.position
+        reason = quarantined(*name)
+        if reason is None and not suspect(*name):
+            together.append(document)
+            continue
+        yield from _try(together, work)
+        together = []
+        if reason is None:
+            yield from _try([document], work)
+        else:
+            yield [document], None, reason
+    yield from _try(together, work)
+
+
+def _try(documents, work):
+    if not documents:
+        return
+    before = [replace(one, columns=dict(one.columns)) for one in documents]
+    begin(*((one.source, one.position) for one in documents))
+    try:
+        result = work(documents)
+    except (OSError, MemoryError):  # of the machine, or to be decided by the engine
+        raise
+    except Exception as error:
+        end()
+        if len(documents) > 1:
+            for document in before:
+                yield from _try([document], work)
+        else:
+            yield before, None, _guard.fail(error)
+    else:
+        end()
+        yield documents, result, None
+
+
+def reason_of(error: BaseException) -> str:
+    """What a document that raised an error is quarantined with, in one line."""
+    if isinstance(error, MemoryError):
+        return "memory limit"
+    text = " ".join(str(error).split())[:200]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

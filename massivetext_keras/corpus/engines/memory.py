@@ -1,0 +1,59 @@
+"""How much memory there is to use, and who uses it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+_UNITS = {"": 1}
+for _power, _letter in enumerate("KMGT", 1):
+    _UNITS[f"{_letter}B"] = _UNITS[_letter] = 1000**_power
+    _UNITS[f"{_letter}IB"] = 1024**_power
+
+
+def parse_size(size: int | str) -> int:
+    """Bytes, from a number of them or from text with a unit.
+
+    Raises:
+        ValueError: neither.
+
+    >>> parse_size("1.5GB"), parse_size("64 MiB"), parse_size(100)
+    (1500000000, 67108864, 100)
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(size))
+    unit = found and found[2].upper().removesuffix("B" if found[2] == "B" else "")
+    if not found or unit not in _UNITS:
+        raise ValueError(f"{size!r} is no size: give bytes, or such as 800MB or 1.5GB")
+    return int(float(found[1]) * _UNITS[unit])
+
+
+def own_bytes(process: int | str = "self") -> int:
+    """What a process holds of its own: not files, which processes share.
+
+    0 where the system does not tell, and for a process that has ended.
+    """
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"RssAnon:\s*(\d+) kB", status)
+    return int(found[1]) * 1024 if found else 0
+
+
+def proportional_bytes(process: int | str = "self") -> int:
+    """What a process adds to the memory in use: pages that n share count 1/n (PSS)."""
+    try:
+        rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
+    except OSError:
+        return own_bytes(process)
+    found = re.search(r"^Pss:\s*(\d+) kB", rollup, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1
