@@ -26,11 +26,13 @@ FORMAT = 1
 UNDETERMINED = "und"  # the language of documents that have none, as in ISO 639-2
 SAMPLES = 10  # of each reason
 CLUSTERS = 20
-PROBLEMS = 200
+PROBLEMS = ("read", "quarantine")  # steps before the recipe's
+MOST_PROBLEMS = 200
 EXCERPT = 600  # characters
 MOST_WORDS = 20_000  # counted of each part
 MOST_WRITTEN = 5_000  # words in the file
 _OUTCOMES = ("kept", "dropped")
+_ROWS = 64  # looked at together
 
 
 @dataclass
@@ -67,15 +69,13 @@ class ReportData:
              "subset": "web", "source": "a.jsonl", "position": 7,
              "excerpt": "of the document that was kept"}],
           "words": {"total": 15210, "missed": 0, "counts": {"the": 812, "of": 401}},
-          "personal_data": {"email": {"documents": 2, "spans": 3}},
-          "problems": {
-            "count": 1,
-            "shown": [{"source": "b.gz", "position": null, "what": "damaged: …"}]}
+          "personal_data": {"email": {"documents": 2, "spans": 3}}
         }
 
     `words.missed` says how exact the counts are: each may be too low by at most this
     many, 0 where no part had more than 20,000 distinct words. `samples` are those of
-    the ten smallest ids.
+    the ten smallest ids; of what was not read or not finished (the steps of `PROBLEMS`)
+    200, with the detail as `bounds`.
 
     Args:
         steps: names of the steps that may drop, in order.
@@ -107,7 +107,6 @@ class ReportData:
         default_factory=lambda: {"total": 0, "missed": 0, "counts": Counter()}
     )
     personal_data: dict[str, Counter] = field(default_factory=dict)
-    problems: dict[str, Any] = field(default_factory=lambda: {"count": 0, "shown": []})
 
     def add(self, rows: pa.Table) -> None:
         """Adds documents.
@@ -118,42 +117,38 @@ class ReportData:
                 `text` (of kept ones for the words, of dropped ones for the samples),
                 `value` and `bounds` of the check that failed, `columns` (JSON).
         """
-        documents = rows.to_pylist()
-        numbers = iter(self._count_words(documents))
-        for row in documents:
-            outcome = "dropped" if row["reason"] else "kept"
-            count = 0
-            if _has_words(row):
-                count = next(numbers)
-                self.words_per_document[_bin(count)] += 1
-            for table, key in (
-                (self.subsets, row["subset"]),
-                (self.languages, row.get("language") or UNDETERMINED),
-            ):
-                entry = table.setdefault(key, {name: Counter() for name in _OUTCOMES})
-                entry[outcome].update(documents=1, bytes=row["bytes"], words=count)
-            self.bytes[outcome][_bin(row["bytes"])] += 1
-            if row["reason"]:
-                self._merge_reason(row["reason"], _dropped(row))
-            columns = json.loads(row.get("columns") or "{}")
-            for kind, spans in (columns.get("personal_data") or {}).items():
-                entry = self.personal_data.setdefault(kind, Counter())
-                entry.update(documents=1, spans=spans)
+        words_found: Counter = Counter()
+        for some in rows.to_batches(max_chunksize=_ROWS):
+            documents = some.to_pylist()
+            numbers = iter(_count_words(documents, words_found))
+            for row in documents:
+                self._add_document(row, next(numbers) if _has_words(row) else None)
+        most = _most_frequent(words_found.items(), MOST_WORDS)
+        missed = most[-1][1] if len(most) < len(words_found) else 0
+        self._merge_words(words_found.total(), missed, dict(most))
+
+    def _add_document(self, row: Mapping[str, Any], count: int | None) -> None:
+        outcome = "dropped" if row["reason"] else "kept"
+        numbers = {"documents": 1, "bytes": row["bytes"], "words": count or 0}
+        for table, key in (
+            (self.subsets, row["subset"]),
+            (self.languages, row.get("language") or UNDETERMINED),
+        ):
+            entry = table.setdefault(key, {name: Counter() for name in _OUTCOMES})
+            entry[outcome].update(numbers)
+        self.bytes[outcome][_bin(row["bytes"])] += 1
+        if count is not None:
+            self.words_per_document[_bin(count)] += 1
+        if row["reason"]:
+            self._merge_reason(row["reason"], _dropped(row))
+        columns = json.loads(row.get("columns") or "{}")
+        for kind, spans in (columns.get("personal_data") or {}).items():
+            entry = self.personal_data.setdefault(kind, Counter())
+            entry.update(documents=1, spans=spans)
 
     def add_cluster(self, cluster: Cluster) -> None:
         """Adds documents that say the same; the largest clusters are shown."""
         self._merge_clusters([cluster._asdict()])
-
-    def add_problem(self, source: str, what: str, position: int | None = None) -> None:
-        """Adds a file that is damaged, or a document that was quarantined.
-
-        Args:
-            source: the file.
-            what: is wrong with it, in a line.
-            position: of the document in the file; None for the file as a whole.
-        """
-        problem = {"source": source, "position": position, "what": what}
-        self._merge_problems({"count": 1, "shown": [problem]})
 
     def merge(self, other: ReportData) -> None:
         """Adds what another one has; the order of merges does not matter."""
@@ -176,7 +171,6 @@ class ReportData:
         self._merge_words(**other.words)
         for kind, counts in other.personal_data.items():
             self.personal_data.setdefault(kind, Counter()).update(counts)
-        self._merge_problems(other.problems)
 
     def _merge_reason(self, reason: str, entry: Mapping[str, Any]) -> None:
         empty = {"documents": 0, "bytes": 0, "samples": []}
@@ -184,7 +178,7 @@ class ReportData:
         own["documents"] += entry["documents"]
         own["bytes"] += entry["bytes"]
         own["samples"] = heapq.nsmallest(
-            SAMPLES,
+            MOST_PROBLEMS if reason.partition(".")[0] in PROBLEMS else SAMPLES,
             [*own["samples"], *entry["samples"]],
             key=lambda sample: (
                 *(sample["id"], sample["subset"]),
@@ -203,42 +197,6 @@ class ReportData:
         self.words["total"] += total
         self.words["missed"] += missed
         self.words["counts"].update(counts)
-
-    def _merge_problems(self, problems: Mapping[str, Any]) -> None:
-        self.problems = {
-            "count": self.problems["count"] + problems["count"],
-            "shown": heapq.nsmallest(
-                PROBLEMS,
-                [*self.problems["shown"], *problems["shown"]],
-                key=lambda problem: (
-                    *(
-                        problem["source"],
-                        -1 if problem["position"] is None else problem["position"],
-                        problem["what"],
-                    ),
-                ),
-            ),
-        }
-
-    def _count_words(self, documents: list[dict[str, Any]]) -> list[int]:
-        """Adds the words of kept documents; how many each of them has."""
-        batch = Batch(
-            Document(row["text"], language=row.get("language"))
-            for row in documents
-            if _has_words(row)
-        )
-        if not len(batch):
-            return []
-        view = words(batch)
-        _, first, counts = np.unique(view.hashes, return_index=True, return_counts=True)
-        pairs = [
-            (view.tokens[at], count)
-            for at, count in zip(first.tolist(), counts.tolist(), strict=True)
-        ]
-        most = _most_frequent(pairs, MOST_WORDS)
-        missed = most[-1][1] if len(most) < len(pairs) else 0
-        self._merge_words(len(view.tokens), missed, dict(most))
-        return view.counts.tolist()
 
     def to_dict(self, most_words: int | None = None) -> dict[str, Any]:
         """Plain values for JSON, sorted, so that equal data is equal text.
@@ -259,7 +217,6 @@ class ReportData:
             "clusters": self.clusters,
             "words": {**self.words, "counts": dict(counts)},
             "personal_data": _sorted(self.personal_data),
-            "problems": self.problems,
         }
 
     @classmethod
@@ -290,7 +247,6 @@ class ReportData:
         data._merge_words(**values["words"])
         for kind, counts in values["personal_data"].items():
             data.personal_data[kind] = Counter(counts)
-        data._merge_problems(values["problems"])
         return data
 
     def write(self, folder: str | Path) -> Path:
@@ -313,6 +269,16 @@ class ReportData:
             raise ValueError(f"{path} is damaged: {error!r}") from None
 
 
+def _count_words(documents: Iterable[Mapping[str, Any]], counted: Counter) -> list[int]:
+    """Counts the words of kept documents; how many each of them has."""
+    texts = [Document(row["text"]) for row in documents if _has_words(row)]
+    found = words(Batch(texts))
+    _, first, counts = np.unique(found.hashes, return_index=True, return_counts=True)
+    for at, count in zip(first.tolist(), counts.tolist(), strict=True):
+        counted[found.tokens[at]] += count
+    return found.counts.tolist()
+
+
 def _has_words(row: Mapping[str, Any]) -> bool:
     return not row["reason"] and row.get("text") is not None
 
@@ -321,6 +287,8 @@ def _dropped(row: Mapping[str, Any]) -> dict[str, Any]:
     """The entry of a reason that one document makes."""
     keys = ("subset", "source", "position", "language", "bytes", "value", "bounds")
     sample = {"id": row["id"].hex(), **{key: row.get(key) for key in keys}}
+    if sample["value"] != sample["value"]:  # NaN, which JSON does not have
+        sample["value"] = None
     sample["text"] = (row.get("text") or "")[:EXCERPT]
     return {"documents": 1, "bytes": row["bytes"], "samples": [sample]}
 

@@ -115,6 +115,15 @@ def test_only_the_samples_with_the_smallest_ids_are_kept():
     assert {len(sample["text"]) for sample in entry["samples"]} == {600}
 
 
+def test_problems_are_listed_further_and_json_has_no_nan():
+    row = {**ROWS[1], "reason": "read.gzip", "value": float("nan"), "bounds": "cut off"}
+    data = gathered({**row, "position": n, "id": b"\0" * 16} for n in range(300))
+    samples = data.reasons["read.gzip"]["samples"]
+    assert [sample["position"] for sample in samples] == list(range(200))
+    assert samples[0]["value"] is None and samples[0]["bounds"] == "cut off"
+    json.dumps(data.to_dict(), allow_nan=False)
+
+
 def test_how_exact_word_counts_are(monkeypatch):
     monkeypatch.setattr(report_data, "MOST_WORDS", 2)
     rows = [
@@ -134,24 +143,16 @@ def cluster(survivor: str, documents: int) -> Cluster:
     return Cluster(survivor, documents, 1, documents - 2, "web", "a.jsonl", 3, "most")
 
 
-def test_clusters_and_problems():
+def test_only_the_largest_clusters_are_kept():
     data = ReportData()
     for number in range(50):
         data.add_cluster(cluster(f"{number:032x}", number % 7 + 2))
-        data.add_problem(f"{number % 10}.gz", "damaged", position=number)
     other = ReportData()
     other.add_cluster(cluster("ff" * 16, 99))
-    other.add_problem("0.gz", "cut off")
     data.merge(other)
     assert [c["documents"] for c in data.clusters[:3]] == [99, 8, 8]
     assert data.clusters[1]["survivor"] < data.clusters[2]["survivor"]
     assert len(data.clusters) == 20 and data.clusters[0]["excerpt"] == "most"
-    assert data.problems["count"] == 51
-    assert data.problems["shown"][0] == {
-        "source": "0.gz",
-        "position": None,
-        "what": "cut off",
-    }
 
 
 def test_written_and_read(tmp_path):
