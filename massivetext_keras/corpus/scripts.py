@@ -8,8 +8,12 @@ import unicodedata
 import numpy as np
 
 SPACE, LETTER, UNSPACED, MARK = 1, 2, 4, 8
-DIGIT, PUNCTUATION, UPPER = 16, 32, 64
+DIGIT, PUNCTUATION, UPPER, LOWER = 16, 32, 64, 128
+TERMINAL, QUOTE, BRACKET = 256, 512, 1024
 
+_TERMINAL = ".!?…‥‼⁇⁈⁉‽。！？；．｡؟۔।॥։።፧།။។៕"
+_QUOTES = "\"'”’“»«›‹」』〞〟＂＇｣"
+_BRACKETS = ")]}）】》〉］｝〕〗〙〛"
 _BLOCKS = [
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x0F00, 0x0FFF),  # Tibetan
@@ -29,6 +33,7 @@ _BLOCKS = [
     (0x1AFF0, 0x1B16F),  # Kana, extended and supplement
     (0x20000, 0x323AF),  # Han, extensions B to H
 ]
+_WIDE_PUNCTUATION = [(0x3001, 0x3020), (0x3030, 0x303F), (0xFF01, 0xFF65)]
 
 
 @functools.cache
@@ -36,36 +41,66 @@ def character_classes() -> np.ndarray:
     """The classes of every code point, as flags.
 
     SPACE is what `str.split` splits at and LETTER what `str.isalpha` tells. UNSPACED
-    are the letters of scripts that put no space between words (Han, Kana, Bopomofo,
-    Thai, Lao, Khmer, Myanmar, Tibetan; Hangul has spaces), MARK what is written above,
-    below or around such a letter and is no letter itself. DIGIT is a decimal digit of
-    any script, PUNCTUATION one of Unicode's categories P and S, UPPER a capital letter.
+    stand alone as words: letters of scripts without spaces (Han, Kana, Bopomofo, Thai,
+    Lao, Khmer, Myanmar, Tibetan; Hangul has spaces) and the wide punctuation between
+    them. MARK is written above, below or around such a letter. DIGIT is a decimal digit
+    of any script, PUNCTUATION one of Unicode's categories P and S, UPPER a capital and
+    LOWER a small letter. TERMINAL ends a sentence; QUOTE and BRACKET may follow it.
 
     Returns:
-        uint8 [0x110000].
+        uint16 [0x110000].
 
     >>> classes = character_classes()
-    >>> [int(classes[ord(character)]) for character in " a中7"]
-    [1, 2, 6, 16]
+    >>> [int(classes[ord(character)]) for character in " A中。7"]
+    [1, 66, 6, 292, 16]
     """
-    classes = np.zeros(0x110000, np.uint8)
-    last = _BLOCKS[-1][1] + 1  # no letters after it
-    letters = [chr(code).isalpha() for code in range(last)]
-    classes[:last][letters] = LETTER
-    spaces = [code for code in range(0x3001) if chr(code).isspace()]
-    classes[spaces] = SPACE
+    classes = np.zeros(0x110000, np.uint16)
+    last = _BLOCKS[-1][1] + 1  # no letters of scripts without spaces after it
+    characters = list(map(chr, range(last)))
+    classes[:last][[character.isalpha() for character in characters]] |= LETTER
+    classes[:last][[character.islower() for character in characters]] |= LOWER
+    classes[[code for code in range(0x3001) if chr(code).isspace()]] = SPACE
     for first, end in _BLOCKS:
         block = classes[first : end + 1]
-        block[block == LETTER] |= UNSPACED
-        marks = [_is_mark(code) for code in range(first, min(end, 0x20000) + 1)]
-        block[: len(marks)][marks] = MARK
-    categories = [unicodedata.category(chr(code)) for code in range(last)]
+        block[block & LETTER > 0] |= UNSPACED
+        marks = [_is_mark(character) for character in characters[first : end + 1]]
+        block[marks] = MARK
+    categories = [unicodedata.category(character) for character in characters]
     flags = {"Nd": DIGIT, "Lu": UPPER, "P": PUNCTUATION, "S": PUNCTUATION}
     classes[:last] |= np.array(
-        [flags.get(name) or flags.get(name[0], 0) for name in categories], np.uint8
+        [flags.get(name) or flags.get(name[0], 0) for name in categories], np.uint16
     )
+    for first, end in _WIDE_PUNCTUATION:
+        signs = [not character.isalnum() for character in characters[first : end + 1]]
+        classes[first : end + 1][signs] |= UNSPACED
+    for flag, signs in (
+        (TERMINAL, _TERMINAL),
+        (QUOTE, _QUOTES),
+        (BRACKET, _BRACKETS),
+    ):
+        classes[list(map(ord, signs))] |= flag
     return classes
 
 
-def _is_mark(code: int) -> bool:
-    return unicodedata.category(chr(code)).startswith("M")
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character).startswith("M")
+
+
+@functools.cache
+def folded_characters() -> np.ndarray:
+    """Every code point in lower case; a space for what is no letter, digit or mark.
+
+    Returns:
+        uint32 [0x110000].
+
+    >>> folded = folded_characters()
+    >>> "".join(chr(folded[ord(character)]) for character in "Ab-É")
+    'ab é'
+    """
+    folded = np.full(0x110000, ord(" "), "<u4")
+    for code in range(_BLOCKS[-1][1] + 1):
+        character = chr(code)
+        if character.isalnum() or _is_mark(character):
+            lower = character.lower()
+            folded[code] = ord(lower) if len(lower) == 1 else code
+    return folded

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from massivetext_keras.corpus.documents import Batch
+from massivetext_keras.corpus.hashing import equal_groups, segment_sums, span_hashes
 from massivetext_keras.corpus.scripts import (
+    BRACKET,
     LETTER,
+    LOWER,
     MARK,
+    QUOTE,
     SPACE,
+    TERMINAL,
     UNSPACED,
     character_classes,
+    folded_characters,
 )
-
-# A hash is a polynomial in _BASE over the values of a span, modulo 2 ** 64. As _BASE is
-# odd it has an inverse, so differences of running sums give every span at once.
-_BASE = 0xD1342543DE82EF95
-_INVERSE = pow(_BASE, -1, 2**64)
-_BLOCK = 1 << 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,8 @@ class Words:
 
     In scripts with spaces a word is what `str.split` gives. A letter of a script
     without them (Han, Kana, Thai, Lao, Khmer, Myanmar, Tibetan) is a word by itself,
-    together with its marks; Latin words and numbers between such letters stay whole.
+    together with its marks, and so is each sign of the punctuation made for them; Latin
+    words and numbers between such letters stay whole.
 
     Attributes:
         text: all documents, joined by line feeds.
@@ -74,7 +75,8 @@ class Words:
     @functools.cached_property
     def is_unspaced(self) -> np.ndarray:
         """bool [words], true for letters of scripts without spaces."""
-        return self.classes[self.starts] & UNSPACED > 0
+        both = LETTER | UNSPACED
+        return self.classes[self.starts] & both == both
 
     @functools.cached_property
     def is_alphabetic(self) -> np.ndarray:
@@ -87,6 +89,24 @@ class Words:
             flags = np.bitwise_or.reduceat(self.classes, edges[:-1] if last else edges)
             found[rest] = flags[::2] & LETTER > 0
         return found
+
+    @functools.cached_property
+    def ends_sentence(self) -> np.ndarray:
+        """bool [words], true where a sentence ends, as punctuation tells.
+
+        Neither before a small letter nor after an initial, except at the end of a line.
+        """
+        last = self.classes[self.ends - 1]
+        before = self.classes[self.ends - 2]
+        closed = (last & (QUOTE | BRACKET) > 0) & (self.lengths > 1)
+        ended = (last & TERMINAL > 0) | (closed & (before & TERMINAL > 0))
+        first = self.classes[self.starts]
+        initial = (self.lengths == 2) & (first & LETTER > 0)
+        again = (self.starts[1:] == self.ends[:-1]) & ended[1:]
+        goes_on = initial.copy()
+        goes_on[:-1] |= (first[1:] & LOWER > 0) | again
+        goes_on[self.lines.edges[1:] - 1] = False
+        return ended & ~goes_on
 
     @functools.cached_property
     def unspaced_share(self) -> np.ndarray:
@@ -111,7 +131,7 @@ class Words:
         return self._spans(found[1:][found[1:] == found[:-1]])
 
     def _spans(self, edges: np.ndarray) -> Spans:
-        edges = np.unique(np.concatenate([[0], edges, self.offsets]))
+        edges = np.unique(np.concatenate([edges, self.offsets]))
         return Spans(self, edges, np.searchsorted(edges, self.offsets))
 
     def ngrams(self, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -178,6 +198,14 @@ class Spans:
         """uint64 [spans]; equal for the same words, however they are spaced."""
         return span_hashes(self.source.hashes, self.edges[:-1], self.edges[1:])
 
+    @functools.cached_property
+    def is_repeat(self) -> np.ndarray:
+        """bool [spans], true where the document had the same span before."""
+        found, first = equal_groups(self.hashes, self.offsets)
+        repeats = np.zeros(len(self.hashes), bool)
+        repeats[found[~first]] = True
+        return repeats
+
     def sums(self, values: np.ndarray) -> np.ndarray:
         """Sums over the spans of each document, [documents], of values [spans]."""
         return segment_sums(values, self.offsets)
@@ -196,13 +224,36 @@ def words(batch: Batch) -> Words:
     return batch.view(_words)
 
 
+def folded_words(batch: Batch) -> Words:
+    """The words in lower case and without punctuation, to look them up in lists.
+
+    Line feeds are no more, so a document is one line.
+
+    >>> from massivetext_keras.corpus.documents import Document
+    >>> folded_words(Batch([Document("Not (yet) U.S.-made, 中文。")])).tokens
+    ['not', 'yet', 'u', 's', 'made', '中', '文']
+    """
+    return batch.view(_folded_words)
+
+
 def _words(batch: Batch) -> Words:
-    texts = batch.texts
-    text = "\n".join(texts)
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    text = "\n".join(batch.texts)
+    return _split(batch, text, _codes(text))
+
+
+def _folded_words(batch: Batch) -> Words:
+    codes = np.take(folded_characters(), _codes("\n".join(batch.texts)))
+    return _split(batch, codes.tobytes().decode("utf-32-le", "surrogatepass"), codes)
+
+
+def _codes(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def _split(batch: Batch, text: str, codes: np.ndarray) -> Words:
     classes = np.take(character_classes(), codes)
     starts, ends = _boundaries(classes)
-    begins = np.cumsum([0, *(len(text) + 1 for text in texts)])
+    begins = np.cumsum([0, *(len(text) + 1 for text in batch.texts)])
     return Words(
         text=text,
         classes=classes,
@@ -226,66 +277,3 @@ def _boundaries(classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     starts[1:] &= new
     after = np.append(~starts[1:] & inside[1:], False)  # the same word goes on
     return np.flatnonzero(starts), np.flatnonzero(ends & ~after) + 1
-
-
-def span_hashes(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Hashes of spans of an array; equal spans give equal hashes wherever they lie.
-
-    Args:
-        values: unsigned integers [n].
-        starts, ends: int64 [spans], each sorted; spans may overlap.
-
-    Returns:
-        uint64 [spans].
-
-    >>> hashes = span_hashes(
-    ...     np.array([5, 6, 5, 6]), np.array([0, 1, 2]), np.array([2, 3, 4])
-    ... )
-    >>> bool(hashes[0] == hashes[2]), bool(hashes[0] == hashes[1])
-    (True, False)
-    """
-    values = values.astype(np.uint64, copy=False)
-    powers, inverses = _powers(_BASE), _powers(_INVERSE)
-    low, high, unshift = (np.empty(len(starts), np.uint64) for _ in range(3))
-    sums = np.zeros(_BLOCK + 1, np.uint64)
-    total, scale, unscale = 0, 1, 1
-    for first in range(0, len(values), _BLOCK):
-        block = values[first : first + _BLOCK]
-        np.cumsum(block * powers[: len(block)], out=sums[1 : len(block) + 1])
-        running = sums[: len(block) + 1] * np.uint64(scale) + np.uint64(total)
-        here = slice(*np.searchsorted(starts, [first, first + _BLOCK]))
-        low[here] = running[starts[here] - first]
-        unshift[here] = inverses[starts[here] - first] * np.uint64(unscale)
-        here = slice(*np.searchsorted(ends, [first, first + _BLOCK], "right"))
-        high[here] = running[ends[here] - first]
-        total = int(running[-1])
-        scale = scale * int(powers[-1]) * _BASE % 2**64
-        unscale = unscale * int(inverses[-1]) * _INVERSE % 2**64
-    # The length tells apart what a value of 0 at the end does not.
-    return _mixed((high - low) * unshift + (ends - starts).astype(np.uint64))
-
-
-@functools.cache
-def _powers(base: int) -> np.ndarray:
-    """base ** [0, 1, ...] modulo 2 ** 64, uint64 [_BLOCK]."""
-    return np.cumprod(np.array([1] + [base] * (_BLOCK - 1), np.uint64))
-
-
-def _mixed(hashes: np.ndarray) -> np.ndarray:
-    """SplitMix64's finaliser: every bit depends on every bit; works in place."""
-    hashes ^= hashes >> np.uint64(30)
-    hashes *= np.uint64(0xBF58476D1CE4E5B9)
-    hashes ^= hashes >> np.uint64(27)
-    hashes *= np.uint64(0x94D049BB133111EB)
-    hashes ^= hashes >> np.uint64(31)
-    return hashes
-
-
-def segment_sums(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Sums of values[offsets[i] : offsets[i + 1]], which may be empty.
-
-    >>> segment_sums(np.array([1, 2, 3]), np.array([0, 2, 2, 3])).tolist()
-    [3, 0, 3]
-    """
-    running = np.concatenate([[0], np.cumsum(values)])
-    return running[offsets[1:]] - running[offsets[:-1]]

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massivetext_keras.corpus import words as words_module
 from massivetext_keras.corpus.documents import Batch, Document
-from massivetext_keras.corpus.words import span_hashes, words
+from massivetext_keras.corpus.words import folded_words, words
 
 
 def batch_of(*texts: str) -> Batch:
@@ -26,7 +25,7 @@ SPACED = st.text(
     ),
     max_size=60,
 )
-MIXED = st.text(st.sampled_from(list("ab .\n中文かค้าྱ한，1")), max_size=40)
+MIXED = st.text(st.sampled_from(list("aB .\n中文かค้าྱ한，。”1")), max_size=40)
 
 
 @settings(max_examples=200, deadline=None)
@@ -51,7 +50,10 @@ def test_a_batch_is_its_documents_alone(texts):
     together = words(batch_of(*texts))
     alone = [words(batch_of(text)) for text in texts]
     assert together.tokens == [word for found in alone for word in found.tokens]
-    for view in ("hashes", "lines.hashes", "paragraphs.hashes", "unspaced_share"):
+    for view in (
+        *("hashes", "lines.hashes", "lines.is_repeat", "paragraphs.hashes"),
+        *("unspaced_share", "ends_sentence"),
+    ):
         gathered = [_get(found, view) for found in alone]
         assert _get(together, view).tolist() == np.concatenate(gathered).tolist()
     hashes, offsets = together.ngrams(3)
@@ -80,7 +82,10 @@ def test_hashes_are_equal_where_words_are(texts):
     ("text", "expected"),
     [
         ("我爱你", ["我", "爱", "你"]),
-        ("用Python编程，2024年。", ["用", "Python", "编", "程", "，2024", "年", "。"]),
+        (
+            "用Python编程，2024年。",
+            ["用", "Python", "编", "程", "，", "2024", "年", "。"],
+        ),
         ("カタカナと平仮名", list("カタカナと平仮名")),
         ("한국어 문장", ["한국어", "문장"]),
         ("น้ำดี", ["น้", "ำ", "ดี"]),
@@ -141,26 +146,32 @@ def test_hashes_are_the_same_in_another_process():
     assert here == ["0xa45a5c1f6616c23c", "0x7919008465b68977", "0x60e3bd26dae6516d"]
 
 
-def test_long_texts_hash_as_short_ones(monkeypatch):
-    text = " ".join(f"word{i % 90}" for i in range(500)) + " " + "x" * 200
-    whole = words(batch_of(text)).hashes
-    words_module._powers.cache_clear()
-    monkeypatch.setattr(words_module, "_BLOCK", 64)
-    try:
-        assert words(batch_of(text)).hashes.tolist() == whole.tolist()
-    finally:
-        words_module._powers.cache_clear()
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("One. Two! Three? Four", 3),
+        ('"Is it?" he asked. (It was.) Yes', 2),
+        ("He met J. Smith, e.g. there, i.e. here.", 1),
+        ("so it was.\nand so it is.", 2),
+        ("z. B. hier. Dort", 1),
+        ("你好。真的吗？！“是的。”他说。", 4),
+        ("他来了。Python 3很好。", 2),
+        ("他想……后来走了。", 2),
+        ("3.5 and example.org", 0),
+        ("", 0),
+    ],
+)
+def test_sentences(text, sentences):
+    for batch in (batch_of(text), batch_of("x.", text, "y.")):
+        found = words(batch)
+        counts = found.sums(found.ends_sentence).tolist()
+        assert counts[len(batch) // 2] == sentences
 
 
-def test_a_span_with_a_zero_is_another():
-    values = np.array([7, 0, 7, 0, 0])
-    spans = span_hashes(values, np.array([0, 0, 1, 3]), np.array([1, 2, 3, 5]))
-    assert len(set(spans.tolist())) == 4
-
-
-def test_different_spans_have_different_hashes():
-    values = np.random.default_rng(0).integers(0, 3, 20_000)
-    starts = np.arange(len(values) - 12)
-    hashes = span_hashes(values, starts, starts + 12)
-    known = {tuple(values[i : i + 12].tolist()) for i in starts}
-    assert len(set(hashes.tolist())) == len(known)
+def test_folded_words_of_mixed_scripts():
+    found = folded_words(
+        batch_of("Hello, WORLD! Straße_2", "“中文”。X-Ray", "...", "Ünï")
+    )
+    assert found.tokens == ["hello", "world", "straße", "2", *"中文", "x", "ray", "ünï"]
+    assert found.counts.tolist() == [4, 4, 0, 1]
+    assert found.hashes[0] == words(batch_of("hello")).hashes[0]
