@@ -142,3 +142,17 @@ def reasons(checks: Sequence[Check], count: int) -> list[str | None]:
         for index in np.flatnonzero(check.failed):
             found[index] = found[index] or check.name
     return found
+
+
+def of_prose(batch: Batch, checks: Sequence[Check]) -> list[Check]:
+    """The checks, but NaN for code: what they measure says nothing about it.
+
+    >>> batch = Batch([Document("x = 1", kind="code"), Document("A text.")])
+    >>> of_prose(batch, [Check("words", np.array([3, 2]))])[0].values.tolist()
+    [nan, 2.0]
+    """
+    code = np.array([document.kind == "code" for document in batch.documents], bool)
+    return [
+        check._replace(values=np.where(code, np.nan, np.asarray(check.values, float)))
+        for check in checks
+    ]

@@ -132,3 +132,33 @@ def _told_apart(hashes, found, first) -> tuple[np.ndarray, np.ndarray]:
     first[1:] = (groups[1:] != groups[:-1]) | (hashes[found[1:]] != hashes[found[:-1]])
     alone = first & np.append(first[1:], True)
     return found[~alone], first[~alone]
+
+
+def find(hashes: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where some known hashes occur.
+
+    Args:
+        hashes: uint64 [items].
+        known: uint64 [n], of any order.
+
+    Returns:
+        int64 [found], positions in `hashes`, ascending, and int64 [found], positions in
+        `known` of what is there (any of them where `known` has it twice).
+
+    >>> where, which = find(
+    ...     np.array([5, 9, 7, 5], np.uint64), np.array([5, 7], np.uint64)
+    ... )
+    >>> where.tolist(), which.tolist()
+    ([0, 2, 3], [0, 1, 0])
+    """
+    # A table of the low bits first, as most items are not among the known ones.
+    low = np.uint64((1 << max(len(known) * 16, 2).bit_length()) - 1)
+    table = np.zeros(int(low) + 1, bool)
+    table[known & low] = True
+    where = np.flatnonzero(table[hashes & low])
+    order = np.argsort(known)
+    ranks = np.searchsorted(known[order], hashes[where])
+    ranks[ranks == len(known)] = 0
+    which = order[ranks]
+    there = known[which] == hashes[where]
+    return where[there], which[there]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from massivetext_keras.corpus.documents import Batch, Check
+from massivetext_keras.corpus.documents import Batch, Check, of_prose
 from massivetext_keras.corpus.hashing import equal_groups
 from massivetext_keras.corpus.words import Words, words
 
@@ -86,9 +86,7 @@ def gopher_repetition(
         checks.append(Check(f"top_{size}gram", values, at_most=most))
     for (size, most), values in zip(duplicates, shares[len(tops) :], strict=True):
         checks.append(Check(f"duplicate_{size}grams", values, at_most=most))
-    return [
-        check._replace(values=np.where(prose, check.values, np.nan)) for check in checks
-    ]
+    return of_prose(batch, checks)
 
 
 def _by_size(bounds: Mapping[str, float]) -> list[tuple[int, float]]:

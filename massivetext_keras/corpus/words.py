@@ -193,6 +193,31 @@ class Spans:
         ranges = zip(self.starts.tolist(), self.ends.tolist(), strict=True)
         return [self.source.text[start:end] for start, end in ranges]
 
+    def text(self, index: int) -> str:
+        """One of the spans as a string."""
+        return self.source.text[self.starts[index] : self.ends[index]]
+
+    @functools.cached_property
+    def is_punctuated(self) -> np.ndarray:
+        """bool [spans], true at terminal punctuation or a quotation mark at the end."""
+        return self.source.classes[self.ends - 1] & (TERMINAL | QUOTE) > 0
+
+    @functools.cached_property
+    def is_unpunctuated(self) -> np.ndarray:
+        """bool [spans], true where it ends in Thai or Lao, whose sentences end so."""
+        if not self.source.is_unspaced.any():
+            return np.zeros(len(self.ends), bool)
+        last = [self.source.text[end - 1] for end in self.ends.tolist()]
+        return np.array(["\u0e00" <= sign <= "\u0eff" for sign in last], bool)
+
+    @functools.cached_property
+    def punctuated_share(self) -> np.ndarray:
+        """float [documents], of the spans; NaN where most are Thai or Lao."""
+        counts = np.maximum(self.counts, 1)
+        shares = self.sums(self.is_punctuated) / counts
+        shares[self.sums(self.is_unpunctuated) / counts > 0.5] = np.nan
+        return shares
+
     @functools.cached_property
     def hashes(self) -> np.ndarray:
         """uint64 [spans]; equal for the same words, however they are spaced."""
