@@ -82,9 +82,9 @@ def word_blocklist(
 ) -> list[Check]:
     """Drops documents with words of a list.
 
-    C4 does so at the first one (Raffel et al., 2020, section 2.2). Case and punctuation do not matter. An entry may have several words; one in a script
-    without spaces is found wherever its characters follow each other. Holds for prose;
-    code measures NaN.
+    C4 does so at the first one (Raffel et al., 2020, section 2.2). Case and punctuation
+    do not matter. An entry may have several words; one in a script without spaces is
+    found wherever its characters follow each other. Holds for prose; code measures NaN.
 
     Args:
         batch: the documents.
