@@ -34,7 +34,7 @@ class Words:
 
     Attributes:
         text: all documents, joined by line feeds.
-        classes: uint8 [characters of text], flags of `character_classes`.
+        classes: uint16 [characters of text], flags of `character_classes`.
         starts, ends: int64 [words], where the words lie in `text`.
         offsets: int64 [documents + 1], document i has words offsets[i] to offsets[i+1].
         hashes: uint64 [words], of the code points; the same in every process.

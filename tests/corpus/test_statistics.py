@@ -71,7 +71,7 @@ def test_literal_numbers_in_three_languages():
     assert rows == [
         [26, 5, 2, 4.0, 0.1538, 0.0769, 0.1538, None],
         [15, 3, 1, 4.3333, 0.1333, 0.0667, 0.1333, None],
-        [8, 5, 1, 1.6, 0.125, 0.125, 0.125, None],
+        [8, 6, 1, 1.3333, 0.125, 0.125, 0.125, None],
     ]
     assert [check.name for check in checks] == list(COLUMNS)
     assert not any(check.failed.any() for check in checks)
