@@ -25,6 +25,10 @@ _SLOTS = 64
 _SLOT = 4 << 20
 MEMORY = _SLOTS + 2 * _SLOT  # bytes; those that are not touched take no memory
 
+# Reasons that do not come from the document's own text
+TIME_LIMIT = "time limit"
+MEMORY_LIMIT = "memory limit"
+
 # Documents fail one by one; a step that fails on most is not right for any.
 MOST_FAILURES = 100
 
@@ -71,10 +75,9 @@ class Memory:
         return Counts(*map(self._get, (_DOCUMENTS, _BYTES, _KEPT)))
 
     @property
-    def seconds(self) -> float:
-        """How long the documents that were begun have taken, 0 if there are none."""
-        since = self._get(_SINCE)
-        return (time.monotonic_ns() - since) / 1e9 if since else 0.0
+    def since(self) -> int:
+        """When the documents that are worked on were begun; 0 if there are none."""
+        return self._get(_SINCE)
 
     @property
     def names(self) -> list[Name]:
@@ -218,6 +221,7 @@ def _try(documents, work):
     except Exception as error:
         end()
         if len(documents) > 1:
+            _guard.begun -= len(documents)  # they are begun again
             for document in before:
                 yield from _try([document], work)
         else:
@@ -230,6 +234,6 @@ def _try(documents, work):
 def reason_of(error: BaseException) -> str:
     """What a document that raised an error is quarantined with, in one line."""
     if isinstance(error, MemoryError):
-        return "memory limit"
+        return MEMORY_LIMIT
     text = " ".join(str(error).split())[:200]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

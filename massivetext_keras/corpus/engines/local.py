@@ -26,6 +26,7 @@ from massivetext_keras.files import write_json
 _LEAST_WORKER = 160 * 10**6  # bytes that a worker needs to do anything
 _SERVER = 60 * 10**6  # bytes of the process that forks workers
 _IDLE = 60 * 10**6  # bytes that a worker has before it holds any row
+_TABLE_BYTES = 4 << 20
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +58,8 @@ class LocalEngine:
         self.workers = min(wanted, (self.max_memory - here) // _LEAST_WORKER)
         if self.workers < 1:
             raise ValueError(
-                f"max_memory={max_memory} is not enough: one worker needs "
-                f"{-(-(here + _LEAST_WORKER) // 10**6)}MB"
+                f"max_memory={max_memory} is not enough: this process and one worker "
+                f"need {-(-(here + _LEAST_WORKER) // 10**6)}MB"
             )
         if self.workers < wanted:
             logger.warning(
@@ -99,11 +100,10 @@ class LocalEngine:
         for one, other in zip(inputs, inputs[1:], strict=False):
             if one.name == other.name:
                 raise ValueError(f"{one} and {other} would be the same part")
-        most = self._free() // 24
         self._run(
             [
                 Task(
-                    functools.partial(parts.read_tables, path, columns, most),
+                    functools.partial(parts.read_tables, path, columns, self._most()),
                     function,
                     parts.write_part,
                     output / path.name,
@@ -168,7 +168,7 @@ class LocalEngine:
 
     def _scattered(self, inputs, keys, columns, buckets, rows: Path) -> list[Callable]:
         """What gives the rows of each bucket."""
-        most = self._free() // 24
+        most = self._most()
         read = [
             functools.partial(parts.read_tables, path, columns, most) for path in inputs
         ]
@@ -191,6 +191,10 @@ class LocalEngine:
 
     def _run(self, work: list[Task]) -> None:
         self._pool.run(work, self.progress)
+
+    def _most(self) -> int:
+        """Bytes of a table that is read."""
+        return min(_TABLE_BYTES, self._free() // 24)
 
     def _free(self) -> int:
         """Bytes that a worker may fill with rows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import glob
 import logging
 import operator
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing import connection
 from pathlib import Path
 
+from massivetext_keras.corpus.engines import guard
 from massivetext_keras.corpus.engines.guard import Counts
 from massivetext_keras.corpus.engines.memory import own_bytes
 from massivetext_keras.corpus.engines.progress import Progress
@@ -111,21 +113,31 @@ class Pool:
     def _bury(self, worker: Worker, waiting: deque[Attempt], stage: _Stage) -> None:
         attempt, names = worker.attempt, worker.memory.names
         reason = self._end(worker)
-        _remove_drafts(attempt.task.output.parent)
+        _remove_drafts(attempt.task.output.parent, attempt.task.output.name)
+        attempt.quarantine = Attempt.at(attempt.task).quarantine  # it may have added
         before = len(attempt.quarantine)
         if not attempt.learn(names, reason) and attempt.wasted >= _MOST_WASTED:
-            raise StageError(f"{attempt.task.output}: {reason}{self._advice(reason)}")
+            raise StageError(
+                f"{attempt.task.output}: {attempt.wasted} times, at no document: "
+                f"{reason}{self._advice(reason)}"
+            )
+        attempt.deaths += 1
+        if attempt.deaths > guard.MOST_FAILURES:
+            raise StageError(
+                f"{attempt.task.output}: {attempt.deaths} times: {reason}"
+                f"{self._advice(reason)}"
+            )
         for source, position in list(attempt.quarantine)[before:]:
             logger.warning("%s: document %d: %s", source, position, reason)
             stage.quarantined += 1
         waiting.appendleft(attempt)
 
     def _advice(self, reason: str) -> str:
-        if reason != "memory limit":
-            return f", {_MOST_WASTED} times, at no document"
+        if reason != guard.MEMORY_LIMIT:
+            return ""
         return (
-            f": a worker may hold {self.memory // 10**6}MB; give more memory or fewer "
-            "workers"
+            f", which is {self.memory // 10**6}MB for a worker: give more memory, or "
+            "fewer workers"
         )
 
     def _end(self, worker: Worker) -> str:
@@ -136,9 +148,9 @@ class Pool:
 
     def _watch(self, worker: Worker) -> None:
         if own_bytes(worker.process) > self.memory:
-            worker.kill("memory limit")
-        elif worker.memory.seconds > self.time_limit:
-            worker.kill("time limit")
+            worker.kill(guard.MEMORY_LIMIT)
+        elif worker.seconds() > self.time_limit:
+            worker.kill(guard.TIME_LIMIT)
 
 
 class _Stage:
@@ -173,7 +185,7 @@ class _Stage:
         )
 
 
-def _remove_drafts(folder: Path) -> None:
-    """Removes what writers that were ended have left."""
-    for draft in folder.glob(".*.tmp"):
+def _remove_drafts(folder: Path, name: str = "") -> None:
+    """Removes what writers that were ended have left, of one file or of all."""
+    for draft in folder.glob(f".{glob.escape(name) or '*'}.*.tmp"):
         draft.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ import pyarrow as pa
 from massivetext_keras.corpus.engines import guard
 from massivetext_keras.corpus.engines.guard import Counts, Guard, Memory, Name
 from massivetext_keras.files import write_json
+
+_FULL = os.strerror(errno.ENOSPC)  # what DuckDB says of it
 
 
 class StageError(RuntimeError):
@@ -52,12 +55,14 @@ class Attempt:
         quarantine: documents to leave out, with the reason.
         suspects: documents to work on alone.
         wasted: attempts that ended without telling of a document.
+        deaths: processes that ended in an attempt.
     """
 
     task: Task
     quarantine: dict[Name, str] = field(default_factory=dict)
     suspects: set[Name] = field(default_factory=set)
     wasted: int = 0
+    deaths: int = 0
 
     @classmethod
     def at(cls, task: Task) -> Attempt:
@@ -76,7 +81,9 @@ class Attempt:
             Whether another attempt will go differently.
         """
         new = [name for name in names if name not in self.quarantine]
-        if len(new) == 1:
+        # What a process held before may be why there was too little for one document.
+        sure = reason != guard.MEMORY_LIMIT or set(new) <= self.suspects
+        if len(new) == 1 and sure:
             self.quarantine[new[0]] = reason
             write_json(
                 self.task.quarantine,
@@ -138,12 +145,13 @@ def _between(tables: Iterable[Any]) -> Iterator[Any]:
 
 def explain(error: BaseException, output: Path) -> BaseException:
     """What to raise, and say, for what went wrong with a part."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    full = errno.ENOSPC, errno.EDQUOT
+    if getattr(error, "errno", None) in full or _FULL in str(error):
         text = (
             f"{output}: the disk is full; free space and give the same command again:"
             " what is finished stays"
         )
-        return OSError(error.errno, text)
+        return StageError(text)
     if isinstance(error, OSError | StageError):
         return error
     explained = StageError(f"{output}: {guard.reason_of(error)}")

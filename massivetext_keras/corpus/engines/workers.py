@@ -11,12 +11,16 @@ import contextlib
 import mmap
 import os
 import pickle
+import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
+import time
 import traceback
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from massivetext_keras.corpus.engines import guard
 from massivetext_keras.corpus.engines.guard import Memory
@@ -47,12 +51,25 @@ class Worker:
         self.memory = memory
         self.attempt: Attempt | None = None
         self.killed: str | None = None
+        self._since = 0  # when the documents it is at were begun
+        self._seen = self._looked = 0.0
 
     def give(self, attempt: Attempt) -> None:
         """Has it work on an attempt."""
         self.attempt = attempt
         with contextlib.suppress(OSError):  # it died, which its connection will tell
             self.connection.send_bytes(pickle.dumps(attempt))
+
+    def seconds(self) -> float:
+        """How long it was seen at the same documents.
+
+        Time in which nobody looked, such as that of a stopped terminal, does not count.
+        """
+        now, since = time.monotonic(), self.memory.since
+        same = since and since == self._since
+        self._seen = self._seen + min(now - self._looked, 1.0) if same else 0.0
+        self._since, self._looked = since, now
+        return self._seen
 
     def kill(self, reason: str) -> None:
         """Ends it at once, whatever it is at."""
@@ -110,7 +127,7 @@ class WorkerServer:
         self._socket.send(b"wait %d" % worker.process)
         code = os.waitstatus_to_exitcode(int(self._answer()))
         if code >= 0:
-            return f"ended with code {code}"
+            return f"crashed: exit code {code}"
         try:
             return f"crashed: {signal.Signals(-code).name}"
         except ValueError:  # a real-time signal has no name
@@ -151,7 +168,8 @@ def serve(descriptor: int, memory_limit: int) -> None:
             if not process:
                 requests.close()
                 _follow(parent)
-                _work(*descriptors, memory_limit)
+                _limit(memory_limit)
+                _work(*descriptors)
             for one in descriptors:
                 os.close(one)
             answer = process
@@ -170,7 +188,16 @@ def _follow(parent: int) -> None:
         os._exit(1)
 
 
-def _work(descriptor: int, shared: int, memory_limit: int) -> None:
+def _limit(memory: int) -> None:
+    """Has the kernel refuse, at once, what the parent would see too late."""
+    if sys.platform == "linux":
+        status = Path("/proc/self/status").read_text()
+        now = int(re.search(r"VmData:\s*(\d+) kB", status)[1]) * 1024
+        most = now + memory * 3 // 2
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def _work(descriptor: int, shared: int) -> None:
     """What a worker does, until its parent ends it."""
     memory = Memory(mmap.mmap(shared, guard.MEMORY))
     connection = Connection(descriptor)
