@@ -11,13 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from massivetext_keras.corpus.engines.local import LocalEngine
+from massivetext_keras.corpus.engines.memory import proportional_bytes
 from tests.corpus.engines import functions
 from tests.corpus.plain_engine import PlainEngine
 
 
 @pytest.fixture(scope="module")
 def engine():
-    with LocalEngine(workers=2) as engine:
+    with LocalEngine(workers=2, max_memory="4GB") as engine:
         yield engine
 
 
@@ -67,7 +68,7 @@ def test_bytes_depend_on_neither_workers_nor_memory_nor_order(engine, inputs, tm
     mixed = random.Random(1).sample(inputs, 4)
     assert bytes_of(run(mixed, output=tmp_path / "second")) == expected
     for workers in (1, 3):
-        with LocalEngine(workers, max_memory="900MB") as other:
+        with LocalEngine(workers, max_memory="3GB") as other:
             found = other.map_batches(
                 mixed, functions.doubled, tmp_path / f"{workers} workers"
             )
@@ -133,7 +134,9 @@ def test_an_unknown_column_is_named(engine, inputs, tmp_path):
 
 
 def test_too_little_memory(caplog):
-    with pytest.raises(ValueError, match=r"one worker needs \d+MB"):
-        LocalEngine(1, max_memory="50MB")
-    assert LocalEngine(8, max_memory="1GB").workers < 8
-    assert "of 8 workers" in caplog.text
+    with pytest.raises(ValueError, match=r"this process and one worker need \d+MB"):
+        LocalEngine(1, max_memory=proportional_bytes() + 10**8)
+    few = LocalEngine(8, max_memory=proportional_bytes() + 5 * 10**8)
+    assert few.workers == 2
+    assert few.worker_memory * 2 < 5 * 10**8
+    assert "is enough for 2 of 8 workers" in caplog.text
