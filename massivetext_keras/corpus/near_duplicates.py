@@ -9,20 +9,19 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from massivetext_keras.corpus.documents import Batch, Document
 from massivetext_keras.corpus.engines import Engine
 from massivetext_keras.corpus.minhash import shingles
 from massivetext_keras.corpus.rows import (
     ID,
+    Sieve,
     first_of_run,
     id_array,
     id_column,
     run_starts,
     spans_of,
 )
-from massivetext_keras.files import replacing_file
 
 # Shingles of a document that are compared. With more, the smallest hashes stand for
 # all: the similarity of two such sets is known to .002 (one standard deviation).
@@ -30,8 +29,7 @@ MOST_SHINGLES = 65_536
 # Pairs of a group: all up to 45 documents; then fewer for each, but never below 4.
 _PAIRS = 2048
 _LEAST_PARTNERS = 4
-_SIEVE_BITS = 26
-_BYTES = 32 << 20  # of a table
+_BYTES = 8 << 20  # of a table
 
 _BANDS = pa.schema({"band": pa.int64(), "id": ID})
 _SETS = pa.schema({"key": ID, "other": ID, "shingles": pa.binary()})
@@ -71,9 +69,7 @@ def near_duplicates(
         documents, _band_rows, work / "bands", ["id", "bands", "reason"]
     )
     pairs = engine.group_by_key(bands, ["band"], _candidates, work / "candidates")
-    sieve = work / "candidates.npy"
-    with replacing_file(sieve) as draft, draft.open("wb") as file:
-        np.save(file, _sieve(pairs))
+    sieve = Sieve.of(pairs, ["key", "other"]).save(work / "candidates.npy")
     sets = engine.map_batches(
         documents,
         functools.partial(_shingle_rows, sieve=sieve, ngram=ngram),
@@ -128,30 +124,15 @@ def _sets(keys: np.ndarray, others: np.ndarray, sets: pa.Array | None = None):
     return pa.table([id_column(keys), id_column(others), sets], schema=_SETS)
 
 
-def _sieve(pairs: Sequence[Path]) -> np.ndarray:
-    """uint8 [2**26 / 8]: a bit for each candidate, by the front of its id."""
-    bits = np.zeros(1 << _SIEVE_BITS, bool)
-    for path in pairs:
-        for batch in pq.ParquetFile(path).iter_batches(columns=["key", "other"]):
-            for column in batch.columns:
-                bits[_place(id_array(pa.chunked_array([column])))] = True
-    return np.packbits(bits)
-
-
-def _place(ids: np.ndarray) -> np.ndarray:
-    return (ids[:, 0] >> np.uint64(64 - _SIEVE_BITS)).astype(np.int64)
-
-
 def _shingle_rows(
     tables: Iterable[pa.Table], sieve: Path, ngram: int
 ) -> Iterator[pa.Table]:
-    bits = np.load(sieve, mmap_mode="r")
+    candidates = Sieve.load(sieve)
     yield _SETS.empty_table()
     for table in tables:
         table = table.filter(pc.is_null(table["reason"]))
         ids = id_array(table["id"])
-        place = _place(ids)
-        chosen = np.flatnonzero((bits[place >> 3] >> (7 - (place & 7))) & 1)
+        chosen = np.flatnonzero(candidates.may_have(ids[:, 0]))
         texts = table["text"].take(chosen)
         for piece in spans_of(pc.binary_length(texts).to_numpy(), _BYTES):
             batch = Batch(map(Document, texts[piece].to_pylist()))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
+
+from massivetext_keras.files import replacing_file
 
 ID = pa.binary(16)
+_SIEVE_BITS = 26
 
 
 def id_array(column: pa.ChunkedArray) -> np.ndarray:
@@ -82,3 +87,58 @@ def spans_of(sizes: np.ndarray, most: int) -> Iterator[slice]:
         end = max(int(np.searchsorted(ends, before + most, "right")), start + 1)
         yield slice(start, end)
         start = end
+
+
+class Sieve:
+    """Which ids or hashes may be in a set of any size: a bit for their first 26.
+
+    >>> few = np.array([5, 2**63], np.uint64)
+    >>> sieve = Sieve()
+    >>> sieve.add(few[1:])
+    >>> sieve.may_have(few).tolist()
+    [False, True]
+    """
+
+    def __init__(self, bits: np.ndarray | None = None):
+        self._bits = (
+            np.zeros(1 << (_SIEVE_BITS - 3), np.uint8) if bits is None else bits
+        )
+
+    @classmethod
+    def of(cls, parts: Sequence[Path], columns: Sequence[str]) -> Sieve:
+        """A sieve with the values of columns of parts: ids, or hashes as int64."""
+        sieve = cls()
+        for path in parts:
+            for batch in pq.ParquetFile(path).iter_batches(columns=list(columns)):
+                for column in batch.columns:
+                    if pa.types.is_int64(column.type):
+                        sieve.add(column.to_numpy().view(np.uint64))
+                    else:
+                        sieve.add(id_array(pa.chunked_array([column]))[:, 0])
+        return sieve
+
+    @classmethod
+    def load(cls, path: Path) -> Sieve:
+        """The inverse of `save`; workers share the memory."""
+        return cls(np.load(path, mmap_mode="r"))
+
+    def save(self, path: Path) -> Path:
+        """Writes the sieve to a .npy file."""
+        with replacing_file(path) as draft, draft.open("wb") as file:
+            np.save(file, self._bits)
+        return path
+
+    def add(self, values: np.ndarray) -> None:
+        """Adds uint64 values, the front of ids or hashes."""
+        byte, bit = self._place(values)
+        np.bitwise_or.at(self._bits, byte, bit)
+
+    def may_have(self, values: np.ndarray) -> np.ndarray:
+        """bool [values]: false for what was never added."""
+        byte, bit = self._place(values)
+        return self._bits[byte] & bit > 0
+
+    def _place(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        byte = (values >> np.uint64(64 - _SIEVE_BITS + 3)).astype(np.int64)
+        bit = (values >> np.uint64(64 - _SIEVE_BITS)).astype(np.uint8) & np.uint8(7)
+        return byte, np.left_shift(np.uint8(1), bit)

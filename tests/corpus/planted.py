@@ -21,6 +21,7 @@ SCHEMA = pa.schema(
         "subset": pa.string(),
         "source": pa.string(),
         "position": pa.int64(),
+        "bytes": pa.int64(),
         "reason": pa.string(),
         "bands": pa.list_(pa.uint64()),
     }
@@ -31,6 +32,8 @@ class SortedEngine(PlainEngine):
     """A plain engine that hands over all groups in one table."""
 
     def group_by_key(self, inputs, keys, function, output, columns=None):
+        if not inputs:
+            return []
         table = pa.concat_tables(pq.read_table(path) for path in inputs)
         table = table.select(list(columns or table.column_names))
         others = [name for name in table.column_names if name not in keys]
@@ -58,6 +61,7 @@ def write_parts(
             "subset": [document.subset for document in batch.documents],
             "source": [document.source for document in batch.documents],
             "position": [document.position for document in batch.documents],
+            "bytes": [len(text.encode()) for text in batch.texts],
             "reason": [document.columns.get("reason") for document in batch.documents],
             "bands": minhash_bands(batch, ngram=ngram),
         }
