@@ -25,6 +25,7 @@ _MODULES = (
     "training",
     "values",
     "verbs",
+    "versions",
 )
 
 __all__ = [*_MODULES, "__version__"]

@@ -6,14 +6,13 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from massivetext_keras import __version__, corpus
+from massivetext_keras import corpus
 from massivetext_keras.data.documents import encoded_documents
 from massivetext_keras.data.packing import Packer
 from massivetext_keras.data.shard_format import (
@@ -25,6 +24,7 @@ from massivetext_keras.data.shard_format import (
     smallest_dtype,
 )
 from massivetext_keras.files import file_hash, replacing_folder, write_json
+from massivetext_keras.versions import versions
 
 SHARD_BYTES = 256 << 20
 
@@ -83,10 +83,7 @@ def write_shards(
         vocabulary_size=size,
         validation_fraction=validation_fraction,
         seed=seed,
-        versions={
-            "massivetext_keras": __version__,
-            "tensorflow_text": metadata.version("tensorflow-text"),
-        },
+        versions=versions("tensorflow-text"),
     )
     with replacing_folder(folder, overwrite) as new:
         report = corpus.ReadReport()

@@ -135,6 +135,7 @@ class CausalLM(Task):
             self.name_corpora(shards.names if len(shards.names) > 1 else [])
             valid = shards.validation(batch_size) if validation_fraction else None
             return shards.training(batch_size, seed, start), valid
+        self.name_corpora([])
         if batch_tokens is not None:
             length = self.within_context("sequence_length", sequence_length)
             documents = list(corpus.read_documents(files))

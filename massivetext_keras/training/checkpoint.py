@@ -9,7 +9,6 @@ import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,12 @@ from massivetext_keras.files import (
 )
 from massivetext_keras.training.callbacks import StepCallback
 from massivetext_keras.training.workers import check_same_step
+from massivetext_keras.versions import versions
 
 logger = logging.getLogger(__name__)
 
 _DATA, _MANIFEST = "state.safetensors", "manifest.json"
-_DISTRIBUTIONS = ("massivetext-keras", "keras", "tensorflow")
+_DISTRIBUTIONS = ("keras", "tensorflow")
 
 
 class Checkpoint(StepCallback):
@@ -350,7 +350,10 @@ def _write(path: Path, state: dict[str, np.ndarray], manifest: dict) -> None:
             safetensors.numpy.save_file(state, folder / _DATA)
         except safetensors.SafetensorError as error:
             raise OSError(str(error)) from error
-        hashed = {"sha256": file_hash(folder / _DATA), "versions": _versions()}
+        hashed = {
+            "sha256": file_hash(folder / _DATA),
+            "versions": versions(*_DISTRIBUTIONS),
+        }
         write_json(folder / _MANIFEST, {**manifest, **hashed})
 
 
@@ -364,11 +367,3 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     if file_hash(path / _DATA) != manifest["sha256"]:
         raise ValueError(f"{_DATA} is not the file that was written")
     return manifest, safetensors.numpy.load_file(path / _DATA)
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for name in _DISTRIBUTIONS:
-        with suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
-    return versions

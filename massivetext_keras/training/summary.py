@@ -8,18 +8,17 @@ import json
 import logging
 import statistics
 from collections.abc import Iterator, Mapping
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from massivetext_keras import __version__
 from massivetext_keras.configs import ExperimentConfig
 from massivetext_keras.files import write_json
 from massivetext_keras.training.curves import draw_curves, read_scalars
 from massivetext_keras.training.strategy import describe
+from massivetext_keras.versions import versions
 
 logger = logging.getLogger(__name__)
 
@@ -94,10 +93,7 @@ def _summary(run_dir: Path, model, experiment, step: int) -> dict[str, Any]:
         "parameters": model.count_params(),
         "precision": model.dtype_policy.name,
         "devices": describe(model.distribute_strategy),
-        "versions": {
-            "massivetext_keras": __version__,
-            **{name: metadata.version(name) for name in _PACKAGES},
-        },
+        "versions": versions(*_PACKAGES),
         "config_sha256": hashlib.sha256(described.encode()).hexdigest(),
     }
 
