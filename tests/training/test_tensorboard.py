@@ -288,7 +288,6 @@ def test_waiting_for_data_is_the_time_without_a_batch(tmp_path, at_once):
     (share,) = waited["slow"]["waiting_for_data"].values()
     (speed,) = waited["slow"]["tokens_per_second"].values()
     seconds = 4 * 20 / speed  # of the last four batches, some made ahead of time
-    assert 0.35 < share * seconds < 0.85
-    assert share > 0.4
-    (share,) = waited["ready"]["waiting_for_data"].values()
-    assert share < 0.2
+    assert 0.35 < share * seconds < 1.6  # .8 of sleep; more on a busy machine
+    (other,) = waited["ready"]["waiting_for_data"].values()
+    assert other < share / 2
