@@ -64,7 +64,8 @@ class Engine(Protocol):
             function: gets tables that hold whole groups, one or many, sorted by the
                 keys and then by the other columns from the first to the last.
             output: folder of the stage. If the stage is complete, nothing is done.
-            columns: of the inputs that are read, in this order; None for all.
+            columns: of the inputs that are read, in this order; None for all. Keys
+                that are not among them follow.
 
         Returns:
             The parts of the output, sorted by name. Groups are in some part each; how

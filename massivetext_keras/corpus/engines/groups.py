@@ -107,6 +107,17 @@ def sorted_groups(
     return whole_groups((table.select(list(columns)) for table in tables), keys)
 
 
+def read_sorted(
+    read: Callable[[], Iterator[pa.Table]],
+    schema: pa.Schema,
+    keys: Sequence[str],
+    columns: Sequence[str],
+) -> Iterator[pa.Table]:
+    """Tables of whole groups, of rows that are sorted, in the types of a schema."""
+    kinds = pa.schema([schema.field(name) for name in columns])
+    return whole_groups((table.cast(kinds) for table in read()), keys)
+
+
 def _sorted(read, order, memory, folder) -> Iterator[pa.Table]:
     held, size = [], 0
     for rows in read():

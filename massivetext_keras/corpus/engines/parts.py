@@ -15,7 +15,7 @@ from massivetext_keras.values import nearest
 
 # A row group is read at once, so it is small; of constant size, so that the bytes of a
 # part depend neither on memory nor on the tables that its rows came in.
-_GROUP_BYTES = 8 << 20
+GROUP_BYTES = 8 << 20
 _GROUP_ROWS = 1 << 16
 
 
@@ -77,16 +77,26 @@ def read_tables(
         ValueError: the part has no such column; names the nearest one.
     """
     with pq.ParquetFile(path, pre_buffer=False) as file:
-        known = file.schema_arrow.names
-        columns = known if columns is None else list(columns)
-        for name in columns:
-            if name not in known:
-                raise ValueError(f"{path}: no column {name!r}; {nearest(name, known)}")
+        schema = file.schema_arrow
+        columns = schema.names if columns is None else list(columns)
+        check_columns(path, schema, columns)
         for index in range(file.num_row_groups):
             group = file.read_row_group(index, columns, use_threads=False)
             yield from cut(group.select(columns), most_bytes)
         if not file.num_row_groups:
-            yield file.schema_arrow.empty_table().select(columns)
+            yield schema.empty_table().select(columns)
+
+
+def check_columns(path: Path, schema: pa.Schema, columns: Iterable[str]) -> None:
+    """Refuses columns that a part does not have.
+
+    Raises:
+        ValueError: names the nearest column.
+    """
+    known = schema.names
+    for name in columns:
+        if name not in known:
+            raise ValueError(f"{path}: no column {name!r}; {nearest(name, known)}")
 
 
 def bytes_of(paths: Iterable[Path], columns: Sequence[str] | None = None) -> int:
@@ -128,13 +138,13 @@ def _write(path: Path, tables: Iterable[pa.Table]) -> None:
             ends = np.cumsum(row_sizes(table))
             start = 0
             while start < len(table):
-                room = _GROUP_BYTES - size + (ends[start - 1] if start else 0)
+                room = GROUP_BYTES - size + (ends[start - 1] if start else 0)
                 end = int(np.searchsorted(ends, room, "left")) + 1
                 end = min(end, start + _GROUP_ROWS - rows, len(table))
                 waiting.append(table.slice(start, end - start))
                 size += int(ends[end - 1] - (ends[start - 1] if start else 0))
                 rows, start = rows + end - start, end
-                if size >= _GROUP_BYTES or rows >= _GROUP_ROWS:
+                if size >= GROUP_BYTES or rows >= _GROUP_ROWS:
                     _write_group(writer, waiting)
                     waiting, rows, size = [], 0, 0
         if writer is None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import glob
+import contextlib
 import logging
-import operator
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from multiprocessing import connection
 from pathlib import Path
 
 from massivetext_keras.corpus.engines import guard
 from massivetext_keras.corpus.engines.guard import Counts
 from massivetext_keras.corpus.engines.memory import own_bytes
-from massivetext_keras.corpus.engines.progress import Progress
+from massivetext_keras.corpus.engines.progress import Progress, Report
 from massivetext_keras.corpus.engines.tasks import Attempt, StageError, Task, explain
 from massivetext_keras.corpus.engines.workers import Worker, WorkerServer
 
@@ -44,6 +41,9 @@ class Pool:
     def close(self) -> None:
         """Ends all processes."""
         if self._server is not None:
+            with contextlib.suppress(OSError, RuntimeError):  # the server is gone
+                while self._workers:
+                    self._end(self._workers[0])
             self._server.close()
         self._server, self._workers = None, []
 
@@ -57,9 +57,8 @@ class Pool:
             OSError: of reading or writing.
         """
         left = [task for task in tasks if not task.output.exists()]
-        for folder in {task.output.parent for task in tasks}:
-            _remove_drafts(folder)
-        stage = _Stage(tasks, len(left), progress)
+        _remove_drafts(task.output for task in left)
+        report = Report(tasks, len(left), progress)
         waiting = deque(Attempt.at(task) for task in left)
         try:
             while waiting or self._busy:
@@ -68,17 +67,16 @@ class Pool:
                 ready = connection.wait([one.connection for one in busy], _TICK)
                 for worker in busy:
                     if worker.connection in ready:
-                        self._take(worker, waiting, stage)
+                        self._take(worker, waiting, report)
                     else:
                         self._watch(worker)
-                stage.show(self._busy)
+                report.show(*(worker.memory.counts for worker in self._busy))
         except BaseException:
             self.close()
-            for folder in {task.output.parent for task in tasks}:
-                _remove_drafts(folder)
+            _remove_drafts(task.output for task in left)
             raise
-        stage.show([], last=True)
-        return stage.done
+        report.show(last=True)
+        return report.counts
 
     @property
     def _busy(self) -> list[Worker]:
@@ -94,26 +92,26 @@ class Pool:
                 self._workers.append(idle[-1])
             idle.pop().give(waiting.popleft())
 
-    def _take(self, worker: Worker, waiting: deque[Attempt], stage: _Stage) -> None:
+    def _take(self, worker: Worker, waiting: deque[Attempt], report: Report) -> None:
         """What a worker answers, or the news that it ended."""
         attempt, before = worker.attempt, len(worker.attempt.quarantine)
         try:
             answer = worker.connection.recv()
         except (EOFError, ConnectionResetError):
-            self._bury(worker, waiting, stage)
+            self._bury(worker, waiting, report)
             return
         worker.attempt = None
         if isinstance(answer, BaseException):
             raise explain(answer, attempt.task.output)
         counts, quarantine = answer
-        stage.finish(counts, len(quarantine) - before)
+        report.finish(counts, len(quarantine) - before)
         if own_bytes(worker.process) > self.memory // 2:
             self._end(worker)  # what it keeps is not the next part's to pay for
 
-    def _bury(self, worker: Worker, waiting: deque[Attempt], stage: _Stage) -> None:
+    def _bury(self, worker: Worker, waiting: deque[Attempt], report: Report) -> None:
         attempt, names = worker.attempt, worker.memory.names
         reason = self._end(worker)
-        _remove_drafts(attempt.task.output.parent, attempt.task.output.name)
+        _remove_drafts([attempt.task.output])
         attempt.quarantine = Attempt.at(attempt.task).quarantine  # it may have added
         before = len(attempt.quarantine)
         if not attempt.learn(names, reason) and attempt.wasted >= _MOST_WASTED:
@@ -129,7 +127,7 @@ class Pool:
             )
         for source, position in list(attempt.quarantine)[before:]:
             logger.warning("%s: document %d: %s", source, position, reason)
-            stage.quarantined += 1
+            report.quarantined += 1
         waiting.appendleft(attempt)
 
     def _advice(self, reason: str) -> str:
@@ -153,39 +151,12 @@ class Pool:
             worker.kill(guard.TIME_LIMIT)
 
 
-class _Stage:
-    """What people see of a stage."""
-
-    def __init__(self, tasks: Sequence[Task], left: int, progress):
-        self._progress = progress
-        self._parts = len(tasks)
-        self._parts_done = len(tasks) - left
-        self._name = tasks[0].output.parent.name if tasks else ""
-        self._shown = 0.0
-        self.done = Counts()
-        self.quarantined = 0
-
-    def finish(self, counts: Counts, quarantined: int) -> None:
-        self._parts_done += 1
-        self.done += counts
-        self.quarantined += quarantined
-
-    def show(self, busy: Sequence[Worker], last: bool = False) -> None:
-        now = time.monotonic()
-        if self._progress is None or not (last or now - self._shown > _TICK):
-            return
-        self._shown = now
-        counts = functools.reduce(
-            operator.add, (worker.memory.counts for worker in busy), self.done
-        )
-        self._progress(
-            Progress(
-                self._name, self._parts, self._parts_done, counts, self.quarantined
-            )
-        )
-
-
-def _remove_drafts(folder: Path, name: str = "") -> None:
-    """Removes what writers that were ended have left, of one file or of all."""
-    for draft in folder.glob(f".{glob.escape(name) or '*'}.*.tmp"):
-        draft.unlink(missing_ok=True)
+def _remove_drafts(outputs: Iterable[Path]) -> None:
+    """Removes what writers of some files left when they were ended."""
+    folders: dict[Path, set[str]] = {}
+    for output in outputs:
+        folders.setdefault(output.parent, set()).add(output.name)
+    for folder, names in folders.items():
+        for draft in folder.glob(".*.tmp"):
+            if draft.name[1:].removesuffix(".tmp").rpartition(".")[0] in names:
+                draft.unlink(missing_ok=True)

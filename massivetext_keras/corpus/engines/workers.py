@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from massivetext_keras.corpus.engines import guard
-from massivetext_keras.corpus.engines.guard import Memory
+from massivetext_keras.corpus.engines.guard import Counts, Memory
 from massivetext_keras.corpus.engines.tasks import Attempt, run
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -57,6 +57,7 @@ class Worker:
     def give(self, attempt: Attempt) -> None:
         """Has it work on an attempt."""
         self.attempt = attempt
+        self.memory.count(Counts())
         with contextlib.suppress(OSError):  # it died, which its connection will tell
             self.connection.send_bytes(pickle.dumps(attempt))
 

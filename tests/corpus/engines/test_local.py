@@ -78,7 +78,7 @@ def test_bytes_depend_on_neither_workers_nor_memory_nor_order(engine, inputs, tm
 @pytest.mark.parametrize("free", [None, 20_000])
 def test_group_by_key(engine, inputs, tmp_path, monkeypatch, free):
     if free:  # some buckets, each in some ranges
-        monkeypatch.setattr(engine, "_free", lambda: free)
+        monkeypatch.setattr(engine, "free", free)
     arguments = inputs, ["key"], functions.joined
     expected = PlainEngine().group_by_key(*arguments, tmp_path / "plain")
     found = engine.group_by_key(*arguments, tmp_path / "local")
@@ -130,7 +130,9 @@ def test_parts_of_one_name_are_refused(engine, inputs, tmp_path):
 
 def test_an_unknown_column_is_named(engine, inputs, tmp_path):
     with pytest.raises(RuntimeError, match="no column 'nam'; did you mean 'name'"):
-        engine.map_batches(inputs, functions.same, tmp_path, columns=["nam"])
+        engine.map_batches(inputs, functions.same, tmp_path / "map", columns=["nam"])
+    with pytest.raises(ValueError, match="no column 'hsh'; did you mean 'hash'"):
+        engine.group_by_key(inputs, ["hsh"], functions.same, tmp_path / "group")
 
 
 def test_too_little_memory(caplog):
