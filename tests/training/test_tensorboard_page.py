@@ -1,17 +1,11 @@
-"""A run as a person sees it: a real TensorBoard, in a real browser where there is one.
-
-The browser is Debian's `chromium`, driven by `chromedriver` of `chromium-driver`.
-"""
+"""A run as a person sees it: a real TensorBoard, in a real browser if there is one."""
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -21,11 +15,11 @@ import pytest
 
 from massivetext_keras.tasks import training_step
 from massivetext_keras.training import TensorBoard, adamw
+from tests.browser import SECONDS, ask, browser
 from tests.tasks.tiny import words
 from tests.training.tiny import TinyLM, batches
 
 pytestmark = pytest.mark.slow
-SECONDS = 90  # for a page to show what it should, on a busy machine
 # The text of a page and the widths of its loaded pictures, inside web components too.
 READ = r"""
 const texts = [], pictures = [], curves = [];
@@ -84,15 +78,6 @@ def address(run_dir):
             served.terminate()
 
 
-def ask(place: str, /, **data):
-    """The JSON that a server answers; to a POST of `data`, if there are any."""
-    body = json.dumps(data).encode() if data else None
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(place, body, headers)
-    with urllib.request.urlopen(request, timeout=SECONDS) as answer:
-        return json.loads(answer.read())
-
-
 def until(read, holds):
     """What is read, as soon as something holds for it."""
     end = time.monotonic() + SECONDS
@@ -138,39 +123,15 @@ def test_tensorboard_serves_curves_texts_pictures_and_hyperparameters(address):
 @pytest.fixture(scope="module")
 def page(address):
     """A function: name of a tab -> its text, pictures and curves, in a browser."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    browser = next(filter(None, map(shutil.which, names)), None)
-    driver = shutil.which("chromedriver")
-    if browser is None or driver is None:
-        pytest.skip("needs a browser: apt-get install chromium chromium-driver")
-    options = {"binary": browser, "args": ["--headless", "--no-sandbox"]}
-    options["args"] += ["--disable-gpu", "--disable-dev-shm-usage"]
-    options["args"] += ["--window-size=1400,1400"]
-    wanted = {"alwaysMatch": {"goog:chromeOptions": options}}
-    with subprocess.Popen(
-        [driver, "--port=0"], stdout=subprocess.PIPE, text=True
-    ) as run:
-        for line in run.stdout:
-            if found := re.search(r"started successfully on port (\d+)", line):
-                break
-        sessions = f"http://127.0.0.1:{found[1]}/session"
-        session = (
-            f"{sessions}/{ask(sessions, capabilities=wanted)['value']['sessionId']}"
-        )
+    with browser() as do:
 
         def show(tab: str, holds) -> dict:
             # A change of what follows # alone would not load the page anew.
-            ask(f"{session}/url", url="about:blank")
-            ask(f"{session}/url", url=f"{address}/#{tab}")
-            run = f"{session}/execute/sync"
-            return until(lambda: ask(run, script=READ, args=[])["value"], holds)
+            do("url", url="about:blank")
+            do("url", url=f"{address}/#{tab}")
+            return until(lambda: do("execute/sync", script=READ, args=[]), holds)
 
-        try:
-            yield show
-        finally:
-            close = urllib.request.Request(session, method="DELETE")
-            urllib.request.urlopen(close, timeout=SECONDS).close()
-            run.terminate()
+        yield show
 
 
 def test_a_browser_shows_the_curves(page):
