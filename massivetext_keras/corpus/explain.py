@@ -99,7 +99,7 @@ class Explanation:
         where += [self.subset] if self.subset else []
         end = f"dropped: {self.reason}" if self.reason else "kept"
         if dropped and dropped != self.steps[-1].step:
-            end += f"; a build goes no further"
+            end += "; a build goes no further"
         lines = [f"{', '.join(where)}: {self.characters:,} characters"]
         lines += ["", *aligned(cells, right=[2])] if self.steps else []
         return "\n".join([*lines, "", end])
