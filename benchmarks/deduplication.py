@@ -3,12 +3,12 @@
 A fifth of the documents are copies of others with some words replaced, so that the
 similarity of their 13-grams, known exactly, is anywhere from .5 to 1; and 1 in 30 is
 a page that differs from one other in a few words, a boilerplate of hundreds of pages.
-Fails if under .99 of the pairs from .8 on are found, or one under .7 is dropped.
+Fails if under .99 of the pairs from .8 on are found, or one under .7 is dropped. Then
+paragraphs, and runs of 50 words, that several documents have are found.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -98,35 +98,44 @@ def write(texts: list[str], folder: Path) -> float:
     return seconds
 
 
-def find(folder: Path) -> None:
+def work(task: str, folder: Path) -> None:
     """What runs in a process of its own."""
     from massivetext_keras.corpus.deduplication import find_duplicates
     from massivetext_keras.corpus.engines.local import LocalEngine
+    from massivetext_keras.corpus.repeats import find_repeats
 
     begin = time.perf_counter()
+    documents = sorted((folder / "documents").glob("*.parquet"))
+    stages = folder / "duplicates"
     with LocalEngine(max_memory=MEMORY) as engine:
-        parts = sorted((folder / "documents").glob("*.parquet"))
-        found = find_duplicates(engine, parts, folder / "work", ngram=NGRAM)
-    seconds = time.perf_counter() - begin
-    print(json.dumps({"seconds": seconds, "parts": [str(path) for path in found]}))
+        if task == "duplicates":
+            find_duplicates(engine, documents, stages, ngram=NGRAM)
+        else:
+            found = sorted((stages / "duplicates").glob("*.parquet"))
+            options = {"paragraphs": True, "run": 50}
+            find_repeats(engine, documents, found, folder / "repeats", **options)
+    print(time.perf_counter() - begin)
 
 
-def run(folder: Path) -> tuple[float, float, list[dict]]:
-    """Seconds, peak memory of all processes (MB), and what was dropped."""
+def run(task: str, folder: Path, megabytes: float) -> None:
+    """Prints the speed, and the peak memory of all processes."""
     from massivetext_keras.corpus.engines.memory import proportional_bytes
 
     child = subprocess.Popen(
-        [sys.executable, __file__, str(folder)], stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__, task, str(folder)], stdout=subprocess.PIPE, text=True
     )
     peak = 0
     while child.poll() is None:
         peak = max(peak, sum(map(proportional_bytes, family(child.pid))))
         time.sleep(0.05)
     if child.returncode:
-        raise SystemExit(f"finding duplicates ended with {child.returncode}")
-    result = json.loads(child.stdout.read().splitlines()[-1])
-    rows = [row for path in result["parts"] for row in pq.read_table(path).to_pylist()]
-    return result["seconds"], peak / 1e6, rows
+        raise SystemExit(f"finding {task} ended with {child.returncode}")
+    seconds = float(child.stdout.read().splitlines()[-1])
+    print(
+        f"  {task} found in {seconds:.1f} s, {megabytes / seconds:.1f} MB/s with "
+        f"{os.cpu_count()} cores; peak {peak / 1e6:.0f} MB of {MEMORY}",
+        flush=True,
+    )
 
 
 def family(process: int) -> list[int]:
@@ -211,14 +220,12 @@ def main() -> None:
                 f"{growth}x: {len(texts)} documents, {size:.0f} MB; signatures "
                 f"{size / seconds:.0f} MB/s on one core"
             )
-            seconds, peak, dropped = run(folder)
-            print(
-                f"  found in {seconds:.1f} s, {size / seconds:.1f} MB/s with "
-                f"{os.cpu_count()} cores; peak {peak:.0f} MB of {MEMORY}",
-                flush=True,
-            )
+            run("duplicates", folder, size)
+            found = (folder / "duplicates/duplicates").glob("*.parquet")
+            dropped = [row for path in found for row in pq.read_table(path).to_pylist()]
             judge(texts, origins, dropped)
+            run("repeats", folder, size)
 
 
 if __name__ == "__main__":
-    find(Path(sys.argv[1])) if len(sys.argv) > 1 else main()
+    work(sys.argv[1], Path(sys.argv[2])) if len(sys.argv) > 1 else main()

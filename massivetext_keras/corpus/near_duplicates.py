@@ -49,7 +49,8 @@ def near_duplicates(
     Documents that share the key of a band are candidates. In a band that many share,
     each is paired with the few of smallest id only, so that the pairs grow as the
     documents do: documents that are alike beyond what all of them share meet in another
-    band, too. Each pair is then verified on the sets of shingles, for which the sets
+    band, too. Missed is who is barely alike enough to one of hundreds of pages that all
+    share a band, and to none of those few. Each pair is then verified on the sets of shingles, for which the sets
     of candidates are brought together, one pair's at a time.
 
     Args:
