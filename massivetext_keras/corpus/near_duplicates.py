@@ -48,10 +48,10 @@ def near_duplicates(
 
     Documents that share the key of a band are candidates. In a band that many share,
     each is paired with the few of smallest id only, so that the pairs grow as the
-    documents do: documents that are alike beyond what all of them share meet in another
-    band, too. Missed is who is barely alike enough to one of hundreds of pages that all
-    share a band, and to none of those few. Each pair is then verified on the sets of shingles, for which the sets
-    of candidates are brought together, one pair's at a time.
+    documents do: those that are alike beyond what all of them share meet in another
+    band, too. Missed is a document that is barely alike enough to one of hundreds in a
+    band, and not quite to those few. Each pair is then verified on the sets of its
+    shingles, for which the sets of candidates are brought together.
 
     Args:
         engine: runs the stages.
@@ -60,8 +60,8 @@ def near_duplicates(
         work: folder for the stages.
         ngram: words of a shingle, as the bands were made with.
         jaccard: least similarity, 0 to 1, as a share of the distinct shingles of both.
-            They are compared as 32 bits: of sets of n, n / 2**33 are taken as common
-            by chance.
+            They are compared as 32 bits: what sets of n have in common by chance adds
+            n / 2**33 to it.
 
     Returns:
         Parts with node, neighbour (ids) and jaccard, each pair in both directions.
