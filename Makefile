@@ -5,6 +5,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 STAMP := .venv/.installed
 PARITY := .venv-parity
+PEERS := .venv-peers
 
 .DEFAULT_GOAL := help
 .PHONY: setup quickstart test parity bench clean help
@@ -40,10 +41,16 @@ $(PARITY)/.installed: $(STAMP)
 	$(PARITY)/bin/python -m pip install -c constraints.txt torch transformers
 	touch $@
 
-bench: setup  ## run every benchmark, one after another
+bench: setup $(PEERS)/.installed  ## run every benchmark, one after another
 	@set -e; for script in $(filter-out benchmarks/common.py,$(sort $(wildcard benchmarks/*.py))); do \
 		echo "== $$script"; $(BIN)/python $$script; \
 	done
+
+# Libraries that need other versions than ours: benchmarks run them in processes apart.
+$(PEERS)/.installed: benchmarks/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install -r $<
+	touch $@
 
 clean:  ## remove builds and caches; .venv and runs stay
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,11 +1,14 @@
-"""The same GPT in three libraries, and contests between processes of their own."""
+"""The same GPT in three libraries, pages of text, contests between processes."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 VOCABULARY, LAYERS, WIDTH, HEADS, CONTEXT, DROPOUT = 8192, 4, 256, 4, 256, 0.1
 
@@ -56,13 +59,44 @@ def hugging_face_lm():
     return transformers.GPT2LMHeadModel(config)
 
 
-def compete(script: str, contestants: dict[str, Callable], rounds: int = 2) -> dict:
+def corpus_pages() -> list[str]:
+    """English pages: what is extracted of web pages, Wikipedia, Python's documentation.
+
+    Lines have no white space around them. The pages of the folder that MASSIVETEXT_DATA
+    names are left out where it is unset.
+    """
+    import trafilatura
+
+    from massivetext_keras.corpus import python_documentation
+
+    pages = python_documentation()[::3]
+    if "MASSIVETEXT_DATA" not in os.environ:
+        print("MASSIVETEXT_DATA is unset: Python's documentation alone")
+        return pages
+    data = Path(os.environ["MASSIVETEXT_DATA"])
+    for path in sorted((data / "clean/readability").glob("*/source.html")):
+        pages.append(trafilatura.extract(path.read_text(), fast=True) or "")
+    wikipedia = (data / "lm/wikitext2_valid.raw.txt").read_text()
+    pages += re.split(r"(?m)^ (?== [^=]+ = $)", wikipedia)
+    articles = json.loads((data / "qa/xquad.en.json").read_text())["data"]
+    pages += [part["context"] for article in articles for part in article["paragraphs"]]
+    pages = ["\n".join(map(str.strip, page.split("\n"))).strip() for page in pages]
+    return [page for page in pages if page]
+
+
+def compete(
+    script: str,
+    contestants: dict[str, Callable],
+    rounds: int = 2,
+    pythons: Mapping[str, str | Path] | None = None,
+) -> dict:
     """Gives each contestant's best results over the rounds.
 
     Args:
         script: file of the benchmark; run with a name it prints a line of JSON.
         contestants: name -> function that measures, giving name -> number.
         rounds: turns; the machine's noise falls on all alike.
+        pythons: name -> interpreter of those that have one of their own.
 
     Returns:
         name -> measurement -> best number; a contestant whose packages are missing is
@@ -72,10 +106,14 @@ def compete(script: str, contestants: dict[str, Callable], rounds: int = 2) -> d
         print(json.dumps(contestants[sys.argv[1]]()))
         raise SystemExit
     best: dict[str, dict[str, float]] = {}
+    pythons = {name: (pythons or {}).get(name, sys.executable) for name in contestants}
     for _ in range(rounds):
-        for name in contestants:
+        for name, python in pythons.items():
+            if not Path(python).exists():
+                print(f"{name}: left out, {python} is missing (make bench makes it)")
+                continue
             done = subprocess.run(
-                [sys.executable, script, name], capture_output=True, text=True
+                [python, script, name], capture_output=True, text=True
             )
             if "ModuleNotFoundError" in done.stderr:
                 print(f"{name}: left out, {done.stderr.strip().splitlines()[-1]}")

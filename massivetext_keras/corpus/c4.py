@@ -55,13 +55,13 @@ def c4_lines(
     ([0.33], ['It was a good day.'])
     """
     prose = [document.kind != "code" for document in batch.documents]
-    if remove_citations and any("[" in text for text in batch.texts):
-        batch.rewrite(
-            [
-                _CITATION.sub("", text) if is_prose and "[" in text else text
-                for text, is_prose in zip(batch.texts, prose, strict=True)
-            ]
-        )
+    if remove_citations:
+        texts = [
+            _CITATION.sub("", text) if is_prose and "[" in text else text
+            for text, is_prose in zip(batch.texts, prose, strict=True)
+        ]
+        if texts != batch.texts:
+            batch.rewrite(texts)
     found = words(batch)
     lines = found.lines
     kept = np.diff(lines.edges) >= min_words

@@ -1,0 +1,112 @@
+"""MB/s of the rules for documents beside datatrove's: the same pages, a core each.
+
+A step gets raw texts in batches of 256, so that finding words is in every number. To
+add a contest, add a row to both tables.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from common import compete, corpus_pages, print_ratios
+
+PEERS = Path(__file__).parents[1] / ".venv-peers/bin/python"
+BATCH = 256
+
+
+def pages() -> list[str]:
+    """Those that every contestant reads."""
+    return json.loads(Path(os.environ["PAGES"]).read_text())
+
+
+def speeds(texts: list[str], runs: dict[str, Callable], repeats: int) -> dict:
+    """MB of UTF-8 per second of each run over the texts, the best of the repeats."""
+    megabytes = sum(len(text.encode()) for text in texts) / 1e6
+    found = {}
+    for name, run in runs.items():
+        run(texts[:2])  # loads what is loaded once
+        seconds = []
+        for _ in range(repeats):
+            begin = time.perf_counter()
+            run(texts)
+            seconds.append(time.perf_counter() - begin)
+        found[f"{name}, MB/s"] = megabytes / min(seconds)
+    return found
+
+
+def ours() -> dict[str, float]:
+    from massivetext_keras.corpus.c4 import c4_lines, c4_pages
+    from massivetext_keras.corpus.documents import Batch, Document
+    from massivetext_keras.corpus.quality import fineweb_quality, gopher_quality
+    from massivetext_keras.corpus.repetition import gopher_repetition
+
+    steps = {
+        "quality": [gopher_quality],
+        "repetition": [gopher_repetition],
+        "C4": [c4_lines, c4_pages],
+        "FineWeb": [fineweb_quality],
+        "all four": [
+            *(gopher_quality, gopher_repetition, fineweb_quality),
+            *(c4_lines, c4_pages),
+        ],
+    }
+
+    def run(functions: Sequence[Callable], texts: list[str]) -> None:
+        for first in range(0, len(texts), BATCH):
+            batch = Batch(map(Document, texts[first : first + BATCH]))
+            for function in functions:
+                function(batch)
+
+    return speeds(
+        pages(),
+        {
+            name: lambda texts, functions=functions: run(functions, texts)
+            for name, functions in steps.items()
+        },
+        repeats=5,
+    )
+
+
+def datatrove() -> dict[str, float]:
+    from datatrove.data import Document
+    from datatrove.pipeline import filters
+
+    steps = {
+        "quality": [filters.GopherQualityFilter()],
+        "repetition": [filters.GopherRepetitionFilter()],
+        "C4": [filters.C4QualityFilter()],
+        "FineWeb": [filters.FineWebQualityFilter()],
+    }
+
+    def run(found: Sequence, texts: list[str]) -> None:
+        for index, text in enumerate(texts):
+            for each in found:
+                each.filter(Document(text=text, id=str(index)))
+
+    runs = {
+        name: lambda texts, found=found: run(found, texts)
+        for name, found in steps.items()
+    }
+    return speeds(pages(), runs, repeats=1)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        if "PAGES" not in os.environ:
+            os.environ["PAGES"] = f"{folder}/pages.json"
+            texts = corpus_pages()
+            Path(os.environ["PAGES"]).write_text(json.dumps(texts))
+            size = sum(len(text.encode()) for text in texts)
+            print(f"{len(texts)} pages, {size / 1e6:.1f} MB")
+        best = compete(
+            __file__,
+            {"ours": ours, "datatrove": datatrove},
+            pythons={"datatrove": PEERS},
+        )
+    for measurement in best["ours"]:
+        print_ratios(best, "ours", measurement)
