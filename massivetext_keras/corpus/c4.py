@@ -16,7 +16,10 @@ POLICY_PHRASES = (
     *("datenschutzerklärung", "nutzungsbedingungen", "verwendet cookies"),
     *("cookie-richtlinie", "隐私政策", "隱私政策", "使用条款", "使用條款"),
 )
-_CITATION = re.compile(r"\[(?:\d*|edit|citation needed)\]")
+_CITATION = re.compile(
+    r"\[(?:\d*|edit|citation needed|Bearbeiten(?: \| Quelltext bearbeiten)?|"
+    r"Literaturangabe benötigt|编辑|編輯|需要引证|来源请求|來源請求)\]"
+)
 
 
 def c4_lines(
@@ -41,7 +44,8 @@ def c4_lines(
         min_words: in a line.
         max_word_length: of any word of the line, in characters.
         terminal_punctuation: ask for it.
-        remove_citations: take Wikipedia's [1], [edit] and [citation needed] away first.
+        remove_citations: take Wikipedia's [1], [edit] and [citation needed] away first,
+            and what the German and the Chinese one write for them.
         phrases: in small letters; a line that has one, however it is written, goes.
 
     Returns:

@@ -41,7 +41,7 @@ def test_different_spans_have_different_hashes():
     assert len(set(hashes.tolist())) == len(known)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.lists(st.integers(0, 6), max_size=8), max_size=6),
     st.sampled_from([1, 1 << 40, 1 << 61]),

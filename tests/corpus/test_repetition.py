@@ -75,7 +75,7 @@ PHRASES = st.sampled_from(
 TEXTS = st.lists(PHRASES, max_size=40).map(" ".join)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(TEXTS, min_size=1, max_size=4))
 def test_values_are_those_of_a_plain_count(texts):
     checks = gopher_repetition(Batch(map(Document, texts)), measure_all=True)
@@ -83,7 +83,7 @@ def test_values_are_those_of_a_plain_count(texts):
         assert table(checks, index) == pytest.approx(reference(text))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.one_of(TEXTS, st.text("中文字 \na", max_size=60)), max_size=4))
 def test_a_batch_is_its_documents_alone(texts):
     together = gopher_repetition(Batch(map(Document, texts)))
@@ -96,7 +96,7 @@ def test_a_batch_is_its_documents_alone(texts):
         )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(TEXTS)
 def test_what_is_not_measured_would_pass(text):
     batch = Batch([Document(text)])

@@ -28,7 +28,7 @@ SPACED = st.text(
 MIXED = st.text(st.sampled_from(list("aB .\n中文かค้าྱ한，。”1")), max_size=40)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(SPACED, max_size=5))
 def test_spaced_words_are_those_of_split(texts):
     found = words(batch_of(*texts))
@@ -44,7 +44,7 @@ def test_spaced_words_are_those_of_split(texts):
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(MIXED, min_size=1, max_size=5))
 def test_a_batch_is_its_documents_alone(texts):
     together = words(batch_of(*texts))
@@ -67,7 +67,7 @@ def _get(found, path):
     return found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(MIXED, max_size=5))
 def test_hashes_are_equal_where_words_are(texts):
     found = words(batch_of(*texts))
