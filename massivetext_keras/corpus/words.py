@@ -131,7 +131,8 @@ class Words:
         return self._spans(found[1:][found[1:] == found[:-1]])
 
     def _spans(self, edges: np.ndarray) -> Spans:
-        edges = np.unique(np.concatenate([edges, self.offsets]))
+        edges = np.sort(np.concatenate([edges, self.offsets]))
+        edges = edges[np.diff(edges, prepend=-1) > 0]
         return Spans(self, edges, np.searchsorted(edges, self.offsets))
 
     def ngrams(self, size: int) -> tuple[np.ndarray, np.ndarray]:
