@@ -49,8 +49,8 @@ class NgramModel:
         self._rare = 1  # words of the reference that are not in the vocabulary
         self._model: KneserNey | None = None
 
-    def fit(self, texts: Iterable[str], max_words: int = 50_000_000) -> NgramModel:
-        """Counts a reference, 8 bytes of memory a word and about 100 while it sorts.
+    def fit(self, texts: Iterable[str], max_words: int = 10_000_000) -> NgramModel:
+        """Counts a reference; it takes about 80 bytes of memory for each of its words.
 
         Args:
             texts: documents.
@@ -170,7 +170,7 @@ def fit_ngram_model(
     output: str | Path,
     vocabulary_size: int = 50_000,
     order: int = 3,
-    max_words: int = 50_000_000,
+    max_words: int = 10_000_000,
 ) -> NgramModel:
     """Fits a model of files and writes it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ EXCERPT = 600  # characters
 MOST_WORDS = 20_000  # counted of each part
 MOST_WRITTEN = 5_000  # words in the file
 _OUTCOMES = ("kept", "dropped")
-_ROWS = 64  # looked at together
+_ROWS, _CHARACTERS = 64, 2 << 20  # looked at together
 
 
 @dataclass
@@ -118,8 +118,7 @@ class ReportData:
                 `value` and `bounds` of the check that failed, `columns` (JSON).
         """
         words_found: Counter = Counter()
-        for some in rows.to_batches(max_chunksize=_ROWS):
-            documents = some.to_pylist()
+        for documents in _portions(rows):
             numbers = iter(_count_words(documents, words_found))
             for row in documents:
                 self._add_document(row, next(numbers) if _has_words(row) else None)
@@ -269,13 +268,29 @@ class ReportData:
             raise ValueError(f"{path} is damaged: {error!r}") from None
 
 
-def _count_words(documents: Iterable[Mapping[str, Any]], counted: Counter) -> list[int]:
+def _portions(rows: pa.Table) -> Iterator[list[dict[str, Any]]]:
+    """Rows of a table, with about the same number of characters each time."""
+    some, characters = [], 0
+    for batch in rows.to_batches(max_chunksize=_ROWS):
+        for row in batch.to_pylist():
+            some.append(row)
+            characters += len(row.get("text") or "")
+        if characters >= _CHARACTERS:
+            yield some
+            some, characters = [], 0
+    yield some
+
+
+def _count_words(rows: Iterable[Mapping[str, Any]], counted: Counter) -> list[int]:
     """Counts the words of kept documents; how many each of them has."""
-    texts = [Document(row["text"]) for row in documents if _has_words(row)]
-    found = words(Batch(texts))
-    _, first, counts = np.unique(found.hashes, return_index=True, return_counts=True)
-    for at, count in zip(first.tolist(), counts.tolist(), strict=True):
-        counted[found.tokens[at]] += count
+    found = words(Batch(Document(row["text"]) for row in rows if _has_words(row)))
+    order = np.argsort(found.hashes)  # twice as fast as np.unique with indices
+    ordered = found.hashes[order]
+    edges = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(order)])
+    counts, at = np.diff(edges, append=len(order)), order[edges]
+    places = (found.starts[at].tolist(), found.ends[at].tolist(), counts.tolist())
+    for start, end, count in zip(*places, strict=True):
+        counted[found.text[start:end]] += count
     return found.counts.tolist()
 
 

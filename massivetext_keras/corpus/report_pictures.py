@@ -57,8 +57,13 @@ def draw(data: ReportData, folder: Path) -> dict[str, str]:
 def _picture(
     make: Callable[[Axes, ReportData], None], data: ReportData, path: Path
 ) -> str:
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError(
+            "pictures need matplotlib: pip install 'massivetext-keras[plot]'"
+        ) from None
 
     settings = {
         "axes.edgecolor": _FAINT,
