@@ -15,26 +15,18 @@ from massivetext_keras.corpus.formats.common import (
 from massivetext_keras.corpus.streams import DamagedFile, decode
 
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?([\w:.-]{1,40})""", re.I)
-_CANONICAL = re.compile(
-    r"""<link(?=[^>]{0,500}?\brel\s*=\s*["']?canonical\b)"""
-    r"""[^>]{0,500}?\bhref\s*=\s*["']?(https?://[^"'\s>]{1,2000})""",
-    re.I,
-)
 _HEAD = 4096  # bytes of a page in which its encoding is declared
 _HTML = ("text/html", "application/xhtml+xml")
 _READ = 65_536
 
 
 def read_page(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
-    """Reads a file of HTML; its URL is the one that it names as canonical."""
+    """Reads a file of HTML."""
     data = stream.read(options.max_document_bytes + 1)
     if len(data) > options.max_document_bytes:
         yield too_large(options)
         return
-    document = _page(data)
-    if found := _CANONICAL.search(document.text[:100_000]):
-        document.url = found[1]
-    yield document
+    yield _page(data)
 
 
 def _page(data: bytes, declared: str | None = None) -> Document:
