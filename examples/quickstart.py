@@ -39,9 +39,13 @@ def main(_):
         shutil.rmtree(f"{run_dir}/{old}", ignore_errors=True)
     precision = mtk.training.set_precision("auto")
     keras.utils.set_random_seed(0)
-    documents = mtk.corpus.python_documentation()
-    texts, held_out = mtk.corpus.split_documents(documents, 0.05)
-    print(f"{len(documents)} documents, {sum(map(len, documents)):,} characters")
+    raw, folder = f"{run_dir}/raw", f"{run_dir}/corpus"
+    mtk.corpus.write_python_documentation(raw)
+    split = {"validation_fraction": 0.05, "test_fraction": 0}
+    corpus = mtk.corpus.build(raw, folder, "curated", **split, overwrite=True)
+    print(f"{corpus.documents['kept']} documents, {corpus.bytes['kept']:,} bytes")
+    texts = list(mtk.corpus.read_documents(f"{folder}/train-*"))
+    held_out = list(mtk.corpus.read_documents(f"{folder}/validation-*"))
     tokenizer = mtk.tokenizers.SentencePieceTokenizer.train(
         texts=texts, vocabulary_size=4096
     )
@@ -50,8 +54,7 @@ def main(_):
     results = mtk.models.ngram_baselines(train, valid, tokenizer.token_bytes())
     lines = {name: values["bits_per_byte"] for name, values in results.items()}
 
-    # What is seen more than ten times would be learnt by heart.
-    dropout = 0.1 if FLAGS.minutes > 10 else 0.0
+    dropout = 0.1 if FLAGS.minutes > 10 else 0.0  # or it learns the text by heart
     lm = mtk.tasks.CausalLM.from_preset(
         "gpt_nano", tokenizer, max_length=LENGTH, dropout=dropout
     )

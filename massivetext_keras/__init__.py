@@ -6,6 +6,7 @@ __version__ = "0.1.0"
 
 _MODULES = (
     "cli",
+    "commands",
     "configs",
     "corpus",
     "data",

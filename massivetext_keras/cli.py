@@ -7,49 +7,15 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Callable
-from typing import Any, NamedTuple
 
 from absl import flags
 
-from massivetext_keras import __version__, verbs
-from massivetext_keras.configs import ExperimentConfig, nearest
+from massivetext_keras import __version__
+from massivetext_keras.commands import REQUIRED, VERBS, Flag
+from massivetext_keras.configs import nearest
 from massivetext_keras.verbs import UsageError
 
 WIDTH = 80
-REQUIRED = object()
-
-
-class Flag(NamedTuple):
-    """A flag of a verb.
-
-    Attributes:
-        name: without dashes.
-        default: its value; REQUIRED if it must be given.
-        help: one sentence.
-        kind: str, int, float, bool, list (may be repeated) or a tuple of choices.
-    """
-
-    name: str
-    default: Any
-    help: str
-    kind: Any = str
-
-
-class Verb(NamedTuple):
-    """A subcommand.
-
-    Attributes:
-        summary: one line.
-        details: what else `--help` says.
-        flags: its flags.
-        run: does the work with the parsed values; results go to stdout.
-    """
-
-    summary: str
-    details: str
-    flags: tuple[Flag, ...]
-    run: Callable[[flags.FlagValues], None]
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -77,6 +43,9 @@ def run(argv: list[str]) -> int:
         if {"--help", "-h", "-help"} & set(rest):
             print(usage(name))
             return 0
+        word = VERBS[name].word
+        if word and rest and not rest[0].startswith("-"):
+            rest = [f"--{word}={rest[0]}", *rest[1:]]
         parse(name, values, rest)
         VERBS[name].run(values)
         sys.stdout.flush()
@@ -108,7 +77,11 @@ def find_verb(argv: list[str]) -> tuple[str | None, list[str]]:
         if name in VERBS:
             return name, argv[len(words[:count]) :]
     longer = [name for name in VERBS if name.startswith(f"{words[0]} ")]
-    hint = nearest(words[0], longer or VERBS)
+    if longer and len(words) == 1:
+        raise UsageError(
+            f"{words[0]!r} is followed by another word: {', '.join(longer)}"
+        )
+    hint = nearest(" ".join(words[:2]) if longer else words[0], longer or VERBS)
     raise UsageError(f"unknown verb {' '.join(words)!r}: {hint}")
 
 
@@ -186,178 +159,3 @@ def define(table: tuple[Flag, ...]) -> flags.FlagValues:
         if default is REQUIRED:
             flags.mark_flag_as_required(name, flag_values=values)
     return values
-
-
-_DEFAULT = ExperimentConfig()
-_PRESET = Flag(
-    "preset", REQUIRED, "a name that `presets` lists, a preset folder, or hf:FOLDER"
-)
-_DATA = Flag("data", REQUIRED, "text: files, globs and folders, by commas")
-
-_TASK = Flag(
-    "task",
-    None,
-    "CausalLM, MaskedLM and so on (default: that of the folder, or the language model "
-    "for the preset)",
-)
-
-_TOKENIZER = Flag("tokenizer", REQUIRED, "folder of `tokenizer train`, or `bytes`")
-
-_TRAIN = (
-    _PRESET._replace(default="gpt_mini"),
-    _DATA._replace(
-        help="text: files, globs and folders, by commas; or folders of `tokenize`, "
-        "each with a share of the rows or none: web=0.7,books=0.3"
-    ),
-    _TASK,
-    _TOKENIZER._replace(
-        default=None,
-        help=f"{_TOKENIZER.help}; may be left out where the preset has one of its own",
-    ),
-    Flag("run_dir", REQUIRED, "folder of logs, checkpoints and, in the end, a preset"),
-    Flag("steps", _DEFAULT.train.steps, "updates of the weights", int),
-    Flag("batch_size", _DEFAULT.data.batch_size, "rows, over all replicas", int),
-    Flag("sequence_length", _DEFAULT.data.sequence_length, "tokens of a row", int),
-    Flag(
-        "checkpoint_every",
-        _DEFAULT.train.checkpoint_every,
-        "updates between checkpoints",
-        int,
-    ),
-    Flag("seed", _DEFAULT.train.seed, "of first weights and dropout", int),
-    Flag("strategy", "auto", "auto, none, mirrored, multi_worker or tpu"),
-    Flag(
-        "resume",
-        "auto",
-        "auto goes on from the newest checkpoint of the run, never starts anew",
-        ("auto", "never"),
-    ),
-    Flag(
-        "dry_run",
-        False,
-        "print parameters, memory, tokens, epochs and hours; train and write nothing",
-        bool,
-    ),
-    Flag("config", None, "experiment.json of another run, to start from"),
-    Flag("set", [], "any setting, as optimizer.learning_rate=1e-3; may repeat", list),
-)
-
-_EVALUATE = (
-    _PRESET,
-    _DATA,
-    Flag("batch_size", 16, "rows of a batch", int),
-    Flag("sequence_length", None, "tokens of a row (default: the context)", int),
-)
-
-_GENERATE = (
-    _PRESET,
-    Flag("prompt", None, "may repeat (default: the lines of standard input)", list),
-    Flag("max_new_tokens", 64, "tokens to write at the most", int),
-    Flag("temperature", 1.0, "divides the logits; 0 takes the likeliest token", float),
-    Flag("top_k", 0, "sample among the k most probable tokens; 0: all", int),
-    Flag("top_p", 1.0, "sample among the likeliest tokens with this share", float),
-    Flag("min_p", 0.0, "sample among tokens this share as likely as the best", float),
-    Flag("repetition_penalty", 1.0, "above 1: fewer tokens that occurred", float),
-    Flag("seed", None, "of the sampling (default: a new one each time)", int),
-    Flag("num_samples", None, "texts for each prompt (default: one)", int),
-    Flag("stop", [], "a string that ends the text; may repeat", list),
-    Flag("include_prompt", True, "begin each text with its prompt", bool),
-    Flag("stream", False, "write pieces as they come; for one prompt", bool),
-    Flag("json", False, "a line of JSON for each prompt", bool),
-)
-
-_EXPORT = (
-    _PRESET,
-    _TASK,
-    Flag("output", REQUIRED, "folder of the SavedModel"),
-    Flag("overwrite", False, "replace what is in the folder", bool),
-)
-
-_PRESETS = (Flag("json", False, "every field, as JSON", bool),)
-
-_TOKENIZER_TRAIN = (
-    _DATA._replace(name="input"),
-    Flag("output", REQUIRED, "folder for the tokenizer"),
-    Flag(
-        "kind",
-        "sentencepiece",
-        "of tokenizer",
-        ("sentencepiece", "wordpiece", "byte_pair", "bytes"),
-    ),
-    Flag("vocabulary_size", 8192, "special tokens included", int),
-    Flag("model_type", "bpe", "of a sentencepiece tokenizer", ("bpe", "unigram")),
-)
-
-_TOKENIZE = (
-    _DATA._replace(name="input"),
-    _TOKENIZER,
-    Flag("output", REQUIRED, "folder for the shards"),
-    Flag(
-        "sequence_length",
-        _DEFAULT.data.sequence_length,
-        "tokens of a row, as `train` will want them",
-        int,
-    ),
-    Flag(
-        "validation_fraction",
-        _DEFAULT.data.validation_fraction,
-        "share of the text held out; 0: none",
-        float,
-    ),
-    Flag("seed", _DEFAULT.data.seed, "of the split by documents", int),
-    Flag("corpus", None, "name in logs of a mixture (default: that of the folder)"),
-    Flag("overwrite", False, "replace what is in the folder", bool),
-)
-
-VERBS = {
-    "train": Verb(
-        "train a language model on text",
-        "Settings come from the defaults, then the preset, --config, the flags, and "
-        "--set. The same command goes on where a stopped run was, to the same weights. "
-        "On SIGTERM or control-C it saves after the step and exits with 143 or 130.",
-        _TRAIN,
-        verbs.train,
-    ),
-    "generate": Verb(
-        "continue texts",
-        "Texts go to standard output, everything else to standard error.",
-        _GENERATE,
-        verbs.generate,
-    ),
-    "evaluate": Verb(
-        "measure a model on text",
-        "Prints nats per token, perplexity and bits per byte.",
-        _EVALUATE,
-        verbs.evaluate,
-    ),
-    "export": Verb(
-        "write a SavedModel that takes and gives strings",
-        "The export is loaded again and compared with the model before it takes its "
-        "place. It needs tensorflow and tensorflow_text alone.",
-        _EXPORT,
-        verbs.export,
-    ),
-    "presets": Verb("list the named shapes of models", "", _PRESETS, verbs.presets),
-    "tokenizer train": Verb(
-        "learn a vocabulary from text",
-        "The tokenizers run inside the TensorFlow graph and are part of an export.",
-        _TOKENIZER_TRAIN,
-        verbs.tokenizer_train,
-    ),
-    "tokenize": Verb(
-        "write text once, as packed rows of tokens, for many runs",
-        "Documents are packed into rows with next to no padding; none that fits is "
-        "cut, and in training none sees another. A row is a record of a TFRecord file. "
-        "manifest.json says what they are and has the hash of each file: `train "
-        "--data=FOLDER` compares these, and the tokenizer, before it starts. Memory "
-        "does not grow with the text.",
-        _TOKENIZE,
-        verbs.tokenize,
-    ),
-    "doctor": Verb(
-        "say what is installed and what would not work here",
-        "",
-        (),
-        verbs.doctor,
-    ),
-}

@@ -22,6 +22,7 @@ LEVELS = [
     ["training"],
     ["doctor"],
     ["verbs"],
+    ["commands"],
     ["cli"],
     ["__main__"],
     ["examples"],

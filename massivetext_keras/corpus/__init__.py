@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 from massivetext_keras.corpus.pydoc import (
     python_documentation,
     write_python_documentation,
@@ -15,7 +17,21 @@ from massivetext_keras.corpus.readers import (
 )
 from massivetext_keras.corpus.split import Split, split_documents
 
+# These need the packages of the extra `corpus`.
+_PIPELINE = {
+    "LocalEngine": "engines.local",
+    "Manifest": "manifest",
+    "RECIPES": "recipes",
+    "Recipe": "recipes",
+    "SparkEngine": "engines.spark",
+    "build": "pipeline",
+    "load_recipe": "recipes",
+    "read_manifest": "manifest",
+    "write_report": "report",
+}
+
 __all__ = [
+    *_PIPELINE,
     "ReadReport",
     "Split",
     "expand",
@@ -26,3 +42,15 @@ __all__ = [
     "split_documents",
     "write_python_documentation",
 ]
+
+
+def __getattr__(name: str):
+    if name not in _PIPELINE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = importlib.import_module(f"{__name__}.{_PIPELINE[name]}")
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"corpus.{name} needs {error.name}: pip install 'massivetext-keras[corpus]'"
+        ) from error
+    return getattr(module, name)

@@ -57,7 +57,7 @@ def components(engine: Engine, edges: Sequence[Path], work: Path) -> list[Path]:
             columns = ["node", "neighbour"]
             edges = engine.group_by_key(edges, ["node"], star, folder, columns)
             changed = _changed(edges) or changed
-        logger.info("components: round %d, %s", number, "on" if changed else "done")
+        logger.debug("components: round %d, %s", number, "on" if changed else "done")
         if not changed:
             return edges
     raise RuntimeError(f"components are not connected after {MOST_ROUNDS} rounds")

@@ -52,14 +52,14 @@ def open_stream(path: str | Path, max_ratio: float | None = None) -> BinaryIO:
     ...     stream.read()
     b'one two'
     """
-    file = _open(path)
+    file = open_bytes(path)
     compression = suffixes(str(path))[1]
     if not compression:
         return file
     return io.BufferedReader(_Inflated(file, compression, max_ratio), _BUFFER)
 
 
-def _open(path: str | Path) -> BinaryIO:
+def open_bytes(path: str | Path) -> BinaryIO:
     if "://" not in str(path):
         return open(path, "rb")
     try:

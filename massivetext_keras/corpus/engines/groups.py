@@ -248,7 +248,9 @@ def _connection():
     import duckdb
 
     settings = {"threads": 1, "async_threads": 1, "preserve_insertion_order": False}
-    return duckdb.connect(config=settings)
+    connection = duckdb.connect(config=settings)
+    connection.execute("set enable_progress_bar = false")
+    return connection
 
 
 def _sort_key(order: Sequence[str]) -> str:

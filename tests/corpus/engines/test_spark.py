@@ -17,8 +17,10 @@ from massivetext_keras.corpus.engines import spark
 from massivetext_keras.corpus.engines.local import LocalEngine
 from massivetext_keras.corpus.engines.spark import SparkEngine
 from massivetext_keras.corpus.engines.tasks import StageError
+from massivetext_keras.corpus.pipeline import build
 from tests.corpus.engines import functions
 from tests.corpus.plain_engine import PlainEngine
+from tests.corpus.small_corpus import QUICK, contents, write_raw
 
 HARM = {"hang in C": "time limit", "crash": "crashed: SIGSEGV"}
 
@@ -197,3 +199,10 @@ def test_java_is_looked_for(monkeypatch, tmp_path):
     java.chmod(0o755)
     with pytest.raises(StageError, match='java says .*"11.0.2"'):
         spark._check_java()
+
+
+def test_a_corpus_built_on_a_cluster_has_the_same_bytes(engine, tmp_path):
+    raw = write_raw(tmp_path / "raw")
+    for name, builder in {"spark": engine, "plain": PlainEngine()}.items():
+        build(raw, tmp_path / name, QUICK, builder, shard_bytes=50_000)
+    assert contents(tmp_path / "spark") == contents(tmp_path / "plain")

@@ -1,4 +1,4 @@
-"""What the verbs of `massivetext` do, given their parsed flags."""
+"""The verbs that train and use models."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import contextlib
 import json
 import math
 import sys
-from typing import Any
 
-from massivetext_keras.configs import ExperimentConfig, TokenizerConfig
-
-# name -> flag, and each value as an attribute, as `absl.flags.FlagValues` has them.
-Values = Any
+from massivetext_keras.configs import ExperimentConfig
+from massivetext_keras.verbs.common import UsageError, Values, tokenizer_named
 
 # Flags of `train` that are fields of the experiment.
 _TRAIN_FIELDS = {
@@ -25,10 +22,6 @@ _TRAIN_FIELDS = {
 }
 
 
-class UsageError(Exception):
-    """The command line is wrong; the program exits with 2."""
-
-
 def train(values: Values) -> None:
     from massivetext_keras import presets, tasks, training
 
@@ -38,7 +31,7 @@ def train(values: Values) -> None:
         raise UsageError(f"{fixed[0]}: the model is that of --preset={preset}")
     # Several workers have to find one another before anything is computed.
     strategy = training.make_strategy(experiment.train.strategy)
-    tokenizer = None if values.tokenizer is None else _tokenizer(values.tokenizer)
+    tokenizer = None if values.tokenizer is None else tokenizer_named(values.tokenizer)
     if preset in presets.PRESETS:
         preset = None
         if tokenizer is None:
@@ -66,13 +59,6 @@ def train(values: Values) -> None:
             strategy=strategy,
         )
     print(f"{values.run_dir}: {task.count_params():,} parameters")
-
-
-def _tokenizer(name: str):
-    """The tokenizer that --tokenizer names."""
-    from massivetext_keras import tokenizers
-
-    return tokenizers.ByteTokenizer() if name == "bytes" else tokenizers.load(name)
 
 
 def _experiment(values: Values) -> ExperimentConfig:
@@ -203,44 +189,3 @@ def presets(values: Values) -> None:
             f"{name:34} {config.stack:15} {config.parameter_count():14,} {layers:>6} "
             f"{config.hidden_size:5} {config.max_length:7,}  {PAPERS[name]}"
         )
-
-
-def tokenizer_train(values: Values) -> None:
-    from massivetext_keras import corpus, tokenizers
-
-    documents = list(corpus.read_documents(values.input.split(",")))
-    config = TokenizerConfig(values.kind, values.vocabulary_size, values.model_type)
-    tokenizer = tokenizers.train(config, documents)
-    tokenizer.save(values.output)
-    print(f"{values.output}: {tokenizer.vocabulary_size:,} tokens")
-
-
-def tokenize(values: Values) -> None:
-    from massivetext_keras import data
-
-    manifest = data.write_shards(
-        values.output,
-        values.input.split(","),
-        _tokenizer(values.tokenizer),
-        values.sequence_length,
-        values.validation_fraction,
-        values.seed,
-        values.corpus,
-        values.overwrite,
-        progress=True,
-    )
-    for name in data.SIDES:
-        side = getattr(manifest, name)
-        if side.examples:
-            print(
-                f"{values.output}: {name}: {side.documents:,} documents, "
-                f"{side.tokens:,} tokens in {side.examples:,} rows of "
-                f"{manifest.sequence_length}, {side.padding:.2%} padding"
-            )
-
-
-def doctor(values: Values) -> None:
-    from massivetext_keras.doctor import report
-
-    for line in report():
-        print(line)

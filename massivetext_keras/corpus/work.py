@@ -1,0 +1,39 @@
+"""The folder in which a build keeps its stages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from massivetext_keras.corpus.manifest import Manifest
+
+
+class Work:
+    """The folder beside the output that holds the stages until the build ends.
+
+    What decides the bytes of a stage is in its name, so that a build by another recipe
+    does not take them for its own.
+
+    Args:
+        output: folder of the corpus.
+        files: rows of what is read.
+        manifest: how the corpus is made.
+    """
+
+    def __init__(self, output: Path, files: Sequence[Mapping], manifest: Manifest):
+        decides = [files, *map(_modified, files), manifest.to_dict()]
+        encoded = json.dumps(decides, sort_keys=True).encode()
+        self.identity = hashlib.sha256(encoded).hexdigest()
+        self.folder = output.with_name(f".{output.name}.work") / self.identity[:16]
+
+    def stage(self, name: str) -> Path:
+        """The folder of a stage."""
+        return self.folder / name
+
+
+def _modified(file: Mapping[str, Any]) -> int:
+    path = Path(file["path"])
+    return path.stat().st_mtime_ns if path.exists() else 0

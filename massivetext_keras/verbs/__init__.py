@@ -1,0 +1,39 @@
+"""What the verbs of `massivetext` do, given their parsed flags."""
+
+from __future__ import annotations
+
+from massivetext_keras.verbs.common import UsageError, Values
+from massivetext_keras.verbs.corpora import (
+    corpus_build,
+    corpus_explain,
+    corpus_ngram,
+    corpus_report,
+    corpus_stats,
+)
+from massivetext_keras.verbs.models import evaluate, export, generate, presets, train
+from massivetext_keras.verbs.texts import tokenize, tokenizer_train
+
+__all__ = [
+    "UsageError",
+    "Values",
+    "corpus_build",
+    "corpus_explain",
+    "corpus_ngram",
+    "corpus_report",
+    "corpus_stats",
+    "doctor",
+    "evaluate",
+    "export",
+    "generate",
+    "presets",
+    "tokenize",
+    "tokenizer_train",
+    "train",
+]
+
+
+def doctor(values: Values) -> None:
+    from massivetext_keras.doctor import report
+
+    for line in report():
+        print(line)

@@ -1,0 +1,126 @@
+"""The verbs of `massivetext corpus`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from pathlib import Path
+
+from massivetext_keras.verbs.common import UsageError, Values
+
+
+def corpus_build(values: Values) -> None:
+    from massivetext_keras.corpus.engines.memory import parse_size
+    from massivetext_keras.corpus.pipeline import build
+
+    with _engine(values) as engine:
+        manifest = build(
+            _subsets(values.input),
+            values.output,
+            _recipe(values),
+            engine,
+            validation_fraction=values.validation_fraction,
+            test_fraction=values.test_fraction,
+            weights=_weights(values.weights),
+            seed=values.seed,
+            shard_bytes=parse_size(values.shard_size),
+            format=values.format,
+            overwrite=values.overwrite,
+        )
+    documents, size = manifest.documents, manifest.bytes
+    print(
+        f"{values.output}: kept {documents['kept']:,} of {documents['read']:,} "
+        f"documents, {size['kept'] / 1e6:,.1f} of {size['read'] / 1e6:,.1f} MB"
+    )
+
+
+def corpus_report(values: Values) -> None:
+    from massivetext_keras.corpus.manifest import read_manifest
+    from massivetext_keras.corpus.report import write_report
+
+    read_manifest(values.corpus)
+    print(write_report(values.corpus))
+
+
+def corpus_stats(values: Values) -> None:
+    from massivetext_keras.corpus.manifest import read_manifest
+    from massivetext_keras.corpus.summary import summary
+
+    read_manifest(values.corpus)
+    print(summary(values.corpus))
+
+
+def corpus_explain(values: Values) -> None:
+    from massivetext_keras.corpus.explain import explain
+
+    recipe = _recipe(values)
+    if not Path(values.file).is_file():
+        raise FileNotFoundError(f"{values.file}: no such file")
+    found = explain(values.file, recipe.bound(), recipe.stage("read"))
+    for number, explanation in enumerate(found):
+        if values.json:
+            print(json.dumps(explanation.to_dict(), ensure_ascii=False))
+        else:
+            print("\n" * (number > 0) + str(explanation))
+
+
+def corpus_ngram(values: Values) -> None:
+    from massivetext_keras.corpus.perplexity import fit_ngram_model
+
+    files = values.input.split(",")
+    fit_ngram_model(files, values.output, values.vocabulary_size, values.order)
+    print(values.output)
+
+
+def _subsets(inputs: list[str]):
+    """`["web=raw/web", "web=more", "books=a,b"]` -> subset -> patterns."""
+    subsets: dict[str, list[str]] = {}
+    for text in inputs:
+        name, patterns = re.fullmatch(r"(?:([\w-]+)=)?(.*)", text, re.DOTALL).groups()
+        subsets.setdefault(name or "", []).extend(patterns.split(","))
+    if "" in subsets and len(subsets) > 1:
+        named = ", ".join(name for name in subsets if name)
+        raise UsageError(f"--input: some files have a subset ({named}), some have none")
+    return subsets.get("", subsets)
+
+
+def _recipe(values: Values):
+    from massivetext_keras.corpus.recipes import load_recipe
+
+    try:
+        return load_recipe(values.recipe).override(*values.set)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from None
+
+
+def _weights(text: str | None):
+    """`"web=0.7,books=0.3"` -> subset -> weight; a name stays one."""
+    if text is None or "=" not in text:
+        return text
+    try:
+        pairs = [pair.split("=") for pair in text.split(",")]
+        return {name: float(weight) for name, weight in pairs}
+    except ValueError:
+        raise UsageError(
+            f"--weights={text}: give massivetext, or weights as web=0.7,books=0.3"
+        ) from None
+
+
+@contextlib.contextmanager
+def _engine(values: Values):
+    """The engine that the flags ask for, and a bar that shows what it does."""
+    from massivetext_keras.corpus.engines.progress import Bar
+
+    bar = Bar()
+    limits = {"max_memory": values.max_memory, "time_limit": values.time_limit}
+    if values.engine == "spark":
+        from massivetext_keras.corpus.engines.spark import SparkEngine
+
+        engine = SparkEngine(values.master, progress=bar, **limits)
+    else:
+        from massivetext_keras.corpus.engines.local import LocalEngine
+
+        engine = LocalEngine(values.workers, progress=bar, **limits)
+    with engine, contextlib.closing(bar):
+        yield engine
