@@ -235,8 +235,8 @@ VERBS = {
         verbs.corpus_build,
     ),
     "corpus report": Verb(
-        "draw what a corpus is and what was dropped, as one HTML page",
-        "",
+        "draw a corpus, and what was dropped",
+        "Writes report/report.html, one page that works offline, and its pictures.",
         (_CORPUS,),
         verbs.corpus_report,
         "corpus",
@@ -249,15 +249,16 @@ VERBS = {
         "corpus",
     ),
     "corpus explain": Verb(
-        "show what each rule measures and decides for a document",
+        "show what each rule measures and decides",
         "",
         _CORPUS_EXPLAIN,
         verbs.corpus_explain,
         "file",
     ),
     "corpus ngram": Verb(
-        "count n-grams of a text to trust, for the perplexity of documents",
-        "Give the file to `corpus build --set statistics.ngram_model=FILE`.",
+        "count the n-grams of a text to trust",
+        "`corpus build --set statistics.ngram_model=FILE` then gives each document its "
+        "perplexity.",
         _CORPUS_NGRAM,
         verbs.corpus_ngram,
     ),

@@ -53,7 +53,11 @@ def test_version(good):
     "argv, line",
     [
         (["genrate"], "unknown verb 'genrate': did you mean 'generate'?"),
-        (["tokenizer"], "unknown verb 'tokenizer': did you mean 'tokenizer train'?"),
+        (["tokenizer"], "'tokenizer' is followed by another word: tokenizer train"),
+        (
+            ["corpus", "bild"],
+            "unknown verb 'corpus bild': did you mean 'corpus build'?",
+        ),
         (["train", "--run_dri=x"], "unknown flag --run_dri: did you mean 'run_dir'?"),
         (["presets", "--jsno"], "unknown flag --jsno: did you mean 'json'?"),
         (["presets", "all"], "'all' belongs to no flag; see presets --help"),

@@ -46,7 +46,7 @@ class LocalEngine(TaskEngine):
     def __init__(
         self,
         workers: int | None = None,
-        max_memory: int | str = "1GB",
+        max_memory: int | str = "4GB",
         time_limit: float = 60.0,
         progress: Callable[[Progress], Any] | None = None,
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import pickle
 import re
@@ -237,6 +238,7 @@ def _session(master: str, settings: Mapping[str, str]):
             "Spark is not installed: pip install 'massivetext-keras[corpus,spark]'"
         ) from None
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    logging.getLogger("py4j").setLevel(logging.WARNING)
     configuration = SparkConf().setMaster(master).setAppName("massivetext")
     for name, value in settings.items():
         configuration.set(name, value)

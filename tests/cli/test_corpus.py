@@ -1,0 +1,113 @@
+"""The verbs of `massivetext corpus`."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+
+import pytest
+
+from massivetext_keras import cli
+from tests.corpus.small_corpus import write_raw
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    return write_raw(tmp_path_factory.mktemp("raw"))
+
+
+@pytest.fixture(scope="module")
+def built(raw, tmp_path_factory):
+    folder, out = tmp_path_factory.mktemp("built") / "corpus", io.StringIO()
+    argv = [f"--input={raw}", f"--output={folder}", "--workers=1", "--recipe=curated"]
+    with contextlib.redirect_stdout(out):
+        assert cli.run(["corpus", "build", *argv, "--test_fraction=0.2"]) == 0
+    assert out.getvalue() == (f"{folder}: kept 62 of 67 documents, 0.2 of 0.2 MB\n")
+    return folder
+
+
+def test_stats_and_report(built, good):
+    lines = good("corpus", "stats", str(built)).splitlines()
+    assert [line.split()[:2] for line in lines[1:3]] == [["read", "67"], ["kept", "62"]]
+    out = good("corpus", "report", str(built)).strip()
+    assert out == f"{built}/report/report.html"
+    page = (built / "report/report.html").read_text()
+    assert "deduplication" in page and "exact" in page
+
+
+def test_a_corpus_is_what_other_verbs_read(built, tmp_path, good):
+    good(
+        *("tokenizer", "train", f"--input={built}", f"--output={tmp_path}/tok"),
+        "--vocabulary_size=400",
+    )
+    out = good(
+        *("tokenize", f"--input={built}", f"--tokenizer={tmp_path}/tok"),
+        *(f"--output={tmp_path}/shards", "--sequence_length=32"),
+    )
+    documents = json.loads((built / "manifest.json").read_text())["subsets"][""]
+    assert "train" in documents
+    assert f"{tmp_path}/shards: train: " in out
+
+
+def test_explain_one_document(tmp_path, good):
+    path = tmp_path / "a.txt"
+    path.write_text("Few words. Write to ada@example.org.")
+    lines = good("corpus", "explain", str(path)).splitlines()
+    [words] = [line.split() for line in lines if line.startswith("gopher_quality ")]
+    assert words[1:5] == ["words", "5", ">=", "50"] and words[-1] == "DROP"
+    assert lines[-1] == "dropped: gopher_quality.words; a build goes no further"
+    [line] = good("corpus", "explain", str(path), "--json").splitlines()
+    assert json.loads(line)["reason"] == "gopher_quality.words"
+
+
+def test_an_ngram_model_scores_documents(raw, tmp_path, good):
+    good("corpus", "ngram", f"--input={raw}", f"--output={tmp_path}/model.npz")
+    path = tmp_path / "a.txt"
+    path.write_text("This module provides access to the standard library.")
+    out = good(
+        *("corpus", "explain", str(path), "--json", "--recipe=curated"),
+        f"--set=statistics.ngram_model={tmp_path}/model.npz",
+    )
+    steps = {step["step"]: step for step in json.loads(out)["steps"]}
+    fields = {check["check"]: check["value"] for check in steps["statistics"]["checks"]}
+    assert 1 < fields["perplexity"] < 10_000
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "message"),
+    [
+        (["build", "--output=x"], 2, "--input is required"),
+        (["build", "--input=nowhere", "--output=x"], 1, "no file matches 'nowhere'"),
+        (
+            ["build", "--input=a=b", "--input=c", "--output=x"],
+            2,
+            "some files have a subset (a), some have none",
+        ),
+        (
+            ["build", "--input=x", "--output=x", "--recipe=masivetext"],
+            2,
+            "neither a recipe nor a file: 'masivetext'; did you mean 'massivetext'?",
+        ),
+        (
+            ["build", "--input=x", "--output=x", "--set=gopher_quality.min_word=3"],
+            2,
+            "argument of gopher_quality 'min_word': did you mean 'min_words'?",
+        ),
+        (
+            ["build", "--input=x", "--output=x", "--weights=web"],
+            1,
+            "unknown mixture 'web'",
+        ),
+        (["build", "--input=x", "--output=x", "--max_memory=1XB"], 1, "is no size"),
+        (["build", "--input=x", "--output=x", "--engine=beam"], 2, "<local|spark>"),
+        (["stats", "."], 1, "has no manifest.json: not a corpus"),
+        (["explain", "nowhere.txt"], 1, "nowhere.txt: no such file"),
+    ],
+)
+def test_bad_input_says_what_to_do(bad, tmp_path, monkeypatch, argv, code, message):
+    (tmp_path / "x").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    found, said = bad("corpus", *argv)
+    assert found == code
+    assert message in said
