@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import re
 from pathlib import Path
 
 from massivetext_keras.verbs.common import UsageError, Values
+
+logger = logging.getLogger(__name__)
 
 
 def corpus_build(values: Values) -> None:
@@ -27,6 +30,18 @@ def corpus_build(values: Values) -> None:
             shard_bytes=parse_size(values.shard_size),
             format=values.format,
             overwrite=values.overwrite,
+        )
+    harmed = sum(
+        counts["documents"]
+        for reason, counts in manifest.dropped.items()
+        if reason.startswith(("read.", "quarantine."))
+    )
+    if harmed:
+        logger.warning(
+            "%d files or documents could not be read: `massivetext corpus report %s` "
+            "says which and why",
+            harmed,
+            values.output,
         )
     documents, size = manifest.documents, manifest.bytes
     print(
