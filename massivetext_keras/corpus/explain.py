@@ -31,7 +31,8 @@ class Finding:
 
     Attributes:
         check: its name.
-        value: what was measured; None where the rule does not hold for the document.
+        value: what was measured; None where the rule does not hold for the document,
+            or was not asked.
         bounds: what is kept, "" if all is.
         kept: whether the value is within them.
     """
@@ -225,6 +226,9 @@ def _cut(sign: str, line: str | None, at: int) -> str | None:
         return None
     start = max(at - _WIDTH // 3, 0) if len(line) > _WIDTH else 0
     piece = line[start : start + _WIDTH]
+    if start + _WIDTH >= len(line):  # spaces at the end are seen
+        bare = piece.rstrip(" ")
+        piece = bare + "·" * (len(piece) - len(bare))
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in piece)
     end = "…" if start + _WIDTH < len(line) else ""
     return sign + ("…" if start else "") + shown + end
@@ -237,7 +241,7 @@ def _cells(found: StepFound, reason: str | None) -> list[Sequence[str]]:
         verdict = "keep" if one.bounds and one.value is not None else ""
         if not one.kept:
             verdict = "DROP" if reason == f"{found.step}.{one.check}" else "fails"
-        value = "does not hold" if one.value is None else _number(one.value)
+        value = "not measured" if one.value is None else _number(one.value)
         step = "" if rows else found.step
         rows.append((step, one.check, value, one.bounds, verdict))
     notes = list(found.changes)

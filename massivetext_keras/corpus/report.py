@@ -29,7 +29,7 @@ from massivetext_keras.corpus.report_style import STYLE
 from massivetext_keras.files import read_json, replacing_folder
 
 PAGE = "report.html"
-_MOST_ROWS = 40  # languages
+_MOST_LANGUAGES = 15
 _MOST_WORDS = 120
 # Nothing is loaded and nothing is run, whatever a sample says.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -154,7 +154,9 @@ def _funnel(data: ReportData) -> list[Html]:
     read = left = kept["documents"] + dropped["documents"]
     size = short_size(kept["bytes"] + dropped["bytes"])
     full = bar_of((read, "kept"), whole=read)
-    rows: list[tuple[str, list]] = [("total", ["read", "", "", size, read, full])]
+    rows: list[tuple[str, list]] = [
+        ("total", ["all documents", "", "", size, read, full])
+    ]
 
     def losses(name: Any, reasons: list[str]) -> tuple[int, list[Any]]:
         entries = [data.reasons[reason] for reason in reasons]
@@ -246,34 +248,30 @@ def _subsets(data: ReportData) -> list[Html]:
 
 
 def _languages(data: ReportData) -> list[Html]:
-    def documents(code: str) -> int:
-        entry = data.languages[code]
-        return entry["kept"]["documents"] + entry["dropped"]["documents"]
-
-    ranked = sorted(data.languages, key=lambda code: (-documents(code), code))
-    whole = max(map(documents, ranked), default=0)
+    totals = {
+        code: entry["kept"] + entry["dropped"] for code, entry in data.languages.items()
+    }
+    ranked = sorted(totals, key=lambda code: (-totals[code]["documents"], code))
+    whole = max((total["documents"] for total in totals.values()), default=0)
+    shown = {code: data.languages[code] for code in ranked[:_MOST_LANGUAGES]}
+    if others := [data.languages[code] for code in ranked[_MOST_LANGUAGES:]]:
+        shown[f"{len(others)} others"] = {
+            outcome: sum((entry[outcome] for entry in others), Counter())
+            for outcome in ("kept", "dropped")
+        }
     rows = []
-    for code in ranked[:_MOST_ROWS]:
-        own, lost = data.languages[code]["kept"], data.languages[code]["dropped"]
-        bar = bar_of(
-            (own["documents"], "kept"), (lost["documents"], "dropped"), whole=whole
-        )
-        share = percent(own["documents"], documents(code))
-        cells = [code, documents(code), own["documents"], share]
-        rows.append((None, [*cells, short_size(own["bytes"]), own["words"], bar]))
-    more = len(ranked) - _MOST_ROWS
+    for code, entry in shown.items():
+        own, lost = entry["kept"]["documents"], entry["dropped"]["documents"]
+        cells = [code, own + lost, own, percent(own, own + lost)]
+        cells += [short_size(entry["kept"]["bytes"]), entry["kept"]["words"]]
+        bar = bar_of((own, "kept"), (lost, "dropped"), whole=whole)
+        rows.append((None, [*cells, bar]))
     heads = ("language", "#read", "#kept", "#-of read", "#-bytes kept", "#-words", "=")
-    return [
-        tag(
-            "p",
-            "ISO 639-1 codes; und: dropped before its language was identified, or not "
-            "identified at all.",
-            class_="soft",
-        ),
-        key(),
-        table_of(heads, rows),
-        tag("p", f"and {more} more", class_="soft") if more > 0 else Html(""),
-    ]
+    note = (
+        "ISO 639-1 codes; und: dropped before its language was identified, or not "
+        "identified at all."
+    )
+    return [tag("p", note, class_="soft"), key(), table_of(heads, rows)]
 
 
 def _figure(pictures: Mapping[str, str], name: str, caption: str) -> Html:

@@ -47,7 +47,7 @@ TEXT = "To be or not to be\nthat is the question\n\n" + "w" * 90 + "o end.\tada@
 EXPECTED = """\
 a.jsonl, document 3, web: 148 characters
 
-step            check                     value  kept if
+step            check                    value  kept if
 upper_first     148 -> 148 characters
                 - To be or not to be
                 + To Be or not to Be
@@ -55,17 +55,17 @@ upper_first     148 -> 148 characters
                 + …wwwwwwwwwwwwwwwwwwo end.\\tada@B.org
                 language: en
                 title: T
-unmeasured      share             does not hold  <= 0.5
-                lines                 1,234,567  >= 0.25 and < 2e+06  keep
-gopher_quality  words                        13  >= 5 and <= 100,000  keep
-                word_length               10.31  >= 3 and <= 10       DROP
-                number_signs                  0  <= 0.1               keep
-                ellipses                      0  <= 0.1               keep
-                bullet_lines                  0  <= 0.9               keep
-                ellipsis_lines                0  <= 0.3               keep
-                alphabetic_words              1  >= 0.8               keep
-                stop_words                    4  >= 1                 keep
-personal_data   spans                         1  <= 0                 fails
+unmeasured      share             not measured  <= 0.5
+                lines                1,234,567  >= 0.25 and < 2e+06  keep
+gopher_quality  words                       13  >= 5 and <= 100,000  keep
+                word_length              10.31  >= 3 and <= 10       DROP
+                number_signs                 0  <= 0.1               keep
+                ellipses                     0  <= 0.1               keep
+                bullet_lines                 0  <= 0.9               keep
+                ellipsis_lines               0  <= 0.3               keep
+                alphabetic_words             1  >= 0.8               keep
+                stop_words                   4  >= 1                 keep
+personal_data   spans                        1  <= 0                 fails
                 148 -> 158 characters
                 - …wwwwwwwwwwwwwwwwwwwwwwo end.\\tada@B.org
                 + …wwwwwwwwwwwwwwwwwwwwwwo end.\\t|||EMAIL_ADDRESS|||
@@ -112,6 +112,15 @@ def test_plain_values():
         "fields": {},
         "failure": None,
     }
+
+
+def test_spaces_at_the_end_are_seen():
+    def strip(batch):
+        batch.rewrite([text.strip() for text in batch.texts])
+        return []
+
+    told = explain_document(Document("a\u00a0b \t  "), [("strip", strip, {})])
+    assert told.steps[0].changes == ["- a\\xa0b \\t··", "+ a\\xa0b"]
 
 
 def test_a_step_that_raises_drops():
