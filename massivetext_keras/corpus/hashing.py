@@ -29,13 +29,12 @@ def span_hashes(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.
     >>> bool(hashes[0] == hashes[2]), bool(hashes[0] == hashes[1])
     (True, False)
     """
-    values = values.astype(np.uint64, copy=False)
     powers, inverses = _powers(_BASE), _powers(_INVERSE)
     low, high, unshift = (np.empty(len(starts), np.uint64) for _ in range(3))
     sums = np.zeros(_BLOCK + 1, np.uint64)
     total, scale, unscale = 0, 1, 1
     for first in range(0, len(values), _BLOCK):
-        block = values[first : first + _BLOCK]
+        block = values[first : first + _BLOCK].astype(np.uint64, copy=False)
         np.cumsum(block * powers[: len(block)], out=sums[1 : len(block) + 1])
         running = sums[: len(block) + 1] * np.uint64(scale) + np.uint64(total)
         here = slice(*np.searchsorted(starts, [first, first + _BLOCK]))

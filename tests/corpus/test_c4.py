@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from massivetext_keras.corpus.c4 import POLICY_PHRASES, c4_lines, c4_pages, mc4_pages
 from massivetext_keras.corpus.documents import Batch, Document, reasons
@@ -110,6 +112,37 @@ def test_lines_of_batches_and_of_code():
     assert batch.texts == ["One two three.", "x[0] = 1\nprint(x)", "A b c.", ""]
     assert np.array_equal(check.values, [0.5, np.nan, 1, 0], equal_nan=True)
     assert reasons([check], 4) == [None] * 4
+
+
+PARTS = [
+    "One two three.",
+    "No end",
+    "\n",
+    "\n\n",
+    "[1]",
+    "cookie policy.",
+    "我学习。",
+    "ไทย",
+]
+TEXTS = st.lists(st.sampled_from(PARTS), max_size=12).map("".join)
+
+
+@given(st.lists(TEXTS, max_size=4))
+def test_a_batch_is_its_documents_alone(texts):
+    together = Batch(map(Document, texts))
+    checks = [*c4_lines(together), *c4_pages(together)]
+    for index, text in enumerate(texts):
+        alone = Batch([Document(text)])
+        ours = [*c4_lines(alone), *c4_pages(alone)]
+        assert alone.texts == together.texts[index : index + 1]
+        assert np.array_equal(
+            [check.values[0] for check in ours],
+            [check.values[index] for check in checks],
+            equal_nan=True,
+        )
+        again = Batch([Document(alone.texts[0])])
+        c4_lines(again)
+        assert again.texts == alone.texts
 
 
 @pytest.mark.parametrize(
