@@ -85,6 +85,25 @@ def test_a_stop_word_is_one_word():
         gopher_quality(Batch([Document("x")]), stop_words={"en": ["in the"]})
 
 
+def test_bounds_are_those_of_the_papers():
+    batch = Batch([])
+    assert {check.name: check.bounds for check in gopher_quality(batch)} == {
+        "words": ">= 50 and <= 100,000",
+        "word_length": ">= 3 and <= 10",
+        "number_signs": "<= 0.1",
+        "ellipses": "<= 0.1",
+        "bullet_lines": "<= 0.9",
+        "ellipsis_lines": "<= 0.3",
+        "alphabetic_words": ">= 0.8",
+        "stop_words": ">= 2",
+    }
+    assert {check.name: check.bounds for check in fineweb_quality(batch)} == {
+        "punctuated_lines": "> 0.12",
+        "duplicate_line_characters": "< 0.1",
+        "short_lines": "< 0.67",
+    }
+
+
 def test_what_each_threshold_is_called():
     text = prose(60, "12", "34", "#", "...") + "\n- a\nb...\nc"
     for name, arguments in {

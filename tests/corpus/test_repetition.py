@@ -180,6 +180,14 @@ def test_table_at_both_sides(name, kept, dropped):
     assert check.values[1] == pytest.approx(TABLE_A1[name], rel=0.25)
 
 
+def test_a_long_repeat_is_found_though_short_ones_pass():
+    text = padded([gram(10)] * 2, 84)  # 10 of 84 words: .119, under .15 to .12
+    checks = gopher_repetition(Batch([Document(text)]))
+    assert [check.name for check in checks if check.failed[0]] == [
+        *("duplicate_9grams", "duplicate_10grams")
+    ]
+
+
 def test_each_bound_is_an_argument():
     rest = distinct(100)
     parts = [" ".join(rest[start : start + 20]) for start in range(0, 100, 20)]

@@ -158,6 +158,7 @@ def test_hashes_are_the_same_in_another_process():
         ("他来了。Python 3很好。", 2),
         ("他想……后来走了。", 2),
         ("3.5 and example.org", 0),
+        ("(One) “Two” Three's “", 0),
         ("", 0),
     ],
 )
