@@ -173,6 +173,12 @@ _RECIPE = (
         "massivetext",
         "massivetext, c4, fineweb, curated, or a JSON file such as a manifest's recipe",
     ),
+    Flag("languages", None, "ISO codes of those that are kept, as en,de,zh"),
+    Flag(
+        "evaluation",
+        None,
+        "files by commas: documents that hold their items are dropped",
+    ),
     Flag(
         "set",
         [],

@@ -29,7 +29,7 @@ class Manifest(Config):
         inputs: subset -> `files`, `bytes` and one `hash` of all that was read.
         recipe: every step with every threshold.
         build: arguments of the build that decide its bytes: fractions, seed, weights,
-            shard_bytes, format.
+            shard_bytes, format; and the hashes of the `files` that steps read.
         versions: package -> version.
         documents, bytes: `read`, `kept`, and what is in between; texts in UTF-8.
         dropped: reason -> `documents` and `bytes`, in the order of the steps.

@@ -122,6 +122,7 @@ def build(
             "seed": seed,
             "shard_bytes": shard_bytes,
             "format": format,
+            "files": recipe.files(),
         },
         versions=versions(*_PACKAGES),
     )

@@ -7,11 +7,11 @@ import functools
 import importlib
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from massivetext_keras.files import read_json
+from massivetext_keras.files import file_hash, read_json
 from massivetext_keras.values import Config, choose, nearest
 
 # name of a step, which is that of its function -> module
@@ -129,6 +129,15 @@ class Recipe(Config):
         stages = {name: self.stage(name) for name in STAGES}
         return {"name": self.name, "steps": steps, **stages}
 
+    def files(self) -> dict[str, str]:
+        """Name -> SHA-256 of the files that arguments of steps name, such as lists."""
+        found = {}
+        for step in self.bound():
+            for value in _strings(step.arguments):
+                if Path(value).is_file():
+                    found[value] = file_hash(value)
+        return found
+
     def override(self, *assignments: str) -> Recipe:
         """A copy changed by `"step.argument=value"`, the value read as JSON if it is.
 
@@ -193,6 +202,15 @@ def _defaults(function: Callable) -> dict[str, Any]:
         for name, value in inspect.signature(function).parameters.items()
         if value.kind is value.KEYWORD_ONLY
     }
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """All strings in nested values."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | Sequence):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _strings(inner)
 
 
 def _check(name: str, module: str, arguments: Any) -> None:

@@ -103,8 +103,16 @@ def _subsets(inputs: list[str]):
 def _recipe(values: Values):
     from massivetext_keras.corpus.recipes import load_recipe
 
+    changes = [
+        f"{argument}={json.dumps(words.split(','))}"
+        for argument, words in {
+            "identify.languages": values.languages,
+            "contamination.files": values.evaluation,
+        }.items()
+        if words
+    ]
     try:
-        return load_recipe(values.recipe).override(*values.set)
+        return load_recipe(values.recipe).override(*changes, *values.set)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from None
 

@@ -61,6 +61,21 @@ def test_explain_one_document(tmp_path, good):
     assert json.loads(line)["reason"] == "gopher_quality.words"
 
 
+def test_evaluation_items_and_languages(raw, tmp_path, good):
+    texts = [json.loads(line)["text"] for line in (raw / "a.jsonl").open()]
+    items = tmp_path / "items.jsonl"
+    items.write_text(json.dumps({"text": " ".join(texts[3].split()[20:60])}))
+    argv = [f"--input={raw}", "--workers=1", "--recipe=curated"]
+    good(
+        *("corpus", "build", *argv, f"--output={tmp_path}/without"),
+        *(f"--evaluation={items}", "--languages=en,de"),
+    )
+    manifest = json.loads((tmp_path / "without/manifest.json").read_text())
+    assert manifest["dropped"]["contamination.containment"]["documents"] >= 1
+    assert manifest["recipe"]["steps"]["identify"]["languages"] == ["en", "de"]
+    assert list(manifest["build"]["files"]) == [str(items)]
+
+
 def test_an_ngram_model_scores_documents(raw, tmp_path, good):
     good("corpus", "ngram", f"--input={raw}", f"--output={tmp_path}/model.npz")
     path = tmp_path / "a.txt"

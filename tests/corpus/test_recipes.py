@@ -74,3 +74,13 @@ def test_a_recipe_file(tmp_path):
 def test_an_unknown_recipe_names_the_nearest():
     with pytest.raises(ValueError, match="a file: 'masivetext'; did you mean 'massi"):
         load_recipe("masivetext")
+
+
+def test_files_that_steps_read_are_told(tmp_path):
+    path = tmp_path / "items.txt"
+    path.write_text("an item")
+    recipe = load_recipe("curated").override(f'contamination.files=["{path}", "no"]')
+    assert list(recipe.files()) == [str(path)]
+    before = recipe.files()
+    path.write_text("another item")
+    assert recipe.files() != before
