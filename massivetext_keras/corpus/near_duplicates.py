@@ -30,6 +30,7 @@ MOST_SHINGLES = 65_536
 _PAIRS = 2048
 _LEAST_PARTNERS = 4
 _BYTES = 8 << 20  # of a table
+_TEXT_BYTES = 2 << 20  # of a batch
 
 _BANDS = pa.schema({"band": pa.int64(), "id": ID})
 _SETS = pa.schema({"key": ID, "other": ID, "shingles": pa.binary()})
@@ -135,7 +136,7 @@ def _shingle_rows(
         ids = id_array(table["id"])
         chosen = np.flatnonzero(candidates.may_have(ids[:, 0]))
         texts = table["text"].take(chosen)
-        for piece in spans_of(pc.binary_length(texts).to_numpy(), _BYTES):
+        for piece in spans_of(pc.binary_length(texts).to_numpy(), _TEXT_BYTES):
             batch = Batch(map(Document, texts[piece].to_pylist()))
             hashes, offsets = shingles(batch, ngram)
             hashes = (hashes >> np.uint64(32)).astype(np.uint32)

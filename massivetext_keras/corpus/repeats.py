@@ -30,7 +30,7 @@ from massivetext_keras.files import replacing_file
 EMPTY = "repeats.nothing_left"
 
 _SPACE = re.compile(r"\s*")
-_BYTES = 4 << 20  # of texts at a time
+_BYTES = 2 << 20  # of texts at a time
 _SPANS = pa.schema(
     {"hash": pa.int64(), "id": ID, "start": pa.int64(), "end": pa.int64()}
 )
