@@ -1,4 +1,4 @@
-"""MB/s of the rules for documents beside datatrove's: the same pages, a core each.
+"""MB/s of the rules and of signatures beside datatrove's: the same pages, a core each.
 
 A step gets raw texts in batches of 256, so that finding words is in every number. To
 add a contest, add a row to both tables.
@@ -6,6 +6,7 @@ add a contest, add a row to both tables.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import tempfile
@@ -17,6 +18,7 @@ from common import compete, corpus_pages, print_ratios
 
 PEERS = Path(__file__).parents[1] / ".venv-peers/bin/python"
 BATCH = 256
+MINHASH = {"ngram": 13, "bands": 20, "rows": 6}
 
 
 def pages() -> list[str]:
@@ -42,6 +44,7 @@ def speeds(texts: list[str], runs: dict[str, Callable], repeats: int) -> dict:
 def ours() -> dict[str, float]:
     from massivetext_keras.corpus.c4 import c4_lines, c4_pages
     from massivetext_keras.corpus.documents import Batch, Document
+    from massivetext_keras.corpus.minhash import minhash_bands
     from massivetext_keras.corpus.quality import fineweb_quality, gopher_quality
     from massivetext_keras.corpus.repetition import gopher_repetition
 
@@ -54,6 +57,7 @@ def ours() -> dict[str, float]:
             *(gopher_quality, gopher_repetition, fineweb_quality),
             *(c4_lines, c4_pages),
         ],
+        "MinHash signatures": [functools.partial(minhash_bands, **MINHASH)],
     }
 
     def run(functions: Sequence[Callable], texts: list[str]) -> None:
@@ -75,6 +79,7 @@ def ours() -> dict[str, float]:
 def datatrove() -> dict[str, float]:
     from datatrove.data import Document
     from datatrove.pipeline import filters
+    from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature
 
     steps = {
         "quality": [filters.GopherQualityFilter()],
@@ -92,6 +97,16 @@ def datatrove() -> dict[str, float]:
         name: lambda texts, found=found: run(found, texts)
         for name, found in steps.items()
     }
+    bands, rows, ngram = (MINHASH[name] for name in ("bands", "rows", "ngram"))
+    minhash = MinhashDedupSignature("/", MinhashConfig(ngram, bands, rows))
+
+    def sign(texts: list[str]) -> None:
+        for text in texts:
+            shingles = minhash.get_shingles(text)
+            if len(shingles):
+                minhash.get_signature(shingles)
+
+    runs["MinHash signatures"] = sign
     return speeds(pages(), runs, repeats=1)
 
 
