@@ -132,8 +132,10 @@ class _Place(NamedTuple):
 
     @property
     def exists(self) -> bool:
-        """Whether the input is a file or folder, not a pattern."""
-        return self.is_file or self.parts == ("**",)
+        """Whether there is the file, or the folder of which all is meant."""
+        path = self.system or os.path
+        whole = self.parts == ("**",) and path.isdir(self.base or ".")
+        return self.is_file or whole
 
     @property
     def by_name(self) -> bool:

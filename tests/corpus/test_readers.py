@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
 import logging
 import subprocess
 import sys
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massivetext_keras.corpus import ReadReport, expand, read_documents
+from massivetext_keras.corpus import ReadReport, expand, read_documents, read_file
 from massivetext_keras.corpus.readers import _decode
 
 
@@ -196,6 +200,39 @@ def test_damaged_gzip_is_named(tmp_path, content):
     (tmp_path / "x.txt.gz").write_bytes(content)
     with pytest.raises(ValueError, match=r"x\.txt\.gz is damaged"):
         list(read_documents(tmp_path))
+
+
+@pytest.mark.parametrize("suffix", ["jsonl.zst", "jsonl.gz", "jsonl.bz2", "parquet"])
+def test_reads_shards(tmp_path, suffix):
+    texts = ["one\r\n", "zwei ü", "三", " "]
+    path = tmp_path / f"train-00000-of-00001.{suffix}"
+    if suffix == "parquet":
+        pq.write_table(pa.table({"text": texts, "id": list("abcd")}), path)
+    else:
+        lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+        compress = {"zst": zstandard.compress, "gz": gzip.compress, "bz2": bz2.compress}
+        path.write_bytes(compress[suffix.split(".")[1]](lines.encode()))
+    report = ReadReport()
+    assert list(read_documents(tmp_path, report)) == texts[:3]
+    assert (report.documents, report.empty_documents) == (3, 1)
+    assert len(list(read_file(path, max_bytes=6))) < 3
+
+
+def test_a_corpus_stands_for_what_is_for_training(tmp_path):
+    for name in ["manifest.json", "report.json", "web/cover.png"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    for subset in ("web", "books"):
+        for side in ("train", "validation", "test"):
+            path = tmp_path / subset / f"{side}-00000-of-00001.jsonl.zst"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(zstandard.compress(b'{"text": "%s"}' % side.encode()))
+    assert list(read_documents(tmp_path)) == ["train", "train"]
+    assert list(read_documents(f"{tmp_path}/**")) == ["train", "train"]
+    assert list(read_documents(tmp_path / "web")) == ["train"]
+    assert list(read_documents(tmp_path / "web/validation-*")) == ["validation"]
+    (tmp_path / "manifest.json").unlink()
+    assert len(list(read_documents(tmp_path))) == 6
 
 
 def test_reads_real_text(data_dir):

@@ -10,12 +10,13 @@ from xml.parsers import expat
 
 from massivetext_keras.corpus.documents import Document
 from massivetext_keras.corpus.formats.common import Options, Problem, problem, too_large
-from massivetext_keras.corpus.formats.wikitext import plain_text
+from massivetext_keras.corpus.formats.wikitext import HIDDEN, plain_text
 from massivetext_keras.corpus.streams import DamagedFile
 
 _READ = 2**16
 _KEPT = frozenset({"title", "ns", "id", "text", "timestamp", "model", "base"})
-_REDIRECT = re.compile(r"\s*#\S{3,20}\s*:?\s*\[\[")  # #REDIRECT [[…]], #重定向 [[…]]
+_HIDDEN_SPACES = ("6", "14")  # of pictures and of categories
+_REDIRECT = re.compile(r"\s*#(?:redirect|weiterleitung|重定向|重新導向)\b", re.I)
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?=-|$)")
 
 
@@ -26,16 +27,13 @@ def read_dump(stream: BinaryIO, options: Options) -> Iterator[Document | Problem
     pages that are not wikitext are left out. Of several revisions the last is read. The
     URL is made of the wiki's base and the title; the language is that of the wiki.
     """
-    pages = _Pages(options)
-    data = None
+    pages, data = _Pages(options), None
     while data != b"":
         data = stream.read1(_READ)
-        try:
-            pages.parser.Parse(data, not data)
-        except expat.ExpatError as error:
-            yield from pages.take()
-            raise DamagedFile(f"not XML: {error}") from None
+        damage = pages.parse(data)
         yield from pages.take()
+        if damage:
+            raise DamagedFile(damage)
 
 
 class _Pages:
@@ -56,6 +54,17 @@ class _Pages:
         self._room = 0
         self._base: str | None = None
         self._language: str | None = None
+        self._hidden = HIDDEN
+
+    def parse(self, data: bytes) -> str | None:
+        """Takes the next bytes, none at the end; says what is wrong with them."""
+        try:
+            self.parser.Parse(data, not data)
+        except expat.ExpatError as error:
+            return f"not XML: {error}"
+        except DamagedFile as error:
+            return str(error)
+        return None
 
     def take(self) -> list[Document | Problem]:
         """The pages that were completed since the last time."""
@@ -78,7 +87,9 @@ class _Pages:
             self._fields = {}
         elif tag == "redirect":
             self._fields["redirect"] = tag
-        elif tag in _KEPT:
+        elif tag in _KEPT or (
+            tag == "namespace" and attributes.get("key") in _HIDDEN_SPACES
+        ):
             self._parts, self._room = [], self._options.max_document_bytes
             self.parser.CharacterDataHandler = self._data
 
@@ -89,11 +100,13 @@ class _Pages:
 
     def _end(self, tag: str) -> None:
         self._path.pop()
-        if tag in _KEPT:
+        if self.parser.CharacterDataHandler:
             self.parser.CharacterDataHandler = None
             value, self._parts = "".join(self._parts), []
             parent = self._path[-1] if self._path else ""
-            if tag == "base":
+            if tag == "namespace":
+                self._hidden |= {value.lower()}
+            elif tag == "base":
                 self._base = value.rpartition("/")[0] + "/"
             elif tag == "text" and self._room < 0:
                 self._fields["too_large"] = tag
@@ -117,7 +130,7 @@ class _Pages:
         source = fields.get("text", "")
         if _REDIRECT.match(source):
             return None
-        text = plain_text(source)
+        text = plain_text(source, self._hidden)
         if not text:
             return problem("empty", f"{title!r}", len(source.encode()))
         columns = {"title": title}
