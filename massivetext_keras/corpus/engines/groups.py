@@ -2,12 +2,14 @@
 
 DuckDB does not spill what long texts need while it sorts (2.0: 620 MB of documents do
 not sort under 400 MB), so a sort never sees more than fits: rows go to buckets by the
-hash of their keys, and a bucket that is still too large is sorted in ranges.
+hash of their keys, and those of a bucket that is still too large by ranges of them.
 """
 
 from __future__ import annotations
 
+import bisect
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,10 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from massivetext_keras.corpus.engines.memory import returning_memory
 from massivetext_keras.corpus.engines.parts import cut, row_sizes
 from massivetext_keras.files import replacing_file
 
-_PREFIX = 24  # bytes of the sort key that ranges are divided by
+_PREFIX = 256  # bytes of the sort key that ranges are divided by
+_SAMPLES = 64  # rows looked at for each range
 _TABLE_BYTES = 4 << 20
 
 
@@ -40,17 +44,24 @@ def check_keys(schema: pa.Schema, keys: Sequence[str]) -> None:
 
 
 def scatter(
-    tables: Iterator[pa.Table], keys: Sequence[str], buckets: int, most_bytes: int
+    tables: Iterator[pa.Table],
+    bucket_of: Callable[[pa.Table], np.ndarray],
+    buckets: int,
+    most_bytes: int,
 ) -> Iterator[pa.RecordBatch]:
-    """Rows by the hash of their keys: batches 0, 1, ... of the buckets, repeatedly."""
-    hashed = f"(hash({_names(keys)}) % {buckets})::INT"
+    """Rows by bucket: a batch each of buckets 0, 1, ..., again and again."""
     for table in _gathered(tables, most_bytes):
-        bucket = _query(table, f"select {hashed} as bucket from rows")["bucket"]
-        bucket = bucket.to_numpy()
+        bucket = bucket_of(table)
         table = table.take(np.argsort(bucket, kind="stable")).combine_chunks()
         ends = np.cumsum(np.bincount(bucket, minlength=buckets))
         for start, end in zip([0, *ends[:-1]], ends, strict=True):
             yield _one_batch(table.slice(start, end - start))
+
+
+def hashed(keys: Sequence[str], buckets: int, table: pa.Table) -> np.ndarray:
+    """The bucket of every row, the same for rows with the same keys; int32 [rows]."""
+    number = f"(hash({', '.join(map(_name, keys))}) % {buckets})::INT"
+    return _query(table, f"select {number} as n from rows")["n"].to_numpy()
 
 
 def write_batches(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
@@ -77,7 +88,7 @@ def read_all(reads: Sequence[Callable[[], Iterator[pa.Table]]]) -> Iterator[pa.T
 def read_bucket(
     paths: Sequence[Path], bucket: int, buckets: int
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of one bucket, of all that `scatter` wrote; an empty batch at least."""
+    """The rows of one bucket, from files of what `scatter` gave."""
     options = pa.ipc.IpcReadOptions(use_threads=False)
     for path in paths:
         with pa.OSFile(str(path)) as source:
@@ -92,19 +103,23 @@ def sorted_groups(
     columns: Sequence[str],
     memory: int,
     folder: Path,
+    whole: bool = True,
 ) -> Iterator[pa.Table]:
-    """Tables of whole groups, sorted by the keys and then by the other columns.
+    """Tables sorted by the keys and then by the other columns.
 
     Args:
         read: gives the rows, in any order, each time it is called.
         keys: columns that rows of a group agree in.
         columns: of the tables, in order.
-        memory: bytes to sort with. A group needs as much as it is large, beside this.
+        memory: bytes to sort with.
         folder: for what DuckDB spills.
+        whole: no group is in two tables, which takes as much memory as it is large.
     """
     order = [*keys, *(name for name in columns if name not in keys)]
-    tables = _sorted(read, order, memory, folder)
-    return whole_groups((table.select(list(columns)) for table in tables), keys)
+    with returning_memory():
+        tables = _sorted(read, order, memory, folder)
+        tables = (table.select(list(columns)) for table in tables)
+        yield from whole_groups(tables, keys) if whole else tables
 
 
 def read_sorted(
@@ -112,74 +127,100 @@ def read_sorted(
     schema: pa.Schema,
     keys: Sequence[str],
     columns: Sequence[str],
+    whole: bool = True,
 ) -> Iterator[pa.Table]:
-    """Tables of whole groups, of rows that are sorted, in the types of a schema."""
+    """What `sorted_groups` gives, of rows that are sorted, in the types of a schema."""
     kinds = pa.schema([schema.field(name) for name in columns])
-    return whole_groups((table.cast(kinds) for table in read()), keys)
+    tables = (table.cast(kinds) for table in read())
+    return whole_groups(tables, keys) if whole else tables
 
 
 def _sorted(read, order, memory, folder) -> Iterator[pa.Table]:
-    held, size = [], 0
-    for rows in read():
-        if isinstance(rows, pa.RecordBatch):
-            rows = pa.Table.from_batches([rows])
-        held.append(rows)
-        size += rows.nbytes
-        if size > memory // 4:
+    most, held, size, rows = memory // 6, [], 0, 0
+    for table in read():
+        table = pa.table(table)
+        held.append(table)
+        size, rows = size + table.nbytes, rows + len(table)
+        if size > most:
             break
-    else:
-        table = pa.concat_tables(held)
-        del held, rows
-        yield from _sort(table, order, "", memory // 2, folder)
+    each = max(rows * _TABLE_BYTES // (size + 1), 1)
+    if size <= most:
+        yield from _sort(pa.concat_tables(held), order, each, memory, folder)
         return
-    schema, held, rows = rows.schema, None, None
-    for where in _ranges(read, order, memory // 4):
-        rows = pa.RecordBatchReader.from_batches(schema, _batches(read()))
-        yield from _sort(rows, order, where, memory // 2, folder)
+    schema = held[0].schema
+    held.clear()
+    del table
+    bounds = _bounds(read, order, most)
+    buckets = len(bounds) + 1
+    ranged = functools.partial(_ranged, order, bounds)
+    path = folder / f"ranges.{os.getpid()}.arrow"
+    try:
+        tables = map(pa.table, read())
+        write_batches(path, scatter(tables, ranged, buckets, memory // 12))
+        for bucket in range(buckets):
+            batches = read_bucket([path], bucket, buckets)
+            rows = pa.RecordBatchReader.from_batches(schema, batches)
+            yield from _sort(rows, order, each, memory, folder)
+    finally:
+        path.unlink(missing_ok=True)
 
 
-def _ranges(read, order, most_bytes) -> Iterator[str]:
-    """Conditions that divide the rows, in order, into about so many bytes each."""
-    prefix = f"{_sort_key(order)}[1:{_PREFIX}]"
-    prefixes, sizes = [], []
-    for rows in read():
-        rows = pa.table(rows)
-        if len(rows):
-            found = _query(rows, f"select {prefix} as prefix from rows")["prefix"]
-            prefixes.append(np.array(found.to_pylist(), f"S{_PREFIX}"))
-            sizes.append(row_sizes(rows))
-    prefixes, sizes = np.concatenate(prefixes), np.concatenate(sizes)
-    by_prefix = np.argsort(prefixes, kind="stable")
-    number = np.cumsum(sizes[by_prefix]) // most_bytes
-    starts = np.flatnonzero(np.diff(number)) + 1
-    bounds = np.unique(prefixes[by_prefix[starts]])
-    # NumPy strips zeros at the end, which keeps the order of what it strips.
-    marks = [f"from_hex('{bytes(bound).hex()}')" for bound in bounds]
-    for low, high in zip([None, *marks], [*marks, None], strict=True):
-        sides = [f"{prefix} >= {low}"] if low else []
-        sides += [f"{prefix} < {high}"] if high else []
-        yield f"where {' and '.join(sides)}" if sides else ""
+def _bounds(read, order, most_bytes) -> list[bytes]:
+    """Where to divide the rows, in order, into ranges of about so many bytes."""
+    step, size, samples = max(most_bytes // _SAMPLES, 1), 0, []
+    for table in map(pa.table, read()):
+        ends = size + np.cumsum(row_sizes(table))
+        # How often each row fills another `step` bytes.
+        crossed = np.diff(ends // step, prepend=size // step)
+        size = int(ends[-1]) if len(ends) else size
+        sampled = np.flatnonzero(crossed)
+        for prefix, times in zip(
+            _prefixes(table.take(sampled), order), crossed[sampled], strict=True
+        ):
+            samples += [prefix] * int(times)
+    return sorted(set(sorted(samples)[_SAMPLES::_SAMPLES]))
 
 
-def _sort(rows, order, where, memory, folder) -> Iterator[pa.Table]:
-    """Sorted rows, in tables of about `_TABLE_BYTES`, of the types they had."""
+def _ranged(order, bounds, table: pa.Table) -> np.ndarray:
+    """The range that every row is in."""
+    prefixes = _prefixes(table, order)
+    return np.array([bisect.bisect(bounds, prefix) for prefix in prefixes], np.int32)
+
+
+def _prefixes(table: pa.Table, order: Sequence[str]) -> list[bytes]:
+    """The beginning of what rows are sorted by, as bytes in the same order."""
+    prefix = _prefix(table.schema, order)
+    return _query(table, f"select {prefix} as p from rows")["p"].to_pylist()
+
+
+def _prefix(schema: pa.Schema, order: Sequence[str]) -> str:
+    """The beginning of what rows are sorted by, as bytes in the same order."""
+    kinds, parts = pa.types, []
+    for name in order:
+        kind, column = schema.field(name).type, _name(name)
+        # What follows a long value is cut off: the whole of it is not needed.
+        if kinds.is_string(kind) or kinds.is_large_string(kind):
+            column = f"left({column}, {_PREFIX})"
+        elif kinds.is_list(kind) or kinds.is_binary(kind):
+            column = f"{column}[1:{_PREFIX}]"
+        parts.append(f"{column}, 'asc nulls first'")
+    return f"create_sort_key({', '.join(parts)})[1:{_PREFIX}]"
+
+
+def _sort(rows, order, each, memory, folder) -> Iterator[pa.Table]:
+    """Sorted rows, in tables of about `each`, of the types they had."""
     schema = rows.schema
-    many = 2048
-    if isinstance(rows, pa.Table) and len(rows):
-        many = min(max(len(rows) * _TABLE_BYTES // (rows.nbytes + 1), 1), 1 << 16)
     connection = _connection()
-    connection.execute(f"set memory_limit = '{max(memory, 16 << 20)}B'")
+    connection.execute(f"set memory_limit = '{max(memory * 2 // 5, 16 << 20)}B'")
     connection.execute(f"set temp_directory = {_quoted(str(folder))}")
     by = ", ".join(f"{_name(name)} asc nulls first" for name in order)
-    found = connection.from_arrow(rows).query(
-        "rows", f"select * from rows {where} order by {by}"
-    )
+    found = connection.from_arrow(rows).query("rows", f"from rows order by {by}")
     del rows
     empty = True
-    for batch in found.to_arrow_reader(many):
+    for batch in found.to_arrow_reader(min(each, 1 << 16)):
         empty = False
         yield from cut(pa.Table.from_batches([batch]).cast(schema), 4 * _TABLE_BYTES)
-    if empty and not where:
+    if empty:
         yield schema.empty_table()
 
 
@@ -233,11 +274,6 @@ def _one_batch(table: pa.Table) -> pa.RecordBatch:
     return batches[0] if batches else pa.RecordBatch.from_pylist([], table.schema)
 
 
-def _batches(rows: Iterator[pa.Table | pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for some in rows:
-        yield from some.to_batches() if isinstance(some, pa.Table) else [some]
-
-
 def _query(table: pa.Table, sql: str) -> pa.Table:
     return _connection().from_arrow(table).query("rows", sql).to_arrow_table()
 
@@ -251,15 +287,6 @@ def _connection():
     connection = duckdb.connect(config=settings)
     connection.execute("set enable_progress_bar = false")
     return connection
-
-
-def _sort_key(order: Sequence[str]) -> str:
-    each = (f"{_name(name)}, 'asc nulls first'" for name in order)
-    return f"create_sort_key({', '.join(each)})"
-
-
-def _names(names: Sequence[str]) -> str:
-    return ", ".join(map(_name, names))
 
 
 def _name(name: str) -> str:

@@ -19,8 +19,9 @@ from massivetext_keras.corpus.engines.pool import Pool
 from massivetext_keras.corpus.engines.progress import Progress
 from massivetext_keras.corpus.engines.tasks import Task
 
-LEAST_WORKER = 160 * 10**6  # bytes that a worker needs to do anything
-IDLE_WORKER = 60 * 10**6  # bytes that it has before it holds any row
+LEAST_WORKER = 200 * 10**6  # bytes that a worker needs to do anything
+LIBRARIES = 50 * 10**6  # bytes of these that are code, which the system shares
+IDLE_WORKER = 50 * 10**6  # bytes that it holds itself before it has any row
 _SERVER = 60 * 10**6  # bytes of the process that forks workers
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class LocalEngine(TaskEngine):
                 self.workers,
                 wanted,
             )
-        self.worker_memory = (most - here) // self.workers
+        self.worker_memory = (most - here) // self.workers - LIBRARIES
         super().__init__(free=self.worker_memory - IDLE_WORKER)
         self.progress = progress
         self._pool = Pool(self.workers, self.worker_memory, time_limit)
@@ -89,6 +90,7 @@ class LocalEngine(TaskEngine):
         inputs: Sequence[Path],
         keys: Sequence[str],
         columns: Sequence[str],
+        whole: bool,
         buckets: int,
         folder: Path,
     ) -> list[Read]:
@@ -99,7 +101,10 @@ class LocalEngine(TaskEngine):
         else:
             files = [folder / f"{number:05}.arrow" for number in range(len(inputs))]
             scatter = functools.partial(
-                groups.scatter, keys=keys, buckets=buckets, most_bytes=self.free // 6
+                groups.scatter,
+                bucket_of=functools.partial(groups.hashed, keys, buckets),
+                buckets=buckets,
+                most_bytes=self.free // 12,
             )
             self.run(
                 [
@@ -113,7 +118,7 @@ class LocalEngine(TaskEngine):
             ]
         return [
             functools.partial(
-                groups.sorted_groups, one, keys, columns, self.free, folder
+                groups.sorted_groups, one, keys, columns, self.free, folder, whole
             )
             for one in rows
         ]

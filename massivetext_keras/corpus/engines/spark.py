@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from massivetext_keras.corpus.engines import groups, parts
 from massivetext_keras.corpus.engines.base import Read, TaskEngine
 from massivetext_keras.corpus.engines.guard import Counts
-from massivetext_keras.corpus.engines.local import IDLE_WORKER, LEAST_WORKER
+from massivetext_keras.corpus.engines.local import IDLE_WORKER, LEAST_WORKER, LIBRARIES
 from massivetext_keras.corpus.engines.memory import cores, parse_size
 from massivetext_keras.corpus.engines.pool import Pool
 from massivetext_keras.corpus.engines.progress import Progress, Report
@@ -53,7 +53,7 @@ class SparkEngine(TaskEngine):
         master: "local[n]" for n tasks at a time here, or "spark://host:port".
         workers: tasks at a time in an executor of a cluster.
         max_memory: of an executor with what runs beside it: half for Java (512 MiB at
-            least), half divided among the tasks it runs at a time (160 MB at least).
+            least), half divided among the tasks it runs at a time (200 MB at least).
         time_limit: seconds that a document may take before it is quarantined.
         progress: is called with a `Progress` as parts are finished.
         patience: seconds in which some executor must take the work.
@@ -79,7 +79,7 @@ class SparkEngine(TaskEngine):
             many = local[1] or "1"
             workers = cores() if many == "*" else int(many)
         most = parse_size(max_memory)
-        self._memory = max(most // 2 // workers, LEAST_WORKER)
+        self._memory = max(most // 2 // workers, LEAST_WORKER) - LIBRARIES
         super().__init__(free=self._memory - IDLE_WORKER)
         self._time_limit, self.progress = time_limit, progress
         self._patience, self._is_local = patience, bool(local)
@@ -135,6 +135,7 @@ class SparkEngine(TaskEngine):
         inputs: Sequence[Path],
         keys: Sequence[str],
         columns: Sequence[str],
+        whole: bool,
         buckets: int,
         folder: Path,
     ) -> list[Read]:
@@ -146,7 +147,12 @@ class SparkEngine(TaskEngine):
         schema = pq.read_schema(inputs[0]).remove_metadata()
         return [
             functools.partial(
-                groups.read_sorted, self.reading(path, columns), schema, keys, columns
+                groups.read_sorted,
+                self.reading(path, columns),
+                schema,
+                keys,
+                columns,
+                whole,
             )
             for path in sorted(rows.glob("part-*.parquet"))
         ] or [self.reading(inputs[0], columns)]

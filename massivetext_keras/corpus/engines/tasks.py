@@ -18,6 +18,7 @@ from massivetext_keras.corpus.engines.guard import Counts, Guard, Memory, Name
 from massivetext_keras.files import write_json
 
 _FULL = os.strerror(errno.ENOSPC)  # what DuckDB says of it
+_DUCKDB_MEMORY = "OutOfMemoryException"  # not named by its type: that is a slow import
 
 
 class StageError(RuntimeError):
@@ -152,6 +153,11 @@ def explain(error: BaseException, output: Path) -> BaseException:
             " what is finished stays"
         )
         return StageError(text)
+    if isinstance(error, MemoryError) or type(error).__name__ == _DUCKDB_MEMORY:
+        return StageError(
+            f"{output}: a worker may not hold as much as this needs: give more memory,"
+            " or fewer workers"
+        )
     if isinstance(error, OSError | StageError):
         return error
     explained = StageError(f"{output}: {guard.reason_of(error)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -48,7 +49,8 @@ def gathered(tables, keys, tmp_path, memory, buckets):
     """The groups of all buckets, as lists of rows; checks that none is divided."""
     found = []
     path = tmp_path / "rows.arrow"
-    groups.write_batches(path, groups.scatter(iter(tables), keys, buckets, 200))
+    bucket_of = functools.partial(groups.hashed, keys, buckets)
+    groups.write_batches(path, groups.scatter(iter(tables), bucket_of, buckets, 200))
     for bucket in range(buckets):
         read = functools.partial(groups.read_bucket, [path], bucket, buckets)
         ends = []
@@ -86,21 +88,32 @@ def test_rows_are_grouped_and_sorted(tmp_path_factory, rows, keys, memory, bucke
         assert found == sorted(rows, key=by_row)
 
 
-def test_ranges_divide_what_is_too_large(tmp_path):
-    rows = [{"name": f"{n % 7}" * 50, "key": 1, "hash": b"ab"} for n in range(100)]
+@pytest.mark.parametrize("long", [0, 100, 300])
+def test_ranges_divide_what_is_too_large(tmp_path, long):
+    """Unless rows agree in all that is looked at, as with keys of 300 bytes."""
+    start = "k" * long
+    rows = [{"name": f"{start}{n * 7 % 100:03}", "key": 1} for n in range(100)]
     read = functools.partial(iter, tables_of(rows, 10))
-    order = ["key", "name", "hash", "bands"]
-    where = list(groups._ranges(read, order, 2000))
-    assert len(where) == 4  # 7 names of about 1,000 bytes in all, 7,300 bytes
-    rows = [
-        pa.concat_tables(
-            groups._sort(pa.concat_tables(read()), order, one, 1 << 24, tmp_path)
-        )
-        for one in where
-    ]
-    names = pa.concat_tables(rows)["name"].to_pylist()
-    assert names == sorted(names) and len(names) == 100
-    assert all(len(one) for one in rows)
+    order, size = ["name", "key", "hash", "bands"], 100 * (long + 3 + 8 + 2)
+    bounds = groups._bounds(read, order, size // 4)
+    ranges = groups._ranged(order, bounds, pa.concat_tables(read()))
+    sizes = [many for many in np.bincount(ranges) if many]
+    assert max(sizes) <= 30 if long < 256 else sizes == [100]
+    names = pa.concat_tables(read())["name"].to_numpy()
+    assert (np.diff(ranges[np.argsort(names)]) >= 0).all()
+    found = groups.sorted_groups(read, ["name"], SCHEMA.names, size, tmp_path)
+    names = pa.concat_tables(found)["name"].to_pylist()
+    assert names == [f"{start}{n:03}" for n in range(100)]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_group_need_not_be_in_one_table(tmp_path):
+    rows = [{"name": f"{n:03}" * 50, "key": 1} for n in range(100)]
+    arguments = functools.partial(iter, tables_of(rows, 10)), ["key"], ["name", "key"]
+    (whole,) = groups.sorted_groups(*arguments, 20_000, tmp_path)
+    pieces = list(groups.sorted_groups(*arguments, 20_000, tmp_path, whole=False))
+    assert len(pieces) > 3
+    assert pa.concat_tables(pieces).equals(whole)
 
 
 def test_keys_without_a_plain_equality_are_refused():
