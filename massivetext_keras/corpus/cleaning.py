@@ -117,7 +117,7 @@ def _worked_on(
     """The rows that documents become."""
     size = len(documents)
     kept, dropped = apply(steps, documents)
-    rows = [*_kept_rows(kept, signature), *map(_dropped_row, dropped)]
+    rows = [*kept_rows(kept, signature), *map(_dropped_row, dropped)]
     guard.count(size, sum(row["bytes"] for row in rows), len(kept))
     return rows
 
@@ -139,7 +139,15 @@ def _gathered(
     yield documents, problems
 
 
-def _kept_rows(documents: list[Document], signature: dict) -> Iterator[dict[str, Any]]:
+def kept_rows(
+    documents: Sequence[Document], signature: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """The rows of `CLEANED` of documents that are kept.
+
+    Args:
+        documents: in any number.
+        signature: arguments of `minhash_bands`.
+    """
     bands = minhash_bands(Batch(documents), **signature)
     for document, keys in zip(documents, bands, strict=True):
         columns = orjson.dumps(document.columns, option=_JSON)
