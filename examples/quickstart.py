@@ -1,8 +1,7 @@
 """The whole way, on text that every Python carries: its own documentation.
 
-Trains a vocabulary and a small GPT for MINUTES, compares it with Kneser-Ney n-grams on
-the same split, draws the loss, exports, and lets a process that knows only tensorflow
-and tensorflow_text write.
+Builds a corpus, trains a vocabulary and a small GPT for MINUTES, compares it with
+n-grams, exports, and lets a process that knows only tensorflow(_text) write.
 
 Result: 2.051 bits per byte on 32 documents held out, where the n-grams have 2.928,
 2.242 and 2.113. Time: five minutes of training, 3,390 updates, on 2 cores of an AMD
@@ -39,13 +38,12 @@ def main(_):
         shutil.rmtree(f"{run_dir}/{old}", ignore_errors=True)
     precision = mtk.training.set_precision("auto")
     keras.utils.set_random_seed(0)
-    raw, folder = f"{run_dir}/raw", f"{run_dir}/corpus"
+    raw, built = f"{run_dir}/raw", f"{run_dir}/corpus"
     mtk.corpus.write_python_documentation(raw)
-    split = {"validation_fraction": 0.05, "test_fraction": 0}
-    corpus = mtk.corpus.build(raw, folder, "curated", **split, overwrite=True)
-    print(f"{corpus.documents['kept']} documents, {corpus.bytes['kept']:,} bytes")
-    texts = list(mtk.corpus.read_documents(f"{folder}/train-*"))
-    held_out = list(mtk.corpus.read_documents(f"{folder}/validation-*"))
+    mtk.corpus.build(raw, built, "curated", validation_fraction=0.05, overwrite=True)
+    texts = list(mtk.corpus.read_documents(f"{built}/train-*"))
+    held_out = list(mtk.corpus.read_documents(f"{built}/validation-*"))
+    print(f"{len(texts)} documents to train on, {len(held_out)} held out")
     tokenizer = mtk.tokenizers.SentencePieceTokenizer.train(
         texts=texts, vocabulary_size=4096
     )
