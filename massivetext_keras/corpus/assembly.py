@@ -45,7 +45,8 @@ def assemble(
         format: of the shards.
 
     Returns:
-        The report of all documents, and file -> its entry in the manifest.
+        The report of all documents, and file -> its entry in the manifest; documents
+        that are not kept are listed in files of the side "dropped".
 
     Raises:
         ValueError: no document is left, or a subset has no weight.
@@ -57,7 +58,7 @@ def assemble(
         shares = _shares(sized(fractions, work.stage("sizes")), weights)
         fractions = dataclasses.replace(fractions, kept=shares)
     plan = Plan.of(sized(fractions, work.stage("taken")), shard_bytes)
-    if not plan.pieces:
+    if all(shard.side == shards.DROPPED for shard in plan.pieces):
         raise ValueError(f"no document is left: {_most_dropped(cleaned)}")
     place = functools.partial(
         shards.place, dropped=dropped, fractions=fractions, plan=plan
@@ -101,7 +102,9 @@ def _sizes(
 
 def _shares(sizes: Mapping, weights: Mapping[str, float]) -> dict[str, float]:
     totals: dict[str, int] = {}
-    for (subset, _), in_bins in sizes.items():
+    for (subset, side), in_bins in sizes.items():
+        if side == shards.DROPPED:
+            continue
         totals[subset] = totals.get(subset, 0) + int(in_bins.sum())
     return mixture(weights, totals)
 
@@ -132,10 +135,9 @@ def _read_written(
         for batch in pq.ParquetFile(path).iter_batches(16):
             for row in batch.to_pylist():
                 report.merge(ReportData.from_dict(orjson.loads(row["report"])))
-                if row["piece"] != shards.REPORT:
-                    entry = entries[plan.pieces[row["piece"]].name + suffix]
-                    for name in ("documents", "bytes"):
-                        entry[name] += row[name]
+                entry = entries[plan.pieces[row["piece"]].name + suffix]
+                for name in ("documents", "bytes"):
+                    entry[name] += row[name]
     return report, dict(sorted(entries.items()))
 
 

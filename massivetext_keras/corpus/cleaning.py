@@ -150,8 +150,7 @@ def kept_rows(
     """
     bands = minhash_bands(Batch(documents), **signature)
     for document, keys in zip(documents, bands, strict=True):
-        columns = orjson.dumps(document.columns, option=_JSON)
-        yield _row(document) | {"bands": keys, "columns": columns}
+        yield _row(document) | {"bands": keys}
 
 
 def _dropped_row(dropped: Dropped) -> dict[str, Any]:
@@ -187,4 +186,5 @@ def _row(document: Document) -> dict[str, Any]:
         "kind": document.kind,
         "language": document.language,
         "bytes": len(data),
+        "columns": orjson.dumps(document.columns, option=_JSON),
     }

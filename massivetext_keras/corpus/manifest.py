@@ -4,6 +4,7 @@
     report.json                            what `report` draws
     web/train-00000-of-00007.jsonl.zst     documents sorted by id, and so on
     web/validation-00000-of-00001.jsonl.zst
+    web/dropped-00000-of-00001.jsonl.zst   what is not kept: beginning, reason, value
 
 Two builds of the same input by the same recipe differ in the manifest's `run` at most.
 """
@@ -35,6 +36,7 @@ class Manifest(Config):
         dropped: reason -> `documents` and `bytes`, in the order of the steps.
         subsets: subset -> side -> `documents`, `bytes` and `words`.
         shards: file -> `documents`, `bytes` of text, `size` of the file, its `hash`.
+        listings: the same of files that list the documents that are not kept.
         run: when, where, how long; what may differ from build to build.
     """
 
@@ -48,6 +50,7 @@ class Manifest(Config):
     dropped: dict = dataclasses.field(default_factory=dict)
     subsets: dict = dataclasses.field(default_factory=dict)
     shards: dict = dataclasses.field(default_factory=dict)
+    listings: dict = dataclasses.field(default_factory=dict)
     run: dict = dataclasses.field(default_factory=dict)
 
     def write(self, folder: str | Path) -> None:
@@ -77,7 +80,8 @@ def read_manifest(folder: str | Path, check: bool = False) -> Manifest:
     if values.get("format") != FORMAT:
         raise ValueError(f"{path}: not of the format {FORMAT!r}")
     manifest = Manifest.from_dict(values)
-    for name, shard in manifest.shards.items() if check else ():
+    files = manifest.shards | manifest.listings
+    for name, shard in files.items() if check else ():
         file = Path(folder) / name
         if not file.is_file():
             raise ValueError(f"{file} is missing")

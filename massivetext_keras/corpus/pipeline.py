@@ -146,7 +146,6 @@ def build(
     manifest = dataclasses.replace(
         manifest,
         inputs=summary(hashes),
-        shards=entries,
         **_counts(report, entries),
         run={
             "identity": work.identity,
@@ -200,24 +199,27 @@ def _counts(report: ReportData, entries: Mapping[str, Mapping]) -> dict[str, Any
     reasons = sorted(
         report.reasons, key=lambda reason: (order[reason.partition(".")[0]], reason)
     )
-    subsets: dict[str, dict[str, dict[str, int]]] = {}
-    for name, entry in entries.items():
-        subset, _, file = name.rpartition("/")
-        side = file.partition("-")[0]
-        counts = subsets.setdefault(subset, {}).setdefault(side, Counter())
-        counts.update(documents=entry["documents"], bytes=entry["bytes"])
-    found: dict[str, Any] = {
-        "subsets": {
-            subset: {side: dict(counts) for side, counts in sides.items()}
-            for subset, sides in subsets.items()
-        }
-    }
-    found["dropped"] = {
+    dropped = {
         reason: {name: report.reasons[reason][name] for name in ("documents", "bytes")}
         for reason in reasons
     }
+    files: dict[str, dict[str, Any]] = {"shards": {}, "listings": {}}
+    subsets: dict[str, dict[str, Counter]] = {}
+    for name, entry in entries.items():
+        subset, _, file = name.rpartition("/")
+        side = file.partition("-")[0]
+        kept = side != shards.DROPPED
+        files["shards" if kept else "listings"][name] = entry
+        if kept:
+            counts = subsets.setdefault(subset, {}).setdefault(side, Counter())
+            counts.update(documents=entry["documents"], bytes=entry["bytes"])
+    totals = {}
     for name in ("documents", "bytes"):
-        kept = sum(entry[name] for entry in entries.values())
-        lost = sum(counts[name] for counts in found["dropped"].values())
-        found[name] = {"read": kept + lost, "kept": kept}
-    return found
+        kept = sum(entry[name] for entry in files["shards"].values())
+        lost = sum(counts[name] for counts in dropped.values())
+        totals[name] = {"read": kept + lost, "kept": kept}
+    plain = {
+        subset: {side: dict(counts) for side, counts in sides.items()}
+        for subset, sides in subsets.items()
+    }
+    return {**totals, **files, "dropped": dropped, "subsets": plain}

@@ -22,7 +22,7 @@ from massivetext_keras.corpus.streams import (
 from massivetext_keras.files import file_hash
 
 TEXT_SUFFIXES = (".txt", ".md", ".rst", ".jsonl", ".parquet")
-_HELD_OUT = re.compile(r"(validation|test)-\d+-of-\d+\.")
+_NOT_TRAINING = re.compile(r"(validation|test|dropped)-\d+-of-\d+\.")
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ def _expand_one(pattern: str | Path) -> list[Path]:
     if not by_name:
         paths = [path for path in paths if suffixes(path.name)[0] in TEXT_SUFFIXES]
     if is_folder or Path(pattern).name in ("*", "**"):
-        paths = [path for path in paths if not _is_held_out(path)]
+        paths = [path for path in paths if not _is_not_training(path)]
     if not paths and is_folder:
         known = " ".join(TEXT_SUFFIXES)
         more = " ".join(COMPRESSED)
@@ -165,9 +165,9 @@ def _expand_one(pattern: str | Path) -> list[Path]:
     return paths
 
 
-def _is_held_out(path: Path) -> bool:
+def _is_not_training(path: Path) -> bool:
     """Whether it is a shard of a corpus that is not for training."""
-    return bool(_HELD_OUT.match(path.name)) and any(
+    return bool(_NOT_TRAINING.match(path.name)) and any(
         (folder / "manifest.json").is_file() for folder in list(path.parents)[:2]
     )
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import xxhash
 import zstandard
 
+from massivetext_keras.corpus.cleaning import EXCERPT
 from massivetext_keras.corpus.placing import SIDES, Fractions, Plan, bins
 from massivetext_keras.corpus.report_data import ReportData
 from massivetext_keras.corpus.rows import id_array
@@ -40,6 +41,10 @@ PLACED = pa.schema(
         ("url", pa.string()),
         ("kind", pa.string()),
         ("language", pa.string()),
+        ("bytes", pa.int64()),
+        ("reason", pa.string()),
+        ("value", pa.float64()),
+        ("bounds", pa.string()),
         ("columns", pa.binary()),
     ]
 )
@@ -52,11 +57,12 @@ WRITTEN = pa.schema(
     ]
 )
 JOINED = pa.schema([("file", pa.string()), ("size", pa.int64()), ("hash", pa.string())])
-REPORT = -1  # in place of the number of a piece
-DROPPED = [("key", "S16"), ("reason", "S32")]
+DROPPED = "dropped"  # the side of documents that are listed, with the reason
 NOT_TAKEN = b"mixture.share"
 _LEVEL = 6  # of zstd
+_LISTED = 1024  # bytes of a line about a document that is not kept, about
 _ROWS = 1024  # of a row group of Parquet
+_PARQUET = {"id": pa.string(), "columns": pa.string()}
 _COMPRESSION = {"compression": "zstd", "compression_level": _LEVEL}
 
 
@@ -64,15 +70,16 @@ def sizes(
     tables: Iterator[pa.Table], *, dropped: Path, fractions: Fractions
 ) -> Iterator[pa.Table]:
     """Documents and bytes in each bin of each subset and side, for a `Plan`."""
+    yield SIZES.empty_table()
     for table in tables:
-        table, sides, _ = _divide(table, dropped, fractions)
-        numbers = id_array(table["id"])
+        table, sides = _decided(table, dropped, fractions)
+        listed = np.where(sides == DROPPED, _LISTED, table["bytes"].to_numpy())
         found = pa.table(
             {
                 "subset": table["subset"],
-                "side": pa.array(np.array(SIDES)[sides], pa.string()),
-                "bin": pa.array(bins(numbers), pa.int32()),
-                "bytes": table["bytes"],
+                "side": pa.array(sides, pa.string()),
+                "bin": pa.array(bins(id_array(table["id"])), pa.int32()),
+                "bytes": pa.array(listed),
             }
         )
         found = found.group_by(["subset", "side", "bin"]).aggregate(
@@ -85,21 +92,19 @@ def sizes(
 def place(
     tables: Iterator[pa.Table], *, dropped: Path, fractions: Fractions, plan: Plan
 ) -> Iterator[pa.Table]:
-    """Rows of `CLEANED` -> those of `PLACED`, each with the number of its piece.
-
-    A last row, of piece `REPORT`, has the report of the documents that are not kept.
-    """
-    report = ReportData()
+    """Rows of `CLEANED` -> those of `PLACED`, each with the number of its piece."""
+    yield PLACED.empty_table()
     for table in tables:
-        table, sides, others = _divide(table, dropped, fractions)
-        report.add(others.drop_columns(["bands"]))
-        found = bins(id_array(table["id"]))
-        pieces = np.empty(len(table), np.int32)
-        for index, subset in enumerate(table["subset"].to_pylist()):
-            pieces[index] = plan.numbers[subset, SIDES[sides[index]]][found[index]]
-        yield table.add_column(0, "piece", pa.array(pieces)).select(PLACED.names)
-    row = {"piece": REPORT, "columns": orjson.dumps(report.to_dict())}
-    yield pa.Table.from_pylist([row], PLACED)
+        table, sides = _decided(table, dropped, fractions)
+        places = zip(
+            table["subset"].to_pylist(),
+            sides.tolist(),
+            bins(id_array(table["id"])).tolist(),
+            strict=True,
+        )
+        pieces = [plan.numbers[subset, side][found] for subset, side, found in places]
+        column = pa.array(pieces, pa.int32())
+        yield table.add_column(0, "piece", column).select(PLACED.names)
 
 
 def write_pieces(
@@ -107,31 +112,22 @@ def write_pieces(
 ) -> Iterator[pa.Table]:
     """Groups of one piece each -> files, and a row of `WRITTEN` for each."""
     yield WRITTEN.empty_table()
+    write = {"jsonl": _write_jsonl, "parquet": _write_parquet}[format]
     for table in tables:
         for number in pc.unique(table["piece"]).to_pylist():
             piece = table.filter(pc.equal(table["piece"], number))
-            if number == REPORT:
-                reports = piece["columns"].to_pylist()
-                rows = [{"piece": number, "report": report} for report in reports]
-            else:
-                rows = [{"piece": number, **_write(piece, folder, number, format)}]
-            yield pa.Table.from_pylist(rows, WRITTEN)
-
-
-def _write(piece: pa.Table, folder: Path, number: int, format: str) -> dict:
-    with replacing_file(_piece(folder, number)) as draft:
-        {"jsonl": _write_jsonl, "parquet": _write_parquet}[format](piece, draft)
-    lengths, report = pc.binary_length(piece["text"].cast(pa.binary())), ReportData()
-    report.add(
-        piece.drop_columns(["piece"])
-        .append_column("bytes", lengths)
-        .append_column("reason", pa.nulls(len(piece), pa.string()))
-    )
-    return {
-        "documents": len(piece),
-        "bytes": pc.sum(lengths).as_py(),
-        "report": orjson.dumps(report.to_dict()),
-    }
+            piece = piece.drop_columns(["piece"])
+            with replacing_file(_piece(folder, number)) as draft:
+                write(piece, draft)
+            report = ReportData()
+            report.add(piece)
+            row = {
+                "piece": number,
+                "documents": len(piece),
+                "bytes": pc.sum(piece["bytes"]).as_py(),
+                "report": orjson.dumps(report.to_dict()),
+            }
+            yield pa.Table.from_pylist([row], WRITTEN)
 
 
 def _piece(folder: Path, number: int) -> Path:
@@ -178,19 +174,20 @@ def _join_parquet(pieces: list[Path], path: Path) -> None:
                 writer.write_batch(batch)
 
 
-def _divide(
+def _decided(
     table: pa.Table, dropped: Path, fractions: Fractions
-) -> tuple[pa.Table, np.ndarray, pa.Table]:
-    """The rows that are kept, their sides, and the others with their reasons."""
+) -> tuple[pa.Table, np.ndarray]:
+    """The rows with the reasons of all that are not kept; and their sides."""
     ids = id_array(table["id"])
     why = _reasons(table, dropped)
-    why[~fractions.taken(ids, table["subset"].to_pylist()) & (why == b"")] = NOT_TAKEN
+    taken = fractions.taken(ids, table["subset"].to_pylist())
+    why[~taken & (why == b"")] = NOT_TAKEN
     own = pa.array([reason.decode() or None for reason in why], pa.string())
     reason = pc.coalesce(table["reason"], own)
     table = table.set_column(table.column_names.index("reason"), "reason", reason)
-    kept = pc.is_null(reason)
-    sides = fractions.sides(ids[kept.to_numpy()])
-    return table.filter(kept), sides, table.filter(pc.invert(kept))
+    sides = np.array(SIDES, object)[fractions.sides(ids)]
+    sides[pc.is_valid(reason).to_numpy()] = DROPPED
+    return table, sides
 
 
 def row_keys(table: pa.Table) -> np.ndarray:
@@ -215,7 +212,7 @@ def write_dropped(verdicts: list[Path], path: Path) -> None:
     """
     columns = ["subset", "source", "position", "reason"]
     tables = [pq.read_table(part, columns=columns) for part in verdicts]
-    dropped = np.zeros(sum(map(len, tables)), DROPPED)
+    dropped = np.zeros(sum(map(len, tables)), [("key", "S16"), ("reason", "S32")])
     if tables:
         table = pa.concat_tables(tables)
         dropped["key"] = row_keys(table)
@@ -233,29 +230,37 @@ def _reasons(table: pa.Table, path: Path) -> np.ndarray:
     return np.where(dropped["key"][at] == keys, dropped["reason"][at], b"")
 
 
-def _write_jsonl(shard: pa.Table, path: Path) -> None:
+def _write_jsonl(piece: pa.Table, path: Path) -> None:
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
     with open(path, "wb") as file, compressor.stream_writer(file) as stream:
-        for record in _records(shard):
+        for record in _records(piece):
             stream.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
 
 
-def _write_parquet(shard: pa.Table, path: Path) -> None:
-    columns = shard.drop_columns(["piece", "id"]).add_column(
-        0, "id", pa.array([value.hex() for value in shard["id"].to_pylist()])
-    )
-    columns = columns.set_column(
-        columns.column_names.index("columns"),
-        "columns",
-        columns["columns"].cast(pa.string()),
-    )
-    pq.write_table(columns, path, row_group_size=_ROWS, **_COMPRESSION)
-
-
-def _records(shard: pa.Table) -> Iterator[dict]:
-    """Lines of a .jsonl shard: what is not known is left out."""
-    for batch in shard.drop_columns(["piece"]).to_batches(max_chunksize=_ROWS):
+def _records(piece: pa.Table) -> Iterator[dict]:
+    """Lines of a .jsonl shard: but for the text, what is not known is left out."""
+    for batch in piece.to_batches(max_chunksize=_ROWS):
         for row in batch.to_pylist():
-            columns = orjson.loads(row.pop("columns") or b"{}")
-            row["id"] = row["id"].hex()
-            yield {k: v for k, v in (row | columns).items() if v not in (None, "")}
+            row |= {"id": row["id"].hex(), "text": _excerpt(row)}
+            row |= orjson.loads(row.pop("columns") or b"{}")
+            yield {
+                key: value
+                for key, value in row.items()
+                if key == "text" or value not in (None, "")
+            }
+
+
+def _write_parquet(piece: pa.Table, path: Path) -> None:
+    rows = piece.to_pylist()
+    for row in rows:
+        row |= {"id": row["id"].hex(), "text": _excerpt(row)}
+    schema = pa.schema(
+        [(name, _PARQUET.get(name, PLACED.field(name).type)) for name in rows[0]]
+    )
+    table = pa.Table.from_pylist(rows, schema)
+    pq.write_table(table, path, row_group_size=_ROWS, **_COMPRESSION)
+
+
+def _excerpt(row: dict) -> str:
+    """The text; its beginning where a later stage than the steps dropped it."""
+    return row["text"][: EXCERPT if row["reason"] else None]

@@ -46,8 +46,11 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def documents(folder: Path, side: str = "*") -> list[dict]:
+    """Lines of the shards of a side; of all but what was dropped."""
     lines = []
     for path in sorted(folder.rglob(f"{side}-*.jsonl.zst")):
+        if side == "*" and path.name.startswith("dropped"):
+            continue
         with zstandard.open(path, "rb") as file:
             lines += file.read().splitlines()
     return [orjson.loads(line) for line in lines]

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -62,6 +63,19 @@ def test_what_is_kept_and_why_the_rest_is_not(built):
     assert manifest.bytes["kept"] == sum(len(row["text"].encode()) for row in kept)
 
 
+def test_what_is_not_kept_is_listed_with_its_reason(built):
+    folder, manifest = built
+    listed = documents(folder, "dropped")
+    assert list(manifest.listings) == ["dropped-00000-of-00001.jsonl.zst"]
+    counts = Counter(row["reason"] for row in listed)
+    assert counts == {
+        reason: counts["documents"] for reason, counts in manifest.dropped.items()
+    }
+    [short] = [row for row in listed if row["text"] == "too short"]
+    assert (short["source"], short["position"]) == ("a.jsonl", 20)
+    assert (short["value"], short["bounds"]) == (2, ">= 20 and <= 100,000")
+
+
 def test_shards_are_sorted_and_equal_in_size(built):
     folder, manifest = built
     train = [name for name in manifest.shards if name.startswith("train")]
@@ -103,6 +117,8 @@ def test_parquet_holds_the_same(raw, built, tmp_path):
     build(raw, tmp_path / "corpus", QUICK, PlainEngine(), format="parquet")
     rows = []
     for path in (tmp_path / "corpus").glob("*.parquet"):
+        if path.name.startswith("dropped"):
+            continue
         rows += pq.read_table(path).to_pylist()
     found = {row["id"]: row["text"] for row in rows}
     assert found == {row["id"]: row["text"] for row in documents(built[0])}
