@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from massivetext_keras.corpus.documents import Batch, Check, Document
+from massivetext_keras.corpus.extras import need
 from massivetext_keras.values import choose
 
 # Elements that pages nest and always close
@@ -27,10 +28,6 @@ _DATED = (
     '[itemprop="datePublished"]',
     'meta[name="date"]',
     "time[datetime]",
-)
-_MISSING = (
-    "extracting text from pages needs trafilatura and resiliparse: "
-    "pip install 'massivetext-keras[corpus]'"
 )
 
 
@@ -122,11 +119,7 @@ def _depth(page: str) -> int:
 
 
 def _parse(page: str) -> Any:
-    try:
-        from resiliparse.parse.html import HTMLTree
-    except ImportError:
-        raise ImportError(_MISSING) from None
-    return HTMLTree.parse(page)
+    return need("resiliparse.parse.html").HTMLTree.parse(page)
 
 
 def _trafilatura(page: str, tables: bool, comments: bool) -> str:
@@ -138,21 +131,18 @@ def _trafilatura(page: str, tables: bool, comments: bool) -> str:
 
 @functools.cache
 def _bare_extraction() -> Callable:
-    try:
-        from trafilatura import bare_extraction
-    except ImportError:
-        raise ImportError(_MISSING) from None
+    extraction = need("trafilatura").bare_extraction
     # It calls every page without a text an error; here that is a check.
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
-    return bare_extraction
+    return extraction
 
 
 def _resiliparse(tree: Any, comments: bool) -> str:
-    from resiliparse.extract.html2text import extract_plain_text
-
-    return extract_plain_text(
-        tree, main_content=True, alt_texts=False, comments=comments
-    ).strip()
+    return (
+        need("resiliparse.extract.html2text")
+        .extract_plain_text(tree, main_content=True, alt_texts=False, comments=comments)
+        .strip()
+    )
 
 
 def _note(document: Document, tree: Any) -> None:

@@ -9,6 +9,7 @@ import unicodedata
 import numpy as np
 
 from massivetext_keras.corpus.documents import Batch, Check
+from massivetext_keras.corpus.extras import need
 
 # What of Unicode has no place in a text. Joiners (Persian, Hindi, emoji) and marks of
 # direction have one.
@@ -116,13 +117,11 @@ def _clean(text: str, form: str) -> str:
 
 def _mend(text: str) -> str:
     """With the lines that look like mojibake mended, each by itself."""
-    import ftfy
-
-    search = _suspicious().search
+    search, fix = _suspicious().search, need("ftfy").fix_encoding
     lines = text.split("\n")
     for index, line in enumerate(lines):
         if not line.isascii() and search(line + "\n"):
-            lines[index] = ftfy.fix_encoding(line)
+            lines[index] = fix(line)
     return "\n".join(lines)
 
 
@@ -135,12 +134,7 @@ def _suspicious() -> re.Pattern:
     characters of its categories next to each other, one of them at least neither a
     small letter with an accent, nor of Greek or Cyrillic, nor common punctuation.
     """
-    try:
-        from ftfy.badness import MOJIBAKE_CATEGORIES as categories
-    except ImportError:
-        raise ImportError(
-            "mending mojibake needs ftfy: pip install 'massivetext-keras[corpus]'"
-        ) from None
+    categories = need("ftfy.badness").MOJIBAKE_CATEGORIES
     common = ("lower_accented", "lower_common", "upper_common", "common", "kaomoji")
     rare = "".join(value for name, value in categories.items() if name not in common)
     rare += "Ù\u0402\xb5"

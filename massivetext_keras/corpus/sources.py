@@ -10,6 +10,7 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from massivetext_keras.corpus.extras import need
 from massivetext_keras.corpus.formats import FORMATS, Source, format_of
 from massivetext_keras.values import choose, closest
 
@@ -144,27 +145,25 @@ class _Place(NamedTuple):
 
     def files(self) -> Iterator[_File]:
         """The files that match, in no particular order."""
-        if self.is_file:
-            yield self._file(self.base, self.parts[0])
-            return
-        hidden = any(part.startswith(".") for part in self.parts)
         depth = None if "**" in self.parts else len(self.parts)
-        walk = _walk(self.base, depth, hidden) if not self.system else self._remote()
+        for file, below in self._remote(depth) if self.system else self._local(depth):
+            if self.is_file or _matches(below.split("/"), self.parts):
+                yield file
+
+    def _local(self, depth: int | None) -> Iterator[tuple[_File, str]]:
+        hidden = any(part.startswith(".") for part in self.parts)
+        walk = self.parts if self.is_file else _walk(self.base, depth, hidden)
         for below in walk:
-            if _matches(below.split("/"), self.parts):
-                yield self._file(self.base, below)
+            path = os.path.join(self.base, below)
+            yield _File(path, os.path.realpath(path), os.path.getsize(path)), below
 
-    def _remote(self) -> Iterator[str]:
-        for path in self.system.find(self.base):
-            yield path.removeprefix(self.base).lstrip("/")
-
-    def _file(self, base: str, below: str) -> _File:
-        if self.system:
-            path = f"{base}/{below}"
+    def _remote(self, depth: int | None) -> Iterator[tuple[_File, str]]:
+        start = f"{self.base}/{self.parts[0]}" if self.is_file else self.base
+        found = self.system.find(start, maxdepth=depth, detail=True)
+        for path, about in found.items():
             url = self.system.unstrip_protocol(path)
-            return _File(url, url, self.system.size(path) or 0)
-        path = os.path.join(base, below)
-        return _File(path, os.path.realpath(path), os.path.getsize(path))
+            below = path.removeprefix(self.base).lstrip("/")
+            yield _File(url, url, about.get("size") or 0), below
 
     def nothing(self, what: str) -> str:
         """What to say where nothing matches, with the path that is most like it."""
@@ -186,13 +185,7 @@ def _locate(item: str | Path) -> _Place:
 
 
 def _locate_remote(url: str) -> _Place:
-    try:
-        import fsspec
-    except ImportError:
-        raise ImportError(
-            f"{url}: needs fsspec: pip install 'massivetext-keras[corpus]'"
-        ) from None
-    system, path = fsspec.url_to_fs(url)
+    system, path = need("fsspec").url_to_fs(url)
     path = path.rstrip("/")
     if system.isfile(path):
         folder, _, name = path.rpartition("/")

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
+from massivetext_keras.corpus.extras import need
+
 COMPRESSED = (".gz", ".bz2", ".zst")
-_READ, _PIECE, _BUFFER = 2**16, 2**10, 2**20
+_READ, _BUFFER = 2**16, 2**20
 _RATIO_FROM = 10_000_000  # bytes: what is small may repeat itself
 
 
@@ -60,15 +62,10 @@ def open_stream(path: str | Path, max_ratio: float | None = None) -> BinaryIO:
 
 
 def open_bytes(path: str | Path) -> BinaryIO:
+    """Opens a file, or what a URL names, for reading as it lies."""
     if "://" not in str(path):
         return open(path, "rb")
-    try:
-        import fsspec
-    except ImportError:
-        raise ImportError(
-            f"{path}: needs fsspec: pip install 'massivetext-keras[corpus]'"
-        ) from None
-    return fsspec.open(str(path), "rb").open()
+    return need("fsspec").open(str(path), "rb").open()
 
 
 class _Inflated(io.RawIOBase):
@@ -76,7 +73,7 @@ class _Inflated(io.RawIOBase):
 
     def __init__(self, file: BinaryIO, compression: str, max_ratio: float | None):
         self._file = file
-        self._chunks = _inflate(file, _DECOMPRESSORS[compression], max_ratio)
+        self._chunks = _inflate(file, compression, max_ratio)
         self._left = memoryview(b"")
 
     def readable(self) -> bool:
@@ -99,12 +96,13 @@ class _Inflated(io.RawIOBase):
 
 
 def _inflate(
-    file: BinaryIO, new: Callable[[], Any], max_ratio: float | None
+    file: BinaryIO, compression: str, max_ratio: float | None
 ) -> Iterator[bytes]:
     """The decompressed bytes of members that lie behind each other."""
+    new, size = _DECOMPRESSORS[compression]
     decompressor, taken, given = None, 0, 0
     try:
-        for piece in _pieces(file):
+        for piece in _pieces(file, size):
             taken += len(piece)
             while piece:
                 if decompressor is None or decompressor.eof:
@@ -127,15 +125,14 @@ def _inflate(
         raise DamagedFile(f"the compressed data end early, after {given:,} bytes")
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    """A file in pieces that even a bomb makes no more than 32 MB of."""
+def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
     while data := file.read(_READ):
-        for start in range(0, len(data), _PIECE):
-            yield data[start : start + _PIECE]
+        for start in range(0, len(data), size):
+            yield data[start : start + size]
 
 
 def _chunks(decompressor: Any, piece: bytes) -> Iterator[bytes]:
-    if isinstance(decompressor, bz2.BZ2Decompressor):  # 1 to 1,000,000
+    if isinstance(decompressor, bz2.BZ2Decompressor):
         while chunk := decompressor.decompress(piece, _BUFFER):
             yield chunk
             piece = b""
@@ -151,10 +148,12 @@ def _zstandard():
     return zstandard
 
 
-_DECOMPRESSORS: dict[str, Callable[[], Any]] = {
-    ".gz": lambda: zlib.decompressobj(zlib.MAX_WBITS | 16),
-    ".bz2": bz2.BZ2Decompressor,
-    ".zst": lambda: _zstandard().ZstdDecompressor().decompressobj(),
+# Each with the size of the pieces it gets: even of a bomb they become 32 MB at most (a
+# byte 1,000 with gzip, 32,000 with zstd); bzip2 gives a part at a time.
+_DECOMPRESSORS: dict[str, tuple[Callable[[], Any], int]] = {
+    ".gz": (lambda: zlib.decompressobj(zlib.MAX_WBITS | 16), 2**13),
+    ".bz2": (bz2.BZ2Decompressor, 2**16),
+    ".zst": (lambda: _zstandard().ZstdDecompressor().decompressobj(), 2**10),
 }
 
 

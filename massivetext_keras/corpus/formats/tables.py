@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from massivetext_keras.corpus.documents import Document
+from massivetext_keras.corpus.extras import need
 from massivetext_keras.corpus.formats.common import (
     COLUMNS,
     LANGUAGE_FIELDS,
@@ -51,11 +52,9 @@ def _of_json(line: bytes, options: Options, where: str) -> Document | Problem:
 
 
 def _parse(text: str) -> Any:
-    import orjson
-
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
+        return need("orjson").loads(text)
+    except ValueError:
         # Python's parser takes NaN, deeper nesting, and halves of surrogate pairs.
         return _valid(json.loads(text))
 
@@ -152,9 +151,7 @@ def read_parquet(stream: BinaryIO, options: Options) -> Iterator[Document | Prob
     A page of a column is the least that can be read, so a page of many megabytes is
     held even if the document in it is too large.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    pa, pq = need("pyarrow"), need("pyarrow.parquet")
     try:
         file = pq.ParquetFile(stream)
         names = file.schema_arrow.names
@@ -184,8 +181,7 @@ def _rows_at_once(metadata) -> int:
 
 def _strings(column) -> list[Any]:
     """The values of a column; text as bytes, which need not be valid."""
-    import pyarrow as pa
-
+    pa = need("pyarrow")
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from massivetext_keras.corpus.documents import Document
+from massivetext_keras.corpus.extras import need
 from massivetext_keras.corpus.formats.common import (
     Options,
     Problem,
@@ -59,14 +60,13 @@ def decode_page(data: bytes, declared: str | None = None) -> tuple[str, int]:
         beyond = len(text) - len(text.encode("ascii", "ignore")) - text.count("\ufffd")
     if not invalid or invalid < beyond:
         return text, invalid
-    from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
-
+    encodings = need("resiliparse.parse.encoding")
     found = _CHARSET.search(data, 0, _HEAD)
     for label in (declared, found and found[1].decode("ascii")):
-        name = label and map_encoding_to_html5(label, fallback_utf8=False)
+        name = label and encodings.map_encoding_to_html5(label, fallback_utf8=False)
         if name and name != "utf-8":
             return decode(data, name)
-    return decode(data, detect_encoding(data) or "utf-8")
+    return decode(data, encodings.detect_encoding(data) or "utf-8")
 
 
 def read_warc(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:

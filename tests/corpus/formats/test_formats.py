@@ -133,14 +133,15 @@ def test_bad_rows_of_csv(tmp_path):
 
 @pytest.mark.parametrize("compression", [".gz", ".bz2", ".zst"])
 def test_a_file_that_was_cut_off(tmp_path, compression):
-    lines = b"".join(b'{"text": "%d %x"}\n' % (n, hash((n,))) for n in range(40_000))
+    pad = [b"%x" % hash((n,)) * 9 for n in range(8000)]
+    lines = b"".join(b'{"text": "%d %s"}\n' % both for both in enumerate(pad))
     data = COMPRESS[compression](lines)
     *rows, last = rows_of(tmp_path / f"a.jsonl{compression}", data[:-2000])
     assert last.reason == "damaged" and "end early" in last.detail
-    assert 100 < len(rows) < 40_000
+    assert 100 < len(rows) < 8000
     assert all(row.text.startswith(f"{n} ") for n, row in enumerate(rows))
     if compression == ".zst":  # frames are put behind each other
-        assert len(rows_of(tmp_path / "b.jsonl.zst", data + data)) == 80_000
+        assert len(rows_of(tmp_path / "b.jsonl.zst", data + data)) == 16_000
     middle = len(data) // 2
     wrong = data[:middle] + b"\x00" * 50 + data[middle + 50 :]
     *rows, last = rows_of(tmp_path / f"a.jsonl{compression}", wrong)

@@ -137,7 +137,7 @@ def test_wikitext(source, text):
     ],
 )
 def test_wikitext_takes_linear_time(part):
-    source = "Words. " + part * (600_000 // len(part)) + " more"
+    source = "Words. " + part * (300_000 // len(part)) + " more"
     begin = time.process_time()
     assert plain_text(source).startswith("Words.")
-    assert time.process_time() - begin < 3
+    assert time.process_time() - begin < 2
