@@ -7,15 +7,18 @@ alone; one that was alone is quarantined, with the reason.
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from massivetext_keras.corpus.documents import Document
 
+T = TypeVar("T")
+_END: Any = object()
 Name = tuple[str, int]  # source and position of a document
 
 # Shared memory: which of two slots holds the names, since when (nanoseconds; 0 while
@@ -170,6 +173,32 @@ def quarantined(source: str, position: int) -> str | None:
 def suspect(source: str, position: int) -> bool:
     """Whether a document is to be worked on alone."""
     return (source, position) in _guard.suspects
+
+
+def reading(rows: Iterable[T], source: str, broken: Callable[[str], T]) -> Iterator[T]:
+    """What a reader gives, up to where it crashes or hangs.
+
+    Args:
+        rows: documents of a file, as they are read.
+        source: the file.
+        broken: makes the last row, of the reason, where reading does not go on.
+
+    >>> list(reading("ab", "file", str.upper))
+    ['a', 'b']
+    """
+    rows, source = iter(rows), f"{source}: reading"
+    for number in itertools.count():
+        reason = quarantined(source, number)
+        if reason is not None:
+            yield broken(reason)
+            return
+        begin((source, number))
+        _guard.begun -= 1  # it is counted when it is worked on
+        row = next(rows, _END)
+        end()
+        if row is _END:
+            return
+        yield row
 
 
 def each(

@@ -73,6 +73,16 @@ def test_decisions_are_kept_for_a_run_that_goes_on(engine, tmp_path):
     assert kept == {"documents": [row]}
 
 
+@pytest.mark.parametrize("harm", ["hang in C", "crash", "raise"])
+def test_a_reader_that_does_harm_ends_there(engine, tmp_path, harm):
+    part = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["one", "four", harm, "five"]}), part)
+    found = engine.map_batches([part], functions.lengths_as_read, tmp_path / "out")
+    rows = pq.read_table(found[0]).to_pylist()
+    assert [row["length"] for row in rows] == [3, 4, None]
+    assert [row["reason"] for row in rows] == [None, None, HARM[harm]]
+
+
 def test_a_crash_at_no_document_stops_the_stage(engine, tmp_path):
     part = write(tmp_path / "a.parquet", ["one", "two"])
     with pytest.raises(StageError, match="a.parquet: 3 times, at no document: crashed"):
