@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import logging
 import os
-import shutil
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -129,7 +128,7 @@ def build(
     files = list_files(inputs, recipe.stage("read")["format"])
     work = Work(output, files, manifest)
     if (output / MANIFEST).is_file() and not overwrite:
-        return _finished(output, work.identity)
+        return _finished(output, work)
     with contextlib.ExitStack() as stack:
         engine = engine or stack.enter_context(LocalEngine())
         listing = write_listing(files, work.stage("files"))
@@ -160,7 +159,7 @@ def build(
             os.link(work.stage("corpus") / name, new / name)
         report.write(new)
         manifest.write(new)
-    shutil.rmtree(work.folder.parent)
+    work.remove()
     return manifest
 
 
@@ -181,14 +180,15 @@ def _deduplicated(
     return cleaned, verdicts, clusters
 
 
-def _finished(output: Path, identity: str) -> Manifest:
+def _finished(output: Path, work: Work) -> Manifest:
     """The manifest of a corpus that is there, if this build would give the same."""
     manifest = read_manifest(output)
-    if manifest.run.get("identity") != identity:
+    if manifest.run.get("identity") != work.identity:
         raise FileExistsError(
             f"{output} holds a corpus of other inputs or another recipe: choose "
             "another folder, or overwrite it"
         )
+    work.remove()  # what a kill at the very end left
     logger.info("%s is complete: nothing to do", output)
     return manifest
 

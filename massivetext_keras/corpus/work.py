@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,14 @@ class Work:
     def stage(self, name: str) -> Path:
         """The folder of a stage."""
         return self.folder / name
+
+    def remove(self) -> None:
+        """Removes all stages; a kill meanwhile leaves none that looks complete."""
+        gone = self.folder.with_name("finished")
+        if self.folder.exists():
+            shutil.rmtree(gone, ignore_errors=True)
+            self.folder.rename(gone)
+        shutil.rmtree(self.folder.parent, ignore_errors=True)
 
 
 def _modified(file: Mapping[str, Any]) -> int:

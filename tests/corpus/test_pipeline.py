@@ -263,6 +263,7 @@ def test_killed_twenty_times_it_gives_the_same_bytes(raw, built, tmp_path):
             path: path.stat().st_mtime_ns
             for path in (tmp_path / ".corpus.work").rglob("cleaned/*.parquet")
         }
-        assert made.items() <= parts.items() or process.returncode == 0
+        complete = (tmp_path / "corpus").exists()
+        assert made.items() <= parts.items() or complete
         made = parts
     assert not list(tmp_path.glob(".corpus.work"))
