@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -17,6 +18,20 @@ collect_ignore_glob = ["tests/fixtures/*"]  # scripts, of which some need torch
 
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What was imported is not searched for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 10)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tidy():
+    """Graphs, which hold themselves, end with the module that made them."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

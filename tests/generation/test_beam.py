@@ -23,19 +23,23 @@ CONSTRAINTS = ("first_id", "last_id", "never_ids", "no_repeat_ngram_size")
 SOURCES = [[7, 3, 9, 1, 4], [5], [20, 21, 22]]
 
 
-def search(decoder, rows, limit, rules=None, start_id=1, source_padding=0):
+@functools.cache
+def graph_of(decoder):
+    return tf.function(decoder.search, autograph=False)
+
+
+def search(decoder, rows, limit, rules=None, start_id=1, width=None):
     """Texts [rows][beams] and scores [rows, beams], rows as prompts or sources."""
     ragged, context = tf.ragged.constant(rows, dtype=tf.int32), ()
     if decoder.model.config.stack == "encoder_decoder":
         lengths = ragged.row_lengths()
-        width = tf.reduce_max(lengths) + source_padding
+        width = width or tf.reduce_max(lengths)
         mask = tf.sequence_mask(lengths, width, tf.int32)
         ids = ragged.to_tensor(shape=[None, width])
         context = decoder.model.encode(ids, mask), mask
         ragged = tf.ragged.constant([[start_id]] * len(rows), dtype=tf.int32)
     rules = rules or BeamRules.make()
-    graph = tf.function(decoder.search, autograph=False)
-    texts, scores = graph(ragged, tf.constant(limit), rules, context)
+    texts, scores = graph_of(decoder)(ragged, tf.constant(limit), rules, context)
     k, texts = decoder.num_beams, texts.to_list()
     return [texts[i : i + k] for i in range(0, len(texts), k)], scores.numpy()
 
@@ -44,6 +48,11 @@ def search(decoder, rows, limit, rules=None, start_id=1, source_padding=0):
 def pretrained(name: str):
     kind = Seq2SeqLM if name in ("bart", "marian", "t5") else CausalLM
     return kind.from_preset(f"hf:{FIXTURES}/huggingface/{name}").backbone
+
+
+@functools.cache
+def beams_of(name: str, *options) -> BeamDecoder:
+    return BeamDecoder(pretrained(name), *options, compiled=False)
 
 
 @pytest.mark.parametrize("case", EXPECTED["cases"], ids=lambda c: c["model"])
@@ -57,8 +66,7 @@ def test_texts_and_scores_are_those_of_transformers(case):
         last=rules["last"],
         no_repeat_ngram_size=rules["no_repeat_ngram_size"] or 0,
     )
-    model = pretrained(case["model"])
-    decoder = BeamDecoder(model, beams, (stop,), constraints, compiled=False)
+    decoder = beams_of(case["model"], beams, (stop,), constraints)
     limit, start = EXPECTED["max_new_tokens"], EXPECTED["start_id"]
     rules = BeamRules.make(**setting)
     texts, scores = search(decoder, case["rows"], limit, rules, start)
@@ -108,15 +116,21 @@ def test_a_batch_is_the_rows_alone_and_the_cache_changes_nothing(family):
     else:
         model = backbone(family)
     decoder = BeamDecoder(model, 3, (3,), compiled=False)
-    together, scores = search(decoder, SOURCES, 8, source_padding=4)
+    together, scores = search(decoder, SOURCES, 8, width=9)
     for row, texts, values in zip(SOURCES, together, scores, strict=True):
-        alone, own = search(decoder, [row], 8)
+        alone, own = search(decoder, [row], 8, width=5)
         assert alone[0] == texts
         np.testing.assert_allclose(own[0], values, atol=1e-4)
-        for text, value in zip(texts, values, strict=True):
-            ids = {"encoder_token_ids": [row], "decoder_token_ids": [[1, *text[:-1]]]}
-            logs = tf.nn.log_softmax(model.logits(model(ids)))[0].numpy()
-            total = sum(logs[i, token] for i, token in enumerate(text))
+        # A text has up to 8 tokens; what follows them changes nothing.
+        ids = {
+            "encoder_token_ids": [row] * 3,
+            "decoder_token_ids": [
+                [1, *text[:-1], *[0] * (8 - len(text))] for text in texts
+            ],
+        }
+        logs = tf.nn.log_softmax(model.logits(model(ids))).numpy()
+        for text, value, log in zip(texts, values, logs, strict=True):
+            total = sum(log[i, token] for i, token in enumerate(text))
             assert total / len(text) == pytest.approx(float(value), abs=1e-4)
 
 
