@@ -26,7 +26,7 @@ quickstart: setup  ## train, evaluate, generate and export in MINUTES (5)
 test: setup  ## format, lint and every test and doctest, on WORKERS (2) processes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -m "" -n $(WORKERS) --dist=loadfile
+	$(BIN)/python -m pytest -m "" -n $(WORKERS) --dist=loadfile --no-loadscope-reorder
 
 parity: $(PARITY)/.installed  ## compare with transformers and torch, in a venv of their own
 	$(PARITY)/bin/python -m pytest tests/interop/test_parity.py tests/generation/test_parity.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import gc
 import os
 from pathlib import Path
@@ -20,6 +21,15 @@ settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of slow tests come first, so that none of several workers ends with one."""
+    slow = collections.defaultdict(list)
+    for item in items:
+        slow[item.path].append(item.get_closest_marker("slow") is not None)
+    share = {path: sum(marks) / len(marks) for path, marks in slow.items()}
+    items.sort(key=lambda item: -share[item.path])
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What was imported is not searched for garbage again and again."""
     gc.collect()
@@ -32,6 +42,20 @@ def tidy():
     """Graphs, which hold themselves, end with the module that made them."""
     yield
     gc.collect()
+
+
+@pytest.fixture(scope="module")
+def without_xla():
+    """Spares XLA's compilation of the update, and gives the policy back."""
+    import keras
+
+    from massivetext_keras.tasks import training_step
+
+    policy = keras.config.dtype_policy()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_step, "island", lambda f: f)
+        yield
+    keras.config.set_dtype_policy(policy)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from massivetext_keras.training import adamw
 from tests.interop.fixtures import FIXTURES, HEADS, expected, real
 from tests.tasks.tiny import ENCODER, encoder_task, words
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 CLS, SEP, MASK = 2, 3, 4
 SPACES = " \t\n\v\f\r"
 TEXT = "the cat sat on the mat , the unbelievable dog sat on cats "

@@ -9,6 +9,8 @@ from massivetext_keras.training import Checkpoint, Guard
 from tests.training.test_checkpoint import assert_equal, built, names, train
 from tests.training.tiny import batches
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 
 class Run:
     """Calls what `fit` calls; a good batch adds one to a weight, a bad one nothing."""
