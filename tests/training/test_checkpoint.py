@@ -20,7 +20,7 @@ from massivetext_keras.training import Checkpoint, adamw, checkpoint
 from tests.tasks.tiny import TINY
 from tests.training.tiny import TinyLM, batches
 
-DROPOUT = TINY.replace(dropout=0.2)
+DROPOUT = TINY.replace(num_layers=1, dropout=0.2)
 ROOT = Path(__file__).parents[2]
 
 
@@ -77,10 +77,15 @@ def stopped(tmp_path_factory) -> tuple[TinyLM, Path]:
     return train(built(), 0, 3, Checkpoint(folder)), folder
 
 
-def test_resumed_is_uninterrupted_bit_for_bit(tmp_path, straight, stopped):
+@pytest.fixture(scope="module")
+def resumed() -> TinyLM:
+    """What checkpoints are read into, again and again."""
+    return built(seed=99)
+
+
+def test_resumed_is_uninterrupted_bit_for_bit(tmp_path, straight, stopped, resumed):
     saved, folder = stopped
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    resumed = built(seed=99)
     assert (values(resumed)[0] != values(saved)[0]).any()
     callback = Checkpoint(tmp_path)
     assert callback.restore(resumed) == 3
@@ -92,8 +97,7 @@ def test_resumed_is_uninterrupted_bit_for_bit(tmp_path, straight, stopped):
 
 
 @pytest.mark.slow
-def test_dropout_goes_on_where_it_was(straight, stopped):
-    resumed = built(seed=99)
+def test_dropout_goes_on_where_it_was(straight, stopped, resumed):
     Checkpoint(stopped[1]).restore(resumed)
     seed = resumed.randomness.state
     seed.assign(seed.numpy() + 1)
@@ -187,13 +191,13 @@ def test_a_damaged_newest_gives_way_to_the_one_before(tmp_path, caplog, file, da
 
 def test_another_config_is_refused_by_its_fields(tmp_path):
     pretend(built(), 0, 1, Checkpoint(tmp_path))
-    other = built(config=DROPOUT.replace(num_layers=1, activation="relu"))
+    other = built(config=DROPOUT.replace(num_layers=2, activation="relu"))
     before = values(other)
     with pytest.raises(ValueError) as error:
         Checkpoint(tmp_path).restore(other)
     message = str(error.value)
     assert "activation is 'gelu_tanh' there and 'relu' here" in message
-    assert "num_layers is 2 there and 1 here" in message
+    assert "num_layers is 1 there and 2 here" in message
     assert "hidden_size" not in message
     for a, b in zip(before, values(other), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras.training import Checkpoint, adamw
+from tests.tasks.tiny import TINY
 from tests.training.tiny import TinyLM, batches
 
 
@@ -21,7 +22,7 @@ def restored():
 def built(policy: str = "mixed_float16") -> TinyLM:
     keras.config.set_dtype_policy(policy)
     keras.utils.set_random_seed(0)
-    model = TinyLM()
+    model = TinyLM(TINY.replace(num_layers=1))
     model.compile(adamw(0.02, warmup_steps=2, clip_norm=0.5))
     return model
 
