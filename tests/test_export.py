@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -12,7 +13,8 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras.export import write_saved_model
-from massivetext_keras.tasks import CausalLM
+from massivetext_keras.generation import Decoder
+from massivetext_keras.tasks import CausalLM, causal_lm
 from tests.tasks.tiny import TINY, byte_lm
 
 SERVER = """
@@ -21,20 +23,26 @@ import tensorflow as tf
 import tensorflow_text
 
 request = json.load(sys.stdin)
-signatures = tf.saved_model.load(request["folder"]).signatures
 prompts = tf.constant(request["prompts"])
 types = {"temperature": tf.float32, "top_p": tf.float32}
-answers = {}
-for name in ("generate", "generate_compiled"):
-    answers[name] = []
-    for options in request["options"]:
-        options = {k: tf.constant(v, types.get(k)) for k, v in options.items()}
-        texts = signatures[name](prompt=prompts, **options)["text"].numpy()
-        answers[name].append([text.decode() for text in texts])
-default = signatures["serving_default"](prompt=prompts)["text"].numpy()
-answers["default"] = [text.decode() for text in default]
-answers["score"] = signatures["score"](text=prompts)["log_probability"].numpy().tolist()
-answers["foreign"] = [m for m in sys.modules if m.split(".")[0] == "massivetext_keras"]
+
+
+def answers_of(folder):
+    signatures, answers = tf.saved_model.load(folder).signatures, {}
+    for name in ("generate", "generate_compiled"):
+        answers[name] = []
+        for options in request["options"]:
+            options = {k: tf.constant(v, types.get(k)) for k, v in options.items()}
+            texts = signatures[name](prompt=prompts, **options)["text"].numpy()
+            answers[name].append([text.decode() for text in texts])
+    default = signatures["serving_default"](prompt=prompts)["text"].numpy()
+    answers["default"] = [text.decode() for text in default]
+    score = signatures["score"](text=prompts)["log_probability"]
+    return {**answers, "score": score.numpy().tolist()}
+
+
+answers = [answers_of(folder) for folder in request["folders"]]
+assert not [m for m in sys.modules if m.split(".")[0] == "massivetext_keras"]
 print(json.dumps(answers))
 """
 PROMPTS = ["Once upon a time", "", "中文 😀", "Once upon a time"]
@@ -45,16 +53,17 @@ OPTIONS = [
 ]
 
 
-def serve(folder) -> dict:
-    """What a process that does not know this package gets from an export."""
-    request = {"folder": str(folder), "prompts": PROMPTS, "options": OPTIONS}
+def serve(*folders) -> list[dict]:
+    """What a process that does not know this package gets from exports."""
+    request = {"prompts": PROMPTS, "options": OPTIONS}
+    request["folders"] = [str(folder) for folder in folders]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     answer = subprocess.run(
         [sys.executable, "-c", SERVER],
         input=json.dumps(request),
         capture_output=True,
         text=True,
-        cwd=folder,
+        cwd=folders[0],
         env=environment,
     )
     assert answer.returncode == 0, answer.stderr
@@ -62,9 +71,7 @@ def serve(folder) -> dict:
     return json.loads(answer.stdout.splitlines()[-1])
 
 
-def check(lm, folder):
-    answers = serve(folder)
-    assert answers["foreign"] == []
+def check(lm, answers):
     texts = [lm.generate(PROMPTS, **options) for options in OPTIONS]
     assert answers["generate"] == texts
     assert answers["generate_compiled"] == texts
@@ -75,37 +82,44 @@ def check(lm, folder):
     assert texts[1][0] != texts[1][3]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def plain_loop():
+    """The model itself answers without XLA; exports do both."""
+    with pytest.MonkeyPatch.context() as patch:
+        plain = functools.partial(Decoder, compiled=False)
+        patch.setattr(causal_lm, "Decoder", plain)
+        yield
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    lm = byte_lm(max_length=40)
-    folder = tmp_path_factory.mktemp("exports") / "1"
-    lm.export(folder)
-    return lm, folder
+    """A model and one of mixed precision, and the folders of their exports."""
+    place = tmp_path_factory.mktemp("exports")
+    lms = [byte_lm(dtype=d, max_length=40) for d in ("float32", "mixed_bfloat16")]
+    folders = [place / lm.backbone.compute_dtype for lm in lms]
+    for lm, folder in zip(lms, folders, strict=True):
+        lm.export(folder)
+    return lms, folders
 
 
 @pytest.mark.slow
-def test_another_process_gives_what_the_model_gives(exported):
-    check(*exported)
-
-
-@pytest.mark.slow
-def test_a_model_of_mixed_precision_gives_what_its_export_gives(tmp_path):
-    lm = byte_lm(dtype="mixed_bfloat16", max_length=40)
-    lm.export(tmp_path / "1")
-    check(lm, tmp_path / "1")
-    assert lm.backbone.compute_dtype == "bfloat16"
+def test_another_process_gives_what_the_models_give(exported):
+    lms, folders = exported
+    for lm, answers in zip(lms, serve(*folders), strict=True):
+        check(lm, answers)
+    assert [lm.backbone.compute_dtype for lm in lms] == ["float32", "bfloat16"]
 
 
 @pytest.mark.slow
 def test_real_stories_in_another_process(data_dir, tmp_path):
     lm = CausalLM.from_preset(f"hf:{data_dir}/weights/stories260K")
     lm.export(tmp_path / "1")
-    check(lm, tmp_path / "1")
+    check(lm, *serve(tmp_path / "1"))
 
 
 @pytest.mark.slow
 def test_the_config_says_what_the_export_takes(exported):
-    lm, folder = exported
+    lm, folder = (several[0] for several in exported)
     config = json.loads((folder / "config.json").read_text())
     assert (config["task"], config["model"]) == ("CausalLM", lm.config.to_dict())
     assert config["tokenizer"] == lm.tokenizer.fingerprint
