@@ -65,7 +65,7 @@ def gathered(tables, keys, tmp_path, memory, buckets):
     return found
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     rows=ROWS,
     keys=st.sampled_from([["key"], ["name"], ["hash", "key"]]),
