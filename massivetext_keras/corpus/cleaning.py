@@ -104,6 +104,8 @@ def clean(tables: Iterator[pa.Table], *, recipe: Recipe) -> Iterator[pa.Table]:
         for file in table.to_pylist():
             subset = file.pop("subset")
             found = read(Source(**file), **reading | {"subset": subset})
+            broken = functools.partial(Problem, file["name"], -1, "stopped")
+            found = guard.reading(found, file["name"], broken)
             for documents, problems in _gathered(found):
                 rows = [_problem_row(problem, subset) for problem in problems]
                 for some, result, reason in guard.each(documents, work):

@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from massivetext_keras.corpus import python_documentation
+from massivetext_keras.corpus import formats, python_documentation
 from massivetext_keras.corpus.engines.local import LocalEngine
 from massivetext_keras.corpus.manifest import Manifest, read_manifest
 from massivetext_keras.corpus.pipeline import build
@@ -224,6 +224,27 @@ def test_a_step_that_fails_on_a_document_leaves_it_out(raw, tmp_path, monkeypatc
     manifest = build(inputs, tmp_path / "corpus", QUICK, PlainEngine())
     assert manifest.dropped["quarantine.document"]["documents"] == 1
     assert manifest.documents["kept"] == 60
+
+
+def test_a_reader_that_fails_ends_its_file_alone(raw, tmp_path, monkeypatch):
+    plain = formats.FORMATS["jsonl"]
+
+    def failing(stream, options):
+        for number, row in enumerate(plain(stream, options)):
+            if options.name == "b.jsonl" and number == 10:
+                raise KeyError("no such state")
+            yield row
+
+    monkeypatch.setitem(formats.FORMATS, "jsonl", failing)
+    manifest = build(raw, tmp_path / "corpus", QUICK, PlainEngine())
+    assert manifest.dropped["read.stopped"]["documents"] == 1
+    [row] = [
+        row
+        for row in documents(tmp_path / "corpus", "dropped")
+        if row["reason"] == "read.stopped"
+    ]
+    assert (row["source"], row["bounds"]) == ("b.jsonl", "KeyError: 'no such state'")
+    assert manifest.documents["kept"] == 50  # 10 of the 20 in that file
 
 
 @pytest.mark.slow

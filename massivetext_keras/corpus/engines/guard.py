@@ -176,7 +176,7 @@ def suspect(source: str, position: int) -> bool:
 
 
 def reading(rows: Iterable[T], source: str, broken: Callable[[str], T]) -> Iterator[T]:
-    """What a reader gives, up to where it crashes or hangs.
+    """What a reader gives, up to where it crashes, hangs or raises.
 
     Args:
         rows: documents of a file, as they are read.
@@ -194,8 +194,15 @@ def reading(rows: Iterable[T], source: str, broken: Callable[[str], T]) -> Itera
             return
         begin((source, number))
         _guard.begun -= 1  # it is counted when it is worked on
-        row = next(rows, _END)
-        end()
+        try:
+            row = next(rows, _END)
+        except (OSError, MemoryError):  # as in `_try`
+            raise
+        except Exception as error:
+            yield broken(_guard.fail(error))
+            return
+        finally:
+            end()
         if row is _END:
             return
         yield row

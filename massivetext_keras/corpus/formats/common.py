@@ -15,6 +15,7 @@ REASONS = {
     "no_text": "a record without the field that holds the text",
     "damaged": "a file that ends early, or is not what its suffix says",
     "unreadable": "a file that cannot be opened or read",
+    "stopped": "the rest of a file whose reader crashed or hung",
 }
 TEXT_FIELDS = {  # name -> kind
     "text": "text",
