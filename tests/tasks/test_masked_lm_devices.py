@@ -27,7 +27,9 @@ results = []
 for name, micro_batches in (("none", 1), ("mirrored", 1), ("none", 4)):
     keras.utils.set_random_seed(0)
     with make_strategy(name).scope():
-        lm = encoder_task(MaskedLM, scale=0.2, pooler=True, sentences="order")
+        lm = encoder_task(
+            MaskedLM, scale=0.2, num_layers=1, pooler=True, sentences="order"
+        )
         lm.compile(keras.optimizers.SGD(0.1), micro_batches=micro_batches)
     # Whole words: rows, and so replicas, have unequal numbers of hidden tokens.
     options = {"progress": False, "whole_words": True}
@@ -59,7 +61,7 @@ def test_a_whole_step_compiles(cls, text):
     losses = []
     for compiled in (False, True):
         keras.utils.set_random_seed(0)
-        task = encoder_task(cls, scale=0.2)
+        task = encoder_task(cls, scale=0.2, num_layers=1)
         task.compile(keras.optimizers.SGD(0.1), jit_compile=compiled)
         train, _ = task.datasets(text, 4, 16, 0.0, progress=False)
         losses.append(task.fit(train, steps_per_epoch=3, verbose=0).history["loss"][0])

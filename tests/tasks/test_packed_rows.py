@@ -15,6 +15,8 @@ from massivetext_keras.tasks import CausalLM, MaskedLM
 from massivetext_keras.tokenizers import ByteTokenizer
 from tests.tasks.tiny import TINY, byte_lm
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 TEXTS = ["a cat sat", "on", "the mat and looked at the dog", "", "who slept"]
 FAMILIES = [
     {},

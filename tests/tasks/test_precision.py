@@ -10,7 +10,7 @@ from massivetext_keras.tasks import CausalLM
 from massivetext_keras.training import adamw
 from tests.tasks.tiny import byte_lm
 
-pytestmark = pytest.mark.usefixtures("plain_loop")
+pytestmark = pytest.mark.usefixtures("plain_loop", "without_xla")
 
 PROMPTS = ["Once", "", "中文", "a longer prompt than the others"]
 COUNT = 30

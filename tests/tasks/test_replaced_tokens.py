@@ -11,6 +11,8 @@ from massivetext_keras.training import adamw
 from tests.interop.fixtures import FIXTURES, expected, real
 from tests.tasks.tiny import encoder_task
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 TEXT = "the cat sat on the mat , the unbelievable dog sat on cats "
 
 

@@ -18,6 +18,8 @@ from massivetext_keras.tokenizers import ByteTokenizer, CharacterTokenizer
 from massivetext_keras.training import adamw
 from tests.tasks.tiny import randomize
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 SMALL = preset("transformer_base").replace(
     vocabulary_size=259,
     num_layers=1,
