@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 
@@ -38,6 +39,7 @@ def weights(model: TinyLM) -> np.ndarray:
 
 
 def main() -> None:
+    gc.disable()  # graphs are made until the end, and few are garbage
     tf.config.threading.set_inter_op_parallelism_threads(8)
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from pathlib import Path
@@ -58,10 +59,8 @@ def masks_differ() -> bool:
     return abs(float(one) - float(other)) > 1e-3
 
 
-def fit(model: TinyLM, data: tf.data.Dataset, *callbacks) -> dict:
-    history = model.fit(
-        data, validation_data=batches(50, 52), callbacks=list(callbacks), verbose=0
-    )
+def fit(model: TinyLM, data: tf.data.Dataset, *callbacks, **options) -> dict:
+    history = model.fit(data, callbacks=list(callbacks), verbose=0, **options)
     return {name: values[0] for name, values in history.history.items()}
 
 
@@ -84,6 +83,7 @@ def curves(folder: Path) -> dict:
 
 
 def main(folder: Path) -> None:
+    gc.disable()  # graphs are made until the end, and few are garbage
     tf.config.threading.set_inter_op_parallelism_threads(8)
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0],
@@ -105,7 +105,8 @@ def main(folder: Path) -> None:
     data = batches(0, STEPS).unbatch().take(4 * STEPS - 3).batch(4)
     for model, name in ((one, "one"), (two, "two")):
         watch = TensorBoard(folder / name, every=2)
-        logs = fit(model, data, watch, Checkpoint(folder / name))
+        held_out = {"validation_data": batches(50, 52)}
+        logs = fit(model, data, watch, Checkpoint(folder / name), **held_out)
         result["validation"].append(logs["val_loss"])
         result["curves"].append(curves(folder / name))
     result["apart"] = apart(one, two)

@@ -6,6 +6,7 @@ therefore compute nothing itself.
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -274,6 +275,7 @@ def workers(place: Path, *addresses: str) -> dict:
 def main(place: Path, name: str, *counts: str) -> None:
     """Runs "command", "workers" on two addresses, or a strategy with its counts of
     kills and steps."""
+    gc.disable()  # attempts are short: it would only search what was imported
     (place / "text.txt").write_text(TEXT)
     if name == "command":
         result = command(place)
