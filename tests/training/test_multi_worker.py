@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.processes import last_line_of
+from tests.training import worker
 from tests.training.tiny import batch
 from tests.training.worker import STEPS
 
@@ -33,12 +34,10 @@ def free_addresses(count: int) -> list[str]:
     return [f"127.0.0.1:{port}" for port in ports]
 
 
-def start(folder: Path, config: dict | None) -> subprocess.Popen:
+def start(folder: Path, config: dict) -> subprocess.Popen:
     folder.mkdir()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    environment.pop("TF_CONFIG", None)
-    if config:
-        environment["TF_CONFIG"] = json.dumps(config)
+    environment["TF_CONFIG"] = json.dumps(config)
     with open(folder / "output.txt", "w") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "tests.training.worker", str(folder)],
@@ -59,21 +58,21 @@ def finish(workers: dict[Path, subprocess.Popen]) -> None:
                 break
             time.sleep(0.2)
     finally:
-        for worker in workers.values():
-            worker.kill()
-            worker.wait()
+        for process in workers.values():
+            process.kill()
+            process.wait()
     if running or any(w.returncode for w in workers.values()):
         outputs = [
-            f"{path.name} ended with {worker.returncode}:\n"
+            f"{path.name} ended with {process.returncode}:\n"
             f"{(path / 'output.txt').read_text()[-3000:]}"
-            for path, worker in workers.items()
+            for path, process in workers.items()
         ]
         pytest.fail("\n".join(outputs))
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory) -> list[Path]:
-    """What the first and second worker and a single process left behind."""
+    """What the first and second worker and this process alone left behind."""
     place = tmp_path_factory.mktemp("workers")
     cluster = {"worker": free_addresses(2)}
     configs = {
@@ -81,7 +80,10 @@ def folders(tmp_path_factory) -> list[Path]:
         for i in range(2)
     }
     finish({place / name: start(place / name, c) for name, c in configs.items()})
-    finish({place / "alone": start(place / "alone", None)})
+    (place / "alone").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("TF_CONFIG", raising=False)
+        worker.main(place / "alone")
     return [place / name for name in (*configs, "alone")]
 
 
