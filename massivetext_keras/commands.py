@@ -210,7 +210,11 @@ _CORPUS_BUILD = (
     Flag("shard_size", "128MB", "of text in a file, about"),
     Flag("format", "jsonl", "of the shards", ("jsonl", "parquet")),
     Flag("workers", None, "processes (default: the cores)", int),
-    Flag("max_memory", "4GB", "of all processes together"),
+    Flag(
+        "max_memory",
+        None,
+        "of all processes together, as 1GB (default: half of what is free)",
+    ),
     Flag("time_limit", 60.0, "seconds that a document may take", float),
     Flag("engine", "local", "where the work is done", ("local", "spark")),
     Flag("master", "local[2]", "of Spark, as spark://HOST:PORT"),

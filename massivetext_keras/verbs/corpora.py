@@ -17,20 +17,18 @@ def corpus_build(values: Values) -> None:
     from massivetext_keras.corpus.engines.memory import parse_size
     from massivetext_keras.corpus.pipeline import build
 
+    what = _subsets(values.input), values.output, _recipe(values)
+    options = {
+        "validation_fraction": values.validation_fraction,
+        "test_fraction": values.test_fraction,
+        "weights": _weights(values.weights),
+        "seed": values.seed,
+        "shard_bytes": parse_size(values.shard_size),
+        "format": values.format,
+        "overwrite": values.overwrite,
+    }
     with _engine(values) as engine:
-        manifest = build(
-            _subsets(values.input),
-            values.output,
-            _recipe(values),
-            engine,
-            validation_fraction=values.validation_fraction,
-            test_fraction=values.test_fraction,
-            weights=_weights(values.weights),
-            seed=values.seed,
-            shard_bytes=parse_size(values.shard_size),
-            format=values.format,
-            overwrite=values.overwrite,
-        )
+        manifest = build(*what, engine, **options)
     harmed = sum(
         counts["documents"]
         for reason, counts in manifest.dropped.items()
@@ -138,7 +136,9 @@ def _engine(values: Values):
     from massivetext_keras.corpus.engines.progress import Bar
 
     bar = Bar()
-    limits = {"max_memory": values.max_memory, "time_limit": values.time_limit}
+    limits = {"time_limit": values.time_limit}
+    if values.max_memory is not None:
+        limits["max_memory"] = values.max_memory
     if values.engine == "spark":
         from massivetext_keras.corpus.engines.spark import SparkEngine
 

@@ -12,6 +12,7 @@ from massivetext_keras.corpus.engines import groups
 from massivetext_keras.corpus.engines.base import Read, TaskEngine
 from massivetext_keras.corpus.engines.memory import (
     cores,
+    free_bytes,
     parse_size,
     proportional_bytes,
 )
@@ -37,6 +38,7 @@ class LocalEngine(TaskEngine):
     Args:
         workers: processes that work at the same time; all cores if None.
         max_memory: of all processes together, this one too; bytes, or such as "1GB".
+            None: half of what is free, beside what this process holds.
         time_limit: seconds that a document may take before it is quarantined.
         progress: is called a few times a second with a `Progress`.
 
@@ -47,12 +49,14 @@ class LocalEngine(TaskEngine):
     def __init__(
         self,
         workers: int | None = None,
-        max_memory: int | str = "4GB",
+        max_memory: int | str | None = None,
         time_limit: float = 60.0,
         progress: Callable[[Progress], Any] | None = None,
     ):
-        wanted, most = workers or cores(), parse_size(max_memory)
-        here = proportional_bytes() + _SERVER
+        wanted, here = workers or cores(), proportional_bytes() + _SERVER
+        if max_memory is None:
+            max_memory = here + free_bytes() // 2
+        most = parse_size(max_memory)
         self.workers = min(wanted, (most - here) // LEAST_WORKER)
         if self.workers < 1:
             raise ValueError(

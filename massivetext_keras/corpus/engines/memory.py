@@ -56,6 +56,19 @@ def proportional_bytes(process: int | str = "self") -> int:
     return int(found[1]) * 1024 if found else 0
 
 
+def free_bytes() -> int:
+    """What processes can still take; all there is where the system does not tell."""
+    try:
+        found = re.search(
+            r"MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text()
+        )
+    except OSError:
+        found = None
+    if found:
+        return int(found[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def cores() -> int:
     """Cores that this process may use."""
     try:

@@ -11,7 +11,7 @@ from tests.corpus.engines import functions
 
 def run(folder: Path) -> list[Path]:
     inputs = sorted((folder / "in").glob("*.parquet"))
-    with LocalEngine(workers=2, max_memory="4GB", time_limit=5) as engine:
+    with LocalEngine(workers=2, time_limit=5) as engine:
         engine.free = 200_000  # some buckets
         mapped = engine.map_batches(inputs, functions.slow_lengths, folder / "mapped")
         return mapped + engine.group_by_key(

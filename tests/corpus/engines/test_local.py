@@ -18,7 +18,7 @@ from tests.corpus.plain_engine import PlainEngine
 
 @pytest.fixture(scope="module")
 def engine():
-    with LocalEngine(workers=2, max_memory="4GB") as engine:
+    with LocalEngine(workers=2) as engine:
         yield engine
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from massivetext_keras.corpus.engines.local import LocalEngine
 from massivetext_keras.corpus.engines.memory import (
+    free_bytes,
     own_bytes,
     parse_size,
     proportional_bytes,
@@ -39,6 +40,13 @@ def test_bytes_of_processes():
     assert 0 <= own_bytes() - before - held.nbytes < 10_000_000
     assert proportional_bytes() > own_bytes()
     assert own_bytes(2**22 + 1) == proportional_bytes(2**22 + 1) == 0
+
+
+def test_half_of_what_is_free_is_taken():
+    free = free_bytes()
+    assert 100_000_000 < free < 2**45
+    with LocalEngine(1) as engine:
+        assert 0.4 < (engine.worker_memory / free) < 0.6
 
 
 def descendants(process: int) -> list[int]:

@@ -136,7 +136,7 @@ def test_a_cluster_gives_the_same(engine, inputs, tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "free", 30_000)  # some files
     told = []
     monkeypatch.setattr(engine, "progress", told.append)
-    with LocalEngine(2, "4GB") as local:
+    with LocalEngine(2) as local:
         expected = local.map_batches(inputs, functions.same, tmp_path / "local")
     found = engine.map_batches(inputs, functions.same, tmp_path / "map")
     assert [path.read_bytes() for path in found] == [
