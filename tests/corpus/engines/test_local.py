@@ -68,7 +68,7 @@ def test_bytes_depend_on_neither_workers_nor_memory_nor_order(engine, inputs, tm
     mixed = random.Random(1).sample(inputs, 4)
     assert bytes_of(run(mixed, output=tmp_path / "second")) == expected
     for workers in (1, 3):
-        with LocalEngine(workers, max_memory="3GB") as other:
+        with LocalEngine(workers, proportional_bytes() + 10**9) as other:
             found = other.map_batches(
                 mixed, functions.doubled, tmp_path / f"{workers} workers"
             )
