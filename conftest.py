@@ -20,7 +20,7 @@ from hypothesis import settings
 
 collect_ignore_glob = ["tests/fixtures/*"]  # scripts, of which some need torch
 
-settings.register_profile("steady", deadline=None, derandomize=True)
+settings.register_profile("steady", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("steady")
 
 
