@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import tracemalloc
+import uuid
 import zlib
 
 import pytest
@@ -22,13 +23,18 @@ def warc(path, *records, compress=True):
         for url, body, media, *more in records:
             status = next((item for item in more if isinstance(item, str)), "200 OK")
             headers = [item for item in more if isinstance(item, tuple)]
+            # A random id, as warcio gives, would make another size each time.
+            fixed = {
+                "WARC-Date": "2020-01-01T00:00:00Z",
+                "WARC-Record-ID": f"<urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, url)}>",
+            }
             if media == "wet":
                 record = writer.create_warc_record(
                     url,
                     "conversion",
                     payload=io.BytesIO(body),
                     warc_content_type="text/plain",
-                    warc_headers_dict={"WARC-Date": "2020-01-01T00:00:00Z"},
+                    warc_headers_dict=fixed,
                 )
             else:
                 record = writer.create_warc_record(
@@ -38,7 +44,7 @@ def warc(path, *records, compress=True):
                     http_headers=StatusAndHeaders(
                         status, [("Content-Type", media), *headers], "HTTP/1.1"
                     ),
-                    warc_headers_dict={"WARC-Date": "2020-01-01T00:00:00Z"},
+                    warc_headers_dict=fixed,
                 )
             writer.write_record(record)
     return path
