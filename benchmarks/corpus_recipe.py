@@ -33,7 +33,7 @@ def measure(recipe, texts: list[str]) -> Counter:
                 batch = batch.select([i for i, why in enumerate(failed) if not why])
             spent[step.name] += time.process_time() - begin
         begin = time.process_time()
-        list(kept_rows(batch.documents, signature))
+        list(kept_rows(batch, signature))
         spent["minhash_bands, rows"] += time.process_time() - begin
     return spent
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-
+from massivetext_keras.corpus.extras import need
 from massivetext_keras.corpus.pydoc import (
     python_documentation,
     write_python_documentation,
@@ -47,10 +46,4 @@ __all__ = [
 def __getattr__(name: str):
     if name not in _PIPELINE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        module = importlib.import_module(f"{__name__}.{_PIPELINE[name]}")
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            f"corpus.{name} needs {error.name}: pip install 'massivetext-keras[corpus]'"
-        ) from error
-    return getattr(module, name)
+    return getattr(need(f"{__name__}.{_PIPELINE[name]}"), name)

@@ -89,14 +89,11 @@ def _sizes(
     function = functools.partial(shards.sizes, dropped=dropped, fractions=fractions)
     found: dict[tuple[str, str], np.ndarray] = {}
     for path in engine.map_batches(cleaned, function, stage, columns):
-        table = pq.read_table(path)
-        places = zip(
-            *(table[name].to_pylist() for name in ("subset", "side")), strict=True
-        )
-        for place in set(places):
-            found.setdefault(place, np.zeros(BINS, np.int64))
-        for row in table.to_pylist():
-            found[row["subset"], row["side"]][row["bin"]] += row["bytes"]
+        for row in pq.read_table(path).to_pylist():
+            place = row["subset"], row["side"]
+            if place not in found:
+                found[place] = np.zeros(BINS, np.int64)
+            found[place][row["bin"]] += row["bytes"]
     return found
 
 

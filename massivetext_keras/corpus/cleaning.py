@@ -50,7 +50,7 @@ class Dropped(NamedTuple):
 
 def apply(
     steps: Sequence[Step], documents: Iterable[Document]
-) -> tuple[list[Document], list[Dropped]]:
+) -> tuple[Batch, list[Dropped]]:
     """Takes documents through the steps of a recipe.
 
     A document that fails is not seen by the steps that follow.
@@ -60,7 +60,8 @@ def apply(
         documents: their texts may change.
 
     Returns:
-        The documents that are kept, in order, and those that are not.
+        The documents that are kept, in order and with the views that steps made of
+        them, and those that are not.
     """
     batch, dropped = Batch(documents), []
     for step in steps:
@@ -82,7 +83,7 @@ def apply(
             batch = batch.select([i for i, name in enumerate(failed) if name is None])
         if not len(batch):
             break
-    return batch.documents, dropped
+    return batch, dropped
 
 
 def clean(tables: Iterator[pa.Table], *, recipe: Recipe) -> Iterator[pa.Table]:
@@ -141,17 +142,15 @@ def _gathered(
     yield documents, problems
 
 
-def kept_rows(
-    documents: Sequence[Document], signature: dict[str, Any]
-) -> Iterator[dict[str, Any]]:
+def kept_rows(batch: Batch, signature: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The rows of `CLEANED` of documents that are kept.
 
     Args:
-        documents: in any number.
+        batch: the documents.
         signature: arguments of `minhash_bands`.
     """
-    bands = minhash_bands(Batch(documents), **signature)
-    for document, keys in zip(documents, bands, strict=True):
+    bands = minhash_bands(batch, **signature)
+    for document, keys in zip(batch.documents, bands, strict=True):
         yield _row(document) | {"bands": keys}
 
 

@@ -46,7 +46,7 @@ def span_hashes(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.
         scale = scale * int(powers[-1]) * _BASE % 2**64
         unscale = unscale * int(inverses[-1]) * _INVERSE % 2**64
     # The length tells apart what a value of 0 at the end does not.
-    return _mixed((high - low) * unshift + (ends - starts).astype(np.uint64))
+    return mixed((high - low) * unshift + (ends - starts).astype(np.uint64))
 
 
 @functools.cache
@@ -55,7 +55,7 @@ def _powers(base: int) -> np.ndarray:
     return np.cumprod(np.array([1] + [base] * (_BLOCK - 1), np.uint64))
 
 
-def _mixed(hashes: np.ndarray) -> np.ndarray:
+def mixed(hashes: np.ndarray) -> np.ndarray:
     """SplitMix64's finaliser: every bit depends on every bit; works in place."""
     hashes ^= hashes >> np.uint64(30)
     hashes *= np.uint64(0xBF58476D1CE4E5B9)

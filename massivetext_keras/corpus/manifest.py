@@ -32,9 +32,9 @@ class Manifest(Config):
         build: arguments of the build that decide its bytes: fractions, seed, weights,
             shard_bytes, format; and the hashes of the `files` that steps read.
         versions: package -> version.
-        documents, bytes: `read`, `kept`, and what is in between; texts in UTF-8.
+        documents, bytes: `read` and `kept`; texts in UTF-8.
         dropped: reason -> `documents` and `bytes`, in the order of the steps.
-        subsets: subset -> side -> `documents`, `bytes` and `words`.
+        subsets: subset -> side -> `documents` and `bytes`.
         shards: file -> `documents`, `bytes` of text, `size` of the file, its `hash`.
         listings: the same of files that list the documents that are not kept.
         run: when, where, how long; what may differ from build to build.

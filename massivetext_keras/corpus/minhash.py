@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from massivetext_keras.corpus.documents import Batch
+from massivetext_keras.corpus.extras import need
 from massivetext_keras.corpus.words import span_hashes, words
 
 _SEED = 1
@@ -31,7 +32,7 @@ def minhash_bands(
         For each document `bands` numbers below 2 ** 64, none if it has no words.
 
     Raises:
-        ModuleNotFoundError: rensa is not installed.
+        ImportError: rensa is not installed.
 
     >>> from massivetext_keras.corpus.documents import Document
     >>> texts = ["all work and no play", "all  work and no play", "no play", ""]
@@ -93,15 +94,9 @@ def signatures(hashes: np.ndarray, offsets: np.ndarray, count: int) -> np.ndarra
         Jaccard similarity.
 
     Raises:
-        ModuleNotFoundError: rensa is not installed.
+        ImportError: rensa is not installed.
     """
-    try:
-        from rensa import RMinHash
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "MinHash needs rensa: pip install 'massivetext-keras[corpus]'"
-        ) from None
-    made = RMinHash.digest_matrix_from_flat_token_hashes(
+    made = need("rensa").RMinHash.digest_matrix_from_flat_token_hashes(
         hashes, offsets.astype(np.uint64), count, _SEED
     )
     return np.array(made.to_rows(), np.uint32).reshape(-1, count)

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from massivetext_keras.corpus.hashing import mixed
+
 SIDES = ("train", "validation", "test")
 BINS = 1 << 16
 _GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, so that seeds differ
@@ -95,10 +97,7 @@ def uniform(ids: np.ndarray, seed: int) -> np.ndarray:
     [0.8587]
     """
     x = ids[:, 1] ^ np.uint64(seed * _GOLDEN % 2**64)
-    # Spreads every bit over all, one to one: the end of SplitMix64 (Steele, 2014).
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((x ^ (x >> np.uint64(31))) >> np.uint64(11)) / 2.0**53
+    return (mixed(x) >> np.uint64(11)) / 2.0**53
 
 
 def bins(ids: np.ndarray) -> np.ndarray:

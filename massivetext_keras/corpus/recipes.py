@@ -132,10 +132,9 @@ class Recipe(Config):
     def files(self) -> dict[str, str]:
         """Name -> SHA-256 of the files that arguments of steps name, such as lists."""
         found = {}
-        for step in self.bound():
-            for value in _strings(step.arguments):
-                if Path(value).is_file():
-                    found[value] = file_hash(value)
+        for value in _strings(self.steps):  # no default names a file
+            if Path(value).is_file():
+                found[value] = file_hash(value)
         return found
 
     def override(self, *assignments: str) -> Recipe:

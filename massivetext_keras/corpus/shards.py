@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import xxhash
 import zstandard
 
-from massivetext_keras.corpus.cleaning import EXCERPT
+from massivetext_keras.corpus.cleaning import CLEANED, EXCERPT
 from massivetext_keras.corpus.placing import SIDES, Fractions, Plan, bins
 from massivetext_keras.corpus.report_data import ReportData
 from massivetext_keras.corpus.rows import id_array
@@ -31,22 +31,7 @@ SIZES = pa.schema(
     ]
 )
 PLACED = pa.schema(
-    [
-        ("piece", pa.int32()),
-        ("id", pa.binary(16)),
-        ("text", pa.string()),
-        ("subset", pa.string()),
-        ("source", pa.string()),
-        ("position", pa.int64()),
-        ("url", pa.string()),
-        ("kind", pa.string()),
-        ("language", pa.string()),
-        ("bytes", pa.int64()),
-        ("reason", pa.string()),
-        ("value", pa.float64()),
-        ("bounds", pa.string()),
-        ("columns", pa.binary()),
-    ]
+    [("piece", pa.int32()), *(field for field in CLEANED if field.name != "bands")]
 )
 WRITTEN = pa.schema(
     [

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,6 +30,16 @@ class TaskEngine:
 
     def __init__(self, free: int):
         self.free = free
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends what the engine has started."""
+        raise NotImplementedError
 
     def run(self, tasks: Sequence[Task]) -> None:
         """Does the tasks whose output is not there; an engine has its own way."""

@@ -75,12 +75,6 @@ class LocalEngine(TaskEngine):
         self.progress = progress
         self._pool = Pool(self.workers, self.worker_memory, time_limit)
 
-    def __enter__(self) -> LocalEngine:
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.close()
-
     def close(self) -> None:
         """Ends all processes; they start anew if the engine is used again."""
         self._pool.close()

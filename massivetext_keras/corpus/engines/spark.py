@@ -96,12 +96,6 @@ class SparkEngine(TaskEngine):
         }
         self._session = _session(master, {**ours, **(settings or {})})
 
-    def __enter__(self) -> SparkEngine:
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.close()
-
     def close(self) -> None:
         """Leaves the cluster; the engine cannot be used again."""
         self._session.stop()
