@@ -1,5 +1,6 @@
 """Texts to batches of features, labels and loss weights."""
 
+from massivetext_keras.data.buckets import Batches, BucketedRows
 from massivetext_keras.data.contrast import contrastive_batches
 from massivetext_keras.data.denoising import (
     Infilling,
@@ -7,7 +8,23 @@ from massivetext_keras.data.denoising import (
     denoising_batches,
 )
 from massivetext_keras.data.documents import encode_documents, encoded_documents
-from massivetext_keras.data.encoding import frame, framed, padded, room, text_ids
+from massivetext_keras.data.encoding import (
+    frame,
+    framed,
+    joined,
+    padded,
+    room,
+    text_ids,
+)
+from massivetext_keras.data.examples import (
+    Answer,
+    Conversation,
+    LabeledText,
+    Question,
+    Span,
+    TaggedText,
+    TextPair,
+)
 from massivetext_keras.data.masking import Masking, masked_batches, put
 from massivetext_keras.data.pairs import (
     enclosed,
@@ -18,6 +35,7 @@ from massivetext_keras.data.pairs import (
     split_pairs,
     start_id,
 )
+from massivetext_keras.data.records import Problems, Record, read_records
 from massivetext_keras.data.shard_format import SIDES, is_shards, read_manifest
 from massivetext_keras.data.shard_writer import write_shards
 from massivetext_keras.data.shards import Shards, open_shards
@@ -25,11 +43,22 @@ from massivetext_keras.data.texts import text_batches
 from massivetext_keras.data.windows import training_batches, validation_batches
 
 __all__ = [
+    "Answer",
+    "Batches",
+    "BucketedRows",
+    "Conversation",
     "Infilling",
+    "LabeledText",
     "Masking",
+    "Problems",
+    "Question",
+    "Record",
     "SIDES",
     "Shards",
+    "Span",
     "SpanCorruption",
+    "TaggedText",
+    "TextPair",
     "contrastive_batches",
     "denoising_batches",
     "enclosed",
@@ -39,6 +68,7 @@ __all__ = [
     "frame",
     "framed",
     "is_shards",
+    "joined",
     "masked_batches",
     "open_shards",
     "padded",
@@ -46,6 +76,7 @@ __all__ = [
     "put",
     "read_manifest",
     "read_pairs",
+    "read_records",
     "read_tsv",
     "room",
     "split_pairs",

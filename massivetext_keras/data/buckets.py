@@ -42,7 +42,9 @@ class Bucket(NamedTuple):
         return len(self.rows) * sum(self.shape)
 
 
-def make_buckets(lengths: np.ndarray, batch_tokens: int) -> list[Bucket]:
+def make_buckets(
+    lengths: np.ndarray, batch_tokens: int | None, batch_size: int | None = None
+) -> list[Bucket]:
     """Cuts rows into buckets until little is padding.
 
     One bucket holds all; again and again the cut that saves the most padding is made,
@@ -51,6 +53,7 @@ def make_buckets(lengths: np.ndarray, batch_tokens: int) -> list[Bucket]:
     Args:
         lengths: int [rows, columns], tokens.
         batch_tokens: tokens of a batch.
+        batch_size: rows of a batch, instead.
 
     >>> [b.shape for b in make_buckets(np.array([[2, 2], [2, 2], [9, 9], [9, 8]]), 8)]
     [(2, 2), (9, 9)]
@@ -58,7 +61,7 @@ def make_buckets(lengths: np.ndarray, batch_tokens: int) -> list[Bucket]:
     number = itertools.count()  # equal savings are cut in the order they were found
 
     def entry(bucket):
-        saved, parts = _best_cut(bucket, lengths, batch_tokens)
+        saved, parts = _best_cut(bucket, lengths, batch_tokens, batch_size)
         return -saved, next(number), bucket, parts
 
     queue = [entry(Bucket.of(np.arange(len(lengths)), lengths))]
@@ -72,7 +75,12 @@ def make_buckets(lengths: np.ndarray, batch_tokens: int) -> list[Bucket]:
     return sorted((b for _, _, b, _ in queue), key=lambda b: (sum(b.shape), b.shape))
 
 
-def _best_cut(bucket: Bucket, lengths: np.ndarray, batch_tokens: int):
+def _best_cut(
+    bucket: Bucket,
+    lengths: np.ndarray,
+    batch_tokens: int | None,
+    batch_size: int | None,
+):
     """The padding that the best cut saves, 0 if there is none, and its two parts."""
     best, parts = 0, ()
     count = np.arange(1, len(bucket.rows))
@@ -83,7 +91,10 @@ def _best_cut(bucket: Bucket, lengths: np.ndarray, batch_tokens: int):
         high = np.maximum.accumulate(sorted_lengths[::-1])[::-1][1:].sum(axis=1)
         high = high * count[::-1]
         saved = bucket.size - low - high
-        saved[(low < batch_tokens) | (high < batch_tokens)] = 0
+        if batch_size is None:
+            saved[(low < batch_tokens) | (high < batch_tokens)] = 0
+        else:
+            saved[(count < batch_size) | (count[::-1] < batch_size)] = 0
         if saved.size and saved.max() > best:
             at = int(saved.argmax()) + 1
             best = int(saved.max())
@@ -94,13 +105,16 @@ def _best_cut(bucket: Bucket, lengths: np.ndarray, batch_tokens: int):
 class BucketedRows:
     """Rows of tokens, in one column or several, and the batches they make.
 
-    A batch is of one bucket and has about `batch_tokens` tokens, so that every batch of
-    a bucket has one shape. An epoch has every row once; where a bucket's last rows do
-    not fill a batch, empty rows do.
+    A batch is of one bucket and has about `batch_tokens` tokens, or `batch_size` rows,
+    so that every batch of a bucket has one shape. An epoch has every row once; where a
+    bucket's last rows do not fill a batch, empty rows do.
 
     Args:
         columns: ids of each row; of pairs those of the sources, then of the targets.
         batch_tokens: tokens of a batch, all columns and padding together.
+        batch_size: rows of a batch, instead.
+        aligned: more of each row, with a number for each id of the first column.
+        fixed: more of each row, arrays [rows, …] of one shape for all.
 
     Raises:
         ValueError: there are no rows, or `batch_tokens` is less than a row needs.
@@ -110,22 +124,35 @@ class BucketedRows:
     (2, 1, 0.17)
     """
 
-    def __init__(self, columns: Sequence[Iterable], batch_tokens: int):
+    def __init__(
+        self,
+        columns: Sequence[Iterable],
+        batch_tokens: int | None = None,
+        batch_size: int | None = None,
+        aligned: Sequence[Iterable] = (),
+        fixed: Sequence[np.ndarray] = (),
+    ):
+        if (batch_tokens is None) == (batch_size is None):
+            raise ValueError("give batch_tokens or batch_size, and not both")
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size must be positive, got {batch_size}")
         self._columns = [_Column(rows) for rows in columns]
+        self._aligned = [_Column(rows) for rows in aligned]
+        self._fixed = [tf.constant(_with_empty(np.asarray(x))) for x in fixed]
         lengths = np.stack([column.lengths for column in self._columns], axis=1)[:-1]
         self.count = len(lengths)
         if not self.count:
             raise ValueError("there are no rows to make batches of")
-        self.buckets = make_buckets(lengths, batch_tokens)
+        self.buckets = make_buckets(lengths, batch_tokens, batch_size)
         longest = max(sum(bucket.shape) for bucket in self.buckets)
-        if batch_tokens < longest:
+        if batch_tokens is not None and batch_tokens < longest:
             raise ValueError(
                 f"batch_tokens {batch_tokens} is less than the longest row, which "
                 f"takes {longest}"
             )
         counts, sizes = [], []
         for rows, shape in self.buckets:
-            fitting = batch_tokens // sum(shape)
+            fitting = batch_size or batch_tokens // sum(shape)
             counts.append(-(-len(rows) // fitting))
             sizes.append(-(-len(rows) // counts[-1]))  # all batches of about one size
         self.batches = sum(counts)
@@ -148,8 +175,8 @@ class BucketedRows:
         """Endless batches, in an order that only depends on the seed.
 
         Args:
-            example: ids and mask of each column, int32 [batch, tokens], to what a batch
-                is.
+            example: ids and mask of each column, int32 [batch, tokens], then what is
+                aligned, [batch, tokens], and fixed, [batch, …], to what a batch is.
             seed: of the order of batches and of the rows in them.
             start: number of the first batch.
 
@@ -169,7 +196,7 @@ class BucketedRows:
         return batches.map(lambda k: example(*self._batch(k)), 1).prefetch(2)
 
     def _batch(self, place: tf.Tensor, seeds: tf.Tensor | None = None) -> tuple:
-        """Ids and masks of batch `place` of an epoch, shuffled if there are seeds."""
+        """What `example` gets for batch `place` of an epoch, shuffled with seeds."""
         bucket = tf.searchsorted(self._ends, place[None], side="right")[0]
         rows, size = self._rows[bucket], self._sizes[bucket]
         nth = place - self._ends[bucket] + self._counts[bucket]
@@ -183,24 +210,59 @@ class BucketedRows:
         widths = tf.unstack(self._shapes[bucket], len(self._columns))
         pairs = zip(self._columns, widths, strict=True)
         parts = [column.padded(picked, width) for column, width in pairs]
-        return tuple(itertools.chain(*parts))
+        aligned = [column.padded(picked, widths[0])[0] for column in self._aligned]
+        fixed = [tf.gather(values, picked) for values in self._fixed]
+        return *itertools.chain(*parts), *aligned, *fixed
+
+
+def _with_empty(values: np.ndarray) -> np.ndarray:
+    """The values of all rows, and zeros for the empty row behind them."""
+    return np.concatenate([values, np.zeros_like(values[:1])])
 
 
 class _Column:
-    """Rows of ids, one after another, and an empty one behind them."""
+    """Rows of numbers, one after another, and an empty one behind them."""
 
     def __init__(self, rows: Iterable):
-        rows = [np.asarray(row, np.int32) for row in rows]
+        rows = [np.asarray(row) for row in rows]
+        whole = all(row.dtype.kind in "iub" or not row.size for row in rows)
+        kind = np.int32 if whole else np.float32
+        rows = [row.astype(kind) for row in rows]
         self.lengths = np.array([*map(len, rows), 0])
-        self._flat = tf.constant(np.concatenate([*rows, np.zeros(1, np.int32)]))
+        self._flat = tf.constant(np.concatenate([*rows, np.zeros(1, kind)]))
         ends = np.cumsum(self.lengths)
         self._starts = tf.constant(ends - self.lengths, tf.int32)
         self._lengths = tf.constant(self.lengths, tf.int32)
 
     def padded(self, picked: tf.Tensor, width: tf.Tensor) -> tuple:
-        """Ids and mask, int32 [rows, width], of some rows."""
+        """Numbers and mask, int32 [rows, width], of some rows."""
         places = tf.range(width)[None]
         mask = places < tf.gather(self._lengths, picked)[:, None]
         places = tf.where(mask, tf.gather(self._starts, picked)[:, None] + places, 0)
-        mask = tf.cast(mask, tf.int32)
-        return tf.gather(self._flat, places) * mask, mask
+        values, mask = tf.gather(self._flat, places), tf.cast(mask, tf.int32)
+        return values * tf.cast(mask, values.dtype), mask
+
+
+class Batches(NamedTuple):
+    """Rows, and what a batch of them is.
+
+    Attributes:
+        rows: of tokens.
+        example: see `BucketedRows.training`.
+    """
+
+    rows: BucketedRows
+    example: Callable
+
+    @property
+    def count(self) -> int:
+        """Batches of an epoch."""
+        return self.rows.batches
+
+    def training(self, seed: int = 0, start: int = 0) -> tf.data.Dataset:
+        """Endless shuffled batches; see `BucketedRows.training`."""
+        return self.rows.training(self.example, seed, start)
+
+    def validation(self) -> tf.data.Dataset:
+        """Every row once; see `BucketedRows.validation`."""
+        return self.rows.validation(self.example)

@@ -30,6 +30,53 @@ def framed(
     return tf.concat([*before, token_ids, *after], axis=1)
 
 
+def joined(
+    tokenizer, first: tf.RaggedTensor, second: tf.RaggedTensor, max_length: int
+) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+    """Two texts to a row, between and behind them `eos_id`: [CLS] a [SEP] b [SEP].
+
+    Where both do not fit, the longer one loses its end first.
+
+    Args:
+        tokenizer: of the ids.
+        first, second: int32 [batch, (length)].
+        max_length: tokens of a row.
+
+    Returns:
+        ids and segments, int32 [batch, (length)]: 1 from the second text on, else 0.
+
+    >>> from massivetext_keras.tokenizers import ByteTokenizer
+    >>> first, second = tf.ragged.constant([[5, 6, 7]]), tf.ragged.constant([[8]])
+    >>> [x.to_list() for x in joined(ByteTokenizer(), first, second, 6)]
+    [[[1, 5, 6, 2, 8, 2]], [[0, 0, 0, 0, 1, 1]]]
+    """
+    before, after = (
+        tf.constant(some, first.dtype, [len(some)]) for some in frame(tokenizer)
+    )
+    places = max_length - tf.size(before) - 2 * tf.size(after)
+    places = tf.cast(places, first.row_splits.dtype)
+    sizes = first.row_lengths(), second.row_lengths()
+    kept = tf.minimum(sizes[0], tf.maximum(places - places // 2, places - sizes[1]))
+    parts = _beginning(first, kept), _beginning(second, places - kept)
+    rows = first.nrows()
+    before, after = (
+        tf.RaggedTensor.from_tensor(tf.tile(some[None], [rows, 1]))
+        for some in (before, after)
+    )
+    sides = tf.concat([before, parts[0], after], 1), tf.concat([parts[1], after], 1)
+    segments = [tf.ones_like(side) * i for i, side in enumerate(sides)]
+    return tf.concat(sides, axis=1), tf.concat(segments, axis=1)
+
+
+def _beginning(rows: tf.RaggedTensor, lengths: tf.Tensor) -> tf.RaggedTensor:
+    """At most so many ids of each row, int32 [batch, (length)] and [batch]."""
+    places = tf.ragged.range(rows.row_lengths())
+    few = tf.gather(lengths, places.value_rowids())
+    return tf.ragged.boolean_mask(
+        rows, places.with_flat_values(places.flat_values < few)
+    )
+
+
 def frame(tokenizer) -> tuple[list[int], list[int]]:
     """The ids before and after a text."""
     both = tokenizer.bos_id, tokenizer.eos_id

@@ -1,0 +1,104 @@
+"""What the readers of all formats take and give."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, BinaryIO, NamedTuple
+
+logger = logging.getLogger(__name__)
+
+MOST_BYTES = 100_000_000  # of a line
+
+
+class Record(NamedTuple):
+    """What a file says of one example.
+
+    Attributes:
+        fields: values by name.
+        where: file and line, for people.
+    """
+
+    fields: dict[str, Any]
+    where: str
+
+
+class Problems:
+    """What of the examples cannot be used: counted, and said once; or raised at once.
+
+    Args:
+        strict: raise the first one.
+        most: places that the warning names for each kind of problem.
+
+    >>> problems = Problems()
+    >>> for line in (3, 7):
+    ...     problems.add(f"a.tsv:{line}", "no label")
+    >>> print(problems)
+    2 examples left out: no label (2: a.tsv:3, a.tsv:7)
+    """
+
+    def __init__(self, strict: bool = False, most: int = 3):
+        self.strict, self.most = strict, most
+        self.places: dict[str, list[str]] = {}
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return sum(map(len, self.places.values()))
+
+    def add(self, where: str, what: str) -> None:
+        """Notes a problem.
+
+        Args:
+            where: file and line.
+            what: the same words for the same kind of problem.
+
+        Raises:
+            ValueError: `strict`.
+        """
+        if self.strict:
+            raise ValueError(f"{where}: {what}")
+        self.places.setdefault(what, []).append(where)
+
+    def log(self) -> None:
+        """Warns, if there were any."""
+        if self.count:
+            logger.warning("%s", self)
+
+    def __str__(self) -> str:
+        kinds = []
+        for what, places in self.places.items():
+            more = ", …" if len(places) > self.most else ""
+            named = ", ".join(places[: self.most])
+            kinds.append(f"{what} ({len(places):,}: {named}{more})")
+        noun = "example" if self.count == 1 else "examples"
+        return f"{self.count:,} {noun} left out: {'; '.join(kinds)}"
+
+
+class Options(NamedTuple):
+    """How a file becomes records.
+
+    Attributes:
+        path: of the file, as the user spelled it.
+        fields: that are wanted, in the order of the columns of a table without a head.
+        columns: field -> its name in the file, or its number in a row, from 0.
+        encoding: of the file.
+        problems: takes what cannot be read.
+    """
+
+    path: str
+    fields: tuple[str, ...] = ()
+    columns: Mapping[str, str | int] = {}
+    encoding: str = "utf-8"
+    problems: Problems = Problems()
+
+    def bad(self, line: int, what: str) -> None:
+        """Notes a line that is no record."""
+        self.problems.add(f"{self.path}:{line}", what)
+
+    def record(self, line: int, fields: dict[str, Any]) -> Record:
+        """The record of a line."""
+        return Record(fields, f"{self.path}:{line}")
+
+
+Reader = Callable[[BinaryIO, Options], Iterator[Record]]

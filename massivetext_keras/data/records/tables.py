@@ -1,0 +1,156 @@
+"""Records that are rows: CSV, TSV, JSON and Parquet."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
+
+from massivetext_keras.corpus.streams import DamagedFile, decode, lines
+from massivetext_keras.data.records.common import MOST_BYTES, Options, Record
+from massivetext_keras.values import nearest
+
+
+def read_separated(
+    stream: BinaryIO, options: Options, delimiter: str
+) -> Iterator[Record]:
+    """Reads rows of CSV (RFC 4180) or TSV, which has no quotation marks."""
+    rows = _rows(stream, options, delimiter)
+    first = next(rows, None)
+    if first is None:
+        return
+    places = _places(first[1], options)
+    if not _has_head(first[1], options):
+        rows = itertools.chain([first], rows)
+    for number, row in rows:
+        missing = [name for name, place in places.items() if place >= len(row)]
+        wanted = [name for name in missing if name in options.columns]
+        if wanted or (missing and missing[0] == next(iter(places))):
+            name = (wanted or missing)[0]
+            options.bad(number, f"{len(row)} columns, no {name!r}")
+            continue
+        fields = {n: row[place] for n, place in places.items() if place < len(row)}
+        yield options.record(number, fields)
+
+
+def _rows(stream: BinaryIO, options: Options, delimiter: str):
+    """(number of its first line, values) of every row that is not empty."""
+    feed = _Lines(stream, options)
+    if delimiter == "\t":
+        rows = (line.rstrip("\r\n").split("\t") for line in feed)
+    else:
+        csv.field_size_limit(max(csv.field_size_limit(), MOST_BYTES))
+        rows = csv.reader(feed, delimiter=delimiter)
+    while True:
+        first = feed.number + 1
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            options.bad(first, f"no row of a table: {error}")
+            continue
+        if any(row):
+            yield first, row
+
+
+class _Lines:
+    """Decoded lines, counted."""
+
+    def __init__(self, stream: BinaryIO, options: Options):
+        self._lines, self._options, self.number = lines(stream, MOST_BYTES), options, 0
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        self.number, line = next(self._lines)
+        if line is None:
+            self._options.bad(self.number, f"more than {MOST_BYTES:,} bytes")
+            return "\n"
+        return decode(line, self._options.encoding)[0]
+
+
+def _has_head(row: list[str], options: Options) -> bool:
+    names = [options.columns.get(name, name) for name in options.fields[:1]]
+    names += options.columns.values()
+    named = [name for name in names if isinstance(name, str)]
+    return bool(named) and all(name in row for name in named)
+
+
+def _places(row: list[str], options: Options) -> dict[str, int]:
+    """Where in a row each field is.
+
+    Raises:
+        ValueError: a column is named that the first row does not have.
+    """
+    if not _has_head(row, options):
+        for field, name in options.columns.items():
+            if isinstance(name, str):
+                near = nearest(name, row)
+                raise ValueError(
+                    f"{options.path}: no column {name!r} ({field}): {near}"
+                )
+        if options.columns:
+            return dict(options.columns)
+        return {name: place for place, name in enumerate(options.fields)}
+    taken = {name: name for name in row} | options.columns
+    return {
+        field: row.index(name) if isinstance(name, str) else name
+        for field, name in taken.items()
+    }
+
+
+def read_json_lines(stream: BinaryIO, options: Options) -> Iterator[Record]:
+    """Reads an object of JSON on each line."""
+    for number, line in lines(stream, MOST_BYTES):
+        if line is None:
+            options.bad(number, f"more than {MOST_BYTES:,} bytes")
+        elif not line.isspace():
+            try:
+                value = json.loads(decode(line, options.encoding)[0])
+            except (ValueError, RecursionError):
+                options.bad(number, "no JSON")
+                continue
+            yield from _objects([(number, value)], options)
+
+
+def read_json(stream: BinaryIO, options: Options) -> Iterator[Record]:
+    """Reads a list of objects."""
+    try:
+        values = json.loads(decode(stream.read(), options.encoding)[0])
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{options.path}: no JSON ({error})") from None
+    if not isinstance(values, list):
+        raise ValueError(f"{options.path}: no list of objects")
+    yield from _objects(enumerate(values, 1), options)
+
+
+def _objects(values: Iterable[tuple[int, Any]], options: Options) -> Iterator[Record]:
+    for number, value in values:
+        if isinstance(value, dict):
+            yield options.record(number, _renamed(value, options))
+        else:
+            options.bad(number, "no object of JSON")
+
+
+def _renamed(fields: dict[str, Any], options: Options) -> dict[str, Any]:
+    """The fields by the names that are wanted."""
+    renamed = {n: fields[c] for n, c in options.columns.items() if c in fields}
+    return fields | renamed
+
+
+def read_parquet(stream: BinaryIO, options: Options) -> Iterator[Record]:
+    """Reads rows of Parquet; the number of a row stands for its line."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        file = pyarrow.parquet.ParquetFile(stream)
+        rows = (row for table in file.iter_batches(1000) for row in table.to_pylist())
+        for number, fields in enumerate(rows, 1):
+            yield options.record(number, _renamed(fields, options))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DamagedFile(str(error).split("\n")[0]) from error

@@ -1,0 +1,208 @@
+"""What tasks share that learn from examples: a text and what is to be said of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from massivetext_keras.data.buckets import Batches
+from massivetext_keras.data.records import Problems, read_records
+
+# A file, pattern or folder, or several of them; or examples themselves.
+Examples = str | Path | Sequence[Any]
+
+
+class FromExamples:
+    """A mixin for tasks: examples from files, batches of them, answers and measures.
+
+    A task gives `fields`, `example`, `example_batches`, `predictions` and `measure`.
+    """
+
+    # Of a record: what makes an example, in the order of the columns of a table.
+    fields: tuple[str, ...] = ()
+
+    @classmethod
+    def example(cls, fields: Mapping[str, Any]) -> Any:
+        """The example that a record is.
+
+        Args:
+            fields: values by name; what is for training alone may be missing.
+
+        Raises:
+            ValueError: something is missing or wrong; the same words each time.
+        """
+        raise NotImplementedError(f"{cls.__name__} reads no examples")
+
+    @classmethod
+    def options_for(cls, examples: Sequence[Any]) -> dict[str, Any]:
+        """Options of a task that shall learn from these, such as their labels."""
+        return {}
+
+    def example_batches(
+        self,
+        examples: Sequence[Any],
+        batch_size: int | None = 32,
+        batch_tokens: int | None = None,
+        max_length: int | None = None,
+        training: bool = True,
+    ) -> Batches:
+        """Encodes examples.
+
+        Args:
+            examples: what `example` gives.
+            batch_size: rows of a batch.
+            batch_tokens: tokens of a batch, instead.
+            max_length: tokens of a row (None: the model's `max_length`).
+            training: whether to weigh them for training.
+
+        Raises:
+            ValueError: there are none, or none can be learnt from.
+        """
+        raise NotImplementedError(f"{type(self).__name__} learns from no examples")
+
+    def predictions(
+        self, examples: Sequence[Any], progress: bool = False
+    ) -> list[dict[str, Any]]:
+        """The task's answer to each example, as values for JSON."""
+        raise NotImplementedError(f"{type(self).__name__} has no answers to examples")
+
+    def measure(
+        self,
+        examples: Sequence[Any],
+        predictions: Sequence[Mapping[str, Any]] | None = None,
+    ) -> dict[str, float]:
+        """How good answers are, in the measures of the task's field.
+
+        Args:
+            examples: with what should be said of them.
+            predictions: of `predictions` (None: they are made).
+
+        Returns:
+            Measures by name, the most important first.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is not measured")
+
+    @classmethod
+    def read_examples(
+        cls,
+        files: str | Path | Sequence[str | Path],
+        format: str | None = None,
+        columns: Mapping[str, str | int] | None = None,
+        encoding: str = "utf-8",
+        strict: bool = False,
+    ) -> list[Any]:
+        """Examples from files; what is none is counted, and said once.
+
+        Args:
+            files, format, columns, encoding: see `data.read_records`.
+            strict: raise the first problem instead.
+
+        Raises:
+            FileNotFoundError: a pattern matches nothing.
+            ValueError: there is no example; or, if `strict`, there is a bad one: names
+                its file and line.
+        """
+        problems, examples = Problems(strict), []
+        records = read_records(files, cls.fields, format, columns, encoding, problems)
+        for record in records:
+            try:
+                examples.append(cls.example(record.fields))
+            except ValueError as error:
+                problems.add(record.where, str(error))
+        problems.log()
+        if not examples:
+            why = f": {problems}" if problems.count else ""
+            raise ValueError(f"{files}: there is no example{why}")
+        return examples
+
+    def example_datasets(
+        self,
+        train: Examples,
+        validation: Examples | None = None,
+        batch_size: int | None = 32,
+        batch_tokens: int | None = None,
+        max_length: int | None = None,
+        validation_fraction: float = 0.0,
+        seed: int = 0,
+        start: int = 0,
+    ) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
+        """Examples to batches for `fit`, those of like lengths together.
+
+        Args:
+            train: files as `read_examples` takes them, or examples.
+            validation: the same, to evaluate on.
+            batch_size: rows of the global batch.
+            batch_tokens: tokens of a batch, padding included, instead; give
+                `batch_size=None`.
+            max_length: tokens of a row (None: the model's `max_length`).
+            validation_fraction: share of the training examples held out, where no
+                validation is given; all of one text or none of them (0: none).
+            seed: of the order of the training batches.
+            start: number of the first training batch.
+
+        Returns:
+            Endless training batches and the validation batches (None if none).
+
+        Raises:
+            ValueError: there are no examples, or none that can be learnt from.
+        """
+        train = self.read_examples(train) if _are_files(train) else list(train)
+        if validation is None and validation_fraction:
+            train, validation = split_examples(train, validation_fraction)
+        if validation is not None and _are_files(validation):
+            validation = self.read_examples(validation)
+        sizes = batch_size, batch_tokens, max_length
+        batches = self.example_batches(train, *sizes).training(seed, start)
+        if not validation:
+            return batches, None
+        held_out = self.example_batches(list(validation), *sizes, training=False)
+        return batches, held_out.validation()
+
+
+def split_examples(
+    examples: Sequence[Any],
+    fraction: float,
+    seed: int = 0,
+    key: Callable[[Any], str] = lambda example: example[0],
+) -> tuple[list[Any], list[Any]]:
+    """Sets about a share of the examples aside, all with the same text or none of them.
+
+    Which they are depends on the text and the seed alone.
+
+    Args:
+        examples: of a task.
+        fraction: share of the texts, above 0 and below 1.
+        seed: of the choice.
+        key: example -> its text.
+
+    Raises:
+        ValueError: the share is out of range, or a side would be empty.
+
+    >>> split_examples([("a", 1), ("a", 2), ("b", 1), ("c", 1)], 0.3)
+    ([('a', 1), ('a', 2), ('b', 1)], [('c', 1)])
+    """
+    if not 0.0 < fraction < 1.0:
+        raise ValueError(f"the share held out must be in (0, 1), got {fraction}")
+    texts = sorted(set(map(key, examples)), key=lambda text: _hash(text, seed))
+    aside = set(texts[: max(1, round(fraction * len(texts)))])
+    if len(aside) == len(texts):
+        raise ValueError(f"{len(texts)} different texts are too few to hold some out")
+    sides: tuple[list, list] = [], []
+    for example in examples:
+        sides[key(example) in aside].append(example)
+    return sides
+
+
+def _hash(text: str, seed: int) -> bytes:
+    data = f"{seed}:{text}".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(data, digest_size=8).digest()
+
+
+def _are_files(examples: Examples) -> bool:
+    if isinstance(examples, str | Path):
+        return True
+    return bool(examples) and all(isinstance(x, str | Path) for x in examples)
