@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = "massivetext_keras"
 LEVELS = [
-    ["files", "values", "versions"],
+    ["extras", "files", "values", "versions"],
     ["layout"],
     ["configs", "presets"],
     ["evaluation"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from massivetext_keras.corpus.extras import need
 from massivetext_keras.corpus.pydoc import (
     python_documentation,
     write_python_documentation,
@@ -15,6 +14,7 @@ from massivetext_keras.corpus.readers import (
     read_file,
 )
 from massivetext_keras.corpus.split import Split, split_documents
+from massivetext_keras.extras import need
 
 # These need the packages of the extra `corpus`.
 _PIPELINE = {

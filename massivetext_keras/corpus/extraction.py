@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from massivetext_keras.corpus.documents import Batch, Check, Document
-from massivetext_keras.corpus.extras import need
+from massivetext_keras.extras import need
 from massivetext_keras.values import choose
 
 # Elements that pages nest and always close

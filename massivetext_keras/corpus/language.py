@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from massivetext_keras.corpus.documents import Batch, Check
-from massivetext_keras.corpus.extras import need
+from massivetext_keras.extras import need
 
 _KANA = re.compile("[\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9d]")
 _SPACES = re.compile(r"\s+")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from massivetext_keras.corpus.documents import Batch
-from massivetext_keras.corpus.extras import need
 from massivetext_keras.corpus.words import span_hashes, words
+from massivetext_keras.extras import need
 
 _SEED = 1
 

@@ -9,7 +9,7 @@ import unicodedata
 import numpy as np
 
 from massivetext_keras.corpus.documents import Batch, Check
-from massivetext_keras.corpus.extras import need
+from massivetext_keras.extras import need
 
 # What of Unicode has no place in a text. Joiners (Persian, Hindi, emoji) and marks of
 # direction have one.

@@ -10,8 +10,8 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from massivetext_keras.corpus.extras import need
 from massivetext_keras.corpus.formats import FORMATS, Source, format_of
+from massivetext_keras.extras import need
 from massivetext_keras.values import choose, closest
 
 

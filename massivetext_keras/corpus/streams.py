@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from massivetext_keras.corpus.extras import need
+from massivetext_keras.extras import need
 
 COMPRESSED = (".gz", ".bz2", ".zst")
 _READ, _BUFFER = 2**16, 2**20

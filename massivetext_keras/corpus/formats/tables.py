@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from massivetext_keras.corpus.documents import Document
-from massivetext_keras.corpus.extras import need
 from massivetext_keras.corpus.formats.common import (
     COLUMNS,
     LANGUAGE_FIELDS,
@@ -23,6 +22,7 @@ from massivetext_keras.corpus.formats.common import (
     too_large,
 )
 from massivetext_keras.corpus.streams import DamagedFile, decode, lines
+from massivetext_keras.extras import need
 
 _ROWS, _ROW_BYTES = 1000, 16_000_000  # of Parquet that are held at once
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from massivetext_keras.corpus.documents import Document
-from massivetext_keras.corpus.extras import need
 from massivetext_keras.corpus.formats.common import (
     Options,
     Problem,
@@ -16,6 +15,7 @@ from massivetext_keras.corpus.formats.common import (
     too_large,
 )
 from massivetext_keras.corpus.streams import DamagedFile, decode
+from massivetext_keras.extras import need
 
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?([\w:.-]{1,40})""", re.I)
 _HEAD = 4096  # bytes of a page in which its encoding is declared
