@@ -1,6 +1,30 @@
 """Measures of models and texts."""
 
+from massivetext_keras.evaluation.cross_validation import (
+    CrossValidation,
+    cross_validate,
+    split_folds,
+)
 from massivetext_keras.evaluation.likelihood import bits_per_byte
+from massivetext_keras.evaluation.significance import (
+    Comparison,
+    Interval,
+    approximate_randomization,
+    bootstrap_interval,
+    paired_bootstrap,
+)
 from massivetext_keras.evaluation.translation import bleu, chrf
 
-__all__ = ["bits_per_byte", "bleu", "chrf"]
+__all__ = [
+    "Comparison",
+    "CrossValidation",
+    "Interval",
+    "approximate_randomization",
+    "bits_per_byte",
+    "bleu",
+    "bootstrap_interval",
+    "chrf",
+    "cross_validate",
+    "paired_bootstrap",
+    "split_folds",
+]
