@@ -17,6 +17,7 @@ __all__ = [
     "Config",
     "DataConfig",
     "ExperimentConfig",
+    "FINE_TUNING",
     "OptimizerConfig",
     "SCHEDULES",
     "TokenizerConfig",
@@ -257,12 +258,15 @@ class DataConfig(Config):
 
     Attributes:
         batch_size: rows of the global batch, over all replicas.
+        batch_tokens: tokens of a batch of rows of like length, padding included,
+            instead (None: `batch_size` rows).
         sequence_length: tokens in a row.
         validation_fraction: share of the text held out.
         seed: of the order of the batches.
     """
 
     batch_size: int = 16
+    batch_tokens: int | None = None
     sequence_length: int = 256
     validation_fraction: float = 0.05
     seed: int = 0
@@ -372,3 +376,17 @@ class ExperimentConfig(Config):
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     train: TrainConfig = TrainConfig()
+
+
+# An encoder that has learnt a language learns a task in few small steps (Devlin et al.,
+# 2019; Mosbach et al., 2021). Steps and warm-up follow from the examples.
+FINE_TUNING = ExperimentConfig(
+    data=DataConfig(batch_size=32, sequence_length=512, validation_fraction=0.1),
+    optimizer=OptimizerConfig(
+        learning_rate=5e-5,
+        schedule="linear",
+        final_fraction=0.0,
+        weight_decay=0.01,
+        beta_2=0.999,
+    ),
+)

@@ -2,6 +2,7 @@
 
 from massivetext_keras.tasks.causal_lm import CausalLM
 from massivetext_keras.tasks.choice import FROM_TEXT, TASKS, task_class
+from massivetext_keras.tasks.from_examples import FromExamples, split_examples
 from massivetext_keras.tasks.masked_lm import MaskedLM
 from massivetext_keras.tasks.replaced_tokens import ReplacedTokenDetector
 from massivetext_keras.tasks.seq2seq_lm import Seq2SeqLM
@@ -11,9 +12,11 @@ __all__ = [
     "FROM_TEXT",
     "TASKS",
     "CausalLM",
+    "FromExamples",
     "MaskedLM",
     "ReplacedTokenDetector",
     "Seq2SeqLM",
     "TextEmbedder",
+    "split_examples",
     "task_class",
 ]

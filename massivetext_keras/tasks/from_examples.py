@@ -70,6 +70,10 @@ class FromExamples:
         """The task's answer to each example, as values for JSON."""
         raise NotImplementedError(f"{type(self).__name__} has no answers to examples")
 
+    def is_answered(self, example: Any) -> bool:
+        """Whether an example has what should be said of it."""
+        return example[1] is not None
+
     def measure(
         self,
         examples: Sequence[Any],
@@ -119,6 +123,13 @@ class FromExamples:
             raise ValueError(f"{files}: there is no example{why}")
         return examples
 
+    @classmethod
+    def examples_of(cls, examples: Examples | None) -> list[Any]:
+        """Examples, or those that files hold; [] for None."""
+        if examples is None:
+            return []
+        return cls.read_examples(examples) if _are_files(examples) else list(examples)
+
     def example_datasets(
         self,
         train: Examples,
@@ -150,16 +161,14 @@ class FromExamples:
         Raises:
             ValueError: there are no examples, or none that can be learnt from.
         """
-        train = self.read_examples(train) if _are_files(train) else list(train)
-        if validation is None and validation_fraction:
+        train, validation = self.examples_of(train), self.examples_of(validation)
+        if not validation and validation_fraction:
             train, validation = split_examples(train, validation_fraction)
-        if validation is not None and _are_files(validation):
-            validation = self.read_examples(validation)
         sizes = batch_size, batch_tokens, max_length
         batches = self.example_batches(train, *sizes).training(seed, start)
         if not validation:
             return batches, None
-        held_out = self.example_batches(list(validation), *sizes, training=False)
+        held_out = self.example_batches(validation, *sizes, training=False)
         return batches, held_out.validation()
 
 

@@ -6,7 +6,9 @@ from massivetext_keras.training.checkpoint import Checkpoint
 from massivetext_keras.training.cost import flops_per_token, measured_peak
 from massivetext_keras.training.curves import draw_curves
 from massivetext_keras.training.estimate import memory_estimate, plan
+from massivetext_keras.training.fine_tuning import fine_tune, learn
 from massivetext_keras.training.guard import Guard
+from massivetext_keras.training.measuring import Measure
 from massivetext_keras.training.optimization import (
     WarmupDecay,
     adamw,
@@ -28,6 +30,7 @@ __all__ = [
     "Checkpoint",
     "Clock",
     "Guard",
+    "Measure",
     "Progress",
     "StopOnSignal",
     "TensorBoard",
@@ -35,7 +38,9 @@ __all__ = [
     "adamw",
     "describe",
     "draw_curves",
+    "fine_tune",
     "flops_per_token",
+    "learn",
     "make_optimizer",
     "make_strategy",
     "measured_peak",

@@ -11,6 +11,7 @@ from massivetext_keras.verbs.corpora import (
     corpus_stats,
 )
 from massivetext_keras.verbs.models import evaluate, export, generate, presets, train
+from massivetext_keras.verbs.tasks import finetune, predict
 from massivetext_keras.verbs.texts import tokenize, tokenizer_train
 
 __all__ = [
@@ -24,7 +25,9 @@ __all__ = [
     "doctor",
     "evaluate",
     "export",
+    "finetune",
     "generate",
+    "predict",
     "presets",
     "tokenize",
     "tokenizer_train",

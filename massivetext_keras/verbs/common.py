@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+
+from massivetext_keras.configs import ExperimentConfig
 
 # name -> flag, and each value as an attribute, as `absl.flags.FlagValues` has them.
 Values = Any
+
+# Flags that are fields of the experiment.
+_FIELDS = {
+    "task": "train",
+    "steps": "train",
+    "batch_size": "data",
+    "validation_fraction": "data",
+    "learning_rate": "optimizer",
+    "sequence_length": "data",
+    "checkpoint_every": "train",
+    "seed": "train",
+    "strategy": "train",
+}
 
 
 class UsageError(Exception):
@@ -17,3 +33,60 @@ def tokenizer_named(name: str):
     from massivetext_keras import tokenizers
 
     return tokenizers.ByteTokenizer() if name == "bytes" else tokenizers.load(name)
+
+
+def need_tokenizer(tokenizer) -> None:
+    """Refuses to train from a shape without a tokenizer."""
+    if tokenizer is None:
+        raise UsageError(
+            "--tokenizer is needed to train from a shape: a folder written by "
+            "`massivetext tokenizer train`, or bytes"
+        )
+
+
+def experiment_of(values: Values, experiment: ExperimentConfig) -> ExperimentConfig:
+    """Default < preset < --config < a flag of its own < --set.
+
+    Args:
+        values: of the flags.
+        experiment: the default.
+
+    Raises:
+        UsageError: a setting is unknown or wrong.
+    """
+    from massivetext_keras import presets
+
+    if values.preset in presets.PRESETS:
+        experiment = experiment.replace(model=presets.preset(values.preset))
+    if values.config:
+        experiment = _merged(experiment, _read_config(values.config))
+    given = {}
+    for name, section in _FIELDS.items():
+        if name in values and values[name].present:
+            given.setdefault(section, {})[name] = values[name].value
+    experiment = _merged(experiment, given)
+    try:
+        return experiment.override(*values.set)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from None
+
+
+def _read_config(path: str) -> dict:
+    """The sections of an `experiment.json`."""
+    with open(path) as file:
+        try:
+            given = json.load(file)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path} is not JSON: {error}") from None
+    if not isinstance(given, dict) or not all(
+        isinstance(fields, dict) for fields in given.values()
+    ):
+        raise ValueError(f"{path} is not an object of sections with fields")
+    return given
+
+
+def _merged(experiment: ExperimentConfig, given: dict) -> ExperimentConfig:
+    merged = experiment.to_dict()
+    for section, fields in given.items():
+        merged.setdefault(section, {}).update(fields)
+    return ExperimentConfig.from_dict(merged)

@@ -8,24 +8,20 @@ import math
 import sys
 
 from massivetext_keras.configs import ExperimentConfig
-from massivetext_keras.verbs.common import UsageError, Values, tokenizer_named
-
-# Flags of `train` that are fields of the experiment.
-_TRAIN_FIELDS = {
-    "task": "train",
-    "steps": "train",
-    "batch_size": "data",
-    "sequence_length": "data",
-    "checkpoint_every": "train",
-    "seed": "train",
-    "strategy": "train",
-}
+from massivetext_keras.verbs.common import (
+    UsageError,
+    Values,
+    experiment_of,
+    need_tokenizer,
+    tokenizer_named,
+)
+from massivetext_keras.verbs.tasks import measure
 
 
 def train(values: Values) -> None:
     from massivetext_keras import presets, tasks, training
 
-    experiment, preset = _experiment(values), values.preset
+    experiment, preset = experiment_of(values, ExperimentConfig()), values.preset
     fixed = [word for word in values.set if word.strip().startswith("model.")]
     if fixed and preset not in presets.PRESETS:
         raise UsageError(f"{fixed[0]}: the model is that of --preset={preset}")
@@ -34,11 +30,7 @@ def train(values: Values) -> None:
     tokenizer = None if values.tokenizer is None else tokenizer_named(values.tokenizer)
     if preset in presets.PRESETS:
         preset = None
-        if tokenizer is None:
-            raise UsageError(
-                "--tokenizer is needed to train from a shape: a folder written by "
-                "`massivetext tokenizer train`, or bytes"
-            )
+        need_tokenizer(tokenizer)
         cls = tasks.task_class(experiment.model, experiment.train.task)
         size = cls.embedded_tokens(tokenizer)
         model = experiment.model.replace(vocabulary_size=size)
@@ -61,50 +53,13 @@ def train(values: Values) -> None:
     print(f"{values.run_dir}: {task.count_params():,} parameters")
 
 
-def _experiment(values: Values) -> ExperimentConfig:
-    """Default < preset < --config < a flag of its own < --set."""
-    from massivetext_keras import presets
-
-    experiment = ExperimentConfig()
-    if values.preset in presets.PRESETS:
-        experiment = experiment.replace(model=presets.preset(values.preset))
-    if values.config:
-        experiment = _merged(experiment, _read_config(values.config))
-    given = {}
-    for name, section in _TRAIN_FIELDS.items():
-        if values[name].present:
-            given.setdefault(section, {})[name] = values[name].value
-    experiment = _merged(experiment, given)
-    try:
-        return experiment.override(*values.set)
-    except (ValueError, TypeError) as error:
-        raise UsageError(str(error)) from None
-
-
-def _read_config(path: str) -> dict:
-    """The sections of an `experiment.json`."""
-    with open(path) as file:
-        try:
-            given = json.load(file)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path} is not JSON: {error}") from None
-    if not isinstance(given, dict) or not all(
-        isinstance(fields, dict) for fields in given.values()
-    ):
-        raise ValueError(f"{path} is not an object of sections with fields")
-    return given
-
-
-def _merged(experiment: ExperimentConfig, given: dict) -> ExperimentConfig:
-    merged = experiment.to_dict()
-    for section, fields in given.items():
-        merged.setdefault(section, {}).update(fields)
-    return ExperimentConfig.from_dict(merged)
-
-
 def evaluate(values: Values) -> None:
     from massivetext_keras import corpus, data, tasks
 
+    cls = tasks.task_class(values.preset, values.task)
+    if cls is not tasks.CausalLM or values.format is not None:
+        measure(values)
+        return
     task = tasks.CausalLM.from_preset(values.preset)
     context = task.config.max_length
     if not 1 <= (values.sequence_length or context) <= context:

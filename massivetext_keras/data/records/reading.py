@@ -12,6 +12,7 @@ from massivetext_keras.data.records.common import Options, Problems, Reader, Rec
 from massivetext_keras.data.records.tables import (
     read_json,
     read_json_lines,
+    read_lines,
     read_parquet,
     read_separated,
 )
@@ -23,10 +24,12 @@ FORMATS: dict[str, Reader] = {
     "jsonl": read_json_lines,
     "json": read_json,
     "parquet": read_parquet,
+    "text": read_lines,
 }
 SUFFIXES = {
     **{f".{name}": name for name in ("tsv", "csv", "jsonl", "json", "parquet")},
     ".ndjson": "jsonl",
+    ".txt": "text",
 }
 
 

@@ -103,6 +103,14 @@ def _places(row: list[str], options: Options) -> dict[str, int]:
     }
 
 
+def read_lines(stream: BinaryIO, options: Options) -> Iterator[Record]:
+    """Reads a text on each line: the first of the fields."""
+    name = next(iter(options.fields), "text")
+    feed = _Lines(stream, options)
+    for line in feed:
+        yield options.record(feed.number, {name: line.rstrip("\r\n")})
+
+
 def read_json_lines(stream: BinaryIO, options: Options) -> Iterator[Record]:
     """Reads an object of JSON on each line."""
     for number, line in lines(stream, MOST_BYTES):

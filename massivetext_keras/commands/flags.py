@@ -1,0 +1,60 @@
+"""What a verb and a flag are, and the flags that several verbs have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from massivetext_keras import verbs
+
+REQUIRED = object()
+
+
+class Flag(NamedTuple):
+    """A flag of a verb.
+
+    Attributes:
+        name: without dashes.
+        default: its value; REQUIRED if it must be given.
+        help: one sentence.
+        kind: str, int, float, bool, list (may be repeated) or a tuple of choices.
+    """
+
+    name: str
+    default: Any
+    help: str
+    kind: Any = str
+
+
+class Verb(NamedTuple):
+    """A subcommand.
+
+    Attributes:
+        summary: one line.
+        details: what else `--help` says.
+        flags: its flags.
+        run: does the work with the parsed values; results go to stdout.
+        word: the flag that a first word without dashes stands for.
+    """
+
+    summary: str
+    details: str
+    flags: tuple[Flag, ...]
+    run: Callable[[verbs.Values], None]
+    word: str | None = None
+
+
+PRESET = Flag(
+    "preset", REQUIRED, "a name that `presets` lists, a preset folder, or hf:FOLDER"
+)
+
+DATA = Flag("data", REQUIRED, "text: files, globs and folders, by commas")
+
+TASK = Flag(
+    "task",
+    None,
+    "CausalLM, MaskedLM and so on (default: that of the folder, or the language model "
+    "for the preset)",
+)
+
+TOKENIZER = Flag("tokenizer", REQUIRED, "folder of `tokenizer train`, or `bytes`")

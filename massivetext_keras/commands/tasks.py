@@ -1,0 +1,130 @@
+"""The verbs of tasks that learn from examples, and their flags."""
+
+from __future__ import annotations
+
+from massivetext_keras import verbs
+from massivetext_keras.commands.flags import (
+    DATA,
+    PRESET,
+    REQUIRED,
+    TASK,
+    TOKENIZER,
+    Flag,
+    Verb,
+)
+from massivetext_keras.configs import FINE_TUNING, ExperimentConfig
+
+_DEFAULT = ExperimentConfig()
+
+_EXAMPLES = (
+    Flag(
+        "format",
+        None,
+        "of the examples: tsv, csv, jsonl, json, parquet, conll, conllu, squad, yaml "
+        "and so on (default: by the suffix)",
+    ),
+    Flag(
+        "columns",
+        None,
+        "where the fields are, as text=sentence,label=class, or numbers from 0 in a "
+        "table without a head: text=1,label=0",
+    ),
+    Flag("encoding", "utf-8", "of the files"),
+    Flag(
+        "strict", False, "end with the first bad line; otherwise they are counted", bool
+    ),
+)
+
+_OPTION = Flag(
+    "option",
+    [],
+    "of the task, as head=convolution or crf=true; may repeat",
+    list,
+)
+
+_FINETUNE = (
+    TASK._replace(
+        default=REQUIRED,
+        help="TextClassifier, TokenClassifier, QuestionAnswerer, Seq2SeqLM or CausalLM",
+    ),
+    PRESET,
+    DATA._replace(help="examples: files, globs and folders, by commas"),
+    Flag("validation", None, "more of them, to measure on (default: some of --data)"),
+    *_EXAMPLES,
+    _OPTION,
+    TOKENIZER._replace(
+        default=None, help=f"{TOKENIZER.help} (default: that of the preset)"
+    ),
+    Flag("run_dir", REQUIRED, "folder of logs, checkpoints and, in the end, a preset"),
+    Flag("epochs", 3.0, "how often each example is seen", float),
+    Flag("batch_size", FINE_TUNING.data.batch_size, "rows, over all replicas", int),
+    Flag("learning_rate", FINE_TUNING.optimizer.learning_rate, "the peak", float),
+    Flag("sequence_length", None, "tokens of a row (default: the context)", int),
+    Flag(
+        "validation_fraction",
+        FINE_TUNING.data.validation_fraction,
+        "share of the texts held out, where there is no --validation",
+        float,
+    ),
+    Flag("keep_best", None, "measure whose best weights are kept (default: the last)"),
+    Flag("checkpoint_every", 250, "updates between checkpoints", int),
+    Flag("seed", _DEFAULT.train.seed, "of first weights and dropout", int),
+    Flag("strategy", "auto", "auto, none, mirrored, multi_worker or tpu"),
+    Flag(
+        "resume",
+        "auto",
+        "auto goes on from the newest checkpoint of the run, never starts anew",
+        ("auto", "never"),
+    ),
+    Flag("config", None, "experiment.json of another run, to start from"),
+    Flag("set", [], "any setting, as optimizer.layer_decay=0.9; may repeat", list),
+)
+
+_EVALUATE = (
+    PRESET,
+    DATA._replace(help="text for a CausalLM, else examples: files, by commas"),
+    TASK,
+    Flag("batch_size", 16, "rows of a batch of text", int),
+    Flag("sequence_length", None, "tokens of a row (default: the context)", int),
+    *_EXAMPLES,
+    _OPTION,
+    Flag("json", False, "measures of examples as a line of JSON", bool),
+)
+
+_PREDICT = (
+    PRESET,
+    TASK,
+    Flag("input", REQUIRED, "examples, or lines of text: files, by commas"),
+    Flag("output", REQUIRED, "file of JSON lines"),
+    *_EXAMPLES,
+    _OPTION,
+    Flag("overwrite", False, "replace the file", bool),
+)
+
+VERBS = {
+    "finetune": Verb(
+        "train a task on examples: labels, spans, answers, texts",
+        "Examples are tables (TSV, CSV, Parquet), JSON, CoNLL columns, CoNLL-U, SQuAD, "
+        "parallel files or conversations in YAML. A bad line is counted and left out. "
+        "After each epoch the measures of the task's field are printed. The same "
+        "command goes on where a stopped run was; the folder is a preset in the end.",
+        _FINETUNE,
+        verbs.finetune,
+    ),
+    "evaluate": Verb(
+        "measure a model on text or examples",
+        "Of a language model on text: nats per token, perplexity and bits per byte. Of "
+        "a task on examples, as `finetune` takes them: the measures of its field.",
+        _EVALUATE,
+        verbs.evaluate,
+    ),
+    "predict": Verb(
+        "answer a file of examples",
+        "Each line of the output has the fields of an example, the task's "
+        "`prediction`, and its `scores` where the example says what it should be. A "
+        "stopped call goes on with the same command; the file appears when it is "
+        "whole.",
+        _PREDICT,
+        verbs.predict,
+    ),
+}

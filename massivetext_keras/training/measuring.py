@@ -1,0 +1,130 @@
+"""What a task's answers are worth, measured while it trains."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from massivetext_keras import interop
+from massivetext_keras.configs import choose
+from massivetext_keras.files import read_json, write_json
+from massivetext_keras.training.callbacks import StepCallback, recording
+
+logger = logging.getLogger(__name__)
+
+MEASURES = "measures.json"
+# All other measures are better when they are higher.
+LOWER_IS_BETTER = {"loss", "perplexity", "mean_squared_error"}
+
+
+class Measure(StepCallback):
+    """Measures a task on examples when an epoch ends, and keeps the best weights.
+
+    Each measure is logged, added to the epoch's logs as `measure_NAME`, and, with a
+    folder, written to TensorBoard's run `validation` as `measure/NAME`, beside the
+    task's pictures; `measures.json` has those of the weights that are kept.
+
+    Args:
+        examples: of the task, with what should be said of them.
+        keep_best: the measure whose best weights a model has when training ends (None:
+            it has the last ones).
+        run_dir: folder of the run; the best weights are kept in `best` in it, for a run
+            that goes on (None: in memory).
+
+    Attributes:
+        best: measures of the weights that are kept, or else of the last ones.
+
+    >>> Measure([], keep_best="f1").best
+    {}
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Any],
+        keep_best: str | None = None,
+        run_dir: str | Path | None = None,
+    ):
+        super().__init__()
+        self.examples, self.keep_best = list(examples), keep_best
+        self.run_dir = None if run_dir is None else Path(run_dir)
+        self.best: dict[str, float] = {}
+        self._kept: list[np.ndarray] = []
+
+    @property
+    def _folder(self) -> Path:
+        return self.run_dir / "best"
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin()
+        if self.step and self.keep_best and self.run_dir and not self.best:
+            path = self._folder / MEASURES
+            self.best = read_json(path) if path.exists() else {}
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.read_step()
+        predictions = self.model.predictions(self.examples)
+        values = self.model.measure(self.examples, predictions)
+        logger.info("step %d: %s", self.step, described(values))
+        if logs is not None:
+            logs.update({f"measure_{name}": value for name, value in values.items()})
+        if self.run_dir is not None and self.is_chief:
+            self._record(values, predictions)
+        if self._is_best(values):
+            self.best = dict(values)
+            if self.keep_best:
+                self._keep()
+
+    def take_best(self) -> None:
+        """Gives the model its best weights again, where they are to be kept."""
+        if not (self.keep_best and self.best):
+            return
+        if self.run_dir is not None:
+            _, tensors = interop.read_preset(self._folder)
+            self.model.take_weights(tensors, str(self._folder))
+        else:
+            for variable, value in zip(self.model.weights, self._kept, strict=True):
+                variable.assign(value)
+        values = described(self.best)
+        logger.info("kept are the weights with the best %s: %s", self.keep_best, values)
+
+    def _is_best(self, values: dict[str, float]) -> bool:
+        if not self.keep_best:
+            return True
+        choose("measure", self.keep_best, values)
+        if not self.best:
+            return True
+        new, old = values[self.keep_best], self.best[self.keep_best]
+        return new < old if self.keep_best in LOWER_IS_BETTER else new > old
+
+    def _keep(self) -> None:
+        if self.run_dir is None:
+            self._kept = [weight.numpy() for weight in self.model.weights]
+        elif self.is_chief:
+            self.model.save_preset(self._folder)
+            write_json(self._folder / MEASURES, self.best)
+
+    @recording("the measures")
+    def _record(self, values: dict[str, float], predictions) -> None:
+        writer = tf.summary.create_file_writer(str(self.run_dir / "validation"))
+        with writer.as_default(self.step):
+            for name, value in values.items():
+                tf.summary.scalar(f"measure/{name}", value)
+            if hasattr(self.model, "pictures"):
+                drawn = self.model.pictures(self.examples, predictions)
+                for name, picture in drawn.items():
+                    tf.summary.image(name, picture[None])
+        writer.close()
+
+
+def described(values: dict[str, float]) -> str:
+    """Measures as a line for people.
+
+    >>> described({"f1": 0.91234, "accuracy": 0.9})
+    'f1 0.9123, accuracy 0.9000'
+    """
+    return ", ".join(f"{name} {value:.4f}" for name, value in values.items())

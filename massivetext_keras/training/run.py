@@ -1,0 +1,189 @@
+"""One run of training: checkpoints, records, and where it goes on after a stop."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from massivetext_keras.configs import ExperimentConfig, TrainConfig
+from massivetext_keras.files import write_json
+from massivetext_keras.tasks.base import Task
+from massivetext_keras.training.averaging import AveragedWeights, take_averages
+from massivetext_keras.training.callbacks import StepCallback
+from massivetext_keras.training.checkpoint import Checkpoint
+from massivetext_keras.training.guard import Guard
+from massivetext_keras.training.progress import Progress
+from massivetext_keras.training.signals import StopOnSignal
+from massivetext_keras.training.summary import leaving_summary
+from massivetext_keras.training.tensorboard import TensorBoard
+from massivetext_keras.training.workers import losing_no_worker
+
+logger = logging.getLogger(__name__)
+
+EXPERIMENT = "experiment.json"
+# Fields of TrainConfig that may change when a run goes on: how long it is, where and
+# how it is computed, and what is recorded of it.
+_FREE = (
+    *("steps", "micro_batches", "recompute", "xla", "steps_per_execution", "strategy"),
+    *("evaluate_every", "checkpoint_every", "sample_every"),
+)
+# Batches of training from a number on, and those of evaluation, if there are any.
+Datasets = Callable[[int], tuple[tf.data.Dataset, tf.data.Dataset | None]]
+
+
+def run(
+    task: Task,
+    experiment: ExperimentConfig,
+    datasets: Datasets,
+    fingerprint: str,
+    run_dir: str | Path,
+    resume: bool = True,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    describe: Callable[[int], str] | None = None,
+    finish: Callable[[], None] | None = None,
+    started: float | None = None,
+) -> None:
+    """Trains a compiled task; the folder of the run is a preset when it ends.
+
+    Args:
+        task: compiled, in the state in which a new run begins.
+        experiment: every setting; its `model` is the task's config.
+        datasets: see `Datasets`; not asked before the run is sure to start.
+        fingerprint: of the data; a run goes on with the same alone.
+        run_dir: the run's folder.
+        resume: go on from the newest checkpoint in the folder, if there is one.
+        callbacks: more of them, after those of the run.
+        describe: number of a batch -> where it is from, for messages.
+        finish: changes the weights when training is over, before they are saved.
+        started: `time.perf_counter()` when the work began.
+
+    Raises:
+        ValueError: the checkpoint is of another config.
+        OSError: the end of the run could not be saved.
+        RuntimeError: too many batches were not finite, or a worker is gone.
+        SystemExit: the run was told to stop.
+    """
+    started = time.perf_counter() if started is None else started
+    settings, strategy = experiment.train, task.distribute_strategy
+    described = experiment.to_dict()
+    checkpoint = Checkpoint(
+        run_dir,
+        settings.checkpoint_every,
+        steps=settings.steps,
+        settings=_settings(task, described, fingerprint),
+    )
+    step = checkpoint.restore(task) if resume else 0
+    if step:
+        logger.info("going on after step %d of %d", step, settings.steps)
+    batches, validation = datasets(step)
+    # Not before the run is sure to start: the folder may hold an earlier one.
+    is_chief = strategy.extended.should_checkpoint
+    if is_chief:
+        write_json(Path(run_dir) / EXPERIMENT, described)
+    callbacks = [
+        # First: after an evaluation the others see the weights in training.
+        *([AveragedWeights()] if task.optimizer.use_ema else []),
+        _Until(settings.steps),
+        *([_Resumed(started)] if step else []),
+        TensorBoard(
+            run_dir,
+            sample_every=settings.sample_every,
+            experiment=experiment,
+            sequence_length=experiment.data.sequence_length,
+        ),
+        Progress(settings.steps),
+        checkpoint,
+        Guard(checkpoint, describe=describe),
+        *callbacks,
+    ]
+    if step < settings.steps:
+        with (
+            StopOnSignal(checkpoint) as stop,
+            losing_no_worker(strategy),
+            leaving_summary(run_dir, task, experiment),
+        ):
+            options = {"validation_data": validation, "callbacks": [*callbacks, stop]}
+            fit_until(task, batches, step, settings, **options)
+    if task.optimizer.use_ema:
+        take_averages(task)
+    if finish is not None:
+        finish()
+    if is_chief:
+        task.save_preset(run_dir)
+
+
+def _settings(task: Task, described: Mapping[str, Any], fingerprint: str) -> dict:
+    """What has to be equal for a run to go on."""
+    train = {k: v for k, v in described["train"].items() if k not in _FREE}
+    train |= {"task": type(task).__name__, "precision": task.dtype_policy.name}
+    return {
+        "optimizer": described["optimizer"],
+        "data": {**described["data"], "text": fingerprint},
+        "train": train,
+        "tokenizer": {"fingerprint": task.need_tokenizer().fingerprint},
+    }
+
+
+def check_counts(settings: TrainConfig) -> None:
+    """Refuses numbers of updates that do not go together.
+
+    Raises:
+        ValueError: names the field.
+    """
+    if settings.evaluate_every < 1:
+        raise ValueError(f"evaluate_every must be positive: {settings.evaluate_every}")
+    for name in ("steps", "evaluate_every"):
+        if getattr(settings, name) % settings.steps_per_execution:
+            raise ValueError(
+                f"{name}={getattr(settings, name)} is no multiple of "
+                f"steps_per_execution={settings.steps_per_execution}"
+            )
+
+
+def fit_until(task: Task, batches, step: int, settings: TrainConfig, **options) -> None:
+    """Trains from `step` on; evaluations come at multiples of `evaluate_every`, in a
+    run that was resumed too."""
+    every = settings.evaluate_every
+    first = min(-step % every, settings.steps - step)
+    if first:
+        task.fit(batches, steps_per_epoch=first, verbose=0, **options)
+    left = settings.steps - step - first
+    if left:
+        every = min(every, left)
+        parts = {"steps_per_epoch": every, "epochs": math.ceil(left / every)}
+        task.fit(batches.skip(first), verbose=0, **parts, **options)
+
+
+class _Resumed(StepCallback):
+    """Says how long it took until a run went on."""
+
+    def __init__(self, started: float):
+        super().__init__()
+        self.started: float | None = started
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch)
+        if self.started is not None:
+            seconds = time.perf_counter() - self.started
+            logger.info("resumed at step %d in %.1f s", self._previous, seconds)
+            self.started = None
+
+
+class _Until(StepCallback):
+    """Ends training at a number of updates, within an epoch too."""
+
+    def __init__(self, steps: int):
+        super().__init__()
+        self.steps = steps
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch)
+        if self.step >= self.steps:
+            self.model.stop_training = True
