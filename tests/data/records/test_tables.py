@@ -1,0 +1,132 @@
+"""Tables and JSON as records, and what is wrong with them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+
+from massivetext_keras.data.records import FORMATS, Problems, read_records
+
+FIELDS = ("text", "label")
+
+
+def read(path, content: str | bytes, fields=FIELDS, problems=None, **how):
+    content = content.encode() if isinstance(content, str) else content
+    path.write_bytes(content)
+    return [r.fields for r in read_records(path, fields, problems=problems, **how)]
+
+
+@pytest.mark.parametrize("suffix", ["tsv", "csv"])
+def test_a_table_has_a_head_if_its_first_row_names_the_first_field(tmp_path, suffix):
+    tab = {"tsv": "\t", "csv": ","}[suffix]
+    path = tmp_path / f"a.{suffix}"
+    named = read(path, f"id{tab}label{tab}text\n1{tab}good{tab}a film\n")
+    assert named == [{"id": "1", "label": "good", "text": "a film"}]
+    bare = read(path, f"a film{tab}good\n\nno{tab}bad{tab}more\n")
+    assert bare == [
+        {"text": "a film", "label": "good"},
+        {"text": "no", "label": "bad"},
+    ]
+
+
+def test_columns_by_number_and_by_name(tmp_path):
+    path = tmp_path / "a.tsv"
+    content = "ham\tGo until\n"
+    found = read(path, content, columns={"text": 1, "label": 0})
+    assert found == [{"text": "Go until", "label": "ham"}]
+    found = read(path, "class\tbody\nham\tGo\n", columns={"text": "body"})
+    assert found == [{"text": "Go", "class": "ham", "body": "Go"}]
+    with pytest.raises(ValueError, match=r"no column 'boby' \(text\): did you mean 'b"):
+        read(path, "class\tbody\nham\tGo\n", columns={"text": "boby"})
+    with pytest.raises(ValueError, match="no field 'txt': did you mean 'text'"):
+        read(path, content, columns={"txt": 1})
+
+
+def test_quotation_marks_are_text_in_tsv_and_not_in_csv(tmp_path):
+    content = '"a, ""b""\nc",good\n'
+    assert read(tmp_path / "a.csv", content) == [{"text": 'a, "b"\nc', "label": "good"}]
+    assert read(tmp_path / "a.tsv", 'a "b\tgood\n')[0]["text"] == 'a "b'
+
+
+def test_bad_lines_are_counted_and_named(tmp_path):
+    problems = Problems()
+    content = "one\tgood\nonly\ntwo\tbad\nalone\n"
+    columns = {"text": 0, "label": 1}
+    found = read(tmp_path / "a.tsv", content, problems=problems, columns=columns)
+    assert [fields["text"] for fields in found] == ["one", "two"]
+    path = tmp_path / "a.tsv"
+    assert str(problems) == (
+        f"2 examples left out: 1 columns, no 'label' (2: {path}:2, {path}:4)"
+    )
+    with pytest.raises(ValueError, match=r"a.tsv:2: 1 columns, no 'label'"):
+        read(path, content, columns=columns)
+
+
+def test_lines_of_json(tmp_path):
+    path, problems = tmp_path / "a.jsonl", Problems()
+    lines = [json.dumps({"text": "Über 中文", "label": ["a", "b"]}), "{", "[1]", ""]
+    found = read(path, "\n".join(lines), problems=problems)
+    assert found == [{"text": "Über 中文", "label": ["a", "b"]}]
+    assert problems.places == {
+        "no JSON": [f"{path}:2"],
+        "no object of JSON": [f"{path}:3"],
+    }
+    renamed = read(path, '{"s": "x", "label": 1}\n', columns={"text": "s"})
+    assert renamed == [{"s": "x", "label": 1, "text": "x"}]
+
+
+def test_a_list_in_json(tmp_path):
+    path, problems = tmp_path / "a.json", Problems()
+    assert read(path, '[{"text": "a"}, 3]', problems=problems) == [{"text": "a"}]
+    assert problems.places == {"no object of JSON": [f"{path}:2"]}
+    with pytest.raises(ValueError, match="a.json: no JSON"):
+        read(path, "[")
+
+
+def test_parquet(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    rows = {"sentence": ["a", "b"], "label": [0, 1]}
+    pq.write_table(pyarrow.table(rows), tmp_path / "a.parquet")
+    records = read_records(tmp_path / "a.parquet", FIELDS, columns={"text": "sentence"})
+    assert [(r.fields["text"], r.fields["label"]) for r in records] == [
+        ("a", 0),
+        ("b", 1),
+    ]
+    (tmp_path / "b.parquet").write_bytes(b"PAR1 and more")
+    with pytest.raises(ValueError, match="b.parquet is damaged"):
+        list(read_records(tmp_path / "b.parquet"))
+
+
+def test_lines_of_text_and_other_encodings(tmp_path):
+    assert read(tmp_path / "a.txt", "one\ntwo\r\n") == [
+        {"text": "one"},
+        {"text": "two"},
+    ]
+    latin = read(tmp_path / "b.txt", "Fluß\n".encode("latin-1"), encoding="latin-1")
+    assert latin == [{"text": "Fluß"}]
+    assert read(tmp_path / "b.txt", b"a\xff\n") == [{"text": "a\ufffd"}]
+
+
+def test_compressed_files_and_folders(tmp_path):
+    (tmp_path / "b.tsv.gz").write_bytes(gzip.compress(b"two\tb\n"))
+    (tmp_path / "a.tsv").write_text("one\ta\n")
+    texts = [r.fields["text"] for r in read_records(tmp_path, FIELDS)]
+    assert texts == ["one", "two"]
+    (tmp_path / "b.tsv.gz").write_bytes(gzip.compress(b"two\tb\n")[:-9])
+    with pytest.raises(ValueError, match="b.tsv.gz is damaged"):
+        list(read_records(tmp_path, FIELDS))
+
+
+def test_what_cannot_be_read_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no.tsv"):
+        list(read_records(tmp_path / "no.tsv"))
+    (tmp_path / "a.xyz").write_text("")
+    with pytest.raises(ValueError, match="unknown suffix '.xyz'; give a format: tsv"):
+        list(read_records(tmp_path / "a.xyz"))
+    with pytest.raises(ValueError, match="unknown format 'tvs': did you mean 'tsv'"):
+        list(read_records(tmp_path / "a.xyz", format="tvs"))
+    assert read(tmp_path / "empty.tsv", "") == []
+    assert {"tsv", "csv", "jsonl", "json", "parquet", "text"} <= set(FORMATS)
