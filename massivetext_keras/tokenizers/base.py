@@ -107,8 +107,8 @@ def valid_utf8(text: tf.Tensor) -> tf.Tensor:
 class Tokenizer(keras.layers.Layer):
     """Strings to ids and back, inside the graph; the base of all tokenizers.
 
-    A subclass gives `_tokenize`, `_settings`, `_files` and `_from_files`, and either
-    surfaces (the text of each id) or its own `_detokenize`.
+    A subclass gives `_tokenize`, `_tokenize_with_offsets`, `_settings`, `_files` and
+    `_from_files`, and either surfaces (the text of each id) or its own `_detokenize`.
 
     Arguments:
         vocabulary: `Vocabulary`.
@@ -262,6 +262,39 @@ class Tokenizer(keras.layers.Layer):
             )
         return self._tokenize(valid_utf8(text))
 
+    def tokenize_with_offsets(self, inputs) -> tuple:
+        """Turns strings into ids, and says which part of the text each stands for.
+
+        Pieces of one character share its offsets, a space before a word belongs to the
+        word's first piece where the tokenizer sees it so, and what a normalizer drops
+        may belong to none.
+
+        Arguments:
+            inputs: as `tokenize` takes them.
+        Returns:
+            ids, starts and ends, all int32 [batch, None], ragged, or [length] for one
+            string: what `tokenize` gives, the first character (code point, from 0) of
+            each id, and the one behind its last. Invalid UTF-8 counts as the U+FFFD
+            that it is read as.
+        Raises:
+            ValueError: the inputs have another rank.
+
+        >>> from massivetext_keras.tokenizers import ByteTokenizer
+        >>> ids, starts, ends = ByteTokenizer().tokenize_with_offsets("é!")
+        >>> starts.numpy().tolist(), ends.numpy().tolist()
+        ([0, 0, 1], [1, 1, 2])
+        """
+        text = tf.convert_to_tensor(inputs, tf.string)
+        if text.shape.rank == 0:
+            rows = self._tokenize_with_offsets(valid_utf8(text[tf.newaxis]))
+            return tuple(x.flat_values for x in rows)
+        if text.shape.rank != 1:
+            raise ValueError(
+                f"tokenize_with_offsets needs strings of shape [batch] or [], "
+                f"not {text.shape}"
+            )
+        return self._tokenize_with_offsets(valid_utf8(text))
+
     def detokenize(self, ids) -> tf.Tensor:
         """Turns ids into strings.
 
@@ -298,6 +331,10 @@ class Tokenizer(keras.layers.Layer):
 
     def _tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
         """Valid UTF-8 strings [batch] -> int32 [batch, None]."""
+        raise NotImplementedError
+
+    def _tokenize_with_offsets(self, text: tf.Tensor) -> tuple:
+        """The same, and where each is from: ids, starts, ends, int32 [batch, None]."""
         raise NotImplementedError
 
     def _detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from massivetext_keras.tokenizers.base import Tokenizer, Vocabulary
+from massivetext_keras.tokenizers.offsets import in_characters
 
 _SPECIAL = ("<pad>", "<s>", "</s>")
 
@@ -45,3 +46,9 @@ class ByteTokenizer(Tokenizer):
         return tf.RaggedTensor.from_row_lengths(
             tf.cast(values, tf.int32) + len(_SPECIAL), lengths, validate=False
         )
+
+    def _tokenize_with_offsets(self, text: tf.Tensor) -> tuple:
+        ids = self._tokenize(text)
+        places = tf.ragged.range(ids.row_lengths())
+        places = ids.with_flat_values(tf.cast(places.flat_values, tf.int32))
+        return ids, *in_characters(text, places, places + 1)

@@ -17,7 +17,8 @@ from massivetext_keras.tokenizers.base import (
     tokens_in_order,
 )
 from massivetext_keras.tokenizers.merges import last_merges, merge_pairs, parse_merges
-from massivetext_keras.tokenizers.rewriting import rewrite
+from massivetext_keras.tokenizers.offsets import Origin, in_characters, sums_before
+from massivetext_keras.tokenizers.rewriting import rewrite, rewrite_with_origin
 from massivetext_keras.tokenizers.sentencepiece import graph_tokenizer
 from massivetext_keras.tokenizers.splitting import MARK, Splitting
 from massivetext_keras.tokenizers.texts import read_lines, require_tokenizers
@@ -209,13 +210,9 @@ class BytePairTokenizer(Tokenizer):
     def _tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
         if self._normalize_first:
             text = rewrite(text, self._normal_form)
-        if self._added:
-            found = MARK + _WHOLE + rb"\0" + MARK
-            text = tf.strings.regex_replace(text, self._added, found)
-        # [batch, (parts)], each to be cut into words: [batch * parts, (words)]
-        parts = tf.strings.split(text, sep=MARK)
+        parts, is_added = self._parts(text)
+        # each to be cut into words: [batch * parts, (words)]
         flat = parts.flat_values
-        is_added = tf.equal(tf.strings.substr(flat, 0, 1), _WHOLE)
         words = tf.where(is_added, flat, self._words(tf.where(is_added, b"", flat)))
         words = tf.strings.split(words, sep=MARK)
         different, position = tf.unique(words.flat_values)
@@ -231,13 +228,52 @@ class BytePairTokenizer(Tokenizer):
         splits = tf.gather(ids.row_splits, splits)
         return tf.RaggedTensor.from_row_splits(ids.flat_values, splits, validate=False)
 
+    def _parts(self, text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
+        """Strings [batch] -> [batch, (parts)], and whether each is an added token, with
+        `_WHOLE` before it."""
+        if self._added:
+            found = MARK + _WHOLE + rb"\0" + MARK
+            text = tf.strings.regex_replace(text, self._added, found)
+        parts = tf.strings.split(text, sep=MARK)
+        return parts, tf.equal(tf.strings.substr(parts.flat_values, 0, 1), _WHOLE)
+
     def _words(self, text: tf.Tensor) -> tf.Tensor:
         """Strings [n] -> the same with `MARK` between their words."""
         if not self._normalize_first:
             text = rewrite(text, self._normal_form)
-        if self._add_prefix_space:
-            text = tf.strings.regex_replace(text, r"^[^ ]", rb" \0")
-        return self._cut(text)
+        return self._cut(self._with_space(text))
+
+    def _with_space(self, text: tf.Tensor) -> tf.Tensor:
+        if not self._add_prefix_space:
+            return text
+        return tf.strings.regex_replace(text, r"^[^ ]", rb" \0")
+
+    def _tokenize_with_offsets(self, text: tf.Tensor) -> tuple:
+        ids = self._tokenize(text)
+        sizes = tf.strings.length(tf.gather(self._surfaces, ids.flat_values))
+        starts = sums_before(ids.with_flat_values(sizes))
+        ends = starts.with_flat_values(starts.flat_values + sizes)
+        # the bytes of the tokens are those of the rewritten text
+        offsets = in_characters(self._detokenize(ids), starts, ends)
+        if self._normal_form or self._add_prefix_space:
+            offsets = self._origin(text).spans(*offsets)
+        return ids, *offsets
+
+    def _origin(self, text: tf.Tensor) -> Origin:
+        """Of the characters that the words are cut from."""
+        steps = self._normal_form
+        first, later = (steps, []) if self._normalize_first else ([], steps)
+        text, origin = rewrite_with_origin(text, first)
+        parts, is_added = self._parts(text)
+        flat = parts.flat_values
+        added = tf.strings.regex_replace(tf.where(is_added, flat, b""), r"\A\C", "")
+        flat = tf.where(is_added, b"", flat)
+        rewritten, of_parts = rewrite_with_origin(flat, later)
+        of_parts = of_parts.shifted(self._with_space(rewritten) != rewritten)
+        # each part is one of both
+        of_parts = Origin.of(added).followed_by(of_parts)
+        sizes = tf.strings.length(added + flat, unit="UTF8_CHAR")
+        return Origin(*origin.spans(*of_parts.joined(parts.with_flat_values(sizes))))
 
     def _settings(self, whole: bool = False) -> dict:
         """The constructor's arguments; `whole` has those with default values, too."""

@@ -13,6 +13,7 @@ from massivetext_keras.tokenizers.base import (
     token_index,
     tokens_in_order,
 )
+from massivetext_keras.tokenizers.offsets import Origin
 from massivetext_keras.tokenizers.texts import read_lines
 
 VOCABULARY_FILE = "vocab.json"
@@ -93,6 +94,9 @@ class CharacterTokenizer(Tokenizer):
         return decoded.with_flat_values(
             tf.where(match, tf.gather(self._ids, found), self.unk_id)
         )
+
+    def _tokenize_with_offsets(self, text: tf.Tensor) -> tuple:
+        return self._tokenize(text), *Origin.of(text)
 
     def _settings(self) -> dict:
         named = {"unk": self.unk_id, "pad": self.pad_id}

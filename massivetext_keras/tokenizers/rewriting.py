@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_text as tf_text
+
+from massivetext_keras.tokenizers.offsets import Origin
 
 # space of SentencePiece
 SPACE = "\u2581"
@@ -38,13 +41,39 @@ def rewrite(texts: tf.Tensor, steps: Sequence[Sequence[str]]) -> tf.Tensor:
     '"ete'
     """
     for name, *arguments in steps:
-        if name in NORMAL_FORMS:
-            texts = tf_text.normalize_utf8(texts, name)
-        elif name in _STEPS:
-            texts = _STEPS[name](texts, *arguments)
-        else:
-            raise ValueError(f"rewrites: there is no step {name!r}")
+        texts = _rewrite(texts, name, arguments)
     return texts
+
+
+def _rewrite(texts: tf.Tensor, name: str, arguments: Sequence[str]) -> tf.Tensor:
+    if name in NORMAL_FORMS:
+        return tf_text.normalize_utf8(texts, name)
+    if name in _STEPS:
+        return _STEPS[name](texts, *arguments)
+    raise ValueError(f"rewrites: there is no step {name!r}")
+
+
+def rewrite_with_origin(
+    texts: tf.Tensor, steps: Sequence[Sequence[str]]
+) -> tuple[tf.Tensor, Origin]:
+    """The same, and where each character of the result is from.
+
+    >>> text, origin = rewrite_with_origin(tf.constant(["e\u0301t"]), [["NFC"]])
+    >>> origin.starts.to_list(), origin.ends.to_list()
+    ([[0, 2]], [[2, 3]])
+    """
+    origin = Origin.of(texts)
+    for name, *arguments in steps:
+        before, texts = texts, _rewrite(texts, name, arguments)
+        if name == "prefix":
+            origin = origin.shifted(texts != before)
+        elif name != "strip_end":  # which leaves the beginning as it is
+            unit = _WITH_MARKS if name in NORMAL_FORMS else None
+            if name == "replace":
+                unit = f"(?s){re.escape(arguments[0])}|."
+            function = functools.partial(_rewrite, name=name, arguments=arguments)
+            origin = origin.rewritten(before, function, unit)
+    return texts, origin
 
 
 def step_to_json(step: Sequence[str]) -> dict[str, Any]:
@@ -91,6 +120,14 @@ def _replace(texts: tf.Tensor, old: str, new: str) -> tf.Tensor:
 def _regex(pattern: str, new: str):
     return lambda texts: tf.strings.regex_replace(texts, pattern, new)
 
+
+# A character and all that may become one with it, or change places behind it: marks,
+# and of Korean, also in the forms of compatibility, the letters that are never first.
+_WITH_MARKS = (
+    r"(?s).[\pM\x{1161}-\x{1175}\x{11a8}-\x{11c2}\x{3133}\x{3135}\x{3136}"
+    r"\x{313a}-\x{313f}\x{314f}-\x{3163}\x{ff9e}\x{ff9f}\x{ffa3}\x{ffa5}\x{ffa6}"
+    r"\x{ffaa}-\x{ffaf}\x{ffc2}-\x{ffdc}]*"
+)
 
 _WS = r"[\t-\r \x{85}\p{Z}]"
 

@@ -14,7 +14,8 @@ import tensorflow_text as tf_text
 from tensorflow_text.python.ops import sentencepiece_tokenizer
 
 from massivetext_keras.tokenizers.base import Tokenizer, Vocabulary
-from massivetext_keras.tokenizers.rewriting import SPACE, rewrite
+from massivetext_keras.tokenizers.offsets import in_characters
+from massivetext_keras.tokenizers.rewriting import SPACE, rewrite, rewrite_with_origin
 from massivetext_keras.tokenizers.texts import read_lines
 
 MODEL_FILE = "tokenizer.model"
@@ -120,6 +121,8 @@ class SentencePieceTokenizer(Tokenizer):
         self._strips = strips
         self._model_proto = model_proto
         self._pieces = graph_tokenizer(model_proto)
+        with tf.init_scope():
+            self._is_byte = tf.constant([x.type == x.BYTE for x in proto.pieces])
         self._lossless = trainer.byte_fallback and not (
             strips
             or rewrites
@@ -193,6 +196,20 @@ class SentencePieceTokenizer(Tokenizer):
 
     def _tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
         return self._pieces.tokenize(rewrite(text, self._rewrites))
+
+    def _tokenize_with_offsets(self, text: tf.Tensor) -> tuple:
+        rewritten, origin = rewrite_with_origin(text, self._rewrites)
+        ids, *offsets = self._pieces.tokenize_with_offsets(rewritten)
+        starts, ends = in_characters(
+            rewritten, *(tf.cast(x, tf.int32) for x in offsets)
+        )
+        # of the bytes of a character only the last one has an end
+        is_byte = tf.gather(self._is_byte, ids.flat_values)
+        least = tf.where(is_byte, starts.flat_values + 1, 0)
+        ends = ends.with_flat_values(tf.maximum(ends.flat_values, least))
+        if origin is not None:
+            starts, ends = origin.spans(starts, ends)
+        return ids, starts, ends
 
     def _detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
         if self._strips:

@@ -13,6 +13,7 @@ from massivetext_keras.tokenizers.base import (
     token_index,
     tokens_in_order,
 )
+from massivetext_keras.tokenizers.offsets import in_characters
 from massivetext_keras.tokenizers.rewriting import SPACE
 from massivetext_keras.tokenizers.sentencepiece import graph_tokenizer, parse_model
 
@@ -98,13 +99,24 @@ class TranslationTokenizer(Tokenizer):
         return self._target or self
 
     def _tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
-        has_code = tf.strings.regex_full_match(text, rf"{_CODE}.*")
-        code = tf.strings.regex_replace(text, rf"{_CODE}.*\z", r"\1")[:, tf.newaxis]
-        code = tf.ragged.boolean_mask(code, has_code[:, tf.newaxis])
-        pieces = self._pieces.tokenize(tf.strings.regex_replace(text, _CODE, ""))
-        return tf.ragged.map_flat_values(
+        code, rest = _code_and_rest(text)
+        pieces = tf.concat([code, self._pieces.tokenize(rest)], axis=1)
+        return tf.ragged.map_flat_values(self._index.lookup, pieces)
+
+    def _tokenize_with_offsets(self, text: tf.Tensor) -> tuple:
+        code, rest = _code_and_rest(text)
+        pieces, *offsets = self._pieces.tokenize_with_offsets(rest)
+        offsets = in_characters(rest, *(tf.cast(x, tf.int32) for x in offsets))
+        end = tf.ragged.map_flat_values(tf.strings.length, code, unit="UTF8_CHAR")
+        ids = tf.ragged.map_flat_values(
             self._index.lookup, tf.concat([code, pieces], axis=1)
         )
+        before = tf.reduce_sum(end, axis=1)[:, tf.newaxis]
+        starts, ends = (
+            tf.concat([first, x + before], axis=1)
+            for first, x in zip((tf.zeros_like(end), end), offsets, strict=True)
+        )
+        return ids, starts, ends
 
     def _detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
         return tf.strings.regex_replace(super()._detokenize(ids), r"\A ", "")
@@ -120,3 +132,11 @@ class TranslationTokenizer(Tokenizer):
     def _from_files(cls, files, **settings) -> TranslationTokenizer:
         vocabulary = json.loads(files[VOCABULARY_FILE])
         return cls(vocabulary, files[SOURCE_FILE], files[TARGET_FILE], **settings)
+
+
+def _code_and_rest(text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
+    """Strings [n] -> the language each begins with, [n, (0 or 1)], and what follows."""
+    has_code = tf.strings.regex_full_match(text, rf"{_CODE}.*")
+    code = tf.strings.regex_replace(text, rf"{_CODE}.*\z", r"\1")[:, tf.newaxis]
+    code = tf.ragged.boolean_mask(code, has_code[:, tf.newaxis])
+    return code, tf.strings.regex_replace(text, _CODE, "")

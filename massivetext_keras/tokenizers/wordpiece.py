@@ -15,6 +15,7 @@ from massivetext_keras.tokenizers.base import (
     token_index,
     tokens_in_order,
 )
+from massivetext_keras.tokenizers.offsets import Origin, in_characters
 from massivetext_keras.tokenizers.texts import read_lines, require_tokenizers
 
 VOCABULARY_FILE = "vocab.txt"
@@ -124,12 +125,23 @@ class WordPieceTokenizer(Tokenizer):
         return [not token.startswith(_SUFFIX) for token in self._vocabulary.tokens]
 
     def _tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
+        return self._pieces.tokenize(self._normalized(text))
+
+    def _tokenize_with_offsets(self, text: tf.Tensor) -> tuple:
+        normalized = self._normalized(text)
+        ids, *offsets = self._pieces.tokenize_with_offsets(normalized)
+        offsets = in_characters(normalized, *(tf.cast(x, tf.int32) for x in offsets))
+        origin = Origin.of(text).rewritten(text, self._normalized)
+        return ids, *origin.spans(*offsets)
+
+    def _normalized(self, text: tf.Tensor) -> tf.Tensor:
+        """Texts as BERT reads them; of a text, what becomes of each character."""
         text = tf.strings.regex_replace(text, _DROPPED, "")
         if self._lowercase:
             text = tf_text.normalize_utf8(text, "NFD")
             text = tf.strings.regex_replace(text, r"\p{Mn}+", "")
             text = tf.strings.lower(text, encoding="utf-8")
-        return self._pieces.tokenize(text)
+        return text
 
     def _detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
         words = tf.strings.reduce_join(
