@@ -22,6 +22,7 @@ class Dense(keras.layers.Dense):
     def __init__(self, units: int, bias: bool = True, scale: float = 0.02, **kwargs):
         initializer = keras.initializers.RandomNormal(stddev=scale)
         super().__init__(units, use_bias=bias, kernel_initializer=initializer, **kwargs)
+        self.adapter = None  # of `layers.adapters`
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """`x` [..., size] -> [..., units]."""
@@ -29,6 +30,8 @@ class Dense(keras.layers.Dense):
         y = tf.matmul(rows, tf.convert_to_tensor(self.kernel))
         if self.use_bias:
             y = _add_bias(y, tf.convert_to_tensor(self.bias))
+        if self.adapter is not None and self.adapter.original is None:
+            y += self.adapter(rows, training=training)
         shape = tf.shape(x)
         return tf.reshape(y, tf.concat([shape[:-1], [self.units]], 0))
 

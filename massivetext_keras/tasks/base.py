@@ -15,6 +15,7 @@ from massivetext_keras import corpus, data, interop, presets, tokenizers
 from massivetext_keras.configs import TransformerConfig, choose, nearest
 from massivetext_keras.export import Probe, compare, write_saved_model
 from massivetext_keras.models.backbone import Backbone
+from massivetext_keras.tasks.adapters import Adapting
 from massivetext_keras.tasks.training_step import TrainingStep
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ HEAD = "head/"
 FORMATS = ("massivetext_keras", "huggingface")
 
 
-class Task(TrainingStep):
+class Task(Adapting, TrainingStep):
     """A model, its tokenizer and its loss; strings in, strings out.
 
     A subclass says what its backbone is, adds what else it has in its constructor, and
@@ -159,7 +160,7 @@ class Task(TrainingStep):
 
     def named_weights(self) -> dict[str, keras.Variable]:
         """The weights that a preset holds: the backbone's, and the heads' by prefix."""
-        named = interop.named_weights(self.backbone)
+        named = self.base_weights()
         for prefix in self.heads():
             named |= self._head_weights(prefix)
         return named
@@ -176,7 +177,7 @@ class Task(TrainingStep):
             ValueError: lists what of the backbone is missing, left over, or of another
                 shape.
         """
-        wanted = interop.named_weights(self.backbone)
+        wanted = self.base_weights()
         for prefix in self.heads():
             weights = self._head_weights(prefix)
             if weights.keys() <= tensors.shapes.keys():
@@ -197,7 +198,8 @@ class Task(TrainingStep):
         """Writes config, weights and tokenizer, for `from_preset` to read.
 
         Each file replaces its predecessor at once and the config, which holds the
-        hashes of the others, comes last; other files of the folder stay.
+        hashes of the others, comes last; other files of the folder stay. What adapters
+        add is part of the weights.
 
         Args:
             folder: made if missing.
@@ -213,7 +215,7 @@ class Task(TrainingStep):
             interop.save_huggingface(
                 folder,
                 self.config,
-                self.named_weights(),
+                self.whole_weights(),
                 self.tokenizer,
                 options=self.chosen(),
             )
@@ -222,7 +224,7 @@ class Task(TrainingStep):
             folder,
             type(self).__name__,
             self.config,
-            self.named_weights(),
+            self.whole_weights(),
             self.tokenizer,
             self.chosen(),
         )
@@ -240,6 +242,10 @@ class Task(TrainingStep):
             RuntimeError: the loaded export does not give what this model gives; nothing
                 was written then.
         """
+        with self.adapters_merged():
+            self._export(path, overwrite)
+
+    def _export(self, path: str | Path, overwrite: bool) -> None:
         module = tf.Module(name=self.name)  # what the signatures use, nothing else
         module.tokenizer = self.need_tokenizer()
         module.weights = [weight.value for weight in self.named_weights().values()]

@@ -61,8 +61,6 @@ class CausalLM(Task):
 
     def __init__(self, config: TransformerConfig, tokenizer=None, **kwargs):
         super().__init__(config, tokenizer, **kwargs)
-        # Not a dict: Keras would track it and refuse its keys.
-        self._graphs = SimpleNamespace(generators={}, decoders={})
         self._label_bytes = None
         sizes = None if tokenizer is None else tokenizer.token_bytes()
         if sizes is not None:
@@ -348,6 +346,10 @@ class CausalLM(Task):
 
     def probes(self) -> list:
         return causal_lm_export.probes(self)
+
+    @functools.cached_property
+    def _graphs(self):
+        return SimpleNamespace(generators={}, decoders={})
 
     @functools.cached_property
     def _scorer(self):

@@ -80,8 +80,6 @@ class Seq2SeqLM(Task):
         self.first_id, self.last_id = first_id, last_id
         self.never_ids = tuple(never_ids)
         self.label_smoothing = 0.0
-        self._id_graphs = functools.cache(self._make_id_graphs)
-        self._text_graphs = functools.cache(self.text_graphs)
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
         """Features of `Seq2Seq` -> float32 logits [batch, length, vocabulary]."""
@@ -384,6 +382,14 @@ class Seq2SeqLM(Task):
         tokenizer = self.need_tokenizer()
         key = (num_beams, no_repeat_ngram_size, search, self._stop_ids(), compiled)
         return TextToText(tokenizer, self._id_graphs(*key))
+
+    @functools.cached_property
+    def _text_graphs(self):
+        return functools.cache(self.text_graphs)
+
+    @functools.cached_property
+    def _id_graphs(self):
+        return functools.cache(self._make_id_graphs)
 
     def _make_id_graphs(
         self, num_beams, no_repeat_ngram_size, search, stop_ids, compiled

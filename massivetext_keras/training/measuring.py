@@ -83,7 +83,9 @@ class Measure(StepCallback):
         """Gives the model its best weights again, where they are to be kept."""
         if not (self.keep_best and self.best):
             return
-        if self.run_dir is not None:
+        if self.run_dir is not None and self.model.adapted():
+            self.model.load_adapters(self._folder)
+        elif self.run_dir is not None:
             _, tensors = interop.read_preset(self._folder)
             self.model.take_weights(tensors, str(self._folder))
         else:
@@ -105,7 +107,9 @@ class Measure(StepCallback):
         if self.run_dir is None:
             self._kept = [weight.numpy() for weight in self.model.weights]
         elif self.is_chief:
-            self.model.save_preset(self._folder)
+            adapted = self.model.adapted()
+            save = self.model.save_adapters if adapted else self.model.save_preset
+            save(self._folder)
             write_json(self._folder / MEASURES, self.best)
 
     @recording("the measures")
