@@ -133,20 +133,22 @@ def test_graphs_that_were_made_before_see_them():
 
 
 def test_cached_decoding_is_that_of_the_merged_model(plain_loop):
-    lm = byte_lm(num_layers=2)
-    plain = lm.generate("ab", max_new_tokens=12, temperature=0)
+    lm = byte_lm()
+
+    def written() -> list[int]:
+        ids = lm.generate_ids([[5, 9, 80]], max_new_tokens=12, temperature=0)
+        return ids.numpy()[0].tolist()
+
+    plain = written()
     lm.add_adapters("qkv|up", rank=4)
-    assert lm.generate("ab", max_new_tokens=12, temperature=0) == plain
     noise(lm)
-    text = lm.generate("ab", max_new_tokens=12, temperature=0)
-    assert text != plain
-    ids = lm.generate_ids([[5, 9, 80]], max_new_tokens=12, temperature=0)
-    ids = ids.numpy()[0].tolist()
+    ids = written()
+    assert ids != plain
     for end in range(3, len(ids)):  # without a cache
         logits = lm({"token_ids": np.array([ids[:end]])})[0, -1].numpy()
         assert logits[ids[end]] == pytest.approx(logits.max(), rel=1e-4)
     lm.merge_adapters()
-    assert lm.generate("ab", max_new_tokens=12, temperature=0) == text
+    assert written() == ids
 
 
 def test_a_preset_does_what_the_adapted_task_does(tmp_path):
@@ -268,7 +270,7 @@ def test_bad_use():
         task.add_adapters("atention")
     with pytest.raises(ValueError, match="rank must be positive"):
         task.add_adapters(rank=0)
-    assert len(task.trainable_weights) == len(task.weights) - 1  # the seed
+    assert len(task.trainable_weights) == len(task.named_weights())
     for use in (task.merge_adapters, task.unmerge_adapters, task.remove_adapters):
         with pytest.raises(ValueError, match="this MaskedLM has no adapters"):
             use()
