@@ -25,6 +25,7 @@ from massivetext_keras.data.examples import (
     TaggedText,
     TextPair,
 )
+from massivetext_keras.data.labeled import alike, encode_labeled, rows_graph
 from massivetext_keras.data.masking import Masking, masked_batches, put
 from massivetext_keras.data.pairs import (
     enclosed,
@@ -59,10 +60,12 @@ __all__ = [
     "SpanCorruption",
     "TaggedText",
     "TextPair",
+    "alike",
     "contrastive_batches",
     "denoising_batches",
     "enclosed",
     "encode_documents",
+    "encode_labeled",
     "encode_pairs",
     "encoded_documents",
     "frame",
@@ -79,6 +82,7 @@ __all__ = [
     "read_records",
     "read_tsv",
     "room",
+    "rows_graph",
     "split_pairs",
     "start_id",
     "text_batches",

@@ -4,6 +4,15 @@ from massivetext_keras.evaluation.cross_validation import (
     CrossValidation,
     cross_validate,
     split_folds,
+from massivetext_keras.evaluation.calibration import (
+    expected_calibration_error,
+    fit_temperature,
+)
+from massivetext_keras.evaluation.labels import (
+    confusion,
+    draw_confusion,
+    label_measures,
+    number_measures,
 )
 from massivetext_keras.evaluation.likelihood import bits_per_byte
 from massivetext_keras.evaluation.significance import (
@@ -24,7 +33,13 @@ __all__ = [
     "bleu",
     "bootstrap_interval",
     "chrf",
+    "confusion",
     "cross_validate",
+    "draw_confusion",
+    "expected_calibration_error",
+    "fit_temperature",
+    "label_measures",
+    "number_measures",
     "paired_bootstrap",
     "split_folds",
 ]

@@ -6,6 +6,7 @@ from massivetext_keras.tasks.from_examples import FromExamples, split_examples
 from massivetext_keras.tasks.masked_lm import MaskedLM
 from massivetext_keras.tasks.replaced_tokens import ReplacedTokenDetector
 from massivetext_keras.tasks.seq2seq_lm import Seq2SeqLM
+from massivetext_keras.tasks.text_classifier import TextClassifier
 from massivetext_keras.tasks.text_embedder import TextEmbedder
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "MaskedLM",
     "ReplacedTokenDetector",
     "Seq2SeqLM",
+    "TextClassifier",
     "TextEmbedder",
     "split_examples",
     "task_class",

@@ -11,9 +11,17 @@ from massivetext_keras.tasks.causal_lm import CausalLM
 from massivetext_keras.tasks.masked_lm import MaskedLM
 from massivetext_keras.tasks.replaced_tokens import ReplacedTokenDetector
 from massivetext_keras.tasks.seq2seq_lm import Seq2SeqLM
+from massivetext_keras.tasks.text_classifier import TextClassifier
 from massivetext_keras.tasks.text_embedder import TextEmbedder
 
-_ALL = (CausalLM, MaskedLM, ReplacedTokenDetector, Seq2SeqLM, TextEmbedder)
+_ALL = (
+    CausalLM,
+    MaskedLM,
+    ReplacedTokenDetector,
+    Seq2SeqLM,
+    TextClassifier,
+    TextEmbedder,
+)
 TASKS: dict[str, type[Task]] = {cls.__name__: cls for cls in _ALL}
 # Those whose `datasets` reads text files.
 FROM_TEXT = ("CausalLM", "MaskedLM", "ReplacedTokenDetector")

@@ -41,6 +41,7 @@ class TrainingStep(keras.Model):
         self.loss_tracker = keras.metrics.Mean(name="loss")
         self.bits_tracker = None
         self.corpus_trackers: list[keras.metrics.Mean] = []
+        self.tally_trackers: list[keras.metrics.Mean] = []
         self.padding_tracker = keras.metrics.Mean(name="padding_share")
         self.data_wait = None  # seconds without a batch, once there is a graph
         self.randomness = keras.random.SeedGenerator(name="randomness")
@@ -52,8 +53,10 @@ class TrainingStep(keras.Model):
         """The losses of a batch.
 
         Returns:
-            Float32 scalars, weighted losses summed, one for each of `loss_counts`; and
-            float32 [batch], the first by row, or None if a row has none of its own.
+            Float32 scalars, weighted losses summed, one for each of `loss_counts`;
+            float32 [batch], the first by row, or None if a row has none of its own; and
+            of a task with `tally_trackers` float32 [trackers, 2], what each of them is
+            the share of: so many of so many.
         """
         raise NotImplementedError(f"{type(self).__name__} has no loss to train with")
 
@@ -173,9 +176,10 @@ class TrainingStep(keras.Model):
 
     @property
     def metrics(self) -> list:
-        """The trackers of the loss, where bytes are known of bits per byte, and of the
-        loss of each corpus."""
-        trackers = [self.loss_tracker, self.bits_tracker, *self.corpus_trackers]
+        """The trackers of the loss, where bytes are known of bits per byte, of what the
+        task tallies, and of the loss of each corpus."""
+        trackers = [self.loss_tracker, self.bits_tracker]
+        trackers += [*self.tally_trackers, *self.corpus_trackers]
         return [tracker for tracker in trackers if tracker is not None]
 
     def reset_metrics(self):
@@ -220,12 +224,12 @@ class TrainingStep(keras.Model):
             more = self._gradients_at_once(cut(i), counts, hashed(key, i))
             return i + 1, tf.nest.map_structure(tf.add, sums, more)
 
-        corpora = tf.zeros([len(self.corpus_trackers)])
+        parts = tf.zeros([len(self.corpus_trackers)]), self._no_tallies()
         zeros = [tf.zeros(v.shape) for v in self.trainable_variables]
         return tf.while_loop(
             lambda i, _: i < self.micro_batches,
             body,
-            (tf.constant(0), (tf.constant(0.0), corpora, zeros)),
+            (tf.constant(0), (tf.constant(0.0), parts, zeros)),
             parallel_iterations=1,
         )[1]
 
@@ -244,15 +248,18 @@ class TrainingStep(keras.Model):
         ]
         return summed, parts, gradients
 
-    def _total(self, batch, counts, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    def _no_tallies(self) -> tf.Tensor:
+        return tf.zeros([len(self.tally_trackers), 2])
+
+    def _total(self, batch, counts, training: bool) -> tuple[tf.Tensor, tuple]:
         """The losses of some rows, each scaled such that, over the first count of the
         global batch, all together are the sum of their means; and the first of them by
-        corpus, float32 [corpora]."""
-        summed, rows = self.summed_loss(*batch, training=training)
+        corpus, float32 [corpora], with the tallies, float32 [trackers, 2]."""
+        summed, rows, *tallies = self.summed_loss(*batch, training=training)
         scales = [tf.math.divide_no_nan(counts[0], count) for count in counts[1:]]
         pairs = zip(summed[1:], scales, strict=True)
         total = tf.add_n([summed[0], *(s * scale for s, scale in pairs)])
-        return total, self._by_corpus(batch, rows)
+        return total, (self._by_corpus(batch, rows), *(tallies or [self._no_tallies()]))
 
     def _by_corpus(self, batch, rows: tf.Tensor | None) -> tf.Tensor:
         """Float32 [batch] -> [corpora]."""
@@ -342,8 +349,8 @@ class TrainingStep(keras.Model):
         """Adds this replica's losses to the trackers, if they are finite: else the
         epoch's mean would not be."""
         _, labels, weights = batch
-        summed, parts, weights = (
-            tf.where(finite, x, 0.0) for x in (summed, parts, weights)
+        summed, (parts, tallies), weights = tf.nest.map_structure(
+            lambda x: tf.where(finite, x, 0.0), (summed, parts, weights)
         )
         count = tf.reduce_sum(weights)
         self.loss_tracker.update_state(tf.math.divide_no_nan(summed, count), count)
@@ -355,6 +362,9 @@ class TrainingStep(keras.Model):
         counts = self._by_corpus(batch, tf.reduce_sum(weights, axis=-1))
         for i, tracker in enumerate(self.corpus_trackers):
             tracker.update_state(tf.math.divide_no_nan(parts[i], counts[i]), counts[i])
+        for i, tracker in enumerate(self.tally_trackers):
+            part, whole = tallies[i, 0], tallies[i, 1]
+            tracker.update_state(tf.math.divide_no_nan(part, whole), whole)
 
 
 def _unpack(data) -> tuple:

@@ -1,0 +1,378 @@
+"""What can be said of a text: one label, several labels, or a number."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from massivetext_keras import evaluation
+from massivetext_keras.configs import choose
+from massivetext_keras.data.examples import LabeledText
+from massivetext_keras.data.records import Problems
+from massivetext_keras.layers.loss import token_losses
+
+logger = logging.getLogger(__name__)
+
+SEPARATOR = "|"  # between several labels in a table
+
+
+class Classification(NamedTuple):
+    """What a classifier says of a text.
+
+    Attributes:
+        label: the most probable one; of a task with several labels, all that are
+            probable enough.
+        score: its probability; of several labels that of the decision that is least
+            sure.
+        scores: the probability of every label.
+    """
+
+    label: str | tuple[str, ...]
+    score: float
+    scores: dict[str, float]
+
+
+def label_of(value: Any) -> str | tuple[str, ...] | float | None:
+    """A record's label as a `LabeledText` has it.
+
+    Raises:
+        ValueError: it is nothing that a label can be.
+    """
+    if value is None or isinstance(value, float):
+        return value
+    if isinstance(value, list | tuple) and all(isinstance(x, str | int) for x in value):
+        return tuple(map(str, value))
+    if isinstance(value, str | int):
+        names = str(value).strip()
+        if not names:
+            return ()
+        return tuple(names.split(SEPARATOR)) if SEPARATOR in names else names
+    raise ValueError("a label that is neither a name, a list of names nor a number")
+
+
+class Labelling:
+    """One kind of answer: its targets, loss, scores and measures.
+
+    Args:
+        labels: that there are, in the order of the logits.
+        threshold: probability from which one of several labels is given.
+
+    Raises:
+        ValueError: there are too few labels, one is there twice, or the threshold is
+            out of range.
+    """
+
+    least = 1  # labels that there must be
+    tally: str  # what `fit` logs beside the loss
+    size: int  # of the logits
+
+    def __init__(self, labels: Sequence[str], threshold: float):
+        self.labels, self.threshold = tuple(labels), threshold
+        self.index = {label: i for i, label in enumerate(self.labels)}
+        self.size = len(self.labels)
+        if len(self.labels) < self.least:
+            raise ValueError(
+                f"there must be {self.least} labels or more, got {list(labels)}: set "
+                "labels, or problem='regression'"
+            )
+        for i, label in enumerate(self.labels):
+            if self.index[label] != i:
+                raise ValueError(f"labels: {label!r} is there twice")
+        if not 0.0 < threshold < 1.0:
+            raise ValueError(f"threshold must be in (0, 1), got {threshold}")
+
+    def check_weights(self, wanted: str | Mapping[str, float] | None) -> None:
+        """Refuses weights of classes that `weights` could not use.
+
+        Raises:
+            ValueError: a name is unknown, or there can be none here.
+        """
+        if wanted is not None:
+            raise ValueError("class_weights are for problem='single_label'")
+
+    def weights(
+        self, targets: np.ndarray, wanted: str | Mapping[str, float] | None
+    ) -> np.ndarray:
+        """Loss weights of examples, float32 [n].
+
+        Args:
+            targets: of the examples.
+            wanted: label -> weight, others have 1; "balanced": all labels have the same
+                sum of weights, and the mean of all is 1; None: 1.
+        """
+        return np.ones(len(targets), np.float32)
+
+    def read(self, label: Any) -> Any:
+        """What an example's label says: a name, names, or a number.
+
+        Raises:
+            ValueError: nothing of that kind; the same words each time.
+        """
+        raise NotImplementedError
+
+    def target(self, label: Any) -> Any:
+        """What is learnt of what `read` gives.
+
+        Raises:
+            ValueError: it cannot be learnt; the same words each time.
+        """
+        raise NotImplementedError
+
+    def targets(self, examples: Sequence[LabeledText]) -> tuple[list, np.ndarray]:
+        """The examples that can be learnt from, and [examples, …] what is learnt.
+
+        Raises:
+            ValueError: there is none.
+        """
+        kept, targets = self._usable(examples, lambda x: self.target(self.read(x)))
+        return kept, np.stack(targets)
+
+    def judged(
+        self,
+        examples: Sequence[LabeledText],
+        predictions: Sequence[Mapping[str, Any]],
+    ) -> tuple[list, list]:
+        """What `read` gives of the examples that have a label, and their predictions.
+
+        Raises:
+            ValueError: there is none, or not as many predictions.
+        """
+        pairs = list(zip(examples, predictions, strict=True))
+        kept, true = self._usable(pairs, self.read, label=lambda pair: pair[0].label)
+        strange = [x for x in true if not self._knows(x)]
+        if strange:
+            logger.warning(
+                "%s of %s examples have labels that the task has not learnt, such as "
+                "%r: they count as wrong",
+                f"{len(strange):,}",
+                f"{len(true):,}",
+                strange[0],
+            )
+        return true, [prediction for _, prediction in kept]
+
+    def _usable(self, items, function, label=lambda item: item.label):
+        problems, kept, values = Problems(), [], []
+        for item in items:
+            try:
+                values.append(function(label(item)))
+                kept.append(item)
+            except ValueError as error:
+                problems.add(repr(label(item)), str(error))
+        problems.log()
+        if not kept:
+            why = f": {problems}" if problems.count else ""
+            raise ValueError(f"there is no example with a label{why}")
+        return kept, values
+
+    def _knows(self, label: Any) -> bool:
+        return True
+
+    def losses(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """Float32 [batch, size] and [batch, …] -> [batch]."""
+        raise NotImplementedError
+
+    def tallies(self, logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor):
+        """Float32 [2]: how many decisions were right, and of how many."""
+        raise NotImplementedError
+
+    def scores(self, logits: tf.Tensor, temperature: float) -> tf.Tensor:
+        """Float32 logits [batch, size] -> probabilities, or numbers."""
+        raise NotImplementedError
+
+    def names(self, scores: tf.Tensor) -> tf.Tensor:
+        """Float32 [batch, size] -> string [batch], in the graph."""
+        raise NotImplementedError
+
+    def answer(self, scores: np.ndarray) -> Classification | float:
+        """What is said of one text; float32 [size]."""
+        raise NotImplementedError
+
+    def measures(
+        self, true: Sequence[Any], predictions: Sequence[Mapping[str, Any]]
+    ) -> dict[str, float]:
+        """How good answers are; both from `judged`."""
+        raise NotImplementedError
+
+
+class SingleLabel(Labelling):
+    """Exactly one of the labels, by a softmax."""
+
+    least = 2
+    tally = "accuracy"
+
+    def read(self, label):
+        if label is None or label == ():
+            raise ValueError("no label")
+        return SEPARATOR.join(label) if isinstance(label, tuple) else str(label)
+
+    def target(self, label):
+        if label not in self.index:
+            raise ValueError("a label that the task has not learnt")
+        return np.int32(self.index[label])
+
+    def _knows(self, label):
+        return label in self.index
+
+    def losses(self, logits, targets):
+        return token_losses(logits, targets)
+
+    def tallies(self, logits, targets, weights):
+        best = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        right = tf.cast(best == targets, tf.float32)
+        return tf.stack([tf.reduce_sum(right * weights), tf.reduce_sum(weights)])
+
+    def scores(self, logits, temperature):
+        return tf.nn.softmax(logits / temperature)
+
+    def names(self, scores):
+        return tf.gather(tf.constant(self.labels), tf.argmax(scores, axis=-1))
+
+    def answer(self, scores):
+        best = int(scores.argmax())
+        every = dict(zip(self.labels, scores.tolist(), strict=True))
+        return Classification(self.labels[best], float(scores[best]), every)
+
+    def measures(self, true, predictions):
+        given = [one["label"] for one in predictions]
+        values = evaluation.label_measures(true, given)
+        right = [a == b for a, b in zip(true, given, strict=True)]
+        sure = [one["score"] for one in predictions]
+        error = evaluation.expected_calibration_error(sure, right)
+        return _beside_means(values, {"expected_calibration_error": error})
+
+    def check_weights(self, wanted):
+        if isinstance(wanted, str):
+            choose("class_weights", wanted, {"balanced": 0})
+        for label in wanted if isinstance(wanted, Mapping) else ():
+            choose("label in class_weights", label, self.index)
+
+    def weights(self, targets, wanted):
+        table = np.ones(self.size)
+        if wanted == "balanced":
+            counts = np.bincount(targets, minlength=self.size)
+            table = len(targets) / np.maximum(counts, 1) / np.count_nonzero(counts)
+        elif wanted is not None:
+            for label, weight in wanted.items():
+                table[self.index[label]] = weight
+        return table[targets].astype(np.float32)
+
+
+class MultiLabel(Labelling):
+    """Any of the labels, each by a sigmoid; also none."""
+
+    tally = "f1"
+
+    def read(self, label):
+        if label is None:
+            raise ValueError("no label")
+        return label if isinstance(label, tuple) else (str(label),)
+
+    def target(self, label):
+        if label and not any(name in self.index for name in label):
+            raise ValueError("only labels that the task has not learnt")
+        return np.float32([name in label for name in self.labels])
+
+    def _knows(self, label):
+        return all(name in self.index for name in label)
+
+    def losses(self, logits, targets):
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
+        return tf.reduce_mean(losses, axis=-1)
+
+    def tallies(self, logits, targets, weights):
+        given = tf.cast(self.scores(logits, 1.0) >= self.threshold, tf.float32)
+        weights = weights[:, None]
+        # F1 is twice what is right, of all that is given and all that is true
+        right = tf.reduce_sum(given * targets * weights)
+        return tf.stack([2.0 * right, tf.reduce_sum((given + targets) * weights)])
+
+    def scores(self, logits, temperature):
+        return tf.sigmoid(logits / temperature)
+
+    def names(self, scores):
+        labels = tf.tile(tf.constant(self.labels)[None], [tf.shape(scores)[0], 1])
+        given = tf.ragged.boolean_mask(labels, scores >= self.threshold)
+        return tf.strings.reduce_join(given, axis=-1, separator=SEPARATOR)
+
+    def answer(self, scores):
+        given = scores >= self.threshold
+        names = tuple(
+            n for n, is_given in zip(self.labels, given, strict=True) if is_given
+        )
+        sure = float(np.where(given, scores, 1.0 - scores).min())
+        return Classification(
+            names, sure, dict(zip(self.labels, scores.tolist(), strict=True))
+        )
+
+    def measures(self, true, predictions):
+        given = [tuple(one["label"]) for one in predictions]
+        values = evaluation.label_measures(true, given)
+        scores = np.array([[p["scores"][n] for n in self.labels] for p in predictions])
+        there = np.array([[name in names for name in self.labels] for names in true])
+        sure = np.maximum(scores, 1.0 - scores).ravel()
+        right = ((scores >= 0.5) == there).ravel()
+        error = evaluation.expected_calibration_error(sure, right)
+        return _beside_means(values, {"expected_calibration_error": error})
+
+
+class Regression(Labelling):
+    """A number, learnt by its squared error."""
+
+    least = 0
+    tally = "mean_squared_error"
+
+    def __init__(self, labels, threshold):
+        super().__init__((), threshold)
+        self.size = 1
+
+    def read(self, label):
+        if label is None or label == ():
+            raise ValueError("no number")
+        try:
+            number = float(label)
+        except (TypeError, ValueError):
+            raise ValueError("a label that is no number") from None
+        if not math.isfinite(number):
+            raise ValueError("a number that is not finite")
+        return number
+
+    def target(self, label):
+        return np.float32(label)
+
+    def losses(self, logits, targets):
+        return tf.square(logits[:, 0] - targets)
+
+    def tallies(self, logits, targets, weights):
+        errors = tf.reduce_sum(self.losses(logits, targets) * weights)
+        return tf.stack([errors, tf.reduce_sum(weights)])
+
+    def scores(self, logits, temperature):
+        return logits
+
+    def names(self, scores):
+        return tf.strings.as_string(scores[:, 0])
+
+    def answer(self, scores):
+        return float(scores[0])
+
+    def measures(self, true, predictions):
+        given = [one["label"] for one in predictions]
+        return evaluation.number_measures(true, given)
+
+
+LABELLINGS: dict[str, type[Labelling]] = {
+    "single_label": SingleLabel,
+    "multi_label": MultiLabel,
+    "regression": Regression,
+}
+
+
+def _beside_means(values: dict[str, float], more: dict[str, float]) -> dict[str, float]:
+    """More measures, before those of each label."""
+    means = {name: value for name, value in values.items() if "/" not in name}
+    return {**means, **more, **values}
