@@ -46,7 +46,8 @@ class TransformerConfig(Config):
         stack: "decoder" (causal), "prefix" (causal but for a prefix that all tokens
             see; Dong et al., 2019), "encoder" (bidirectional) or "encoder_decoder".
         vocabulary_size: rows of the token embedding.
-        num_layers: blocks; of an encoder-decoder, those of the encoder.
+        num_layers: blocks; of an encoder-decoder, those of the encoder. An encoder may
+            have none: what it gives are the embeddings.
         num_decoder_layers: blocks of the decoder (None: as many).
         hidden_size: width of the residual stream.
         embedding_size: width of the embeddings, projected to `hidden_size` (None: the
@@ -151,9 +152,11 @@ class TransformerConfig(Config):
         sizes = "vocabulary_size num_layers num_decoder_layers hidden_size num_heads "
         sizes += "embedding_size intermediate_size max_length num_key_value_heads "
         sizes += "head_size window experts_per_token"
+        may_be_bare = self.stack == "encoder" and not self.shared_layers
+        least = {"num_layers": 0} if may_be_bare else {}
         for field in sizes.split():
             value = getattr(self, field)
-            if value is not None and value < 1:
+            if value is not None and value < least.get(field, 1):
                 raise ValueError(f"{field} must be positive, got {value}")
         for field in ("position_offset", "segment_types", "num_experts"):
             if (value := getattr(self, field)) < 0:

@@ -295,6 +295,19 @@ _FAMILIES: dict[str, dict[str, TransformerConfig]] = {
             num_layers=24, embedding_size=1024
         ),
     },
+    "embeddings alone, for a head of convolutions: Kim, 2014": {
+        "word_embeddings": TransformerConfig(
+            stack="encoder",
+            vocabulary_size=30522,
+            num_layers=0,
+            hidden_size=300,
+            num_heads=1,
+            max_length=512,
+            embedding_scale=True,
+            position="none",
+            norm_position="post",
+        ),
+    },
     "Transformer: Vaswani et al., 2017": {
         "transformer_base": _transformer,
         "transformer_big": _sized(_transformer, 6, 1024, 16, dropout=0.3),

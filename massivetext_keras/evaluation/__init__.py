@@ -1,12 +1,13 @@
 """Measures of models and texts."""
 
+from massivetext_keras.evaluation.calibration import (
+    expected_calibration_error,
+    fit_temperature,
+)
 from massivetext_keras.evaluation.cross_validation import (
     CrossValidation,
     cross_validate,
     split_folds,
-from massivetext_keras.evaluation.calibration import (
-    expected_calibration_error,
-    fit_temperature,
 )
 from massivetext_keras.evaluation.labels import (
     confusion,

@@ -106,7 +106,7 @@ def draw_confusion(matrix: np.ndarray, labels: Sequence[str]) -> np.ndarray:
     figures = need("matplotlib.figure", "evaluation")
     matrix, count = np.asarray(matrix), len(labels)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    size = min(max(4.0, 0.5 * count + 2.0), 16.0)
+    size = min(max(5.0, 0.5 * count + 3.0), 16.0)
     figure = figures.Figure(figsize=(size, size), layout="constrained")
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
@@ -166,5 +166,5 @@ def _set(labels: str | Sequence[str]) -> frozenset[str]:
     return frozenset([labels] if isinstance(labels, str) else labels)
 
 
-def _short(label: str, most: int = 24) -> str:
+def _short(label: str, most: int = 16) -> str:
     return label if len(label) <= most else label[: most - 1] + "…"

@@ -169,8 +169,8 @@ class Task(Adapting, TrainingStep):
         """Sets all weights; a head that is not there whole stays as it is.
 
         Args:
-            tensors: by the names of `named_weights`; heads of other tasks among them
-                are passed over.
+            tensors: by the names of `named_weights`; heads of other tasks, or for other
+                labels, are passed over.
             source: where they are from, for messages.
 
         Raises:
@@ -180,11 +180,12 @@ class Task(Adapting, TrainingStep):
         wanted = self.base_weights()
         for prefix in self.heads():
             weights = self._head_weights(prefix)
-            if weights.keys() <= tensors.shapes.keys():
+            shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+            if all(tensors.shapes.get(name) == shapes[name] for name in shapes):
                 wanted |= weights
             else:
                 logger.warning(
-                    f"{source} has no {prefix!r} of a {type(self).__name__}: its "
+                    f"{source} has no {prefix!r} for this {type(self).__name__}: its "
                     "weights are random, to be trained"
                 )
         names = [n for n in tensors if n in wanted or not n.startswith(HEAD)]

@@ -46,7 +46,7 @@ def test_another_task_takes_the_backbone_and_begins_with_a_new_head(tmp_path, ca
         assert caplog.text == "" and embedder.pooling == "max"
         assert np.array_equal(embedder.backbone(IDS), lm.backbone(IDS))
         detector = ReplacedTokenDetector.from_preset(tmp_path / "lm")
-    assert caplog.text.count("has no 'head' of a ReplacedTokenDetector") == 1
+    assert caplog.text.count("has no 'head' for this ReplacedTokenDetector") == 1
     assert np.array_equal(detector.backbone(IDS), lm.backbone(IDS))
     embedder.save_preset(tmp_path / "embedder")
     caplog.clear()
@@ -62,7 +62,7 @@ def test_an_objective_on_sentences_may_join_a_trained_head(tmp_path, caplog):
     lm.save_preset(tmp_path)
     with caplog.at_level(logging.WARNING):
         joined = MaskedLM.from_preset(tmp_path, sentences="next")
-    assert "has no 'head/next_sentence' of a MaskedLM" in caplog.text
+    assert "has no 'head/next_sentence' for this MaskedLM" in caplog.text
     assert np.array_equal(joined(IDS), lm(IDS))
 
 
