@@ -61,6 +61,10 @@ class Measure(StepCallback):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin()
+        if self.keep_best:  # a wrong name is said before the work, not after it
+            some = self.examples[:2]
+            known = self.model.measure(some, self.model.predictions(some))
+            choose("measure", self.keep_best, known)
         if self.step and self.keep_best and self.run_dir and not self.best:
             path = self._folder / MEASURES
             self.best = read_json(path) if path.exists() else {}
@@ -95,10 +99,7 @@ class Measure(StepCallback):
         logger.info("kept are the weights with the best %s: %s", self.keep_best, values)
 
     def _is_best(self, values: dict[str, float]) -> bool:
-        if not self.keep_best:
-            return True
-        choose("measure", self.keep_best, values)
-        if not self.best:
+        if not (self.keep_best and self.best):
             return True
         new, old = values[self.keep_best], self.best[self.keep_best]
         return new < old if self.keep_best in LOWER_IS_BETTER else new > old
@@ -126,9 +127,10 @@ class Measure(StepCallback):
 
 
 def described(values: dict[str, float]) -> str:
-    """Measures as a line for people.
+    """Measures as a line for people, those of single labels left out.
 
-    >>> described({"f1": 0.91234, "accuracy": 0.9})
+    >>> described({"f1": 0.91234, "accuracy": 0.9, "f1/cat": 1.0})
     'f1 0.9123, accuracy 0.9000'
     """
-    return ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+    whole = {name: value for name, value in values.items() if "/" not in name}
+    return ", ".join(f"{name} {value:.4f}" for name, value in whole.items())

@@ -42,6 +42,9 @@ def finetune(values: Values) -> None:
         for files in (values.data, values.validation)
     )
     options = cls.options_for(train) | _options(cls, values.option)
+    changed = (word.partition("=")[0].strip() for word in values.set)
+    for name in (path.removeprefix("model.") for path in changed if "model." in path):
+        options[name] = getattr(experiment.model, name)
     precision = training.set_precision(settings.precision)
     logger.info("%d examples, computing in %s", len(train), precision)
     keras.utils.set_random_seed(settings.seed)

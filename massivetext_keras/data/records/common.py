@@ -39,25 +39,25 @@ class Problems:
 
     def __init__(self, strict: bool = False, most: int = 3):
         self.strict, self.most = strict, most
-        self.places: dict[str, list[str]] = {}
+        self.places: dict[str, list[str | None]] = {}
 
     @property
     def count(self) -> int:
         """How many there were."""
         return sum(map(len, self.places.values()))
 
-    def add(self, where: str, what: str) -> None:
+    def add(self, where: str | None, what: str) -> None:
         """Notes a problem.
 
         Args:
-            where: file and line.
+            where: file and line, if they are known.
             what: the same words for the same kind of problem.
 
         Raises:
             ValueError: `strict`.
         """
         if self.strict:
-            raise ValueError(f"{where}: {what}")
+            raise ValueError(what if where is None else f"{where}: {what}")
         self.places.setdefault(what, []).append(where)
 
     def log(self) -> None:
@@ -68,9 +68,10 @@ class Problems:
     def __str__(self) -> str:
         kinds = []
         for what, places in self.places.items():
-            more = ", …" if len(places) > self.most else ""
-            named = ", ".join(places[: self.most])
-            kinds.append(f"{what} ({len(places):,}: {named}{more})")
+            named = [place for place in places if place is not None]
+            more = [", …"] if len(named) > self.most else []
+            where = ", ".join(named[: self.most]) + "".join(more)
+            kinds.append(f"{what} ({len(places):,}{where and ': '}{where})")
         noun = "example" if self.count == 1 else "examples"
         return f"{self.count:,} {noun} left out: {'; '.join(kinds)}"
 

@@ -26,13 +26,10 @@ def read_separated(
         rows = itertools.chain([first], rows)
     for number, row in rows:
         missing = [name for name, place in places.items() if place >= len(row)]
-        wanted = [name for name in missing if name in options.columns]
-        if wanted or (missing and missing[0] == next(iter(places))):
-            name = (wanted or missing)[0]
-            options.bad(number, f"{len(row)} columns, no {name!r}")
+        if missing:
+            options.bad(number, f"{len(row)} columns, no {missing[0]!r}")
             continue
-        fields = {n: row[place] for n, place in places.items() if place < len(row)}
-        yield options.record(number, fields)
+        yield options.record(number, {n: row[place] for n, place in places.items()})
 
 
 def _rows(stream: BinaryIO, options: Options, delimiter: str):
@@ -95,7 +92,7 @@ def _places(row: list[str], options: Options) -> dict[str, int]:
                 )
         if options.columns:
             return dict(options.columns)
-        return {name: place for place, name in enumerate(options.fields)}
+        return dict(zip(options.fields, range(len(row)), strict=False))
     taken = {name: name for name in row} | options.columns
     return {
         field: row.index(name) if isinstance(name, str) else name

@@ -1,0 +1,138 @@
+"""Tasks on examples: from a table to a preset, measures and predictions."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from massivetext_keras.tasks import TextClassifier
+from massivetext_keras.verbs import tasks as verbs
+from tests.cli.tiny import TINY
+from tests.tasks.tiny import words
+
+ROWS = [("the cat sat", "cat"), ("dog on mat", "dog"), ("the cat", "cat")]
+ROWS += [("the dog sat", "dog"), ("cat on the mat", "cat"), ("a dog", "dog")]
+
+
+@pytest.fixture(scope="module")
+def table(place) -> str:
+    path = place / "train.tsv"
+    lines = [f"{text}\t{label}\n" for text, label in ROWS * 4]
+    path.write_text("".join(lines) + "no label here\n")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def tuned(place, table):
+    """A classifier's folder, by `finetune`."""
+    from massivetext_keras import cli
+
+    words().save(place / "words")
+    argv = ["finetune", "--task=TextClassifier", "--preset=bert_tiny", *TINY]
+    argv += [f"--tokenizer={place / 'words'}", f"--data={table}"]
+    argv += [f"--run_dir={place / 'tuned'}", "--epochs=20", "--batch_size=8"]
+    argv += ["--learning_rate=0.02", "--option=head=mean", f"--validation={table}"]
+    argv += ["--set=train.precision=float32", "--set=model.dropout=0"]
+    assert cli.run(argv) == 0
+    return place / "tuned"
+
+
+def test_a_table_becomes_a_preset(tuned):
+    config = json.loads((tuned / "config.json").read_text())
+    assert config["task"] == "TextClassifier"
+    assert config["options"]["labels"] == ["cat", "dog"]
+    assert config["model"]["hidden_size"] == 16 and config["model"]["dropout"] == 0
+    assert {"experiment.json", "summary.json", "validation"} <= {
+        path.name for path in tuned.iterdir()
+    }
+    task = TextClassifier.from_preset(str(tuned))
+    assert [x.label for x in task.classify(["the dog", "cat"])] == ["dog", "cat"]
+
+
+def test_evaluate_measures_it(good, tuned, table, caplog):
+    out = good("evaluate", f"--preset={tuned}", f"--data={table}")
+    lines = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert lines["examples"] == "24" and lines["accuracy"] == "1.0000"
+    assert f"1 columns, no 'label' (1: {table}:25)" in caplog.text
+    out = good("evaluate", f"--preset={tuned}", f"--data={table}", "--json")
+    assert json.loads(out)["accuracy"] == 1.0
+
+
+def predictions(path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_predict_answers_each_line(good, tuned, table, tmp_path):
+    output = tmp_path / "out.jsonl"
+    out = good("predict", f"--preset={tuned}", f"--input={table}", f"--output={output}")
+    assert out == f"{output}: 24 predictions\n"
+    lines = predictions(output)
+    assert lines[0]["text"] == "the cat sat" and lines[0]["label"] == "cat"
+    assert lines[0]["prediction"]["label"] == "cat"
+    assert lines[0]["scores"]["accuracy"] == 1.0
+    (tmp_path / "in.txt").write_text("the dog\nÜber 中文 🙂\n")
+    bare = tmp_path / "bare.jsonl"
+    good(
+        "predict",
+        f"--preset={tuned}",
+        f"--input={tmp_path / 'in.txt'}",
+        f"--output={bare}",
+    )
+    first, second = predictions(bare)
+    assert first["prediction"]["label"] == "dog" and "scores" not in first
+    assert second["text"] == "Über 中文 🙂"
+
+
+def test_a_stopped_prediction_goes_on(good, bad, tuned, table, tmp_path, monkeypatch):
+    monkeypatch.setattr(verbs, "_AT_ONCE", 7)
+    asked = []
+    known = TextClassifier.predictions
+
+    def counted(task, examples, **options):
+        asked.append(len(examples))
+        if len(asked) == 3:
+            raise RuntimeError("no power")
+        return known(task, examples, **options)
+
+    monkeypatch.setattr(TextClassifier, "predictions", counted)
+    output = tmp_path / "out.jsonl"
+    argv = ("predict", f"--preset={tuned}", f"--input={table}", f"--output={output}")
+    assert bad(*argv) == (1, "no power")
+    assert not output.exists()
+    with open(tmp_path / "out.jsonl.part", "a") as draft:
+        draft.write('{"text": "half a li')
+    good(*argv)
+    assert asked == [7, 7, 7, 7, 3]
+    lines = predictions(output)
+    assert [line["text"] for line in lines] == [text for text, _ in ROWS * 4]
+    assert bad(*argv)[0] == 1  # it is there
+    good(*argv, "--overwrite")
+
+
+def test_a_draft_of_other_examples_is_not_gone_on_with(bad, tuned, table, tmp_path):
+    (tmp_path / "out.jsonl.part").write_text('{"text": "other"}\n')
+    argv = ("predict", f"--preset={tuned}", f"--input={table}")
+    code, line = bad(*argv, f"--output={tmp_path / 'out.jsonl'}")
+    assert code == 1 and "is of other examples: remove it to begin anew" in line
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "line"),
+    [
+        (["--task=TextClasifier"], 1, "unknown task 'TextClasifier': did you mean"),
+        (["--task=MaskedLM"], 2, "--task=MaskedLM learns from no examples"),
+        (["--columns=text"], 2, "--columns=text: give FIELD=NAME or =NUMBER"),
+        (["--columns=txt=0"], 1, "columns: no field 'txt': did you mean 'text'?"),
+        (["--option=hed=mean"], 2, "TextClassifier has no 'hed': did you mean 'head'?"),
+        (["--format=tvs"], 1, "unknown format 'tvs': did you mean 'tsv'?"),
+        (["--strict"], 1, "train.tsv:25: 1 columns, no 'label'"),
+        (["--set=optimizer.learning_rat=1"], 2, "did you mean 'learning_rate'?"),
+        (["--keep_best=acc"], 1, "unknown measure 'acc'"),
+    ],
+)
+def test_what_is_wrong_is_named(bad, place, tuned, table, tmp_path, flags, code, line):
+    task = [] if flags[0].startswith("--task") else ["--task=TextClassifier"]
+    argv = ["finetune", f"--preset={tuned}", f"--data={table}", "--epochs=0.1"]
+    found = bad(*argv, *task, f"--run_dir={tmp_path / 'run'}", *flags)
+    assert found[0] == code and line in found[1], found

@@ -1,0 +1,132 @@
+"""Fine-tuning: examples are learnt, the best weights kept, a stopped run goes on."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import keras
+import numpy as np
+import pytest
+
+from massivetext_keras.data import LabeledText
+from massivetext_keras.tasks import TextClassifier
+from massivetext_keras.training import fine_tune
+from massivetext_keras.training.curves import read_scalars
+from tests.tasks.tiny import ENCODER, words
+
+pytestmark = pytest.mark.usefixtures("without_xla")
+
+TRAIN = [
+    LabeledText(text, label)
+    for text, label in [
+        ("the cat sat", "cat"),
+        ("cat on mat", "cat"),
+        ("the the cat", "cat"),
+        ("the dog sat", "dog"),
+        ("dog on mat", "dog"),
+        ("the the dog", "dog"),
+    ]
+]
+VALID = [LabeledText("the cat on", "cat"), LabeledText("mat , dog", "dog")]
+QUICK = {"learning_rate": 0.02, "batch_size": 2, "seed": 3}
+
+
+def classifier(seed: int = 0) -> TextClassifier:
+    keras.utils.set_random_seed(seed)
+    config = ENCODER.replace(num_layers=1, dropout=0.1)
+    return TextClassifier(config, words(), labels=["cat", "dog"], head="mean")
+
+
+def weights(task) -> list[np.ndarray]:
+    return [weight.numpy() for weight in task.weights]
+
+
+class Stop(keras.callbacks.Callback):
+    """Ends a run as an error does, after so many updates."""
+
+    def __init__(self, after: int):
+        super().__init__()
+        self.after = after
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.after -= 1
+        if not self.after:
+            raise RuntimeError("stopped")
+
+
+def test_examples_are_learnt_and_measured(caplog):
+    task = classifier()
+    with caplog.at_level(logging.INFO):
+        measures = fine_tune(task, TRAIN, VALID, epochs=8, **QUICK)
+    assert measures["accuracy"] == 1.0
+    assert measures == task.measure(VALID)
+    said = [r.getMessage() for r in caplog.records if "accuracy" in r.getMessage()]
+    assert [line.split(":")[0] for line in said] == [
+        f"step {3 * i}" for i in range(1, 9)
+    ]
+    assert [answer.label for answer in task.classify(["cat", "dog"])] == ["cat", "dog"]
+
+
+def test_without_validation_nothing_is_measured():
+    assert fine_tune(classifier(), TRAIN, epochs=1, **QUICK) == {}
+
+
+def test_the_seed_decides_and_the_order_of_the_call_does_not():
+    ends = []
+    for seed in (3, 3, 4):
+        task = classifier()
+        fine_tune(task, TRAIN, epochs=2, **{**QUICK, "seed": seed})
+        ends.append(weights(task))
+    assert all(np.array_equal(a, b) for a, b in zip(ends[0], ends[1], strict=True))
+    assert any(not np.array_equal(a, b) for a, b in zip(ends[0], ends[2], strict=True))
+
+
+@pytest.mark.parametrize("with_folder", [False, True])
+def test_the_best_weights_are_kept(tmp_path, monkeypatch, with_folder):
+    task, seen = classifier(), []
+    values = iter([0.0, 0.5, 0.9, 0.9])  # the first is not of an epoch
+
+    def measure(examples, predictions=None):
+        seen.append(weights(task))
+        return {"f1": next(values), "f1/cat": 0.0}
+
+    monkeypatch.setattr(task, "measure", measure)
+    folder = tmp_path / "run" if with_folder else None
+    options = {"keep_best": "f1", "run_dir": folder, **QUICK}
+    best = {"f1": 0.9, "f1/cat": 0.0}
+    assert fine_tune(task, TRAIN, VALID, epochs=3, **options) == best
+    pairs = zip(task.weights, seen[2], strict=True)
+    kept = [np.array_equal(a.numpy(), b) for a, b in pairs if "random" not in a.path]
+    assert all(kept)
+    assert any(not np.array_equal(a, b) for a, b in zip(seen[2], seen[3], strict=True))
+    if with_folder:
+        assert json.loads((folder / "best" / "measures.json").read_text()) == best
+        drawn = read_scalars(folder / "validation", "measure/f1")
+        assert list(drawn.values()) == pytest.approx([0.5, 0.9, 0.9])
+
+
+def test_a_measure_that_there_is_not_is_named():
+    with pytest.raises(ValueError, match="unknown measure 'acuracy': did you mean 'ac"):
+        fine_tune(classifier(), TRAIN, VALID, epochs=1, keep_best="acuracy", **QUICK)
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path):
+    whole, part, rest = classifier(), classifier(), classifier(seed=7)
+    fine_tune(whole, TRAIN, VALID, epochs=4, **QUICK)
+    folder = {"run_dir": tmp_path / "run"}
+    with pytest.raises(RuntimeError, match="stopped"):
+        fine_tune(part, TRAIN, VALID, epochs=4, callbacks=[Stop(9)], **folder, **QUICK)
+    assert (tmp_path / "run" / "checkpoints").exists()
+    fine_tune(rest, TRAIN, VALID, epochs=4, **folder, **QUICK)
+    for a, b in zip(whole.weights, rest.weights, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    again = TextClassifier.from_preset(str(tmp_path / "run"))
+    assert again.classify("the cat") == rest.classify("the cat")
+
+
+def test_what_does_not_fit_is_said():
+    with pytest.raises(ValueError, match="epochs must be positive, got 0"):
+        fine_tune(classifier(), TRAIN, epochs=0, **QUICK)
+    with pytest.raises(ValueError):
+        fine_tune(classifier(), [], **QUICK)
