@@ -76,6 +76,7 @@ class TextClassifier(FromExamples, Task):
     """
 
     backbone_class = BERT
+    predicts_tokens = False
     fields = ("text", "label", "second")
     options = (
         "labels",

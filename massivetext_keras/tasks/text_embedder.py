@@ -70,6 +70,7 @@ class TextEmbedder(Task):
     """
 
     backbone_class = BERT
+    predicts_tokens = False
     separable = False  # a text is told from all others of the batch
     options = ("pooling", "unit_length", "temperature")
 

@@ -35,6 +35,8 @@ class TrainingStep(keras.Model):
     _default_save_signature = None
     # Whether the loss of a row is its own, whatever the other rows of the batch are.
     separable = True
+    # Whether the loss is that of tokens, whose exponential is a perplexity.
+    predicts_tokens = True
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

@@ -62,7 +62,7 @@ class TensorBoard(StepCallback):
     `train` has, every `every` updates:
 
     - `loss`, the mean over the tokens since the last write, not since the epoch began;
-      `perplexity`; `bits_per_byte` where the task counts bytes; `loss/CORPUS` where the
+      `perplexity` of a language model; `bits_per_byte` where the task counts bytes; `loss/CORPUS` where the
       step tells corpora apart;
     - `learning_rate` of the next update, `gradient_norm` before the clip, and what else
       the step logs, such as `loss_scale`; `weight_norm`; `update_ratio`, |change| /
@@ -170,7 +170,7 @@ class TensorBoard(StepCallback):
 
     def on_test_end(self, logs=None):
         self.read_step()
-        values = {**logs, "perplexity": _perplexity(logs["loss"])}
+        values = {**logs, **self._perplexity(logs["loss"])}
         tokens = self._seen["tokens"] + self._meter.gains().tokens if self._seen else 0
         self._write("validation", values, tokens)
         self._meter.resume()
@@ -205,7 +205,7 @@ class TensorBoard(StepCallback):
             # A tracker's log is its mean since the epoch began.
             **{k: float(v) for k, v in self._logs.items() if k not in gains.sums},
             **means,
-            "perplexity": _perplexity(means["loss"]),
+            **self._perplexity(means["loss"]),
             "learning_rate": float(self.model.optimizer.learning_rate),
             "weight_norm": float(self._probe.norm()),
             **({} if moved is None else {"update_ratio": moved}),
@@ -223,6 +223,12 @@ class TensorBoard(StepCallback):
         if gains.waited is not None:
             values["waiting_for_data"] = gains.waited / gains.seconds
         return values
+
+    def _perplexity(self, loss: float) -> dict[str, float]:
+        """Of a model whose loss is that of tokens; {} of another."""
+        if not getattr(self.model, "predicts_tokens", True):
+            return {}
+        return {"perplexity": math.exp(min(loss, 88.0))}  # the most float32 holds
 
     def _share_of_peak(self) -> float | None:
         """What a token a second is of the peak; None for a model of unknown shape."""
@@ -327,7 +333,3 @@ def _flat(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]
         else:
             plain = isinstance(value, (bool, int, float, str))
             yield path + name, value if plain else json.dumps(value)
-
-
-def _perplexity(loss: float) -> float:
-    return math.exp(min(loss, 88.0))  # the largest that float32 holds
