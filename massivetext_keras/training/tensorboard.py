@@ -62,8 +62,8 @@ class TensorBoard(StepCallback):
     `train` has, every `every` updates:
 
     - `loss`, the mean over the tokens since the last write, not since the epoch began;
-      `perplexity` of a language model; `bits_per_byte` where the task counts bytes; `loss/CORPUS` where the
-      step tells corpora apart;
+      `perplexity` of a language model; `bits_per_byte` where the task counts bytes;
+      `loss/CORPUS` where the step tells corpora apart;
     - `learning_rate` of the next update, `gradient_norm` before the clip, and what else
       the step logs, such as `loss_scale`; `weight_norm`; `update_ratio`, |change| /
       |weights| of the update before the write (of those that one execution holds);
