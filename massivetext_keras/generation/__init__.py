@@ -3,10 +3,12 @@
 from massivetext_keras.generation.beam import BeamDecoder, BeamRules
 from massivetext_keras.generation.constraints import Constraints
 from massivetext_keras.generation.decoding import Decoder
+from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import Sampling
 
 __all__ = [
+    "BannedPhrases",
     "BeamDecoder",
     "BeamRules",
     "Constraints",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from massivetext_keras.generation.constraints import Constraints
+from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import Sampling, choose, penalize
 from massivetext_keras.layers.fused import island
@@ -27,6 +28,7 @@ class State(NamedTuple):
         rows: int32 [batch], the stream of random numbers of each row.
         seen: bool [batch, vocabulary], tokens of the prompt and the text so far, or
             [batch, 0] where repetitions are not penalised.
+        phrases: int32 [batch], how much of a banned phrase the text ends with.
         cache: keys and values.
     """
 
@@ -36,6 +38,7 @@ class State(NamedTuple):
     done: tf.Tensor
     rows: tf.Tensor
     seen: tf.Tensor
+    phrases: tf.Tensor
     cache: Cache
 
 
@@ -52,6 +55,7 @@ class Decoder:
             a table of [batch, vocabulary].
         compiled: run the loop as an XLA program.
         constraints: tokens that must or must not be written.
+        banned: phrases that must not be written, over prompt and text.
     """
 
     def __init__(
@@ -61,11 +65,12 @@ class Decoder:
         penalize_repetitions: bool = False,
         compiled: bool = True,
         constraints: Constraints | None = None,
+        banned: BannedPhrases | None = None,
     ):
         self.model = model
         self.stop_ids = tuple(stop_ids)
         self.penalize_repetitions = penalize_repetitions
-        self.constraints = constraints or Constraints()
+        self.constraints, self.banned = constraints or Constraints(), banned
         self.traces = 0
         plain = functools.partial(tf.function, autograph=False)
         self.decode = (island if compiled else plain)(self._decode)
@@ -99,6 +104,9 @@ class Decoder:
             real = tf.range(length)[None] >= padding[:, None]
             marked = tf.where(real, token_ids, vocabulary)
             seen = tf.reduce_any(tf.one_hot(marked, vocabulary, True, False), axis=1)
+        phrases = tf.zeros_like(padding)
+        if self.banned is not None:
+            phrases = self.banned.read(token_ids, padding)
         state = State(
             step=tf.constant(0),
             tokens=empty_text(cache),
@@ -106,6 +114,7 @@ class Decoder:
             done=tf.range(tf.size(padding)) >= batch,
             rows=rows,
             seen=seen,
+            phrases=phrases,
             cache=cache,
         )
         return self._append(state, hidden, cache, sampling)
@@ -135,10 +144,15 @@ class Decoder:
         if self.penalize_repetitions:
             logits = penalize(logits, seen, sampling.repetition_penalty)
         logits = self.constraints.apply(logits, state.tokens, state.step)
+        phrases = state.phrases
+        if self.banned is not None:
+            logits = self.banned.forbid(logits, phrases)
         token = choose(logits, sampling, state.rows, state.step)
         token = tf.where(state.done, 0, token)
         if self.penalize_repetitions:
             seen = seen | tf.one_hot(token, tf.shape(logits)[1], True, False)
+        if self.banned is not None:
+            phrases = self.banned.advance(phrases, token)
         here = tf.range(tf.shape(state.tokens)[1]) == state.step
         stop = tf.constant(self.stop_ids, tf.int32, shape=[1, len(self.stop_ids)])
         return State(
@@ -148,6 +162,7 @@ class Decoder:
             done=state.done | tf.reduce_any(token[:, None] == stop, axis=1),
             rows=state.rows,
             seen=seen,
+            phrases=phrases,
             cache=cache,
         )
 

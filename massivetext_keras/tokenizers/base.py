@@ -209,6 +209,22 @@ class Tokenizer(keras.layers.Layer):
         """Returns the id of a token, or None."""
         return self._vocabulary.ids.get(token)
 
+    def token_texts(self) -> list[bytes] | None:
+        """Returns the UTF-8 text behind each id, b"" for special ones; maybe a part of
+        a character.
+
+        None where a text is not the sum of its tokens, as with WordPiece.
+
+        >>> from massivetext_keras.tokenizers import ByteTokenizer
+        >>> ByteTokenizer().token_texts()[65 + 3]
+        b'A'
+        """
+        if self._surfaces is None:
+            return None
+        special = set(self.special_ids)
+        texts = self._surfaces.numpy()[: self.vocabulary_size]
+        return [b"" if i in special else text for i, text in enumerate(texts)]
+
     def token_bytes(self) -> list[int] | None:
         """Returns the UTF-8 bytes behind each id, 0 for special ones.
 
@@ -218,11 +234,8 @@ class Tokenizer(keras.layers.Layer):
         >>> ByteTokenizer().token_bytes()[:5]
         [0, 0, 0, 1, 1]
         """
-        if self._surfaces is None:
-            return None
-        special = set(self.special_ids)
-        sizes = map(len, self._surfaces.numpy())
-        return [0 if i in special else size for i, size in enumerate(sizes)]
+        texts = self.token_texts()
+        return None if texts is None else list(map(len, texts))
 
     def begins_word(self) -> list[bool]:
         """Returns for each id whether a word begins with it, as one after a space does.
