@@ -55,9 +55,7 @@ _TRAIN = (
     Flag("set", [], "any setting, as optimizer.learning_rate=1e-3; may repeat", list),
 )
 
-_GENERATE = (
-    PRESET,
-    Flag("prompt", None, "may repeat (default: the lines of standard input)", list),
+_SAMPLING = (
     Flag("max_new_tokens", 64, "tokens to write at the most", int),
     Flag("temperature", 1.0, "divides the logits; 0 takes the likeliest token", float),
     Flag("top_k", 0, "sample among the k most probable tokens; 0: all", int),
@@ -65,11 +63,24 @@ _GENERATE = (
     Flag("min_p", 0.0, "sample among tokens this share as likely as the best", float),
     Flag("repetition_penalty", 1.0, "above 1: fewer tokens that occurred", float),
     Flag("seed", None, "of the sampling (default: a new one each time)", int),
+    Flag("banned", [], "a phrase that is never written; may repeat", list),
+)
+
+_GENERATE = (
+    PRESET,
+    Flag("prompt", None, "may repeat (default: the lines of standard input)", list),
+    *_SAMPLING,
     Flag("num_samples", None, "texts for each prompt (default: one)", int),
     Flag("stop", [], "a string that ends the text; may repeat", list),
     Flag("include_prompt", True, "begin each text with its prompt", bool),
     Flag("stream", False, "write pieces as they come; for one prompt", bool),
     Flag("json", False, "a line of JSON for each prompt", bool),
+)
+
+_CHAT = (
+    PRESET,
+    Flag("system", None, "what the assistant is told before"),
+    *_SAMPLING,
 )
 
 _EXPORT = (
@@ -95,6 +106,15 @@ VERBS = {
         "Texts go to standard output, everything else to standard error.",
         _GENERATE,
         verbs.generate,
+    ),
+    "chat": Verb(
+        "talk with a model",
+        "A line of standard input is what you say, the reply goes to standard output, "
+        "and what was said before belongs to the conversation. /reset begins anew, "
+        "/quit ends. The preset has the template; `finetune --task=CausalLM` teaches "
+        "replies.",
+        _CHAT,
+        verbs.chat,
     ),
     "export": Verb(
         "write a SavedModel that takes and gives strings",

@@ -2,6 +2,14 @@
 
 from massivetext_keras.data.buckets import Batches, BucketedRows
 from massivetext_keras.data.contrast import contrastive_batches
+from massivetext_keras.data.conversations import (
+    CHAT_TEMPLATES,
+    ChatTemplate,
+    as_rows,
+    chat_ids,
+    conversation_of,
+    encode_conversations,
+)
 from massivetext_keras.data.denoising import (
     Infilling,
     SpanCorruption,
@@ -47,6 +55,8 @@ __all__ = [
     "Answer",
     "Batches",
     "BucketedRows",
+    "CHAT_TEMPLATES",
+    "ChatTemplate",
     "Conversation",
     "Infilling",
     "LabeledText",
@@ -61,9 +71,13 @@ __all__ = [
     "TaggedText",
     "TextPair",
     "alike",
+    "as_rows",
+    "chat_ids",
     "contrastive_batches",
+    "conversation_of",
     "denoising_batches",
     "enclosed",
+    "encode_conversations",
     "encode_documents",
     "encode_labeled",
     "encode_pairs",

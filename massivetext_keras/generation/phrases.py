@@ -150,7 +150,10 @@ def _table(
     """Where tokens lead, int32 [states, kinds], and the kind of each, int32 [tokens]."""
     # Bytes that lead to the same states are the same.
     _, first, same = np.unique(
-        np.where(hits, -1 - steps, steps), axis=1, return_index=True, return_inverse=True
+        np.where(hits, -1 - steps, steps),
+        axis=1,
+        return_index=True,
+        return_inverse=True,
     )
     same = bytes(first[same.reshape(-1)].tolist())
     alike = [token.translate(same) for token in tokens]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,33 +13,34 @@ import tensorflow as tf
 
 from massivetext_keras import corpus, data
 from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.export import signature
 from massivetext_keras.generation.decoding import Decoder, written
-from massivetext_keras.generation.precision import in_float32
+from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.sampling import Sampling
-from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.models.gpt import GPT
 from massivetext_keras.tasks import causal_lm_export
-from massivetext_keras.tasks.base import Task, in_batches
+from massivetext_keras.tasks.base import Task
+from massivetext_keras.tasks.chat import Chat
 from massivetext_keras.tasks.text_generation import (
     TextGenerator,
-    begin_documents,
-    earlier_copies,
     end_ids,
-    first_id,
+    prompt_ids,
     ragged_ids,
+    stop_strings,
 )
+from massivetext_keras.tasks.text_scoring import log_probabilities
 
 logger = logging.getLogger(__name__)
 
-REPLACEMENT = "\ufffd"
 
-
-class CausalLM(Task):
+class CausalLM(Chat, Task):
     """A language model that reads from left to right (Radford et al., 2019).
 
     Args:
         config: shape of the model; its `stack` is "decoder".
         tokenizer: strings to ids; without one, `generate_ids` takes ids.
+        chat_template: how `chat` puts messages into one text; see `data.ChatTemplate`.
+        banned: phrases that are never written, in any upper or lower case.
 
     >>> from massivetext_keras.configs import TransformerConfig
     >>> config = TransformerConfig(
@@ -58,9 +59,20 @@ class CausalLM(Task):
     """
 
     backbone_class = GPT
+    options = ("chat_template", "banned")
 
-    def __init__(self, config: TransformerConfig, tokenizer=None, **kwargs):
+    def __init__(
+        self,
+        config: TransformerConfig,
+        tokenizer=None,
+        chat_template: str | Mapping[str, Sequence[str]] = "plain",
+        banned: str | Sequence[str] = (),
+        **kwargs,
+    ):
         super().__init__(config, tokenizer, **kwargs)
+        self.template = data.ChatTemplate.of(chat_template)
+        self.banned = (banned,) if isinstance(banned, str) else tuple(banned)
+        self.banned_phrases()  # says now what cannot be kept
         self._label_bytes = None
         sizes = None if tokenizer is None else tokenizer.token_bytes()
         if sizes is not None:
@@ -168,6 +180,7 @@ class CausalLM(Task):
         repetition_penalty: float = 1.0,
         seed: int | None = None,
         stop: str | Sequence[str] = (),
+        banned: str | Sequence[str] = (),
         num_samples: int | None = None,
         include_prompt: bool = True,
     ) -> str | list:
@@ -187,6 +200,8 @@ class CausalLM(Task):
             repetition_penalty: above 1 makes tokens that occurred less likely.
             seed: of the sampling (None: a new one each time).
             stop: strings that end the text and are left out.
+            banned: phrases that are never written, whatever their case, beside the
+                task's own; also none that the prompt begins.
             num_samples: texts per prompt (None: one, not in a list).
             include_prompt: whether the texts begin with their prompts.
 
@@ -208,18 +223,10 @@ class CausalLM(Task):
         ]
         if not repeated:
             return []
-        generator = self._generator(_strings(stop), repetition_penalty != 1.0)
-        self._check_lengths(repeated, max_new_tokens)
-        texts = [""] * len(repeated)
-        if max_new_tokens > 0:
-            copies = earlier_copies(tf.constant(repeated)).numpy()
-            limit = tf.constant(max_new_tokens)
-            (new,) = in_batches(
-                lambda *some: [generator.generate(*some, limit, sampling)],
-                repeated,
-                copies,
-            )
-            texts = [text.decode() for text in new]
+        penalize = repetition_penalty != 1.0
+        generator = self.text_generator(stop, penalize, banned)
+        ids = self._read(repeated, max_new_tokens)
+        texts = generator.write(repeated, ids, max_new_tokens, sampling)
         if include_prompt:
             texts = [p + t for p, t in zip(repeated, texts, strict=True)]
         if num_samples is not None:
@@ -239,6 +246,7 @@ class CausalLM(Task):
         repetition_penalty: float = 1.0,
         seed: int | None = None,
         stop: str | Sequence[str] = (),
+        banned: str | Sequence[str] = (),
         include_prompt: bool = True,
     ) -> Iterator[str]:
         """`generate` of one prompt, piece by piece.
@@ -249,32 +257,12 @@ class CausalLM(Task):
         sampling = Sampling.make(
             temperature, top_k, top_p, min_p, repetition_penalty, seed
         )
-        stop = _strings(stop)
-        generator = self._generator(stop, repetition_penalty != 1.0)
-        self._check_lengths([prompt], max_new_tokens)
+        penalize = repetition_penalty != 1.0
+        generator = self.text_generator(stop, penalize, banned)
+        ids = self._read([prompt], max_new_tokens)
         if include_prompt and prompt:
             yield prompt
-        if max_new_tokens == 0:
-            return
-        prompts, state = generator.begin(
-            tf.constant([prompt]),
-            tf.zeros([1], tf.int32),
-            tf.constant(max_new_tokens),
-            sampling,
-        )
-        given, step = "", 1
-        while True:
-            text = generator.text(prompts, state).numpy()[0].decode()
-            stopped = bool(stop) and generator.has_stopped(prompts, state)
-            ended = stopped or step >= max_new_tokens or bool(state.done[0])
-            ready = text if ended else text[: _settled(text, stop)]
-            if len(ready) > len(given):
-                yield ready[len(given) :]
-                given = ready
-            if ended:
-                return
-            step += 1
-            state = generator.decoder.decode(state, sampling, tf.constant(step))
+        yield from generator.stream(ids, max_new_tokens, sampling)
 
     def generate_ids(
         self,
@@ -309,7 +297,7 @@ class CausalLM(Task):
         longest = int(ids.bounding_shape()[1])
         if int(tf.reduce_min(ids.row_lengths())) == 0:
             raise ValueError("generate_ids cannot continue an empty row: give it an id")
-        self._check_new_tokens(max_new_tokens)
+        self.check_new_tokens(max_new_tokens)
         if longest + max_new_tokens > self.config.max_length:
             raise ValueError(
                 f"{longest} ids and {max_new_tokens} new tokens exceed the context of "
@@ -340,8 +328,9 @@ class CausalLM(Task):
     def signatures(self) -> dict:
         """`generate` (prompt, max_new_tokens, temperature, top_k, top_p, seed -> text),
         `generate_compiled` (the same with the loop as an XLA program: faster, where the
-        server allows it), `score` (text -> log_probability) and `serving_default`
-        (prompt -> text, greedy)."""
+        server allows it), `chat` (roles and texts [batch, turns], padded with "", and
+        what `generate` has -> text), `score` (text -> log_probability) and
+        `serving_default` (prompt -> text, greedy)."""
         return causal_lm_export.signatures(self)
 
     def probes(self) -> list:
@@ -353,48 +342,64 @@ class CausalLM(Task):
 
     @functools.cached_property
     def _scorer(self):
-        return tf.function(
-            self.score_graph, input_signature=[tf.TensorSpec([None], tf.string)]
+        return signature(
+            functools.partial(log_probabilities, self),
+            tf.TensorSpec([None], tf.string, "text"),
         )
 
-    def score_graph(self, texts: tf.Tensor) -> tf.Tensor:
-        """Strings [batch] -> float32 [batch], inside a graph."""
-        tokenizer = self.need_tokenizer()
-        ids = tokenizer.tokenize(texts)
-        start = first_id(tokenizer)
-        if start is not None:
-            starts = tf.fill([ids.nrows(), 1], tf.constant(start, ids.dtype))
-            ids = tf.concat([starts, ids], axis=1)
-        return tf.map_fn(self._score_row, ids, fn_output_signature=tf.float32)
+    def banned_phrases(self, more: Sequence[str] = ()) -> BannedPhrases | None:
+        """What keeps the task's banned phrases, and more, from being written.
 
-    def _score_row(self, ids: tf.Tensor) -> tf.Tensor:
-        """Ids [length] -> log-probability of all but the first, in windows."""
-        context = self.config.max_length
-        count = tf.maximum((tf.size(ids) - 2) // context + 1, 1)
-        window = tf.minimum(tf.maximum(tf.size(ids) - 1, 1), context)
-        padded = tf.pad(ids, [[0, count * window + 1 - tf.size(ids)]])
-        inputs = tf.reshape(padded[:-1], [-1, window])
-        labels = tf.reshape(padded[1:], [-1, window])
-        with in_float32(self.backbone):
-            logits = self.call({"token_ids": inputs})
-        losses = tf.reshape(token_losses(logits, labels), [-1])
-        return -tf.reduce_sum(losses[: tf.size(ids) - 1])
-
-    def _generator(self, stop: tuple[str, ...], penalize: bool) -> TextGenerator:
+        Raises:
+            ValueError: the tokenizer does not allow it, or a phrase is empty.
+        """
+        phrases = {*self.banned, *more}
+        if not phrases:
+            return None
         tokenizer = self.need_tokenizer()
-        key = (stop, penalize)
+        texts = tokenizer.token_texts()
+        if texts is None:
+            raise ValueError(
+                f"phrases cannot be banned with a {type(tokenizer).__name__}: its "
+                "texts are not the sum of their tokens"
+            )
+        return BannedPhrases(sorted(phrases), texts, self.config.vocabulary_size)
+
+    def text_generator(
+        self,
+        stop: str | Sequence[str] = (),
+        penalize: bool = False,
+        banned: str | Sequence[str] = (),
+        stop_ids: Sequence[int] = (),
+    ) -> TextGenerator:
+        """Graphs from prompts as ids to texts, made once for the same arguments.
+
+        Args:
+            stop: strings that end a text.
+            penalize: whether repetitions can be discouraged.
+            banned: phrases, beside the task's own, that are not written.
+            stop_ids: ids that end a text, beside the tokenizer's `eos_id`.
+        """
+        tokenizer, stop = self.need_tokenizer(), stop_strings(stop)
+        banned = (banned,) if isinstance(banned, str) else tuple(banned)
+        stop_ids = (*end_ids(tokenizer), *stop_ids)
+        key = (stop, penalize, banned, stop_ids)
         if key not in self._graphs.generators:
-            decoder = self._decoder(end_ids(tokenizer), penalize)
+            decoder = self._decoder(stop_ids, penalize, banned)
             self._graphs.generators[key] = TextGenerator(tokenizer, decoder, stop)
         return self._graphs.generators[key]
 
-    def _decoder(self, stop_ids: tuple[int, ...], penalize: bool) -> Decoder:
-        key = (stop_ids, penalize)
+    def _decoder(
+        self, stop_ids: tuple[int, ...], penalize: bool, banned: tuple[str, ...] = ()
+    ) -> Decoder:
+        key = (stop_ids, penalize, banned)
         if key not in self._graphs.decoders:
-            self._graphs.decoders[key] = Decoder(self.backbone, stop_ids, penalize)
+            self._graphs.decoders[key] = Decoder(
+                self.backbone, stop_ids, penalize, banned=self.banned_phrases(banned)
+            )
         return self._graphs.decoders[key]
 
-    def _check_new_tokens(self, max_new_tokens: int) -> None:
+    def check_new_tokens(self, max_new_tokens: int) -> None:
         context = self.config.max_length
         if not 0 <= max_new_tokens < context:
             raise ValueError(
@@ -402,32 +407,16 @@ class CausalLM(Task):
                 f"tokens, got {max_new_tokens}"
             )
 
-    def _check_lengths(self, prompts: Sequence[str], max_new_tokens: int) -> None:
-        self._check_new_tokens(max_new_tokens)
+    def _read(self, prompts: Sequence[str], max_new_tokens: int) -> tf.RaggedTensor:
+        """Prompts as ids; one that is too long is warned about."""
+        self.check_new_tokens(max_new_tokens)
         context = self.config.max_length
-        room, tokenizer = context - max_new_tokens, self.need_tokenizer()
-        lengths = begin_documents(tokenizer, tokenizer.tokenize(prompts)).row_lengths()
-        for i, length in enumerate(lengths.numpy()):
+        room = context - max_new_tokens
+        ids = prompt_ids(self.need_tokenizer(), prompts)
+        for i, length in enumerate(ids.row_lengths().numpy()):
             if length > room:
                 logger.warning(
                     f"prompt {i} has {length} tokens; with {max_new_tokens} new ones "
                     f"the context of {context} has room for its last {room}"
                 )
-
-
-def _strings(stop: str | Sequence[str]) -> tuple[str, ...]:
-    stop = (stop,) if isinstance(stop, str) else tuple(stop)
-    if "" in stop:
-        raise ValueError("a stop string is empty: it would end every text at once")
-    return stop
-
-
-def _settled(text: str, stop: tuple[str, ...]) -> int:
-    """How much of an unfinished text no later token can change."""
-    end = len(text.rstrip(REPLACEMENT))
-    for string in stop:
-        for size in range(min(len(string) - 1, end), 0, -1):
-            if text[:end].endswith(string[:size]):
-                end -= size
-                break
-    return end
+        return ids

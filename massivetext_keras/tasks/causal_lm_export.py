@@ -13,8 +13,10 @@ from massivetext_keras.tasks.text_generation import (
     TextGenerator,
     earlier_copies,
     end_ids,
+    prompt_ids,
     sampling_spec,
 )
+from massivetext_keras.tasks.text_scoring import log_probabilities
 
 # Checked on: an empty text, several scripts, several lengths.
 _PROBES = ["", "Once upon a time", "Über", "中文 text\n\n", "a" * 50]
@@ -30,9 +32,12 @@ def signatures(task) -> dict[str, Callable]:
     # A server fills in what a request leaves out.
     defaults = [tf.constant(x) for x in (_DEFAULT_NEW_TOKENS, 1.0, 0, 1.0, 0)]
     tokenizer, longest = task.need_tokenizer(), task.config.max_length - 1
+    banned = task.banned_phrases()
 
     def sampled(compiled: bool):
-        decoder = Decoder(task.backbone, end_ids(tokenizer), compiled=compiled)
+        decoder = Decoder(
+            task.backbone, end_ids(tokenizer), compiled=compiled, banned=banned
+        )
         generator = TextGenerator(tokenizer, decoder)
 
         def generate(
@@ -47,8 +52,8 @@ def signatures(task) -> dict[str, Callable]:
                 temperature, top_k, top_p, tf.constant(0.0), tf.constant(1.0), seed
             )
             max_new_tokens = tf.clip_by_value(max_new_tokens, 1, longest)
-            rows = earlier_copies(prompt)
-            new = generator.continuations(prompt, rows, max_new_tokens, sampling)
+            ids, rows = prompt_ids(tokenizer, prompt), earlier_copies(prompt)
+            new = generator.continuations(ids, rows, max_new_tokens, sampling)
             return {"text": tf.strings.join([prompt, new])}
 
         return signature(generate, prompt, *scalars)
@@ -62,7 +67,7 @@ def signatures(task) -> dict[str, Callable]:
         return generate(prompt, defaults[0], temperature, *defaults[2:])
 
     def score(text):
-        return {"log_probability": task.score_graph(text)}
+        return {"log_probability": log_probabilities(task, text)}
 
     return {
         "serving_default": signature(greedy, prompt),

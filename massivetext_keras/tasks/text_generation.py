@@ -1,16 +1,19 @@
-"""Strings to strings in one graph: tokenize, prefill, decode, detokenize."""
+"""Prompts to texts in one graph: prefill, decode, detokenize."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from massivetext_keras.generation.decoding import Decoder, State, written
 from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.tasks.base import in_batches
 
 # Tokens between two looks at the text for stop strings.
 _STOP_INTERVAL = 8
+REPLACEMENT = "\ufffd"
 
 
 class Prompts(NamedTuple):
@@ -38,7 +41,7 @@ class TextGenerator:
         self.tokenizer, self.decoder, self.stop = tokenizer, decoder, stop
         self.traces = 0
         signature = [
-            tf.TensorSpec([None], tf.string, "prompts"),
+            tf.RaggedTensorSpec([None, None], tf.int32),
             tf.TensorSpec([None], tf.int32, "rows"),
             tf.TensorSpec([], tf.int32, "max_new_tokens"),
             sampling_spec(),
@@ -53,12 +56,13 @@ class TextGenerator:
         self.has_stopped = tf.function(self._has_stopped, autograph=False)
 
     def continuations(
-        self, texts, rows, max_new_tokens, sampling: Sampling
+        self, token_ids, rows, max_new_tokens, sampling: Sampling
     ) -> tf.Tensor:
-        """What follows texts, inside a graph.
+        """What follows prompts, inside a graph.
 
         Args:
-            texts: string [batch].
+            token_ids: int32 [batch, (length)], no row empty; one that leaves no room
+                for the new tokens keeps its end.
             rows: int32 [batch], see `earlier_copies`.
             max_new_tokens: int32 scalar, at least 1 and below the context.
             sampling: how tokens are chosen.
@@ -67,7 +71,7 @@ class TextGenerator:
             string [batch].
         """
         self.traces += 1
-        prompts, state = self._begin(texts, rows, max_new_tokens, sampling)
+        prompts, state = self._begin(token_ids, rows, max_new_tokens, sampling)
         if not self.stop:
             state = self.decoder.decode(state, sampling, max_new_tokens)
             return self._text(prompts, state)
@@ -84,8 +88,62 @@ class TextGenerator:
         state = tf.while_loop(unfinished, write_some, (state,))[0]
         return self._text(prompts, state)
 
-    def _begin(self, texts, rows, max_new_tokens, sampling) -> tuple[Prompts, State]:
-        token_ids = begin_documents(self.tokenizer, self.tokenizer.tokenize(texts))
+    def write(
+        self,
+        prompts: Sequence[str],
+        token_ids: tf.RaggedTensor,
+        max_new_tokens: int,
+        sampling: Sampling,
+    ) -> list[str]:
+        """What follows prompts, those of like length together.
+
+        Args:
+            prompts: their texts; equal ones get different samples.
+            token_ids: int32 [len(prompts), (length)], no row empty.
+            max_new_tokens: at least 0.
+            sampling: how tokens are chosen.
+        """
+        if not max_new_tokens:
+            return [""] * len(prompts)
+        copies = earlier_copies(tf.constant(prompts)).numpy()
+        limit = tf.constant(max_new_tokens)
+
+        def write(_, rows, copies):
+            ids = tf.gather(token_ids, rows)
+            return [self.generate(ids, copies, limit, sampling)]
+
+        (new,) = in_batches(write, prompts, range(len(prompts)), copies)
+        return [text.decode() for text in new]
+
+    def stream(self, token_ids, max_new_tokens: int, sampling) -> Iterator[str]:
+        """What `generate` gives for one prompt, piece by piece.
+
+        A piece never ends within a character, nor within what may become a stop string.
+
+        Args:
+            token_ids: int32 [1, (length)].
+            max_new_tokens: at least 0.
+            sampling: how tokens are chosen.
+        """
+        if not max_new_tokens:
+            return
+        limit, row = tf.constant(max_new_tokens), tf.zeros([1], tf.int32)
+        prompts, state = self.begin(token_ids, row, limit, sampling)
+        given, step = "", 1
+        while True:
+            text = self.text(prompts, state).numpy()[0].decode()
+            stopped = bool(self.stop) and self.has_stopped(prompts, state)
+            ended = stopped or step >= max_new_tokens or bool(state.done[0])
+            ready = text if ended else text[: _settled(text, self.stop)]
+            if len(ready) > len(given):
+                yield ready[len(given) :]
+                given = ready
+            if ended:
+                return
+            step += 1
+            state = self.decoder.decode(state, sampling, tf.constant(step))
+
+    def _begin(self, token_ids, rows, max_new_tokens, sampling):
         room = self.decoder.model.config.max_length - max_new_tokens
         token_ids = token_ids[:, -tf.maximum(room, 1) :]
         prompts = Prompts(token_ids, self.tokenizer.detokenize(token_ids))
@@ -126,6 +184,32 @@ class TextGenerator:
         return state._replace(done=state.done | tf.pad(hit, [[0, fillers]]))
 
 
+def _settled(text: str, stop: tuple[str, ...]) -> int:
+    """How much of an unfinished text no later token can change."""
+    end = len(text.rstrip(REPLACEMENT))
+    for string in stop:
+        for size in range(min(len(string) - 1, end), 0, -1):
+            if text[:end].endswith(string[:size]):
+                end -= size
+                break
+    return end
+
+
+def stop_strings(stop: str | Sequence[str]) -> tuple[str, ...]:
+    """One string or several.
+
+    Raises:
+        ValueError: one is empty.
+
+    >>> stop_strings("a")
+    ('a',)
+    """
+    stop = (stop,) if isinstance(stop, str) else tuple(stop)
+    if "" in stop:
+        raise ValueError("a stop string is empty: it would end every text at once")
+    return stop
+
+
 def earlier_copies(texts: tf.Tensor) -> tf.Tensor:
     """How many earlier texts of the batch are the same, string [n] -> int32 [n].
 
@@ -137,6 +221,11 @@ def earlier_copies(texts: tf.Tensor) -> tf.Tensor:
     """
     same = tf.cast(texts[:, None] == texts[None, :], tf.int32)
     return tf.reduce_sum(tf.linalg.band_part(same, -1, 0), axis=1) - 1
+
+
+def prompt_ids(tokenizer, texts: tf.Tensor) -> tf.RaggedTensor:
+    """Texts as what a causal model continues, string [batch] -> int32 [batch, (n)]."""
+    return begin_documents(tokenizer, tokenizer.tokenize(texts))
 
 
 def begin_documents(tokenizer, token_ids: tf.RaggedTensor) -> tf.RaggedTensor:

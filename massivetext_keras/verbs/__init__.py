@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from massivetext_keras.verbs.chats import chat
 from massivetext_keras.verbs.common import UsageError, Values
 from massivetext_keras.verbs.corpora import (
     corpus_build,
@@ -17,6 +18,7 @@ from massivetext_keras.verbs.texts import tokenize, tokenizer_train
 __all__ = [
     "UsageError",
     "Values",
+    "chat",
     "corpus_build",
     "corpus_explain",
     "corpus_ngram",

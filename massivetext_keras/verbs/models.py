@@ -85,7 +85,7 @@ def generate(values: Values) -> None:
 
     names = (
         "max_new_tokens temperature top_k top_p min_p repetition_penalty seed stop "
-        "include_prompt"
+        "banned include_prompt"
     )
     arguments = {name: values[name].value for name in names.split()}
     task = tasks.CausalLM.from_preset(values.preset)

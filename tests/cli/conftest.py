@@ -27,8 +27,8 @@ def quick():
     """Spares XLA's compilation, which is not what is tested, and keeps the policy."""
     policy = keras.config.dtype_policy()
 
-    def plain(*arguments, compiled=False):
-        return Decoder(*arguments, compiled=False)
+    def plain(*arguments, compiled=False, **options):
+        return Decoder(*arguments, compiled=False, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training_step, "island", lambda function: function)

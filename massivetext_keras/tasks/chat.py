@@ -1,0 +1,263 @@
+"""Replies to conversations, and learning from them: what a `CausalLM` also does."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import string
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from massivetext_keras import data, evaluation
+from massivetext_keras.data.examples import Conversation
+from massivetext_keras.generation.precision import in_float32
+from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.tasks.from_examples import FromExamples
+from massivetext_keras.tasks.text_generation import TextGenerator
+
+logger = logging.getLogger(__name__)
+
+_REPLY_TOKENS = 64
+_AT_ONCE = 256
+
+# One conversation: a text of the user's, messages as dicts, or what they become.
+Messages = str | Sequence[Mapping[str, str]] | Conversation
+
+
+class Chat(FromExamples):
+    """A mixin for `CausalLM`: conversations in, replies out.
+
+    It learns the tokens of replies and of what ends them, as an assistant shall write
+    them, and nothing else of a conversation (Ouyang et al., 2022).
+    """
+
+    fields = ("prompt", "reply", "messages")
+
+    @classmethod
+    def example(cls, fields: Mapping[str, Any]) -> Conversation:
+        """A conversation from `messages`, or from a `prompt` and its `reply`."""
+        if fields.get("messages") is not None:
+            return data.conversation_of(fields["messages"])
+        texts = [fields.get("prompt"), fields.get("reply")]
+        if texts[0] is None:
+            raise ValueError("there are no messages, and no prompt")
+        texts = [text for text in texts if text is not None]
+        roles = ("user", "assistant")[: len(texts)]
+        return data.conversation_of(Conversation(tuple(texts), roles))
+
+    @property
+    def chat_template(self) -> dict[str, list[str]]:
+        """What stands before and after the messages of each role."""
+        return self.template.to_dict()
+
+    def chat(
+        self,
+        messages: Messages | Sequence[Messages],
+        max_new_tokens: int = _REPLY_TOKENS,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        seed: int | None = None,
+        banned: str | Sequence[str] = (),
+    ) -> str | list[str]:
+        """Replies to conversations.
+
+        Args:
+            messages: one conversation or several: dicts with "role" ("system", "user"
+                or "assistant") and "content", a `Conversation`, or a text of the
+                user's. One that is too long loses its oldest turns, but for those of
+                the system.
+            max_new_tokens: tokens of a reply at the most.
+
+        The other arguments are those of `generate`.
+
+        Returns:
+            A reply for a conversation, a list for a list.
+
+        Raises:
+            ValueError: a role is unknown, a conversation empty, an argument out of
+                range, or there is no tokenizer.
+        """
+        sampling = Sampling.make(
+            temperature, top_k, top_p, min_p, repetition_penalty, seed
+        )
+        one = _is_one(messages)
+        messages = [messages] if one else messages
+        conversations = [data.conversation_of(some) for some in messages]
+        if not conversations:
+            return []
+        generator = self._chat_generator(repetition_penalty != 1.0, banned)
+        ids = self._read_chats(conversations, max_new_tokens)
+        prompts = [self.template.render(some) for some in conversations]
+        replies = generator.write(prompts, ids, max_new_tokens, sampling)
+        replies = [reply.lstrip(string.whitespace) for reply in replies]
+        return replies[0] if one else replies
+
+    def chat_stream(
+        self,
+        messages: Messages,
+        max_new_tokens: int = _REPLY_TOKENS,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        seed: int | None = None,
+        banned: str | Sequence[str] = (),
+    ) -> Iterator[str]:
+        """`chat` of one conversation, piece by piece; the pieces join to the reply."""
+        sampling = Sampling.make(
+            temperature, top_k, top_p, min_p, repetition_penalty, seed
+        )
+        generator = self._chat_generator(repetition_penalty != 1.0, banned)
+        ids = self._read_chats([data.conversation_of(messages)], max_new_tokens)
+        begun = False
+        for piece in generator.stream(ids, max_new_tokens, sampling):
+            piece = piece if begun else piece.lstrip(string.whitespace)
+            begun = begun or bool(piece)
+            if piece:
+                yield piece
+
+    def chat_stop_ids(self) -> tuple[int, ...]:
+        """Ids without a text in what ends a reply: they stop it, as its text does."""
+        tokenizer = self.need_tokenizer()
+        ids = tokenizer.tokenize(self.template.end).numpy().tolist()
+        return tuple(i for i in ids if i in tokenizer.special_ids)
+
+    def _chat_generator(self, penalize: bool, banned) -> TextGenerator:
+        stop_ids = self.chat_stop_ids()
+        return self.text_generator(self.template.end, penalize, banned, stop_ids)
+
+    def _read_chats(
+        self, conversations: Sequence[Conversation], max_new_tokens: int
+    ) -> tf.RaggedTensor:
+        self.check_new_tokens(max_new_tokens)
+        context = self.config.max_length
+        rows, room = data.as_rows(conversations), context - max_new_tokens
+        found = data.chat_ids(self.tokenizer, self.template, *rows, room)
+        if long := np.count_nonzero(found.lost + found.cut):
+            logger.warning(
+                f"{long} of {len(conversations)} conversations are too long for the "
+                f"context of {context} tokens with {max_new_tokens} new ones: "
+                f"{tf.reduce_sum(found.lost)} of their oldest turns are left out, and "
+                f"{tf.reduce_sum(found.cut)} tokens of last turns"
+            )
+        return found.token_ids
+
+    def example_batches(
+        self,
+        examples: Sequence[Conversation],
+        batch_size: int | None = 32,
+        batch_tokens: int | None = None,
+        max_length: int | None = None,
+        training: bool = True,
+    ) -> data.Batches:
+        """Conversations with a weight of 1 where replies are to be predicted, else 0.
+
+        One that is too long is cut as in `chat`.
+        """
+        length = self.within_context("max_length", max_length)
+        ids, replied, long = data.encode_conversations(
+            self.need_tokenizer(), self.template, examples, length + 1
+        )
+        kept = [i for i, row in enumerate(replied) if row[1:].any()]
+        counts = f"{len(ids) - len(kept):,} without a reply, {long:,} too long"
+        if not kept:
+            raise ValueError(
+                f"of {len(ids):,} conversations none can be used: {counts}"
+            )
+        if long or len(kept) < len(ids):
+            logger.warning(
+                f"of {len(ids):,} conversations {counts}: the former are left out, the "
+                f"others lose their oldest turns beyond {length} tokens"
+            )
+        rows = data.BucketedRows(
+            [[ids[i] for i in kept]],
+            batch_tokens,
+            batch_size,
+            aligned=[[replied[i] for i in kept]],
+        )
+        return data.Batches(rows, _batch)
+
+    def predictions(
+        self, examples: Sequence[Conversation], progress: bool = False
+    ) -> list[dict[str, str]]:
+        """The most probable reply, token by token, where each last one stands."""
+        asked = [_without_reply(example) for example in examples]
+        limit = min(_REPLY_TOKENS, self.config.max_length // 2)
+        replies: list[str] = []
+        with tqdm(total=len(asked), unit="reply", disable=not progress) as bar:
+            for i in range(0, len(asked), _AT_ONCE):
+                some = asked[i : i + _AT_ONCE]
+                replies += self.chat(some, limit, temperature=0.0)
+                bar.update(len(some))
+        return [{"reply": reply} for reply in replies]
+
+    def measure(
+        self,
+        examples: Sequence[Conversation],
+        predictions: Sequence[Mapping[str, Any]] | None = None,
+    ) -> dict[str, float]:
+        """How well replies are predicted.
+
+        Returns:
+            `loss`, nats per token of the replies, what ends them included;
+            `perplexity`; `bits_per_byte` where the tokenizer has it; and, of
+            predictions, `chrf` of the last replies.
+        """
+        batches = self.example_batches(examples, training=False).validation()
+        nats, tokens, size = 0.0, 0.0, 0.0
+        for features, labels, weights in batches:
+            nats += float(self._reply_loss(features, labels, weights))
+            tokens += float(tf.reduce_sum(weights))
+            if (lengths := self.label_bytes(labels)) is not None:
+                size += float(tf.reduce_sum(lengths * weights))
+        measures = {"loss": nats / tokens, "perplexity": math.exp(nats / tokens)}
+        if size:
+            measures["bits_per_byte"] = evaluation.bits_per_byte(nats, size)
+        if predictions is not None:
+            pairs = [
+                (found["reply"], example.texts[-1])
+                for found, example in zip(predictions, examples, strict=True)
+                if example.roles[-1] == "assistant"
+            ]
+            if pairs:
+                measures["chrf"] = evaluation.chrf(*zip(*pairs, strict=True))
+        return measures
+
+    @functools.cached_property
+    def _reply_loss(self):
+        @tf.function(reduce_retracing=True, autograph=False)
+        def loss(features, labels, weights):
+            with in_float32(self.backbone):
+                return self.summed_loss(features, labels, weights, False)[0][0]
+
+        return loss
+
+
+def _batch(ids: tf.Tensor, mask: tf.Tensor, replied: tf.Tensor) -> tuple:
+    """Rows, int32 [batch, tokens], as a batch for `fit`."""
+    mask = mask[:, 1:]
+    features = {"token_ids": ids[:, :-1] * mask, "padding_mask": mask}
+    return features, ids[:, 1:], tf.cast(replied[:, 1:] * mask, tf.float32)
+
+
+def _is_one(messages: Any) -> bool:
+    if isinstance(messages, str | Conversation):
+        return True
+    return bool(messages) and isinstance(messages[0], Mapping)
+
+
+def _without_reply(conversation: Conversation) -> Conversation:
+    """What the last reply answers."""
+    texts, roles = conversation
+    if roles[-1] == "assistant" and len(roles) > 1:
+        texts, roles = texts[:-1], roles[:-1]
+    return Conversation(texts, roles)
