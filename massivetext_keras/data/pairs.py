@@ -90,7 +90,11 @@ def split_pairs(
 
 
 def encode_pairs(
-    tokenizer, sources: Sequence[str], targets: Sequence[str], max_length: int
+    tokenizer,
+    sources: Sequence[str],
+    targets: Sequence[str],
+    max_length: int,
+    cut: bool = False,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Ids of the pairs that can be learnt from, every text closed by its end.
 
@@ -101,6 +105,7 @@ def encode_pairs(
             the targets.
         sources, targets: texts, as many.
         max_length: tokens of a text.
+        cut: a source that is longer keeps its beginning instead.
 
     Returns:
         Rows of ids of the sources, and of the targets.
@@ -112,7 +117,10 @@ def encode_pairs(
     >>> encode_pairs(ByteTokenizer(), ["a", ""], ["b", "c"], 8)
     ([array([100, 2], dtype=int32)], [array([101, 2], dtype=int32)])
     """
-    sides = [_encoded(tokenizer, sources), _encoded(tokenizer.target_side(), targets)]
+    sides = [
+        _encoded(tokenizer, sources, max_length if cut else None),
+        _encoded(tokenizer.target_side(), targets),
+    ]
     kept, empty, long = [], 0, 0
     for i, texts in enumerate(zip(sources, targets, strict=True)):
         if not all(text.strip() for text in texts):
@@ -131,9 +139,11 @@ def encode_pairs(
     return [sides[0][i] for i in kept], [sides[1][i] for i in kept]
 
 
-def _encoded(tokenizer, texts: Sequence[str]) -> list[np.ndarray]:
+def _encoded(
+    tokenizer, texts: Sequence[str], max_length: int | None = None
+) -> list[np.ndarray]:
     encode = tf.function(
-        lambda some: enclosed(tokenizer, tokenizer.tokenize(some)),
+        lambda some: enclosed(tokenizer, tokenizer.tokenize(some), max_length),
         input_signature=[tf.TensorSpec([None], tf.string)],
     )
     rows = []

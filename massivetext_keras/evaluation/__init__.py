@@ -23,7 +23,13 @@ from massivetext_keras.evaluation.significance import (
     bootstrap_interval,
     paired_bootstrap,
 )
-from massivetext_keras.evaluation.translation import bleu, chrf
+from massivetext_keras.evaluation.writing import (
+    bleu,
+    chrf,
+    meteor,
+    rouge,
+    written_scores,
+)
 
 __all__ = [
     "Comparison",
@@ -40,7 +46,10 @@ __all__ = [
     "expected_calibration_error",
     "fit_temperature",
     "label_measures",
+    "meteor",
     "number_measures",
     "paired_bootstrap",
+    "rouge",
     "split_folds",
+    "written_scores",
 ]

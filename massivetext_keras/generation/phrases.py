@@ -147,7 +147,7 @@ def _folded() -> dict[str, list[str]]:
 def _table(
     steps: np.ndarray, hits: np.ndarray, tokens: Sequence[bytes]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where tokens lead, int32 [states, kinds], and the kind of each, int32 [tokens]."""
+    """Where tokens lead, int32 [states, kinds], and their kinds, int32 [tokens]."""
     # Bytes that lead to the same states are the same.
     _, first, same = np.unique(
         np.where(hits, -1 - steps, steps),
@@ -169,5 +169,5 @@ def _table(
     table, kinds = np.unique(
         np.where(hit, -1 - state, state), axis=1, return_inverse=True
     )
-    number = {token: kind for token, kind in zip(distinct, kinds.reshape(-1))}
+    number = dict(zip(distinct, kinds.reshape(-1), strict=True))
     return table.astype(np.int32), np.array([number[t] for t in alike], np.int32)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from massivetext_keras.data.conversations import ROLES, as_rows, chat_ids
+from massivetext_keras.data.examples import Conversation
 from massivetext_keras.export import Probe, signature
 from massivetext_keras.generation.decoding import Decoder
 from massivetext_keras.generation.sampling import Sampling
@@ -20,7 +22,14 @@ from massivetext_keras.tasks.text_scoring import log_probabilities
 
 # Checked on: an empty text, several scripts, several lengths.
 _PROBES = ["", "Once upon a time", "Über", "中文 text\n\n", "a" * 50]
+_CONVERSATIONS = [
+    Conversation(("Be brief.", "Hi", "Hi!", "你好 😀"), (*ROLES, "user")),
+    Conversation(("Über\n\n",), ("user",)),
+    Conversation(("a" * 9, "b" * 50), ("user", "assistant")),
+]
 _PROBE_TOKENS = 8
+# What Python calls whitespace among ASCII, at the beginning.
+_BLANKS = r"\A[ \t\n\r\v\f]+"
 _DEFAULT_NEW_TOKENS = 64
 
 
@@ -31,14 +40,23 @@ def signatures(task) -> dict[str, Callable]:
     scalars = [tokens, spec.temperature, spec.top_k, spec.top_p, spec.seed]
     # A server fills in what a request leaves out.
     defaults = [tf.constant(x) for x in (_DEFAULT_NEW_TOKENS, 1.0, 0, 1.0, 0)]
-    tokenizer, longest = task.need_tokenizer(), task.config.max_length - 1
+    tokenizer, context = task.need_tokenizer(), task.config.max_length
     banned = task.banned_phrases()
 
+    def generator(compiled: bool, stop_ids=(), stop=()) -> TextGenerator:
+        stop_ids = (*end_ids(tokenizer), *stop_ids)
+        decoder = Decoder(task.backbone, stop_ids, compiled=compiled, banned=banned)
+        return TextGenerator(tokenizer, decoder, stop)
+
+    def sampling(temperature, top_k, top_p, seed) -> Sampling:
+        none, one = tf.constant(0.0), tf.constant(1.0)
+        return Sampling(temperature, top_k, top_p, none, one, seed)
+
+    def limited(max_new_tokens) -> tf.Tensor:
+        return tf.clip_by_value(max_new_tokens, 1, context - 1)
+
     def sampled(compiled: bool):
-        decoder = Decoder(
-            task.backbone, end_ids(tokenizer), compiled=compiled, banned=banned
-        )
-        generator = TextGenerator(tokenizer, decoder)
+        texts = generator(compiled)
 
         def generate(
             prompt,
@@ -48,17 +66,32 @@ def signatures(task) -> dict[str, Callable]:
             top_p=defaults[3],
             seed=defaults[4],
         ):
-            sampling = Sampling(
-                temperature, top_k, top_p, tf.constant(0.0), tf.constant(1.0), seed
-            )
-            max_new_tokens = tf.clip_by_value(max_new_tokens, 1, longest)
             ids, rows = prompt_ids(tokenizer, prompt), earlier_copies(prompt)
-            new = generator.continuations(ids, rows, max_new_tokens, sampling)
+            choice = sampling(temperature, top_k, top_p, seed)
+            new = texts.continuations(ids, rows, limited(max_new_tokens), choice)
             return {"text": tf.strings.join([prompt, new])}
 
         return signature(generate, prompt, *scalars)
 
     generate = sampled(compiled=False)
+    replies = generator(False, task.chat_stop_ids(), (task.template.end,))
+
+    def chat(
+        roles,
+        texts,
+        max_new_tokens=defaults[0],
+        temperature=defaults[1],
+        top_k=defaults[2],
+        top_p=defaults[3],
+        seed=defaults[4],
+    ):
+        limit = limited(max_new_tokens)
+        found = chat_ids(tokenizer, task.template, roles, texts, context - limit)
+        whole = tf.strings.reduce_join(task.template.pieces(roles, texts), axis=1)
+        choice = sampling(temperature, top_k, top_p, seed)
+        rows = earlier_copies(whole)
+        text = replies.continuations(found.token_ids, rows, limit, choice)
+        return {"text": tf.strings.regex_replace(text, _BLANKS, "")}
 
     def greedy(prompt):
         # Zero, but no constant: Grappler cannot sort a graph where it sees that a
@@ -69,10 +102,14 @@ def signatures(task) -> dict[str, Callable]:
     def score(text):
         return {"log_probability": log_probabilities(task, text)}
 
+    turns = (
+        tf.TensorSpec([None, None], tf.string, name) for name in ("roles", "texts")
+    )
     return {
         "serving_default": signature(greedy, prompt),
         "generate": generate,
         "generate_compiled": sampled(compiled=True),
+        "chat": signature(chat, *turns, *scalars),
         "score": signature(score, tf.TensorSpec([None], tf.string, "text")),
     }
 
@@ -82,11 +119,14 @@ def probes(task) -> list[Probe]:
     tokens = min(_PROBE_TOKENS, task.config.max_length - 1)
     greedy = {"max_new_tokens": tokens, "temperature": 0.0}
     texts = task.generate(_PROBES, **greedy)
+    replies = task.chat([Conversation(*sides) for sides in _CONVERSATIONS], **greedy)
+    roles, said = as_rows([Conversation(*sides) for sides in _CONVERSATIONS])
     greedy |= {"top_k": 0, "top_p": 1.0, "seed": 0}
     return [
         *[
             Probe(name, {"prompt": _PROBES, **greedy}, {"text": texts})
             for name in ("generate", "generate_compiled")
         ],
+        Probe("chat", {"roles": roles, "texts": said, **greedy}, {"text": replies}),
         Probe("score", {"text": _PROBES}, {"log_probability": task.score(_PROBES)}),
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import math
 import string
@@ -15,10 +14,10 @@ from tqdm import tqdm
 
 from massivetext_keras import data, evaluation
 from massivetext_keras.data.examples import Conversation
-from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import Sampling
 from massivetext_keras.tasks.from_examples import FromExamples
 from massivetext_keras.tasks.text_generation import TextGenerator
+from massivetext_keras.tasks.text_scoring import HeldOutLoss
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +28,7 @@ _AT_ONCE = 256
 Messages = str | Sequence[Mapping[str, str]] | Conversation
 
 
-class Chat(FromExamples):
+class Chat(HeldOutLoss, FromExamples):
     """A mixin for `CausalLM`: conversations in, replies out.
 
     It learns the tokens of replies and of what ends them, as an assistant shall write
@@ -184,7 +183,13 @@ class Chat(FromExamples):
             batch_size,
             aligned=[[replied[i] for i in kept]],
         )
+        if training:
+            rows.log("conversations")
         return data.Batches(rows, _batch)
+
+    def is_answered(self, example: Conversation) -> bool:
+        """Whether an example has a reply."""
+        return "assistant" in example.roles
 
     def predictions(
         self, examples: Sequence[Conversation], progress: bool = False
@@ -208,20 +213,13 @@ class Chat(FromExamples):
         """How well replies are predicted.
 
         Returns:
-            `loss`, nats per token of the replies, what ends them included;
-            `perplexity`; `bits_per_byte` where the tokenizer has it; and, of
-            predictions, `chrf` of the last replies.
+            `loss`, nats per token of the replies and of what ends them; `bits_per_byte`
+            where bytes are known; `perplexity`; and, of predictions, `chrf` of the last
+            replies.
         """
-        batches = self.example_batches(examples, training=False).validation()
-        nats, tokens, size = 0.0, 0.0, 0.0
-        for features, labels, weights in batches:
-            nats += float(self._reply_loss(features, labels, weights))
-            tokens += float(tf.reduce_sum(weights))
-            if (lengths := self.label_bytes(labels)) is not None:
-                size += float(tf.reduce_sum(lengths * weights))
-        measures = {"loss": nats / tokens, "perplexity": math.exp(nats / tokens)}
-        if size:
-            measures["bits_per_byte"] = evaluation.bits_per_byte(nats, size)
+        batches = self.example_batches(examples, training=False)
+        measures = self.held_out_loss(batches)
+        measures["perplexity"] = math.exp(measures["loss"])
         if predictions is not None:
             pairs = [
                 (found["reply"], example.texts[-1])
@@ -231,15 +229,6 @@ class Chat(FromExamples):
             if pairs:
                 measures["chrf"] = evaluation.chrf(*zip(*pairs, strict=True))
         return measures
-
-    @functools.cached_property
-    def _reply_loss(self):
-        @tf.function(reduce_retracing=True, autograph=False)
-        def loss(features, labels, weights):
-            with in_float32(self.backbone):
-                return self.summed_loss(features, labels, weights, False)[0][0]
-
-        return loss
 
 
 def _batch(ids: tf.Tensor, mask: tf.Tensor, replied: tf.Tensor) -> tuple:

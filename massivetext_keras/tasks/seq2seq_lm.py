@@ -24,6 +24,7 @@ from massivetext_keras.tasks.text_generation import (
     end_ids,
     ragged_ids,
 )
+from massivetext_keras.tasks.text_pairs import FromPairs
 from massivetext_keras.tasks.text_to_text import IdsToIds, TextToText
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ logger = logging.getLogger(__name__)
 _MOST_NEW_TOKENS = 128
 
 
-class Seq2SeqLM(Task):
+class Seq2SeqLM(FromPairs, Task):
     """A model that writes a text for a text (Sutskever et al., 2014; Vaswani, 2017).
 
     Args:
@@ -43,6 +44,8 @@ class Seq2SeqLM(Task):
         first_id: the token that every answer begins with (None: any).
         last_id: the token that ends an answer where the room does (None: any).
         never_ids: tokens that no answer has.
+        language: of what is written, for `measure`: an ISO code.
+        measures: what `measure` gives, names in `evaluation.writing.MEASURES`.
 
     >>> from massivetext_keras.presets import preset
     >>> from massivetext_keras.tokenizers import ByteTokenizer
@@ -58,7 +61,15 @@ class Seq2SeqLM(Task):
     """
 
     backbone_class = Seq2Seq
-    options = ("prefix", "start_id", "first_id", "last_id", "never_ids")
+    options = (
+        "prefix",
+        "start_id",
+        "first_id",
+        "last_id",
+        "never_ids",
+        "language",
+        "measures",
+    )
 
     def __init__(
         self,
@@ -69,6 +80,8 @@ class Seq2SeqLM(Task):
         first_id: int | None = None,
         last_id: int | None = None,
         never_ids: Sequence[int] = (),
+        language: str = "en",
+        measures: str | Sequence[str] = ("chrf", "bleu"),
         **kwargs,
     ):
         super().__init__(config, tokenizer, **kwargs)
@@ -79,6 +92,7 @@ class Seq2SeqLM(Task):
         self.prefix, self.start_id = prefix, start_id
         self.first_id, self.last_id = first_id, last_id
         self.never_ids = tuple(never_ids)
+        self.measure_by(language, measures)
         self.label_smoothing = 0.0
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
@@ -106,50 +120,6 @@ class Seq2SeqLM(Task):
         smoothing = self.label_smoothing if training else 0.0
         loss, rows = self.backbone.summed_loss(hidden, labels, weights, smoothing)
         return [loss], rows
-
-    def datasets(
-        self,
-        sources: str | Path | Sequence[str],
-        targets: str | Path | Sequence[str],
-        batch_tokens: int = 4096,
-        validation: tuple | None = None,
-        max_length: int | None = None,
-        seed: int = 0,
-        start: int = 0,
-    ) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
-        """Pairs of texts to batches for `fit`, of pairs of like lengths.
-
-        Pairs with an empty side, or one that is too long, are left out, with a warning
-        that counts them.
-
-        Args:
-            sources: a file of one text a line, or texts.
-            targets: what is to be written for each of them.
-            batch_tokens: tokens of a batch, both sides and padding together.
-            validation: sources and targets to evaluate on.
-            max_length: tokens of a text (None: the model's `max_length`).
-            seed: of the order of the training batches.
-            start: number of the first training batch.
-
-        Returns:
-            Endless training batches and the validation batches (None if none).
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: there are more sources than targets or the other way round, or
-                no pair that can be used.
-        """
-        tokenizer = self.need_tokenizer()
-        longest = self.within_context("max_length", max_length)
-
-        def batches(sources, targets, seed):
-            sources, targets = data.read_pairs(sources, targets)
-            sources = [self.prefix + source for source in sources]
-            rows = data.encode_pairs(tokenizer, sources, targets, longest)
-            return data.pair_batches(*rows, batch_tokens, self.start_id, seed, start)
-
-        train = batches(sources, targets, seed)
-        return train, batches(*validation, None) if validation else None
 
     def denoising_datasets(
         self,
@@ -356,9 +326,10 @@ class Seq2SeqLM(Task):
 
     def signatures(self) -> dict[str, Callable]:
         """`translate` (text, max_new_tokens, length_penalty -> text, score) by beam
-        search, `generate` (text, max_new_tokens, temperature, top_k, top_p, seed ->
-        text), both also `_compiled` with the loop as an XLA program (faster, where the
-        server allows it), and `serving_default` (text -> text), which translates."""
+        search, also called `summarize`; `generate` (text, max_new_tokens, temperature,
+        top_k, top_p, seed -> text); both also `_compiled` with the loop as an XLA
+        program (faster, where the server allows it); and `serving_default` (text ->
+        text), which translates."""
         return seq2seq_lm_export.signatures(self)
 
     def probes(self) -> list[Probe]:

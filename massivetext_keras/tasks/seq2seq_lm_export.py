@@ -75,6 +75,7 @@ def signatures(task) -> dict[str, Callable]:
     return {
         "serving_default": signature(best, text),
         "translate": translate,
+        "summarize": translate,
         "translate_compiled": searched(compiled=True),
         "generate": sampled(compiled=False),
         "generate_compiled": sampled(compiled=True),

@@ -1,12 +1,44 @@
-"""How probable texts are to a causal language model."""
+"""How probable texts are to a language model."""
 
 from __future__ import annotations
 
+import functools
+
 import tensorflow as tf
 
+from massivetext_keras.data.buckets import Batches
+from massivetext_keras.evaluation.likelihood import bits_per_byte
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.tasks.text_generation import first_id
+
+
+class HeldOutLoss:
+    """A mixin for language models: the loss of batches, without compiling the task."""
+
+    def held_out_loss(self, batches: Batches) -> dict[str, float]:
+        """The loss of what has a weight, computed in float32.
+
+        Returns:
+            `loss`, nats per token; and `bits_per_byte` where the bytes are known.
+        """
+        nats, tokens, size = 0.0, 0.0, 0.0
+        for features, labels, weights in batches.validation():
+            nats += float(self._summed_nats(features, labels, weights))
+            tokens += float(tf.reduce_sum(weights))
+            if (lengths := self.label_bytes(labels)) is not None:
+                size += float(tf.reduce_sum(lengths * weights))
+        bits = {"bits_per_byte": bits_per_byte(nats, size)} if size else {}
+        return {"loss": nats / tokens, **bits}
+
+    @functools.cached_property
+    def _summed_nats(self):
+        @tf.function(reduce_retracing=True, autograph=False)
+        def nats(features, labels, weights):
+            with in_float32(self.backbone):
+                return self.summed_loss(features, labels, weights, False)[0][0]
+
+        return nats
 
 
 def log_probabilities(task, texts: tf.Tensor) -> tf.Tensor:

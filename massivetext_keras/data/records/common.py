@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 logger = logging.getLogger(__name__)
 
@@ -102,4 +102,5 @@ class Options(NamedTuple):
         return Record(fields, f"{self.path}:{line}")
 
 
-Reader = Callable[[BinaryIO, Options], Iterator[Record]]
+# (stream, options), or (stream, stream, options) of parallel files
+Reader = Callable[..., Iterator[Record]]

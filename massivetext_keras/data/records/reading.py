@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from massivetext_keras.corpus.sources import search, several
 from massivetext_keras.corpus.streams import DamagedFile, open_stream, suffixes
 from massivetext_keras.data.records.common import Options, Problems, Reader, Record
+from massivetext_keras.data.records.conversations import read_conversations
+from massivetext_keras.data.records.parallel import read_parallel
 from massivetext_keras.data.records.tables import (
     read_json,
     read_json_lines,
@@ -25,11 +28,15 @@ FORMATS: dict[str, Reader] = {
     "json": read_json,
     "parquet": read_parquet,
     "text": read_lines,
+    "yaml": read_conversations,
+    "parallel": read_parallel,  # two files at a time
 }
 SUFFIXES = {
     **{f".{name}": name for name in ("tsv", "csv", "jsonl", "json", "parquet")},
     ".ndjson": "jsonl",
     ".txt": "text",
+    ".yaml": "yaml",
+    ".yml": "yaml",
 }
 
 
@@ -47,7 +54,8 @@ def read_records(
         files: paths, globs and folders; also with .gz, .bz2 or .zst.
         fields: that are wanted, in the order of the columns of a table that has no
             head; a table has one if its first row names the first of them.
-        format: one of `FORMATS` (None: by the suffix of each file).
+        format: one of `FORMATS` (None: by the suffix of each file); or "parallel", of
+            files in pairs, in which lines with the same number belong together.
         columns: field -> its name in the file, or its number in a row, from 0.
         encoding: of the files; what is not valid becomes U+FFFD.
         problems: counts what cannot be read (None: it is raised).
@@ -67,15 +75,22 @@ def read_records(
     for name in columns:
         if fields and name not in fields:
             raise ValueError(f"columns: no field {name!r}: {nearest(name, fields)}")
-    for pattern in several(files):
-        for path in sorted(search(pattern)[0]):
-            reader = FORMATS[format_of(path, format)]
-            options = Options(str(path), fields, columns, encoding, problems)
-            try:
-                with open_stream(path) as stream:
-                    yield from reader(stream, options)
-            except DamagedFile as error:
-                raise ValueError(f"{path} is damaged: {error}") from error
+    paths = [path for name in several(files) for path in sorted(search(name)[0])]
+    groups = [(path,) for path in paths]
+    if format == "parallel":
+        if len(paths) % 2:
+            raise ValueError(f"parallel files go in pairs; there are {len(paths)}")
+        groups = list(zip(paths[::2], paths[1::2], strict=True))
+    for group in groups:
+        name = ",".join(map(str, group))
+        options = Options(name, fields, columns, encoding, problems)
+        reader = FORMATS[format_of(group[0], format)]
+        try:
+            with contextlib.ExitStack() as stack:
+                streams = [stack.enter_context(open_stream(path)) for path in group]
+                yield from reader(*streams, options)
+        except DamagedFile as error:
+            raise ValueError(f"{name} is damaged: {error}") from error
 
 
 def format_of(path: str | Path, format: str | None = None) -> str:
