@@ -292,15 +292,10 @@ def encode_conversations(
         int32 [length] of each conversation; the same of `replied`; and how many lost
         turns, or a part of the last.
     """
-    spec = tf.TensorSpec([None, None], tf.string)
-
-    @tf.function(input_signature=[spec, spec], autograph=False)
-    def encode(roles, texts):
-        return chat_ids(tokenizer, template, roles, texts, room, opened=False)
-
     ids, replied, long = [], [], 0
     for i in range(0, len(conversations), _AT_ONCE):
-        found = encode(*as_rows(conversations[i : i + _AT_ONCE]))
+        rows = as_rows(conversations[i : i + _AT_ONCE])
+        found = chat_ids(tokenizer, template, *rows, room, opened=False)
         cuts = found.token_ids.row_splits.numpy()[1:-1]
         ids += np.split(found.token_ids.flat_values.numpy(), cuts)
         replied += np.split(found.replied.flat_values.numpy(), cuts)

@@ -142,13 +142,10 @@ def encode_pairs(
 def _encoded(
     tokenizer, texts: Sequence[str], max_length: int | None = None
 ) -> list[np.ndarray]:
-    encode = tf.function(
-        lambda some: enclosed(tokenizer, tokenizer.tokenize(some), max_length),
-        input_signature=[tf.TensorSpec([None], tf.string)],
-    )
     rows = []
     for i in range(0, len(texts), _TEXTS_AT_ONCE):
-        some = encode(tf.constant(texts[i : i + _TEXTS_AT_ONCE]))
+        ids = tokenizer.tokenize(tf.constant(texts[i : i + _TEXTS_AT_ONCE]))
+        some = enclosed(tokenizer, ids, max_length)
         rows += np.split(some.flat_values.numpy(), some.row_splits.numpy()[1:-1])
     return rows
 

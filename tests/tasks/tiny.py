@@ -37,7 +37,9 @@ def byte_lm(
 ) -> CausalLM:
     """A task on bytes that writes noise."""
     changes = {"vocabulary_size": 259, "num_layers": 1, "max_length": 64, **changes}
-    lm = CausalLM(TINY.replace(**changes), tokenizer or ByteTokenizer(), dtype=dtype)
+    options = {x: changes.pop(x) for x in CausalLM.options if x in changes}
+    config, tokenizer = TINY.replace(**changes), tokenizer or ByteTokenizer()
+    lm = CausalLM(config, tokenizer, dtype=dtype, **options)
     randomize(lm.backbone, seed, 1.0)
     return lm
 
