@@ -9,6 +9,7 @@ from massivetext_keras.configs import TransformerConfig, choose
 from massivetext_keras.tasks.base import HUGGING_FACE, Task, unknown_source
 from massivetext_keras.tasks.causal_lm import CausalLM
 from massivetext_keras.tasks.masked_lm import MaskedLM
+from massivetext_keras.tasks.question_answerer import QuestionAnswerer
 from massivetext_keras.tasks.replaced_tokens import ReplacedTokenDetector
 from massivetext_keras.tasks.seq2seq_lm import Seq2SeqLM
 from massivetext_keras.tasks.text_classifier import TextClassifier
@@ -17,6 +18,7 @@ from massivetext_keras.tasks.text_embedder import TextEmbedder
 _ALL = (
     CausalLM,
     MaskedLM,
+    QuestionAnswerer,
     ReplacedTokenDetector,
     Seq2SeqLM,
     TextClassifier,

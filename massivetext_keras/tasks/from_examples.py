@@ -38,6 +38,17 @@ class FromExamples:
         raise NotImplementedError(f"{cls.__name__} reads no examples")
 
     @classmethod
+    def noted_example(
+        cls, fields: Mapping[str, Any], note: Callable[[str], None]
+    ) -> Any:
+        """As `example`, for tasks that put something right.
+
+        Args:
+            note: is told what was wrong; the same words each time.
+        """
+        return cls.example(fields)
+
+    @classmethod
     def options_for(cls, examples: Sequence[Any]) -> dict[str, Any]:
         """Options of a task that shall learn from these, such as their labels."""
         return {}
@@ -113,10 +124,14 @@ class FromExamples:
         problems, examples = Problems(strict), []
         records = read_records(files, cls.fields, format, columns, encoding, problems)
         for record in records:
+            notes: list[str] = []
             try:
-                examples.append(cls.example(record.fields))
+                examples.append(cls.noted_example(record.fields, notes.append))
             except ValueError as error:
                 problems.add(record.where, str(error))
+                continue
+            for note in notes:
+                problems.note(record.where, note)
         problems.log()
         if not examples:
             why = f": {problems}" if problems.count else ""

@@ -40,6 +40,7 @@ class Problems:
     def __init__(self, strict: bool = False, most: int = 3):
         self.strict, self.most = strict, most
         self.places: dict[str, list[str | None]] = {}
+        self.notes: dict[str, list[str]] = {}
 
     @property
     def count(self) -> int:
@@ -60,20 +61,42 @@ class Problems:
             raise ValueError(what if where is None else f"{where}: {what}")
         self.places.setdefault(what, []).append(where)
 
+    def note(self, where: str, what: str) -> None:
+        """Notes a problem of an example that can be used nevertheless.
+
+        Args:
+            where: file and line.
+            what: was wrong, and was done about it.
+
+        Raises:
+            ValueError: `strict`.
+        """
+        if self.strict:
+            raise ValueError(f"{where}: {what}")
+        self.notes.setdefault(what, []).append(where)
+
     def log(self) -> None:
         """Warns, if there were any."""
-        if self.count:
+        if self.count or self.notes:
             logger.warning("%s", self)
 
     def __str__(self) -> str:
-        kinds = []
-        for what, places in self.places.items():
+        noun = "example" if self.count == 1 else "examples"
+        said = []
+        if self.count or not self.notes:
+            said.append(f"{self.count:,} {noun} left out: {self._kinds(self.places)}")
+        if self.notes:
+            said.append(f"used nevertheless: {self._kinds(self.notes)}")
+        return "; ".join(said)
+
+    def _kinds(self, kinds: Mapping[str, list[str | None]]) -> str:
+        said = []
+        for what, places in kinds.items():
             named = [place for place in places if place is not None]
             more = [", …"] if len(named) > self.most else []
             where = ", ".join(named[: self.most]) + "".join(more)
-            kinds.append(f"{what} ({len(places):,}{where and ': '}{where})")
-        noun = "example" if self.count == 1 else "examples"
-        return f"{self.count:,} {noun} left out: {'; '.join(kinds)}"
+            said.append(f"{what} ({len(places):,}{where and ': '}{where})")
+        return "; ".join(said)
 
 
 class Options(NamedTuple):

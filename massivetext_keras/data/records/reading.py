@@ -12,6 +12,7 @@ from massivetext_keras.corpus.streams import DamagedFile, open_stream, suffixes
 from massivetext_keras.data.records.common import Options, Problems, Reader, Record
 from massivetext_keras.data.records.conversations import read_conversations
 from massivetext_keras.data.records.parallel import read_parallel
+from massivetext_keras.data.records.squad import read_squad
 from massivetext_keras.data.records.tables import (
     read_json,
     read_json_lines,
@@ -26,6 +27,7 @@ FORMATS: dict[str, Reader] = {
     "csv": functools.partial(read_separated, delimiter=","),
     "jsonl": read_json_lines,
     "json": read_json,
+    "squad": read_squad,
     "parquet": read_parquet,
     "text": read_lines,
     "yaml": read_conversations,

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from massivetext_keras.corpus.streams import DamagedFile, decode, lines
 from massivetext_keras.data.records.common import MOST_BYTES, Options, Record
+from massivetext_keras.data.records.squad import is_squad, json_value, squad_records
 from massivetext_keras.values import nearest
 
 
@@ -123,11 +124,13 @@ def read_json_lines(stream: BinaryIO, options: Options) -> Iterator[Record]:
 
 
 def read_json(stream: BinaryIO, options: Options) -> Iterator[Record]:
-    """Reads a list of objects."""
-    try:
-        values = json.loads(decode(stream.read(), options.encoding)[0])
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{options.path}: no JSON ({error})") from None
+    """Reads a list of objects, or what is SQuAD's by its shape."""
+    values = json_value(stream, options)
+    if is_squad(values):
+        yield from squad_records(values, options)
+        return
+    if isinstance(values, dict):
+        values = values.get("data")
     if not isinstance(values, list):
         raise ValueError(f"{options.path}: no list of objects")
     yield from _objects(enumerate(values, 1), options)

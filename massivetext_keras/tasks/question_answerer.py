@@ -1,0 +1,367 @@
+"""Extractive question answering: which part of a context answers a question."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from massivetext_keras import data
+from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.data.examples import Answer, Question
+from massivetext_keras.data.questions import question_batches
+from massivetext_keras.data.records.squad import as_question
+from massivetext_keras.evaluation.answers import LANGUAGES, answer_scores, language_of
+from massivetext_keras.export import Probe, signature
+from massivetext_keras.layers.dense import Dense
+from massivetext_keras.layers.loss import token_losses
+from massivetext_keras.models.bert import BERT
+from massivetext_keras.tasks.base import Task, in_batches
+from massivetext_keras.tasks.from_examples import FromExamples
+from massivetext_keras.tasks.span_search import IMPOSSIBLE, best_spans
+from massivetext_keras.tokenizers.base import valid_utf8
+from massivetext_keras.values import choose
+
+NO_ANSWER = Answer("")
+
+
+class QuestionAnswerer(FromExamples, Task):
+    """An encoder that marks where an answer starts and ends (Devlin et al., 2019).
+
+    It reads [CLS] question [SEP] context [SEP]; a context that is too long is read in
+    overlapping windows. A window without the answer is taught to point at [CLS], so the
+    odds of a span against [CLS] can be compared between windows, and the best span of
+    all windows is the answer.
+
+    Args:
+        config: shape of the model; its `stack` is "encoder".
+        tokenizer: strings to ids, with `bos_id` and `eos_id`; None for a task on ids
+            alone.
+        window: tokens of a row, question and all (None: the model's `max_length`).
+        stride: tokens that a window shares with the next, half of it at most.
+        max_answer_length: tokens of an answer.
+        unanswerable: whether "" may be the answer (Rajpurkar et al., 2018).
+        null_threshold: log-odds against [CLS], start and end together, below which a
+            span is no answer.
+        language: of the contexts, one of `evaluation.answers.LANGUAGES`; measures
+            depend on it.
+
+    Raises:
+        ValueError: an option or the config does not fit.
+
+    >>> from massivetext_keras.tokenizers import ByteTokenizer
+    >>> config = TransformerConfig(
+    ...     stack="encoder",
+    ...     vocabulary_size=259,
+    ...     num_layers=1,
+    ...     hidden_size=8,
+    ...     num_heads=2,
+    ...     intermediate_size=16,
+    ...     max_length=32,
+    ... )
+    >>> answerer = QuestionAnswerer(config, ByteTokenizer())
+    >>> context = "A cat sat on a mat."
+    >>> text, start, end, score = answerer.answer("Where?", context)
+    >>> context[start:end] == text
+    True
+    """
+
+    backbone_class = BERT
+    options = (
+        "window",
+        "stride",
+        "max_answer_length",
+        "unanswerable",
+        "null_threshold",
+        "language",
+    )
+    fields = ("context", "question", "answer", "answer_start", "answers", "id")
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        tokenizer=None,
+        window: int | None = None,
+        stride: int = 128,
+        max_answer_length: int = 30,
+        unanswerable: bool = False,
+        null_threshold: float = 0.0,
+        language: str = "en",
+        **kwargs,
+    ):
+        super().__init__(config, tokenizer, **kwargs)
+        if tokenizer is not None and None in (tokenizer.bos_id, tokenizer.eos_id):
+            raise ValueError(
+                "questions and contexts need a bos and an eos token around them"
+            )
+        if stride < 0 or max_answer_length < 1:
+            raise ValueError(
+                f"stride must not be negative and max_answer_length positive, got "
+                f"{stride} and {max_answer_length}"
+            )
+        choose("language", language, dict.fromkeys(LANGUAGES))
+        self.window = window
+        self.within_context("window", window)
+        self.stride, self.max_answer_length = stride, max_answer_length
+        self.unanswerable, self.null_threshold = unanswerable, float(null_threshold)
+        self.language = language
+        self.head = Dense(2, dtype=self.dtype_policy, name="head")
+        self.head.build((None, None, config.hidden_size))
+        self.exact_tracker = keras.metrics.Mean(name="exact_span")
+
+    def heads(self):
+        return {"head": self.head}
+
+    @property
+    def metrics(self) -> list:
+        """Those of every task, and the share of rows whose start and end are right."""
+        return [*super().metrics, self.exact_tracker]
+
+    def call(self, inputs, training: bool | None = None) -> tf.Tensor:
+        """Features of `BERT` -> float32 logits [batch, length, 2] of being the first
+        token of the answer, and the last."""
+        if isinstance(inputs, dict) and self.config.segment_types < 2:
+            inputs = {k: x for k, x in inputs.items() if k != "segment_ids"}
+        hidden = self.backbone(inputs, training=training)
+        return tf.cast(self.head(hidden), tf.float32)
+
+    def summed_loss(self, features, labels, weights, training):
+        """Mean cross-entropy of start and end, int32 [batch, 2], over the tokens of the
+        window and [CLS]."""
+        logits = tf.where(
+            _choices(features)[..., None], self(features, training=training), IMPOSSIBLE
+        )
+        logits = tf.transpose(logits, [0, 2, 1])
+        rows = tf.reduce_mean(token_losses(logits, labels), axis=1) * weights
+        found = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        exact = tf.reduce_all(found == labels, axis=1)
+        self.exact_tracker.update_state(tf.cast(exact, tf.float32), weights)
+        return [tf.reduce_sum(rows)], rows
+
+    @classmethod
+    def example(cls, fields: Mapping[str, Any]) -> Question:
+        """The `Question` that a record is; see `data.records.squad.as_question`."""
+        return as_question(fields)
+
+    @classmethod
+    def noted_example(cls, fields, note: Callable[[str], None]) -> Question:
+        return as_question(fields, note)
+
+    @classmethod
+    def options_for(cls, examples: Sequence[Question]) -> dict[str, Any]:
+        """Whether some have no answer, and the language of the contexts."""
+        contexts = sorted({example.context for example in examples})
+        return {
+            "unanswerable": any(example.answers == () for example in examples),
+            "language": language_of(contexts[:1000]),
+        }
+
+    def example_batches(
+        self,
+        examples: Sequence[Question],
+        batch_size: int | None = 32,
+        batch_tokens: int | None = None,
+        max_length: int | None = None,
+        training: bool = True,
+    ) -> data.Batches:
+        """Windows of contexts to learn from; see `data.questions.question_batches`.
+
+        Raises:
+            ValueError: there are none, or none that can be learnt from.
+        """
+        return question_batches(
+            self.need_tokenizer(),
+            examples,
+            self.within_context("max_length", max_length or self.window),
+            self.stride,
+            batch_size,
+            batch_tokens,
+            training,
+        )
+
+    def answer(
+        self, questions: str | Sequence[str], contexts: str | Sequence[str]
+    ) -> Answer | list[Answer]:
+        """The part of a context that answers a question.
+
+        Args:
+            questions: one question or several.
+            contexts: what each is about; one context may be for all questions.
+
+        Returns:
+            An `Answer` for one question, whose offsets are in characters of the
+            context; a list of them for several. Without an answer its text is "" and
+            its start and end are -1.
+
+        Raises:
+            ValueError: there are not as many contexts as questions, or there is no
+                tokenizer.
+        """
+        one = isinstance(questions, str)
+        rows = self._ranked(questions, contexts, 1)
+        return rows[0][0] if one else [row[0] for row in rows]
+
+    def n_best(
+        self,
+        questions: str | Sequence[str],
+        contexts: str | Sequence[str],
+        count: int = 5,
+    ) -> list[Answer] | list[list[Answer]]:
+        """The best answers to a question, the first of them that of `answer`.
+
+        Args:
+            questions, contexts: as `answer` takes them.
+            count: how many at the most, no answer among them if that may be one.
+
+        Returns:
+            A list for one question, a list of such for several.
+        """
+        if count < 1:
+            raise ValueError(f"count must be positive, got {count}")
+        rows = self._ranked(questions, contexts, count)
+        return rows[0] if isinstance(questions, str) else rows
+
+    def _ranked(self, questions, contexts, count: int) -> list[list[Answer]]:
+        self.need_tokenizer()
+        one = isinstance(questions, str)
+        questions = [questions] if one else list(questions)
+        shared = isinstance(contexts, str)
+        contexts = [contexts] * len(questions) if shared else list(contexts)
+        if len(questions) != len(contexts):
+            raise ValueError(
+                f"{len(questions)} questions and {len(contexts)} contexts: there must "
+                "be as many, or one context for all"
+            )
+        if not questions:
+            return []
+        # A lone surrogate, which UTF-8 has no bytes for, is one character of ours too.
+        sides = (
+            [x.encode("utf-8", "replace") for x in y] for y in (contexts, questions)
+        )
+        columns = in_batches(
+            lambda contexts, questions: self._searcher(
+                questions, contexts, tf.constant(count)
+            ),
+            *sides,
+        )
+        return [
+            self._answers(context, *row)[:count]
+            for context, *row in zip(contexts, *columns, strict=True)
+        ]
+
+    def _answers(self, context: str, starts, ends, odds, scores, no_answer):
+        """All answers to a question, the best one first."""
+        found = [
+            (
+                float(rank),
+                Answer(context[start:end], int(start), int(end), float(score)),
+            )
+            for start, end, rank, score in zip(starts, ends, odds, scores, strict=True)
+            if start >= 0
+        ]
+        if self.unanswerable or not found:
+            none = NO_ANSWER._replace(score=float(no_answer))
+            found.append((self.null_threshold, none))
+        return [answer for _, answer in sorted(found, key=lambda pair: -pair[0])]
+
+    @functools.cached_property
+    def _searcher(self):
+        text = tf.TensorSpec([None], tf.string)
+        return signature(self.search_graph, text, text, tf.TensorSpec([], tf.int32))
+
+    def search_graph(
+        self, questions: tf.Tensor, contexts: tf.Tensor, count: tf.Tensor
+    ) -> tuple:
+        """The best spans, inside a graph; see `span_search.best_spans`."""
+        return best_spans(self, questions, contexts, count)
+
+    def answer_graph(self, questions: tf.Tensor, contexts: tf.Tensor) -> dict:
+        """Strings [batch] -> `text`, `start`, `end` and `score`, inside a graph."""
+        contexts = valid_utf8(contexts)
+        starts, ends, odds, scores, no_answer = (
+            x if x.shape.rank == 1 else x[:, 0]
+            for x in self.search_graph(questions, contexts, tf.constant(1))
+        )
+        there = starts >= 0
+        if self.unanswerable:
+            there &= odds >= self.null_threshold
+        size = tf.where(there, ends - starts, 0)
+        text = tf.strings.substr(contexts, tf.maximum(starts, 0), size, "UTF8_CHAR")
+        return {
+            "text": text,
+            "start": tf.where(there, starts, -1),
+            "end": tf.where(there, ends, -1),
+            "score": tf.where(there, scores, no_answer),
+        }
+
+    def predictions(
+        self, examples: Sequence[Question], progress: bool = False
+    ) -> list[dict[str, Any]]:
+        """`id`, `text`, `start`, `end` and `score` of the answer to each question."""
+        answers = self.answer(
+            [x.question for x in examples], [x.context for x in examples]
+        )
+        return [
+            {"id": example.id, **answer._asdict()}
+            for example, answer in zip(examples, answers, strict=True)
+        ]
+
+    def measure(
+        self,
+        examples: Sequence[Question],
+        predictions: Sequence[Mapping[str, Any]] | None = None,
+    ) -> dict[str, float]:
+        """`exact_match` and `f1`, see `evaluation.answers.answer_scores`.
+
+        Raises:
+            ValueError: nobody knows the answer to a question.
+        """
+        if any(example.answers is None for example in examples):
+            raise ValueError("questions without known answers cannot be measured")
+        if predictions is None:
+            predictions = self.predictions(examples)
+        return answer_scores(
+            [prediction["text"] for prediction in predictions],
+            [[answer.text for answer in example.answers] for example in examples],
+            self.language,
+        )
+
+    def signatures(self):
+        """`answer` (question, context -> text, start, end, score), which is also
+        `serving_default`; without an answer the text is "" and the places are -1."""
+        text = functools.partial(tf.TensorSpec, [None], tf.string)
+
+        def answer(question, context):
+            return self.answer_graph(question, context)
+
+        answer = signature(answer, text("question"), text("context"))
+        return {"serving_default": answer, "answer": answer}
+
+    def probes(self):
+        question, context = (
+            "Who sat on the mat?",
+            "The cat sat on the mat. Über 中文 🙂.",
+        )
+        contexts = [
+            context,
+            "",
+            "é" * 30,
+            context * 40,
+            " \t\n",
+            "株洲北站的前身是田心车站。",
+        ]
+        questions = [question, question, "", question * 40, "?", "前身是什么？"]
+        answers = self.answer(questions, contexts)
+        outputs = {name: [getattr(x, name) for x in answers] for name in Answer._fields}
+        return [Probe("answer", {"question": questions, "context": contexts}, outputs)]
+
+
+def _choices(features: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Where an answer may start or end, bool [batch, length]: in the window, between
+    two [SEP], and at [CLS], which stands for no answer."""
+    second = features["segment_ids"] * features["padding_mask"]
+    window = second * tf.pad(second, [[0, 0], [0, 1]])[:, 1:]  # without the last [SEP]
+    return tf.concat([tf.ones_like(window[:, :1]), window[:, 1:]], axis=1) > 0
