@@ -8,22 +8,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from massivetext_keras.data.examples import Answer, Question
+from massivetext_keras.evaluation.word_overlap import FUNCTION_WORDS
 
 _SENTENCE = re.compile(r"[^\s.!?](?:[^.!?]|[.!?](?!\s+[\"'A-ZÄÖÜ(]))*[.!?]?")
-_FUNCTION_WORDS = (
-    r"(?:the|and|that|for|with|was|were|has|had|have|been|not|its|his|her|their|from|"
-    r"this|which|who|also|are|but|into|other|they|when|than|then|where|while|after|"
-    r"before|during|only|over|under|about|more|most|such|all|both|some|would|could|"
-    r"will|can|did|does|between|through|because|there|these|those|each|she|him|them)\b"
-)
+_FUNCTION_WORDS = "|".join(sorted(FUNCTION_WORDS))
 _MONTHS = (
     "January|February|March|April|May|June|July|August|September|October|November|"
     "December"
 )
-_DATE = rf"(?:\d{{1,2}} )?(?:{_MONTHS})(?: \d{{1,2}})?(?:,? \d{{4}})?|\b1\d{{3}}\b|\b20\d\d\b"
+_DATE = (
+    rf"(?:\d{{1,2}} )?(?:{_MONTHS})(?: \d{{1,2}})?(?:,? \d{{4}})?|"
+    r"\b(?:1\d{3}|20\d\d)\b"
+)
 _NUMBER = r"[$£€]?\d[\d,.]*\d(?: (?:million|billion|thousand|percent))?%?|\b\d+%?"
 _NAME = r"[A-Z][\w'’-]+(?: (?:of |the |and |de |von )?[A-Z][\w'’-]+)*"
-_PHRASE = rf"\b(?:(?!{_FUNCTION_WORDS})[a-z][\w-]{{2,}}(?: (?=[a-z]))?){{1,3}}\b"
+_PHRASE = rf"\b(?:(?!(?:{_FUNCTION_WORDS})\b)[a-z][\w-]{{2,}}(?: (?=[a-z]))?){{1,3}}\b"
 # kind of answer -> what asks for it
 _ASKED = (
     (re.compile(_DATE), ("when", "what year", "in what year")),

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from massivetext_keras.data.buckets import Batches, BucketedRows
 from massivetext_keras.data.examples import Question

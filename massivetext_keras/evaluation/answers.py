@@ -1,4 +1,4 @@
-"""Answers against what people answered, as the scripts of the data sets compare them."""
+"""Answers beside those that people gave, compared as the data sets' scripts do."""
 
 from __future__ import annotations
 
@@ -172,8 +172,8 @@ def answer_scores(
     """
     if len(texts) != len(answers) or not texts:
         raise ValueError(
-            f"{len(texts)} texts and answers to {len(answers)} questions: there must be "
-            "as many, and some"
+            f"{len(texts)} texts and answers to {len(answers)} questions: there must "
+            "be as many, and some"
         )
     rows = [
         (exact_match(text, right, language), f1(text, right, language))

@@ -8,16 +8,20 @@ import re
 from collections import Counter
 
 _WORD = re.compile(r"[一-\u9fa5]|(?:(?![一-\u9fa5])\w)+")
-_FUNCTION_WORDS = frozenset(
-    "a about all also an and are as at be been but by can could did do does for from "
-    "had has have he her his how i if in into is it its many may more most much no not "
-    "of on one only or other she so some such than that the their then there these "
-    "they this to was were what when where which who whom whose why will with would "
-    "aber als am an auch auf aus bei das dass dem den der des die ein eine einem einen "
-    "einer eines er es für hat hatte ihr im in ist mit nach nicht oder sein sich sie "
-    "sind über um und von vor war waren was welche welcher wer werden wie wird wo "
-    "wurde wurden zu zum zur 的 了 是 在 和 与 有 为 被 于 对 什 么 哪 谁 几 多 少".split()
-)
+_ENGLISH = """
+a about after all also an and are as at be because been before between both but by can
+could did do does during each for from had has have he her him his how i if in into is
+it its many may more most much no not of on one only or other over she so some such than
+that the their them then there these they this those through to under was were what when
+where which while who whom whose why will with would
+"""
+_GERMAN = """
+aber als am an auch auf aus bei das dass dem den der des die ein eine einem einen einer
+eines er es für hat hatte ihr im in ist mit nach nicht oder sein sich sie sind über um
+und von vor war waren was welche welcher wer werden wie wird wo wurde wurden zu zum zur
+"""
+_CHINESE = "的了是在和与有为被于对什么哪谁几多少"
+FUNCTION_WORDS = frozenset([*_ENGLISH.split(), *_GERMAN.split(), *_CHINESE])
 
 
 def sliding_window_answer(
@@ -47,7 +51,7 @@ def sliding_window_answer(
     """
     places = [found.span() for found in _WORD.finditer(context)]
     words = [context[start:end].lower() for start, end in places]
-    asked = {word.lower() for word in _WORD.findall(question)} - _FUNCTION_WORDS
+    asked = {word.lower() for word in _WORD.findall(question)} - FUNCTION_WORDS
     counts = Counter(words)
     gains = [math.log1p(1 / counts[x]) if x in asked else 0.0 for x in words]
     sums = [0.0, *itertools.accumulate(gains)]
@@ -60,7 +64,7 @@ def sliding_window_answer(
         far = [gains[i] * min(abs(i - first), abs(i - end + 1)) for i in window]
         return sum(gains[i] for i in window), -sum(far), end - first
 
-    spans = _candidates(context, places, words, asked | _FUNCTION_WORDS, most_words)
+    spans = _candidates(context, places, words, asked | FUNCTION_WORDS, most_words)
     if not spans:
         return "", -1, -1
     first, end = max(spans, key=lambda span: score(*span))
@@ -71,7 +75,7 @@ def sliding_window_answer(
 def _candidates(context, places, words, excluded, most_words) -> list[tuple[int, int]]:
     """Runs of words as (first, behind the last): as long as they can be."""
     spans, first = [], None
-    for i, (start, end) in enumerate(places):
+    for i, (_, end) in enumerate(places):
         if words[i] in excluded:
             first = None
             continue

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from massivetext_keras.tasks import MaskedLM, ReplacedTokenDetector, TextEmbedder
+from massivetext_keras.tasks import (
+    MaskedLM,
+    QuestionAnswerer,
+    ReplacedTokenDetector,
+    TextEmbedder,
+)
 from tests.tasks.tiny import encoder_task
 
 pytestmark = pytest.mark.slow
@@ -59,6 +64,32 @@ def test_replaced_tokens(tmp_path):
     scores = [score for _, score in detector.detect("the cat")]
     np.testing.assert_allclose(given["score"][0], scores, rtol=1e-4)
     assert given["score"].numpy()[1, 1] == -1.0
+
+
+@pytest.mark.parametrize("unanswerable", [False, True])
+def test_answers(tmp_path, unanswerable):
+    options = {"stride": 8, "unanswerable": unanswerable, "null_threshold": 1.5}
+    answerer = encoder_task(QuestionAnswerer, dtype="mixed_bfloat16", **options)
+    _keep, signatures, described = exported(answerer, tmp_path)
+    assert (
+        described["serving_default"]
+        == described["answer"]
+        == {
+            "inputs": ["question", "context"],
+            "outputs": ["end", "score", "start", "text"],
+        }
+    )
+    questions = ["the cat", "dog", "", "sat", "on"]
+    contexts = ["the dog sat on mat " * 9, "", "é cat 🙂 dog", " \n\u3000", "sat\0on"]
+    wanted = answerer.answer(questions, contexts)
+    assert any(answer.text for answer in wanted)
+    for name in ("answer", "serving_default"):
+        asked = {"question": tf.constant(questions), "context": tf.constant(contexts)}
+        given = signatures[name](**asked)
+        assert [t.decode() for t in given["text"].numpy()] == [x.text for x in wanted]
+        places = zip(given["start"].numpy(), given["end"].numpy(), strict=True)
+        assert list(places) == [(x.start, x.end) for x in wanted]
+        np.testing.assert_allclose(given["score"], [x.score for x in wanted], rtol=1e-3)
 
 
 def test_what_an_export_gives_is_compared_with_the_model(tmp_path, monkeypatch):
