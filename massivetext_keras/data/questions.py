@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,8 +9,7 @@ import numpy as np
 from massivetext_keras.data.buckets import Batches, BucketedRows
 from massivetext_keras.data.examples import Question
 from massivetext_keras.data.passages import passages
-
-logger = logging.getLogger(__name__)
+from massivetext_keras.data.records import Problems
 
 # Windows without the answer that a question has in training.
 MOST_WITHOUT = 3
@@ -52,22 +49,18 @@ def question_batches(
     Raises:
         ValueError: there are none, or none that can be learnt from.
     """
-    random, rows, left_out = np.random.default_rng(0), [], Counter()
+    random, rows, problems = np.random.default_rng(0), [], Problems()
     for at in range(0, len(questions), _AT_ONCE):
         some = []
         for question in questions[at : at + _AT_ONCE]:
             if question.answers is None:
-                left_out["nobody knows the answer"] += 1
+                problems.add(None, "nobody knows the answer")
             else:
                 some.append(question)
         if some:
             most = MOST_WITHOUT if training else None
-            made = _rows(tokenizer, some, max_length, overlap, most, random, left_out)
-            rows += made
-    if left_out:
-        kinds = "; ".join(f"{what} ({count:,})" for what, count in left_out.items())
-        count = sum(left_out.values())
-        logger.warning(f"{count:,} of {len(questions):,} questions left out: {kinds}")
+            rows += _rows(tokenizer, some, max_length, overlap, most, random, problems)
+    problems.log()
     if not rows:
         raise ValueError("there are no questions to learn from")
     ids, segments, labels, weights = zip(*rows, strict=True)
@@ -91,7 +84,7 @@ def question_batches(
     return Batches(buckets, example)
 
 
-def _rows(tokenizer, questions, max_length, overlap, most, random, left_out) -> list:
+def _rows(tokenizer, questions, max_length, overlap, most, random, problems) -> list:
     """(ids, segments, labels, weight) of the windows of some questions."""
     contexts = [x.context.encode("utf-8", "replace") for x in questions]
     asked = [x.question.encode("utf-8", "replace") for x in questions]
@@ -109,12 +102,12 @@ def _rows(tokenizer, questions, max_length, overlap, most, random, left_out) -> 
         if question.answers:
             tokens = _tokens(starts[i], ends[i], *question.answers[0][1:3])
             if tokens[1] < tokens[0]:
-                left_out["the tokenizer drops the answer"] += 1
+                problems.add(None, "the tokenizer drops the answer")
                 continue
             places = np.array(tokens)[None] - first[windows][:, None]
             inside = (places[:, 0] >= 0) & (places[:, 1] < sizes[windows])
             if not inside.any():
-                left_out["the answer is longer than what two windows share"] += 1
+                problems.add(None, "the answer is longer than what two windows share")
                 continue
             labels[inside] = (places + before[windows][:, None])[inside]
         without = np.flatnonzero(labels[:, 0] == 0)

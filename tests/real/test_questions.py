@@ -47,18 +47,14 @@ def test_xquad(answerer, data_dir, language):
     some = questions[::40]
     contexts = [x.context for x in some]
     check(answerer.answer([x.question for x in some], contexts), contexts)
-    # what is learnt from has the answer, and perhaps half a character around it
+    # What is learnt from is the answer, and what else is of its first and last tokens.
+    wanted = {x.answers[0].text.encode() for x in some}
+    found = set()
     batches = answerer.example_batches(some, batch_size=16, training=False)
-    found = {}
     for features, labels, _ in batches.validation():
         rows = zip(features["token_ids"].numpy(), labels.numpy(), strict=True)
-        for row, (first, last) in rows:
-            asked, _, window = bytes(max(i - 3, 0) for i in row).partition(b"\0" * 1)
-            if first:
-                text = bytes(int(i) - 3 for i in row[first : last + 1]).decode()
-                found.setdefault(text, 0)
-    answers = {x.answers[0].text for x in some if len(x.question.encode()) < 120}
-    assert len(answers & found.keys()) >= 0.9 * len(answers)
+        found |= {bytes((row[a : b + 1] - 3).tolist()) for row, (a, b) in rows if a > 0}
+    assert found == wanted
 
 
 def test_naughty_strings(answerer, data_dir):
@@ -74,8 +70,8 @@ def test_the_baseline_on_xquad(data_dir):
     questions = QuestionAnswerer.read_examples(data_dir / "qa/xquad.en.json")
     texts = [sliding_window_answer(x.question, x.context)[0] for x in questions]
     scores = answer_scores(texts, [[y.text for y in x.answers] for x in questions])
-    assert scores["exact_match"] == pytest.approx(10.4, abs=0.3)
-    assert scores["f1"] == pytest.approx(17.2, abs=0.3)
+    assert scores["exact_match"] == pytest.approx(10.8, abs=0.1)
+    assert scores["f1"] == pytest.approx(17.4, abs=0.1)
 
 
 def test_cmrc_is_read_and_measured(data_dir, caplog):

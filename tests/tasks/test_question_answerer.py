@@ -220,7 +220,7 @@ def test_what_cannot_be_learnt_from_is_counted(caplog):
         _, labels, _ = batch([good, *bad], 9)
     assert labels[0].tolist() == [4, 4]
     (said,) = (record.getMessage() for record in caplog.records)
-    assert said.startswith("3 of 4 questions left out: nobody knows the answer (1); ")
+    assert said.startswith("3 examples left out: nobody knows the answer (1); ")
     assert "the tokenizer drops the answer (1)" in said
     assert "the answer is longer than what two windows share (1)" in said
     with pytest.raises(ValueError, match="there are no questions to learn from"):
