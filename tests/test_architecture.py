@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "massivetext_keras"
 LEVELS = [
     ["extras", "files", "values", "versions"],
-    ["layout"],
+    ["layout", "pages"],
     ["configs", "presets"],
     ["evaluation"],
     ["ngram"],

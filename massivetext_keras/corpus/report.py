@@ -15,24 +15,24 @@ from massivetext_keras.corpus.report_data import (
     SAMPLES,
     ReportData,
 )
-from massivetext_keras.corpus.report_html import (
+from massivetext_keras.corpus.report_pictures import draw
+from massivetext_keras.files import read_json, replacing_folder
+from massivetext_keras.pages.elements import (
     Html,
     bar_of,
     breakable,
-    key,
+    figure_of,
+    page_of,
     percent,
     table_of,
     tag,
+    tiles_of,
 )
-from massivetext_keras.corpus.report_pictures import draw, short_size
-from massivetext_keras.corpus.report_style import STYLE
-from massivetext_keras.files import read_json, replacing_folder
+from massivetext_keras.pages.pictures import short_size
 
 PAGE = "report.html"
 _MOST_LANGUAGES = 15
 _MOST_WORDS = 120
-# Nothing is loaded and nothing is run, whatever a sample says.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def write_report(folder: str | Path, output: str | Path | None = None) -> Path:
@@ -71,49 +71,20 @@ def _is_report(folder: Path) -> bool:
 def _page(
     name: str, data: ReportData, manifest: Mapping[str, Any], pictures: dict[str, str]
 ) -> str:
-    sections = [
-        (title, key, body)
-        for title, key, body in (
-            ("From raw to kept", "funnel", _funnel(data)),
-            ("Subsets", "subsets", _subsets(data)),
-            ("Languages", "languages", _languages(data)),
-            ("Lengths", "lengths", _lengths(data, pictures)),
-            ("Words", "words", _words(data, pictures)),
-            ("Duplicates", "duplicates", _clusters(data)),
-            ("What was dropped", "dropped", _samples(data)),
-            ("Personal data", "personal-data", _personal_data(data)),
-            ("Problems", "problems", _problems(data)),
-            ("How it was made", "made", _made(manifest)),
-        )
-        if body
-    ]
-    contents = [
-        tag("li", tag("a", title, href=f"#{key}")) for title, key, _ in sections
-    ]
+    sections = (
+        ("From raw to kept", "funnel", _funnel(data)),
+        ("Subsets", "subsets", _subsets(data)),
+        ("Languages", "languages", _languages(data)),
+        ("Lengths", "lengths", _lengths(data, pictures)),
+        ("Words", "words", _words(data, pictures)),
+        ("Duplicates", "duplicates", _clusters(data)),
+        ("What was dropped", "dropped", _samples(data)),
+        ("Personal data", "personal-data", _personal_data(data)),
+        ("Problems", "problems", _problems(data)),
+        ("How it was made", "made", _made(manifest)),
+    )
     title = f"Corpus report: {name}"
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", title),
-        tag("style", Html(STYLE)),
-    )
-    main = [
-        tag("section", tag("h2", title), *body, id=key) for title, key, body in sections
-    ]
-    body = tag(
-        "body",
-        tag(
-            "div",
-            tag("nav", tag("ol", *contents), aria_label="Contents"),
-            tag("header", tag("h1", title), _summary(data)),
-            tag("main", *main),
-            tag("footer", _footer(manifest)),
-            class_="frame",
-        ),
-    )
-    return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
+    return page_of(title, _summary(data), sections, _footer(manifest))
 
 
 def _total(data: ReportData, outcome: str) -> Counter:
@@ -131,11 +102,7 @@ def _summary(data: ReportData) -> Html:
         "languages kept": _most_kept(data.languages),
         "subsets kept": _most_kept(data.subsets),
     }
-    made = (
-        tag("div", tag("b", f"{value:,}"), tag("span", name), tag("span", more))
-        for name, (value, more) in tiles.items()
-    )
-    return tag("div", *made, class_="tiles")
+    return tiles_of((f"{value:,}", name, more) for name, (value, more) in tiles.items())
 
 
 def _each(total: int, count: int) -> str:
@@ -185,7 +152,7 @@ def _funnel(data: ReportData) -> list[Html]:
     if idle:
         note += f" Nothing was dropped by {', '.join(idle)}."
     heads = ("rule", "#dropped", "#-of all read", "#-bytes", "#left", "=")
-    return [tag("p", note, class_="soft"), key(), table_of(heads, rows)]
+    return [tag("p", note, class_="soft"), _key(), table_of(heads, rows)]
 
 
 def _by_step(data: ReportData) -> dict[str, list[str]]:
@@ -271,14 +238,11 @@ def _languages(data: ReportData) -> list[Html]:
         "ISO 639-1 codes; und: dropped before its language was identified, or not "
         "identified at all."
     )
-    return [tag("p", note, class_="soft"), key(), table_of(heads, rows)]
+    return [tag("p", note, class_="soft"), _key(), table_of(heads, rows)]
 
 
 def _figure(pictures: Mapping[str, str], name: str, caption: str) -> Html:
-    if name not in pictures:
-        return Html("")
-    picture = tag("div", Html(pictures[name]), role="img", aria_label=caption)
-    return tag("figure", tag("figcaption", caption), picture)
+    return figure_of(pictures[name], caption) if name in pictures else Html("")
 
 
 def _lengths(data: ReportData, pictures: Mapping[str, str]) -> list[Html]:
@@ -431,6 +395,17 @@ def _made(manifest: Mapping[str, Any]) -> list[Html]:
             text = json.dumps(manifest[name], indent=2, ensure_ascii=False)
             made.append(tag("details", tag("summary", name), tag("pre", text)))
     return made
+
+
+def _key() -> Html:
+    return tag(
+        "p",
+        tag("i", style="background:var(--kept);margin-left:0"),
+        "kept",
+        tag("i", style="background:var(--dropped)"),
+        "dropped",
+        class_="key soft",
+    )
 
 
 def _footer(manifest: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from massivetext_keras.evaluation.labels import (
     number_measures,
 )
 from massivetext_keras.evaluation.likelihood import bits_per_byte
+from massivetext_keras.evaluation.report import Report, write_report
 from massivetext_keras.evaluation.significance import (
     Comparison,
     Interval,
@@ -30,11 +31,15 @@ from massivetext_keras.evaluation.writing import (
     rouge,
     written_scores,
 )
+from massivetext_keras.evaluation.tuning import Range, Search, parse_values, search
 
 __all__ = [
     "Comparison",
     "CrossValidation",
     "Interval",
+    "Range",
+    "Report",
+    "Search",
     "approximate_randomization",
     "bits_per_byte",
     "bleu",
@@ -49,7 +54,10 @@ __all__ = [
     "meteor",
     "number_measures",
     "paired_bootstrap",
+    "parse_values",
     "rouge",
+    "search",
     "split_folds",
+    "write_report",
     "written_scores",
 ]

@@ -12,7 +12,7 @@ import pytest
 from massivetext_keras.corpus.deduplication import Cluster
 from massivetext_keras.corpus.report import write_report
 from massivetext_keras.corpus.report_data import ReportData
-from massivetext_keras.corpus.report_pictures import short_size
+from massivetext_keras.pages.pictures import short_size
 from tests.browser import browser
 from tests.corpus.test_report_data import SCHEMA
 

@@ -1,4 +1,4 @@
-"""Pieces of a page: elements, tables, bars, numbers for people."""
+"""Pages that can be read anywhere: elements, tables, bars, numbers for people."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from massivetext_keras.pages.style import STYLE
+
+# Nothing is loaded and nothing is run, whatever is quoted.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 class Html(str):
@@ -93,17 +98,6 @@ def bar_of(*parts: tuple[float, str], whole: float) -> Html:
     return tag("div", *made)
 
 
-def key() -> Html:
-    return tag(
-        "p",
-        tag("i", style="background:var(--kept);margin-left:0"),
-        "kept",
-        tag("i", style="background:var(--dropped)"),
-        "dropped",
-        class_="key soft",
-    )
-
-
 def percent(part: float, whole: float) -> str:
     """A percentage, in which little is not nothing."""
     if not whole:
@@ -112,3 +106,59 @@ def percent(part: float, whole: float) -> str:
     if 0 < value < 0.01:
         return "< 0.01 %"
     return f"{value:.2f} %" if value < 10 else f"{value:.1f} %"
+
+
+def figure_of(picture: str, caption: str) -> Html:
+    """A picture, SVG from `pages.pictures`, and what it shows."""
+    drawn = tag("div", Html(picture), role="img", aria_label=caption)
+    return tag("figure", tag("figcaption", caption), drawn)
+
+
+def tiles_of(tiles: Iterable[tuple[str, str, str]]) -> Html:
+    """The most important numbers: each a value, what it is, and more about it."""
+    made = (
+        tag("div", tag("b", value), tag("span", name), tag("span", more))
+        for value, name, more in tiles
+    )
+    return tag("div", *made, class_="tiles")
+
+
+def page_of(
+    title: str,
+    summary: Html,
+    sections: Iterable[tuple[str, str, Sequence[Any]]],
+    footer: str,
+) -> str:
+    """A whole page without scripts, with a list of its sections.
+
+    Args:
+        title: of the page.
+        summary: below the title.
+        sections: title, name for links and contents; those without are left out.
+        footer: the last line.
+    """
+    sections = [section for section in sections if section[2]]
+    contents = [tag("li", tag("a", name, href=f"#{key}")) for name, key, _ in sections]
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("title", title),
+        tag("style", Html(STYLE)),
+    )
+    main = [
+        tag("section", tag("h2", name), *body, id=key) for name, key, body in sections
+    ]
+    body = tag(
+        "body",
+        tag(
+            "div",
+            tag("nav", tag("ol", *contents), aria_label="Contents"),
+            tag("header", tag("h1", title), summary),
+            tag("main", *main),
+            tag("footer", footer),
+            class_="frame",
+        ),
+    )
+    return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"

@@ -67,6 +67,7 @@ td.bar { min-width: 9rem; width: 30%; vertical-align: middle; }
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
 figure { margin: 0; min-width: 0; max-width: 36rem; }
 figcaption { color: var(--soft); font-size: .9rem; margin-bottom: .3rem; }
+.wide + figure, .wide + .pictures { margin-top: 1.1rem; }
 figure svg { width: 100%; height: auto; display: block; }
 details { border-bottom: 1px solid var(--line); }
 details > summary { cursor: pointer; padding: .5rem .2rem; }

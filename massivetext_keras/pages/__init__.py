@@ -1,0 +1,1 @@
+"""Pages about data and models, without scripts: they work offline and on paper."""
