@@ -43,10 +43,7 @@ def run(argv: list[str]) -> int:
         if {"--help", "-h", "-help"} & set(rest):
             print(usage(name))
             return 0
-        word = VERBS[name].word
-        if word and rest and not rest[0].startswith("-"):
-            rest = [f"--{word}={rest[0]}", *rest[1:]]
-        parse(name, values, rest)
+        parse(name, values, with_names(VERBS[name].words, rest))
         VERBS[name].run(values)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read has enough, such as `head`
@@ -83,6 +80,20 @@ def find_verb(argv: list[str]) -> tuple[str | None, list[str]]:
         )
     hint = nearest(" ".join(words[:2]) if longer else words[0], longer or VERBS)
     raise UsageError(f"unknown verb {' '.join(words)!r}: {hint}")
+
+
+def with_names(names: tuple[str, ...], argv: list[str]) -> list[str]:
+    """First words without dashes as the flags that they stand for.
+
+    >>> with_names(("first", "second"), ["a", "b", "c", "--json"])
+    ['--first=a', '--second=b', 'c', '--json']
+    """
+    found = []
+    for name, word in zip(names, argv, strict=False):
+        if word.startswith("-"):
+            break
+        found.append(f"--{name}={word}")
+    return [*found, *argv[len(found) :]]
 
 
 def parse(name: str, values: flags.FlagValues, argv: list[str]) -> None:

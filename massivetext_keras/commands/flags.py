@@ -34,14 +34,14 @@ class Verb(NamedTuple):
         details: what else `--help` says.
         flags: its flags.
         run: does the work with the parsed values; results go to stdout.
-        word: the flag that a first word without dashes stands for.
+        words: the flags that first words without dashes stand for.
     """
 
     summary: str
     details: str
     flags: tuple[Flag, ...]
     run: Callable[[verbs.Values], None]
-    word: str | None = None
+    words: tuple[str, ...] = ()
 
 
 PRESET = Flag(

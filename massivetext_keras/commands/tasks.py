@@ -42,7 +42,7 @@ _OPTION = Flag(
     list,
 )
 
-_FINETUNE = (
+_RUN = (
     TASK._replace(
         default=REQUIRED,
         help="TextClassifier, TokenClassifier, QuestionAnswerer, Seq2SeqLM or CausalLM",
@@ -55,7 +55,6 @@ _FINETUNE = (
     TOKENIZER._replace(
         default=None, help=f"{TOKENIZER.help} (default: that of the preset)"
     ),
-    Flag("run_dir", REQUIRED, "folder of logs, checkpoints and, in the end, a preset"),
     Flag("epochs", 3.0, "how often each example is seen", float),
     Flag("batch_size", FINE_TUNING.data.batch_size, "rows, over all replicas", int),
     Flag("learning_rate", FINE_TUNING.optimizer.learning_rate, "the peak", float),
@@ -67,17 +66,28 @@ _FINETUNE = (
         float,
     ),
     Flag("keep_best", None, "measure whose best weights are kept (default: the last)"),
-    Flag("checkpoint_every", 250, "updates between checkpoints", int),
     Flag("seed", _DEFAULT.train.seed, "of first weights and dropout", int),
     Flag("strategy", "auto", "auto, none, mirrored, multi_worker or tpu"),
+    Flag("config", None, "experiment.json of another run, to start from"),
+    Flag("set", [], "any setting, as optimizer.layer_decay=0.9; may repeat", list),
+)
+
+_FINETUNE = (
+    *_RUN,
+    Flag("run_dir", REQUIRED, "folder of logs, checkpoints and, in the end, a preset"),
+    Flag("checkpoint_every", 250, "updates between checkpoints", int),
     Flag(
         "resume",
         "auto",
         "auto goes on from the newest checkpoint of the run, never starts anew",
         ("auto", "never"),
     ),
-    Flag("config", None, "experiment.json of another run, to start from"),
-    Flag("set", [], "any setting, as optimizer.layer_decay=0.9; may repeat", list),
+    Flag(
+        "folds",
+        None,
+        "cross-validate with so many parts of --data instead; the folder gets a report",
+        int,
+    ),
 )
 
 _EVALUATE = (
@@ -89,6 +99,8 @@ _EVALUATE = (
     *_EXAMPLES,
     _OPTION,
     Flag("json", False, "measures of examples as a line of JSON", bool),
+    Flag("report", None, "folder for a page about the answers to examples"),
+    Flag("samples", 200, "resamples, for the intervals of the page", int),
 )
 
 _PREDICT = (
@@ -99,6 +111,43 @@ _PREDICT = (
     *_EXAMPLES,
     _OPTION,
     Flag("overwrite", False, "replace the file", bool),
+)
+
+_COMPARE = (
+    Flag("first", REQUIRED, "file of `predict`"),
+    Flag("second", REQUIRED, "file of `predict`, on the same examples"),
+    Flag(
+        "measure",
+        None,
+        "which of the scores (default: the first), or of the measures of --preset",
+    ),
+    PRESET._replace(
+        default=None,
+        help="whose task measures resamples as a whole, for what is no mean over "
+        "examples, such as the F1 of entities or BLEU",
+    ),
+    TASK,
+    _OPTION,
+    Flag("samples", 1000, "resamples; ten times as many exchanges", int),
+    Flag("seed", 0, "of the draws", int),
+    Flag("json", False, "a line of JSON", bool),
+    Flag("report", None, "folder for a page about it"),
+)
+
+_TUNE = (
+    *_RUN,
+    Flag(
+        "space",
+        [],
+        "a setting and its values, as optimizer.learning_rate=log:1e-5:1e-3, "
+        "model.dropout=0,0.1, option.head=mean,pooled, epochs=int:1:5; may repeat",
+        list,
+    ),
+    Flag("method", "random", "of search", ("random", "grid", "hyperband")),
+    Flag("trials", None, "at the most (default: 20 random ones, or all)", int),
+    Flag("measure", None, "that decides (default: the task's first)"),
+    Flag("minimize", False, "it is better when it is lower", bool),
+    Flag("output", REQUIRED, "folder of the trials and a page about them"),
 )
 
 VERBS = {
@@ -126,5 +175,22 @@ VERBS = {
         "whole.",
         _PREDICT,
         verbs.predict,
+    ),
+    "compare": Verb(
+        "say whether one run is better than another",
+        "Takes two files of `predict`. p is that of approximate randomization: how "
+        "often runs that are equally good differ at least as much. The interval of the "
+        "difference is that of the paired bootstrap.",
+        _COMPARE,
+        verbs.compare,
+        ("first", "second"),
+    ),
+    "tune": Verb(
+        "search for the settings with which `finetune` does best",
+        "Each trial is a line of trials.jsonl; a failed one ends nothing, and the same "
+        "command goes on where a stopped search was. Hyperband gives many settings one "
+        "epoch and the best of them three times as many, up to --epochs.",
+        _TUNE,
+        verbs.tune,
     ),
 }

@@ -22,8 +22,10 @@ from massivetext_keras.evaluation.significance import (
     Interval,
     approximate_randomization,
     bootstrap_interval,
+    bootstrap_intervals,
     paired_bootstrap,
 )
+from massivetext_keras.evaluation.tuning import Range, Search, parse_values, search
 from massivetext_keras.evaluation.writing import (
     bleu,
     chrf,
@@ -31,7 +33,6 @@ from massivetext_keras.evaluation.writing import (
     rouge,
     written_scores,
 )
-from massivetext_keras.evaluation.tuning import Range, Search, parse_values, search
 
 __all__ = [
     "Comparison",
@@ -44,6 +45,7 @@ __all__ = [
     "bits_per_byte",
     "bleu",
     "bootstrap_interval",
+    "bootstrap_intervals",
     "chrf",
     "confusion",
     "cross_validate",

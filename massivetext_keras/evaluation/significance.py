@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -164,6 +164,49 @@ def bootstrap_interval(
     score, own, _ = _scorer(scores, scores, references, measure)
     values = np.array([score(rows) for rows in _draws(len(own), samples, seed)])
     return Interval(score(own), *_bounds(values, confidence))
+
+
+def bootstrap_intervals(
+    predictions: Sequence[Any],
+    references: Sequence[Any],
+    measures: Callable[[list, list], Mapping[str, float]],
+    samples: int = 200,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """`bootstrap_interval` of several measures that are made together.
+
+    Args:
+        predictions: by example.
+        references: what they are compared with.
+        measures: predictions, references -> numbers by name.
+        samples, confidence, seed: see `paired_bootstrap`.
+
+    Raises:
+        ValueError: as `paired_bootstrap`.
+
+    >>> def measures(predictions, references):
+    ...     return {"longest": max(map(len, predictions))}
+    >>> bootstrap_intervals(["a", "b"], ["", ""], measures)["longest"]
+    Interval(value=1.0, low=1.0, high=1.0)
+    """
+    found: list[dict[str, float]] = []
+
+    def measure(some: list, others: list) -> float:
+        found.append(dict(measures(some, others)))
+        return 0.0
+
+    _check_samples(samples, confidence)
+    score, own, _ = _scorer(predictions, predictions, references, measure)
+    for rows in (own, *_draws(len(own), samples, seed)):
+        score(rows)
+    whole, *drawn = found
+    columns = {name: [row[name] for row in drawn if name in row] for name in whole}
+    return {
+        name: Interval(float(value), *_bounds(np.array(columns[name]), confidence))
+        for name, value in whole.items()
+        if columns[name]
+    }
 
 
 def _scorer(

@@ -391,10 +391,12 @@ def _draws_of_hyperband(max_budget: int, factor: int) -> int:
 
 
 def _check_path(base: Any, path: str) -> None:
-    """Refuses a setting that the config does not have; a mapping may get new ones."""
+    """Refuses a setting that the config does not have."""
     for name in path.split("."):
-        if not isinstance(base, Config):
-            return
-        choices = {field.name: field for field in dataclasses.fields(base)}
-        choose(f"field of {type(base).__name__}", name, choices)
-        base = getattr(base, name)
+        if isinstance(base, Config):
+            choices = {field.name: field for field in dataclasses.fields(base)}
+            choose(f"field of {type(base).__name__}", name, choices)
+            base = getattr(base, name)
+        else:
+            choose("setting", name, base if isinstance(base, Mapping) else {})
+            base = base[name]

@@ -11,6 +11,7 @@ from massivetext_keras.verbs.corpora import (
     corpus_report,
     corpus_stats,
 )
+from massivetext_keras.verbs.evaluations import compare, tune
 from massivetext_keras.verbs.models import evaluate, export, generate, presets, train
 from massivetext_keras.verbs.tasks import finetune, predict
 from massivetext_keras.verbs.texts import tokenize, tokenizer_train
@@ -19,6 +20,7 @@ __all__ = [
     "UsageError",
     "Values",
     "chat",
+    "compare",
     "corpus_build",
     "corpus_explain",
     "corpus_ngram",
@@ -34,6 +36,7 @@ __all__ = [
     "tokenize",
     "tokenizer_train",
     "train",
+    "tune",
 ]
 
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import logging
 import os
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from massivetext_keras.configs import FINE_TUNING, nearest
-from massivetext_keras.verbs.common import (
-    UsageError,
-    Values,
-    experiment_of,
-    need_tokenizer,
-    tokenizer_named,
+from massivetext_keras.verbs.common import Values
+from massivetext_keras.verbs.evaluations import cross_validate, report_answers
+from massivetext_keras.verbs.examples import (
+    how_of,
+    learning_of,
+    print_measures,
+    task_of,
 )
 
 _AT_ONCE = 256  # examples between two writes of `predict`
@@ -27,60 +25,40 @@ logger = logging.getLogger(__name__)
 
 
 def finetune(values: Values) -> None:
-    import keras
-
-    from massivetext_keras import presets, training
-
-    cls, experiment = _class(values.task), experiment_of(values, FINE_TUNING)
-    settings = experiment.train
-    strategy = training.make_strategy(settings.strategy)
-    tokenizer = None if values.tokenizer is None else tokenizer_named(values.tokenizer)
-    if values.preset in presets.PRESETS:
-        need_tokenizer(tokenizer)
-    train, validation = (
-        None if files is None else cls.read_examples(files.split(","), **_how(values))
-        for files in (values.data, values.validation)
+    learning = learning_of(values)
+    if values.folds:
+        cross_validate(learning, values)
+        return
+    task, measures = learning.run(
+        learning.train,
+        learning.validation,
+        run_dir=values.run_dir,
+        resume=values.resume == "auto",
+        keep_best=values.keep_best,
     )
-    options = cls.options_for(train) | _options(cls, values.option)
-    changed = (word.partition("=")[0].strip() for word in values.set)
-    for name in (path.removeprefix("model.") for path in changed if "model." in path):
-        options[name] = getattr(experiment.model, name)
-    precision = training.set_precision(settings.precision)
-    logger.info("%d examples, computing in %s", len(train), precision)
-    keras.utils.set_random_seed(settings.seed)
-    with contextlib.redirect_stdout(sys.stderr):  # what Keras prints is no result
-        with strategy.scope():
-            task = cls.from_preset(values.preset, tokenizer, **options)
-        measures = training.learn(
-            task,
-            experiment.replace(model=task.config),
-            train,
-            validation,
-            values.epochs,
-            run_dir=values.run_dir,
-            resume=values.resume == "auto",
-            keep_best=values.keep_best,
-        )
     print(f"{values.run_dir}: {task.count_params():,} parameters")
-    _print_measures(measures)
+    print_measures(measures)
 
 
 def measure(values: Values) -> None:
     """`evaluate` of a task on examples."""
-    task = _task(values)
-    examples = task.read_examples(values.data.split(","), **_how(values))
-    measures = task.measure(examples, task.predictions(examples, progress=True))
+    task = task_of(values)
+    examples = task.read_examples(values.data.split(","), **how_of(values))
+    predictions = task.predictions(examples, progress=True)
+    measures = task.measure(examples, predictions)
+    if values.report:
+        report_answers(values, task, examples, predictions, measures)
     if values.json:
         print(json.dumps({"examples": len(examples), **measures}))
         return
     print(f"{'examples':<20} {len(examples):,}")
-    _print_measures(measures)
+    print_measures(measures)
 
 
 def predict(values: Values) -> None:
     from tqdm import tqdm
 
-    task = _task(values)
+    task = task_of(values)
     output = Path(values.output)
     if output.exists() and not values.overwrite:
         raise FileExistsError(f"{output} is there: choose another, or --overwrite")
@@ -110,7 +88,7 @@ def _records(task, values: Values) -> list[tuple[dict[str, Any], Any]]:
     from massivetext_keras.data import Problems, read_records
 
     problems, found = Problems(values.strict), []
-    how = _how(values)
+    how = how_of(values)
     del how["strict"]
     files = values.input.split(",")
     for record in read_records(files, task.fields, problems=problems, **how):
@@ -153,54 +131,3 @@ def _lines_of(draft: Path, records: list) -> int:
     with open(draft, "r+b") as file:
         file.truncate(len(whole))
     return len(lines)
-
-
-def _class(name: str):
-    from massivetext_keras import tasks
-
-    cls = tasks.task_class("", name)
-    if not issubclass(cls, tasks.FromExamples):
-        known = [k for k, v in tasks.TASKS.items() if issubclass(v, tasks.FromExamples)]
-        raise UsageError(f"--task={name} learns from no examples: {nearest('', known)}")
-    return cls
-
-
-def _task(values: Values):
-    """The task of --preset, with what --option changes."""
-    from massivetext_keras import tasks
-
-    cls = _class(tasks.task_class(values.preset, values.task).__name__)
-    return cls.from_preset(values.preset, **_options(cls, values.option))
-
-
-def _how(values: Values) -> dict[str, Any]:
-    """How the flags say that files are read."""
-    columns = {}
-    for pair in filter(None, (values.columns or "").split(",")):
-        field, equals, name = pair.partition("=")
-        if not equals or not name:
-            raise UsageError(f"--columns={values.columns}: give FIELD=NAME or =NUMBER")
-        columns[field] = int(name) if name.lstrip("-").isdecimal() else name
-    how = {"format": values.format, "encoding": values.encoding}
-    return {**how, "columns": columns, "strict": values.strict}
-
-
-def _options(cls, pairs: Iterable[str]) -> dict[str, Any]:
-    """Options of a task, their values read as JSON if they are."""
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals:
-            raise UsageError(f"--option={pair} is not of the form name=value")
-        if name not in cls.options:
-            hint = nearest(name, cls.options)
-            raise UsageError(f"--option: {cls.__name__} has no {name!r}: {hint}")
-        with contextlib.suppress(json.JSONDecodeError):
-            text = json.loads(text)
-        options[name] = text
-    return options
-
-
-def _print_measures(measures: Mapping[str, float]) -> None:
-    for name, value in measures.items():
-        print(f"{name:<20} {value:.4f}")

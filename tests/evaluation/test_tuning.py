@@ -44,7 +44,8 @@ def test_a_grid_is_every_combination_once():
 
 def test_random_search_draws_on_the_scale():
     space = {"a": Range(1e-5, 1e-1, "log"), "b.c": Range(2, 4, "int"), "d": ["x", "y"]}
-    found = search(lambda config, budget: config["a"], BASE, space, trials=300)
+    base = {**BASE, "d": None}
+    found = search(lambda config, budget: config["a"], base, space, trials=300)
     rates = np.log10([trial.values["a"] for trial in found.trials])
     assert rates.min() >= -5 and rates.max() <= -1
     counts, _ = np.histogram(rates, bins=4, range=(-5, -1))
@@ -212,6 +213,8 @@ def test_an_unknown_setting_is_named():
         ValueError, match="'learning_rat': did you mean 'learning_rate'"
     ):
         search(near, ExperimentConfig(), {"optimizer.learning_rat": [1]})
+    with pytest.raises(ValueError, match="unknown setting 'd': known: c"):
+        search(near, BASE, {"b.d": [1]})
 
 
 def test_settings_from_a_command_line():

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from massivetext_keras.tasks import CausalLM, MaskedLM, TextEmbedder
-from massivetext_keras.training import adamw, make_optimizer
+from massivetext_keras.data import LabeledText
+from massivetext_keras.tasks import CausalLM, MaskedLM, TextClassifier, TextEmbedder
+from massivetext_keras.training import adamw, fine_tune, make_optimizer
 from tests.processes import last_line_of
 from tests.tasks.tiny import ENCODER, byte_lm, encoder_task
 
@@ -262,6 +263,40 @@ def test_a_damaged_folder_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-4] + b"1234")
     with pytest.raises(ValueError, match="half written or changed"):
         task.load_adapters(tmp_path)
+
+
+def test_a_run_keeps_its_best_adapters(tmp_path):
+    examples = [("the cat", "cat"), ("dog on mat", "dog"), ("a cat", "cat")] * 4
+    examples = [LabeledText(*example) for example in examples]
+
+    def learnt(**options):
+        keras.utils.set_random_seed(0)
+        task = encoder_task(TextClassifier, labels=["cat", "dog"], head="mean")
+        task.add_adapters("attention|feed_forward", rank=2)
+        best = fine_tune(
+            task,
+            examples,
+            examples[:6],
+            epochs=3,
+            learning_rate=0.05,
+            batch_size=4,
+            keep_best="accuracy",
+            **options,
+        )
+        return task, best
+
+    task, best = learnt(run_dir=tmp_path)
+    assert (tmp_path / "best" / "adapters.json").exists()
+    assert task.measure(examples[:6]) == pytest.approx(best)
+    base = encoder_task(TextClassifier, labels=["cat", "dog"], head="mean")
+    for name, weight in base.base_weights().items():
+        assert np.array_equal(weight, task.base_weights()[name]), name
+    same, again = learnt()  # kept in memory
+    assert again == pytest.approx(best)
+    logits = task(IDS).numpy()
+    np.testing.assert_allclose(same(IDS), logits, atol=1e-5)
+    preset = TextClassifier.from_preset(str(tmp_path))
+    np.testing.assert_allclose(preset(IDS), logits, atol=1e-5)
 
 
 def test_bad_use():

@@ -1,0 +1,142 @@
+"""Two runs compared, settings searched, folds held out, answers on a page."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.tiny import TINY
+from tests.tasks.tiny import words
+
+ROWS = [("the cat sat", "cat"), ("dog on mat", "dog"), ("the cat", "cat")]
+ROWS += [("the dog sat", "dog"), ("cat on the mat", "cat"), ("a dog", "dog")]
+ROWS += [(f"{text} , {text}", label) for text, label in ROWS]
+
+
+def write(path, scores, **more) -> str:
+    lines = [
+        {
+            "text": str(i),
+            "prediction": {"label": "x"},
+            "scores": {"accuracy": s},
+            **more,
+        }
+        for i, s in enumerate(scores)
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return str(path)
+
+
+@pytest.fixture
+def files(tmp_path) -> tuple[str, str]:
+    """Two runs: of ten examples that differ the second has eight."""
+    first, second = [1, 1] + [0] * 8 + [1, 0] * 5, [0, 0] + [1] * 8 + [1, 0] * 5
+    return write(tmp_path / "a.jsonl", first), write(tmp_path / "b.jsonl", second)
+
+
+def test_two_files_are_compared(good, files, tmp_path):
+    out = good("compare", *files, f"--report={tmp_path / 'page'}")
+    lines = dict(line.split(maxsplit=1) for line in out.splitlines()[:5])
+    assert lines["measure"] == "accuracy" and lines["examples"] == "20"
+    assert (lines["first"], lines["second"]) == ("0.3500", "0.6500")
+    assert lines["difference"].startswith("+0.3000 (")
+    found = json.loads(good("compare", *files, "--json", "--samples=500"))
+    # The exact test of McNemar: 0.109
+    assert found["p_value"] == pytest.approx(0.109, abs=0.02)
+    assert found["interval"][0] < 0.3 < found["interval"][1]
+    assert "accuracy" in (tmp_path / "page" / "report.html").read_text()
+
+
+def test_what_cannot_be_compared(bad, files, tmp_path):
+    def failed(*argv) -> str:
+        code, error = bad(*argv)
+        assert code == 1
+        return error
+
+    first, second = files
+    short = write(tmp_path / "short.jsonl", [1, 0])
+    assert f"{first} has 20 lines, {short} 2" in failed("compare", first, short)
+    other = write(tmp_path / "other.jsonl", [0] * 20, label="y")
+    error = failed("compare", first, other)
+    assert f"{other}:1: another example than in {first}" in error
+    error = failed("compare", *files, "--measure=acuracy")
+    assert f"{first}:1: unknown measure 'acuracy': did you mean 'accuracy'?" in error
+    torn = tmp_path / "torn.jsonl"
+    torn.write_text('{"text": "0"}\n{"te')
+    assert f"{torn}:2: not JSON" in failed("compare", str(torn), str(torn))
+    torn.write_text('{"text": "0"}\n')
+    assert f"{torn}:1: no 'scores'" in failed("compare", str(torn), str(torn))
+    assert bad("compare", first)[0] == 2
+
+
+@pytest.fixture(scope="module")
+def flags(place) -> list[str]:
+    words().save(place / "words")
+    path = place / "rows.tsv"
+    path.write_text("".join(f"{text}\t{label}\n" for text, label in ROWS * 2))
+    return [
+        *("--task=TextClassifier", "--preset=bert_tiny", *TINY),
+        *(f"--tokenizer={place / 'words'}", f"--data={path}", "--batch_size=8"),
+        *("--learning_rate=0.02", "--option=head=mean", "--epochs=1"),
+        *("--set=train.precision=float32", "--set=model.dropout=0"),
+    ]
+
+
+@pytest.mark.slow
+def test_settings_are_searched(good, flags, tmp_path):
+    output = tmp_path / "search"
+    argv = ["tune", *flags, "--method=grid", f"--output={output}"]
+    argv += ["--space=optimizer.learning_rate=0,0.02", "--validation_fraction=0.3"]
+    argv += ["--space=option.head=mean,pool,pooled", "--space=epochs=2"]
+    out = good(*argv)
+    trials = [json.loads(x) for x in (output / "trials.jsonl").read_text().splitlines()]
+    assert [trial["values"]["option.head"] for trial in trials] == [
+        *("mean", "pool", "pooled") * 2
+    ]
+    assert [trial["error"] is None for trial in trials] == [True, False, True] * 2
+    assert "did you mean 'pooled'" in trials[1]["error"]
+    best = max(x["score"] for x in trials if x["score"] is not None)
+    found = json.loads((output / "best.json").read_text())
+    assert found["score"] == best and found["config"]["epochs"] == 2
+    assert f"{output / 'report.html'}: the best of 6 trials is {found['number']}" in out
+    assert good(*argv) == out  # nothing is left to do
+
+
+@pytest.mark.slow
+def test_folds_are_held_out(good, bad, flags, tmp_path):
+    argv = ["finetune", *flags, "--folds=3", f"--run_dir={tmp_path}"]
+    lines = good(*argv).splitlines()
+    assert lines[0] == f"{tmp_path / 'report.html'}: 3 folds of 24 examples"
+    data = json.loads((tmp_path / "report.json").read_text())["folds"]
+    assert [fold["examples"] for fold in data["folds"]] == [8, 8, 8]
+    mean = sum(fold["accuracy"] for fold in data["folds"]) / 3
+    assert lines[1].startswith(f"accuracy             {mean:.4f} ± ")
+    data = next(flag for flag in flags if flag.startswith("--data="))
+    code, error = bad(*argv, data.replace("--data", "--validation"))
+    assert code == 2 and "leave out --validation" in error
+
+
+@pytest.mark.slow
+def test_a_page_about_answers(good, flags, place, tmp_path):
+    run, page = tmp_path / "run", tmp_path / "page"
+    good("finetune", *flags, f"--run_dir={run}", "--validation_fraction=0.3")
+    data = next(flag for flag in flags if flag.startswith("--data="))
+    how = ["--samples=20", f"--report={page}", "--json"]
+    measures = json.loads(good("evaluate", f"--preset={run}", data, *how))
+    found = json.loads((page / "report.json").read_text())
+    assert found["measures"]["accuracy"]["value"] == measures["accuracy"]
+    assert found["measures"]["accuracy"]["low"] <= measures["accuracy"]
+    counts = found["confusion"]["counts"]
+    assert sum(map(sum, counts)) == 24
+    right = sum(row[i] for i, row in enumerate(counts))
+    assert right / 24 == pytest.approx(measures["accuracy"])
+    assert all(line["scores"]["accuracy"] == 0 for line in found["worst"])
+    # The task measures whole resamples for a comparison.
+    answers = tmp_path / "a.jsonl"
+    source = data.replace("--data", "--input")
+    good("predict", f"--preset={run}", source, f"--output={answers}")
+    argv = ["compare", str(answers), str(answers), f"--preset={run}", "--samples=5"]
+    same = json.loads(good(*argv, "--measure=f1_macro", "--json"))
+    assert same["first"] == pytest.approx(measures["f1_macro"])
+    assert (same["p_value"], same["difference"]) == (1.0, 0.0)
