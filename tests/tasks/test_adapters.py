@@ -265,6 +265,7 @@ def test_a_damaged_folder_is_named(tmp_path):
         task.load_adapters(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_best_adapters(tmp_path):
     examples = [("the cat", "cat"), ("dog on mat", "dog"), ("a cat", "cat")] * 4
     examples = [LabeledText(*example) for example in examples]
