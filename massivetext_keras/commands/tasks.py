@@ -128,7 +128,9 @@ _COMPARE = (
     ),
     TASK,
     _OPTION,
-    Flag("samples", 1000, "resamples; ten times as many exchanges", int),
+    Flag(
+        "samples", 1000, "resamples; of plain scores ten times as many exchanges", int
+    ),
     Flag("seed", 0, "of the draws", int),
     Flag("json", False, "a line of JSON", bool),
     Flag("report", None, "folder for a page about it"),

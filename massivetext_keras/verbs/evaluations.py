@@ -42,8 +42,9 @@ def compare(values: Values) -> None:
     bootstrap = evaluation.paired_bootstrap(
         *arguments, samples=values.samples, seed=values.seed
     )
+    exchanges = values.samples * (1 if values.preset else 10)
     exchanged = evaluation.approximate_randomization(
-        *arguments, samples=10 * values.samples, seed=values.seed
+        *arguments, samples=exchanges, seed=values.seed
     )
     found = bootstrap._replace(p_value=exchanged.p_value)
     if values.report:
@@ -264,8 +265,8 @@ def report_answers(
         for i in known
     ]
     intervals = evaluation.bootstrap_intervals(
-        list(predictions),
-        list(examples),
+        [predictions[i] for i in known],
+        [examples[i] for i in known],
         lambda some, others: task.measure(others, some),
         values.samples,
     )
