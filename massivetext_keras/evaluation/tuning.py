@@ -51,7 +51,7 @@ class Trial(NamedTuple):
         values: of the settings, by path.
         budget: that it had.
         score: None if it failed.
-        measures: all that it measured.
+        measures: all that it measured, if finite.
         error: why it failed, or None.
         seconds: that it took.
     """
@@ -229,11 +229,12 @@ def _run(objective, base, number, values, budget, measure) -> Trial:
         name = measure or next(iter(measures))
         score = choose("measure", name, measures)
         if not math.isfinite(score):
-            raise ValueError(f"the score is {score}")
+            raise ValueError(f"{name} is {score}")
         logger.info("trial %d: %s: %.4g", number, shown, score)
     except Exception as problem:  # whatever it is, the others may do better
         score, error = None, f"{type(problem).__name__}: {problem}"
         logger.warning("trial %d failed: %s: %s", number, shown, error)
+    measures = {name: x for name, x in measures.items() if math.isfinite(x)}
     seconds = round(time.perf_counter() - started, 3)
     return Trial(number, values, budget, score, measures, error, seconds)
 
