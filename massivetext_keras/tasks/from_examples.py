@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from massivetext_keras.data.buckets import Batches
-from massivetext_keras.data.records import Problems, read_records
+from massivetext_keras.data.records import Problems, Record, read_records
 
 # A file, pattern or folder, or several of them; or examples themselves.
 Examples = str | Path | Sequence[Any]
@@ -121,22 +121,38 @@ class FromExamples:
             ValueError: there is no example; or, if `strict`, there is a bad one: names
                 its file and line.
         """
-        problems, examples = Problems(strict), []
+        problems = Problems(strict)
         records = read_records(files, cls.fields, format, columns, encoding, problems)
+        return [example for _, example in cls.examples_in(records, problems)]
+
+    @classmethod
+    def examples_in(
+        cls, records: Iterable[Record], problems: Problems
+    ) -> list[tuple[Record, Any]]:
+        """The records that are examples, and these.
+
+        Args:
+            records: see `data.read_records`.
+            problems: of reading them, where those of the examples are added; logged.
+
+        Raises:
+            ValueError: there is no example.
+        """
+        found = []
         for record in records:
             notes: list[str] = []
             try:
-                examples.append(cls.noted_example(record.fields, notes.append))
+                found.append((record, cls.noted_example(record.fields, notes.append)))
             except ValueError as error:
                 problems.add(record.where, str(error))
                 continue
             for note in notes:
                 problems.note(record.where, note)
         problems.log()
-        if not examples:
+        if not found:
             why = f": {problems}" if problems.count else ""
-            raise ValueError(f"{files}: there is no example{why}")
-        return examples
+            raise ValueError(f"there is no example in the files{why}")
+        return found
 
     @classmethod
     def examples_of(cls, examples: Examples | None) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from tqdm import tqdm
 
 from massivetext_keras import data
 from massivetext_keras.configs import TransformerConfig
@@ -26,6 +27,7 @@ from massivetext_keras.tokenizers.base import valid_utf8
 from massivetext_keras.values import choose
 
 NO_ANSWER = Answer("")
+_AT_ONCE = 256
 
 
 class QuestionAnswerer(FromExamples, Task):
@@ -70,6 +72,7 @@ class QuestionAnswerer(FromExamples, Task):
     """
 
     backbone_class = BERT
+    predicts_tokens = False
     options = (
         "window",
         "stride",
@@ -110,15 +113,11 @@ class QuestionAnswerer(FromExamples, Task):
         self.language = language
         self.head = Dense(2, dtype=self.dtype_policy, name="head")
         self.head.build((None, None, config.hidden_size))
-        self.exact_tracker = keras.metrics.Mean(name="exact_span")
+        # the share of rows whose start and end are right
+        self.tally_trackers = [keras.metrics.Mean(name="exact_span")]
 
     def heads(self):
         return {"head": self.head}
-
-    @property
-    def metrics(self) -> list:
-        """Those of every task, and the share of rows whose start and end are right."""
-        return [*super().metrics, self.exact_tracker]
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
         """Features of `BERT` -> float32 logits [batch, length, 2] of being the first
@@ -137,9 +136,9 @@ class QuestionAnswerer(FromExamples, Task):
         logits = tf.transpose(logits, [0, 2, 1])
         rows = tf.reduce_mean(token_losses(logits, labels), axis=1) * weights
         found = tf.argmax(logits, axis=-1, output_type=tf.int32)
-        exact = tf.reduce_all(found == labels, axis=1)
-        self.exact_tracker.update_state(tf.cast(exact, tf.float32), weights)
-        return [tf.reduce_sum(rows)], rows
+        exact = tf.cast(tf.reduce_all(found == labels, axis=1), tf.float32)
+        tally = tf.stack([tf.reduce_sum(exact * weights), tf.reduce_sum(weights)])
+        return [tf.reduce_sum(rows)], rows, tally[None]
 
     @classmethod
     def example(cls, fields: Mapping[str, Any]) -> Question:
@@ -297,13 +296,21 @@ class QuestionAnswerer(FromExamples, Task):
             "score": tf.where(there, scores, no_answer),
         }
 
+    def is_answered(self, example: Question) -> bool:
+        return example.answers is not None
+
     def predictions(
         self, examples: Sequence[Question], progress: bool = False
     ) -> list[dict[str, Any]]:
         """`id`, `text`, `start`, `end` and `score` of the answer to each question."""
-        answers = self.answer(
-            [x.question for x in examples], [x.context for x in examples]
-        )
+        answers = []
+        with tqdm(total=len(examples), unit="question", disable=not progress) as bar:
+            for first in range(0, len(examples), _AT_ONCE):
+                some = examples[first : first + _AT_ONCE]
+                answers += self.answer(
+                    [x.question for x in some], [x.context for x in some]
+                )
+                bar.update(len(some))
         return [
             {"id": example.id, **answer._asdict()}
             for example, answer in zip(examples, answers, strict=True)

@@ -87,19 +87,12 @@ def _records(task, values: Values) -> list[tuple[dict[str, Any], Any]]:
     """The fields of each record that is an example, and the example."""
     from massivetext_keras.data import Problems, read_records
 
-    problems, found = Problems(values.strict), []
     how = how_of(values)
-    del how["strict"]
+    problems = Problems(how.pop("strict"))
     files = values.input.split(",")
-    for record in read_records(files, task.fields, problems=problems, **how):
-        try:
-            found.append((record.fields, task.example(record.fields)))
-        except ValueError as error:
-            problems.add(record.where, str(error))
-    problems.log()
-    if not found:
-        raise ValueError(f"{values.input}: there is no example")
-    return found
+    records = read_records(files, task.fields, problems=problems, **how)
+    found = task.examples_in(records, problems)
+    return [(record.fields, example) for record, example in found]
 
 
 def _answered(task, some: list[tuple[dict[str, Any], Any]]) -> Iterator[dict]:
