@@ -50,16 +50,23 @@ def layout(config: Config) -> Layout:
     return _flat(tree)
 
 
-def head_layout(config: Config, head: str) -> Layout:
+def head_layout(config: Config, head: str, classes: int = 2) -> Layout:
     """The weights of a head that a task puts on an encoder.
 
     Args:
         config: the shape of the encoder.
         head: "masked_lm" (Devlin et al., 2019), "pretraining" (the same and the scores
-            of whether a second segment follows the first) or "discriminator" (a score
-            per token of having been replaced; Clark et al., 2020).
+            of whether a second segment follows the first), "discriminator" (a score
+            per token of having been replaced; Clark et al., 2020), "classification" (of
+            what the pooler gives) or "dense_classification" (with a product before it).
+        classes: of a classification.
     """
     d, e = config.hidden_size, config.width_of_embedding
+    if head.endswith("classification"):
+        tree = {"classes": _dense(d, classes)}
+        if head == "dense_classification":
+            tree["transform"] = _dense(d, d)
+        return _flat({"head": tree})
     if head == "discriminator":
         return _flat({"head": {"transform": _dense(d, d), "score": _dense(d, 1)}})
     tree = {

@@ -73,6 +73,9 @@ BERT = Family(
             "BertForPreTraining",
             {**_MASKED_LM, "head/next_sentence": "cls.seq_relationship"},
         ),
+        "classification": Head(
+            "BertForSequenceClassification", {"head/classes": "classifier"}
+        ),
     },
     only={
         "is_decoder": False,
@@ -100,6 +103,10 @@ def _roberta_positions(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**_segments(values), "max_length": rows - offset, "position_offset": offset}
 
 
+_DENSE_CLASSIFICATION = {
+    "head/transform": "classifier.dense",
+    "head/classes": "classifier.out_proj",
+}
 # Liu et al., 2019
 ROBERTA = BERT._replace(
     base=preset("roberta_base").replace(
@@ -117,7 +124,10 @@ ROBERTA = BERT._replace(
                 "head/bias": "lm_head.bias",
             },
             activation="gelu",
-        )
+        ),
+        "dense_classification": Head(
+            "RobertaForSequenceClassification", _DENSE_CLASSIFICATION
+        ),
     },
     extra_fields=_roberta_positions,
     extra_values=lambda config: {
@@ -133,7 +143,10 @@ XLM_ROBERTA = ROBERTA._replace(
     heads={
         "masked_lm": ROBERTA.heads["masked_lm"]._replace(
             architecture="XLMRobertaForMaskedLM"
-        )
+        ),
+        "dense_classification": Head(
+            "XLMRobertaForSequenceClassification", _DENSE_CLASSIFICATION
+        ),
     },
 )
 
@@ -232,6 +245,9 @@ ALBERT = BERT._replace(
         "pretraining": Head(
             "AlbertForPreTraining",
             {**_ALBERT_MASKED_LM, "head/next_sentence": "sop_classifier.classifier"},
+        ),
+        "classification": Head(
+            "AlbertForSequenceClassification", {"head/classes": "classifier"}
         ),
     },
     only=BERT.only | {"num_hidden_groups": 1, "inner_group_num": 1},

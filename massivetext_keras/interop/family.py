@@ -154,6 +154,7 @@ class Family(NamedTuple):
         prefix: str,
         head: str | None = None,
         found: Container[str] = (),
+        classes: int = 2,
     ) -> Table:
         """The table of names of a model.
 
@@ -162,6 +163,7 @@ class Family(NamedTuple):
             prefix: of their names.
             head: one of `heads` to be in it.
             found: names in a file; they decide between `names` and `other_names`.
+            classes: of a head that tells classes.
 
         Raises:
             ValueError: the family has no place for a weight.
@@ -170,7 +172,7 @@ class Family(NamedTuple):
         weights = layout(config)
         if head is not None:
             names = {**names, **self.heads[head].names}
-            weights |= head_layout(config, head)
+            weights |= head_layout(config, head, classes)
         table = {}
         for path, sizes in weights.items():
             rule = self._rule(names, config, prefix, path, sizes)

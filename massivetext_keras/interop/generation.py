@@ -10,6 +10,7 @@ from typing import Any
 from massivetext_keras.files import read_json
 from massivetext_keras.interop.family import unsupported
 from massivetext_keras.interop.folder import CONFIG
+from massivetext_keras.interop.labels import label_options
 
 GENERATION = "generation_config.json"
 # Our option of a task -> their value.
@@ -22,7 +23,8 @@ _NEVER = "bad_words_ids"
 
 
 def read_options(folder: str | os.PathLike) -> dict[str, Any]:
-    """The options of a task that writes texts: start_id, first_id, last_id, never_ids.
+    """The options of a task: of one that writes texts start_id, first_id, last_id and
+    never_ids, of one that tells classes those of `label_options`.
 
     Args:
         folder: a local folder with `generation_config.json`, or `config.json` alone, as
@@ -33,6 +35,7 @@ def read_options(folder: str | os.PathLike) -> dict[str, Any]:
     """
     folder = Path(folder)
     values = read_json(folder / CONFIG)
+    labels = label_options(values)
     if (folder / GENERATION).is_file():
         start = {k: v for k, v in values.items() if k == _OPTIONS["start_id"]}
         values = {**start, **read_json(folder / GENERATION)}
@@ -43,7 +46,8 @@ def read_options(folder: str | os.PathLike) -> dict[str, Any]:
             f"{folder}: {unsupported(_NEVER, never, 'lists of one token each')}"
         )
     options["never_ids"] = tuple(words[0] for words in never)
-    return {name: value for name, value in options.items() if value not in (None, ())}
+    found = {name: value for name, value in options.items() if value not in (None, ())}
+    return labels | found
 
 
 def generation_values(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from massivetext_keras.interop import decoders, encoder_decoders, encoders
 from massivetext_keras.interop.family import Family, require, unsupported
 from massivetext_keras.interop.folder import CONFIG, config_file
 from massivetext_keras.interop.generation import GENERATION, generation_values
+from massivetext_keras.interop.labels import label_values
 from massivetext_keras.interop.weights import (
     FILE,
     Tensors,
@@ -32,6 +33,7 @@ from massivetext_keras.tokenizers import Tokenizer, huggingface_files
 logger = logging.getLogger(__name__)
 
 _ROLES = ("pad", "bos", "eos")
+_CLASSES = "head/classes"
 # The first that can hold a model is what it is written as.
 FAMILIES: dict[str, Family] = {
     "bert": encoders.BERT,
@@ -87,9 +89,9 @@ def load(
 
     Args:
         folder: a local folder with `config.json` and `model.safetensors`, or shards.
-        head: of an encoder, to be loaded with it: "masked_lm", "pretraining" or
-            "discriminator"; its weights are named head/… Those of other heads that the
-            family has are passed over.
+        head: of an encoder, to be loaded with it, one of `layout.head_layout`; its
+            weights are named head/… Those of other heads that the family has are passed
+            over.
 
     Returns:
         The config, and the weights for `weights.assign`, each read when asked for.
@@ -118,7 +120,11 @@ def load(
         pattern = f"^{re.escape(output)}$"
         tensors = _merged(tensors, ((pattern, words),), str(folder), hint)
 
-    table = family.table(config, prefix, head, tensors)
+    classes = 2
+    if head is not None and _CLASSES in family.heads[head].names:
+        bias = f"{family.heads[head].names[_CLASSES]}.bias"
+        classes = tensors.shapes.get(bias, (classes,))[0]
+    table = family.table(config, prefix, head, tensors, classes)
     wanted = {name: s for rule in table.values() for name, s in rule.parts.items()}
     heads = [_head_names(family, config, name) for name in family.heads]
     aside = set().union(*heads) - wanted.keys()
@@ -151,7 +157,7 @@ def save(
         model: the backbone, or its weights by name and those of a head as head/…
         tokenizer: to write too, or None.
         model_type: family to write it as (None: the first that can hold it).
-        options: how it writes, as `generation.read_options` gives it.
+        options: as `generation.read_options` gives them.
 
     Raises:
         ValueError: no family can hold the model, or the tokenizer cannot be written;
@@ -167,7 +173,9 @@ def save(
     if head is not None:
         _check_head(family, config, head, str(folder))
     bare = head is None and family.heads
-    table = family.table(config, "" if bare else family.prefix, head)
+    classes = len(arrays.get(f"{_CLASSES}/bias", ())) or 2
+    prefix = "" if bare else family.prefix
+    table = family.table(config, prefix, head, classes=classes)
     shapes = {ours: rule.shape for ours, rule in table.items()}
     found = {ours: array.shape for ours, array in arrays.items()}
     check_shapes(shapes, found, f"the weights are not those of a {name} model")
@@ -185,6 +193,7 @@ def save(
         "dtype": "float32",
         **special,
         **family.write(config),
+        **(label_values(options or {}) if "classification" in (head or "") else {}),
     }
     if config.stack == "encoder_decoder":
         writing.setdefault("decoder_start_token_id", 0)

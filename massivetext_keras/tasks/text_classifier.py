@@ -20,7 +20,7 @@ from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.layers.classification import HEADS
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks import text_classifier_export
-from massivetext_keras.tasks.base import Task, in_batches
+from massivetext_keras.tasks.base import FORMATS, Task, in_batches
 from massivetext_keras.tasks.from_examples import Examples, FromExamples
 from massivetext_keras.tasks.labelling import (
     LABELLINGS,
@@ -77,6 +77,7 @@ class TextClassifier(FromExamples, Task):
 
     backbone_class = BERT
     predicts_tokens = False
+    hugging_face_heads = ("classification", "dense_classification")
     fields = ("text", "label", "second")
     options = (
         "labels",
@@ -119,6 +120,19 @@ class TextClassifier(FromExamples, Task):
         )
         self.classifier.build((None, None, config.hidden_size))
         self.tally_trackers = [keras.metrics.Mean(name=self.labelling.tally)]
+
+    def save_preset(self, folder, format=FORMATS[0]):
+        if format == "huggingface":
+            if self.head != "pooled":
+                raise ValueError(
+                    f"no class of Hugging Face has the head {self.head!r}, but 'pooled'"
+                )
+            if self.temperature != 1.0:
+                logger.warning(
+                    "Hugging Face has no place for a temperature: probabilities are "
+                    "those before the calibration"
+                )
+        super().save_preset(folder, format)
 
     @property
     def segmented(self) -> bool:

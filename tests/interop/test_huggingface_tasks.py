@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from massivetext_keras import interop, tasks, tokenizers
+from massivetext_keras.interop import read_tensors
 from massivetext_keras.presets import PRESETS
 from tests.interop.fixtures import FIXTURES, HEADS, NAMES, expected, real
 
@@ -73,3 +77,58 @@ def test_a_folder_for_another_task_is_refused():
     ]:
         with pytest.raises(ValueError, match=message):
             kind.from_preset(f"hf:{FIXTURES / name}")
+
+
+def with_classifier(folder, name: str, prefix: str, head: dict, **values):
+    """A folder as transformers writes a classifier: the tiny model and a head."""
+    source = FIXTURES / name
+    bare = read_tensors(source)
+    tensors = {prefix + k: bare[k] for k in bare if not k.startswith("pooler")}
+    if prefix == "bert.":
+        tensors |= {prefix + k: bare[k] for k in bare if k.startswith("pooler")}
+    save_file(tensors | head, folder / "model.safetensors")
+    config = json.loads((source / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | values))
+
+
+@pytest.mark.parametrize("name", ["bert_base", "roberta_base"])
+def test_classifiers(tmp_path, name):
+    random, arrays = np.random.default_rng(0), expected(name)
+
+    def matrix(*shape):
+        return random.normal(size=shape).astype("float32")
+
+    if name == "bert_base":
+        kind, prefix, last = "BertForSequenceClassification", "bert.", "classifier"
+        head, pooled = {}, arrays["pooled"]
+    else:
+        kind, prefix = "RobertaForSequenceClassification", "roberta."
+        last, first = "classifier.out_proj", "classifier.dense"
+        head = {f"{first}.weight": matrix(18, 18), f"{first}.bias": matrix(18)}
+        states = arrays["hidden"][:, 0] @ head[f"{first}.weight"].T
+        pooled = np.tanh(states + head[f"{first}.bias"])
+    head |= {f"{last}.weight": matrix(3, 18), f"{last}.bias": matrix(3)}
+    logits = pooled @ head[f"{last}.weight"].T + head[f"{last}.bias"]
+    labels = {"0": "no", "2": "yes", "1": "maybe"}
+    with_classifier(tmp_path, name, prefix, head, architectures=[kind], id2label=labels)
+    task = tasks.TextClassifier.from_preset(f"hf:{tmp_path}")
+    assert task.labels == ("no", "maybe", "yes") and task.problem == "single_label"
+    inputs = {k: v for k, v in arrays.items() if v.dtype == "int32"}
+    rows = real(arrays, "pooled")
+    np.testing.assert_allclose(task(inputs)[rows], logits[rows], rtol=0, atol=1e-4)
+    task.save_preset(tmp_path / "again", format="huggingface")
+    again = tasks.TextClassifier.from_preset(f"hf:{tmp_path / 'again'}")
+    np.testing.assert_allclose(again(inputs), task(inputs), rtol=0, atol=1e-5)
+    assert again.chosen() == task.chosen()
+    config = json.loads((tmp_path / "again" / "config.json").read_text())
+    assert config["architectures"] == [kind]
+    written = read_tensors(tmp_path / "again")
+    assert dict(written.shapes) == dict(read_tensors(tmp_path).shapes)
+    with pytest.raises(
+        ValueError, match="no class of Hugging Face has the head 'mean'"
+    ):
+        mean = tasks.TextClassifier(task.config, labels=task.labels, head="mean")
+        mean.save_preset(tmp_path / "mean", format="huggingface")
+    embedder = tasks.TextEmbedder.from_preset(f"hf:{tmp_path}")  # passes the head over
+    hidden, rows = embedder.backbone(inputs).numpy(), real(arrays, "hidden")
+    np.testing.assert_allclose(hidden[rows], arrays["hidden"][rows], rtol=0, atol=1e-4)

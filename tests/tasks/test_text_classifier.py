@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras.data import LabeledText
+from massivetext_keras.layers.classification import HEADS
 from massivetext_keras.tasks import MaskedLM, TextClassifier
 from massivetext_keras.training import adamw
 from tests.processes import last_line_of
@@ -305,6 +306,17 @@ def test_a_head_for_other_labels_begins_anew(tmp_path, caplog):
         model = TextClassifier.from_preset(tmp_path / source, labels=["a", "b", "c"])
         assert "its weights are random, to be trained" in caplog.text
         assert model.classify("the cat").scores.keys() == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_preset_holds_every_head_and_all_options(tmp_path, head):
+    options = {"head": head, "head_dropout": 0.3, "class_weights": {"yes": 2.0}}
+    model = task(**options, num_layers=1)
+    model.save_preset(tmp_path)
+    again = TextClassifier.from_preset(tmp_path)
+    assert again.chosen() == model.chosen() == again.chosen() | options
+    assert TextClassifier.from_config(model.get_config()).chosen() == model.chosen()
+    np.testing.assert_array_equal(again.logits_of(PAIRS), model.logits_of(PAIRS))
 
 
 @pytest.mark.slow
