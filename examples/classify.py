@@ -1,6 +1,11 @@
 """Fine-tunes MiniLM to classify texts, and measures it with three seeds.
 
-RESULTS
+Results, the mean of three seeds after three epochs, with the deviation:
+`--task=trec --data=cls/trec`: accuracy 0.971 ± 0.001 on the 500 questions of the test
+part, of six coarse classes. Time: 8 minutes for all three.
+`--task=sst2 --data=cls/sst2`: with one seed accuracy 0.869 on the 872 sentences of the
+dev part, 0.882 after the second epoch. Time: 3.5 minutes.
+Machine: 2 cores of an AMD EPYC (Zen 5, bfloat16), shared with other jobs.
 """
 
 import re
@@ -20,6 +25,7 @@ flags.DEFINE_enum("task", "sst2", ["sst2", "trec", "sms"], "what the texts are")
 flags.DEFINE_string("data", None, "folder of the task's files", required=True)
 flags.DEFINE_float("epochs", 3.0, "how often every text is seen")
 flags.DEFINE_float("learning_rate", 1e-4, "its peak")
+flags.DEFINE_string("frozen", None, "pattern of weights that stay as they are")
 flags.DEFINE_integer("seeds", 3, "how many runs")
 FLAGS = flags.FLAGS
 
@@ -60,6 +66,8 @@ def main(_):
         task = TextClassifier.from_preset(
             f"hf:{minilm.MODEL_DIR}", head="mean", **options
         )
+        if FLAGS.frozen:
+            task.freeze(FLAGS.frozen)
         settings = FLAGS.epochs, FLAGS.learning_rate
         measures = mtk.training.fine_tune(task, train, valid, *settings, seed=seed)
         found.append(measures["f1/spam" if FLAGS.task == "sms" else "accuracy"])
