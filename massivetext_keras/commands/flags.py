@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from massivetext_keras import verbs
+from massivetext_keras.configs import ExperimentConfig
 
 REQUIRED = object()
 
@@ -58,3 +59,21 @@ TASK = Flag(
 )
 
 TOKENIZER = Flag("tokenizer", REQUIRED, "folder of `tokenizer train`, or `bytes`")
+
+# Of what trains
+_RUN = ExperimentConfig().train
+RUN_DIR = Flag(
+    "run_dir", REQUIRED, "folder of logs, checkpoints and, in the end, a preset"
+)
+CHECKPOINT_EVERY = Flag(
+    "checkpoint_every", _RUN.checkpoint_every, "updates between checkpoints", int
+)
+SEED = Flag("seed", _RUN.seed, "of first weights and dropout", int)
+STRATEGY = Flag("strategy", _RUN.strategy, "auto, none, mirrored, multi_worker or tpu")
+RESUME = Flag(
+    "resume",
+    "auto",
+    "auto goes on from the newest checkpoint of the run, never starts anew",
+    ("auto", "never"),
+)
+CONFIG = Flag("config", None, "experiment.json of another run, to start from")

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from massivetext_keras import verbs
 from massivetext_keras.commands.flags import (
+    CHECKPOINT_EVERY,
+    CONFIG,
     DATA,
     PRESET,
     REQUIRED,
+    RESUME,
+    RUN_DIR,
+    SEED,
+    STRATEGY,
     TASK,
     TOKENIZER,
     Flag,
@@ -27,31 +33,21 @@ _TRAIN = (
         default=None,
         help=f"{TOKENIZER.help}; may be left out where the preset has one of its own",
     ),
-    Flag("run_dir", REQUIRED, "folder of logs, checkpoints and, in the end, a preset"),
+    RUN_DIR,
     Flag("steps", _DEFAULT.train.steps, "updates of the weights", int),
     Flag("batch_size", _DEFAULT.data.batch_size, "rows, over all replicas", int),
     Flag("sequence_length", _DEFAULT.data.sequence_length, "tokens of a row", int),
-    Flag(
-        "checkpoint_every",
-        _DEFAULT.train.checkpoint_every,
-        "updates between checkpoints",
-        int,
-    ),
-    Flag("seed", _DEFAULT.train.seed, "of first weights and dropout", int),
-    Flag("strategy", "auto", "auto, none, mirrored, multi_worker or tpu"),
-    Flag(
-        "resume",
-        "auto",
-        "auto goes on from the newest checkpoint of the run, never starts anew",
-        ("auto", "never"),
-    ),
+    CHECKPOINT_EVERY,
+    SEED,
+    STRATEGY,
+    RESUME,
     Flag(
         "dry_run",
         False,
         "print parameters, memory, tokens, epochs and hours; train and write nothing",
         bool,
     ),
-    Flag("config", None, "experiment.json of another run, to start from"),
+    CONFIG,
     Flag("set", [], "any setting, as optimizer.learning_rate=1e-3; may repeat", list),
 )
 

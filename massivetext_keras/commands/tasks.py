@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from massivetext_keras import verbs
 from massivetext_keras.commands.flags import (
+    CHECKPOINT_EVERY,
+    CONFIG,
     DATA,
     PRESET,
     REQUIRED,
+    RESUME,
+    RUN_DIR,
+    SEED,
+    STRATEGY,
     TASK,
     TOKENIZER,
     Flag,
     Verb,
 )
-from massivetext_keras.configs import FINE_TUNING, ExperimentConfig
-
-_DEFAULT = ExperimentConfig()
+from massivetext_keras.configs import FINE_TUNING
 
 _EXAMPLES = (
     Flag(
@@ -66,22 +70,17 @@ _RUN = (
         float,
     ),
     Flag("keep_best", None, "measure whose best weights are kept (default: the last)"),
-    Flag("seed", _DEFAULT.train.seed, "of first weights and dropout", int),
-    Flag("strategy", "auto", "auto, none, mirrored, multi_worker or tpu"),
-    Flag("config", None, "experiment.json of another run, to start from"),
+    SEED,
+    STRATEGY,
+    CONFIG,
     Flag("set", [], "any setting, as optimizer.layer_decay=0.9; may repeat", list),
 )
 
 _FINETUNE = (
     *_RUN,
-    Flag("run_dir", REQUIRED, "folder of logs, checkpoints and, in the end, a preset"),
-    Flag("checkpoint_every", 250, "updates between checkpoints", int),
-    Flag(
-        "resume",
-        "auto",
-        "auto goes on from the newest checkpoint of the run, never starts anew",
-        ("auto", "never"),
-    ),
+    RUN_DIR,
+    CHECKPOINT_EVERY,
+    RESUME,
     Flag(
         "folds",
         None,
