@@ -37,12 +37,16 @@ def read_parts():
         return read(f"{folder}/train.tsv"), read(f"{folder}/dev.tsv")
     if FLAGS.task == "trec":
         return [read_trec(f"{folder}/{part}.txt") for part in ("train", "test")]
-    columns = {"label": 0, "text": 1}
-    messages = read(f"{folder}/SMSSpamCollection.tsv", columns=columns)
+    file = f"{folder}/SMSSpamCollection.tsv"
+    messages = read(file, columns={"label": 0, "text": 1})
     # A fifth of each kind is held out; messages of the same words stay together.
     kinds = ([x for x in messages if x.label == label] for label in ("ham", "spam"))
     sides = [split_examples(kind, 0.2, key=words) for kind in kinds]
     return [ham + spam for ham, spam in zip(*sides, strict=True)]
+
+
+def words(example):
+    return re.sub(r"\W+", " ", example.text.lower())
 
 
 def read_trec(path):
@@ -52,20 +56,14 @@ def read_trec(path):
     return [LabeledText(text, label.split(":")[0]) for label, text in rows]
 
 
-def words(example):
-    return re.sub(r"\W+", " ", example.text.lower())
-
-
 def main(_):
     mtk.training.set_precision("auto")
     train, valid = read_parts()
     found, begin = [], time.time()
     for seed in range(FLAGS.seeds):
         keras.utils.set_random_seed(seed)
-        options = TextClassifier.options_for(train)
-        task = TextClassifier.from_preset(
-            f"hf:{minilm.MODEL_DIR}", head="mean", **options
-        )
+        options = {"head": "mean", **TextClassifier.options_for(train)}
+        task = TextClassifier.from_preset(f"hf:{minilm.MODEL_DIR}", **options)
         if FLAGS.frozen:
             task.freeze(FLAGS.frozen)
         settings = FLAGS.epochs, FLAGS.learning_rate
