@@ -37,6 +37,9 @@ def answers_of(folder):
             answers[name].append([text.decode() for text in texts])
     default = signatures["serving_default"](prompt=prompts)["text"].numpy()
     answers["default"] = [text.decode() for text in default]
+    said = {k: tf.constant(request[k]) for k in ("roles", "texts")}
+    replies = signatures["chat"](**said, **options)["text"].numpy()
+    answers["chat"] = [text.decode() for text in replies]
     score = signatures["score"](text=prompts)["log_probability"]
     return {**answers, "score": score.numpy().tolist()}
 
@@ -51,11 +54,13 @@ OPTIONS = [
     {"max_new_tokens": 9, "temperature": 1.2, "top_k": 50, "top_p": 0.9, "seed": 5},
     {"max_new_tokens": 9, "temperature": 0.8, "top_k": 0, "top_p": 1.0, "seed": 6},
 ]
+ROLES = [["system", "user", "assistant", "user"], ["user", "", "", ""]] * 2
+SAID = [["Be.", "Hi", "Ho", "中文 😀"], ["Once upon a time", "", "", "unseen"]] * 2
 
 
 def serve(*folders) -> list[dict]:
     """What a process that does not know this package gets from exports."""
-    request = {"prompts": PROMPTS, "options": OPTIONS}
+    request = {"prompts": PROMPTS, "options": OPTIONS, "roles": ROLES, "texts": SAID}
     request["folders"] = [str(folder) for folder in folders]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     answer = subprocess.run(
@@ -79,6 +84,16 @@ def check(lm, answers):
     greedy = lm.generate(PROMPTS, max_new_tokens=default, temperature=0.0)
     assert answers["default"] == greedy
     np.testing.assert_allclose(answers["score"], lm.score(PROMPTS), rtol=1e-5)
+    talks = [
+        [
+            {"role": role, "content": text}
+            for role, text in zip(*turns, strict=True)
+            if role
+        ]
+        for turns in zip(ROLES, SAID, strict=True)
+    ]
+    assert answers["chat"] == lm.chat(talks, **OPTIONS[-1])
+    assert answers["chat"][0] != answers["chat"][2]
     assert texts[1][0] != texts[1][3]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 
@@ -255,3 +256,12 @@ def test_phrases_that_cannot_be_banned():
         byte_lm().generate("a", 4, banned=["b", ""])
     with pytest.raises(ValueError, match="made without a tokenizer"):
         CausalLM(TINY, banned=["x"])
+
+
+def test_hostile_strings_in_a_conversation(data_dir):
+    lm = byte_lm(max_length=96)
+    texts = json.loads((data_dir / "bad" / "naughty_strings.json").read_text())
+    replies = lm.chat(texts, max_new_tokens=2, temperature=0.0)
+    assert len(replies) == len(texts)
+    some = texts[::25]
+    assert [lm.chat(x, 2, temperature=0.0) for x in some] == replies[::25]

@@ -1,0 +1,63 @@
+"""Teaches a small language model to reply, and talks with it.
+
+TODO
+"""
+
+import time
+
+import keras
+import numpy as np
+from absl import app, flags
+
+import massivetext_keras as mtk
+
+flags.DEFINE_list("data", None, "chat/english/*.yml,chat/chinese/*.yml")
+flags.DEFINE_string("text", None, "to learn the language from, before: lm/*.txt")
+flags.DEFINE_integer("text_steps", 600, "updates on it")
+flags.DEFINE_float("epochs", 15, "over the conversations")
+flags.DEFINE_string("run_dir", "runs/chat", "the trained preset")
+FLAGS = flags.FLAGS
+MARKS = ("<|im_start|>", "<|im_end|>")
+
+
+def reply_ids(lm, talks):
+    """All tokens of replies, one after another."""
+    batches = lm.example_batches(talks, training=False).validation()
+    return np.concatenate([y.numpy()[w.numpy() > 0] for _, y, w in batches])
+
+
+def main(_):
+    mtk.training.set_precision("auto")
+    keras.utils.set_random_seed(0)
+    talks = mtk.tasks.CausalLM.read_examples(FLAGS.data)
+    train, test = mtk.tasks.split_examples(talks, 0.1, key=lambda x: x.texts[0])
+    texts = [text for talk in train for text in talk.texts]
+    tokenizer = mtk.tokenizers.SentencePieceTokenizer.train(
+        texts=texts, vocabulary_size=4000, user_defined_symbols=MARKS
+    )
+    shape = {"num_layers": 4, "hidden_size": 192, "num_heads": 4, "dropout": 0.2}
+    shape |= {"intermediate_size": 768, "max_length": 256, "chat_template": "chatml"}
+    lm = mtk.tasks.CausalLM.from_preset("gpt_mini", tokenizer, **shape)
+    begin = time.time()
+    if FLAGS.text:
+        steps = FLAGS.text_steps
+        lm.compile(mtk.training.adamw(2e-3, steps // 10, steps))
+        lm.fit(lm.datasets(FLAGS.text, 16)[0], steps_per_epoch=steps)
+    how = {"batch_tokens": 4096, "weight_decay": 0.1}
+    measures = mtk.training.fine_tune(lm, train, test, FLAGS.epochs, 1e-3, **how)
+    print(f"trained in {(time.time() - begin) / 60:.0f} minutes")
+    lm.save_preset(FLAGS.run_dir)
+    print(f"{len(test)} conversations held out: {measures}")
+    ids = [reply_ids(lm, talks) for talks in (train, test)]
+    for name, found in mtk.ngram.ngram_baselines(*ids, tokenizer.token_bytes()).items():
+        print(f"{name}s of replies: {found}")
+    questions = [talk.texts[0] for talk in test[::25]]
+    replies = lm.chat(questions, temperature=0.0)
+    for question, reply in zip(questions, replies, strict=True):
+        print(f"> {question}\n{reply}")
+        word = max(reply.split() or ["?"], key=len)
+        print(f"without {word!r}: {lm.chat(question, temperature=0.0, banned=word)}")
+
+
+if __name__ == "__main__":
+    app.run(main)
