@@ -12,9 +12,9 @@ from absl import app, flags
 import massivetext_keras as mtk
 
 flags.DEFINE_list("data", None, "chat/english/*.yml,chat/chinese/*.yml")
-flags.DEFINE_string("text", None, "to learn the language from, before: lm/*.txt")
-flags.DEFINE_integer("text_steps", 600, "updates on it")
-flags.DEFINE_float("epochs", 15, "over the conversations")
+flags.DEFINE_list("text", None, "to learn the language from, before: lm/*.txt")
+flags.DEFINE_integer("text_steps", 1000, "updates on it")
+flags.DEFINE_float("epochs", 12, "over the conversations")
 flags.DEFINE_string("run_dir", "runs/chat", "the trained preset")
 FLAGS = flags.FLAGS
 MARKS = ("<|im_start|>", "<|im_end|>")
@@ -33,7 +33,7 @@ def main(_):
     train, test = mtk.tasks.split_examples(talks, 0.1, key=lambda x: x.texts[0])
     texts = [text for talk in train for text in talk.texts]
     tokenizer = mtk.tokenizers.SentencePieceTokenizer.train(
-        texts=texts, vocabulary_size=4000, user_defined_symbols=MARKS
+        texts=texts, vocabulary_size=2500, user_defined_symbols=MARKS
     )
     shape = {"num_layers": 4, "hidden_size": 192, "num_heads": 4, "dropout": 0.2}
     shape |= {"intermediate_size": 768, "max_length": 256, "chat_template": "chatml"}
@@ -51,12 +51,16 @@ def main(_):
     ids = [reply_ids(lm, talks) for talks in (train, test)]
     for name, found in mtk.ngram.ngram_baselines(*ids, tokenizer.token_bytes()).items():
         print(f"{name}s of replies: {found}")
-    questions = [talk.texts[0] for talk in test[::25]]
+    questions = [
+        "My computer is slow.",
+        "你好",
+        *(talk.texts[0] for talk in test[::40]),
+    ]
     replies = lm.chat(questions, temperature=0.0)
     for question, reply in zip(questions, replies, strict=True):
         print(f"> {question}\n{reply}")
-        word = max(reply.split() or ["?"], key=len)
-        print(f"without {word!r}: {lm.chat(question, temperature=0.0, banned=word)}")
+    word = max(replies[0].split(), key=len)
+    print(f"without {word!r}: {lm.chat(questions[0], temperature=0.0, banned=word)}")
 
 
 if __name__ == "__main__":

@@ -108,9 +108,13 @@ def plain_loop():
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """A model and one of mixed precision, and the folders of their exports."""
+    """A model and one of mixed precision, in which a letter is banned, and the folders
+    of their exports."""
     place = tmp_path_factory.mktemp("exports")
-    lms = [byte_lm(dtype=d, max_length=40) for d in ("float32", "mixed_bfloat16")]
+    lms = [
+        byte_lm(dtype=dtype, max_length=40, banned=banned)
+        for dtype, banned in (("float32", ()), ("mixed_bfloat16", ":"))
+    ]
     folders = [place / lm.backbone.compute_dtype for lm in lms]
     for lm, folder in zip(lms, folders, strict=True):
         lm.export(folder)
@@ -120,8 +124,11 @@ def exported(tmp_path_factory):
 @pytest.mark.slow
 def test_another_process_gives_what_the_models_give(exported):
     lms, folders = exported
-    for lm, answers in zip(lms, serve(*folders), strict=True):
+    found = serve(*folders)
+    for lm, answers in zip(lms, found, strict=True):
         check(lm, answers)
+    texts = ["".join(map("".join, answers["generate_compiled"])) for answers in found]
+    assert ":" in texts[0] and ":" not in texts[1]
     assert [lm.backbone.compute_dtype for lm in lms] == ["float32", "bfloat16"]
 
 
@@ -144,6 +151,7 @@ def test_the_config_says_what_the_export_takes(exported):
         "serving_default": {"inputs": ["prompt"], "outputs": ["text"]},
         "generate": {"inputs": names, "outputs": ["text"]},
         "generate_compiled": {"inputs": names, "outputs": ["text"]},
+        "chat": {"inputs": ["roles", "texts", *names[1:]], "outputs": ["text"]},
         "score": {"inputs": ["text"], "outputs": ["log_probability"]},
     }
 

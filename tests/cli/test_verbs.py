@@ -123,7 +123,7 @@ def test_an_export_takes_the_place_of_a_folder_with_overwrite(good, pieces, tmp_
     out = good(
         "export", f"--preset={pieces.folder}", f"--output={served}", "--overwrite"
     )
-    assert out == f"{served}: signatures generate, generate_compiled, score\n"
+    assert out == f"{served}: signatures generate, generate_compiled, chat, score\n"
     assert not (served / "old.txt").exists()
     generate = tf.saved_model.load(str(served)).signatures["serving_default"]
     answer = generate(prompt=tf.constant(["the cat"]))["text"].numpy()[0].decode()
