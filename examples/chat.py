@@ -13,7 +13,7 @@ import massivetext_keras as mtk
 
 flags.DEFINE_list("data", None, "chat/english/*.yml,chat/chinese/*.yml")
 flags.DEFINE_list("text", None, "to learn the language from, before: lm/*.txt")
-flags.DEFINE_integer("text_steps", 1000, "updates on it")
+flags.DEFINE_integer("text_steps", 600, "updates on it")
 flags.DEFINE_float("epochs", 12, "over the conversations")
 flags.DEFINE_string("run_dir", "runs/chat", "the trained preset")
 FLAGS = flags.FLAGS
