@@ -17,30 +17,19 @@ from massivetext_keras.data import TextPair
 from massivetext_keras.evaluation import written_scores
 
 flags.DEFINE_string("data", None, "summ/csl_title_zh.tsv, or summ/dialogsum_dev.jsonl")
-flags.DEFINE_string("columns", "source=1,target=2", "source=dialogue,target=summary")
+flags.DEFINE_list("columns", "1,2", "of texts and titles, as dialogue,summary")
 flags.DEFINE_string("language", "zh", "of the texts; en is cut into pieces of words")
 flags.DEFINE_integer("lead", 25, "characters of the baseline, and of what is copied")
-flags.DEFINE_integer("max_length", 256, "tokens of a text")
 flags.DEFINE_list("epochs", "6,12", "over the sentences, and over the pairs")
 flags.DEFINE_string("run_dir", "runs/summarize", "the trained preset")
 FLAGS = flags.FLAGS
+SENTENCE_END = re.compile(r"[。.;；?!\n]\s*")
 MEASURES = ("rouge1", "rouge2", "rougeL")
-
-
-def read():
-    """Pairs to learn from, and those held out."""
-    columns = dict(pair.split("=") for pair in FLAGS.columns.split(","))
-    columns = {k: int(v) if v.isdecimal() else v for k, v in columns.items()}
-    pairs = mtk.tasks.Seq2SeqLM.read_examples(FLAGS.data, columns=columns)
-    return mtk.tasks.split_examples(pairs, 0.1)
 
 
 def rests(pair):
     """The source from each of its sentences on, and its first characters."""
-    starts = [
-        0,
-        *(found.end() for found in re.finditer(r"[。.;；?!\n]\s*", pair.source)),
-    ]
+    starts = [0, *(found.end() for found in SENTENCE_END.finditer(pair.source))]
     texts = [pair.source[start:] for start in starts]
     return [TextPair(x, x[: FLAGS.lead]) for x in texts if len(x) > 2 * FLAGS.lead]
 
@@ -54,15 +43,17 @@ def target_ids(lm, pairs):
 def main(_):
     mtk.training.set_precision("auto")
     keras.utils.set_random_seed(0)
-    train, test = read()
+    names = [int(x) if x.isdecimal() else x for x in FLAGS.columns]
+    columns = dict(zip(("source", "target"), names, strict=True))
+    pairs = mtk.tasks.Seq2SeqLM.read_examples(FLAGS.data, columns=columns)
+    train, test = mtk.tasks.split_examples(pairs, 0.1)
     texts = [text for pair in train for text in pair]
-    if FLAGS.language == "zh":
-        tokenizer = mtk.tokenizers.CharacterTokenizer.train(texts=texts)
-    else:
-        cls = mtk.tokenizers.SentencePieceTokenizer
-        tokenizer = cls.train(texts=texts, vocabulary_size=2000)
+    train_tokenizer = mtk.tokenizers.CharacterTokenizer.train
+    if FLAGS.language == "en":
+        train_tokenizer = mtk.tokenizers.SentencePieceTokenizer.train
+    tokenizer = train_tokenizer(texts=texts)
     shape = {"num_layers": 3, "hidden_size": 128, "num_heads": 4, "dropout": 0.2}
-    shape |= {"intermediate_size": 512, "max_length": FLAGS.max_length}
+    shape |= {"intermediate_size": 512, "max_length": 256}
     shape |= {"norm_position": "pre", "language": FLAGS.language, "measures": MEASURES}
     lm = mtk.tasks.Seq2SeqLM.from_preset("transformer_base", tokenizer, **shape)
     begin = time.time()
