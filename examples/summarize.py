@@ -2,7 +2,7 @@
 
 A small Transformer over characters first learns to copy, from every sentence of the
 abstracts on its first 25 characters, then from the titles. 100 pairs are held out.
-Result: TODO
+Result and time: being measured.
 """
 
 import re
