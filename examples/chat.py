@@ -1,10 +1,12 @@
 """Teaches a small language model to reply, and talks with it.
 
-It reads some English (600 updates), then learns 2,168 English and Chinese conversations,
-12 times, with the loss on replies alone; 324 are held out, all of a first message.
+It reads some English (600 updates), then learns 2,168 English and Chinese
+conversations, 12 times, with the loss on replies alone; 324 are held out, all of a
+first message.
 Result: 4.42 nats per token of the replies held out, 2.45 bits per byte; unigrams of
-the replies have 6.28 (3.48), trigrams 4.64 (2.57). So small a model knows a few answers
-("My computer is slow.": "Make sure it’s connected and check the drivers.") and no facts.
+the replies have 6.28 (3.48), trigrams 4.64 (2.57). So small a model knows a few
+answers ("My computer is slow.": "Make sure it’s connected and check the drivers.",
+without "connected": "Make sure it’s not in and check the drivers.") and no facts.
 Time: 13 minutes on 2 cores of an AMD EPYC (Zen 5, bfloat16) shared with other jobs,
 with `--data='chat/english/*.yml,chat/chinese/*.yml' --text=lm/wikitext2_valid.raw.txt`.
 """
