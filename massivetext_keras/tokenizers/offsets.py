@@ -100,54 +100,53 @@ class Origin(NamedTuple):
                 a character; a mark that goes away belongs to the one before it).
         """
         if unit is None:
-            first, last, after = _characters(texts, function)
+            units = tf.strings.unicode_decode(texts, "UTF-8")
+            different, index = tf.unique(units.flat_values)
+            different = tf.strings.unicode_encode(different[:, None], "UTF-8")
         else:
-            first, last, after = _units(texts, function, unit)
-        most = tf.maximum(tf.size(self.starts.flat_values) - 1, 0)
-        out = tf.repeat(tf.range(tf.size(after.flat_values)), after.flat_values)
-        places = tf.gather(first, out), tf.gather(last, out) - 1
-        return Origin(
-            *(
-                tf.RaggedTensor.from_row_lengths(
-                    tf.gather(offsets.flat_values, tf.minimum(place, most)),
-                    tf.cast(tf.reduce_sum(after, axis=1), tf.int64),
-                    validate=False,
-                )
-                for offsets, place in zip(self, places, strict=True)
+            marked = tf.strings.regex_replace(texts, unit, rb"\0" + _MARK)
+            units = tf.strings.split(marked, sep=_MARK)
+            different, index = tf.unique(units.flat_values)
+        before = tf.strings.length(different, unit="UTF8_CHAR")
+        after = tf.strings.length(function(different), unit="UTF8_CHAR")
+
+        def changed():
+            last = tf.cumsum(tf.gather(before, index))
+            first = tf.pad(last, [[1, 0]])[:-1]
+            if unit is None:
+                goes = tf.strings.regex_full_match(different, r"\pM") & (after == 0)
+                last = _behind(tf.gather(goes, index), units.row_splits)
+            sizes = tf.gather(after, index)
+            out = tf.repeat(tf.range(tf.size(index)), sizes)
+            sums = tf.cast(tf.pad(tf.cumsum(sizes), [[1, 0]]), tf.int64)
+            return (
+                tf.gather(self.starts.flat_values, tf.gather(first, out)),
+                tf.gather(self.ends.flat_values, tf.gather(last, out) - 1),
+                tf.gather(sums, units.row_splits),
             )
+
+        def same():
+            return *(x.flat_values for x in self), self.starts.row_splits
+
+        one = tf.reduce_all(before == after) & tf.reduce_all(before <= 1)
+        *offsets, splits = tf.cond(one, same, changed)
+        return Origin(
+            *(tf.RaggedTensor.from_row_splits(x, splits, False) for x in offsets)
         )
 
 
-def _characters(texts: tf.Tensor, function: Callable) -> tuple:
-    """The first character of each unit of one, the one behind it, flat; and how many
-    come out of it, int32 [n, (units)]."""
-    points = tf.strings.unicode_decode(texts, "UTF-8")
-    different, index = tf.unique(points.flat_values)
-    alone = tf.strings.unicode_encode(different[:, None], "UTF-8")
-    size = tf.strings.length(function(alone), unit="UTF8_CHAR")
-    is_mark = tf.strings.regex_full_match(alone, r"\pM")
-    after = points.with_flat_values(tf.gather(size, index))
-    goes = tf.gather(is_mark & (size == 0), index)
-    # the next one that does not go away, or the end of the text
-    count = tf.size(index)
-    begins = tf.scatter_nd(
-        points.row_splits[:, None], tf.ones_like(points.row_splits), [count + 1]
-    )
-    stays = tf.pad(~goes, [[0, 1]], constant_values=True) | (begins > 0)
+def _behind(goes: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
+    """For each character the next one of its text that does not go away, or its end.
+
+    Args:
+        goes: bool [characters].
+        splits: where the texts begin and end, int64 [n + 1].
+    """
+    count = tf.size(goes)
+    begins = tf.scatter_nd(splits[:, None], tf.ones_like(splits), [count + 1]) > 0
+    stays = tf.pad(~goes, [[0, 1]], constant_values=True) | begins
     places = tf.cast(tf.where(stays)[:, 0], tf.int32)
-    last = tf.gather(places, tf.cumsum(tf.cast(stays[:-1], tf.int32)))
-    return tf.range(count), last, after
-
-
-def _units(texts: tf.Tensor, function: Callable, unit: str) -> tuple:
-    marked = tf.strings.regex_replace(texts, unit, rb"\0" + _MARK)
-    units = tf.strings.split(marked, sep=_MARK)
-    different, index = tf.unique(units.flat_values)
-    size = tf.strings.length(different, unit="UTF8_CHAR")
-    last = tf.cumsum(tf.gather(size, index))
-    size = tf.strings.length(function(different), unit="UTF8_CHAR")
-    after = units.with_flat_values(tf.gather(size, index))
-    return tf.pad(last, [[1, 0]])[:-1], last, after
+    return tf.gather(places, tf.cumsum(tf.cast(stays[:-1], tf.int32)))
 
 
 def sums_before(sizes: tf.RaggedTensor) -> tf.RaggedTensor:
