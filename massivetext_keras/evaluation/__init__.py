@@ -25,6 +25,7 @@ from massivetext_keras.evaluation.significance import (
     bootstrap_intervals,
     paired_bootstrap,
 )
+from massivetext_keras.evaluation.spans import span_scores
 from massivetext_keras.evaluation.tuning import Range, Search, parse_values, search
 from massivetext_keras.evaluation.writing import (
     bleu,
@@ -59,6 +60,7 @@ __all__ = [
     "parse_values",
     "rouge",
     "search",
+    "span_scores",
     "split_folds",
     "write_report",
     "written_scores",

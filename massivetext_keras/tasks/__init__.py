@@ -9,6 +9,7 @@ from massivetext_keras.tasks.replaced_tokens import ReplacedTokenDetector
 from massivetext_keras.tasks.seq2seq_lm import Seq2SeqLM
 from massivetext_keras.tasks.text_classifier import TextClassifier
 from massivetext_keras.tasks.text_embedder import TextEmbedder
+from massivetext_keras.tasks.token_classifier import TokenClassifier
 
 __all__ = [
     "FROM_TEXT",
@@ -21,6 +22,7 @@ __all__ = [
     "Seq2SeqLM",
     "TextClassifier",
     "TextEmbedder",
+    "TokenClassifier",
     "split_examples",
     "task_class",
 ]

