@@ -59,7 +59,7 @@ def test_words_hold_all_that_is_visible(texts):
                 assert i in inside
 
 
-@pytest.mark.parametrize("length", [4, 6, 10, 33])
+@pytest.mark.parametrize("length", [4, 10])
 @given(texts=TEXTS)
 @example(texts=["a bc " * 30, "", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa b"])
 def test_every_word_is_asked_about_once_at_its_first_token(length, texts):

