@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,10 +26,9 @@ from massivetext_keras.tasks.text_generation import (
     prompt_ids,
     ragged_ids,
     stop_strings,
+    warn_of_long,
 )
 from massivetext_keras.tasks.text_scoring import log_probabilities
-
-logger = logging.getLogger(__name__)
 
 
 class CausalLM(Chat, Task):
@@ -413,10 +411,9 @@ class CausalLM(Chat, Task):
         context = self.config.max_length
         room = context - max_new_tokens
         ids = prompt_ids(self.need_tokenizer(), prompts)
-        for i, length in enumerate(ids.row_lengths().numpy()):
-            if length > room:
-                logger.warning(
-                    f"prompt {i} has {length} tokens; with {max_new_tokens} new ones "
-                    f"the context of {context} has room for its last {room}"
-                )
+        but = (
+            f"with {max_new_tokens} new ones the context of {context} has room for its "
+            f"last {room}"
+        )
+        warn_of_long("prompt", ids.row_lengths().numpy(), room, but)
         return ids

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -23,11 +22,10 @@ from massivetext_keras.tasks.text_generation import (
     earlier_copies,
     end_ids,
     ragged_ids,
+    warn_of_long,
 )
 from massivetext_keras.tasks.text_pairs import FromPairs
 from massivetext_keras.tasks.text_to_text import IdsToIds, TextToText
-
-logger = logging.getLogger(__name__)
 
 _MOST_NEW_TOKENS = 128
 
@@ -399,11 +397,8 @@ class Seq2SeqLM(FromPairs, Task):
         texts = [prefix + source for source in sources]
         ids = tokenizer.tokenize(tf.constant(texts, tf.string))
         lengths = data.enclosed(tokenizer, ids).row_lengths().numpy()
-        for i in (lengths > context).nonzero()[0]:
-            logger.warning(
-                f"source {i} has {lengths[i]} tokens; the context of {context} has "
-                "room for its beginning"
-            )
+        but = f"the context of {context} has room for its beginning"
+        warn_of_long("source", lengths, context, but)
         return texts
 
 

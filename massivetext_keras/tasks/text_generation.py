@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.generation.decoding import Decoder, State, written
 from massivetext_keras.generation.sampling import Sampling
 from massivetext_keras.tasks.base import in_batches
+
+logger = logging.getLogger(__name__)
 
 # Tokens between two looks at the text for stop strings.
 _STOP_INTERVAL = 8
@@ -221,6 +225,22 @@ def earlier_copies(texts: tf.Tensor) -> tf.Tensor:
     """
     same = tf.cast(texts[:, None] == texts[None, :], tf.int32)
     return tf.reduce_sum(tf.linalg.band_part(same, -1, 0), axis=1) - 1
+
+
+def warn_of_long(what: str, lengths: np.ndarray, room: int, but: str) -> None:
+    """Says once for all texts of a call that some have too many tokens.
+
+    Args:
+        what: such a text is called.
+        lengths: int [n], their tokens.
+        room: tokens that they may have.
+        but: what is done about it.
+    """
+    long = np.flatnonzero(lengths > room)
+    if long.size:
+        others = f" (and {long.size - 1:,} more too many)" if long.size > 1 else ""
+        first = f"{what} {long[0]} has {lengths[long[0]]} tokens"
+        logger.warning("%s%s; %s", first, others, but)
 
 
 def prompt_ids(tokenizer, texts: tf.Tensor) -> tf.RaggedTensor:

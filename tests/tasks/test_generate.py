@@ -139,6 +139,10 @@ def test_a_long_prompt_keeps_its_end_and_says_so(tokenizer, caplog):
     row = lm.generate_ids(ids, max_new_tokens=6, stop_ids=(2,))[:, 10:]
     assert found == lm.tokenizer.detokenize(row)[0].numpy().decode()
     caplog.clear()
+    greedy(lm, [prompt, "", prompt], count=6)
+    assert len(caplog.records) == 1
+    assert f"{length} tokens (and 1 more too many); with 6 new ones" in caplog.text
+    caplog.clear()
     greedy(lm, "0123456789"[tokenizer.add_bos :], count=6)
     assert caplog.text == ""
 
