@@ -16,9 +16,7 @@ import numpy as np
 from absl import app, flags
 
 import massivetext_keras as mtk
-from massivetext_keras.data.cloze import cloze_questions
-from massivetext_keras.evaluation.answers import answer_scores
-from massivetext_keras.evaluation.word_overlap import sliding_window_answer
+from massivetext_keras.evaluation import answer_scores, sliding_window_answer
 
 flags.DEFINE_string("data", None, "SQuAD's JSON, such as xquad.en.json", required=True)
 flags.DEFINE_string("text", None, "WikiText; to learn from before (empty: nothing)")
@@ -53,7 +51,7 @@ def main(_):
         keras.utils.set_random_seed(0)
         task = mtk.tasks.QuestionAnswerer.from_preset(source, **options)
         contexts = [*paragraphs(FLAGS.text), *sorted({x.context for x in train})]
-        made = cloze_questions(contexts, per_context=4)
+        made = mtk.data.cloze_questions(contexts, per_context=4)
         mtk.training.fine_tune(task, made, epochs=1.0, max_length=256, **settings)
         scores = task.measure(test)
         print("made questions: EM {exact_match:.1f}, F1 {f1:.1f}".format(**scores))

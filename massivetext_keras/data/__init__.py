@@ -1,6 +1,7 @@
 """Texts to batches of features, labels and loss weights."""
 
 from massivetext_keras.data.buckets import Batches, BucketedRows
+from massivetext_keras.data.cloze import cloze_questions
 from massivetext_keras.data.contrast import contrastive_batches
 from massivetext_keras.data.conversations import (
     CHAT_TEMPLATES,
@@ -73,6 +74,7 @@ __all__ = [
     "alike",
     "as_rows",
     "chat_ids",
+    "cloze_questions",
     "contrastive_batches",
     "conversation_of",
     "denoising_batches",

@@ -1,5 +1,6 @@
 """Measures of models and texts."""
 
+from massivetext_keras.evaluation.answers import answer_scores, exact_match
 from massivetext_keras.evaluation.calibration import (
     expected_calibration_error,
     fit_temperature,
@@ -27,6 +28,7 @@ from massivetext_keras.evaluation.significance import (
 )
 from massivetext_keras.evaluation.spans import span_scores
 from massivetext_keras.evaluation.tuning import Range, Search, parse_values, search
+from massivetext_keras.evaluation.word_overlap import sliding_window_answer
 from massivetext_keras.evaluation.writing import (
     bleu,
     chrf,
@@ -42,6 +44,7 @@ __all__ = [
     "Range",
     "Report",
     "Search",
+    "answer_scores",
     "approximate_randomization",
     "bits_per_byte",
     "bleu",
@@ -51,6 +54,7 @@ __all__ = [
     "confusion",
     "cross_validate",
     "draw_confusion",
+    "exact_match",
     "expected_calibration_error",
     "fit_temperature",
     "label_measures",
@@ -60,6 +64,7 @@ __all__ = [
     "parse_values",
     "rouge",
     "search",
+    "sliding_window_answer",
     "span_scores",
     "split_folds",
     "write_report",

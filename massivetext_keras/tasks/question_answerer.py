@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
@@ -15,7 +16,12 @@ from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.data.examples import Answer, Question
 from massivetext_keras.data.questions import question_batches
 from massivetext_keras.data.records.squad import as_question
-from massivetext_keras.evaluation.answers import LANGUAGES, answer_scores, language_of
+from massivetext_keras.evaluation.answers import (
+    LANGUAGES,
+    answer_scores,
+    f1,
+    language_of,
+)
 from massivetext_keras.export import Probe, signature
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.loss import token_losses
@@ -27,7 +33,6 @@ from massivetext_keras.tokenizers.base import valid_utf8
 from massivetext_keras.values import choose
 
 NO_ANSWER = Answer("")
-_AT_ONCE = 256
 
 
 class QuestionAnswerer(FromExamples, Task):
@@ -111,13 +116,13 @@ class QuestionAnswerer(FromExamples, Task):
         self.stride, self.max_answer_length = stride, max_answer_length
         self.unanswerable, self.null_threshold = unanswerable, float(null_threshold)
         self.language = language
-        self.head = Dense(2, dtype=self.dtype_policy, name="head")
+        self.head = Dense(2, dtype=self.dtype_policy, name="spans")
         self.head.build((None, None, config.hidden_size))
         # the share of rows whose start and end are right
         self.tally_trackers = [keras.metrics.Mean(name="exact_span")]
 
     def heads(self):
-        return {"head": self.head}
+        return {"head/spans": self.head}
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
         """Features of `BERT` -> float32 logits [batch, length, 2] of being the first
@@ -223,10 +228,49 @@ class QuestionAnswerer(FromExamples, Task):
         rows = self._ranked(questions, contexts, count)
         return rows[0] if isinstance(questions, str) else rows
 
-    def _ranked(self, questions, contexts, count: int) -> list[list[Answer]]:
+    def choose_null_threshold(self, examples: Sequence[Question]) -> float:
+        """Sets `null_threshold` to where the mean F1 is best (Rajpurkar et al., 2018).
+
+        Args:
+            examples: held out from training, with and without answers.
+
+        Returns:
+            The threshold.
+
+        Raises:
+            ValueError: nobody knows the answer to a question, or there are none.
+        """
+        right = [[answer.text for answer in _known(x)] for x in examples]
+        best = [
+            max(spans, key=lambda span: span[0], default=(IMPOSSIBLE, NO_ANSWER))
+            for spans, _ in self._found(*_asked(examples), 1)
+        ]
+        odds, answers = zip(*best, strict=True)
+        gains = [
+            f1(answer.text, texts, self.language) - f1("", texts, self.language)
+            for answer, texts in zip(answers, right, strict=True)
+        ]
+        order = np.argsort(odds)[::-1]
+        count = int(np.argmax([0.0, *np.cumsum(np.take(gains, order))]))  # to answer
+        ranked = np.take(odds, order)
+        bounds = [ranked[0] + 2.0, *ranked, ranked[-1] - 2.0]
+        self.null_threshold = float(np.mean(bounds[count : count + 2]))
+        return self.null_threshold
+
+    def _ranked(self, questions, contexts, count, progress=False) -> list[list[Answer]]:
+        """The best answers to each question, no answer among them if that may be."""
+        rows = []
+        for spans, no_answer in self._found(questions, contexts, count, progress):
+            if self.unanswerable or not spans:
+                spans = [*spans, (self.null_threshold, no_answer)]
+            spans = sorted(spans, key=lambda span: -span[0])
+            rows.append([answer for _, answer in spans[:count]])
+        return rows
+
+    def _found(self, questions, contexts, count, progress=False) -> list[tuple]:
+        """To each question its best spans as (log-odds, `Answer`), and no answer."""
         self.need_tokenizer()
-        one = isinstance(questions, str)
-        questions = [questions] if one else list(questions)
+        questions = [questions] if isinstance(questions, str) else list(questions)
         shared = isinstance(contexts, str)
         contexts = [contexts] * len(questions) if shared else list(contexts)
         if len(questions) != len(contexts):
@@ -237,53 +281,37 @@ class QuestionAnswerer(FromExamples, Task):
         if not questions:
             return []
         # A lone surrogate, which UTF-8 has no bytes for, is one character of ours too.
-        sides = (
+        sides = [
             [x.encode("utf-8", "replace") for x in y] for y in (contexts, questions)
-        )
-        columns = in_batches(
-            lambda contexts, questions: self._searcher(
-                questions, contexts, tf.constant(count)
-            ),
-            *sides,
-        )
-        return [
-            self._answers(context, *row)[:count]
-            for context, *row in zip(contexts, *columns, strict=True)
         ]
+        with tqdm(total=len(questions), unit="question", disable=not progress) as bar:
 
-    def _answers(self, context: str, starts, ends, odds, scores, no_answer):
-        """All answers to a question, the best one first."""
-        found = [
-            (
-                float(rank),
-                Answer(context[start:end], int(start), int(end), float(score)),
-            )
-            for start, end, rank, score in zip(starts, ends, odds, scores, strict=True)
-            if start >= 0
-        ]
-        if self.unanswerable or not found:
-            none = NO_ANSWER._replace(score=float(no_answer))
-            found.append((self.null_threshold, none))
-        return [answer for _, answer in sorted(found, key=lambda pair: -pair[0])]
+            def ask(contexts, questions):
+                bar.update(len(contexts))
+                return self._searcher(questions, contexts, tf.constant(count))
+
+            columns = in_batches(ask, *sides)
+        found = []
+        for context, *row, nothing in zip(contexts, *columns, strict=True):
+            spans = [
+                (float(odds), Answer(context[a:b], int(a), int(b), float(score)))
+                for a, b, odds, score in zip(*row, strict=True)
+                if a >= 0
+            ]
+            found.append((spans, Answer("", score=float(nothing))))
+        return found
 
     @functools.cached_property
     def _searcher(self):
         text = tf.TensorSpec([None], tf.string)
-        return signature(self.search_graph, text, text, tf.TensorSpec([], tf.int32))
-
-    def search_graph(
-        self, questions: tf.Tensor, contexts: tf.Tensor, count: tf.Tensor
-    ) -> tuple:
-        """The best spans, inside a graph; see `span_search.best_spans`."""
-        return best_spans(self, questions, contexts, count)
+        search = functools.partial(best_spans, self)
+        return signature(search, text, text, tf.TensorSpec([], tf.int32))
 
     def answer_graph(self, questions: tf.Tensor, contexts: tf.Tensor) -> dict:
         """Strings [batch] -> `text`, `start`, `end` and `score`, inside a graph."""
         contexts = valid_utf8(contexts)
-        starts, ends, odds, scores, no_answer = (
-            x if x.shape.rank == 1 else x[:, 0]
-            for x in self.search_graph(questions, contexts, tf.constant(1))
-        )
+        *best, no_answer = best_spans(self, questions, contexts, tf.constant(1))
+        starts, ends, odds, scores = (x[:, 0] for x in best)
         there = starts >= 0
         if self.unanswerable:
             there &= odds >= self.null_threshold
@@ -303,17 +331,10 @@ class QuestionAnswerer(FromExamples, Task):
         self, examples: Sequence[Question], progress: bool = False
     ) -> list[dict[str, Any]]:
         """`id`, `text`, `start`, `end` and `score` of the answer to each question."""
-        answers = []
-        with tqdm(total=len(examples), unit="question", disable=not progress) as bar:
-            for first in range(0, len(examples), _AT_ONCE):
-                some = examples[first : first + _AT_ONCE]
-                answers += self.answer(
-                    [x.question for x in some], [x.context for x in some]
-                )
-                bar.update(len(some))
+        rows = self._ranked(*_asked(examples), 1, progress)
         return [
             {"id": example.id, **answer._asdict()}
-            for example, answer in zip(examples, answers, strict=True)
+            for example, (answer,) in zip(examples, rows, strict=True)
         ]
 
     def measure(
@@ -326,15 +347,11 @@ class QuestionAnswerer(FromExamples, Task):
         Raises:
             ValueError: nobody knows the answer to a question.
         """
-        if any(example.answers is None for example in examples):
-            raise ValueError("questions without known answers cannot be measured")
+        right = [[answer.text for answer in _known(x)] for x in examples]
         if predictions is None:
             predictions = self.predictions(examples)
-        return answer_scores(
-            [prediction["text"] for prediction in predictions],
-            [[answer.text for answer in example.answers] for example in examples],
-            self.language,
-        )
+        texts = [prediction["text"] for prediction in predictions]
+        return answer_scores(texts, right, self.language)
 
     def signatures(self):
         """`answer` (question, context -> text, start, end, score), which is also
@@ -364,6 +381,17 @@ class QuestionAnswerer(FromExamples, Task):
         answers = self.answer(questions, contexts)
         outputs = {name: [getattr(x, name) for x in answers] for name in Answer._fields}
         return [Probe("answer", {"question": questions, "context": contexts}, outputs)]
+
+
+def _asked(examples: Sequence[Question]) -> tuple[list[str], list[str]]:
+    """Questions and contexts."""
+    return [x.question for x in examples], [x.context for x in examples]
+
+
+def _known(example: Question) -> tuple[Answer, ...]:
+    if example.answers is None:
+        raise ValueError("questions without known answers cannot be measured")
+    return example.answers
 
 
 def _choices(features: dict[str, tf.Tensor]) -> tf.Tensor:

@@ -66,9 +66,9 @@ def test_replaced_tokens(tmp_path):
     assert given["score"].numpy()[1, 1] == -1.0
 
 
-@pytest.mark.parametrize("unanswerable", [False, True])
-def test_answers(tmp_path, unanswerable):
-    options = {"stride": 8, "unanswerable": unanswerable, "null_threshold": 1.5}
+@pytest.mark.parametrize(("unanswerable", "threshold"), [(False, 0.0), (True, -0.5)])
+def test_answers(tmp_path, unanswerable, threshold):
+    options = {"stride": 8, "unanswerable": unanswerable, "null_threshold": threshold}
     answerer = encoder_task(QuestionAnswerer, dtype="mixed_bfloat16", **options)
     _keep, signatures, described = exported(answerer, tmp_path)
     assert (
