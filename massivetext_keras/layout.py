@@ -58,7 +58,8 @@ def head_layout(config: Config, head: str, classes: int = 2) -> Layout:
         head: "masked_lm" (Devlin et al., 2019), "pretraining" (the same and the scores
             of whether a second segment follows the first), "discriminator" (a score
             per token of having been replaced; Clark et al., 2020), "classification" (of
-            what the pooler gives) or "dense_classification" (with a product before it).
+            what the pooler gives), "dense_classification" (with a product before it) or
+            "question_answering" (of each token, to begin and to end an answer).
         classes: of a classification.
     """
     d, e = config.hidden_size, config.width_of_embedding
@@ -69,6 +70,8 @@ def head_layout(config: Config, head: str, classes: int = 2) -> Layout:
         return _flat({"head": tree})
     if head == "discriminator":
         return _flat({"head": {"transform": _dense(d, d), "score": _dense(d, 1)}})
+    if head == "question_answering":
+        return _flat({"head": {"spans": _dense(d, 2)}})
     tree = {
         "transform": _dense(d, e),
         "norm": _norm(config, e),

@@ -32,6 +32,7 @@ _MASKED_LM = {
     "head/norm": "cls.predictions.transform.LayerNorm",
     "head/bias": "cls.predictions.bias",
 }
+_SPANS = {"head/spans": "qa_outputs"}
 
 
 def _segments(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,6 +69,7 @@ BERT = Family(
     architecture="BertModel",
     prefix="bert.",
     heads={
+        "question_answering": Head("BertForQuestionAnswering", _SPANS),
         "masked_lm": Head("BertForMaskedLM", _MASKED_LM),
         "pretraining": Head(
             "BertForPreTraining",
@@ -116,6 +118,7 @@ ROBERTA = BERT._replace(
     architecture="RobertaModel",
     prefix="roberta.",
     heads={
+        "question_answering": Head("RobertaForQuestionAnswering", _SPANS),
         "masked_lm": Head(
             "RobertaForMaskedLM",
             {
@@ -141,6 +144,7 @@ XLM_ROBERTA = ROBERTA._replace(
     base=ROBERTA.base.replace(vocabulary_size=30522),
     architecture="XLMRobertaModel",
     heads={
+        "question_answering": Head("XLMRobertaForQuestionAnswering", _SPANS),
         "masked_lm": ROBERTA.heads["masked_lm"]._replace(
             architecture="XLMRobertaForMaskedLM"
         ),
@@ -187,6 +191,7 @@ DISTILBERT = BERT._replace(
     architecture="DistilBertModel",
     prefix="distilbert.",
     heads={
+        "question_answering": Head("DistilBertForQuestionAnswering", _SPANS),
         "masked_lm": Head(
             "DistilBertForMaskedLM",
             {
@@ -194,7 +199,7 @@ DISTILBERT = BERT._replace(
                 "head/norm": "vocab_layer_norm",
                 "head/bias": "vocab_projector.bias",
             },
-        )
+        ),
     },
     extra_fields=lambda values: {},
     optional=(),
@@ -241,6 +246,7 @@ ALBERT = BERT._replace(
     architecture="AlbertModel",
     prefix="albert.",
     heads={
+        "question_answering": Head("AlbertForQuestionAnswering", _SPANS),
         "masked_lm": Head("AlbertForMaskedLM", _ALBERT_MASKED_LM),
         "pretraining": Head(
             "AlbertForPreTraining",
@@ -273,6 +279,7 @@ ELECTRA = BERT._replace(
     architecture="ElectraModel",
     prefix="electra.",
     heads={
+        "question_answering": Head("ElectraForQuestionAnswering", _SPANS),
         "masked_lm": Head(
             "ElectraForMaskedLM",
             {

@@ -167,7 +167,7 @@ def save(
     parts = {name for name in arrays if name.startswith("head/")}
     name, family = _family_for(config, parts, model_type)
     head = _head_of(family, config, parts)
-    if head == "masked_lm" and config.pooler:
+    if head in ("masked_lm", "question_answering") and config.pooler:
         config = config.replace(pooler=False)
         arrays = {k: v for k, v in arrays.items() if not k.startswith("pooler/")}
     if head is not None:

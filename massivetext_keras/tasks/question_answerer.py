@@ -77,6 +77,7 @@ class QuestionAnswerer(FromExamples, Task):
     """
 
     backbone_class = BERT
+    hugging_face_heads = ("question_answering",)
     predicts_tokens = False
     options = (
         "window",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import numpy as np
@@ -10,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from massivetext_keras.data import Answer, Question
+from massivetext_keras.interop import read_tensors
+from massivetext_keras.presets import PRESETS
 from massivetext_keras.tasks import QuestionAnswerer
 from massivetext_keras.tokenizers import ByteTokenizer
 from massivetext_keras.training import adamw
 from tests.processes import last_line_of
-from tests.tasks.tiny import ENCODER, encoder_task
+from tests.tasks.tiny import ENCODER, encoder_task, randomize
 
 pytestmark = pytest.mark.usefixtures("without_xla")
 
@@ -283,6 +286,8 @@ def test_answers_in_long_contexts_can_be_learnt():
 REPLICAS = """
 import json
 import keras, numpy as np, tensorflow as tf
+from massivetext_keras.interop import read_tensors
+from massivetext_keras.presets import PRESETS
 from massivetext_keras.tasks import QuestionAnswerer
 from massivetext_keras.training import make_strategy
 from tests.tasks.test_question_answerer import CONTEXT, question
@@ -345,6 +350,31 @@ def test_a_preset_keeps_the_options(tmp_path):
     again = QuestionAnswerer.from_preset(tmp_path)
     assert again.chosen() == task.chosen() and again.null_threshold == 1.0
     assert again.n_best("cat", CONTEXT) == task.n_best("cat", CONTEXT)
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta", "distilbert", "albert", "electra"])
+def test_folders_of_hugging_face(tmp_path, name):
+    changes = {"num_layers": 1, "hidden_size": 16, "num_heads": 2, "dropout": 0.0}
+    changes |= {"vocabulary_size": 259, "intermediate_size": 24, "max_length": 40}
+    preset = {
+        "bert": "bert_base_uncased",
+        "roberta": "roberta_base",
+        "distilbert": "distilbert_base_uncased",
+        "albert": "albert_base",
+        "electra": "electra_small_discriminator",
+    }[name]
+    config = PRESETS[preset].replace(**changes)
+    task = randomize(QuestionAnswerer(config))
+    task.save_preset(tmp_path, format="huggingface")
+    names = read_tensors(tmp_path / "model.safetensors").shapes
+    assert names["qa_outputs.weight"] == (2, 16) and names["qa_outputs.bias"] == (2,)
+    assert not any("pooler" in tensor for tensor in names)
+    written = json.loads((tmp_path / "config.json").read_text())
+    (architecture,) = written["architectures"]
+    assert architecture.lower() == f"{name}forquestionanswering"
+    again = QuestionAnswerer.from_preset(f"hf:{tmp_path}")
+    features = {"token_ids": np.arange(3, 15).reshape(2, 6)}
+    np.testing.assert_allclose(again(features), task(features), atol=1e-6)
 
 
 def test_models_without_segments_read_both_texts():
