@@ -188,7 +188,11 @@ def test_a_head_that_is_not_there_is_named(folder):
             "masked_lm",
             "GPT2LMHeadModel has no head 'masked_lm'; known: none",
         ),
-        ("roberta", "x", "RobertaModel has no head 'x'; known: masked_lm"),
+        (
+            "roberta",
+            "x",
+            "RobertaModel has no head 'x'; known: question_answering, masked_lm",
+        ),
     ]:
         with pytest.raises(ValueError, match=message):
             huggingface.load(FIXTURES / name, head)
