@@ -29,7 +29,7 @@ KINDS = [{}, {"scheme": "BIOES"}, {"crf": True}, {"crf": True, "scheme": "BIOES"
 
 def tagger(tokenizer=None, seed: int = 0, loud=False, **options) -> TokenClassifier:
     """One that is `loud` finds something wherever it looks."""
-    options = {"labels": LABELS, **options}
+    options = {"labels": LABELS, "num_layers": 1, **options}
     task = encoder_task(TokenClassifier, tokenizer, seed, **options)
     if loud:
         random = np.random.default_rng(seed)
@@ -102,7 +102,7 @@ def test_spans_are_those_of_each_words_first_token(options):
         assert task.tag(text) == [
             span._replace(score=pytest.approx(span.score, abs=1e-5)) for span in spans
         ]
-    assert sum(map(len, found)) > 2
+    assert sum(map(len, found)) >= 2
     assert task.tag([]) == [] and task.tag("") == []
 
 
@@ -171,12 +171,14 @@ def test_broken_tags_begin_spans_as_in_conlleval():
     assert found[0].to_list()[1] == []
 
 
-@pytest.mark.parametrize("options", [KINDS[0], KINDS[3]], ids=str)
+@pytest.mark.parametrize(
+    "options", [KINDS[0], pytest.param(KINDS[3], marks=pytest.mark.slow)], ids=str
+)
 def test_tags_can_be_learnt(options):
     task = tagger(scale=0.2, **options)
     train, valid = task.datasets(EXAMPLES, EXAMPLES, batch_size=4)
     task.compile(adamw(0.01, weight_decay=0.0))
-    task.fit(train, steps_per_epoch=120, epochs=1, verbose=0)
+    task.fit(train, steps_per_epoch=80, epochs=1, verbose=0)
     assert task.evaluate(valid, verbose=0) < 0.2
     found = task.tag([x.text for x in EXAMPLES])
     for example_, spans in zip(EXAMPLES, found, strict=True):
