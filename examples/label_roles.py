@@ -1,9 +1,9 @@
 """Fine-tunes MiniLM to label the roles of predicates: who did what to whom.
 
 A predicate is given, and its tokens are of the second segment; roles are spans. With
-`--data=srl/en_ewt-up-dev.conllu` (Universal Propositions, where a role is marked at its
-head) it learns from 4,072 predicates of English web text, four times, and is measured on
-905 of other documents, a fifth of them, that were held out whole.
+`--data=srl/en_ewt-up-dev.conllu` (Universal Propositions, which mark a role at its
+head) it learns from 4,072 predicates of English web text, four times, and is measured
+on 905 of other documents, a fifth of them, that were held out whole.
 Result: argument F1 0.700 (precision 0.719, recall 0.683), without the predicate itself;
 ARG0 0.80, ARG1 0.75, ARG2 0.65, ARGM-TMP 0.74, ARGM-NEG 0.92; rare roles are not found.
 Time: 4 minutes on 2 cores of an AMD EPYC (Zen 5, bfloat16) shared with other jobs.
