@@ -1,8 +1,12 @@
 """Learns to write titles for Chinese abstracts, from nothing but 900 of them.
 
-A small Transformer over characters first learns to copy, from every sentence of the
-abstracts on its first 25 characters, then from the titles. 100 pairs are held out.
-Result and time: being measured.
+A small Transformer over characters first learns to begin as the sentences of abstracts
+do, then from the titles; 100 pairs are held out.
+Result: 4.96 nats per character of the titles held out; unigrams of titles have 6.56,
+trigrams 5.05. ROUGE-1, 2 and L by character are .126, .036 and .118 with 4 beams, but
+.356, .239 and .311 for the first 25 characters of the abstracts: it learnt how titles
+sound, and not to copy what they are about.
+Time: 11 minutes on 2 cores of an AMD EPYC (Zen 5, bfloat16) shared with other jobs.
 """
 
 import re
@@ -16,11 +20,9 @@ import massivetext_keras as mtk
 from massivetext_keras.data import TextPair
 from massivetext_keras.evaluation import written_scores
 
-flags.DEFINE_string("data", None, "summ/csl_title_zh.tsv, or summ/dialogsum_dev.jsonl")
-flags.DEFINE_list("columns", "1,2", "of texts and titles, as dialogue,summary")
-flags.DEFINE_string("language", "zh", "of the texts; en is cut into pieces of words")
+flags.DEFINE_string("data", None, "summ/csl_title_zh.tsv")
 flags.DEFINE_integer("lead", 25, "characters of the baseline, and of what is copied")
-flags.DEFINE_list("epochs", "14,12", "over the sentences, and over the pairs")
+flags.DEFINE_list("epochs", "6,12", "over the sentences, and over the pairs")
 flags.DEFINE_string("run_dir", "runs/summarize", "the trained preset")
 FLAGS = flags.FLAGS
 SENTENCE_END = re.compile(r"[。.;；?!\n]\s*")
@@ -28,11 +30,10 @@ MEASURES = ("rouge1", "rouge2", "rougeL")
 
 
 def rests(pair):
-    """The beginnings of each sentence and what follows it: a long and a short one."""
+    """The source from each of its sentences on, and its first characters."""
     starts = [0, *(found.end() for found in SENTENCE_END.finditer(pair.source))]
     texts = [pair.source[start:] for start in starts]
-    short, long = FLAGS.lead, 3 * FLAGS.lead
-    return [TextPair(x[:long], x[:short]) for x in texts if len(x) > short]
+    return [TextPair(x, x[: FLAGS.lead]) for x in texts if len(x) > 2 * FLAGS.lead]
 
 
 def target_ids(lm, pairs):
@@ -44,20 +45,17 @@ def target_ids(lm, pairs):
 def main(_):
     mtk.training.set_precision("auto")
     keras.utils.set_random_seed(0)
-    source, target = (int(x) if x.isdecimal() else x for x in FLAGS.columns)
-    columns = {"source": source, "target": target}
+    columns = {"source": 1, "target": 2}
     pairs = mtk.tasks.Seq2SeqLM.read_examples(FLAGS.data, columns=columns)
     train, test = mtk.tasks.split_examples(pairs, 0.1)
-    train_tokenizer = mtk.tokenizers.CharacterTokenizer.train
-    if FLAGS.language == "en":
-        train_tokenizer = mtk.tokenizers.SentencePieceTokenizer.train
-    tokenizer = train_tokenizer(texts=sum(train, ()))
-    shape = {"num_layers": 3, "hidden_size": 128, "num_heads": 4, "dropout": 0.1}
+    texts = [text for pair in train for text in pair]
+    tokenizer = mtk.tokenizers.CharacterTokenizer.train(texts=texts)
+    shape = {"num_layers": 3, "hidden_size": 128, "num_heads": 4, "dropout": 0.2}
     shape |= {"intermediate_size": 512, "max_length": 256}
-    shape |= {"norm_position": "pre", "language": FLAGS.language, "measures": MEASURES}
+    shape |= {"norm_position": "pre", "language": "zh", "measures": MEASURES}
     lm = mtk.tasks.Seq2SeqLM.from_preset("transformer_base", tokenizer, **shape)
     begin = time.time()
-    how = {"batch_tokens": 2048, "weight_decay": 0.1, "label_smoothing": 0.1}
+    how = {"batch_tokens": 4096, "weight_decay": 0.1, "label_smoothing": 0.1}
     copies = [copy for pair in train for copy in rests(pair)]
     epochs = map(float, FLAGS.epochs)
     mtk.training.fine_tune(lm, copies, None, next(epochs), 2e-3, **how)
@@ -71,7 +69,7 @@ def main(_):
     print(mtk.ngram.ngram_baselines(*ids, tokenizer.token_bytes()))
     print("greedy", found)
     for name, written in (("lead", leads), ("beams", beams)):
-        print(name, written_scores(written, targets, FLAGS.language, MEASURES))
+        print(name, written_scores(written, targets, "zh", MEASURES))
     for source, target, title in list(zip(sources, targets, beams, strict=True))[:5]:
         print(f"{source[:60]}…\n  {target}\n  {title}")
 
