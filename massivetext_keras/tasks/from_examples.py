@@ -123,17 +123,19 @@ class FromExamples:
         """
         problems = Problems(strict)
         records = read_records(files, cls.fields, format, columns, encoding, problems)
-        return [example for _, example in cls.examples_in(records, problems)]
+        found = cls.examples_in(records, problems, files)
+        return [example for _, example in found]
 
     @classmethod
     def examples_in(
-        cls, records: Iterable[Record], problems: Problems
+        cls, records: Iterable[Record], problems: Problems, files: Any
     ) -> list[tuple[Record, Any]]:
         """The records that are examples, and these.
 
         Args:
             records: see `data.read_records`.
             problems: of reading them, where those of the examples are added; logged.
+            files: for messages.
 
         Raises:
             ValueError: there is no example.
@@ -151,7 +153,7 @@ class FromExamples:
         problems.log()
         if not found:
             why = f": {problems}" if problems.count else ""
-            raise ValueError(f"there is no example in the files{why}")
+            raise ValueError(f"{files}: there is no example{why}")
         return found
 
     @classmethod

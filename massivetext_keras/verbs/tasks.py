@@ -91,7 +91,7 @@ def _records(task, values: Values) -> list[tuple[dict[str, Any], Any]]:
     problems = Problems(how.pop("strict"))
     files = values.input.split(",")
     records = read_records(files, task.fields, problems=problems, **how)
-    found = task.examples_in(records, problems)
+    found = task.examples_in(records, problems, values.input)
     return [(record.fields, example) for record, example in found]
 
 
