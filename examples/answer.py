@@ -3,7 +3,12 @@
 MiniLM learns from the 725 questions of XQuAD's English part about its first 28 articles
 and is tested on the 200 about the other 8. Before these it learns from questions made
 of text alone (Lewis et al., 2019): of the same 28 and of WikiText-2's 60 articles.
-RESULT
+Result: EM 33.0 and 38.0, F1 45.7 and 49.1 with seeds 0 and 1; counting words 12.0 and
+19.0; after the made questions alone 19.5 and 29.0. With every fourth of the 28 articles
+held out, a rate of 1e-4 had F1 41.3, 28.7 without made questions; 2e-4 had 46.0, 46.6
+with answers of 12 tokens at the most instead of 30.
+Time: 4.4 minutes of a processor for made questions and 4.4 for each seed; 2 cores of an
+AMD EPYC (Zen 5, bfloat16), shared.
 """
 
 import re
@@ -38,7 +43,6 @@ def paragraphs(path):
 
 def main(_):
     mtk.training.set_precision("auto")
-    begin = time.time()
     questions = mtk.tasks.QuestionAnswerer.read_examples(FLAGS.data)
     train, test = questions[:725], questions[725:]
     texts = [sliding_window_answer(x.question, x.context)[0] for x in test]
@@ -68,7 +72,7 @@ def main(_):
         results.append(list(scores.values()))
     for name, x in zip(("EM", "F1"), np.transpose(results), strict=True):
         print(f"{name}: {x.mean():.1f} ± {x.std(ddof=1):.1f}")
-    print(f"{(time.time() - begin) / 60:.0f} minutes")
+    print(f"{time.process_time() / 60:.0f} minutes of a processor")
 
 
 if __name__ == "__main__":
