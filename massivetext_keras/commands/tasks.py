@@ -70,6 +70,13 @@ _RUN = (
         float,
     ),
     Flag("keep_best", None, "measure whose best weights are kept (default: the last)"),
+    Flag(
+        "adapters",
+        None,
+        "train adapters alone, and the head: beside products whose path this pattern "
+        "is found in, as attention|feed_forward",
+    ),
+    Flag("rank", 8, "of adapters", int),
     SEED,
     STRATEGY,
     CONFIG,

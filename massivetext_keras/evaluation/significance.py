@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# predictions, references -> the measure of the whole
-Measure = Callable[[list, list], float]
+# predictions, references -> the measure of the whole; or sums of statistics -> it
+Measure = Callable[..., float]
 _ROUNDING = 1e-9  # of sums in another order
 
 
@@ -62,11 +62,13 @@ def paired_bootstrap(
     their mean (Riezler & Maxwell, 2005).
 
     Args:
-        first: scores of the first run by example; or its predictions, with `measure`.
+        first: scores of the first run by example; or, with `measure`, its predictions,
+            or rows of statistics.
         second: of the second run, in the same order.
         references: what `measure` compares predictions with.
         measure: predictions, references -> a number, for what is no mean over
-            examples, such as BLEU or F1 (None: the mean of the scores).
+            examples, such as BLEU or F1 (None: the mean of the scores). Without
+            references: sums of the statistics [k] -> a number, which is fast.
         samples: draws.
         confidence: of the interval.
         seed: of the draws.
@@ -231,9 +233,11 @@ def _scorer(
             place = int(np.flatnonzero(~np.isfinite(scores))[0])
             raise ValueError(f"score {place % n} is {scores[place]}, no finite number")
         return lambda places: float(scores[places].mean()), own, own + n
-    if references is None or len(references) != n:
-        count = "no" if references is None else len(references)
-        raise ValueError(f"{n} predictions and {count} references")
+    if references is None:
+        rows = np.array([*first, *second], np.float64)
+        return lambda places: float(measure(rows[places].sum(axis=0))), own, own + n
+    if len(references) != n:
+        raise ValueError(f"{n} predictions and {len(references)} references")
     answers = [*first, *second]
 
     def score(places: np.ndarray) -> float:

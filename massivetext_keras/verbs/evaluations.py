@@ -127,6 +127,7 @@ def _scores(
 
 def tune(values: Values) -> None:
     from massivetext_keras import evaluation
+    from massivetext_keras.training.measuring import LOWER_IS_BETTER
 
     space = {}
     for word in values.space:
@@ -142,10 +143,13 @@ def tune(values: Values) -> None:
     base = learning.experiment.to_dict() | {"option": options, "epochs": values.epochs}
 
     def objective(config: dict[str, Any], budget: int) -> dict[str, float]:
-        task, measures = _with(learning, config, space, budget, values).run(
+        _, measures = _with(learning, config, space, budget, values).run(
             learning.train, learning.validation, keep_best=values.keep_best
         )
-        return measures
+        name = values.measure or next(iter(measures))
+        value = choose("measure", name, measures)
+        lower = values.minimize or name in LOWER_IS_BETTER
+        return {"score": -value if lower else value, **measures}
 
     found = evaluation.search(
         objective,
@@ -154,8 +158,6 @@ def tune(values: Values) -> None:
         values.method,
         values.trials,
         max_budget=max(1, round(values.epochs)),
-        measure=values.measure,
-        maximize=not values.minimize,
         folder=values.output,
         seed=learning.experiment.train.seed,
     )

@@ -34,6 +34,7 @@ class Learning(NamedTuple):
         strategy: of tf.distribute.
         train: examples.
         validation: more of them, or None.
+        adapters: arguments of `add_adapters`, or None to train all weights.
     """
 
     cls: Any
@@ -45,6 +46,7 @@ class Learning(NamedTuple):
     strategy: Any
     train: list
     validation: list | None
+    adapters: dict[str, Any] | None
 
     def run(
         self, train: Sequence, validation: Sequence | None, **arguments
@@ -64,6 +66,8 @@ class Learning(NamedTuple):
         with contextlib.redirect_stdout(sys.stderr):  # what Keras prints is no result
             with self.strategy.scope():
                 task = self.cls.from_preset(self.preset, self.tokenizer, **self.options)
+            if self.adapters:
+                task.add_adapters(**self.adapters)
             measures = training.learn(
                 task,
                 self.experiment.replace(model=task.config),
@@ -105,6 +109,7 @@ def learning_of(values: Values) -> Learning:
         strategy,
         train,
         validation,
+        values.adapters and {"pattern": values.adapters, "rank": values.rank},
     )
 
 

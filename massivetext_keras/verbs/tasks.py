@@ -36,6 +36,8 @@ def finetune(values: Values) -> None:
         resume=values.resume == "auto",
         keep_best=values.keep_best,
     )
+    if task.adapted():
+        task.save_adapters(Path(values.run_dir) / "adapters")
     print(f"{values.run_dir}: {task.count_params():,} parameters")
     print_measures(measures)
 

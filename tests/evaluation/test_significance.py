@@ -104,9 +104,9 @@ def test_many_examples_give_what_the_normal_distribution_gives(gain):
 def test_equally_good_runs_are_rarely_told_apart():
     rng = np.random.default_rng(2)
     for test in (paired_bootstrap, approximate_randomization):
-        runs = (test(*rng.normal(size=(2, 40)), samples=200) for _ in range(300))
+        runs = (test(*rng.normal(size=(2, 40)), samples=200) for _ in range(150))
         found = sum(run.p_value < 0.1 for run in runs)
-        assert 12 <= found <= 50  # of 30 expected
+        assert 5 <= found <= 27  # of 15 expected
 
 
 def test_a_mean_is_the_same_by_scores_and_by_a_function():
@@ -119,6 +119,23 @@ def test_a_mean_is_the_same_by_scores_and_by_a_function():
             np.hstack([x for x in fast if x is not None]),
             np.hstack([x for x in slow if x is not None]),
         )
+
+
+def test_sums_of_statistics_give_what_the_examples_do():
+    rng = np.random.default_rng(6)
+    first, second, gold = rng.integers(2, size=(3, 40)).tolist()
+
+    def rows(said):
+        return [(p and g, p, g) for p, g in zip(said, gold, strict=True)]
+
+    def of_sums(sums):
+        return 2 * sums[0] / max(sums[1] + sums[2], 1)
+
+    for test in (paired_bootstrap, approximate_randomization):
+        fast = test(rows(first), rows(second), measure=of_sums, samples=100)
+        slow = test(first, second, gold, f1, samples=100)
+        assert fast[:4] == pytest.approx(slow[:4])
+        assert fast[4:] == slow[4:] or fast[4] == pytest.approx(slow[4])
 
 
 def test_references_stay_beside_their_predictions():
@@ -157,12 +174,11 @@ def noisy(lines, rate, seed):
     ]
 
 
-@pytest.mark.parametrize(("rate", "seed"), [(0.21, 0), (0.25, 1)])
-def test_bleu_as_sacrebleu_tests_it(rate, seed):
+def test_bleu_as_sacrebleu_tests_it():
     rng = random.Random(5)
     words = [f"word{i}" for i in range(15)]
-    gold = [" ".join(rng.choices(words, k=12)) for _ in range(40)]
-    first, second = noisy(gold, 0.2, 10 + seed), noisy(gold, rate, 20 + seed)
+    gold = [" ".join(rng.choices(words, k=12)) for _ in range(25)]
+    first, second = noisy(gold, 0.2, 10), noisy(gold, 0.21, 20)
     metric = sacrebleu.BLEU()
 
     def bleu(predictions, references):
@@ -180,13 +196,24 @@ def test_bleu_as_sacrebleu_tests_it(rate, seed):
         scores = test()[1]["BLEU"]
         theirs[kind] = scores[1].p_value
     arguments = (first, second, gold, bleu)
-    ours = approximate_randomization(*arguments, samples=300)
+    statistics = [
+        metric._extract_corpus_statistics(side, [gold]) for side in (first, second)
+    ]
+
+    def of_sums(sums):
+        return metric._compute_score_from_stats(sums.tolist()).score
+
+    ours = approximate_randomization(*statistics, measure=of_sums, samples=1000)
     assert (ours.first, ours.second) == pytest.approx([s.score for s in scores])
-    assert ours.p_value == pytest.approx(theirs["ar"], abs=0.09)
+    assert ours.p_value == pytest.approx(theirs["ar"], abs=0.05)
+    # By the texts themselves it is the same, and takes longer.
+    slow = approximate_randomization(*arguments, samples=20)
+    fast = approximate_randomization(*statistics, measure=of_sums, samples=20)
+    assert slow[:4] == pytest.approx(fast[:4])
     # Theirs is of one direction.
-    ours = paired_bootstrap(*arguments, samples=300)
+    ours = paired_bootstrap(*statistics, measure=of_sums, samples=1000)
     worse = ours.wins if ours.difference < 0 else 1 - ours.wins
-    assert worse == pytest.approx(theirs["bs"], abs=0.09)
+    assert worse == pytest.approx(theirs["bs"], abs=0.06)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +224,6 @@ def test_bleu_as_sacrebleu_tests_it(rate, seed):
         (([1, 2], [1, float("nan")]), "score 1 is nan"),
         (([1], [2], ["a"]), "references without a measure"),
         (([1], [2], ["a", "b"], mean), "1 predictions and 2 references"),
-        (([1], [2], None, mean), "1 predictions and no references"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(arguments, message):

@@ -12,7 +12,6 @@ import tensorflow as tf
 from massivetext_keras.data import LabeledText
 from massivetext_keras.tasks import CausalLM, MaskedLM, TextClassifier, TextEmbedder
 from massivetext_keras.training import adamw, fine_tune, make_optimizer
-from tests.processes import last_line_of
 from tests.tasks.tiny import ENCODER, byte_lm, encoder_task
 
 pytestmark = pytest.mark.usefixtures("without_xla")
@@ -92,7 +91,7 @@ def test_micro_batches_learn_the_same():
     ends = []
     for parts in (1, 2):
         keras.utils.set_random_seed(3)
-        task = encoder_task(MaskedLM, scale=0.2)
+        task = encoder_task(MaskedLM, scale=0.2, num_layers=1)
         task.add_adapters(rank=2)
         task.compile(keras.optimizers.SGD(0.5), micro_batches=parts)
         task.fit(tf.data.Dataset.from_tensors(BATCH).repeat(3), verbose=0)
@@ -270,34 +269,27 @@ def test_a_run_keeps_its_best_adapters(tmp_path):
     examples = [("the cat", "cat"), ("dog on mat", "dog"), ("a cat", "cat")] * 4
     examples = [LabeledText(*example) for example in examples]
 
-    def learnt(**options):
-        keras.utils.set_random_seed(0)
-        task = encoder_task(TextClassifier, labels=["cat", "dog"], head="mean")
-        task.add_adapters("attention|feed_forward", rank=2)
-        best = fine_tune(
-            task,
-            examples,
-            examples[:6],
-            epochs=3,
-            learning_rate=0.05,
-            batch_size=4,
-            keep_best="accuracy",
-            **options,
-        )
-        return task, best
-
-    task, best = learnt(run_dir=tmp_path)
+    task = encoder_task(
+        TextClassifier, labels=["cat", "dog"], head="mean", num_layers=1
+    )
+    task.add_adapters("attention|feed_forward", rank=2)
+    best = fine_tune(
+        task,
+        examples,
+        examples[:6],
+        epochs=2,
+        learning_rate=0.05,
+        batch_size=4,
+        run_dir=tmp_path,
+        keep_best="accuracy",
+    )
     assert (tmp_path / "best" / "adapters.json").exists()
     assert task.measure(examples[:6]) == pytest.approx(best)
-    base = encoder_task(TextClassifier, labels=["cat", "dog"], head="mean")
+    base = encoder_task(TextClassifier, labels=["cat", "dog"], num_layers=1)
     for name, weight in base.base_weights().items():
         assert np.array_equal(weight, task.base_weights()[name]), name
-    same, again = learnt()  # kept in memory
-    assert again == pytest.approx(best)
-    logits = task(IDS).numpy()
-    np.testing.assert_allclose(same(IDS), logits, atol=1e-5)
     preset = TextClassifier.from_preset(str(tmp_path))
-    np.testing.assert_allclose(preset(IDS), logits, atol=1e-5)
+    np.testing.assert_allclose(preset(IDS), task(IDS), atol=1e-5)
 
 
 def test_bad_use():
@@ -316,42 +308,6 @@ def test_bad_use():
         task.add_adapters()
     with pytest.raises(ValueError, match=r"call `compile\(\)`"):
         task.fit(tf.data.Dataset.from_tensors(BATCH), verbose=0)
-
-
-REPLICAS = """
-import json
-import keras, numpy as np, tensorflow as tf
-from massivetext_keras.tasks import MaskedLM
-from massivetext_keras.training import make_strategy
-from tests.tasks.test_adapters import BATCH
-from tests.tasks.tiny import encoder_task
-
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0],
-    [tf.config.LogicalDeviceConfiguration()] * 2,
-)
-ends = []
-for name in ("none", "mirrored"):
-    keras.utils.set_random_seed(0)
-    with make_strategy(name).scope():
-        task = encoder_task(MaskedLM, scale=0.2, num_layers=1)
-    task.add_adapters(rank=2)
-    with task.distribute_strategy.scope():
-        task.compile(keras.optimizers.SGD(0.5))
-    task.fit(tf.data.Dataset.from_tensors(BATCH).repeat(3), verbose=0)
-    task.merge_adapters()
-    task.unmerge_adapters()
-    ends.append(np.concatenate([w.numpy().ravel() for w in task.trainable_weights]))
-print(json.dumps([float(abs(ends[0] - ends[1]).max()), len(ends[0])]))
-"""
-
-
-@pytest.mark.slow
-def test_two_replicas_learn_what_one_does():
-    apart, count = last_line_of("-c", REPLICAS)
-    head = 16 * 16 + 3 * 16 + 50
-    assert count == 2 * (16 + 48) + 2 * (16 + 16) + head
-    assert apart < 1e-6
 
 
 def test_rates_and_freezing_with_a_head():

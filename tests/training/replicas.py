@@ -47,6 +47,21 @@ def golden() -> dict[str, float]:
     return ends
 
 
+def adapted(replicas: int) -> TinyLM:
+    """A model whose adapters alone have learnt three batches."""
+    keras.utils.set_random_seed(0)
+    devices = [f"CPU:{i}" for i in range(replicas)] if replicas > 1 else None
+    with make_strategy("mirrored" if devices else "none", devices).scope():
+        model = TinyLM(TINY.replace(num_layers=1))
+    model.add_adapters(rank=2)
+    with model.distribute_strategy.scope():
+        model.compile(keras.optimizers.SGD(0.5))
+    fit(model, batches(0, 3))
+    model.merge_adapters()
+    model.unmerge_adapters()
+    return model
+
+
 def masks_differ() -> bool:
     """Whether two replicas with the same rows drop other entries."""
     features, labels, weights = batch(0, rows=2)
@@ -93,6 +108,7 @@ def main(folder: Path) -> None:
     result = {
         "golden": golden(),
         "masks_differ": masks_differ(),
+        "adapters": apart(adapted(1), adapted(2)),
         "replicas": two.distribute_strategy.num_replicas_in_sync,
         "tokens": [
             [float(half.sum()) for half in np.split(batch(i)[2], 2)]

@@ -28,6 +28,10 @@ def test_any_split_of_a_batch_ends_at_the_same_weights(result):
     assert max(ends.values()) < 1e-5, ends
 
 
+def test_adapters_learn_the_same_on_two_replicas(result):
+    assert result["adapters"] < 1e-6
+
+
 def test_replicas_drop_other_entries(result):
     assert result["masks_differ"]
 
