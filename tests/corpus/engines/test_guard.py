@@ -36,7 +36,7 @@ HARM = {
 @pytest.fixture(scope="module")
 def engine():
     memory = proportional_bytes() + 600_000_000
-    with LocalEngine(workers=2, max_memory=memory, time_limit=0.5) as engine:
+    with LocalEngine(workers=2, max_memory=memory, time_limit=1.5) as engine:
         yield engine
 
 
