@@ -3,7 +3,8 @@
 Each task is exported and loaded by a process that knows only tensorflow and
 tensorflow_text. The encoders are all-MiniLM-L6-v2 (6 layers of width 384) where its
 package is installed, with heads that nobody trained: that changes no time. What writes
-is small: 4 + 4 layers of width 256, and 4 of width 256, 32 new tokens.
+is small, 4 + 4 layers of width 256 and 4 of width 256, and writes as many tokens as
+`serving_default` allows.
 """
 
 from __future__ import annotations

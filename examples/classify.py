@@ -4,6 +4,8 @@
 of the test part, of six coarse classes. Time: 8 minutes for all three.
 `--task=sst2 --data=cls/sst2 '--frozen=tokens/|positions/|segments/'`: accuracy 0.875
 and 0.882 (two seeds) on the 872 sentences of the dev part. Time: 9 minutes for both.
+`--task=sms --data=cls/sms_spam '--frozen=tokens/|positions/|segments/' --epochs=2`: F1
+of spam 0.968 ± 0.011 (three seeds) on a fifth of the messages. Time: 5 minutes.
 Machine: 2 cores of an AMD EPYC (Zen 5, bfloat16), shared with other jobs.
 """
 
