@@ -71,9 +71,8 @@ def main(_):
         measures = mtk.training.fine_tune(task, train, valid, *settings, seed=seed)
         found.append(measures["f1/spam" if FLAGS.task == "sms" else "accuracy"])
     mean, spread = statistics.mean(found), statistics.stdev(found)
-    print(
-        f"{mean:.4f}, deviation {spread:.4f}, of {found}; {time.time() - begin:.0f} s"
-    )
+    print(f"{mean:.4f}, deviation {spread:.4f}, of {found}")
+    print(f"{time.time() - begin:.0f} s")
 
 
 if __name__ == "__main__":
