@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from massivetext_keras.corpus.formats.common import (
     text_field,
     too_large,
 )
+from massivetext_keras.corpus.separated import separated_rows
 from massivetext_keras.corpus.streams import DamagedFile, decode, lines
 from massivetext_keras.extras import need
 
@@ -71,78 +71,31 @@ def _valid(value: Any) -> Any:
 def read_separated(
     stream: BinaryIO, options: Options, delimiter: str
 ) -> Iterator[Document | Problem]:
-    """Reads rows of CSV (RFC 4180) or TSV, the first of which names the columns.
+    """Reads rows of CSV or TSV, the first of which names the columns.
 
-    TSV has no quotation marks: a tab or a line's end is always one. A `text_field` that
-    is a number, such as "1", is a column of a file whose first row is a document too.
+    A `text_field` that is a number, such as "1", is a column of a file whose first row
+    is a document too.
     """
-    feed = _Lines(stream, options)
-    if delimiter == "\t":
-        rows = (line.rstrip("\r\n").split("\t") for line in feed)
-    else:
-        # The limit is the process's; it is only ever raised.
-        csv.field_size_limit(max(csv.field_size_limit(), options.max_document_bytes))
-        rows = csv.reader(feed, delimiter=delimiter)
     number, head = options.text_field, None
-    while True:
-        feed.begin()
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield problem("bad_record", f"{feed.where}: {error}")
-            continue
-        if feed.too_long:
-            yield too_large(options, feed.where)
-        elif not any(row):
-            continue
+    most, encoding = options.max_document_bytes, options.encoding
+    for row in separated_rows(stream, delimiter, most, encoding):
+        where = f"line {row.line}"
+        if row.error is not None:
+            yield problem("bad_record", f"{where}: {row.error}")
+        elif row.too_long:
+            yield too_large(options, where)
         elif head is None and not (number and number.isdecimal()):
-            head = row
+            head = row.values
             if text_field(head, options) is None:
-                yield problem(
-                    "no_text", f"{feed.where}: {missing_field(head, options)}"
-                )
+                yield problem("no_text", f"{where}: {missing_field(head, options)}")
                 return
         else:
-            names = head or [str(index) for index in range(len(row))]
-            record = dict(zip(names, row, strict=False))
-            found = document_of(record, options, feed.where)
-            if feed.invalid and isinstance(found, Document):
-                found.columns["invalid_bytes"] = feed.invalid
+            names = head or [str(index) for index in range(len(row.values))]
+            record = dict(zip(names, row.values, strict=False))
+            found = document_of(record, options, where)
+            if row.invalid and isinstance(found, Document):
+                found.columns["invalid_bytes"] = row.invalid
             yield found
-
-
-class _Lines:
-    """Decoded lines for `csv.reader`, and what is to be known of those of a row."""
-
-    def __init__(self, stream: BinaryIO, options: Options):
-        self._lines = lines(stream, options.max_document_bytes)
-        self._encoding = options.encoding
-        self._number = 0
-        self.begin()
-
-    def begin(self) -> None:
-        """A row begins with the next line."""
-        self._first = self._number + 1
-        self.too_long, self.invalid = False, 0
-
-    @property
-    def where(self) -> str:
-        """The first line of the row, for people."""
-        return f"line {self._first}"
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        self._number, line = next(self._lines)
-        if line is None:
-            self.too_long = True
-            return "\n"
-        text, invalid = decode(line, self._encoding)
-        self.invalid += invalid
-        return text
 
 
 def read_parquet(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
+import string
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
+from massivetext_keras.corpus.separated import separated_rows
 from massivetext_keras.corpus.streams import DamagedFile, decode, lines
 from massivetext_keras.data.records.common import MOST_BYTES, Options, Record
 from massivetext_keras.data.records.squad import is_squad, json_value, squad_records
 from massivetext_keras.values import nearest
+
+_TOO_LONG = f"more than {MOST_BYTES:,} bytes"
 
 
 def read_separated(
@@ -33,42 +36,17 @@ def read_separated(
         yield options.record(number, {n: row[place] for n, place in places.items()})
 
 
-def _rows(stream: BinaryIO, options: Options, delimiter: str):
-    """(number of its first line, values) of every row that is not empty."""
-    feed = _Lines(stream, options)
-    if delimiter == "\t":
-        rows = (line.rstrip("\r\n").split("\t") for line in feed)
-    else:
-        csv.field_size_limit(max(csv.field_size_limit(), MOST_BYTES))
-        rows = csv.reader(feed, delimiter=delimiter)
-    while True:
-        first = feed.number + 1
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            options.bad(first, f"no row of a table: {error}")
-            continue
-        if any(row):
-            yield first, row
-
-
-class _Lines:
-    """Decoded lines, counted."""
-
-    def __init__(self, stream: BinaryIO, options: Options):
-        self._lines, self._options, self.number = lines(stream, MOST_BYTES), options, 0
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        self.number, line = next(self._lines)
-        if line is None:
-            self._options.bad(self.number, f"more than {MOST_BYTES:,} bytes")
-            return "\n"
-        return decode(line, self._options.encoding)[0]
+def _rows(
+    stream: BinaryIO, options: Options, delimiter: str
+) -> Iterator[tuple[int, list[str]]]:
+    """(number of its first line, values) of every row; bad ones are noted."""
+    for row in separated_rows(stream, delimiter, MOST_BYTES, options.encoding):
+        if row.error is not None:
+            options.bad(row.line, f"no row of a table: {row.error}")
+        elif row.too_long:
+            options.bad(row.line, _TOO_LONG)
+        else:
+            yield row.line, row.values
 
 
 def _has_head(row: list[str], options: Options) -> bool:
@@ -104,23 +82,30 @@ def _places(row: list[str], options: Options) -> dict[str, int]:
 def read_lines(stream: BinaryIO, options: Options) -> Iterator[Record]:
     """Reads a text on each line: the first of the fields."""
     name = next(iter(options.fields), "text")
-    feed = _Lines(stream, options)
-    for line in feed:
-        yield options.record(feed.number, {name: line.rstrip("\r\n")})
+    for number, line in _lines(stream, options):
+        yield options.record(number, {name: line.rstrip("\r\n")})
+
+
+def _lines(stream: BinaryIO, options: Options) -> Iterator[tuple[int, str]]:
+    """Lines with their numbers; those that are too long are noted."""
+    for number, line in lines(stream, MOST_BYTES):
+        if line is None:
+            options.bad(number, _TOO_LONG)
+        else:
+            yield number, decode(line, options.encoding)[0]
 
 
 def read_json_lines(stream: BinaryIO, options: Options) -> Iterator[Record]:
     """Reads an object of JSON on each line."""
-    for number, line in lines(stream, MOST_BYTES):
-        if line is None:
-            options.bad(number, f"more than {MOST_BYTES:,} bytes")
-        elif not line.isspace():
-            try:
-                value = json.loads(decode(line, options.encoding)[0])
-            except (ValueError, RecursionError):
-                options.bad(number, "no JSON")
-                continue
-            yield from _objects([(number, value)], options)
+    for number, line in _lines(stream, options):
+        if not line.strip(string.whitespace):
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            options.bad(number, "no JSON")
+            continue
+        yield from _objects([(number, value)], options)
 
 
 def read_json(stream: BinaryIO, options: Options) -> Iterator[Record]:
