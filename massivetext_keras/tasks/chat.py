@@ -10,19 +10,17 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from massivetext_keras import data, evaluation
 from massivetext_keras.data.examples import Conversation
 from massivetext_keras.generation.sampling import Sampling
-from massivetext_keras.tasks.from_examples import FromExamples
+from massivetext_keras.tasks.from_examples import FromExamples, in_parts
 from massivetext_keras.tasks.text_generation import TextGenerator
 from massivetext_keras.tasks.text_scoring import HeldOutLoss
 
 logger = logging.getLogger(__name__)
 
 _REPLY_TOKENS = 64
-_AT_ONCE = 256
 
 # One conversation: a text of the user's, messages as dicts, or what they become.
 Messages = str | Sequence[Mapping[str, str]] | Conversation
@@ -198,11 +196,8 @@ class Chat(HeldOutLoss, FromExamples):
         asked = [_without_reply(example) for example in examples]
         limit = min(_REPLY_TOKENS, self.config.max_length // 2)
         replies: list[str] = []
-        with tqdm(total=len(asked), unit="reply", disable=not progress) as bar:
-            for i in range(0, len(asked), _AT_ONCE):
-                some = asked[i : i + _AT_ONCE]
-                replies += self.chat(some, limit, temperature=0.0)
-                bar.update(len(some))
+        for some in in_parts(asked, "reply", progress):
+            replies += self.chat(some, limit, temperature=0.0)
         return [{"reply": reply} for reply in replies]
 
     def measure(

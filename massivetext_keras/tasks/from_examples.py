@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tqdm import tqdm
 
 from massivetext_keras.data.buckets import Batches
 from massivetext_keras.data.records import Problems, Record, read_records
 
 # A file, pattern or folder, or several of them; or examples themselves.
 Examples = str | Path | Sequence[Any]
+_AT_ONCE = 256  # examples between two states of a bar
 
 
 class FromExamples:
@@ -248,3 +250,23 @@ def _are_files(examples: Examples) -> bool:
     if isinstance(examples, str | Path):
         return True
     return bool(examples) and all(isinstance(x, str | Path) for x in examples)
+
+
+def in_parts(
+    items: Sequence[Any], unit: str, progress: bool = False
+) -> Iterator[Sequence[Any]]:
+    """Some after some of the items, in their order, with a bar that counts them.
+
+    Args:
+        items: to be answered.
+        unit: what one of them is called.
+        progress: show the bar.
+
+    >>> [len(some) for some in in_parts(range(300), "text")]
+    [256, 44]
+    """
+    with tqdm(total=len(items), unit=unit, disable=not progress) as bar:
+        for first in range(0, len(items), _AT_ONCE):
+            some = items[first : first + _AT_ONCE]
+            yield some
+            bar.update(len(some))

@@ -8,17 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tqdm import tqdm
 
 from massivetext_keras import data
 from massivetext_keras.configs import choose
 from massivetext_keras.data.examples import TextPair
 from massivetext_keras.data.pairs import pair_example
 from massivetext_keras.evaluation.writing import MEASURES, written_scores
-from massivetext_keras.tasks.from_examples import FromExamples
+from massivetext_keras.tasks.from_examples import FromExamples, in_parts
 from massivetext_keras.tasks.text_scoring import HeldOutLoss
-
-_AT_ONCE = 256
 
 
 class FromPairs(HeldOutLoss, FromExamples):
@@ -141,11 +138,8 @@ class FromPairs(HeldOutLoss, FromExamples):
     ) -> list[dict[str, str]]:
         """The most probable target of each source, token by token."""
         sources, targets = [example.source for example in examples], []
-        with tqdm(total=len(sources), unit="text", disable=not progress) as bar:
-            for i in range(0, len(sources), _AT_ONCE):
-                some = sources[i : i + _AT_ONCE]
-                targets += self.generate(some)
-                bar.update(len(some))
+        for some in in_parts(sources, "text", progress):
+            targets += self.generate(some)
         return [{"target": target} for target in targets]
 
     def measure(

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from massivetext_keras import data, evaluation
 from massivetext_keras.configs import TransformerConfig, nearest
@@ -24,7 +23,7 @@ from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks import token_classifier_export
 from massivetext_keras.tasks.base import Task, in_batches
-from massivetext_keras.tasks.from_examples import FromExamples
+from massivetext_keras.tasks.from_examples import FromExamples, in_parts
 from massivetext_keras.tasks.tag_decoding import TagSet
 from massivetext_keras.tasks.tagged_examples import spans_in, tagged_text
 from massivetext_keras.tokenizers.base import valid_utf8
@@ -77,6 +76,7 @@ class TokenClassifier(FromExamples, Task):
     """
 
     backbone_class = BERT
+    predicts_tokens = False
     fields = ("text", "entities", "words", "tags", "predicate")
     options = ("labels", "scheme", "crf", "predicate")
     datasets = FromExamples.example_datasets
@@ -366,14 +366,10 @@ class TokenClassifier(FromExamples, Task):
         self, examples: Sequence[TaggedText], progress: bool = False
     ) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        examples = list(examples)
-        with tqdm(total=len(examples), unit=" texts", disable=not progress) as bar:
-            for first in range(0, len(examples), _TEXTS_AT_ONCE):
-                some = examples[first : first + _TEXTS_AT_ONCE]
-                places = [x.predicate for x in some] if self.predicate else None
-                for spans in self.tag([x.text for x in some], places):
-                    found.append({"entities": [span._asdict() for span in spans]})
-                bar.update(len(some))
+        for some in in_parts(list(examples), "text", progress):
+            places = [x.predicate for x in some] if self.predicate else None
+            for spans in self.tag([x.text for x in some], places):
+                found.append({"entities": [span._asdict() for span in spans]})
         return found
 
     def measure(

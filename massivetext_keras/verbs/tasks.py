@@ -119,10 +119,12 @@ def _lines_of(draft: Path, records: list) -> int:
     whole = draft.read_bytes()
     whole = whole[: whole.rfind(b"\n") + 1]
     lines = whole.splitlines()
-    for line, (fields, _) in itertools.zip_longest(lines, records[: len(lines)]):
-        written = json.loads(line)
-        if fields is None or any(written.get(k) != v for k, v in fields.items()):
-            raise ValueError(f"{draft} is of other examples: remove it to begin anew")
+    same = len(lines) <= len(records) and all(
+        json.loads(line).items() >= fields.items()
+        for line, (fields, _) in zip(lines, records, strict=False)
+    )
+    if not same:
+        raise ValueError(f"{draft} is of other examples: remove it to begin anew")
     with open(draft, "r+b") as file:
         file.truncate(len(whole))
     return len(lines)

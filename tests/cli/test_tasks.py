@@ -117,6 +117,15 @@ def test_a_draft_of_other_examples_is_not_gone_on_with(bad, tuned, table, tmp_pa
     assert code == 1 and "is of other examples: remove it to begin anew" in line
 
 
+def test_a_draft_of_more_examples_is_not_gone_on_with(bad, tuned, tmp_path):
+    (tmp_path / "in.txt").write_text("the dog\n")
+    lines = [json.dumps({"text": text}) for text in ("the dog", "the cat")]
+    (tmp_path / "out.jsonl.part").write_text("".join(f"{line}\n" for line in lines))
+    argv = ("predict", f"--preset={tuned}", f"--input={tmp_path / 'in.txt'}")
+    code, line = bad(*argv, f"--output={tmp_path / 'out.jsonl'}")
+    assert code == 1 and "is of other examples: remove it to begin anew" in line
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "line"),
     [
