@@ -205,25 +205,36 @@ class Chat(HeldOutLoss, FromExamples):
         examples: Sequence[Conversation],
         predictions: Sequence[Mapping[str, Any]] | None = None,
     ) -> dict[str, float]:
+        """What `held_out` gives, and the `scores` of replies that are there: none are
+        made for it."""
+        written = {} if predictions is None else self.scores(examples, predictions)
+        return {**self.held_out(examples), **written}
+
+    def held_out(self, examples: Sequence[Conversation]) -> dict[str, float]:
         """How well replies are predicted.
 
         Returns:
             `loss`, nats per token of the replies and of what ends them; `bits_per_byte`
-            where bytes are known; `perplexity`; and, of predictions, `chrf` of the last
-            replies.
+            where bytes are known; and `perplexity`.
         """
         batches = self.example_batches(examples, training=False)
         measures = self.held_out_loss(batches)
-        measures["perplexity"] = math.exp(measures["loss"])
-        if predictions is not None:
-            pairs = [
-                (found["reply"], example.texts[-1])
-                for found, example in zip(predictions, examples, strict=True)
-                if example.roles[-1] == "assistant"
-            ]
-            if pairs:
-                measures["chrf"] = evaluation.chrf(*zip(*pairs, strict=True))
-        return measures
+        return {**measures, "perplexity": math.exp(measures["loss"])}
+
+    def scores(
+        self,
+        examples: Sequence[Conversation],
+        predictions: Sequence[Mapping[str, Any]],
+    ) -> dict[str, float]:
+        """`chrf` of the last replies; {} where there are none to compare with."""
+        pairs = [
+            (found["reply"], example.texts[-1])
+            for found, example in zip(predictions, examples, strict=True)
+            if example.roles[-1] == "assistant"
+        ]
+        if not pairs:
+            return {}
+        return {"chrf": evaluation.chrf(*zip(*pairs, strict=True))}
 
 
 def _batch(ids: tf.Tensor, mask: tf.Tensor, replied: tf.Tensor) -> tuple:

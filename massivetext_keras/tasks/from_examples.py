@@ -21,7 +21,7 @@ _AT_ONCE = 256  # examples between two states of a bar
 class FromExamples:
     """A mixin for tasks: examples from files, batches of them, answers and measures.
 
-    A task gives `fields`, `example`, `example_batches`, `predictions` and `measure`.
+    A task gives `fields`, `example`, `example_batches`, `predictions` and `scores`.
     """
 
     # Of a record: what makes an example, in the order of the columns of a table.
@@ -87,12 +87,33 @@ class FromExamples:
         """Whether an example has what should be said of it."""
         return example[1] is not None
 
+    def scores(
+        self, examples: Sequence[Any], predictions: Sequence[Mapping[str, Any]]
+    ) -> dict[str, float]:
+        """How good answers are, in the measures of the task's field.
+
+        The answers are compared with what should be said, and nothing is computed with
+        the model: it is cheap enough for thousands of resamples.
+
+        Args:
+            examples: with what should be said of them.
+            predictions: of `predictions`.
+
+        Returns:
+            Measures by name, the most important first.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is not measured")
+
+    def held_out(self, examples: Sequence[Any]) -> dict[str, float]:
+        """Measures that need the model and no answers, such as the loss."""
+        return {}
+
     def measure(
         self,
         examples: Sequence[Any],
         predictions: Sequence[Mapping[str, Any]] | None = None,
     ) -> dict[str, float]:
-        """How good answers are, in the measures of the task's field.
+        """The `scores` of answers, and what is measured with the model besides.
 
         Args:
             examples: with what should be said of them.
@@ -101,7 +122,9 @@ class FromExamples:
         Returns:
             Measures by name, the most important first.
         """
-        raise NotImplementedError(f"{type(self).__name__} is not measured")
+        if predictions is None:
+            predictions = self.predictions(examples)
+        return {**self.scores(examples, predictions), **self.held_out(examples)}
 
     @classmethod
     def read_examples(

@@ -338,10 +338,10 @@ class QuestionAnswerer(FromExamples, Task):
             for example, (answer,) in zip(examples, rows, strict=True)
         ]
 
-    def measure(
+    def scores(
         self,
         examples: Sequence[Question],
-        predictions: Sequence[Mapping[str, Any]] | None = None,
+        predictions: Sequence[Mapping[str, Any]],
     ) -> dict[str, float]:
         """`exact_match` and `f1`, see `evaluation.answers.answer_scores`.
 
@@ -349,8 +349,6 @@ class QuestionAnswerer(FromExamples, Task):
             ValueError: nobody knows the answer to a question.
         """
         right = [[answer.text for answer in _known(x)] for x in examples]
-        if predictions is None:
-            predictions = self.predictions(examples)
         texts = [prediction["text"] for prediction in predictions]
         return answer_scores(texts, right, self.language)
 

@@ -359,12 +359,9 @@ class TextClassifier(FromExamples, Task):
             for label, score, scores in answers
         ]
 
-    def measure(self, examples, predictions=None):
+    def scores(self, examples, predictions):
         """Accuracy, F1, precision and recall as means and for each label, and the
         expected calibration error; or errors and correlations of numbers."""
-        examples = list(examples)
-        if predictions is None:
-            predictions = self.predictions(examples)
         return self.labelling.measures(*self.labelling.judged(examples, predictions))
 
     def pictures(self, examples, predictions) -> dict[str, np.ndarray]:

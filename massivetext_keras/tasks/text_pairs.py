@@ -142,19 +142,16 @@ class FromPairs(HeldOutLoss, FromExamples):
             targets += self.generate(some)
         return [{"target": target} for target in targets]
 
-    def measure(
+    def scores(
         self,
         examples: Sequence[TextPair],
-        predictions: Sequence[Mapping[str, Any]] | None = None,
+        predictions: Sequence[Mapping[str, Any]],
     ) -> dict[str, float]:
-        """The task's `measures` of what it writes, and `loss`, nats per token of the
-        targets.
+        """The task's `measures` of what it writes.
 
         Raises:
             ValueError: no example has a target.
         """
-        if predictions is None:
-            predictions = self.predictions(examples)
         pairs = [
             (found["target"], pair.target)
             for found, pair in zip(predictions, examples, strict=True)
@@ -162,8 +159,11 @@ class FromPairs(HeldOutLoss, FromExamples):
         ]
         if not pairs:
             raise ValueError("no example has a target to compare with")
-        scores = written_scores(
+        return written_scores(
             *zip(*pairs, strict=True), language=self.language, measures=self.measures
         )
+
+    def held_out(self, examples: Sequence[TextPair]) -> dict[str, float]:
+        """`loss`, nats per token of the targets."""
         batches = self.example_batches(examples, training=False)
-        return {**scores, "loss": self.held_out_loss(batches)["loss"]}
+        return {"loss": self.held_out_loss(batches)["loss"]}

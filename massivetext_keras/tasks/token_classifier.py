@@ -372,14 +372,13 @@ class TokenClassifier(FromExamples, Task):
                 found.append({"entities": [span._asdict() for span in spans]})
         return found
 
-    def measure(
+    def scores(
         self,
         examples: Sequence[TaggedText],
-        predictions: Sequence[Mapping[str, Any]] | None = None,
+        predictions: Sequence[Mapping[str, Any]],
     ) -> dict[str, float]:
         """F1, precision and recall of spans by seqeval, over the words of people where
         they are given; see `evaluation.span_scores`."""
-        predictions = predictions or self.predictions(examples)
         return evaluation.span_scores(
             [spans_in(x.spans or ()) for x in examples],
             [spans_in(x["entities"]) for x in predictions],

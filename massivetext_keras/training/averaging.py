@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
-import numpy as np
 
 
 class AveragedWeights(keras.callbacks.Callback):
@@ -12,24 +14,35 @@ class AveragedWeights(keras.callbacks.Callback):
     Training goes on with the weights as they were, bit for bit. It comes before other
     callbacks that look at weights when an evaluation ends.
 
-    >>> AveragedWeights().kept is None
-    True
+    >>> AveragedWeights().evaluating
     """
 
-    kept: list[np.ndarray] | None = None
+    evaluating: contextlib.ExitStack | None = None
 
     def on_test_begin(self, logs=None):
-        optimizer = self.model.optimizer
-        if optimizer.use_ema and optimizer.built and int(optimizer.iterations) > 0:
-            self.kept = [v.numpy() for v in self.model.trainable_variables]
-            take_averages(self.model)
+        self.evaluating = contextlib.ExitStack()
+        self.evaluating.enter_context(averaged(self.model))
 
     def on_test_end(self, logs=None):
-        if self.kept is not None:
-            pairs = zip(self.model.trainable_variables, self.kept, strict=True)
-            for variable, value in pairs:
-                variable.assign(value)
-            self.kept = None
+        self.evaluating.close()
+        self.evaluating = None
+
+
+@contextlib.contextmanager
+def averaged(model: keras.Model) -> Iterator[None]:
+    """In it, a model in training has the means that its optimizer keeps, if it keeps
+    any; after it, the weights as they were, bit for bit."""
+    optimizer = model.optimizer
+    if not (optimizer.use_ema and optimizer.built and int(optimizer.iterations) > 0):
+        yield
+        return
+    kept = [variable.numpy() for variable in model.trainable_variables]
+    take_averages(model)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, kept, strict=True):
+            variable.assign(value)
 
 
 def take_averages(model: keras.Model) -> None:

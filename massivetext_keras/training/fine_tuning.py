@@ -15,7 +15,7 @@ from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.from_examples import Examples, split_examples
 from massivetext_keras.training.measuring import Measure
 from massivetext_keras.training.progress import Progress
-from massivetext_keras.training.run import fit_until, run
+from massivetext_keras.training.run import conclude, fit_until, run
 from massivetext_keras.training.trainer import compile_task
 
 
@@ -32,6 +32,7 @@ def fine_tune(
     weight_decay: float = 0.01,
     schedule: str = "linear",
     layer_decay: float = 1.0,
+    ema: float | None = None,
     seed: int = 0,
     run_dir: str | Path | None = None,
     keep_best: str | None = None,
@@ -57,6 +58,8 @@ def fine_tune(
         weight_decay: of matrices.
         schedule: see `training.make_optimizer`.
         layer_decay: a layer's rate is this share of that of the layer above.
+        ema: share of a running mean of the weights that an update keeps; the task is
+            measured with that mean, and has it in the end (None: there is no mean).
         seed: of the order of the batches, and of dropout.
         run_dir: folder of a run: checkpoints, TensorBoard, and a preset in the end; a
             run that was stopped goes on (None: nothing is written).
@@ -85,6 +88,7 @@ def fine_tune(
             schedule=schedule,
             weight_decay=weight_decay,
             layer_decay=layer_decay,
+            ema=ema,
         ),
         train=TrainConfig(seed=seed, precision=task.dtype_policy.name),
     )
@@ -155,7 +159,7 @@ def learn(
             validation_data=held_out,
             callbacks=[Progress(total), *callbacks],
         )
-        measure.take_best()
+        conclude(task, measure.take_best)
     else:
         run(
             task,

@@ -13,6 +13,7 @@ import tensorflow as tf
 from massivetext_keras import interop
 from massivetext_keras.configs import choose
 from massivetext_keras.files import read_json, write_json
+from massivetext_keras.training.averaging import averaged
 from massivetext_keras.training.callbacks import StepCallback, recording
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Measure(StepCallback):
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.best: dict[str, float] = {}
         self._kept: list[np.ndarray] = []
+        self._writer: tf.summary.SummaryWriter | None = None
 
     @property
     def _folder(self) -> Path:
@@ -71,6 +73,15 @@ class Measure(StepCallback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.read_step()
+        with averaged(self.model):
+            self._measure(logs)
+
+    def on_train_end(self, logs=None):
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _measure(self, logs: dict | None) -> None:
         predictions = self.model.predictions(self.examples)
         values = self.model.measure(self.examples, predictions)
         logger.info("step %d: %s", self.step, described(values))
@@ -115,15 +126,17 @@ class Measure(StepCallback):
 
     @recording("the measures")
     def _record(self, values: dict[str, float], predictions) -> None:
-        writer = tf.summary.create_file_writer(str(self.run_dir / "validation"))
-        with writer.as_default(self.step):
+        if self._writer is None:
+            folder = str(self.run_dir / "validation")
+            self._writer = tf.summary.create_file_writer(folder)
+        with self._writer.as_default(self.step):
             for name, value in values.items():
                 tf.summary.scalar(f"measure/{name}", value)
             if hasattr(self.model, "pictures"):
                 drawn = self.model.pictures(self.examples, predictions)
                 for name, picture in drawn.items():
                     tf.summary.image(name, picture[None])
-        writer.close()
+        self._writer.flush()
 
 
 def described(values: dict[str, float]) -> str:

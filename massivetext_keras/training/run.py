@@ -88,8 +88,6 @@ def run(
     if is_chief:
         write_json(Path(run_dir) / EXPERIMENT, described)
     callbacks = [
-        # First: after an evaluation the others see the weights in training.
-        *([AveragedWeights()] if task.optimizer.use_ema else []),
         _Until(settings.steps),
         *([_Resumed(started)] if step else []),
         TensorBoard(
@@ -111,10 +109,7 @@ def run(
         ):
             options = {"validation_data": validation, "callbacks": [*callbacks, stop]}
             fit_until(task, batches, step, settings, **options)
-    if task.optimizer.use_ema:
-        take_averages(task)
-    if finish is not None:
-        finish()
+    conclude(task, finish)
     if is_chief:
         task.save_preset(run_dir)
 
@@ -147,9 +142,18 @@ def check_counts(settings: TrainConfig) -> None:
             )
 
 
-def fit_until(task: Task, batches, step: int, settings: TrainConfig, **options) -> None:
+def fit_until(
+    task: Task,
+    batches: tf.data.Dataset,
+    step: int,
+    settings: TrainConfig,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    **options,
+) -> None:
     """Trains from `step` on; evaluations come at multiples of `evaluate_every`, in a
     run that was resumed too."""
+    # First: after an evaluation the others see the weights in training.
+    options["callbacks"] = [AveragedWeights(), *callbacks]
     every = settings.evaluate_every
     first = min(-step % every, settings.steps - step)
     if first:
@@ -159,6 +163,15 @@ def fit_until(task: Task, batches, step: int, settings: TrainConfig, **options) 
         every = min(every, left)
         parts = {"steps_per_epoch": every, "epochs": math.ceil(left / every)}
         task.fit(batches.skip(first), verbose=0, **parts, **options)
+
+
+def conclude(task: Task, finish: Callable[[], None] | None = None) -> None:
+    """After training, a task has the means that its optimizer keeps, if it keeps any;
+    then comes what else is to be done with its weights."""
+    if task.optimizer.use_ema:
+        take_averages(task)
+    if finish is not None:
+        finish()
 
 
 class _Resumed(StepCallback):

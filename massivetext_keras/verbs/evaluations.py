@@ -30,10 +30,10 @@ def compare(values: Values) -> None:
         task = task_of(values)
         examples = [task.example(_fields(line)) for line in first]
         sides = [[line["prediction"] for line in lines] for lines in (first, second)]
-        name = values.measure or next(iter(task.measure(examples, sides[0])))
+        name = values.measure or next(iter(task.scores(examples, sides[0])))
 
         def measure(predictions: list, references: list) -> float:
-            return choose("measure", name, task.measure(references, predictions))
+            return choose("measure", name, task.scores(references, predictions))
 
         arguments = (*sides, examples, measure)
     else:
@@ -262,14 +262,14 @@ def report_answers(
         {
             **_plain(examples[i]),
             "prediction": predictions[i],
-            "scores": task.measure([examples[i]], [predictions[i]]),
+            "scores": task.scores([examples[i]], [predictions[i]]),
         }
         for i in known
     ]
     intervals = evaluation.bootstrap_intervals(
         [predictions[i] for i in known],
         [examples[i] for i in known],
-        lambda some, others: task.measure(others, some),
+        lambda some, others: task.scores(others, some),
         values.samples,
     )
     page = evaluation.Report(

@@ -104,7 +104,7 @@ def _answered(task, some: list[tuple[dict[str, Any], Any]]) -> Iterator[dict]:
     for (fields, example), prediction in zip(some, predictions, strict=True):
         line = {**fields, "prediction": prediction}
         if task.is_answered(example):
-            line["scores"] = task.measure([example], [prediction])
+            line["scores"] = task.scores([example], [prediction])
         yield line
 
 

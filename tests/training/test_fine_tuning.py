@@ -106,6 +106,24 @@ def test_the_best_weights_are_kept(tmp_path, monkeypatch, with_folder):
         assert list(drawn.values()) == pytest.approx([0.5, 0.9, 0.9])
 
 
+def test_means_of_weights_are_measured_and_kept(tmp_path, monkeypatch):
+    def measure(task, examples, predictions=None):
+        task.measured_weights = weights(task)
+        return {"f1": 1.0}
+
+    monkeypatch.setattr(TextClassifier, "measure", measure)
+    ends = []
+    for ema, folder in ((None, None), (0.5, None), (0.5, tmp_path / "run")):
+        task = classifier()
+        fine_tune(task, TRAIN, VALID, epochs=2, ema=ema, run_dir=folder, **QUICK)
+        ends.append(weights(task))
+        for a, b in zip(task.measured_weights, ends[-1], strict=True):
+            np.testing.assert_array_equal(a, b)
+    for last, mean, with_folder in zip(*ends, strict=True):
+        np.testing.assert_array_equal(mean, with_folder)
+        assert last.ndim == 0 or not np.array_equal(last, mean)
+
+
 def test_a_measure_that_there_is_not_is_named():
     with pytest.raises(ValueError, match="unknown measure 'acuracy': did you mean 'ac"):
         fine_tune(classifier(), TRAIN, VALID, epochs=1, keep_best="acuracy", **QUICK)
