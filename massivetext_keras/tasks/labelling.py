@@ -176,6 +176,23 @@ class Labelling:
         """Float32 [batch, size] and [batch, …] -> [batch]."""
         raise NotImplementedError
 
+    def divergence(self, logits: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
+        """How far apart two answers to the same texts are.
+
+        The mean of the Kullback-Leibler divergences from one to the other and back;
+        half the squared difference of numbers.
+
+        Args:
+            logits: float32 [batch, size].
+            others: the same, of another pass.
+
+        Returns:
+            float32 [batch].
+        """
+        # The logarithms of the normalizers cancel, for differences sum to zero.
+        apart = self.scores(logits, 1.0) - self.scores(others, 1.0)
+        return 0.5 * tf.reduce_sum(apart * (logits - others), axis=-1)
+
     def tallies(self, logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor):
         """Float32 [2]: how many decisions were right, and of how many."""
         raise NotImplementedError
@@ -283,6 +300,9 @@ class MultiLabel(Labelling):
     def losses(self, logits, targets):
         losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
         return tf.reduce_mean(losses, axis=-1)
+
+    def divergence(self, logits, others):
+        return super().divergence(logits, others) / self.size  # a mean, as the loss is
 
     def tallies(self, logits, targets, weights):
         given = tf.cast(self.scores(logits, 1.0) >= self.threshold, tf.float32)

@@ -49,6 +49,9 @@ class TextClassifier(FromExamples, Task):
             with "convolution" and "lstm").
         class_weights: of the loss of training examples with one label: "balanced" (all
             classes weigh the same together) or label -> weight (None: all weigh 1).
+        r_drop: how much two passes with other dropout shall agree in training: weight
+            of their divergence beside the mean of their losses (R-Drop; Liang et al.,
+            2021); an update then takes twice the time (0: one pass).
         threshold: probability from which one of several labels is given.
         temperature: divides the logits where probabilities are made of them; see
             `calibrate`.
@@ -85,6 +88,7 @@ class TextClassifier(FromExamples, Task):
         "head",
         "head_dropout",
         "class_weights",
+        "r_drop",
         "threshold",
         "temperature",
     )
@@ -98,6 +102,7 @@ class TextClassifier(FromExamples, Task):
         head: str = "pooled",
         head_dropout: float | None = None,
         class_weights: str | Mapping[str, float] | None = None,
+        r_drop: float = 0.0,
         threshold: float = 0.5,
         temperature: float = 1.0,
         **kwargs,
@@ -105,11 +110,13 @@ class TextClassifier(FromExamples, Task):
         super().__init__(config, tokenizer, **kwargs)
         if temperature <= 0.0:
             raise ValueError(f"temperature must be positive, got {temperature}")
+        if r_drop < 0.0:
+            raise ValueError(f"r_drop must not be negative, got {r_drop}")
         self.labelling = choose("problem", problem, LABELLINGS)(labels, threshold)
         self.labelling.check_weights(class_weights)
         self.labels, self.problem = self.labelling.labels, problem
         self.head, self.head_dropout = head, head_dropout
-        self.class_weights = class_weights
+        self.class_weights, self.r_drop = class_weights, r_drop
         self.threshold, self.temperature = threshold, temperature
         self.classifier = choose("head", head, HEADS)(
             config,
@@ -159,7 +166,12 @@ class TextClassifier(FromExamples, Task):
         """Losses of texts; labels are int32 [batch], or float32 [batch, labels] of 0
         and 1, or numbers."""
         logits = self(features, training=training)
-        rows = self.labelling.losses(logits, labels) * weights
+        rows = self.labelling.losses(logits, labels)
+        if training and self.r_drop:
+            again = self(features, training=True)
+            apart = self.r_drop * self.labelling.divergence(logits, again)
+            rows = 0.5 * (rows + self.labelling.losses(again, labels) + apart)
+        rows *= weights
         tallies = self.labelling.tallies(logits, labels, weights)
         return [tf.reduce_sum(rows)], rows, tallies[None]
 

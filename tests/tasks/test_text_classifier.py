@@ -8,6 +8,7 @@ import logging
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.special import rel_entr
 
 from massivetext_keras.data import LabeledText
 from massivetext_keras.layers.classification import HEADS
@@ -110,6 +111,41 @@ def test_the_loss_and_what_fit_logs_are_weighed(classifier):
     model.compile(adamw(0.0), micro_batches=2)
     parts = model.fit(train, steps_per_epoch=3, verbose=0).history
     assert parts["accuracy"][0] == pytest.approx(share)
+
+
+@pytest.mark.parametrize("problem", ["single_label", "multi_label", "regression"])
+def test_two_passes_are_held_together(problem, monkeypatch):
+    model = task(problem=problem, r_drop=3.0)
+    passes = iter(np.float32([[[2, -1], [0, 1]], [[1, 0], [0, -3]]]))
+    targets = np.float32([0, 1]) if problem == "regression" else np.int32([0, 1])
+    chances, losses, logits = [], [], []
+
+    def call(features, training=None):
+        logits.append(next(passes)[:, : model.labelling.size])
+        return tf.constant(logits[-1])
+
+    monkeypatch.setattr(model, "call", call)
+    if problem == "multi_label":
+        targets = np.float32([[1, 0], [1, 1]])
+    found = model.summed_loss({}, tf.constant(targets), tf.constant([1.0, 2]), True)[1]
+    for x in logits:
+        if problem == "regression":
+            losses.append((x[:, 0] - targets) ** 2)
+        elif problem == "single_label":
+            chances.append(softmax(x)[..., None])
+            losses.append(-np.log(softmax(x)[[0, 1], targets]))
+        else:
+            p = 1 / (1 + np.exp(-x))
+            chances.append(np.stack([p, 1 - p], axis=1))
+            losses.append(-np.log(np.where(targets == 1, p, 1 - p)).mean(axis=1))
+    if problem == "regression":
+        apart = (logits[0] - logits[1])[:, 0] ** 2 / 2
+    else:  # of single labels one distribution, of several one for each
+        p, q = chances
+        both = rel_entr(p, q) + rel_entr(q, p)
+        apart = both.sum(axis=1).mean(axis=-1) / 2
+    expected = np.array([1, 2]) * (sum(losses) + 3.0 * apart) / 2
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_balanced_weights_give_all_classes_the_same():
@@ -280,6 +316,7 @@ def test_what_cannot_be_learnt_is_counted_and_said(caplog):
         ({"head": "conv"}, "unknown head 'conv'"),
         ({"threshold": 1.0}, r"threshold must be in \(0, 1\)"),
         ({"temperature": 0.0}, "temperature must be positive"),
+        ({"r_drop": -1.0}, "r_drop must not be negative"),
         ({"class_weights": "even"}, "unknown class_weights 'even'"),
         ({"class_weights": {"yse": 2.0}}, "did you mean 'yes'"),
         (
