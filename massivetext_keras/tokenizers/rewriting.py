@@ -14,6 +14,7 @@ from massivetext_keras.tokenizers.offsets import Origin
 
 # space of SentencePiece
 SPACE = "\u2581"
+_MARK = "\ue000"  # for private use, and so of no case
 NORMAL_FORMS = ("NFC", "NFD", "NFKC", "NFKD")
 
 
@@ -108,9 +109,14 @@ def replacing(pattern: dict[str, str], new: str) -> dict[str, Any]:
 
 
 def _lowercase(texts: tf.Tensor) -> tf.Tensor:
-    # at a word's end the small letter would be another one
-    texts = tf.strings.regex_replace(texts, "Σ", "σ")
-    return tf.strings.lower(texts, encoding="utf-8")
+    # At a word's end the small letter would be another one, and at a zero the text
+    # would end: zeros are spelled with a mark, as is the mark, and spelled back.
+    for old, new in (("Σ", "σ"), (_MARK, f"{_MARK}1"), (r"\x00", f"{_MARK}0")):
+        texts = tf.strings.regex_replace(texts, old, new)
+    texts = tf.strings.lower(texts, encoding="utf-8")
+    for old, new in ((f"{_MARK}0", b"\0"), (f"{_MARK}1", _MARK)):
+        texts = tf.strings.regex_replace(texts, old, new)
+    return texts
 
 
 def _replace(texts: tf.Tensor, old: str, new: str) -> tf.Tensor:
