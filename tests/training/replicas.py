@@ -12,6 +12,9 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from massivetext_keras.data import Conversation
+from massivetext_keras.tasks import CausalLM
+from massivetext_keras.tokenizers import ByteTokenizer
 from massivetext_keras.training import Checkpoint, TensorBoard, adamw, make_strategy
 from tests.tasks.tiny import TINY
 from tests.training.tiny import TinyLM, batch, batches
@@ -55,11 +58,28 @@ def adapted(replicas: int) -> TinyLM:
         model = TinyLM(TINY.replace(num_layers=1))
     model.add_adapters(rank=2)
     with model.distribute_strategy.scope():
-        model.compile(keras.optimizers.SGD(0.5))
+        # At ten times the rate the third update blows roundings up by two hundred.
+        model.compile(keras.optimizers.SGD(0.05))
     fit(model, batches(0, 3))
     model.merge_adapters()
     model.unmerge_adapters()
     return model
+
+
+def chatting(replicas: int) -> CausalLM:
+    """A model that has learnt replies, of which a replica may have none."""
+    keras.utils.set_random_seed(0)
+    devices = [f"CPU:{i}" for i in range(replicas)] if replicas > 1 else None
+    with make_strategy("mirrored" if devices else "none", devices).scope():
+        config = TINY.replace(num_layers=1, vocabulary_size=259, max_length=64)
+        lm = CausalLM(config, ByteTokenizer())
+        lm.compile(keras.optimizers.SGD(0.1), jit_compile=False)
+    talks = [
+        Conversation(("a" * n, "b" * (3 * n % 7 + 1)), ("user", "assistant"))
+        for n in range(1, 6)
+    ]
+    fit(lm, lm.example_datasets(talks, batch_size=2)[0].take(3))
+    return lm
 
 
 def masks_differ() -> bool:
@@ -80,13 +100,17 @@ def fit(model: TinyLM, data: tf.data.Dataset, *callbacks, **options) -> dict:
 
 
 def apart(model: TinyLM, other: TinyLM) -> float:
-    """The largest difference of a weight, a seed or the optimizer's state."""
+    """The largest difference of a weight, a metric, a seed or the optimizer's state, as
+    a share of what is above 1."""
     pairs = zip(
         model.variables + model.optimizer.variables,
         other.variables + other.optimizer.variables,
         strict=True,
     )
-    return max(float(np.abs(a.numpy() - b.numpy()).max()) for a, b in pairs)
+    values = ((a.numpy(), b.numpy()) for a, b in pairs)
+    return max(
+        float((np.abs(a - b) / np.maximum(1, np.abs(a))).max()) for a, b in values
+    )
 
 
 def curves(folder: Path) -> dict:
@@ -109,6 +133,7 @@ def main(folder: Path) -> None:
         "golden": golden(),
         "masks_differ": masks_differ(),
         "adapters": apart(adapted(1), adapted(2)),
+        "chat": apart(chatting(1), chatting(2)),
         "replicas": two.distribute_strategy.num_replicas_in_sync,
         "tokens": [
             [float(half.sum()) for half in np.split(batch(i)[2], 2)]
