@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import re
 import typing
 from typing import Any
 
@@ -47,6 +48,30 @@ def choose(what: str, name: str, table: typing.Mapping[str, Any]) -> Any:
     if name not in table:
         raise ValueError(f"unknown {what} {name!r}: {nearest(name, table)}")
     return table[name]
+
+
+def matching(
+    what: str, pattern: str, paths: typing.Iterable[str], noun: str
+) -> list[str]:
+    """The paths that a regular expression is found in.
+
+    Raises:
+        ValueError: it is found in none, or it is no expression.
+
+    >>> matching("frozen", "a.c", ["xabc", "ab"], "weight")
+    ['xabc']
+    """
+    paths = list(paths)
+    try:
+        found = [path for path in paths if re.search(pattern, path)]
+    except re.error as error:
+        raise ValueError(
+            f"{what}: {pattern!r} is no regular expression: {error}"
+        ) from None
+    if not found:
+        near = nearest(pattern, paths)
+        raise ValueError(f"{what}: {pattern!r} is in no {noun}'s path: {near}")
+    return found
 
 
 class Config:

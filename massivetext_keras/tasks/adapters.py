@@ -7,7 +7,6 @@ import functools
 import hashlib
 import json
 import logging
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from massivetext_keras import interop
 from massivetext_keras.files import file_hash, read_json, write_json
 from massivetext_keras.layers import adapters
 from massivetext_keras.layers.dense import Dense
-from massivetext_keras.values import nearest
+from massivetext_keras.values import matching
 
 FORMAT = "massivetext_keras adapters"
 CONFIG, WEIGHTS = "adapters.json", "adapters.safetensors"
@@ -64,10 +63,7 @@ class Adapting:
                 there are adapters.
         """
         products = self._products()
-        names = [name for name in products if re.search(pattern, name)]
-        if not names:
-            hint = nearest(pattern, products)
-            raise ValueError(f"adapters: {pattern!r} is in no product's path: {hint}")
+        names = matching("adapters", pattern, products, "product")
         self._add(names, rank, alpha, dropout, train_heads)
         return names
 

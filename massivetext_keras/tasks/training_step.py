@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Callable, Sequence
 
 import keras
@@ -15,7 +14,7 @@ from massivetext_keras.layers.fused import island
 from massivetext_keras.layers.stack import TransformerStack
 from massivetext_keras.tasks.batches import padding, timed_next
 from massivetext_keras.tasks.update import adopt
-from massivetext_keras.values import nearest
+from massivetext_keras.values import matching
 
 _ITERATORS = (tf.data.Iterator, tf.distribute.DistributedIterator)
 
@@ -148,17 +147,14 @@ class TrainingStep(keras.Model):
             The paths of what is frozen.
 
         Raises:
-            ValueError: it is found in none.
+            ValueError: it is found in none, or is no expression.
         """
-        frozen = [w for w in self.trainable_weights if re.search(pattern, w.path)]
-        if not frozen:
-            paths = [w.path for w in self.trainable_weights]
-            raise ValueError(
-                f"frozen: {pattern!r} is in no weight's path: {nearest(pattern, paths)}"
-            )
-        for weight in frozen:
-            weight.trainable = False
-        return [weight.path for weight in frozen]
+        weights = self.trainable_weights
+        frozen = matching("frozen", pattern, [w.path for w in weights], "weight")
+        for weight in weights:
+            if weight.path in frozen:
+                weight.trainable = False
+        return frozen
 
     def fit(self, x=None, *args, **kwargs):
         """As `keras.Model.fit`; a dataset keeps its order.

@@ -8,6 +8,8 @@ import re
 import keras
 import tensorflow as tf
 
+from massivetext_keras.values import matching
+
 # Micikevicius et al., 2018; the numbers are those of `keras.mixed_precision`.
 _FIRST_SCALE, _UPDATES_TO_DOUBLE = 2.0**15, 2000
 
@@ -202,23 +204,18 @@ def rate_factors(
         rates: pattern -> factor, on each variable whose path it is found in.
 
     Raises:
-        ValueError: a pattern is found in no path.
+        ValueError: a pattern is found in no path, or is no expression.
     """
-    for pattern in rates:
-        if not any(re.search(pattern, v.path) for v in variables):
-            raise ValueError(
-                f"rates: {pattern!r} is in no variable's path; the first is "
-                f"{variables[0].path!r}"
-            )
+    paths = [variable.path for variable in variables]
+    factor_of = dict.fromkeys(paths, 1.0)
+    for pattern, factor in rates.items():
+        for path in set(matching("rates", pattern, paths, "variable")):
+            factor_of[path] *= factor
     blocks = [re.search(r"block_(\d+)/", v.path) for v in variables]
     top = max((int(block[1]) for block in blocks if block), default=-1) + 2
     factors = []
     for variable, block in zip(variables, blocks, strict=True):
         embeds = re.search(r"(^|/)(tokens|embeddings)/", variable.path)
         layer = int(block[1]) + 1 if block else 0 if embeds else top
-        own = [f for pattern, f in rates.items() if re.search(pattern, variable.path)]
-        factor = layer_decay ** (top - layer)
-        for other in own:
-            factor *= other
-        factors.append(factor)
+        factors.append(layer_decay ** (top - layer) * factor_of[variable.path])
     return factors

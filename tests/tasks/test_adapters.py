@@ -296,6 +296,9 @@ def test_bad_use():
     task = encoder_task(MaskedLM)
     with pytest.raises(ValueError, match="'atention' is in no product's path: known"):
         task.add_adapters("atention")
+    for use in (task.add_adapters, task.freeze):
+        with pytest.raises(ValueError, match=r"'\(qkv' is no regular expression: miss"):
+            use("(qkv")
     with pytest.raises(ValueError, match="rank must be positive"):
         task.add_adapters(rank=0)
     assert len(task.trainable_weights) == len(task.named_weights())
