@@ -88,9 +88,10 @@ def rouge(
     {'rouge2': 0.5}
     """
     _check(texts, references)
-    scorer = _need("rouge_score.rouge_scorer").RougeScorer(
-        list(kinds), use_stemmer=True, tokenizer=None if language == "en" else _Words()
-    )
+    words = _Words()
+    if language == "en":  # given, as the scorer's own is logged each time
+        words = _need("rouge_score.tokenizers").DefaultTokenizer(use_stemmer=True)
+    scorer = _need("rouge_score.rouge_scorer").RougeScorer(kinds, tokenizer=words)
     scores = [scorer.score(r, t) for t, r in zip(texts, references, strict=True)]
     return {
         kind: sum(score[kind].fmeasure for score in scores) / len(scores)

@@ -48,6 +48,12 @@ def test_rouge_by_hand():
     assert rouge(["x", "a b"], ["x", "a c"])["rouge1"] == pytest.approx((1 + 0.5) / 2)
 
 
+def test_rouge_is_silent(caplog):
+    caplog.set_level(0)
+    rouge(["a cat"], ["the cats"])
+    assert not caplog.records
+
+
 def test_rouge_in_german_and_chinese_by_hand():
     # straße and für are words; no stems; punctuation does not count
     found = rouge(["Die Straße für alle."], ["die Straßen, für alle"], "de")
