@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import re
@@ -33,6 +34,8 @@ def run(argv: list[str]) -> int:
         The exit code.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before anything imports it
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # as files are read
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
     try:
         name, rest = find_verb(argv)
@@ -48,6 +51,9 @@ def run(argv: list[str]) -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read has enough, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print("massivetext: interrupted", file=sys.stderr)
+        return 130
     except UsageError as error:
         print(f"massivetext: {error}", file=sys.stderr)
         return 2

@@ -107,8 +107,8 @@ VERBS = {
         "talk with a model",
         "A line of standard input is what you say, the reply goes to standard output, "
         "and what was said before belongs to the conversation. /reset begins anew, "
-        "/quit ends. The preset has the template; `finetune --task=CausalLM` teaches "
-        "replies.",
+        "/quit ends, and control-C ends a reply. The preset has the template; "
+        "`finetune --task=CausalLM` teaches replies.",
         _CHAT,
         verbs.chat,
     ),

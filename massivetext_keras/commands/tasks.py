@@ -98,7 +98,10 @@ _FINETUNE = (
 
 _EVALUATE = (
     PRESET,
-    DATA._replace(help="text for a CausalLM, else examples: files, by commas"),
+    DATA._replace(
+        help="examples: files, by commas; of a CausalLM text, or conversations in YAML "
+        "or, with --format, in other files"
+    ),
     TASK,
     Flag("batch_size", 16, "rows of a batch of text", int),
     Flag("sequence_length", None, "tokens of a row (default: the context)", int),
@@ -171,7 +174,8 @@ VERBS = {
     "evaluate": Verb(
         "measure a model on text or examples",
         "Of a language model on text: nats per token, perplexity and bits per byte. Of "
-        "a task on examples, as `finetune` takes them: the measures of its field.",
+        "a task on examples, as `finetune` takes them: the measures of its field; "
+        "conversations are examples of a language model.",
         _EVALUATE,
         verbs.evaluate,
     ),

@@ -6,7 +6,7 @@ import sys
 
 from massivetext_keras.verbs.common import Values
 
-_HELP = "/reset begins anew, /quit ends"
+_HELP = "/reset begins anew, /quit ends, control-C ends a reply"
 
 
 def chat(values: Values) -> None:
@@ -30,9 +30,13 @@ def chat(values: Values) -> None:
         elif text:
             messages.append(_message("user", text))
             reply = []
-            for piece in task.chat_stream(messages, seed=seed, **arguments):
-                reply.append(piece)
-                print(piece, end="", flush=True)
+            try:
+                for piece in task.chat_stream(messages, seed=seed, **arguments):
+                    reply.append(piece)
+                    print(piece, end="", flush=True)
+            except KeyboardInterrupt:  # enough of this reply
+                if not person:
+                    raise
             print(flush=True)
             messages.append(_message("assistant", "".join(reply)))
             seed = None if seed is None else seed + 1

@@ -57,7 +57,7 @@ def evaluate(values: Values) -> None:
     from massivetext_keras import corpus, data, tasks
 
     cls = tasks.task_class(values.preset, values.task)
-    if cls is not tasks.CausalLM or values.format is not None:
+    if cls is not tasks.CausalLM or _of_examples(values):
         measure(values)
         return
     task = tasks.CausalLM.from_preset(values.preset)
@@ -67,7 +67,10 @@ def evaluate(values: Values) -> None:
             f"sequence_length {values.sequence_length} is more than the model's "
             f"context of {context} tokens"
         )
-    documents = list(corpus.read_documents(values.data.split(",")))
+    try:
+        documents = list(corpus.read_documents(values.data.split(",")))
+    except ValueError as error:
+        raise ValueError(f"{error}; of conversations say the --format") from None
     tokens = data.encode_documents(task.need_tokenizer(), documents, progress=True)
     length = min(values.sequence_length or task.config.max_length, len(tokens) - 1)
     task.compile()
@@ -78,6 +81,14 @@ def evaluate(values: Values) -> None:
     print(f"perplexity        {math.exp(results['loss']):.4f}")
     if "bits_per_byte" in results:
         print(f"bits per byte     {results['bits_per_byte']:.4f}")
+
+
+def _of_examples(values: Values) -> bool:
+    """Whether the data of a language model are conversations, and not text."""
+    flags = ("format", "columns", "option", "json", "report")
+    return any(values[name].present for name in flags) or any(
+        name.endswith((".yml", ".yaml")) for name in values.data.split(",")
+    )
 
 
 def generate(values: Values) -> None:
