@@ -40,9 +40,6 @@ from massivetext_keras.data.pairs import (
     enclosed,
     encode_pairs,
     pair_batches,
-    read_pairs,
-    read_tsv,
-    split_pairs,
     start_id,
 )
 from massivetext_keras.data.records import Problems, Record, read_records
@@ -94,12 +91,9 @@ __all__ = [
     "pair_batches",
     "put",
     "read_manifest",
-    "read_pairs",
     "read_records",
-    "read_tsv",
     "room",
     "rows_graph",
-    "split_pairs",
     "start_id",
     "text_batches",
     "text_ids",

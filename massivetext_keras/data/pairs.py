@@ -5,88 +5,15 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras import corpus
 from massivetext_keras.data.buckets import BucketedRows
 
 logger = logging.getLogger(__name__)
 
 _TEXTS_AT_ONCE = 1024
-
-
-def read_pairs(
-    sources: str | Path | Sequence[str], targets: str | Path | Sequence[str]
-) -> tuple[list[str], list[str]]:
-    """Pairs of texts from two files of one text a line, or from two lists.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: there are more of one than of the other.
-
-    >>> read_pairs(["a cat"], ["eine Katze"])
-    (['a cat'], ['eine Katze'])
-    """
-    names, sides = [], []
-    for what, side in (("sources", sources), ("targets", targets)):
-        if isinstance(side, (str, Path)):
-            names.append(str(side))
-            text = Path(side).read_text(encoding="utf-8", errors="replace")
-            # not splitlines(), which knows other ends of lines than other programs
-            side = text.removesuffix("\n").split("\n") if text else []
-        else:
-            names.append(what)
-        sides.append(list(side))
-    if len(sides[0]) != len(sides[1]):
-        counts = [f"{n} has {len(s):,}" for n, s in zip(names, sides, strict=True)]
-        raise ValueError(f"texts are no pairs: {counts[0]} lines, {counts[1]}")
-    return sides[0], sides[1]
-
-
-def read_tsv(path: str | Path) -> tuple[list[str], list[str]]:
-    """Pairs of texts from a file whose lines have a source, a tab and its target.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: a line has no tab; the message names it.
-    """
-    pairs = []
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for number, line in enumerate(file, start=1):
-            pairs.append(line.rstrip("\n").split("\t")[:2])
-            if len(pairs[-1]) < 2:
-                raise ValueError(
-                    f"{path}, line {number}: no tab in {line[:60].rstrip()!r}"
-                )
-    return [source for source, _ in pairs], [target for _, target in pairs]
-
-
-def split_pairs(
-    sources: Sequence[str], targets: Sequence[str], fraction: float, seed: int = 0
-) -> tuple:
-    """Sets about `fraction` of the pairs aside, all of a source or none of them.
-
-    Args:
-        sources, targets: texts, as many.
-        fraction: share of the sources.
-        seed: see `corpus.split_documents`.
-
-    Returns:
-        `(sources, targets)` of what stays, and of what was set aside.
-
-    >>> sources = [str(i // 2) for i in range(80)]
-    >>> rest, aside = split_pairs(sources, ["text"] * 80, 0.2)
-    >>> len(rest[0]) + len(aside[1]), set(rest[0]) & set(aside[0])
-    (80, set())
-    """
-    kept = set(corpus.split_documents(dict.fromkeys(sources), fraction, seed)[0])
-    sides = [], []
-    for pair in zip(sources, targets, strict=True):
-        sides[pair[0] not in kept].append(pair)
-    return tuple(tuple(map(list, zip(*side, strict=True))) for side in sides)
 
 
 def encode_pairs(

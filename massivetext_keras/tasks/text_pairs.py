@@ -13,6 +13,7 @@ from massivetext_keras import data
 from massivetext_keras.configs import choose
 from massivetext_keras.data.examples import TextPair
 from massivetext_keras.data.pairs import pair_example
+from massivetext_keras.data.records.parallel import UNPAIRED
 from massivetext_keras.evaluation.writing import MEASURES, written_scores
 from massivetext_keras.tasks.from_examples import FromExamples, in_parts
 from massivetext_keras.tasks.text_scoring import HeldOutLoss
@@ -83,7 +84,7 @@ class FromPairs(HeldOutLoss, FromExamples):
 
         Args:
             sources: a file of one text a line, or texts.
-            targets: what is to be written for each of them.
+            targets: what is to be written for each of them, in the same form.
             batch_tokens: tokens of a batch, both sides and padding together.
             validation: sources and targets to evaluate on.
             max_length: tokens of a text (None: the model's `max_length`).
@@ -101,13 +102,32 @@ class FromPairs(HeldOutLoss, FromExamples):
         longest = self.within_context("max_length", max_length)
 
         def batches(sources, targets):
-            pairs = data.read_pairs(sources, targets)
-            return self.pair_batches(*pairs, longest, batch_tokens)
+            sides = self._sides(sources, targets)
+            return self.pair_batches(*sides, longest, batch_tokens)
 
         train = batches(sources, targets)
         train.rows.log("pairs")
         train = train.training(seed, start)
         return train, batches(*validation).validation() if validation else None
+
+    @classmethod
+    def _sides(cls, *sides: str | Path | Sequence[str]) -> tuple[Sequence, Sequence]:
+        """Texts and what is to be written for them, of two files or as they are."""
+        files = [isinstance(side, str | Path) for side in sides]
+        if all(files):
+            problems = data.Problems()
+            records = data.read_records(
+                sides, cls.fields, "parallel", None, "utf-8", problems
+            )
+            pairs = [pair for _, pair in cls.examples_in(records, problems, sides)]
+            if UNPAIRED in problems.places:
+                raise ValueError(f"texts are no pairs: {problems}")
+            return [pair.source for pair in pairs], [pair.target for pair in pairs]
+        if any(files) or len(sides[0]) != len(sides[1]):
+            raise ValueError(
+                "texts are no pairs: give two files, or two lists of as many texts"
+            )
+        return sides
 
     def pair_batches(
         self,

@@ -94,26 +94,6 @@ def test_pairs_that_cannot_be_learnt_from_are_left_out(caplog):
         data.encode_pairs(ByteTokenizer(), [""], ["a"], 4)
 
 
-def test_files_must_be_parallel(tmp_path):
-    (tmp_path / "a").write_text("one\ntwo\u2028still two\n\n")
-    (tmp_path / "b").write_text("eins\nzwei\n")
-    sources, targets = data.read_pairs(tmp_path / "a", ["1", "2", "3"])
-    assert sources == ["one", "two\u2028still two", ""]
-    assert targets == ["1", "2", "3"]
-    with pytest.raises(ValueError, match="a has 3 lines, .*b has 2"):
-        data.read_pairs(tmp_path / "a", tmp_path / "b")
-    with pytest.raises(FileNotFoundError):
-        data.read_pairs(tmp_path / "missing", tmp_path / "b")
-
-
-def test_tab_separated_pairs(tmp_path):
-    (tmp_path / "x.tsv").write_text("a b\tc\na b\td\textra\nnone\n")
-    with pytest.raises(ValueError, match="x.tsv, line 3: no tab in 'none'"):
-        data.read_tsv(tmp_path / "x.tsv")
-    (tmp_path / "x.tsv").write_text("a b\tc\na b\td\textra\n")
-    assert data.read_tsv(tmp_path / "x.tsv") == (["a b", "a b"], ["c", "d"])
-
-
 def test_a_text_in_its_tokens():
     ids = tf.ragged.constant([[5, 6, 7], []])
     bytes_, bart = ByteTokenizer(), ByteTokenizer(add_bos=True)

@@ -195,8 +195,11 @@ def test_bad_questions(lm, sources, options, message):
 def test_bad_datasets_and_ids(lm, tmp_path):
     (tmp_path / "a").write_text("one\ntwo\n")
     (tmp_path / "b").write_text("eins\n")
-    with pytest.raises(ValueError, match="a has 2 lines, .*b has 1"):
+    with pytest.raises(ValueError, match="no pairs: .* no such line .*a,.*b:2"):
         lm.datasets(tmp_path / "a", tmp_path / "b")
+    for sides in ((["a"], []), (tmp_path / "a", ["a", "b"])):
+        with pytest.raises(ValueError, match="two files, or two lists of as many"):
+            lm.datasets(*sides)
     with pytest.raises(ValueError, match="max_length 99 is more than the model's con"):
         lm.datasets(["a"], ["b"], max_length=99)
     with pytest.raises(ValueError, match="rows must have 1 to 24 ids, .* 0 to 1"):

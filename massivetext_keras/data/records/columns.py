@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
-from massivetext_keras.corpus.streams import decode, lines
+from massivetext_keras.corpus.streams import lines
 from massivetext_keras.data.records.common import MOST_BYTES, Options, Record
 from massivetext_keras.evaluation.spans import spans_of_tags
 
@@ -151,7 +151,7 @@ def _sentences(stream: BinaryIO, options: Options) -> Iterator[list[Row]]:
         if line is None:
             options.bad(number, f"more than {MOST_BYTES:,} bytes")
             continue
-        text = decode(line, options.encoding)[0].strip("\r\n")
+        text = options.decoded(number, line).strip("\r\n")
         if text.strip():
             rows.append((number, text.split("\t") if "\t" in text else text.split()))
             continue

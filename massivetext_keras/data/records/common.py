@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from massivetext_keras.corpus.streams import decode
+
 logger = logging.getLogger(__name__)
 
 MOST_BYTES = 100_000_000  # of a line
@@ -119,6 +121,19 @@ class Options(NamedTuple):
     def bad(self, line: int, what: str) -> None:
         """Notes a line that is no record."""
         self.problems.add(f"{self.path}:{line}", what)
+
+    def decoded(self, line: int | None, data: bytes) -> str:
+        """The text of a line, or of a whole file; what is not valid in it is noted."""
+        text, invalid = decode(data, self.encoding)
+        self.check_valid(line, invalid)
+        return text
+
+    def check_valid(self, line: int | None, invalid: int) -> None:
+        """Notes that so many bytes were not valid."""
+        if invalid:
+            where = self.path if line is None else f"{self.path}:{line}"
+            what = f"bytes that are not {self.encoding} became U+FFFD: see encoding"
+            self.problems.note(where, what)
 
     def record(self, line: int, fields: dict[str, Any]) -> Record:
         """The record of a line."""

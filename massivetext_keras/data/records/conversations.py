@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from massivetext_keras.corpus.streams import decode
 from massivetext_keras.data.records.common import Options, Record
 from massivetext_keras.extras import need
 
@@ -22,7 +21,7 @@ def read_conversations(stream: BinaryIO, options: Options) -> Iterator[Record]:
     yaml = need("yaml", "records")
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
-        root = yaml.compose(decode(stream.read(), options.encoding)[0], loader)
+        root = yaml.compose(options.decoded(None, stream.read()), loader)
     except (yaml.YAMLError, RecursionError) as error:
         what = " ".join(str(error).split())
         raise ValueError(f"{options.path}: no YAML ({what})") from None

@@ -6,8 +6,10 @@ import itertools
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from massivetext_keras.corpus.streams import decode, lines
+from massivetext_keras.corpus.streams import lines
 from massivetext_keras.data.records.common import MOST_BYTES, Options, Record
+
+UNPAIRED = "the other file has no such line"
 
 
 def read_parallel(
@@ -23,16 +25,13 @@ def read_parallel(
     sides = lines(first, MOST_BYTES), lines(second, MOST_BYTES)
     for number, pair in enumerate(itertools.zip_longest(*sides), 1):
         if None in pair:
-            options.bad(number, "the other file has no such line")
+            options.bad(number, UNPAIRED)
             continue
-        texts = [_text(line, options.encoding) for _, line in pair]
-        if None in texts:
+        if None in [line for _, line in pair]:
             options.bad(number, f"more than {MOST_BYTES:,} bytes")
-        elif any(texts) and not all(texts):
+            continue
+        texts = [options.decoded(number, line).strip() for _, line in pair]
+        if any(texts) and not all(texts):
             options.bad(number, "one side is empty")
         elif all(texts):
             yield options.record(number, dict(zip(names, texts, strict=True)))
-
-
-def _text(line: bytes | None, encoding: str) -> str | None:
-    return None if line is None else decode(line, encoding)[0].strip()

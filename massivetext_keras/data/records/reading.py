@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import functools
+import io
 from collections.abc import Iterable, Iterator, Mapping
+from encodings.aliases import aliases
 from pathlib import Path
+from typing import BinaryIO
 
 from massivetext_keras.corpus.sources import search, several
 from massivetext_keras.corpus.streams import DamagedFile, open_stream, suffixes
@@ -46,6 +50,8 @@ SUFFIXES = {
     ".yml": "yaml",
 }
 
+_MARKS = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
+
 
 def read_records(
     files: str | Path | Iterable[str | Path],
@@ -62,15 +68,17 @@ def read_records(
         fields: that are wanted, in the order of the columns of a table that has no
             head; a table has one if its first row names the first of them.
         format: one of `FORMATS` (None: by the suffix of each file); or "parallel", of
-            files in pairs, in which lines with the same number belong together.
+            files in pairs, in which lines with the same number belong together; of
+            patterns in pairs, the first file of one and the first of the other.
         columns: field -> its name in the file, or its number in a row, from 0.
-        encoding: of the files; what is not valid becomes U+FFFD.
+        encoding: of the files; what is not valid becomes U+FFFD, and is noted. UTF-16
+            is recognised by its mark.
         problems: counts what cannot be read (None: it is raised).
 
     Raises:
         FileNotFoundError: a pattern matches nothing.
-        ValueError: the format is unknown, a file is damaged, or, where nobody counts
-            problems, the first of them.
+        ValueError: the format or the encoding is unknown, a file is damaged, or, where
+            nobody counts problems, the first of them.
 
     >>> path = getfixture("tmp_path") / "a.tsv"
     >>> _ = path.write_text("good film\\tpositive\\n")
@@ -82,22 +90,71 @@ def read_records(
     for name in columns:
         if fields and name not in fields:
             raise ValueError(f"columns: no field {name!r}: {nearest(name, fields)}")
-    paths = [path for name in several(files) for path in sorted(search(name)[0])]
-    groups = [(path,) for path in paths]
+    encoding = _encoding_named(encoding)
+    names = several(files)
+    found = [sorted(search(name)[0]) for name in names]
+    groups = [(path,) for paths in found for path in paths]
     if format == "parallel":
-        if len(paths) % 2:
-            raise ValueError(f"parallel files go in pairs; there are {len(paths)}")
-        groups = list(zip(paths[::2], paths[1::2], strict=True))
+        groups = _in_pairs(names, found)
     for group in groups:
         name = ",".join(map(str, group))
         options = Options(name, fields, columns, encoding, problems)
-        reader = FORMATS[format_of(group[0], format)]
+        form = format_of(group[0], format)
         try:
             with contextlib.ExitStack() as stack:
                 streams = [stack.enter_context(open_stream(path)) for path in group]
-                yield from reader(*streams, options)
+                if form != "parquet":
+                    streams, options = _narrow(streams, options)
+                yield from FORMATS[form](*streams, options)
         except DamagedFile as error:
             raise ValueError(f"{name} is damaged: {error}") from error
+
+
+def _encoding_named(name: str) -> str:
+    """The name by which Python knows an encoding.
+
+    Raises:
+        ValueError: it knows none.
+    """
+    with contextlib.suppress(LookupError):
+        codec = codecs.lookup(name)
+        if codec._is_text_encoding:
+            return codec.name
+    known = {alias.replace("_", "-") for alias in aliases.values()}
+    raise ValueError(f"unknown encoding {name!r}: {nearest(name, known)}")
+
+
+def _in_pairs(names: list[str | Path], found: list[list[Path]]) -> list[tuple]:
+    """Files that belong together, of two names each.
+
+    Raises:
+        ValueError: a name, or a file of one, has no other.
+    """
+    if len(names) % 2:
+        raise ValueError(f"parallel files go in pairs, as a.en,a.de: got {len(names)}")
+    groups = []
+    for i in range(0, len(names), 2):
+        one, other = found[i], found[i + 1]
+        if len(one) != len(other):
+            raise ValueError(
+                f"parallel files go in pairs: {names[i]} stands for {len(one):,}, "
+                f"{names[i + 1]} for {len(other):,}"
+            )
+        groups += zip(one, other, strict=True)
+    return groups
+
+
+def _narrow(
+    streams: list[BinaryIO], options: Options
+) -> tuple[list[BinaryIO], Options]:
+    """Streams in which no character has a line's end for a part: UTF-16 as UTF-8."""
+    streams = [x if hasattr(x, "peek") else io.BufferedReader(x) for x in streams]
+    marked = any(x.peek(2)[:2] in _MARKS for x in streams)
+    if not marked and not options.encoding.startswith("utf-16"):
+        return streams, options
+    texts = [options.decoded(None, stream.read()) for stream in streams]
+    whole = [io.BytesIO(text.encode()) for text in texts]
+    return whole, options._replace(encoding="utf-8")
 
 
 def format_of(path: str | Path, format: str | None = None) -> str:

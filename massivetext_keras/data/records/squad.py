@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
-from massivetext_keras.corpus.streams import decode
 from massivetext_keras.data.examples import Answer, Question
 from massivetext_keras.data.records.common import Options, Record
 
@@ -22,7 +21,7 @@ def json_value(stream: BinaryIO, options: Options) -> Any:
         ValueError: it is no JSON.
     """
     try:
-        return json.loads(decode(stream.read(), options.encoding)[0])
+        return json.loads(options.decoded(None, stream.read()))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{options.path}: no JSON ({error})") from None
 

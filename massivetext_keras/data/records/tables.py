@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 from massivetext_keras.corpus.separated import separated_rows
-from massivetext_keras.corpus.streams import DamagedFile, decode, lines
+from massivetext_keras.corpus.streams import DamagedFile, lines
 from massivetext_keras.data.records.common import MOST_BYTES, Options, Record
 from massivetext_keras.data.records.squad import is_squad, json_value, squad_records
 from massivetext_keras.values import nearest
@@ -46,6 +46,7 @@ def _rows(
         elif row.too_long:
             options.bad(row.line, _TOO_LONG)
         else:
+            options.check_valid(row.line, row.invalid)
             yield row.line, row.values
 
 
@@ -92,7 +93,7 @@ def _lines(stream: BinaryIO, options: Options) -> Iterator[tuple[int, str]]:
         if line is None:
             options.bad(number, _TOO_LONG)
         else:
-            yield number, decode(line, options.encoding)[0]
+            yield number, options.decoded(number, line)
 
 
 def read_json_lines(stream: BinaryIO, options: Options) -> Iterator[Record]:

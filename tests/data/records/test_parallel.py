@@ -39,10 +39,21 @@ def test_lines_with_one_side_are_counted(files):
 def test_pairs_of_files(files):
     pairs = Seq2SeqLM.read_examples([*files, *files[::-1]], format="parallel")
     assert pairs[0] == TextPair("one", "eins") and pairs[2] == TextPair("eins", "one")
-    with pytest.raises(ValueError, match="parallel files go in pairs; there are 3"):
+    with pytest.raises(ValueError, match="parallel files go in pairs, as .* got 3"):
         list(read_records([*files, files[0]], format="parallel"))
     with pytest.raises(ValueError, match=r"a.de:3: one side is empty"):
         Seq2SeqLM.read_examples(files, format="parallel", strict=True)
+
+
+def test_patterns_of_files_go_in_pairs(tmp_path):
+    for name in ("a.en", "a.de", "b.en", "b.de"):
+        (tmp_path / name).write_text(f"{name}\n")
+    both = [tmp_path / "*.en", tmp_path / "*.de"]
+    pairs = Seq2SeqLM.read_examples(both, format="parallel")
+    assert pairs == [TextPair("a.en", "a.de"), TextPair("b.en", "b.de")]
+    (tmp_path / "b.de").unlink()
+    with pytest.raises(ValueError, match=r"\*.en stands for 2, .*\*.de for 1"):
+        Seq2SeqLM.read_examples(both, format="parallel")
 
 
 def test_real_captions(data_dir):

@@ -44,6 +44,36 @@ def test_columns_by_number_and_by_name(tmp_path):
         read(path, content, columns={"txt": 1})
 
 
+def test_bytes_of_another_encoding_are_noted(tmp_path):
+    path, content = tmp_path / "a.tsv", "a\tgut\nÄ\tschön\n"
+    problems = Problems()
+    found = read(path, content.encode("latin-1"), problems=problems)
+    assert found[1] == {"text": "\ufffd", "label": "sch\ufffdn"}
+    what = "bytes that are not utf-8 became U+FFFD: see encoding"
+    assert problems.notes == {what: [f"{path}:2"]} and not problems.count
+    with pytest.raises(ValueError, match=rf"a.tsv:2: {what.replace('+', '.')}"):
+        read(path, content.encode("latin-1"))
+    right = read(path, content, encoding="UTF8")
+    assert read(path, content.encode("latin-1"), encoding="latin-1") == right
+    with pytest.raises(ValueError, match="unknown encoding 'utf-61': did you mean"):
+        read(path, content, encoding="utf-61")
+    with pytest.raises(ValueError, match="unknown encoding 'base64'"):
+        read(path, content, encoding="base64")
+
+
+@pytest.mark.parametrize(
+    ("written", "encoding"),
+    [("utf-16", "utf-8"), ("utf-16", "latin-1"), ("utf-16-be", "UTF-16BE")],
+)
+def test_utf_16_is_cut_into_lines_by_its_characters(tmp_path, written, encoding):
+    content = "Ċ\tgood\n嗨\u0a0d\tbad\n"  # their bytes have those of ends of lines
+    found = read(tmp_path / "a.tsv", content.encode(written), encoding=encoding)
+    assert found == [
+        {"text": "Ċ", "label": "good"},
+        {"text": "嗨\u0a0d", "label": "bad"},
+    ]
+
+
 def test_quotation_marks_are_text_in_tsv_and_not_in_csv(tmp_path):
     content = '"a, ""b""\nc",good\n'
     assert read(tmp_path / "a.csv", content) == [{"text": 'a, "b"\nc', "label": "good"}]
@@ -107,7 +137,8 @@ def test_lines_of_text_and_other_encodings(tmp_path):
     ]
     latin = read(tmp_path / "b.txt", "Fluß\n".encode("latin-1"), encoding="latin-1")
     assert latin == [{"text": "Fluß"}]
-    assert read(tmp_path / "b.txt", b"a\xff\n") == [{"text": "a\ufffd"}]
+    found = read(tmp_path / "b.txt", b"a\xff\n", problems=Problems())
+    assert found == [{"text": "a\ufffd"}]
 
 
 def test_compressed_files_and_folders(tmp_path):
