@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import tensorflow as tf
+
+_HALVES = re.compile("[\ud800-\udfff]")
+
+
+def utf8(text: str) -> bytes:
+    """The bytes of a text; half a surrogate pair, which UTF-8 has not, is U+FFFD.
+
+    That is one character too, so that no place behind it is shifted.
+
+    >>> utf8("a\\ud83d!").decode() == "a\\ufffd!"
+    True
+    """
+    return _HALVES.sub("\ufffd", text).encode()
 
 
 def framed(
@@ -33,7 +48,8 @@ def framed(
 def joined(
     tokenizer, first: tf.RaggedTensor, second: tf.RaggedTensor, max_length: int
 ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """Two texts to a row, between and behind them `eos_id`: [CLS] a [SEP] b [SEP].
+    """Two texts to a row, between and behind them `eos_id`: [CLS] a [SEP] b [SEP], or
+    with two of them in between, as RoBERTa has it; see `between`.
 
     Where both do not fit, the longer one loses its end first.
 
@@ -53,17 +69,18 @@ def joined(
     before, after = (
         tf.constant(some, first.dtype, [len(some)]) for some in frame(tokenizer)
     )
-    places = max_length - tf.size(before) - 2 * tf.size(after)
+    inner = tf.constant(between(tokenizer), first.dtype, [len(between(tokenizer))])
+    places = max_length - tf.size(before) - tf.size(inner) - tf.size(after)
     places = tf.cast(places, first.row_splits.dtype)
     sizes = first.row_lengths(), second.row_lengths()
     kept = tf.minimum(sizes[0], tf.maximum(places - places // 2, places - sizes[1]))
     parts = _beginning(first, kept), _beginning(second, places - kept)
     rows = first.nrows()
-    before, after = (
+    before, inner, after = (
         tf.RaggedTensor.from_tensor(tf.tile(some[None], [rows, 1]))
-        for some in (before, after)
+        for some in (before, inner, after)
     )
-    sides = tf.concat([before, parts[0], after], 1), tf.concat([parts[1], after], 1)
+    sides = tf.concat([before, parts[0], inner], 1), tf.concat([parts[1], after], 1)
     segments = [tf.ones_like(side) * i for i, side in enumerate(sides)]
     return tf.concat(sides, axis=1), tf.concat(segments, axis=1)
 
@@ -81,6 +98,16 @@ def frame(tokenizer) -> tuple[list[int], list[int]]:
     """The ids before and after a text."""
     both = tokenizer.bos_id, tokenizer.eos_id
     return tuple([] if special is None else [special] for special in both)
+
+
+def between(tokenizer) -> list[int]:
+    """The ids between two texts.
+
+    >>> from massivetext_keras.tokenizers import ByteTokenizer
+    >>> between(ByteTokenizer(separators=2))
+    [2, 2]
+    """
+    return frame(tokenizer)[1] * tokenizer.separators
 
 
 def room(tokenizer, max_length: int) -> int:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from massivetext_keras.data.encoding import frame, joined
+from massivetext_keras.data.encoding import between, frame, joined
 
 
 class Passages(NamedTuple):
@@ -66,7 +66,8 @@ def passages(
     ([[1, 9, 2, 4, 5, 6, 2], [1, 9, 2, 5, 6, 7, 2]], [[0, 2], [2, 4]])
     """
     opening, closing = map(len, frame(tokenizer))
-    room = max_length - opening - 2 * closing
+    inner = len(between(tokenizer))
+    room = max_length - opening - inner - closing
     if room < 2:
         raise ValueError(
             f"rows of {max_length} tokens have no room for a question and a window"
@@ -95,7 +96,7 @@ def passages(
     windows = index.with_flat_values(tf.gather(contexts.flat_values, index.flat_values))
     questions = tf.gather(questions, owners)
     rows, segments = joined(tokenizer, questions, windows, max_length)
-    before = opening + _int32(questions.row_lengths()) + closing
+    before = opening + _int32(questions.row_lengths()) + inner
     asked = tf.stack([asked_from, asked_to], axis=1)
     return Passages(rows, segments, owners, first, end - first, before, asked)
 

@@ -115,6 +115,7 @@ class Tokenizer(keras.layers.Layer):
         surfaces: the UTF-8 text or bytes of each id; None with an own `_detokenize`.
         add_bos, add_eos: whether a document shall begin with `bos_id` and end with
             `eos_id`. Tasks obey these flags; `tokenize` itself adds nothing.
+        separators: how many `eos_id` stand between two texts of a row.
     Raises:
         ValueError: `add_bos` or `add_eos` without such a token.
 
@@ -135,6 +136,7 @@ class Tokenizer(keras.layers.Layer):
         surfaces: Sequence[str | bytes] | None = None,
         add_bos: bool = False,
         add_eos: bool = False,
+        separators: int = 1,
         **kwargs,
     ):
         kwargs.setdefault("dtype", "int32")
@@ -150,6 +152,7 @@ class Tokenizer(keras.layers.Layer):
                 )
         self.add_bos = add_bos
         self.add_eos = add_eos
+        self.separators = separators
         special = set(self.special_ids)
         with tf.init_scope():
             self._has_text = tf.constant(
@@ -356,7 +359,8 @@ class Tokenizer(keras.layers.Layer):
 
     def _settings(self) -> dict:
         """The constructor's small arguments, as JSON values."""
-        return {"add_bos": self.add_bos, "add_eos": self.add_eos}
+        several = {"separators": self.separators} if self.separators != 1 else {}
+        return {"add_bos": self.add_bos, "add_eos": self.add_eos, **several}
 
     def _files(self) -> dict[str, bytes]:
         """The model files, by name."""

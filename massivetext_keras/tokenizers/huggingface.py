@@ -27,6 +27,7 @@ from massivetext_keras.tokenizers.sentencepiece import (
     parse_model,
 )
 from massivetext_keras.tokenizers.splitting import pattern_name
+from massivetext_keras.tokenizers.templates import separators, tokens_around
 from massivetext_keras.tokenizers.translation import TranslationTokenizer
 from massivetext_keras.tokenizers.wordpiece import (
     WordPieceTokenizer,
@@ -45,6 +46,7 @@ _KINDS = {
     "t5": (("T5",), ("t5",)),
     "mt5": (("MT5",), ("mt5",)),
     "albert": (("Albert",), ("albert",)),
+    "roberta": (("Roberta", "XLMRoberta", "Bart"), ("roberta", "xlm-roberta", "bart")),
 }
 
 
@@ -148,16 +150,21 @@ class _Folder:
             result[f"{role}_token"] = token
         return result
 
-    def flags(self, add_bos: bool = False, add_eos: bool = False) -> dict[str, bool]:
-        """Returns add_bos and add_eos: what the config, else tokenizer.json says.
+    def flags(self, add_bos: bool = False, add_eos: bool = False) -> dict[str, int]:
+        """Returns add_bos, add_eos and separators: what the config, else tokenizer.json
+        says.
 
         Arguments:
             add_bos, add_eos: the defaults, where neither says anything.
         """
+        between = 2 if self.kind == "roberta" else 1
         if document := self.json(TOKENIZER_FILE):
-            before, after = _template(document.get("post_processor"))
+            processor = document.get("post_processor")
+            before, after = tokens_around(processor)
             add_bos, add_eos = before is not None, after is not None
+            between = separators(processor, after)
         return {
+            "separators": between,
             "add_bos": bool(self.config.get("add_bos_token", add_bos)),
             "add_eos": bool(self.config.get("add_eos_token", add_eos)),
         }
@@ -256,7 +263,7 @@ def _byte_level(source: _Folder, document: dict) -> Tokenizer:
         model["vocab"],
         model["merges"],
         add_prefix_space=bool(last.get("add_prefix_space")),
-        template=_template(document.get("post_processor")),
+        template=tokens_around(document.get("post_processor")),
         pattern=pattern,
         normal_form=normal_form,
         ignore_merges=bool(model.get("ignore_merges")),
@@ -326,24 +333,6 @@ def _byte_pair(
             add_bos=template[0] is not None, add_eos=template[1] is not None
         ),
     )
-
-
-def _template(post_processor: dict | None) -> tuple[str | None, str | None]:
-    """Returns the tokens that a post-processor puts before and after one text."""
-    if not post_processor:
-        return None, None
-    if post_processor["type"] == "Sequence":
-        found = [_template(step) for step in post_processor["processors"]]
-        return tuple(next((t[i] for t in found if t[i]), None) for i in (0, 1))
-    if post_processor["type"] in ("RobertaProcessing", "BertProcessing"):
-        return post_processor["cls"][0], post_processor["sep"][0]
-    if post_processor["type"] != "TemplateProcessing":
-        return None, None
-    names = [
-        piece.get("SpecialToken", {}).get("id") for piece in post_processor["single"]
-    ]
-    at = names.index(None)
-    return (names[0] if at else None), (names[-1] if at < len(names) - 1 else None)
 
 
 def _wordpiece(source: _Folder, document: dict) -> Tokenizer:

@@ -16,6 +16,7 @@ from massivetext_keras.tokenizers.merges import merge_pairs, parse_merges
 from massivetext_keras.tokenizers.pieces import step_of_rule
 from massivetext_keras.tokenizers.rewriting import SPACE, replacing, step_to_json
 from massivetext_keras.tokenizers.sentencepiece import SentencePieceTokenizer
+from massivetext_keras.tokenizers.templates import post_processor
 from massivetext_keras.tokenizers.translation import TranslationTokenizer
 from massivetext_keras.tokenizers.wordpiece import WordPieceTokenizer
 
@@ -65,7 +66,7 @@ def huggingface_files(tokenizer: Tokenizer, **settings: Any) -> dict[str, bytes]
         "added_tokens": [_added(tokenizer, i) for i in tokenizer.special_ids],
         "normalizer": None,
         "pre_tokenizer": None,
-        "post_processor": _template(tokenizer),
+        "post_processor": post_processor(tokenizer),
         "decoder": None,
         **_PARTS[kind](tokenizer),
     }
@@ -94,43 +95,6 @@ def _added(tokenizer: Tokenizer, index: int, special: bool = True) -> dict[str, 
     flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
     content = tokenizer.id_to_token(index)
     return {"id": index, "content": content, **flags, "special": special}
-
-
-def _template(tokenizer: Tokenizer) -> dict[str, Any] | None:
-    """What is put around one text, and around two."""
-    ids = {
-        name: index
-        for name, index, is_added in (
-            ("bos", tokenizer.bos_id, tokenizer.add_bos),
-            ("eos", tokenizer.eos_id, tokenizer.add_eos),
-        )
-        if is_added
-    }
-    if not ids:
-        return None
-    names = {role: tokenizer.id_to_token(index) for role, index in ids.items()}
-
-    def piece(role: str, segment: int) -> list[dict[str, Any]]:
-        if role in ("A", "B"):
-            return [{"Sequence": {"id": role, "type_id": segment}}]
-        if role not in names:
-            return []
-        return [{"SpecialToken": {"id": names[role], "type_id": segment}}]
-
-    single = piece("bos", 0) + piece("A", 0) + piece("eos", 0)
-    return {
-        "type": "TemplateProcessing",
-        "single": single,
-        "pair": single + piece("B", 1) + piece("eos", 1),
-        "special_tokens": {
-            names[role]: {
-                "id": names[role],
-                "ids": [ids[role]],
-                "tokens": [names[role]],
-            }
-            for role in names
-        },
-    }
 
 
 def _bpe(vocabulary: dict[str, int], merges: Sequence, **options) -> dict[str, Any]:

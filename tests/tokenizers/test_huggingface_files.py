@@ -7,9 +7,12 @@ import json
 
 import pytest
 import sentencepiece
+import tensorflow as tf
 import tokenizers as hf
 
 from massivetext_keras import tokenizers as mt
+from massivetext_keras.data.labeled import rows_graph
+from massivetext_keras.data.passages import passages
 
 NAMES = ("byte", "byte_pair", "character", "sentencepiece", "unigram", "wordpiece")
 TEXTS = [
@@ -139,3 +142,34 @@ def test_what_cannot_be_written_is_said(lines):
 
     with pytest.raises(ValueError, match="a Other has no form at Hugging Face"):
         mt.huggingface_files(Other())
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_pairs_are_put_together_as_tokenizers_does(tmp_path, count):
+    own = mt.ByteTokenizer(add_bos=True, add_eos=True, separators=count)
+    files = mt.huggingface_files(own)
+    document = json.loads(files["tokenizer.json"])
+    begin, end = ([own.id_to_token(i), i] for i in (own.bos_id, own.eos_id))
+    kind = ["BertProcessing", "RobertaProcessing"][count - 1]
+    marked = {"type": kind, "sep": end, "cls": begin}
+    if count == 2:
+        marked |= {"trim_offsets": True, "add_prefix_space": False}
+    for processor in (document["post_processor"], marked):
+        document["post_processor"] = processor
+        theirs = hf.Tokenizer.from_str(json.dumps(document)).encode("ab", "c").ids
+        for name, data in files.items():
+            (tmp_path / name).write_bytes(data)
+        (tmp_path / "tokenizer.json").write_text(json.dumps(document))
+        read = mt.from_huggingface(tmp_path)
+        assert read.fingerprint == own.fingerprint
+        rows, segments, cut = rows_graph(read, 16, *map(tf.constant, (["ab"], ["c"])))
+        assert rows.to_list() == [theirs] and not cut[0]
+        assert sum(segments.to_list()[0]) == 2
+        size = len(theirs)  # what just fits, and what does not
+        for length, too_long in ((size, False), (size - 1, True)):
+            rows, _, cut = rows_graph(read, length, *map(tf.constant, (["ab"], ["c"])))
+            assert bool(cut[0]) is too_long and rows.row_lengths()[0] == length
+        found = passages(read, *(read(x) for x in (["ab"], ["c" * 99])), size + 4, 2)
+        assert set(found.rows.row_lengths().numpy()) == {size + 4}
+        first = found.rows.to_list()[0]
+        assert first[int(found.before[0]) :] == [*read("ccccc").numpy(), own.eos_id]
