@@ -24,6 +24,7 @@ from massivetext_keras.data.encoding import (
     padded,
     room,
     text_ids,
+    utf8,
 )
 from massivetext_keras.data.examples import (
     Answer,
@@ -98,6 +99,7 @@ __all__ = [
     "text_batches",
     "text_ids",
     "training_batches",
+    "utf8",
     "validation_batches",
     "write_shards",
 ]

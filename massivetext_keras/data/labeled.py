@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.data.encoding import frame, framed, joined, room
+from massivetext_keras.data.encoding import between, framed, joined, room, utf8
 from massivetext_keras.data.examples import LabeledText
 
 _TEXTS_AT_ONCE = 1024
@@ -53,7 +53,7 @@ def rows_graph(
         return rows, tf.zeros_like(rows), sizes > places
     others = tokenizer.tokenize(second)
     rows, segments = joined(tokenizer, ids, others, max_length)
-    places -= len(frame(tokenizer)[1])
+    places -= len(between(tokenizer))
     return rows, segments, sizes + others.row_lengths() > places
 
 
@@ -69,7 +69,7 @@ def encode_labeled(tokenizer, examples: Sequence[LabeledText], max_length: int) 
     for places, columns in alike(examples):
         for first in range(0, len(places), _TEXTS_AT_ONCE):
             some = slice(first, first + _TEXTS_AT_ONCE)
-            texts = (tf.constant(column[some]) for column in columns)
+            texts = (tf.constant([*map(utf8, column[some])]) for column in columns)
             *rows, too_long = rows_graph(tokenizer, max_length, *texts)
             cut += int(np.sum(too_long))
             for whole, ragged in zip((ids, segments), rows, strict=True):
@@ -82,21 +82,14 @@ def encode_labeled(tokenizer, examples: Sequence[LabeledText], max_length: int) 
 
 def alike(
     examples: Sequence[LabeledText],
-) -> Iterator[tuple[list[int], list[list[bytes]]]]:
+) -> Iterator[tuple[list[int], list[list[str]]]]:
     """The single texts, then the pairs: which they are, and their strings.
 
-    Strings are UTF-8, in which half a surrogate pair is invalid, so that tokenizers
-    read U+FFFD.
-
     >>> list(alike([LabeledText("a", None, "b"), LabeledText("c")]))
-    [([1], [[b'c']]), ([0], [[b'a'], [b'b']])]
+    [([1], [['c']]), ([0], [['a'], ['b']])]
     """
     for paired in (False, True):
         places = [i for i, x in enumerate(examples) if (x.second is None) != paired]
         if places:
             names = ["text", "second"] if paired else ["text"]
-            yield places, [[_utf8(examples[i], n) for i in places] for n in names]
-
-
-def _utf8(example: LabeledText, name: str) -> bytes:
-    return getattr(example, name).encode("utf-8", "surrogatepass")
+            yield places, [[getattr(examples[i], n) for i in places] for n in names]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from massivetext_keras.data.buckets import Batches, BucketedRows
+from massivetext_keras.data.encoding import utf8
 from massivetext_keras.data.examples import Question
 from massivetext_keras.data.passages import passages
 from massivetext_keras.data.records import Problems
@@ -86,8 +87,8 @@ def question_batches(
 
 def _rows(tokenizer, questions, max_length, overlap, most, random, problems) -> list:
     """(ids, segments, labels, weight) of the windows of some questions."""
-    contexts = [x.context.encode("utf-8", "replace") for x in questions]
-    asked = [x.question.encode("utf-8", "replace") for x in questions]
+    contexts = [utf8(x.context) for x in questions]
+    asked = [utf8(x.question) for x in questions]
     ids, starts, ends = tokenizer.tokenize_with_offsets(contexts)
     found = passages(tokenizer, tokenizer.tokenize(asked), ids, max_length, overlap)
     starts, ends = (list(x.to_list()) for x in (starts, ends))

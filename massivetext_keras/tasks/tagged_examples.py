@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from massivetext_keras.data.examples import Span, TaggedText
 from massivetext_keras.data.records.columns import joined_words
 from massivetext_keras.evaluation.spans import Labelled, spans_of_tags
-
-_SURROGATES = re.compile("[\ud800-\udfff]")  # which UTF-8 does not have
 
 
 def tagged_text(fields: Mapping[str, Any]) -> TaggedText:
@@ -37,15 +34,16 @@ def tagged_text(fields: Mapping[str, Any]) -> TaggedText:
         text, words = joined_words(words)
         tags = fields.get("tags")
         if tags is not None:
-            if len(tags) != len(words) or not all(isinstance(x, str) for x in tags):
+            if not isinstance(tags, list) or len(tags) != len(words):
                 raise ValueError("tags that do not match the words")
+            if not all(isinstance(tag, str) and tag for tag in tags):
+                raise ValueError("a tag that is no text")
             entities = [
                 (words[start][0], words[end - 1][1], label)
                 for start, end, label in spans_of_tags(tags)
             ]
     if not isinstance(text, str):
-        raise ValueError("no text")
-    text = _SURROGATES.sub("\ufffd", text)
+        raise ValueError("neither a 'text' nor 'words'")
     spans = None
     if entities is not None:
         spans = tuple(

@@ -9,6 +9,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from massivetext_keras.data.examples import LabeledText
 from massivetext_keras.tasks import (
     QuestionAnswerer,
     Seq2SeqLM,
@@ -83,6 +84,27 @@ def test_hostile_texts_are_tagged_and_asked(tagger, answerer):
     check_tags(tagger, HOSTILE)
     check_answers(answerer, HOSTILE, HOSTILE[::-1])
     assert tagger.tag(HOSTILE[0]) == [] and tagger.tag([]) == []
+
+
+def test_half_a_surrogate_pair_is_one_character_wherever_it_is_read(tagger, answerer):
+    classifier = encoder_task(
+        TextClassifier,
+        ByteTokenizer(),
+        labels=["a", "b"],
+        vocabulary_size=259,
+        max_length=64,
+    )
+    half, same = "a \ud83d\udc69 cat \ud83d sat", "a \ufffd\ufffd cat \ufffd sat"
+    assert classifier.classify(half, half) == classifier.classify(same, same)
+    examples = [LabeledText(text, "a", text) for text in (half, same)]
+    rows = classifier.example_batches(examples, 2).validation()
+    ids = next(iter(rows))[0]["token_ids"].numpy()
+    assert (ids[0] == ids[1]).all()
+    places = [[span[2:] for span in tagger.tag(text)] for text in (half, same)]
+    assert places[0] == places[1]
+    check_tags(tagger, [half])
+    asked = [answerer.answer(text, text)[1:] for text in (half, same)]
+    assert asked[0] == asked[1]
 
 
 def test_naughty_strings_are_tagged_and_asked(tagger, answerer, naughty):
