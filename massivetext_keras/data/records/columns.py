@@ -84,7 +84,7 @@ def read_conll(stream: BinaryIO, options: Options) -> Iterator[Record]:
                 continue
             tags = [row[tag_place] for _, row in rows]
             if not all(map(_TAG.fullmatch, tags)):
-                options.bad(line, "a tag that is not O, B-X or I-X")
+                options.bad(line, "a tag that is not O, or B-X, I-X, E-X or S-X")
                 continue
             count.add(line, tags)
             fields["entities"] = [

@@ -50,6 +50,7 @@ SUFFIXES = {
     ".yml": "yaml",
 }
 
+_WITHOUT_COLUMNS = ("squad", "conllu", "text", "yaml", "parallel")
 _MARKS = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 
 
@@ -66,7 +67,8 @@ def read_records(
     Args:
         files: paths, globs and folders; also with .gz, .bz2 or .zst.
         fields: that are wanted, in the order of the columns of a table that has no
-            head; a table has one if its first row names the first of them.
+            head; a table has one if its first row names a column that is asked for, or
+            the first field, or another one and nothing but names.
         format: one of `FORMATS` (None: by the suffix of each file); or "parallel", of
             files in pairs, in which lines with the same number belong together; of
             patterns in pairs, the first file of one and the first of the other.
@@ -77,8 +79,8 @@ def read_records(
 
     Raises:
         FileNotFoundError: a pattern matches nothing.
-        ValueError: the format or the encoding is unknown, a file is damaged, or, where
-            nobody counts problems, the first of them.
+        ValueError: format, encoding or a column is unknown, a file is damaged, or,
+            where nobody counts problems, the first of them.
 
     >>> path = getfixture("tmp_path") / "a.tsv"
     >>> _ = path.write_text("good film\\tpositive\\n")
@@ -100,6 +102,8 @@ def read_records(
         name = ",".join(map(str, group))
         options = Options(name, fields, columns, encoding, problems)
         form = format_of(group[0], format)
+        if columns and form in _WITHOUT_COLUMNS:
+            raise ValueError(f"{name}: the format {form!r} has no columns to choose")
         try:
             with contextlib.ExitStack() as stack:
                 streams = [stack.enter_context(open_stream(path)) for path in group]

@@ -112,13 +112,15 @@ def _given(fields: Mapping[str, Any]) -> list[tuple[str, int | None]] | None:
     if isinstance(answers, str):
         answers = [{"text": answers, "answer_start": fields.get("answer_start")}]
     elif isinstance(answers, Mapping):
-        texts = list(answers.get("text", ()))
+        texts = _several(answers.get("text"))
         starts = answers.get("answer_start")
-        starts = [None] * len(texts) if starts is None else list(starts)
+        starts = [None] * len(texts) if starts is None else _several(starts)
         if len(starts) != len(texts):
             raise ValueError("not as many answers as places where they begin")
         pairs = zip(texts, starts, strict=True)
         answers = [{"text": text, "answer_start": start} for text, start in pairs]
+    if not isinstance(answers, list | tuple):
+        raise ValueError("answers that are no list")
     given = []
     for answer in answers:
         text = answer.get("text") if isinstance(answer, Mapping) else answer
@@ -127,6 +129,13 @@ def _given(fields: Mapping[str, Any]) -> list[tuple[str, int | None]] | None:
         start = answer.get("answer_start") if isinstance(answer, Mapping) else None
         given.append((text, _number(start)))
     return [(text, start) for text, start in given if text]
+
+
+def _several(value: Any) -> list:
+    """A list, of one value if it is none."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _number(start: Any) -> int | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
+import re
 import string
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
@@ -14,6 +16,9 @@ from massivetext_keras.data.records.common import MOST_BYTES, Options, Record
 from massivetext_keras.data.records.squad import is_squad, json_value, squad_records
 from massivetext_keras.values import nearest
 
+logger = logging.getLogger(__name__)
+
+_NAME = re.compile(r"[^\W\d]\w*")  # that a column may have
 _TOO_LONG = f"more than {MOST_BYTES:,} bytes"
 
 
@@ -25,13 +30,28 @@ def read_separated(
     first = next(rows, None)
     if first is None:
         return
-    places = _places(first[1], options)
-    if not _has_head(first[1], options):
+    number, names = first
+    head = _is_head(names, options)
+    places = _places(names, head, options)
+    if not head:
         rows = itertools.chain([first], rows)
+        if len(names) > 1 and all(map(_NAME.fullmatch, names)):
+            logger.warning(
+                "%s:%d, %s, was read as an example; if it names columns, say which are "
+                "wanted: columns such as %s=%s",
+                options.path,
+                number,
+                " ".join(map(repr, names)),
+                *(options.fields[:1] or ("text",)),
+                names[0],
+            )
     for number, row in rows:
         missing = [name for name, place in places.items() if place >= len(row)]
         if missing:
             options.bad(number, f"{len(row)} columns, no {missing[0]!r}")
+            continue
+        if any(row[len(names) :]):  # a text with a tab or comma in it, cut there
+            options.bad(number, f"more than {len(names)} columns")
             continue
         yield options.record(number, {n: row[place] for n, place in places.items()})
 
@@ -50,34 +70,43 @@ def _rows(
             yield row.line, row.values
 
 
-def _has_head(row: list[str], options: Options) -> bool:
-    names = [options.columns.get(name, name) for name in options.fields[:1]]
-    names += options.columns.values()
-    named = [name for name in names if isinstance(name, str)]
-    return bool(named) and all(name in row for name in named)
+def _is_head(row: list[str], options: Options) -> bool:
+    """Whether a row names columns: one that is asked for by its name, or the first of
+    the fields; or another field, if all else in it may be names too."""
+    named = [name for name in options.columns.values() if isinstance(name, str)]
+    if named or not options.fields:
+        return any(name in row for name in named)
+    return options.fields[0] in row or (
+        any(name in row for name in options.fields) and all(map(_NAME.fullmatch, row))
+    )
 
 
-def _places(row: list[str], options: Options) -> dict[str, int]:
+def _places(row: list[str], head: bool, options: Options) -> dict[str, int]:
     """Where in a row each field is.
 
     Raises:
         ValueError: a column is named that the first row does not have.
     """
-    if not _has_head(row, options):
-        for field, name in options.columns.items():
-            if isinstance(name, str):
-                near = nearest(name, row)
-                raise ValueError(
-                    f"{options.path}: no column {name!r} ({field}): {near}"
-                )
-        if options.columns:
-            return dict(options.columns)
+    taken: dict[str, str | int] = dict(options.columns)
+    if head:
+        taken = {name: name for name in row} | taken
+    elif not taken:
         return dict(zip(options.fields, range(len(row)), strict=False))
-    taken = {name: name for name in row} | options.columns
+    for field, name in taken.items():
+        _check_column(field, name, row, options)
     return {
         field: row.index(name) if isinstance(name, str) else name
         for field, name in taken.items()
     }
+
+
+def _check_column(
+    field: str, name: str | int, names: Iterable[str], options: Options
+) -> None:
+    """Raises ValueError for a column that a file does not have; numbers are fine."""
+    if isinstance(name, str) and name not in names:
+        near = nearest(name, names)
+        raise ValueError(f"{options.path}: no column {name!r} ({field}): {near}")
 
 
 def read_lines(stream: BinaryIO, options: Options) -> Iterator[Record]:
@@ -98,15 +127,17 @@ def _lines(stream: BinaryIO, options: Options) -> Iterator[tuple[int, str]]:
 
 def read_json_lines(stream: BinaryIO, options: Options) -> Iterator[Record]:
     """Reads an object of JSON on each line."""
+    yield from _objects(_json_values(stream, options), options)
+
+
+def _json_values(stream: BinaryIO, options: Options) -> Iterator[tuple[int, Any]]:
     for number, line in _lines(stream, options):
         if not line.strip(string.whitespace):
             continue
         try:
-            value = json.loads(line)
+            yield number, json.loads(line)
         except (ValueError, RecursionError):
             options.bad(number, "no JSON")
-            continue
-        yield from _objects([(number, value)], options)
 
 
 def read_json(stream: BinaryIO, options: Options) -> Iterator[Record]:
@@ -123,17 +154,17 @@ def read_json(stream: BinaryIO, options: Options) -> Iterator[Record]:
 
 
 def _objects(values: Iterable[tuple[int, Any]], options: Options) -> Iterator[Record]:
+    """Records of objects; a column that none of them has is an error in the end."""
+    names: dict[str, None] = {}
     for number, value in values:
         if isinstance(value, dict):
-            yield options.record(number, _renamed(value, options))
+            names |= dict.fromkeys(value)
+            found = {n: value[c] for n, c in options.columns.items() if c in value}
+            yield options.record(number, value | found)
         else:
             options.bad(number, "no object of JSON")
-
-
-def _renamed(fields: dict[str, Any], options: Options) -> dict[str, Any]:
-    """The fields by the names that are wanted."""
-    renamed = {n: fields[c] for n, c in options.columns.items() if c in fields}
-    return fields | renamed
+    for field, name in options.columns.items() if names else ():
+        _check_column(field, str(name), names, options)
 
 
 def read_parquet(stream: BinaryIO, options: Options) -> Iterator[Record]:
@@ -144,7 +175,6 @@ def read_parquet(stream: BinaryIO, options: Options) -> Iterator[Record]:
     try:
         file = pyarrow.parquet.ParquetFile(stream)
         rows = (row for table in file.iter_batches(1000) for row in table.to_pylist())
-        for number, fields in enumerate(rows, 1):
-            yield options.record(number, _renamed(fields, options))
+        yield from _objects(enumerate(rows, 1), options)
     except (pyarrow.ArrowException, OSError) as error:
         raise DamagedFile(str(error).split("\n")[0]) from error

@@ -60,7 +60,7 @@ def test_bad_sentences_are_counted(tmp_path):
     assert [record.fields["text"] for record in found] == ["a b", "c"]
     assert {what: len(where) for what, where in problems.places.items()} == {
         "a word without a tag": 1,
-        "a tag that is not O, B-X or I-X": 1,
+        "a tag that is not O, or B-X, I-X, E-X or S-X": 1,
         "a word that column 0 does not have": 1,
     }
 

@@ -106,6 +106,8 @@ def test_wrong_offsets(text, start, wanted, note):
         ),
         ({"answers": {"text": ["a"], "answer_start": ["x"]}}, "begins is no number"),
         ({"answers": [3]}, "an answer is no text"),
+        ({"answers": 3}, "answers that are no list"),
+        ({"answers": {"text": "Eve"}}, "no answer is where it is said to be"),
         ({"answer": "Eve"}, "no answer is where it is said to be"),
     ],
 )

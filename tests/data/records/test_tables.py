@@ -24,11 +24,27 @@ def test_a_table_has_a_head_if_its_first_row_names_the_first_field(tmp_path, suf
     path = tmp_path / f"a.{suffix}"
     named = read(path, f"id{tab}label{tab}text\n1{tab}good{tab}a film\n")
     assert named == [{"id": "1", "label": "good", "text": "a film"}]
-    bare = read(path, f"a film{tab}good\n\nno{tab}bad{tab}more\n")
+    bare = read(path, f"a film{tab}good\n\nno{tab}bad{tab}\n")
     assert bare == [
         {"text": "a film", "label": "good"},
         {"text": "no", "label": "bad"},
     ]
+    with pytest.raises(ValueError, match=rf"a.{suffix}:2: more than 2 columns"):
+        read(path, f"a film{tab}good\nno{tab}bad{tab}more\n")
+
+
+def test_a_head_with_other_names_is_no_example_that_nobody_sees(tmp_path, caplog):
+    path = tmp_path / "a.tsv"
+    glue = "sentence\tlabel\na film\tgood\n"
+    assert read(path, glue) == [{"sentence": "a film", "label": "good"}]
+    assert read(path, glue, columns={"text": 0, "label": 1}) == [
+        {"text": "a film", "label": "good", "sentence": "a film"}
+    ]
+    assert not caplog.text
+    assert len(read(path, "sentence\tclass\na film\tgood\n")) == 2
+    assert "a.tsv:1, 'sentence' 'class', was read as an example" in caplog.text
+    # a label may be the name of a field
+    assert len(read(path, "A long text\tlabel\na film\timage\n")) == 2
 
 
 def test_columns_by_number_and_by_name(tmp_path):
@@ -40,6 +56,8 @@ def test_columns_by_number_and_by_name(tmp_path):
     assert found == [{"text": "Go", "class": "ham", "body": "Go"}]
     with pytest.raises(ValueError, match=r"no column 'boby' \(text\): did you mean 'b"):
         read(path, "class\tbody\nham\tGo\n", columns={"text": "boby"})
+    with pytest.raises(ValueError, match=r"no column 'boby' \(text\): did you mean 'b"):
+        read(path, "class\tbody\nham\t\n", columns={"text": "boby", "label": "class"})
     with pytest.raises(ValueError, match="no field 'txt': did you mean 'text'"):
         read(path, content, columns={"txt": 1})
 
@@ -105,6 +123,8 @@ def test_lines_of_json(tmp_path):
     }
     renamed = read(path, '{"s": "x", "label": 1}\n', columns={"text": "s"})
     assert renamed == [{"s": "x", "label": 1, "text": "x"}]
+    with pytest.raises(ValueError, match=r"no column 'labl' \(label\): did you mean 'l"):
+        read(path, '{"s": "x", "label": 1}\n', columns={"label": "labl"})
 
 
 def test_a_list_in_json(tmp_path):
