@@ -43,7 +43,9 @@ def label_measures(
     sets = [[_set(x) for x in side] for side in (true, predicted)]
     found = sorted(set().union(*(x for side in sets for x in side)))
     names = list(found if labels is None else labels)
-    sides = [np.array([[n in x for n in names] for x in side]) for side in sets]
+    # a column that is not measured: scikit-learn takes a single one for two classes
+    sides = [np.array([[n in x for n in names] + [False] for x in s]) for s in sets]
+    columns = [*range(len(names))]
     right = [a == b for a, b in zip(*sets, strict=True)]
     values = {"accuracy": float(np.mean(right))}
     if not names:
@@ -51,7 +53,7 @@ def label_measures(
 
     def scores(average):
         return metrics.precision_recall_fscore_support(
-            *sides, average=average, zero_division=0.0
+            *sides, labels=columns, average=average, zero_division=0.0
         )
 
     for average in _AVERAGES:

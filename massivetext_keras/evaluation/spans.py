@@ -12,6 +12,19 @@ Labelled = tuple[int, int, str]
 Word = tuple[int, int]
 
 
+# What a tag says of the place of a word in a span.
+SCHEMES = {"BIO": "BI", "BIOES": "BIES"}
+
+
+def tag_names(labels: Iterable[str], scheme: str = "BIO") -> tuple[str, ...]:
+    """The tags that tell spans: O, and one for each label and place.
+
+    >>> tag_names(["PER", "LOC"])
+    ('O', 'B-PER', 'I-PER', 'B-LOC', 'I-LOC')
+    """
+    return ("O", *(f"{p}-{label}" for label in labels for p in SCHEMES[scheme]))
+
+
 def spans_of_tags(tags: Sequence[str]) -> list[Labelled]:
     """The spans that tags of words say, as conlleval reads them.
 

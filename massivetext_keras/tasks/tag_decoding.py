@@ -8,8 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.configs import choose
-
-SCHEMES = {"BIO": "BI", "BIOES": "BIES"}
+from massivetext_keras.evaluation.spans import SCHEMES, tag_names
 
 
 class TagSet:
@@ -29,8 +28,7 @@ class TagSet:
 
     def __init__(self, labels: Sequence[str], scheme: str = "BIO"):
         prefixes = choose("scheme", scheme, SCHEMES)
-        self.labels = tuple(labels)
-        self.names = ("O", *(f"{p}-{label}" for label in labels for p in prefixes))
+        self.labels, self.names = tuple(labels), tag_names(labels, scheme)
         self.ids = {name: i for i, name in enumerate(self.names)}
         places = np.arange(len(self.names)) - 1
         self._label = np.where(places < 0, -1, places // len(prefixes))

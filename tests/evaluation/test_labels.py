@@ -52,6 +52,9 @@ def test_measures_of_several_labels():
     assert values["f1/b"] == pytest.approx(2 / 3)
     assert values["f1_macro"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
     assert label_measures([()], [()]) == {"accuracy": 1.0}
+    # of a single label, too: not of its presence and its absence
+    one = label_measures([("a",), ("a",), ()], [("a",), (), ()])
+    assert one["f1/a"] == one["f1_macro"] == one["f1_micro"] == pytest.approx(2 / 3)
 
 
 def test_confusion_and_its_picture():
