@@ -58,11 +58,14 @@ def head_layout(config: Config, head: str, classes: int = 2) -> Layout:
         head: "masked_lm" (Devlin et al., 2019), "pretraining" (the same and the scores
             of whether a second segment follows the first), "discriminator" (a score
             per token of having been replaced; Clark et al., 2020), "classification" (of
-            what the pooler gives), "dense_classification" (with a product before it) or
-            "question_answering" (of each token, to begin and to end an answer).
+            what the pooler gives), "dense_classification" (with a product before it),
+            "token_classification" (of each token) or "question_answering" (of each
+            token, to begin and to end an answer).
         classes: of a classification.
     """
     d, e = config.hidden_size, config.width_of_embedding
+    if head == "token_classification":
+        return _flat({"head": _dense(d, classes)})
     if head.endswith("classification"):
         tree = {"classes": _dense(d, classes)}
         if head == "dense_classification":

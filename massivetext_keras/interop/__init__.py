@@ -1,7 +1,7 @@
 """Weights in and out: safetensors files, presets and Hugging Face folders."""
 
 from massivetext_keras.interop.generation import read_options
-from massivetext_keras.interop.huggingface import heads_in
+from massivetext_keras.interop.huggingface import head_named, heads_in
 from massivetext_keras.interop.huggingface import load as load_huggingface
 from massivetext_keras.interop.huggingface import (
     read_config as read_huggingface_config,
@@ -19,6 +19,7 @@ from massivetext_keras.interop.weights import (
 __all__ = [
     "Tensors",
     "assign",
+    "head_named",
     "heads_in",
     "load_huggingface",
     "named_weights",

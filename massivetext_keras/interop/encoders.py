@@ -33,6 +33,7 @@ _MASKED_LM = {
     "head/bias": "cls.predictions.bias",
 }
 _SPANS = {"head/spans": "qa_outputs"}
+_TAGS = {"head": "classifier"}
 
 
 def _segments(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,6 +71,7 @@ BERT = Family(
     prefix="bert.",
     heads={
         "question_answering": Head("BertForQuestionAnswering", _SPANS),
+        "token_classification": Head("BertForTokenClassification", _TAGS),
         "masked_lm": Head("BertForMaskedLM", _MASKED_LM),
         "pretraining": Head(
             "BertForPreTraining",
@@ -119,6 +121,7 @@ ROBERTA = BERT._replace(
     prefix="roberta.",
     heads={
         "question_answering": Head("RobertaForQuestionAnswering", _SPANS),
+        "token_classification": Head("RobertaForTokenClassification", _TAGS),
         "masked_lm": Head(
             "RobertaForMaskedLM",
             {
@@ -145,6 +148,7 @@ XLM_ROBERTA = ROBERTA._replace(
     architecture="XLMRobertaModel",
     heads={
         "question_answering": Head("XLMRobertaForQuestionAnswering", _SPANS),
+        "token_classification": Head("XLMRobertaForTokenClassification", _TAGS),
         "masked_lm": ROBERTA.heads["masked_lm"]._replace(
             architecture="XLMRobertaForMaskedLM"
         ),
@@ -192,6 +196,7 @@ DISTILBERT = BERT._replace(
     prefix="distilbert.",
     heads={
         "question_answering": Head("DistilBertForQuestionAnswering", _SPANS),
+        "token_classification": Head("DistilBertForTokenClassification", _TAGS),
         "masked_lm": Head(
             "DistilBertForMaskedLM",
             {
@@ -247,6 +252,7 @@ ALBERT = BERT._replace(
     prefix="albert.",
     heads={
         "question_answering": Head("AlbertForQuestionAnswering", _SPANS),
+        "token_classification": Head("AlbertForTokenClassification", _TAGS),
         "masked_lm": Head("AlbertForMaskedLM", _ALBERT_MASKED_LM),
         "pretraining": Head(
             "AlbertForPreTraining",
@@ -280,6 +286,7 @@ ELECTRA = BERT._replace(
     prefix="electra.",
     heads={
         "question_answering": Head("ElectraForQuestionAnswering", _SPANS),
+        "token_classification": Head("ElectraForTokenClassification", _TAGS),
         "masked_lm": Head(
             "ElectraForMaskedLM",
             {

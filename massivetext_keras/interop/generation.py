@@ -22,20 +22,21 @@ _OPTIONS = {
 _NEVER = "bad_words_ids"
 
 
-def read_options(folder: str | os.PathLike) -> dict[str, Any]:
+def read_options(folder: str | os.PathLike, head: str | None = None) -> dict[str, Any]:
     """The options of a task: of one that writes texts start_id, first_id, last_id and
-    never_ids, of one that tells classes those of `label_options`.
+    never_ids, of one with a head that tells classes those of `label_options`.
 
     Args:
         folder: a local folder with `generation_config.json`, or `config.json` alone, as
             older models have it.
+        head: that is read with the model.
 
     Raises:
         ValueError: a file is damaged, or more than a token is forbidden at once.
     """
     folder = Path(folder)
     values = read_json(folder / CONFIG)
-    labels = label_options(values)
+    labels = label_options(values) if "classification" in (head or "") else {}
     if (folder / GENERATION).is_file():
         start = {k: v for k, v in values.items() if k == _OPTIONS["start_id"]}
         values = {**start, **read_json(folder / GENERATION)}

@@ -18,7 +18,13 @@ from massivetext_keras.interop import decoders, encoder_decoders, encoders
 from massivetext_keras.interop.family import Family, require, unsupported
 from massivetext_keras.interop.folder import CONFIG, config_file
 from massivetext_keras.interop.generation import GENERATION, generation_values
-from massivetext_keras.interop.labels import label_values
+from massivetext_keras.interop.labels import (
+    OF_TOKENS,
+    architecture,
+    in_order,
+    label_options,
+    label_values,
+)
 from massivetext_keras.interop.weights import (
     FILE,
     Tensors,
@@ -33,7 +39,9 @@ from massivetext_keras.tokenizers import Tokenizer, huggingface_files
 logger = logging.getLogger(__name__)
 
 _ROLES = ("pad", "bos", "eos")
-_CLASSES = "head/classes"
+_TAGGING = "token_classification"
+_WITHOUT_POOLER = ("masked_lm", "question_answering", _TAGGING)
+_CLASSES = ("head/classes", "head")  # layers with an output for each class
 # The first that can hold a model is what it is written as.
 FAMILIES: dict[str, Family] = {
     "bert": encoders.BERT,
@@ -71,6 +79,17 @@ def read_config(folder: str | os.PathLike) -> TransformerConfig:
     return _read(folder)[-1]
 
 
+def head_named(folder: str | os.PathLike) -> str | None:
+    """The head of the class that the `config.json` of a folder names, if it has one.
+
+    Raises:
+        FileNotFoundError, ValueError: see `read_config`.
+    """
+    name = architecture(read_json(config_file(Path(folder))))
+    heads = _read(folder)[0].heads
+    return next((head for head in heads if heads[head].architecture == name), None)
+
+
 def heads_in(folder: str | os.PathLike) -> tuple[str, ...]:
     """The heads that `load` can load from a folder.
 
@@ -79,7 +98,18 @@ def heads_in(folder: str | os.PathLike) -> tuple[str, ...]:
     """
     family, config, tensors = _open(folder)
     names = {head: _head_names(family, config, head) for head in family.heads}
-    return tuple(head for head in names if names[head] <= set(tensors))
+    there = [head for head in names if names[head] <= set(tensors)]
+    # Classes of tokens and those of texts may have the same names.
+    values = read_json(config_file(Path(folder)))
+    tags = architecture(values).endswith(OF_TOKENS)
+    if tags and not label_options(values):
+        logger.warning("%s: id2label has no tags such as O, B-X and I-X", folder)
+        tags = None
+    return tuple(
+        head
+        for head in there
+        if "classification" not in head or (head == _TAGGING) is tags
+    )
 
 
 def load(
@@ -121,8 +151,8 @@ def load(
         tensors = _merged(tensors, ((pattern, words),), str(folder), hint)
 
     classes = 2
-    if head is not None and _CLASSES in family.heads[head].names:
-        bias = f"{family.heads[head].names[_CLASSES]}.bias"
+    for layer in _CLASSES if head is not None else ():
+        bias = f"{family.heads[head].names.get(layer)}.bias"
         classes = tensors.shapes.get(bias, (classes,))[0]
     table = family.table(config, prefix, head, tensors, classes)
     wanted = {name: s for rule in table.values() for name, s in rule.parts.items()}
@@ -135,7 +165,16 @@ def load(
     }
     check_shapes(wanted, found, f"{folder}: the tensors do not fit {CONFIG}")
     shapes = {ours: rule.shape for ours, rule in table.items()}
-    return config, Tensors(shapes, lambda ours: table[ours].join(tensors))
+    weights = Tensors(shapes, lambda ours: table[ours].join(tensors))
+    return config, _tags_in_order(weights, folder) if head == _TAGGING else weights
+
+
+def _tags_in_order(weights: Tensors, folder: str | os.PathLike) -> Tensors:
+    """The weights, those of the head in the order of our tags."""
+    values = read_json(config_file(Path(folder)))
+    head = {k: in_order(values, weights[k]) for k in weights if k.startswith("head/")}
+    shapes = weights.shapes | {name: array.shape for name, array in head.items()}
+    return Tensors(shapes, lambda name: head[name] if name in head else weights[name])
 
 
 def save(
@@ -167,13 +206,13 @@ def save(
     parts = {name for name in arrays if name.startswith("head/")}
     name, family = _family_for(config, parts, model_type)
     head = _head_of(family, config, parts)
-    if head in ("masked_lm", "question_answering") and config.pooler:
+    if head in _WITHOUT_POOLER and config.pooler:
         config = config.replace(pooler=False)
         arrays = {k: v for k, v in arrays.items() if not k.startswith("pooler/")}
     if head is not None:
         _check_head(family, config, head, str(folder))
     bare = head is None and family.heads
-    classes = len(arrays.get(f"{_CLASSES}/bias", ())) or 2
+    classes = max(len(arrays.get(f"{layer}/bias", ())) for layer in _CLASSES) or 2
     prefix = "" if bare else family.prefix
     table = family.table(config, prefix, head, classes=classes)
     shapes = {ours: rule.shape for ours, rule in table.items()}

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
+
+from massivetext_keras.evaluation.spans import tag_names
 
 _PROBLEMS = {
     "single_label": "single_label_classification",
     "multi_label": "multi_label_classification",
     "regression": "regression",
 }
-_TELLS = ("ForSequenceClassification", "ForTokenClassification")
+OF_TEXTS, OF_TOKENS = "ForSequenceClassification", "ForTokenClassification"
+_TAG = re.compile(r"(?:([BIESLU])-)?(.*)")
+_PLACES = {"L": "E", "U": "S", None: "I"}  # BILOU's, and where none is said
+_NEVER = -1e4  # logit of a tag that a model does not tell
 
 
 def label_options(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The labels, and of whole texts the problem, of a model that tells classes.
+    """The labels, and of whole texts the problem, of a model that tells classes; of one
+    that tags tokens, those of spans and the scheme, {} if its classes are no tags.
 
     Args:
         values: of `config.json`; where labels are left out, transformers means two.
@@ -26,20 +35,29 @@ def label_options(values: Mapping[str, Any]) -> dict[str, Any]:
     ...     }
     ... )
     {'labels': ('ham', 'spam'), 'problem': 'single_label'}
+    >>> label_options(
+    ...     {
+    ...         "architectures": ["BertForTokenClassification"],
+    ...         "id2label": {"0": "B-X", "1": "I-X", "2": "O"},
+    ...     }
+    ... )
+    {'labels': ('X',), 'scheme': 'BIO'}
     >>> label_options({"architectures": ["BertModel"]})
     {}
     """
-    names = values.get("architectures") or [""]
-    if not names[0].endswith(_TELLS):
+    name, names = architecture(values), _names(values)
+    if name.endswith(OF_TOKENS):
+        tags = _tags(names)
+        labels = tuple(dict.fromkeys(label for _, label in tags if label))
+        ends = any(place in "ES" for place, _ in tags)
+        told = {"labels": labels, "scheme": "BIOES" if ends else "BIO"}
+        return told if labels and _OUTSIDE in tags else {}
+    if not name.endswith(OF_TEXTS):
         return {}
-    table = values.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
-    labels = tuple(str(table[key]) for key in sorted(table, key=int))
-    if names[0].endswith(_TELLS[1]):
-        return {"labels": labels}
     ours = {theirs: ours for ours, theirs in _PROBLEMS.items()}
-    usual = "regression" if len(labels) == 1 else "single_label"
+    usual = "regression" if len(names) == 1 else "single_label"
     problem = ours.get(values.get("problem_type"), usual)
-    return {"labels": () if problem == "regression" else labels, "problem": problem}
+    return {"labels": () if problem == "regression" else names, "problem": problem}
 
 
 def label_values(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,10 +65,65 @@ def label_values(options: Mapping[str, Any]) -> dict[str, Any]:
 
     >>> label_values({"labels": ("a", "b"), "problem": "multi_label"})["id2label"]
     {'0': 'a', '1': 'b'}
+    >>> label_values({"labels": ("X",), "scheme": "BIO"})["id2label"]
+    {'0': 'O', '1': 'B-X', '2': 'I-X'}
     """
-    labels = options.get("labels") or ("LABEL_0",)
+    labels, kind = options.get("labels") or ("LABEL_0",), {}
+    if "scheme" in options:
+        labels = tag_names(labels, options["scheme"])
+    else:
+        kind = {"problem_type": _PROBLEMS[options.get("problem", "single_label")]}
     return {
         "id2label": {str(i): label for i, label in enumerate(labels)},
         "label2id": {label: i for i, label in enumerate(labels)},
-        "problem_type": _PROBLEMS[options.get("problem", "single_label")],
+        **kind,
     }
+
+
+def architecture(values: Mapping[str, Any]) -> str:
+    """The class of transformers that a `config.json` names, "" if none."""
+    return (values.get("architectures") or [""])[0]
+
+
+def in_order(values: Mapping[str, Any], weights: np.ndarray) -> np.ndarray:
+    """Weights of a head of tags in the order of `tag_names`.
+
+    A tag that they do not have is never found, which leaves models of IOB1, or of I-
+    and O alone, what they are.
+
+    Args:
+        values: of `config.json`; `label_options` knows its labels.
+        weights: [tags] or [d, tags], in their order.
+
+    >>> values = {
+    ...     "architectures": ["BertForTokenClassification"],
+    ...     "id2label": {"0": "I-X", "1": "O"},
+    ... }
+    >>> in_order(values, np.array([3.0, 5.0])).tolist()
+    [5.0, -10000.0, 3.0]
+    """
+    options, there = label_options(values), _tags(_names(values))
+    wanted = _tags(tag_names(options["labels"], options["scheme"]))
+    filler = 0.0 if weights.ndim > 1 else _NEVER
+    columns = np.full([*weights.shape[:-1], len(wanted)], filler, weights.dtype)
+    for column, tag in enumerate(wanted):
+        if tag in there:
+            columns[..., column] = weights[..., there.index(tag)]
+    return columns
+
+
+def _names(values: Mapping[str, Any]) -> tuple[str, ...]:
+    table = values.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
+    return tuple(str(table[key]) for key in sorted(table, key=int))
+
+
+_OUTSIDE = ("O", "")
+
+
+def _tags(names: Sequence[str]) -> list[tuple[str, str]]:
+    """(place in a span, label) of each tag."""
+    found = []
+    for name in names:
+        place, label = _TAG.fullmatch(name).groups()
+        found.append(_OUTSIDE if name == "O" else (_PLACES.get(place, place), label))
+    return found

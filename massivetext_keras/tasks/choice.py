@@ -42,7 +42,8 @@ def task_class(source: str | TransformerConfig, name: str | None = None) -> type
 
     Args:
         source: a config, or what `Task.from_preset` takes. A folder is for the task
-            that wrote it, all else for the language model of its kind of stack.
+            that wrote it, or whose head Hugging Face's class has; all else for the
+            language model of its kind of stack.
         name: of another class, for which the source shall be used (None: the source
             decides).
 
@@ -62,6 +63,10 @@ def task_class(source: str | TransformerConfig, name: str | None = None) -> type
         return _OF_STACK[source.stack]
     if source.startswith(HUGGING_FACE):
         folder = source.removeprefix(HUGGING_FACE)
+        head = interop.head_named(folder)
+        for cls in _ALL:
+            if head in cls.hugging_face_heads:
+                return cls
         return task_class(interop.read_huggingface_config(folder))
     if source in presets.PRESETS:
         return task_class(presets.preset(source))

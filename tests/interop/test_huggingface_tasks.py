@@ -30,8 +30,12 @@ def task_of(name: str) -> type[tasks.CausalLM]:
     return BY_HEAD[HEADS[name]] if name in HEADS else BY_STACK[config.stack]
 
 
+def real_inputs(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: value for name, value in arrays.items() if value.dtype == "int32"}
+
+
 def results(task, arrays: dict[str, np.ndarray]) -> np.ndarray:
-    inputs = {name: value for name, value in arrays.items() if value.dtype == "int32"}
+    inputs = real_inputs(arrays)
     if isinstance(task, tasks.TextEmbedder):
         return task.backbone(inputs).numpy()
     return task(inputs).numpy()
@@ -111,9 +115,10 @@ def test_classifiers(tmp_path, name):
     logits = pooled @ head[f"{last}.weight"].T + head[f"{last}.bias"]
     labels = {"0": "no", "2": "yes", "1": "maybe"}
     with_classifier(tmp_path, name, prefix, head, architectures=[kind], id2label=labels)
+    assert tasks.task_class(f"hf:{tmp_path}") is tasks.TextClassifier
     task = tasks.TextClassifier.from_preset(f"hf:{tmp_path}")
     assert task.labels == ("no", "maybe", "yes") and task.problem == "single_label"
-    inputs = {k: v for k, v in arrays.items() if v.dtype == "int32"}
+    inputs = real_inputs(arrays)
     rows = real(arrays, "pooled")
     np.testing.assert_allclose(task(inputs)[rows], logits[rows], rtol=0, atol=1e-4)
     task.save_preset(tmp_path / "again", format="huggingface")
@@ -132,3 +137,48 @@ def test_classifiers(tmp_path, name):
     embedder = tasks.TextEmbedder.from_preset(f"hf:{tmp_path}")  # passes the head over
     hidden, rows = embedder.backbone(inputs).numpy(), real(arrays, "hidden")
     np.testing.assert_allclose(hidden[rows], arrays["hidden"][rows], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["bert_base", "roberta_base"])
+def test_taggers(tmp_path, name, caplog):
+    random, arrays = np.random.default_rng(0), expected(name)
+    kind, prefix = {
+        "bert_base": ("BertForTokenClassification", "bert."),
+        "roberta_base": ("RobertaForTokenClassification", "roberta."),
+    }[name]
+    tags = ["B-PER", "I-LOC", "O", "I-PER"]  # in no order, and without a B-LOC
+    kernel = random.normal(size=(4, 18)).astype("float32")
+    bias = random.normal(size=4).astype("float32")
+    head = {"classifier.weight": kernel, "classifier.bias": bias}
+    values = {"id2label": dict(enumerate(tags))}
+    with_classifier(tmp_path, name, prefix, head, architectures=[kind], **values)
+    assert tasks.task_class(f"hf:{tmp_path}") is tasks.TokenClassifier
+    task = tasks.TokenClassifier.from_preset(f"hf:{tmp_path}")
+    assert task.labels == ("PER", "LOC") and task.scheme == "BIO"
+    inputs, rows = real_inputs(arrays), real(arrays, "hidden")
+    wanted = (arrays["hidden"] @ kernel.T + bias)[rows]
+    found = task(inputs).numpy()[rows]
+    order = [task.tag_set.ids[tag] for tag in tags]
+    np.testing.assert_allclose(found[..., order], wanted, rtol=0, atol=1e-4)
+    assert (found[..., task.tag_set.ids["B-LOC"]] < wanted.min(axis=-1)).all()
+    task.save_preset(tmp_path / "again", format="huggingface")
+    again = tasks.TokenClassifier.from_preset(f"hf:{tmp_path / 'again'}")
+    np.testing.assert_allclose(again(inputs), task(inputs), rtol=0, atol=1e-5)
+    assert again.chosen() == task.chosen()
+    config = json.loads((tmp_path / "again" / "config.json").read_text())
+    assert config["architectures"] == [kind]
+    assert config["id2label"] == dict(
+        zip("01234", ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"], strict=True)
+    )
+    # the same names are no classes of texts, and what is no tag is no head
+    caplog.clear()
+    texts = tasks.TextClassifier.from_preset(f"hf:{tmp_path}", labels=["a", "b"])
+    assert texts.labels == ("a", "b") and "no 'head' for this TextCl" in caplog.text
+    parts = {"id2label": {"0": "NOUN", "1": "VERB", "2": "X", "3": "O-"}}
+    with_classifier(tmp_path, name, prefix, head, architectures=[kind], **parts)
+    with pytest.raises(ValueError, match="labels must be some, each once"):
+        tasks.TokenClassifier.from_preset(f"hf:{tmp_path}")
+    assert "id2label has no tags such as O, B-X and I-X" in caplog.text
+    crf = tasks.TokenClassifier(task.config, labels=["PER"], crf=True)
+    with pytest.raises(ValueError, match="no class of Hugging Face has a chain of tag"):
+        crf.save_preset(tmp_path / "crf", format="huggingface")
