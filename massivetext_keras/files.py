@@ -43,6 +43,20 @@ def write_json(path: str | Path, values: Mapping[str, Any]) -> None:
         draft.write_text(json.dumps(values, indent=2) + "\n")
 
 
+def json_line(values: Mapping[str, Any]) -> bytes:
+    """Values as a line of JSON in UTF-8; what JSON has no form for, such as a date, is
+    a text, and a line with half a surrogate pair is in ASCII.
+
+    >>> json_line({"é": b"1"}).decode(), json_line({"a": "\\ud800"})
+    ('{"é": "b\'1\'"}\\n', b'{"a": "\\\\ud800"}\\n')
+    """
+    try:
+        text = json.dumps(values, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        text = json.dumps(values, default=str).encode()
+    return text + b"\n"
+
+
 def read_json(path: str | Path) -> dict[str, Any]:
     """A JSON object.
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from massivetext_keras.files import json_line
 from massivetext_keras.verbs.common import Values
 from massivetext_keras.verbs.evaluations import cross_validate, report_answers
 from massivetext_keras.verbs.examples import (
@@ -20,6 +21,7 @@ from massivetext_keras.verbs.examples import (
 )
 
 _AT_ONCE = 256  # examples between two writes of `predict`
+_ANSWERED = ("prediction", "scores")  # what it adds to the fields of each
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ def predict(values: Values) -> None:
     ):
         while some := list(itertools.islice(rest, _AT_ONCE)):
             for line in _answered(task, some):
-                file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+                file.write(json_line(line))
             file.flush()
             os.fsync(file.fileno())
             bar.update(len(some))
@@ -86,7 +88,8 @@ def predict(values: Values) -> None:
 
 
 def _records(task, values: Values) -> list[tuple[dict[str, Any], Any]]:
-    """The fields of each record that is an example, and the example."""
+    """The fields of each record that is an example, and the example; not what `predict`
+    wrote earlier."""
     from massivetext_keras.data import Problems, read_records
 
     how = how_of(values)
@@ -94,7 +97,10 @@ def _records(task, values: Values) -> list[tuple[dict[str, Any], Any]]:
     files = values.input.split(",")
     records = read_records(files, task.fields, problems=problems, **how)
     found = task.examples_in(records, problems, values.input)
-    return [(record.fields, example) for record, example in found]
+    return [
+        ({k: v for k, v in fields.items() if k not in _ANSWERED}, example)
+        for (fields, _), example in found
+    ]
 
 
 def _answered(task, some: list[tuple[dict[str, Any], Any]]) -> Iterator[dict]:
@@ -102,9 +108,9 @@ def _answered(task, some: list[tuple[dict[str, Any], Any]]) -> Iterator[dict]:
     is where it is known what should be said."""
     predictions = task.predictions([example for _, example in some])
     for (fields, example), prediction in zip(some, predictions, strict=True):
-        line = {**fields, "prediction": prediction}
+        line = {**fields, _ANSWERED[0]: prediction}
         if task.is_answered(example):
-            line["scores"] = task.scores([example], [prediction])
+            line[_ANSWERED[1]] = task.scores([example], [prediction])
         yield line
 
 
@@ -120,7 +126,7 @@ def _lines_of(draft: Path, records: list) -> int:
     whole = whole[: whole.rfind(b"\n") + 1]
     lines = whole.splitlines()
     same = len(lines) <= len(records) and all(
-        json.loads(line).items() >= fields.items()
+        line.startswith(json_line(fields)[:-2])  # all but the brace
         for line, (fields, _) in zip(lines, records, strict=False)
     )
     if not same:

@@ -110,6 +110,20 @@ def test_a_stopped_prediction_goes_on(good, bad, tuned, table, tmp_path, monkeyp
     good(*argv, "--overwrite")
 
 
+def test_a_prediction_of_odd_values_goes_on(good, tuned, tmp_path):
+    odd = r'{"text": "the \ud83d cat", "when": NaN, "prediction": 3, "scores": 4}'
+    (tmp_path / "in.jsonl").write_text(f'{odd}\n{{"text": "die Straße"}}\n')
+    output = tmp_path / "out.jsonl"
+    argv = ("predict", f"--preset={tuned}", f"--input={tmp_path / 'in.jsonl'}")
+    good(*argv, f"--output={output}")
+    whole = output.read_bytes()
+    assert json.loads(whole.splitlines()[0])["text"] == "the \ud83d cat"
+    first = whole[: whole.index(b"\n") + 1]
+    (tmp_path / "again.jsonl.part").write_bytes(first)
+    good(*argv, f"--output={tmp_path / 'again.jsonl'}")
+    assert (tmp_path / "again.jsonl").read_bytes() == whole
+
+
 def test_a_draft_of_other_examples_is_not_gone_on_with(bad, tuned, table, tmp_path):
     (tmp_path / "out.jsonl.part").write_text('{"text": "other"}\n')
     argv = ("predict", f"--preset={tuned}", f"--input={table}")
@@ -134,6 +148,8 @@ def test_a_draft_of_more_examples_is_not_gone_on_with(bad, tuned, tmp_path):
         (["--columns=text"], 2, "--columns=text: give FIELD=NAME or =NUMBER"),
         (["--columns=txt=0"], 1, "columns: no field 'txt': did you mean 'text'?"),
         (["--option=hed=mean"], 2, "TextClassifier has no 'hed': did you mean 'head'?"),
+        (["--option=threshold=high"], 2, "threshold is float, not 'high'"),
+        (["--encoding=utf9"], 1, "unknown encoding 'utf9': did you mean 'utf-8'?"),
         (["--format=tvs"], 1, "unknown format 'tvs': did you mean 'tsv'?"),
         (["--strict"], 1, "train.tsv:25: 1 columns, no 'label'"),
         (["--set=optimizer.learning_rat=1"], 2, "did you mean 'learning_rate'?"),
