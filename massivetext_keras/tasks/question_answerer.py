@@ -27,7 +27,7 @@ from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks.base import Task, in_batches
-from massivetext_keras.tasks.from_examples import FromExamples
+from massivetext_keras.tasks.from_examples import EMPTY, FromExamples
 from massivetext_keras.tasks.span_search import IMPOSSIBLE, best_spans
 from massivetext_keras.tokenizers.base import valid_utf8
 from massivetext_keras.values import choose
@@ -88,6 +88,7 @@ class QuestionAnswerer(FromExamples, Task):
         "language",
     )
     fields = ("context", "question", "answer", "answer_start", "answers", "id")
+    datasets = FromExamples.example_datasets
 
     def __init__(
         self,
@@ -153,7 +154,10 @@ class QuestionAnswerer(FromExamples, Task):
 
     @classmethod
     def noted_example(cls, fields, note: Callable[[str], None]) -> Question:
-        return as_question(fields, note)
+        question = as_question(fields, note)
+        if not (question.context.strip() and question.question.strip()):
+            note(EMPTY)
+        return question
 
     @classmethod
     def options_for(cls, examples: Sequence[Question]) -> dict[str, Any]:
@@ -281,17 +285,13 @@ class QuestionAnswerer(FromExamples, Task):
             )
         if not questions:
             return []
-        # A lone surrogate, which UTF-8 has no bytes for, is one character of ours too.
-        sides = [
-            [x.encode("utf-8", "replace") for x in y] for y in (contexts, questions)
-        ]
         with tqdm(total=len(questions), unit="question", disable=not progress) as bar:
 
             def ask(contexts, questions):
                 bar.update(len(contexts))
                 return self._searcher(questions, contexts, tf.constant(count))
 
-            columns = in_batches(ask, *sides)
+            columns = in_batches(ask, contexts, questions)
         found = []
         for context, *row, nothing in zip(contexts, *columns, strict=True):
             spans = [

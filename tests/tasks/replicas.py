@@ -1,0 +1,58 @@
+"""What a task learns on one device, on two replicas and in parts of a batch.
+
+To be imported before TensorFlow makes its devices, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from massivetext_keras.training import make_strategy
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2,
+)
+# Strategies, and into how many parts a batch is cut; the first is what others equal.
+ALL = (("none", 1), ("mirrored", 1), ("none", 2))
+
+
+def compare(
+    make: Callable, datasets: Callable, steps: int, ways: Sequence = ALL
+) -> tuple[list, list[float]]:
+    """Trains a task in several ways.
+
+    Args:
+        make: makes the task.
+        datasets: task -> training and validation batches.
+        steps: of the epoch.
+        ways: see `ALL`.
+
+    Returns:
+        The logs of each way, and how far the weights of the others are from the first.
+    """
+    logs, weights = [], []
+    for name, parts in ways:
+        keras.utils.set_random_seed(0)
+        with make_strategy(name).scope():
+            task = make()
+            task.compile(keras.optimizers.SGD(0.1), micro_batches=parts)
+        train, valid = datasets(task)
+        fitted = task.fit(
+            train, validation_data=valid, steps_per_epoch=steps, verbose=0
+        )
+        logs.append({key: values[0] for key, values in fitted.history.items()})
+        weights.append(
+            np.concatenate([w.numpy().ravel() for w in task.trainable_variables])
+        )
+    return logs, [float(abs(weights[0] - other).max()) for other in weights[1:]]
+
+
+def report(*arguments, **options) -> None:
+    """Prints what `compare` gives, for `last_line_of`."""
+    print(json.dumps(compare(*arguments, **options)))
