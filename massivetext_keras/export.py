@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +30,17 @@ class Probe(NamedTuple):
     signature: str
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
+
+
+@contextlib.contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Without what is no error."""
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def signature(function: Callable, *specs: tf.TensorSpec) -> Callable:
@@ -88,7 +101,8 @@ def write_saved_model(
         FileExistsError: the folder is not empty and `overwrite` is false.
     """
     with replacing_folder(path, overwrite) as folder:
-        tf.saved_model.save(module, str(folder), signatures=dict(signatures))
+        with _quiet(logging.getLogger("tensorflow")):  # it names the draft's folder
+            tf.saved_model.save(module, str(folder), signatures=dict(signatures))
         described = {}
         for name, function in signatures.items():
             traced = function.get_concrete_function()

@@ -24,8 +24,8 @@ _EXAMPLES = (
     Flag(
         "format",
         None,
-        "of the examples: tsv, csv, jsonl, json, parquet, conll, conllu, squad, yaml "
-        "and so on (default: by the suffix)",
+        "of the examples: tsv, csv, jsonl, json, squad, parquet, text, yaml, parallel, "
+        "conll or conllu (default: by the suffix)",
     ),
     Flag(
         "columns",
@@ -165,7 +165,11 @@ VERBS = {
     "finetune": Verb(
         "train a task on examples: labels, spans, answers, texts",
         "Examples are tables (TSV, CSV, Parquet), JSON, CoNLL columns, CoNLL-U, SQuAD, "
-        "parallel files or conversations in YAML. A bad line is counted and left out. "
+        "parallel files or conversations in YAML. Their fields are text, label, second "
+        "(TextClassifier); text, entities, predicate, or words and tags "
+        "(TokenClassifier); context, question, answers (QuestionAnswerer); source, "
+        "target (Seq2SeqLM); messages, or prompt and reply (CausalLM). A bad line is "
+        "counted and left out. "
         "After each epoch the measures of the task's field are printed. The same "
         "command goes on where a stopped run was; the folder is a preset in the end.",
         _FINETUNE,

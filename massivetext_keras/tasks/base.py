@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -95,7 +96,8 @@ class Task(Adapting, TrainingStep):
             tokenizer: for a name; its size replaces the preset's vocabulary size. For
                 a folder, instead of the folder's own.
             **changes: options of the task, and fields of the config to replace, such as
-                `dropout`.
+                `dropout`. Labels that a folder's head tells keep its order; for others
+                the head is new.
 
         Raises:
             ValueError: the name is unknown or the folder's contents do not fit; the
@@ -121,7 +123,9 @@ class Task(Adapting, TrainingStep):
             if tokenizer.fingerprint != header["tokenizer"]:
                 raise ValueError(f"{source}: the tokenizer is not the preset's own")
         if header["task"] == cls.__name__:
-            options = {**header.get("options", {}), **options}
+            written = header.get("options", {})
+            tensors = _with_labels(written, options, tensors)
+            options = {**written, **options}
         config = TransformerConfig.from_dict(header["model"]).replace(**changes)
         task = cls(config, tokenizer, **options)
         task.take_weights(tensors, source)
@@ -132,7 +136,8 @@ class Task(Adapting, TrainingStep):
         there = interop.heads_in(folder) if cls.hugging_face_heads else ()
         head = next((head for head in cls.hugging_face_heads if head in there), None)
         config, tensors = interop.load_huggingface(folder, head)
-        written = interop.read_options(folder)
+        written = interop.read_options(folder, head)
+        tensors = _with_labels(written, options, tensors)
         options = {k: v for k, v in written.items() if k in cls.options} | options
         problem = None
         if tokenizer is None:
@@ -348,6 +353,20 @@ class Task(Adapting, TrainingStep):
         return cls(TransformerConfig.from_dict(values.pop("config")), **values)
 
 
+def _with_labels(
+    written: Mapping[str, Any], options: dict[str, Any], tensors: interop.Tensors
+) -> interop.Tensors:
+    """The tensors, without a head that is for other labels than those in `options`; the
+    same labels are put in the order in which the head tells them."""
+    labels, there = options.get("labels"), written.get("labels")
+    if labels is None or there is None:
+        return tensors
+    if sorted(labels) == sorted(there):
+        options["labels"] = there
+        return tensors
+    return tensors.only(name for name in tensors if not name.startswith(HEAD))
+
+
 def unknown_source(source: str) -> ValueError:
     """The error for what is neither a preset nor a folder; names the nearest one."""
     beside = Path(source).parent.glob("*/config.json")
@@ -359,6 +378,8 @@ def in_batches(
     function: Callable, texts: Sequence[str], *columns: Sequence, at_once: int = 32
 ) -> list[np.ndarray]:
     """Asks a graph about texts, those of like length together: little is padding.
+
+    Strings are sent as `data.utf8` spells them.
 
     Args:
         function: string [n], and the same rows of the columns, -> tensors whose first
@@ -377,7 +398,11 @@ def in_batches(
     parts = []
     for first in range(0, len(order), at_once):
         some = order[first : first + at_once]
-        rows = ([column[i] for i in some] for column in (texts, *columns))
+        rows = ([_sent(column[i]) for i in some] for column in (texts, *columns))
         parts.append(function(*map(tf.constant, rows)))
     places = np.argsort(order)
     return [np.concatenate(part)[places] for part in zip(*parts, strict=True)]
+
+
+def _sent(value: Any) -> Any:
+    return data.utf8(value) if isinstance(value, str) else value

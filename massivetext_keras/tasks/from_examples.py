@@ -15,6 +15,7 @@ from massivetext_keras.data.records import Problems, Record, read_records
 
 # A file, pattern or folder, or several of them; or examples themselves.
 Examples = str | Path | Sequence[Any]
+EMPTY = "an empty text"  # a note of examples that are used nevertheless
 _AT_ONCE = 256  # examples between two states of a bar
 
 
@@ -165,9 +166,10 @@ class FromExamples:
         Raises:
             ValueError: there is no example.
         """
-        found = []
+        found, has = [], ""
         for record in records:
             notes: list[str] = []
+            has = f"the fields are {', '.join(record.fields)}"
             try:
                 found.append((record, cls.noted_example(record.fields, notes.append)))
             except ValueError as error:
@@ -175,10 +177,13 @@ class FromExamples:
                 continue
             for note in notes:
                 problems.note(record.where, note)
-        problems.log()
         if not found:
-            why = f": {problems}" if problems.count else ""
-            raise ValueError(f"{files}: there is no example{why}")
+            where = (
+                files if isinstance(files, str | Path) else ",".join(map(str, files))
+            )
+            why = f": {problems}; {has}" if problems.count else ""
+            raise ValueError(f"{where}: there is no example{why}")
+        problems.log()
         return found
 
     @classmethod
@@ -257,7 +262,10 @@ def split_examples(
     texts = sorted(set(map(key, examples)), key=lambda text: _hash(text, seed))
     aside = set(texts[: max(1, round(fraction * len(texts)))])
     if len(aside) == len(texts):
-        raise ValueError(f"{len(texts)} different texts are too few to hold some out")
+        raise ValueError(
+            f"none of {len(texts)} different texts can be held out: give examples to "
+            "measure on (validation)"
+        )
     sides: tuple[list, list] = [], []
     for example in examples:
         sides[key(example) in aside].append(example)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,9 @@ from massivetext_keras.layers.loss import token_losses
 logger = logging.getLogger(__name__)
 
 SEPARATOR = "|"  # between several labels in a table
+HINT = ": it is what a column 'label' says, or another that columns label=NAME names"
+_WHOLE, _DECIMAL = re.compile(r"[+-]?\d+"), re.compile(r"[+-]?\d*\.\d+(e[+-]?\d+)?")
+_SHOWN = 30  # characters of a text, for people to find it
 
 
 class Classification(NamedTuple):
@@ -53,6 +57,22 @@ def label_of(value: Any) -> str | tuple[str, ...] | float | None:
             return ()
         return tuple(names.split(SEPARATOR)) if SEPARATOR in names else names
     raise ValueError("a label that is neither a name, a list of names nor a number")
+
+
+def are_numbers(labels: Sequence[Any]) -> bool:
+    """Whether labels of `label_of` are numbers, of which one or more is not whole.
+
+    >>> are_numbers(["1", 2.5]), are_numbers(["0.5", "1.0"]), are_numbers(["1", "2"])
+    (True, True, False)
+    """
+    whole = True
+    for label in labels:
+        if isinstance(label, str) and _WHOLE.fullmatch(label):
+            continue
+        if not isinstance(label, float) and not _DECIMAL.fullmatch(str(label)):
+            return False
+        whole = False
+    return not whole
 
 
 class Labelling:
@@ -143,33 +163,39 @@ class Labelling:
             ValueError: there is none, or not as many predictions.
         """
         pairs = list(zip(examples, predictions, strict=True))
-        kept, true = self._usable(pairs, self.read, label=lambda pair: pair[0].label)
-        strange = [x for x in true if not self._knows(x)]
+        kept, true = self._usable(pairs, self.read, of=lambda pair: pair[0])
+        return true, [prediction for _, prediction in kept]
+
+    def warn_of_unknown(self, examples: Sequence[LabeledText]) -> None:
+        """Says how many examples have labels that no answer can be."""
+        given = [x.label for x in examples if x.label not in (None, ())]
+        strange = [label for label in given if not self._knows(label)]
         if strange:
             logger.warning(
                 "%s of %s examples have labels that the task has not learnt, such as "
                 "%r: they count as wrong",
                 f"{len(strange):,}",
-                f"{len(true):,}",
+                f"{len(given):,}",
                 strange[0],
             )
-        return true, [prediction for _, prediction in kept]
 
-    def _usable(self, items, function, label=lambda item: item.label):
+    def _usable(self, items, function, of=lambda item: item):
         problems, kept, values = Problems(), [], []
         for item in items:
+            text, label, _ = of(item)
             try:
-                values.append(function(label(item)))
+                values.append(function(label))
                 kept.append(item)
             except ValueError as error:
-                problems.add(repr(label(item)), str(error))
+                problems.add(repr(label or text[:_SHOWN]), str(error))
         problems.log()
         if not kept:
             why = f": {problems}" if problems.count else ""
-            raise ValueError(f"there is no example with a label{why}")
+            raise ValueError(f"no example has a label to use{why or HINT}")
         return kept, values
 
     def _knows(self, label: Any) -> bool:
+        """Whether an answer can be what an example says."""
         return True
 
     def losses(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -233,7 +259,7 @@ class SingleLabel(Labelling):
         return np.int32(self.index[label])
 
     def _knows(self, label):
-        return label in self.index
+        return self.read(label) in self.index
 
     def losses(self, logits, targets):
         return token_losses(logits, targets)
@@ -295,7 +321,7 @@ class MultiLabel(Labelling):
         return np.float32([name in label for name in self.labels])
 
     def _knows(self, label):
-        return all(name in self.index for name in label)
+        return all(name in self.index for name in self.read(label))
 
     def losses(self, logits, targets):
         losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)

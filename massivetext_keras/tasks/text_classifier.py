@@ -21,11 +21,13 @@ from massivetext_keras.layers.classification import HEADS
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks import text_classifier_export
 from massivetext_keras.tasks.base import FORMATS, Task, in_batches
-from massivetext_keras.tasks.from_examples import Examples, FromExamples
+from massivetext_keras.tasks.from_examples import EMPTY, Examples, FromExamples
 from massivetext_keras.tasks.labelling import (
+    HINT,
     LABELLINGS,
     Classification,
     SingleLabel,
+    are_numbers,
     label_of,
 )
 from massivetext_keras.tasks.text_classifier_export import SECOND, TEXT
@@ -196,17 +198,29 @@ class TextClassifier(FromExamples, Task):
         return LabeledText(text, label_of(fields.get("label")), second)
 
     @classmethod
+    def noted_example(cls, fields, note):
+        example = cls.example(fields)
+        if not (example.text.strip() and (example.second or "-").strip()):
+            note(EMPTY)
+        return example
+
+    @classmethod
     def options_for(cls, examples: Sequence[LabeledText]) -> dict[str, Any]:
         """The labels that examples have, sorted, and the problem that they are.
 
-        One that has several labels makes it "multi_label"; numbers that are no strings,
-        "regression".
+        One that has several labels makes it "multi_label"; numbers, of which one has a
+        decimal point, "regression".
+
+        Raises:
+            ValueError: none has a label.
 
         >>> TextClassifier.options_for([LabeledText("a", "x"), LabeledText("b", "c")])
         {'labels': ('c', 'x'), 'problem': 'single_label'}
         """
         found = [x.label for x in examples if x.label is not None]
-        if found and all(isinstance(label, float) for label in found):
+        if not found:
+            raise ValueError(f"no example has a label{HINT}")
+        if are_numbers(found):
             return {"labels": (), "problem": "regression"}
         names = {n for x in found for n in (x if isinstance(x, tuple) else (str(x),))}
         several = any(isinstance(label, tuple) and label for label in found)
@@ -297,13 +311,17 @@ class TextClassifier(FromExamples, Task):
         return signature(self.logits_graph, TEXT, SECOND)
 
     def logits_of(
-        self, examples: Sequence[LabeledText], progress: bool = False
+        self,
+        examples: Sequence[LabeledText],
+        progress: bool = False,
+        warn: bool = True,
     ) -> np.ndarray:
         """Scores before they are probabilities, computed in float32.
 
         Args:
             examples: their labels are not read.
             progress: show a bar.
+            warn: of texts that are too long.
 
         Returns:
             float32 [examples, labels].
@@ -320,7 +338,8 @@ class TextClassifier(FromExamples, Task):
             for places, columns in data.alike(examples):
                 logits[places], too_long = in_batches(ask, *columns)
                 cut += int(too_long.sum())
-        self._log_cut(cut, len(examples), self.config.max_length)
+        if warn:
+            self._log_cut(cut, len(examples), self.config.max_length)
         return logits
 
     def _answers(self, examples, progress: bool = False) -> list:
@@ -375,6 +394,10 @@ class TextClassifier(FromExamples, Task):
         """Accuracy, F1, precision and recall as means and for each label, and the
         expected calibration error; or errors and correlations of numbers."""
         return self.labelling.measures(*self.labelling.judged(examples, predictions))
+
+    def measure(self, examples, predictions=None):
+        self.labelling.warn_of_unknown(examples)
+        return super().measure(examples, predictions)
 
     def pictures(self, examples, predictions) -> dict[str, np.ndarray]:
         """The confusion matrix, uint8 [height, width, 3], of single labels."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from massivetext_keras.data.examples import LabeledText
 from massivetext_keras.export import Probe, signature
 
 TEXT = tf.TensorSpec([None], tf.string, "text")
@@ -41,11 +42,9 @@ def probes(task) -> list[Probe]:
     texts = ["", "Once upon a time", "Über 中文 🙂", "a " * 600]
     found = []
     for name, second in (("classify", None), ("classify_pairs", texts[::-1])):
-        answers = task.classify(texts, second)
         inputs = {"text": texts} | ({} if second is None else {"second": second})
-        if task.problem == "regression":
-            scores = [[number] for number in answers]
-        else:
-            scores = [list(answer.scores.values()) for answer in answers]
+        pairs = zip(texts, second or [None] * len(texts), strict=True)
+        logits = task.logits_of([LabeledText(a, None, b) for a, b in pairs], warn=False)
+        scores = task.labelling.scores(tf.constant(logits), task.temperature).numpy()
         found.append(Probe(name, inputs, {"scores": scores}))
     return found

@@ -22,8 +22,8 @@ from massivetext_keras.layers.dropout import Dropout
 from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks import token_classifier_export
-from massivetext_keras.tasks.base import Task, in_batches
-from massivetext_keras.tasks.from_examples import FromExamples, in_parts
+from massivetext_keras.tasks.base import FORMATS, Task, in_batches
+from massivetext_keras.tasks.from_examples import EMPTY, FromExamples, in_parts
 from massivetext_keras.tasks.tag_decoding import TagSet
 from massivetext_keras.tasks.tagged_examples import spans_in, tagged_text
 from massivetext_keras.tokenizers.base import valid_utf8
@@ -76,6 +76,7 @@ class TokenClassifier(FromExamples, Task):
     """
 
     backbone_class = BERT
+    hugging_face_heads = ("token_classification",)
     predicts_tokens = False
     fields = ("text", "entities", "words", "tags", "predicate")
     options = ("labels", "scheme", "crf", "predicate")
@@ -105,6 +106,17 @@ class TokenClassifier(FromExamples, Task):
         self.head.build((None, None, config.hidden_size))
         self.crf = bool(crf)
         self.chain = CRF(tags, self.tag_set.allowed(), name="crf") if crf else None
+
+    def save_preset(self, folder, format=FORMATS[0]):
+        if format == "huggingface":
+            if self.crf:
+                raise ValueError("no class of Hugging Face has a chain of tags: crf")
+            if self.predicate:
+                logger.warning(
+                    "Hugging Face has no place for what the second segment means, the "
+                    "predicate"
+                )
+        super().save_preset(folder, format)
 
     def heads(self):
         heads = {"head": self.head}
@@ -136,8 +148,17 @@ class TokenClassifier(FromExamples, Task):
         return tagged_text(fields)
 
     @classmethod
+    def noted_example(cls, fields, note):
+        example = tagged_text(fields)
+        if not example.text.strip():
+            note(EMPTY)
+        return example
+
+    @classmethod
     def options_for(cls, examples: Sequence[TaggedText]) -> dict[str, Any]:
         labels = {span.label for x in examples for span in x.spans or ()}
+        if not labels:
+            raise ValueError("no example has entities or tags to learn")
         predicate = any(x.predicate is not None for x in examples)
         return {"labels": sorted(labels), "predicate": predicate}
 
@@ -181,19 +202,27 @@ class TokenClassifier(FromExamples, Task):
     def _check(self, examples: Sequence[TaggedText], training: bool) -> None:
         """Raises ValueError for labels or predicates that the task does not know; where
         it only measures, it warns of labels."""
-        others = {s.label for x in examples for s in x.spans} - set(self.labels)
+        given = [s.label for x in examples for s in x.spans or ()]
+        others = [label for label in given if label not in self.labels]
         if others:
             label = min(others)
-            message = f"label {label!r} is not one of the task's"
+            hint = nearest(label, self.labels)
             if training:
-                raise ValueError(f"{message}: {nearest(label, self.labels)}")
-            logger.warning("%s, nor are %d others", message, len(others) - 1)
+                raise ValueError(f"label {label!r} is not one of the task's: {hint}")
+            logger.warning(
+                "%s of %s spans have labels that the task has not learnt, such as %r "
+                "(%s): they count as wrong",
+                f"{len(others):,}",
+                f"{len(given):,}",
+                label,
+                hint,
+            )
         if self.predicate and any(x.predicate is None for x in examples):
             raise ValueError("an example has no predicate, whose roles are learnt")
 
     def _rows(self, examples: Sequence[TaggedText], length: int) -> dict[str, list]:
         """Ids, marks of the predicate, tags and weights of the windows of examples."""
-        texts = valid_utf8(tf.constant([x.text for x in examples]))
+        texts = tf.constant([data.utf8(x.text) for x in examples])
         rows = self._row_graph(texts, self._places(examples), length)
         starts, ends = rows.starts.to_list(), rows.ends.to_list()
         numbers: list[int] = []
@@ -226,6 +255,7 @@ class TokenClassifier(FromExamples, Task):
                 self.tokenizer, texts, length, predicates
             ),
             autograph=False,
+            reduce_retracing=True,
         )
 
     def tag(
@@ -254,14 +284,12 @@ class TokenClassifier(FromExamples, Task):
         places = self._predicates([predicate] if one else predicate, texts)
         if not texts:
             return []
-        # What cannot be UTF-8 is one character, so that all places stay.
-        sent = [text.encode("utf-8", "replace") for text in texts]
         spans = [
             [
                 Span(text[start:end], self.labels[label], start, end, score)
                 for start, end, label, score in row
             ]
-            for text, row in zip(texts, self._ask(sent, places), strict=True)
+            for text, row in zip(texts, self._ask(texts, places), strict=True)
         ]
         return spans[0] if one else spans
 
@@ -272,7 +300,10 @@ class TokenClassifier(FromExamples, Task):
                 raise ValueError("this task has no predicates: predicate=False")
             return [(0, 0)] * len(texts)
         if len(given) != len(texts):
-            raise ValueError(f"{len(given)} predicates for {len(texts)} texts")
+            raise ValueError(
+                f"{len(given)} predicates for {len(texts)} texts: this task labels the "
+                "roles of one predicate, (start, end), in each"
+            )
         for (start, end), text in zip(given, texts, strict=True):
             if not 0 <= start < end <= len(text):
                 raise ValueError(
@@ -281,7 +312,7 @@ class TokenClassifier(FromExamples, Task):
                 )
         return given
 
-    def _ask(self, texts: list[bytes], predicates: list) -> list[list[tuple]]:
+    def _ask(self, texts: list[str], predicates: list) -> list[list[tuple]]:
         """(start, end, number of the label, score) of the spans of each text."""
 
         def some(texts, predicates):
@@ -384,6 +415,10 @@ class TokenClassifier(FromExamples, Task):
             [spans_in(x["entities"]) for x in predictions],
             [x.words for x in examples],
         )
+
+    def measure(self, examples, predictions=None):
+        self._check(examples, training=False)
+        return super().measure(examples, predictions)
 
     def signatures(self):
         """`tag` (text, of a task of predicates also start and end -> texts, labels,

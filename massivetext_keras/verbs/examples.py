@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import sys
+import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -156,8 +157,25 @@ def options_of(cls, pairs: Iterable[str]) -> dict[str, Any]:
             raise UsageError(f"--option: {cls.__name__} has no {name!r}: {hint}")
         with contextlib.suppress(json.JSONDecodeError):
             text = json.loads(text)
+        wanted = _plain(typing.get_type_hints(cls.__init__).get(name))
+        given = {int, float} if type(text) is int else {type(text)}
+        if wanted and not wanted & given:
+            kinds = " or ".join(sorted(kind.__name__ for kind in wanted))
+            raise UsageError(f"--option={pair}: {name} is {kinds}, not {text!r}")
         options[name] = text
     return options
+
+
+def _plain(hint: Any) -> set[type]:
+    """The types of an annotation that is made of plain ones, else none.
+
+    >>> sorted(kind.__name__ for kind in _plain(int | None))
+    ['NoneType', 'int']
+    >>> _plain(str | Mapping[str, float])
+    set()
+    """
+    kinds = set(typing.get_args(hint) or (hint,))
+    return kinds if kinds <= {bool, int, float, str, type(None)} else set()
 
 
 def print_measures(measures: Mapping[str, float]) -> None:

@@ -263,7 +263,28 @@ def test_options_are_found_in_examples():
     single = {"labels": ("a", "b"), "problem": "single_label"}
     assert found("b", "a", None, "b", ()) == single
     assert found(("b",), "a", ())["problem"] == "multi_label"
-    assert found(1.5, 2.0, None) == {"labels": (), "problem": "regression"}
+    regression = {"labels": (), "problem": "regression"}
+    assert found(1.5, 2.0, None) == found("0.5", "1.0", "2") == regression
+    assert found("1", "2.0", 3.5) == regression
+    assert found("1", "2")["labels"] == ("1", "2")
+    assert found("1.5", "x")["problem"] == "single_label"
+    with pytest.raises(ValueError, match="no example has a label.*columns label=NAME"):
+        found(None)
+
+
+def test_empty_texts_are_said(tmp_path, caplog):
+    path = tmp_path / "a.tsv"
+    path.write_text("a film\tgood\n\tbad\n")
+    assert len(TextClassifier.read_examples(path)) == 2
+    assert f"used nevertheless: an empty text (1: {path}:2)" in caplog.text
+    with pytest.raises(ValueError, match="a.tsv:2: an empty text"):
+        TextClassifier.read_examples(path, strict=True)
+    path = tmp_path / "b.jsonl"
+    path.write_text('{"sentence": "a", "class": 1}\n')
+    with pytest.raises(
+        ValueError, match="b.jsonl: there is no example: 1 example left"
+    ):
+        TextClassifier.read_examples(path)
 
 
 def test_from_a_file_to_a_served_model(tmp_path):
@@ -294,14 +315,16 @@ def test_what_cannot_be_learnt_is_counted_and_said(caplog):
         batches = model.example_batches([*EXAMPLES, *odd], 2)
     assert batches.rows.count == 6
     assert "has not learnt (1: 'maybe')" in caplog.text
-    assert "no label (1: None)" in caplog.text
+    assert "no label (1: 'on')" in caplog.text
     assert "1 of 6 texts have more than 32 tokens" in caplog.text
     caplog.clear()
     values = model.measure([*EXAMPLES, *odd])
     assert "1 of 7 examples have labels that the task has not learnt" in caplog.text
     right = model.measure([*EXAMPLES, odd[2]])["accuracy"]
     assert values["accuracy"] == pytest.approx(6 / 7 * right)
-    with pytest.raises(ValueError, match="no example with a label: 1 example left out"):
+    with pytest.raises(
+        ValueError, match="no example has a label to use: 1 example left out"
+    ):
         model.measure([odd[1]])
     with pytest.raises(ValueError, match="more than the model's context of 32 tokens"):
         model.example_batches(EXAMPLES, 2, max_length=33)
@@ -366,9 +389,10 @@ def test_a_preset_holds_every_head_and_all_options(tmp_path, head):
         {"pooler": True},
     ],
 )
-def test_an_export_answers_as_the_model(tmp_path, options):
+def test_an_export_answers_as_the_model(tmp_path, options, caplog):
     model = task(**options)
     model.export(tmp_path / "1")
+    assert not caplog.records  # its own long probes are nobody's texts
     loaded = tf.saved_model.load(str(tmp_path / "1"))
     texts, second = ["the cat", "", "dog " * 40], ["", "mat", "cat " * 40]
     for name, columns in {
@@ -395,40 +419,27 @@ def test_an_export_answers_as_the_model(tmp_path, options):
 
 REPLICAS = """
 import json
-import keras, numpy as np, tensorflow as tf
-from massivetext_keras.training import make_strategy
+from tests.tasks.replicas import ALL, compare
 from tests.tasks.test_text_classifier import EXAMPLES, task
 
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0],
-    [tf.config.LogicalDeviceConfiguration()] * 2,
-)
-results = []
-for name in ("none", "mirrored"):
-    for head in ("mean", "convolution", "lstm"):
-        keras.utils.set_random_seed(0)
-        with make_strategy(name).scope():
-            model = task(head=head, head_dropout=0.0, scale=0.2, num_layers=1)
-            model.compile(keras.optimizers.SGD(0.1))
-        train, valid = model.datasets(
-            EXAMPLES, EXAMPLES, 4, class_weights={"yes": 2.0}
-        )
-        logs = model.fit(
-            train, validation_data=valid, steps_per_epoch=4, verbose=0
-        ).history
-        names = ("loss", "accuracy", "val_loss", "val_accuracy")
-        weights = np.concatenate([w.numpy().ravel() for w in model.trainable_variables])
-        results.append(([logs[name][0] for name in names], weights))
-apart = [abs(a[1] - b[1]).max() for a, b in zip(results[:3], results[3:])]
-print(json.dumps([[r[0] for r in results], list(map(float, apart))]))
+found = [
+    compare(
+        lambda: task(head=head, head_dropout=0.0, scale=0.2, num_layers=1),
+        lambda x: x.datasets(EXAMPLES, EXAMPLES, 4, class_weights={"yes": 2.0}),
+        steps=4,
+        ways=ALL[:2],
+    )
+    for head in ("mean", "convolution", "lstm")
+]
+print(json.dumps(found))
 """
 
 
 @pytest.mark.slow
 def test_replicas_give_the_same_weights_and_measures_as_one_device():
-    logs, apart = last_line_of("-c", REPLICAS)
-    np.testing.assert_allclose(logs[:3], logs[3:], rtol=1e-5)
-    assert max(apart) < 1e-5
+    for (one, two), apart in last_line_of("-c", REPLICAS):
+        assert two == pytest.approx(one, rel=1e-5) and "val_accuracy" in one
+        assert max(apart) < 1e-5
 
 
 def test_embeddings_alone():
@@ -443,3 +454,20 @@ def test_embeddings_alone():
     found = list(model.classify("the cat").scores.values())
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert model.backbone.count_params() == model.config.parameter_count()
+
+
+def test_a_head_tells_the_labels_that_it_has_learnt(tmp_path, caplog):
+    model = task(pooler=True)
+    model.save_preset(tmp_path)
+    model.save_preset(tmp_path / "hf", format="huggingface")
+    known = model.classify("the cat")
+    for source in (tmp_path, f"hf:{tmp_path / 'hf'}"):
+        again = TextClassifier.from_preset(source, labels=LABELS[::-1])
+        assert again.classify("the cat").scores == pytest.approx(known.scores)
+        assert not caplog.records
+        other = TextClassifier.from_preset(source, labels=["bad", "good"])
+        assert other.labels == ("bad", "good")
+        kernel = other.classifier.classes.kernel.numpy()
+        assert abs(kernel - model.classifier.classes.kernel.numpy()).max() > 0.01
+        assert "has no 'head' for this TextClassifier" in caplog.text
+        caplog.clear()
