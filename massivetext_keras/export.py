@@ -33,14 +33,17 @@ class Probe(NamedTuple):
 
 
 @contextlib.contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """Without what is no error."""
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+def _quiet(*names: str) -> Iterator[None]:
+    """Without what these log that is no error."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def signature(function: Callable, *specs: tf.TensorSpec) -> Callable:
@@ -101,7 +104,7 @@ def write_saved_model(
         FileExistsError: the folder is not empty and `overwrite` is false.
     """
     with replacing_folder(path, overwrite) as folder:
-        with _quiet(logging.getLogger("tensorflow")):  # it names the draft's folder
+        with _quiet("tensorflow", "absl"):  # what they say is of the draft
             tf.saved_model.save(module, str(folder), signatures=dict(signatures))
         described = {}
         for name, function in signatures.items():
