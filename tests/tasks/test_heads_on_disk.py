@@ -10,7 +10,12 @@ import pytest
 from safetensors.numpy import load_file
 
 from massivetext_keras.layout import head_layout
-from massivetext_keras.tasks import MaskedLM, ReplacedTokenDetector, TextEmbedder
+from massivetext_keras.tasks import (
+    MaskedLM,
+    ReplacedTokenDetector,
+    TextClassifier,
+    TextEmbedder,
+)
 from tests.tasks.tiny import encoder_task
 
 IDS = {"token_ids": np.arange(12, dtype="int32").reshape(2, 6)}
@@ -95,3 +100,20 @@ def test_to_hugging_face_and_back(tmp_path, caplog, cls, options):
     assert again.tokenizer("the cats").numpy().tolist() == [5, 6, 11]
     with pytest.raises(ValueError, match="unknown format 'hugginface'"):
         task.save_preset(tmp_path, format="hugginface")
+
+
+def test_a_head_tells_the_labels_that_it_has_learnt(tmp_path, caplog):
+    model = encoder_task(TextClassifier, labels=["no", "yes"], pooler=True)
+    model.save_preset(tmp_path)
+    model.save_preset(tmp_path / "hf", format="huggingface")
+    known = model.classify("the cat")
+    for source in (tmp_path, f"hf:{tmp_path / 'hf'}"):
+        again = TextClassifier.from_preset(source, labels=["yes", "no"])
+        assert again.classify("the cat").scores == pytest.approx(known.scores)
+        assert not caplog.records
+        other = TextClassifier.from_preset(source, labels=["bad", "good"])
+        assert other.labels == ("bad", "good")
+        kernel = other.classifier.classes.kernel.numpy()
+        assert abs(kernel - model.classifier.classes.kernel.numpy()).max() > 0.01
+        assert "has no 'head' for this TextClassifier" in caplog.text
+        caplog.clear()

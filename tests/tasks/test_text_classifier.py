@@ -272,21 +272,6 @@ def test_options_are_found_in_examples():
         found(None)
 
 
-def test_empty_texts_are_said(tmp_path, caplog):
-    path = tmp_path / "a.tsv"
-    path.write_text("a film\tgood\n\tbad\n")
-    assert len(TextClassifier.read_examples(path)) == 2
-    assert f"used nevertheless: an empty text (1: {path}:2)" in caplog.text
-    with pytest.raises(ValueError, match="a.tsv:2: an empty text"):
-        TextClassifier.read_examples(path, strict=True)
-    path = tmp_path / "b.jsonl"
-    path.write_text('{"sentence": "a", "class": 1}\n')
-    with pytest.raises(
-        ValueError, match="b.jsonl: there is no example: 1 example left"
-    ):
-        TextClassifier.read_examples(path)
-
-
 def test_from_a_file_to_a_served_model(tmp_path):
     lines = [f"{text}\t{label}" for text, label, _ in EXAMPLES]
     (tmp_path / "a.tsv").write_text("\n".join([*lines, "the mat"]))
@@ -454,20 +439,3 @@ def test_embeddings_alone():
     found = list(model.classify("the cat").scores.values())
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert model.backbone.count_params() == model.config.parameter_count()
-
-
-def test_a_head_tells_the_labels_that_it_has_learnt(tmp_path, caplog):
-    model = task(pooler=True)
-    model.save_preset(tmp_path)
-    model.save_preset(tmp_path / "hf", format="huggingface")
-    known = model.classify("the cat")
-    for source in (tmp_path, f"hf:{tmp_path / 'hf'}"):
-        again = TextClassifier.from_preset(source, labels=LABELS[::-1])
-        assert again.classify("the cat").scores == pytest.approx(known.scores)
-        assert not caplog.records
-        other = TextClassifier.from_preset(source, labels=["bad", "good"])
-        assert other.labels == ("bad", "good")
-        kernel = other.classifier.classes.kernel.numpy()
-        assert abs(kernel - model.classifier.classes.kernel.numpy()).max() > 0.01
-        assert "has no 'head' for this TextClassifier" in caplog.text
-        caplog.clear()

@@ -1,0 +1,22 @@
+"""Files to examples of a task."""
+
+from __future__ import annotations
+
+import pytest
+
+from massivetext_keras.tasks import TextClassifier
+
+
+def test_empty_texts_are_said(tmp_path, caplog):
+    path = tmp_path / "a.tsv"
+    path.write_text("a film\tgood\n\tbad\n")
+    assert len(TextClassifier.read_examples(path)) == 2
+    assert f"used nevertheless: an empty text (1: {path}:2)" in caplog.text
+    with pytest.raises(ValueError, match="a.tsv:2: an empty text"):
+        TextClassifier.read_examples(path, strict=True)
+    path = tmp_path / "b.jsonl"
+    path.write_text('{"sentence": "a", "class": 1}\n')
+    with pytest.raises(
+        ValueError, match="b.jsonl: there is no example: 1 example left"
+    ):
+        TextClassifier.read_examples(path)
