@@ -123,7 +123,9 @@ def test_lines_of_json(tmp_path):
     }
     renamed = read(path, '{"s": "x", "label": 1}\n', columns={"text": "s"})
     assert renamed == [{"s": "x", "label": 1, "text": "x"}]
-    with pytest.raises(ValueError, match=r"no column 'labl' \(label\): did you mean 'l"):
+    with pytest.raises(
+        ValueError, match=r"no column 'labl' \(label\): did you mean 'l"
+    ):
         read(path, '{"s": "x", "label": 1}\n', columns={"label": "labl"})
 
 
