@@ -196,6 +196,10 @@ DISTILBERT = BERT._replace(
     prefix="distilbert.",
     heads={
         "question_answering": Head("DistilBertForQuestionAnswering", _SPANS),
+        "dense_classification": Head(
+            "DistilBertForSequenceClassification",
+            {"head/transform": "pre_classifier", "head/classes": "classifier"},
+        ),
         "token_classification": Head("DistilBertForTokenClassification", _TAGS),
         "masked_lm": Head(
             "DistilBertForMaskedLM",
@@ -286,6 +290,9 @@ ELECTRA = BERT._replace(
     prefix="electra.",
     heads={
         "question_answering": Head("ElectraForQuestionAnswering", _SPANS),
+        "dense_classification": Head(
+            "ElectraForSequenceClassification", _DENSE_CLASSIFICATION
+        ),
         "token_classification": Head("ElectraForTokenClassification", _TAGS),
         "masked_lm": Head(
             "ElectraForMaskedLM",

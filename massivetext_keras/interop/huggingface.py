@@ -21,6 +21,7 @@ from massivetext_keras.interop.generation import GENERATION, generation_values
 from massivetext_keras.interop.labels import (
     OF_TOKENS,
     architecture,
+    head_of,
     in_order,
     label_options,
     label_values,
@@ -211,6 +212,9 @@ def save(
         arrays = {k: v for k, v in arrays.items() if not k.startswith("pooler/")}
     if head is not None:
         _check_head(family, config, head, str(folder))
+        kind, own = family.heads[head].architecture, (options or {}).get("head")
+        if own not in (None, head_of(kind)):
+            raise ValueError(f"{kind} has the head {head_of(kind)!r}, not {own!r}")
     bare = head is None and family.heads
     classes = max(len(arrays.get(f"{layer}/bias", ())) for layer in _CLASSES) or 2
     prefix = "" if bare else family.prefix

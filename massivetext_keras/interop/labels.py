@@ -16,6 +16,11 @@ _PROBLEMS = {
     "regression": "regression",
 }
 OF_TEXTS, OF_TOKENS = "ForSequenceClassification", "ForTokenClassification"
+# Which of `layers.classification.HEADS` a class has, where it is not "pooled".
+_HEADS = {
+    f"DistilBert{OF_TEXTS}": "pooled_relu",
+    f"Electra{OF_TEXTS}": "pooled_gelu",
+}
 _TAG = re.compile(r"(?:([BIESLU])-)?(.*)")
 _PLACES = {"L": "E", "U": "S", None: "I"}  # BILOU's, and where none is said
 _NEVER = -1e4  # logit of a tag that a model does not tell
@@ -34,7 +39,7 @@ def label_options(values: Mapping[str, Any]) -> dict[str, Any]:
     ...         "id2label": {"1": "spam", "0": "ham"},
     ...     }
     ... )
-    {'labels': ('ham', 'spam'), 'problem': 'single_label'}
+    {'labels': ('ham', 'spam'), 'problem': 'single_label', 'head': 'pooled'}
     >>> label_options(
     ...     {
     ...         "architectures": ["BertForTokenClassification"],
@@ -57,7 +62,8 @@ def label_options(values: Mapping[str, Any]) -> dict[str, Any]:
     ours = {theirs: ours for ours, theirs in _PROBLEMS.items()}
     usual = "regression" if len(names) == 1 else "single_label"
     problem = ours.get(values.get("problem_type"), usual)
-    return {"labels": () if problem == "regression" else names, "problem": problem}
+    labels = () if problem == "regression" else names
+    return {"labels": labels, "problem": problem, "head": head_of(name)}
 
 
 def label_values(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,6 +84,11 @@ def label_values(options: Mapping[str, Any]) -> dict[str, Any]:
         "label2id": {label: i for i, label in enumerate(labels)},
         **kind,
     }
+
+
+def head_of(architecture: str) -> str:
+    """Our name of the head of a class that tells classes of texts."""
+    return _HEADS.get(architecture, "pooled")
 
 
 def architecture(values: Mapping[str, Any]) -> str:

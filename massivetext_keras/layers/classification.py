@@ -71,7 +71,8 @@ class ClassificationHead(keras.layers.Layer):
 
 
 class PooledHead(ClassificationHead):
-    """Reads the first token by way of a tanh product (Devlin et al., 2019).
+    """Reads the first token by way of a tanh product (Devlin et al., 2019); subclasses
+    have other functions than tanh.
 
     Where the encoder has a pooler, that is the product, and the head is given what it
     makes of a text as the only state.
@@ -81,10 +82,12 @@ class PooledHead(ClassificationHead):
     TensorShape([2, 3])
     """
 
+    function = staticmethod(tf.tanh)
+
     def __init__(self, config: TransformerConfig, *args, **kwargs):
         super().__init__(config, *args, **kwargs)
         self.transform = None
-        if not config.pooler:
+        if not (config.pooler and self.function is tf.tanh):
             self.transform = Dense(
                 config.hidden_size, dtype=self.dtype_policy, name="transform"
             )
@@ -96,7 +99,19 @@ class PooledHead(ClassificationHead):
 
     def pool(self, hidden, mask, training):
         first = hidden[:, 0]
-        return first if self.transform is None else tf.tanh(self.transform(first))
+        return first if self.transform is None else self.function(self.transform(first))
+
+
+class ReluPooledHead(PooledHead):
+    """With the larger of the product and 0 (Sanh et al., 2019: DistilBERT)."""
+
+    function = staticmethod(tf.nn.relu)
+
+
+class GeluPooledHead(PooledHead):
+    """With the product times its normal probability (Clark et al., 2020: ELECTRA)."""
+
+    function = staticmethod(tf.nn.gelu)
 
 
 class MeanHead(ClassificationHead):
@@ -215,6 +230,8 @@ class LSTMHead(ClassificationHead):
 
 HEADS: dict[str, type[ClassificationHead]] = {
     "pooled": PooledHead,
+    "pooled_relu": ReluPooledHead,
+    "pooled_gelu": GeluPooledHead,
     "mean": MeanHead,
     "convolution": ConvolutionHead,
     "lstm": LSTMHead,

@@ -44,9 +44,9 @@ class TextClassifier(FromExamples, Task):
         labels: the classes, in the order of the scores.
         problem: "single_label", "multi_label" (any of the labels, or none) or
             "regression" (a number; there are no labels).
-        head: of `layers.classification`: "pooled" (the first token), "mean" (of all
-            tokens), "convolution" (Kim, 2014) or "lstm" (both ways; Hochreiter &
-            Schmidhuber, 1997).
+        head: of `layers.classification`: "pooled" (the first token; "pooled_relu" as
+            DistilBERT, "pooled_gelu" as ELECTRA), "mean" (of all tokens), "convolution"
+            (Kim, 2014) or "lstm" (both ways; Hochreiter & Schmidhuber, 1997).
         head_dropout: rate on what the head makes of a text (None: the config's, or 0.5
             with "convolution" and "lstm").
         class_weights: of the loss of training examples with one label: "balanced" (all
@@ -132,7 +132,7 @@ class TextClassifier(FromExamples, Task):
 
     def save_preset(self, folder, format=FORMATS[0]):
         if format == "huggingface":
-            if self.head != "pooled":
+            if not self.head.startswith("pooled"):
                 raise ValueError(
                     f"no class of Hugging Face has the head {self.head!r}, but 'pooled'"
                 )

@@ -191,7 +191,7 @@ def test_a_head_that_is_not_there_is_named(folder):
         (
             "roberta",
             "x",
-            "RobertaModel has no head 'x'; known: question_answering, masked_lm",
+            "RobertaModel has no head 'x'; known: question_answering, token_class",
         ),
     ]:
         with pytest.raises(ValueError, match=message):

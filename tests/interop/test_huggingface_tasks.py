@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -137,6 +138,60 @@ def test_classifiers(tmp_path, name):
     embedder = tasks.TextEmbedder.from_preset(f"hf:{tmp_path}")  # passes the head over
     hidden, rows = embedder.backbone(inputs).numpy(), real(arrays, "hidden")
     np.testing.assert_allclose(hidden[rows], arrays["hidden"][rows], rtol=0, atol=1e-4)
+
+
+def relu(x):
+    return np.maximum(x, 0.0)
+
+
+def gelu(x):
+    return x * (1.0 + np.vectorize(math.erf)(x / math.sqrt(2.0))) / 2.0
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "first", "last", "head", "function"),
+    [
+        ("distilbert", "DistilBert", "pre_classifier", "classifier", "relu", relu),
+        (
+            "electra_generator",
+            "Electra",
+            "classifier.dense",
+            "classifier.out_proj",
+            "gelu",
+            gelu,
+        ),
+    ],
+)
+def test_classifiers_with_other_functions(
+    tmp_path, name, kind, first, last, head, function
+):
+    random, bare = np.random.default_rng(0), read_tensors(FIXTURES / name)
+    kind, prefix = f"{kind}ForSequenceClassification", f"{kind.lower()}."
+    tensors = {key: bare[key] for key in bare if key.startswith(prefix)}
+    size = tasks.MaskedLM.from_preset(f"hf:{FIXTURES / name}").config.hidden_size
+    shapes = {f"{first}.weight": (size, size), f"{first}.bias": (size,)}
+    shapes |= {f"{last}.weight": (2, size), f"{last}.bias": (2,)}
+    own = {k: random.normal(size=x).astype("float32") for k, x in shapes.items()}
+    save_file(tensors | own, tmp_path / "model.safetensors")
+    config = json.loads((FIXTURES / name / "config.json").read_text())
+    (tmp_path / "config.json").write_text(
+        json.dumps(config | {"architectures": [kind]})
+    )
+    task = tasks.TextClassifier.from_preset(f"hf:{tmp_path}")
+    assert task.head == f"pooled_{head}" and task.labels == ("LABEL_0", "LABEL_1")
+    inputs = real_inputs(expected(name))
+    states = task.backbone(inputs).numpy()[:, 0]
+    states = function(states @ own[f"{first}.weight"].T + own[f"{first}.bias"])
+    logits = states @ own[f"{last}.weight"].T + own[f"{last}.bias"]
+    np.testing.assert_allclose(task(inputs), logits, rtol=0, atol=1e-4)
+    task.save_preset(tmp_path / "again", format="huggingface")
+    again = tasks.TextClassifier.from_preset(f"hf:{tmp_path / 'again'}")
+    np.testing.assert_allclose(again(inputs), task(inputs), rtol=0, atol=1e-5)
+    other = tasks.TextClassifier(task.config, labels=task.labels)
+    with pytest.raises(
+        ValueError, match=f"{kind} has the head 'pooled_{head}', not 'p"
+    ):
+        other.save_preset(tmp_path / "other", format="huggingface")
 
 
 @pytest.mark.parametrize("name", ["bert_base", "roberta_base"])
