@@ -111,18 +111,19 @@ class FromExamples:
 
     def measure(
         self,
-        examples: Sequence[Any],
+        examples: Examples,
         predictions: Sequence[Mapping[str, Any]] | None = None,
     ) -> dict[str, float]:
         """The `scores` of answers, and what is measured with the model besides.
 
         Args:
-            examples: with what should be said of them.
+            examples: with what should be said of them, or files of such.
             predictions: of `predictions` (None: they are made).
 
         Returns:
             Measures by name, the most important first.
         """
+        examples = self.examples_of(examples)
         if predictions is None:
             predictions = self.predictions(examples)
         return {**self.scores(examples, predictions), **self.held_out(examples)}

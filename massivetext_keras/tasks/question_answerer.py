@@ -27,7 +27,7 @@ from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks.base import Task, in_batches
-from massivetext_keras.tasks.from_examples import EMPTY, FromExamples
+from massivetext_keras.tasks.from_examples import EMPTY, Examples, FromExamples
 from massivetext_keras.tasks.span_search import IMPOSSIBLE, best_spans
 from massivetext_keras.tokenizers.base import valid_utf8
 from massivetext_keras.values import choose
@@ -233,11 +233,11 @@ class QuestionAnswerer(FromExamples, Task):
         rows = self._ranked(questions, contexts, count)
         return rows[0] if isinstance(questions, str) else rows
 
-    def choose_null_threshold(self, examples: Sequence[Question]) -> float:
+    def choose_null_threshold(self, examples: Examples) -> float:
         """Sets `null_threshold` to where the mean F1 is best (Rajpurkar et al., 2018).
 
         Args:
-            examples: held out from training, with and without answers.
+            examples: held out from training, with and without answers; or files.
 
         Returns:
             The threshold.
@@ -245,6 +245,7 @@ class QuestionAnswerer(FromExamples, Task):
         Raises:
             ValueError: nobody knows the answer to a question, or there are none.
         """
+        examples = self.examples_of(examples)
         right = [[answer.text for answer in _known(x)] for x in examples]
         best = [
             max(spans, key=lambda span: span[0], default=(IMPOSSIBLE, NO_ANSWER))

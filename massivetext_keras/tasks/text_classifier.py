@@ -396,6 +396,7 @@ class TextClassifier(FromExamples, Task):
         return self.labelling.measures(*self.labelling.judged(examples, predictions))
 
     def measure(self, examples, predictions=None):
+        examples = self.examples_of(examples)
         self.labelling.warn_of_unknown(examples)
         return super().measure(examples, predictions)
 
@@ -408,14 +409,14 @@ class TextClassifier(FromExamples, Task):
         matrix = evaluation.confusion(true, given, self.labels)
         return {"confusion": evaluation.draw_confusion(matrix, self.labels)}
 
-    def calibrate(self, examples: Sequence[LabeledText]) -> float:
+    def calibrate(self, examples: Examples) -> float:
         """Sets the temperature such that probabilities fit (Guo et al., 2017).
 
         It is the one that makes the labels of these examples most likely. No answer
         changes, but its probability.
 
         Args:
-            examples: labelled, and not those of training.
+            examples: labelled, and not those of training; or files of such.
 
         Returns:
             The temperature.
@@ -425,7 +426,7 @@ class TextClassifier(FromExamples, Task):
         """
         if self.problem == "regression":
             raise ValueError("a regression has no probabilities to calibrate")
-        kept, targets = self.labelling.targets(examples)
+        kept, targets = self.labelling.targets(self.examples_of(examples))
         self.temperature = evaluation.fit_temperature(self.logits_of(kept), targets)
         return self.temperature
 

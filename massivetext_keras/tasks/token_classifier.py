@@ -409,15 +409,26 @@ class TokenClassifier(FromExamples, Task):
         predictions: Sequence[Mapping[str, Any]],
     ) -> dict[str, float]:
         """F1, precision and recall of spans by seqeval, over the words of people where
-        they are given; see `evaluation.span_scores`."""
+        they are given; see `evaluation.span_scores`.
+
+        Raises:
+            ValueError: nobody says what spans there are.
+        """
+        pairs = zip(examples, predictions, strict=True)
+        pairs = [(x, found) for x, found in pairs if x.spans is not None]
+        if not pairs:
+            raise ValueError("no example has entities or tags to compare with")
         return evaluation.span_scores(
-            [spans_in(x.spans or ()) for x in examples],
-            [spans_in(x["entities"]) for x in predictions],
-            [x.words for x in examples],
+            [spans_in(x.spans) for x, _ in pairs],
+            [spans_in(found["entities"]) for _, found in pairs],
+            [x.words for x, _ in pairs],
         )
 
     def measure(self, examples, predictions=None):
+        examples = self.examples_of(examples)
         self._check(examples, training=False)
+        if unknown := sum(x.spans is None for x in examples):
+            logger.warning("%s examples without entities or tags", f"{unknown:,}")
         return super().measure(examples, predictions)
 
     def signatures(self):

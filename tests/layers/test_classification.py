@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -34,9 +36,13 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def pooled(head, x):
+def pooled(head, x, function=np.tanh):
     layer = head.transform
-    return np.tanh(x[0] @ layer.kernel.numpy() + layer.bias.numpy())
+    return function(x[0] @ layer.kernel.numpy() + layer.bias.numpy())
+
+
+def gelu(x):
+    return x * (1.0 + np.vectorize(math.erf)(x / math.sqrt(2.0))) / 2.0
 
 
 def convolved(head, x):
@@ -69,6 +75,8 @@ def read_both_ways(head, x):
 
 POOLS = {
     "pooled": pooled,
+    "pooled_relu": lambda head, x: pooled(head, x, lambda y: np.maximum(y, 0.0)),
+    "pooled_gelu": lambda head, x: pooled(head, x, gelu),
     "mean": lambda head, x: x.mean(axis=0),
     "convolution": convolved,
     "lstm": read_both_ways,
@@ -105,7 +113,7 @@ def test_a_row_of_padding_alone_gives_numbers_and_no_gradient_that_is_none(name)
 def test_rates_of_dropout():
     config = CONFIG.replace(dropout=0.2)
     rates = {name: cls(config, 2).dropout.rate for name, cls in HEADS.items()}
-    assert rates == {"pooled": 0.2, "mean": 0.2, "convolution": 0.5, "lstm": 0.5}
+    assert rates == dict.fromkeys(HEADS, 0.2) | {"convolution": 0.5, "lstm": 0.5}
     assert HEADS["lstm"](config, 2, dropout=0.1).dropout.rate == 0.1
 
 

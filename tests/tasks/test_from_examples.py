@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from massivetext_keras.tasks import TextClassifier
+from tests.tasks.tiny import encoder_task
 
 
 def test_empty_texts_are_said(tmp_path, caplog):
@@ -20,3 +21,12 @@ def test_empty_texts_are_said(tmp_path, caplog):
         ValueError, match="b.jsonl: there is no example: 1 example left"
     ):
         TextClassifier.read_examples(path)
+
+
+def test_files_are_measured_and_calibrated_with(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text("the cat\tyes\nthe dog\tno\n")
+    task = encoder_task(TextClassifier, labels=["no", "yes"])
+    examples = TextClassifier.read_examples(path)
+    assert task.measure(path) == task.measure(examples)
+    assert task.calibrate(str(path)) == task.calibrate(examples)

@@ -313,6 +313,11 @@ def test_bad_input(caplog):
         task.example_batches(other)
     task.measure(other)
     assert "that the task has not learnt, such as 'anima' (did" in caplog.text
+    known = task.measure(EXAMPLES)
+    assert task.measure([*EXAMPLES, TaggedText("the cat sat")]) == known
+    assert "1 examples without entities or tags" in caplog.text
+    with pytest.raises(ValueError, match="no example has entities or tags to comp"):
+        task.measure([TaggedText("the cat")])
     with pytest.raises(ValueError, match="no examples with spans"):
         task.example_batches([TaggedText("the cat")])
     with pytest.raises(ValueError, match="an example has no predicate"):
