@@ -181,7 +181,7 @@ class Adapting:
             "alpha": one.alpha,
             "dropout": one.dropout.rate,
             "train_heads": self._train_heads,
-            "base": self._base_fingerprint(),
+            "base": self.base_fingerprint(),
             "sha256": file_hash(folder / WEIGHTS),
         }
         write_json(folder / CONFIG, header)
@@ -237,7 +237,7 @@ class Adapting:
                     f"{folder}: adapters for {name}={header['options'].get(name)!r}, "
                     f"the task has {value!r}: see from_adapters"
                 )
-        base = self._base_fingerprint(header["train_heads"])
+        base = self.base_fingerprint(header["train_heads"])
         if base != header["base"]:
             raise ValueError(
                 f"{folder}: adapters of another base: its weights have the fingerprint "
@@ -266,7 +266,7 @@ class Adapting:
         }
         return named | (self._all_heads() if self._train_heads else {})
 
-    def _base_fingerprint(self, train_heads: bool | None = None) -> str:
+    def base_fingerprint(self, train_heads: bool | None = None) -> str:
         """SHA-256 of all that is not learnt; merged kernels count as they were."""
         train_heads = self._train_heads if train_heads is None else train_heads
         named = self.base_weights() | ({} if train_heads else self._all_heads())

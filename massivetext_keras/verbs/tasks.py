@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from massivetext_keras.files import json_line
+from massivetext_keras.files import json_line, read_json, write_json
 from massivetext_keras.verbs.common import Values
 from massivetext_keras.verbs.evaluations import cross_validate, report_answers
 from massivetext_keras.verbs.examples import (
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 def finetune(values: Values) -> None:
     learning = learning_of(values)
-    if values.folds:
+    if values.folds is not None:
         cross_validate(learning, values)
         return
     task, measures = learning.run(
@@ -69,6 +69,8 @@ def predict(values: Values) -> None:
     records = _records(task, values)
     draft = output.with_name(f"{output.name}.part")
     output.parent.mkdir(parents=True, exist_ok=True)
+    maker = draft.with_name(f"{draft.name}.json")
+    _check_maker(maker, draft, task)
     done = _lines_of(draft, records)
     if done:
         logger.info("going on after %d examples", done)
@@ -84,6 +86,7 @@ def predict(values: Values) -> None:
             os.fsync(file.fileno())
             bar.update(len(some))
     os.replace(draft, output)
+    maker.unlink()
     print(f"{output}: {len(records):,} predictions")
 
 
@@ -112,6 +115,21 @@ def _answered(task, some: list[tuple[dict[str, Any], Any]]) -> Iterator[dict]:
         if task.is_answered(example):
             line[_ANSWERED[1]] = task.scores([example], [prediction])
         yield line
+
+
+def _check_maker(maker: Path, draft: Path, task) -> None:
+    """Notes which model writes a draft.
+
+    Raises:
+        ValueError: another one began it.
+    """
+    weights = task.base_fingerprint(train_heads=False)
+    described = json.loads(json.dumps({"weights": weights, "options": task.chosen()}))
+    if draft.exists() and maker.exists() and read_json(maker) != described:
+        raise ValueError(
+            f"{draft} is of another model or other options: remove it to begin anew"
+        )
+    write_json(maker, described)
 
 
 def _lines_of(draft: Path, records: list) -> int:

@@ -102,7 +102,10 @@ def test_a_stopped_prediction_goes_on(good, bad, tuned, table, tmp_path, monkeyp
     assert not output.exists()
     with open(tmp_path / "out.jsonl.part", "a") as draft:
         draft.write('{"text": "half a li')
+    code, line = bad(*argv, "--option=threshold=0.3")
+    assert code == 1 and "is of another model or other options: remove it" in line
     good(*argv)
+    assert [path.name for path in tmp_path.glob("out*")] == ["out.jsonl"]
     assert asked == [7, 7, 7, 7, 3]
     lines = predictions(output)
     assert [line["text"] for line in lines] == [text for text, _ in ROWS * 4]
