@@ -19,6 +19,7 @@ from massivetext_keras.evaluation.labels import (
 from massivetext_keras.evaluation.likelihood import bits_per_byte
 from massivetext_keras.evaluation.report import Report, write_report
 from massivetext_keras.evaluation.significance import (
+    LOWER_IS_BETTER,
     Comparison,
     Interval,
     approximate_randomization,
@@ -38,6 +39,7 @@ from massivetext_keras.evaluation.writing import (
 )
 
 __all__ = [
+    "LOWER_IS_BETTER",
     "Comparison",
     "CrossValidation",
     "Interval",

@@ -10,7 +10,11 @@ from typing import Any
 
 from massivetext_keras.evaluation import report_pictures
 from massivetext_keras.evaluation.cross_validation import CrossValidation
-from massivetext_keras.evaluation.significance import Comparison, Interval
+from massivetext_keras.evaluation.significance import (
+    LOWER_IS_BETTER,
+    Comparison,
+    Interval,
+)
 from massivetext_keras.evaluation.tuning import Search
 from massivetext_keras.files import replacing_file, write_json
 from massivetext_keras.pages.elements import (
@@ -105,7 +109,7 @@ def write_report(report: Report, folder: str | Path) -> Path:
 
 
 def worst(lines: Sequence[Line], count: int = _WORST) -> list[Line]:
-    """The examples with the lowest scores; of equal ones, the surest answers first.
+    """The examples with the worst scores; of equal ones, the surest answers first.
 
     What has the best score of all is not among them, unless all are bad.
 
@@ -120,15 +124,20 @@ def worst(lines: Sequence[Line], count: int = _WORST) -> list[Line]:
     scored = [line for line in lines if line.get("scores")]
     if not scored:
         return []
-    best = max(map(score_of, scored))
-    if best >= 1.0 or best > min(map(score_of, scored)):
-        scored = [line for line in scored if score_of(line) < best]
-    return sorted(scored, key=lambda x: (score_of(x), -(sureness(x) or 0.0)))[:count]
+    best = max(map(_goodness, scored))
+    if best >= 1.0 or best > min(map(_goodness, scored)):
+        scored = [line for line in scored if _goodness(line) < best]
+    return sorted(scored, key=lambda x: (_goodness(x), -(sureness(x) or 0.0)))[:count]
 
 
 def score_of(line: Line) -> float:
     """The most important of its scores."""
     return float(next(iter(line["scores"].values())))
+
+
+def _goodness(line: Line) -> float:
+    lower = next(iter(line["scores"])) in LOWER_IS_BETTER
+    return -score_of(line) if lower else score_of(line)
 
 
 def sureness(line: Line) -> float | None:
@@ -174,8 +183,14 @@ def _measures(report: Report) -> list[Html]:
         return [table_of(("measure", "#value"), [(None, c[:2]) for _, c in rows])]
     note = "From and to: where the value may lie with other examples of the same kind."
     caption = "Values and their intervals"
-    drawn = figure_of(report_pictures.intervals(intervals), caption)
-    return [tag("p", note, class_="soft"), table, drawn]
+    shares = {k: x for k, x in intervals.items() if abs(x.value) <= 1.0}
+    others = {k: x for k, x in intervals.items() if k not in shares}
+    drawn = [
+        figure_of(report_pictures.intervals(some), caption)
+        for some in (shares, others)  # on scales of their own
+        if some
+    ]
+    return [tag("p", note, class_="soft"), table, *drawn]
 
 
 def _classes(report: Report) -> list[Html]:
@@ -328,8 +343,9 @@ def _example(line: Line) -> Html:
     facts += [f" · probability {sure:.3f}"] if sure is not None else []
     prediction = line.get("prediction")
     said = prediction if isinstance(prediction, Mapping) else {"it": prediction}
-    rows = [f"{name}: {_shown(value)}" for name, value in fields.items()]
-    rows += [f"said {name}: {_shown(value)}" for name, value in said.items()]
+    # Long texts last, which are the first of the fields.
+    rows = [f"said {name}: {_shown(value)}" for name, value in said.items()]
+    rows += [f"{name}: {_shown(value)}" for name, value in reversed(fields.items())]
     facts = tag("div", *facts, class_="facts")
     return tag("div", facts, tag("pre", "\n".join(rows)), class_="sample")
 

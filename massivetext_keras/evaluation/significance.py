@@ -10,6 +10,15 @@ import numpy as np
 
 # predictions, references -> the measure of the whole; or sums of statistics -> it
 Measure = Callable[..., float]
+# All other measures are better when they are higher.
+LOWER_IS_BETTER = {
+    "loss",
+    "perplexity",
+    "bits_per_byte",
+    "mean_squared_error",
+    "mean_absolute_error",
+    "expected_calibration_error",
+}
 _ROUNDING = 1e-9  # of sums in another order
 
 
@@ -32,8 +41,8 @@ class Comparison(NamedTuple):
             either direction.
         interval: lowest and highest difference with the confidence asked for; None
             from a test that gives none.
-        wins: share of the resamples in which the second is better, a tie being half;
-            None as before.
+        wins: share of the resamples in which the second's measure is higher, a tie
+            being half; None as before.
         samples: how many were made.
     """
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from massivetext_keras import interop
 from massivetext_keras.configs import choose
+from massivetext_keras.evaluation import LOWER_IS_BETTER
 from massivetext_keras.files import read_json, write_json
 from massivetext_keras.training.averaging import averaged
 from massivetext_keras.training.callbacks import StepCallback, recording
@@ -19,8 +20,6 @@ from massivetext_keras.training.callbacks import StepCallback, recording
 logger = logging.getLogger(__name__)
 
 MEASURES = "measures.json"
-# All other measures are better when they are higher.
-LOWER_IS_BETTER = {"loss", "perplexity", "mean_squared_error"}
 
 
 class Measure(StepCallback):

@@ -28,8 +28,8 @@ def compare(values: Values) -> None:
     _check_same(values, first, second)
     if values.preset:
         task = task_of(values)
-        examples = [task.example(_fields(line)) for line in first]
-        sides = [[line["prediction"] for line in lines] for lines in (first, second)]
+        examples = _examples(values.first, first, task)
+        sides = [_answers(values.first, first), _answers(values.second, second)]
         name = values.measure or next(iter(task.scores(examples, sides[0])))
 
         def measure(predictions: list, references: list) -> float:
@@ -46,7 +46,10 @@ def compare(values: Values) -> None:
     exchanged = evaluation.approximate_randomization(
         *arguments, samples=exchanges, seed=values.seed
     )
-    found = bootstrap._replace(p_value=exchanged.p_value)
+    wins = bootstrap.wins
+    if name in evaluation.LOWER_IS_BETTER:
+        wins = 1 - wins
+    found = bootstrap._replace(p_value=exchanged.p_value, wins=wins)
     if values.report:
         about = {"first": values.first, "second": values.second}
         report = evaluation.Report(
@@ -70,7 +73,7 @@ def compare(values: Values) -> None:
 
 def _read_lines(path: str) -> list[dict[str, Any]]:
     lines = []
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8", errors="replace") as file:
         for number, text in enumerate(file, 1):
             try:
                 line = json.loads(text)
@@ -82,6 +85,25 @@ def _read_lines(path: str) -> list[dict[str, Any]]:
     if not lines:
         raise ValueError(f"{path}: there is no line")
     return lines
+
+
+def _examples(path: str, lines: list[dict], task) -> list:
+    """The example of each line."""
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append(task.example(_fields(line)))
+        except ValueError as error:
+            raise ValueError(f"{path}:{number}: {error}") from None
+    return found
+
+
+def _answers(path: str, lines: list[dict]) -> list:
+    """The prediction of each line."""
+    for number, line in enumerate(lines, 1):
+        if "prediction" not in line:
+            raise ValueError(f"{path}:{number}: no 'prediction': no file of `predict`")
+    return [line["prediction"] for line in lines]
 
 
 def _fields(line: Line) -> dict[str, Any]:
@@ -127,7 +149,6 @@ def _scores(
 
 def tune(values: Values) -> None:
     from massivetext_keras import evaluation
-    from massivetext_keras.training.measuring import LOWER_IS_BETTER
 
     space = {}
     for word in values.space:
@@ -148,7 +169,7 @@ def tune(values: Values) -> None:
         )
         name = values.measure or next(iter(measures))
         value = choose("measure", name, measures)
-        lower = values.minimize or name in LOWER_IS_BETTER
+        lower = values.minimize or name in evaluation.LOWER_IS_BETTER
         return {"score": -value if lower else value, **measures}
 
     found = evaluation.search(

@@ -48,6 +48,19 @@ def test_two_files_are_compared(good, files, tmp_path):
     assert "accuracy" in (tmp_path / "page" / "report.html").read_text()
 
 
+def test_of_an_error_the_lower_one_is_better(good, tmp_path):
+    files = []
+    for name, size in (("a", 4.0), ("b", 1.0)):
+        path = tmp_path / f"{name}.jsonl"
+        lines = [{"text": str(i), "score": size + i % 2} for i in range(9)]
+        for line in lines:
+            line["scores"] = {"mean_absolute_error": line.pop("score")}
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        files.append(str(path))
+    found = json.loads(good("compare", *files, "--json"))
+    assert found["difference"] == -3.0 and found["wins"] == 1.0
+
+
 def test_what_cannot_be_compared(bad, files, tmp_path):
     def failed(*argv) -> str:
         code, error = bad(*argv)
@@ -68,6 +81,8 @@ def test_what_cannot_be_compared(bad, files, tmp_path):
     torn.write_text('{"text": "0"}\n')
     assert f"{torn}:1: no 'scores'" in failed("compare", str(torn), str(torn))
     assert bad("compare", first)[0] == 2
+    torn.write_bytes(b'{"text": "\xff')
+    assert f"{torn}:1: not JSON" in failed("compare", str(torn), str(torn))
 
 
 @pytest.fixture(scope="module")
@@ -112,12 +127,14 @@ def test_folds_are_held_out(good, bad, flags, tmp_path):
     mean = sum(fold["accuracy"] for fold in data["folds"]) / 2
     assert lines[1].startswith(f"accuracy             {mean:.4f} ± ")
     data = next(flag for flag in flags if flag.startswith("--data="))
+    code, error = bad(*argv, "--folds=0")
+    assert code == 1 and "needs two folds or more, got 0" in error
     code, error = bad(*argv, data.replace("--data", "--validation"))
     assert code == 2 and "leave out --validation" in error
 
 
 @pytest.mark.slow
-def test_a_page_about_answers(good, flags, place, tmp_path):
+def test_a_page_about_answers(good, bad, flags, place, tmp_path):
     run, page = tmp_path / "run", tmp_path / "page"
     low_rank = ["--adapters=attention", "--rank=2", "--validation_fraction=0.3"]
     good("finetune", *flags, f"--run_dir={run}", *low_rank)
@@ -133,6 +150,11 @@ def test_a_page_about_answers(good, flags, place, tmp_path):
     assert sum(map(sum, counts)) == 24
     right = sum(row[i] for i, row in enumerate(counts))
     assert right / 24 == pytest.approx(measures["accuracy"])
+    file = tmp_path / "a.jsonl"
+    for line, what in (('{"text": "a"}', "no 'prediction'"), ("{}", "no 'text'")):
+        file.write_text(f"{line}\n")
+        code, error = bad("compare", str(file), str(file), f"--preset={run}")
+        assert code == 1 and f"{file}:1: {what}" in error
     assert all(line["scores"]["accuracy"] == 0 for line in found["worst"])
     # The task measures whole resamples for a comparison.
     answers = tmp_path / "a.jsonl"

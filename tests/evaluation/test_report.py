@@ -28,6 +28,9 @@ NAUGHTY = [
 ]
 
 
+ERRORS = (("right", 0.0), ("far", 9.0), ("near", 0.5))
+
+
 def line(text, label, said, score, **more):
     return {
         "text": text,
@@ -141,11 +144,22 @@ def test_every_number_is_in_its_table(page):
 
 
 def test_the_surest_of_the_wrong_answers_come_first(page):
-    scores = re.findall(r"said score: ([\d.]+)</pre>", page.read_text())
+    scores = re.findall(r"said score: ([\d.]+)\n", page.read_text())
     assert scores == [f"{0.5 + i / 100:.4g}" for i in range(24, 4, -1)]
     assert worst([line("a", "x", "x", 0.9)] * 3) == []
     assert len(worst([line("a", "x", "y", 0.9)] * 3)) == 3
     assert worst([{"text": "a", "prediction": "b"}]) == []
+    errors = [{"text": x, "scores": {"mean_squared_error": e}} for x, e in ERRORS]
+    assert [line["text"] for line in worst(errors)] == ["far", "near"]
+
+
+def test_what_is_said_comes_before_a_long_text_and_scales_are_kept_apart(tmp_path):
+    said = [{"source": "long", "target": "t", "prediction": "p", "scores": {"bleu": 3}}]
+    measures = {"bleu": Interval(31.0, 30.0, 32.0), "rouge1": Interval(0.4, 0.3, 0.5)}
+    report = Report("A", measures, lines=[*said, {**said[0], "scores": {"bleu": 9}}])
+    page = write_report(report, tmp_path).read_text()
+    assert "<pre>said it: p\ntarget: t\nsource: long</pre>" in page
+    assert page.count("Values and their intervals") == 2
 
 
 def test_json_has_the_same(page):
