@@ -44,10 +44,8 @@ def encode_pairs(
     >>> encode_pairs(ByteTokenizer(), ["a", ""], ["b", "c"], 8)
     ([array([100, 2], dtype=int32)], [array([101, 2], dtype=int32)])
     """
-    sides = [
-        _encoded(tokenizer, sources, max_length if cut else None),
-        _encoded(tokenizer.target_side(), targets),
-    ]
+    first, shortened = _encoded(tokenizer, sources, max_length if cut else None)
+    sides = [first, _encoded(tokenizer.target_side(), targets)[0]]
     kept, empty, long = [], 0, 0
     for i, texts in enumerate(zip(sources, targets, strict=True)):
         if not all(text.strip() for text in texts):
@@ -63,18 +61,28 @@ def encode_pairs(
         logger.warning(
             "%s of %s pairs left out: %s", empty + long, len(sources), counts
         )
+    if shortened:
+        logger.warning(
+            "%s of %s sources are longer than %s tokens: they keep their beginning",
+            f"{shortened:,}",
+            f"{len(sources):,}",
+            max_length,
+        )
     return [sides[0][i] for i in kept], [sides[1][i] for i in kept]
 
 
 def _encoded(
     tokenizer, texts: Sequence[str], max_length: int | None = None
-) -> list[np.ndarray]:
-    rows = []
+) -> tuple[list[np.ndarray], int]:
+    """Rows of ids, and how many lost their ends."""
+    rows, shortened = [], 0
     for i in range(0, len(texts), _TEXTS_AT_ONCE):
         ids = tokenizer.tokenize(tf.constant(texts[i : i + _TEXTS_AT_ONCE]))
         some = enclosed(tokenizer, ids, max_length)
         rows += np.split(some.flat_values.numpy(), some.row_splits.numpy()[1:-1])
-    return rows
+        whole = ids.row_lengths() + 1 + tokenizer.add_bos
+        shortened += np.count_nonzero(some.row_lengths() < whole)
+    return rows, shortened
 
 
 def enclosed(

@@ -170,9 +170,11 @@ def _by_label(
     few = {name: size for name, size in sizes.items() if 1 < size < folds}
     if alone.any():
         logger.warning(
-            "%d examples are never held out: they are all that there is of %d classes",
+            "%d examples are never held out: they are all that there is of %d classes "
+            "(%s)",
             alone[groups].sum(),
             alone.sum(),
+            ", ".join(str(classes[i]) for i in np.flatnonzero(alone)[:5]),
         )
     if few:
         logger.warning(

@@ -133,6 +133,8 @@ def search(
     (3, {'rate': 0.2})
     """
     choose("method", method, dict.fromkeys(METHODS))
+    if trials is not None and trials < 1:
+        raise ValueError(f"trials must be at least 1, got {trials}")
     _check(base, space, method, max_budget, factor)
     described = {
         "method": method,
@@ -179,7 +181,7 @@ def parse_values(text: str) -> Range | list[Any]:
             each read as JSON if it is.
 
     Raises:
-        ValueError: a bound is no number.
+        ValueError: there is no value, a bound is no number, or a scale is unknown.
 
     >>> parse_values("log:1e-5:1e-3"), parse_values("0,0.1,null,relu")
     (Range(low=1e-05, high=0.001, scale='log'), [0, 0.1, None, 'relu'])
@@ -191,6 +193,10 @@ def parse_values(text: str) -> Range | list[Any]:
         except ValueError:
             raise ValueError(f"{text!r}: give two numbers, as {scale}:1:8") from None
         return Range(low, high, scale)
+    if len(bounds) == 2 and not any(mark in text for mark in ',"{['):
+        choose("scale", scale, _SCALES)
+    if not text:
+        raise ValueError("there are no values: give some by commas, or log:LOW:HIGH")
     values = []
     for part in text.split(","):
         try:

@@ -14,6 +14,7 @@ from massivetext_keras.configs import choose
 from massivetext_keras.data.examples import TextPair
 from massivetext_keras.data.pairs import pair_example
 from massivetext_keras.data.records.parallel import UNPAIRED
+from massivetext_keras.evaluation.answers import language_of
 from massivetext_keras.evaluation.writing import MEASURES, written_scores
 from massivetext_keras.tasks.from_examples import FromExamples, in_parts
 from massivetext_keras.tasks.text_scoring import HeldOutLoss
@@ -33,6 +34,14 @@ class FromPairs(HeldOutLoss, FromExamples):
         if target is not None and not (isinstance(target, str) and target.strip()):
             raise ValueError("the target is empty, or no text")
         return TextPair(source, target)
+
+    @classmethod
+    def options_for(cls, examples: Sequence[TextPair]) -> dict[str, Any]:
+        """The language of the targets, which decides how they are measured, where it
+        is found to be other than the default's."""
+        texts = sorted({x.target for x in examples if x.target is not None})
+        language = language_of(texts[:1000])
+        return {} if language == "en" else {"language": language}
 
     def measure_by(self, language: str, measures: str | Sequence[str]) -> None:
         """Sets what `measure` gives.

@@ -80,7 +80,8 @@ def test_a_rare_class_is_learnt_wherever_it_is_tested(caplog, seed):
     with caplog.at_level(logging.WARNING):
         folds = split_folds(rows, 4, label, seed=seed)
     assert caplog.messages == [
-        "3 examples are never held out: they are all that there is of 2 classes",
+        "3 examples are never held out: they are all that there is of 2 classes "
+        "(one text, one)",
         "1 classes have fewer groups than the 4 folds: some folds test none of them "
         "(two: 2)",
     ]

@@ -223,6 +223,10 @@ def test_settings_from_a_command_line():
     assert parse_values("1e-3,true,relu,null") == [1e-3, True, "relu", None]
     with pytest.raises(ValueError, match="'int:1:x': give two numbers, as int:1:8"):
         parse_values("int:1:x")
+    with pytest.raises(ValueError, match="unknown scale 'lgo': did you mean 'log'"):
+        parse_values("lgo:1:2")
+    with pytest.raises(ValueError, match="there are no values"):
+        parse_values("")
 
 
 def test_mappings_are_changed_in_a_copy():

@@ -29,6 +29,7 @@ def test_batches_of_pairs_keep_the_beginning_of_long_sources(caplog):
     assert (
         "1 of 3 pairs left out: 0 with an empty side, 1 longer than 24" in caplog.text
     )
+    assert "1 of 3 sources are longer than 24 tokens" in caplog.text
     ((features, labels, weights),) = batches.validation()
     decode = lm.tokenizer.detokenize
     texts = [x.decode() for x in decode(features["encoder_token_ids"]).numpy()]
@@ -36,6 +37,12 @@ def test_batches_of_pairs_keep_the_beginning_of_long_sources(caplog):
     assert sorted(decode(labels).numpy()) == [b"cba", b"short"]
     assert weights.numpy().sum() == len("cba") + len("short") + 2
     assert features["encoder_token_ids"].shape == (2, 24)
+
+
+def test_the_language_of_the_targets_is_found():
+    pairs = [TextPair("the cat and the dog", text) for text in ("黑猫。", None)]
+    assert Seq2SeqLM.options_for(pairs) == {"language": "zh"}
+    assert Seq2SeqLM.options_for([TextPair("猫", "the cat")]) == {}
 
 
 def test_datasets_are_those_of_texts_and_of_examples():
