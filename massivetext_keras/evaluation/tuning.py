@@ -91,6 +91,7 @@ def search(
     maximize: bool = True,
     folder: str | Path | None = None,
     seed: int = 0,
+    about: Mapping[str, Any] | None = None,
 ) -> Search:
     """Tries settings and finds the best, by the oracles of keras-tuner.
 
@@ -101,7 +102,8 @@ def search(
 
     A trial that fails is recorded and the search goes on. With a folder, each trial is
     a line of `trials.jsonl` as soon as it ends, and a search that was stopped goes on
-    with the same call: what is chosen depends on the seed and the scores alone.
+    with the same call, or one of more trials: what is chosen depends on the seed and
+    the scores alone.
 
     Args:
         objective: config, budget (epochs, say) -> its score, or measures by name.
@@ -116,6 +118,8 @@ def search(
         maximize: whether a high score is good.
         folder: made if missing (None: nothing is written).
         seed: of what is drawn.
+        about: what else makes this search another one than that of the folder, such as
+            its data, as values for JSON.
 
     Raises:
         ValueError: a setting is unknown, the method does not fit the space, or the
@@ -139,13 +143,13 @@ def search(
     described = {
         "method": method,
         "space": {name: _plain(values) for name, values in space.items()},
-        "trials": trials,
         "max_budget": max_budget,
         "factor": factor,
         "measure": measure,
         "maximize": maximize,
         "seed": seed,
         "base": base.to_dict() if isinstance(base, Config) else dict(base),
+        **(about or {}),
     }
     record = _Record(folder, described)
     oracle = _oracle(space, method, trials, max_budget, factor, maximize, seed)
@@ -399,6 +403,11 @@ def _draws_of_hyperband(max_budget: int, factor: int) -> int:
 
 def _check_path(base: Any, path: str) -> None:
     """Refuses a setting that the config does not have."""
+    if isinstance(base, Mapping) and path not in base:
+        for section, inner in base.items():
+            if isinstance(inner, Mapping) and path in inner:
+                near = f"{section}.{path}"
+                raise ValueError(f"unknown setting {path!r}: did you mean {near!r}?")
     for name in path.split("."):
         if isinstance(base, Config):
             choices = {field.name: field for field in dataclasses.fields(base)}

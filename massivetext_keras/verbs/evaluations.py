@@ -158,6 +158,11 @@ def tune(values: Values) -> None:
         space[path] = evaluation.parse_values(text)
     if not space:
         raise UsageError("--space is needed: optimizer.learning_rate=log:1e-5:1e-3")
+    if values.method == "hyperband" and (values.epochs < 3 or "epochs" in space):
+        raise UsageError(
+            "--method=hyperband: the most epochs of a trial are those of --epochs, 3 "
+            "or more, and no setting of --space"
+        )
     learning = learning_of(values)
     learning = learning._replace(**_split(learning))
     options = {name: learning.options.get(name) for name in learning.cls.options}
@@ -172,6 +177,7 @@ def tune(values: Values) -> None:
         lower = values.minimize or name in evaluation.LOWER_IS_BETTER
         return {"score": -value if lower else value, **measures}
 
+    names = ("task", "preset", "data", "validation", "measure", "minimize", "adapters")
     found = evaluation.search(
         objective,
         base,
@@ -181,6 +187,7 @@ def tune(values: Values) -> None:
         max_budget=max(1, round(values.epochs)),
         folder=values.output,
         seed=learning.experiment.train.seed,
+        about={name: values[name].value for name in names},
     )
     about = {"task": values.task, "preset": values.preset, "data": values.data}
     report = evaluation.Report(

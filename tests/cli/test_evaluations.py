@@ -98,6 +98,16 @@ def flags(place) -> list[str]:
     ]
 
 
+def test_what_hyperband_cannot_search(bad, flags, tmp_path):
+    argv = ("tune", *flags, f"--output={tmp_path}", "--method=hyperband")
+    for more in (
+        ("--space=option.head=mean", "--epochs=1"),
+        ("--space=epochs=1,2", "--epochs=3"),
+    ):
+        code, error = bad(*argv, *more)
+        assert code == 2 and "those of --epochs, 3 or more, and no setting" in error
+
+
 @pytest.mark.slow
 def test_settings_are_searched(good, flags, tmp_path):
     output = tmp_path / "search"

@@ -182,8 +182,20 @@ def test_another_search_is_refused(tmp_path):
     search(near, BASE, SPACE, trials=2, folder=tmp_path)
     with pytest.raises(ValueError, match="a search with seed=0, not 1: choose another"):
         search(near, BASE, SPACE, trials=2, seed=1, folder=tmp_path)
-    with pytest.raises(ValueError, match="a search with trials=2, not 3"):
-        search(near, BASE, SPACE, trials=3, folder=tmp_path)
+    with pytest.raises(ValueError, match="unknown setting 'c': did you mean 'b.c'"):
+        search(near, BASE, {"c": [1]})
+    with pytest.raises(ValueError, match="trials must be at least 1, got 0"):
+        search(near, BASE, SPACE, trials=0)
+
+
+def test_a_search_goes_on_with_more_trials_but_not_of_other_data(tmp_path):
+    about = {"data": "a.tsv"}
+    search(near, BASE, SPACE, trials=2, folder=tmp_path, about=about)
+    more = search(near, BASE, SPACE, trials=5, folder=tmp_path, about=about)
+    whole = search(near, BASE, SPACE, trials=5)
+    assert without_times(more) == without_times(whole)
+    with pytest.raises(ValueError, match="a search with data=a.tsv, not b.tsv"):
+        search(near, BASE, SPACE, folder=tmp_path, about={"data": "b.tsv"})
 
 
 @pytest.mark.parametrize(
