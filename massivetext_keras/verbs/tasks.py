@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,9 +39,12 @@ def finetune(values: Values) -> None:
         resume=values.resume == "auto",
         keep_best=values.keep_best,
     )
+    size = f"{task.count_params():,} parameters"
     if task.adapted():
         task.save_adapters(Path(values.run_dir) / "adapters")
-    print(f"{values.run_dir}: {task.count_params():,} parameters")
+        trained = sum(math.prod(weight.shape) for weight in task.trainable_weights)
+        size += f", {trained:,} of them trained"
+    print(f"{values.run_dir}: {size}")
     print_measures(measures)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -147,7 +148,8 @@ def test_folds_are_held_out(good, bad, flags, tmp_path):
 def test_a_page_about_answers(good, bad, flags, place, tmp_path):
     run, page = tmp_path / "run", tmp_path / "page"
     low_rank = ["--adapters=attention", "--rank=2", "--validation_fraction=0.3"]
-    good("finetune", *flags, f"--run_dir={run}", *low_rank)
+    out = good("finetune", *flags, f"--run_dir={run}", *low_rank)
+    assert re.match(rf"{run}: [\d,]+ parameters, [\d,]+ of them trained\n", out)
     adapters = json.loads((run / "adapters" / "adapters.json").read_text())
     assert adapters["rank"] == 2 and len(adapters["products"]) == 2
     data = next(flag for flag in flags if flag.startswith("--data="))
