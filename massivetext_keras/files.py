@@ -77,6 +77,21 @@ def read_json(path: str | Path) -> dict[str, Any]:
     return values
 
 
+def check_free(path: str | Path, overwrite: bool = False) -> None:
+    """Refuses a folder that may not be written.
+
+    Raises:
+        FileExistsError: it is a file, or not empty and `overwrite` is false.
+    """
+    path = Path(path)
+    if path.is_file():
+        raise FileExistsError(f"{path} is a file: give a folder")
+    if path.exists() and any(path.iterdir()) and not overwrite:
+        raise FileExistsError(
+            f"{path} is not empty: choose another folder, or overwrite it"
+        )
+
+
 @contextlib.contextmanager
 def replacing_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """A new folder that takes the place of `path` if the block raises nothing.
@@ -95,12 +110,7 @@ def replacing_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path
     'text'
     """
     path = Path(path)
-    if path.is_file():
-        raise FileExistsError(f"{path} is a file: give a folder")
-    if path.exists() and any(path.iterdir()) and not overwrite:
-        raise FileExistsError(
-            f"{path} is not empty: choose another folder, or overwrite it"
-        )
+    check_free(path, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, so that the last step is a rename within one file system.
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))

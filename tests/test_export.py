@@ -217,6 +217,8 @@ def test_a_file_is_no_folder(tmp_path):
     with pytest.raises(FileExistsError, match="is a file"):
         write(tmp_path / "1", overwrite=True)
     assert (tmp_path / "1").read_text() == "text"
+    with pytest.raises(FileExistsError, match="is a file"):  # before all else
+        CausalLM(TINY).export(tmp_path / "1")
 
 
 def test_the_folder_is_readable_as_others_are(tmp_path):

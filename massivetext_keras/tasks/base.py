@@ -15,6 +15,7 @@ import tensorflow as tf
 from massivetext_keras import corpus, data, interop, presets, tokenizers
 from massivetext_keras.configs import TransformerConfig, choose, nearest
 from massivetext_keras.export import Probe, compare, write_saved_model
+from massivetext_keras.files import check_free
 from massivetext_keras.models.backbone import Backbone
 from massivetext_keras.tasks.adapters import Adapting
 from massivetext_keras.tasks.training_step import TrainingStep
@@ -248,6 +249,7 @@ class Task(Adapting, TrainingStep):
             RuntimeError: the loaded export does not give what this model gives; nothing
                 was written then.
         """
+        check_free(path, overwrite)  # before anything is computed
         with self.adapters_merged():
             self._export(path, overwrite)
 
