@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from massivetext_keras.data.encoding import utf8
 from massivetext_keras.data.examples import Conversation
 from massivetext_keras.values import choose, nearest
 
@@ -181,7 +182,7 @@ def as_rows(conversations: Sequence[Conversation]) -> tuple[tf.Tensor, tf.Tensor
         tf.constant([[*side, *[""] * (longest - len(side))] for side in sides])
         for sides in (
             [c.roles for c in conversations],
-            [c.texts for c in conversations],
+            [[utf8(text) for text in c.texts] for c in conversations],
         )
     )
 

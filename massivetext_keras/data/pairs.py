@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.data.buckets import BucketedRows
+from massivetext_keras.data.encoding import utf8
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,9 @@ def _encoded(
     """Rows of ids, and how many lost their ends."""
     rows, shortened = [], 0
     for i in range(0, len(texts), _TEXTS_AT_ONCE):
-        ids = tokenizer.tokenize(tf.constant(texts[i : i + _TEXTS_AT_ONCE]))
+        ids = tokenizer.tokenize(
+            tf.constant([utf8(text) for text in texts[i : i + _TEXTS_AT_ONCE]])
+        )
         some = enclosed(tokenizer, ids, max_length)
         rows += np.split(some.flat_values.numpy(), some.row_splits.numpy()[1:-1])
         whole = ids.row_lengths() + 1 + tokenizer.add_bos

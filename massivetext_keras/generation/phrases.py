@@ -26,7 +26,7 @@ class BannedPhrases:
         vocabulary_size: ids of the model, those without a token included.
 
     Raises:
-        ValueError: a phrase is empty, or no token is left to be written.
+        ValueError: a phrase is empty or no string, or no token is left to be written.
 
     >>> banned = BannedPhrases(["no"], [b"", b"n", b"O", b"No", b"on"], 5)
     >>> states = banned.advance(tf.constant([0, 0]), tf.constant([1, 2]))
@@ -37,6 +37,8 @@ class BannedPhrases:
     def __init__(
         self, phrases: Sequence[str], tokens: Sequence[bytes], vocabulary_size: int
     ):
+        if not all(isinstance(phrase, str) for phrase in phrases):
+            raise ValueError(f"banned phrases are strings, got {list(phrases)}")
         if not all(phrases):
             raise ValueError("a banned phrase is empty: every text has it")
         steps, hits = _automaton([phrase.casefold() for phrase in phrases])

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras import corpus, data, interop, presets, tokenizers
-from massivetext_keras.configs import TransformerConfig, choose, nearest
+from massivetext_keras.configs import TransformerConfig, choose, closest, nearest
 from massivetext_keras.export import Probe, compare, write_saved_model
 from massivetext_keras.files import check_free
 from massivetext_keras.models.backbone import Backbone
@@ -107,6 +107,14 @@ class Task(Adapting, TrainingStep):
         """
         source = str(source)
         options = {name: changes.pop(name) for name in cls.options if name in changes}
+        for name in changes:
+            if name not in TransformerConfig.__dataclass_fields__ and closest(
+                name, cls.options
+            ):
+                near = closest(name, cls.options)
+                raise ValueError(
+                    f"{cls.__name__} has no option {name!r}: did you mean {near!r}?"
+                )
         if source in presets.PRESETS:
             if tokenizer is not None:
                 changes.setdefault("vocabulary_size", cls.embedded_tokens(tokenizer))

@@ -245,8 +245,8 @@ def _batch(ids: tf.Tensor, mask: tf.Tensor, replied: tf.Tensor) -> tuple:
 
 
 def _is_one(messages: Any) -> bool:
-    if isinstance(messages, str | Conversation):
-        return True
+    if isinstance(messages, str | Conversation) or not isinstance(messages, Sequence):
+        return True  # or none, which is said then
     return bool(messages) and isinstance(messages[0], Mapping)
 
 

@@ -386,15 +386,15 @@ class Seq2SeqLM(FromPairs, Task):
             )
         return tf.constant(max_new_tokens)
 
-    def _asked(self, sources: str | Sequence[str], prefix: str | None) -> list[str]:
-        """The sources with their prefix; one that is too long is warned about."""
+    def _asked(self, sources: str | Sequence[str], prefix: str | None) -> list[bytes]:
+        """The bytes of prefix and source; one that is too long is warned about."""
         tokenizer, context = self.need_tokenizer(), self.config.max_length
         sources = [sources] if isinstance(sources, str) else list(sources)
         for i, source in enumerate(sources):
             if not source.strip():
                 raise ValueError(f"source {i} is empty: there is nothing to write for")
         prefix = self.prefix if prefix is None else prefix
-        texts = [prefix + source for source in sources]
+        texts = [data.utf8(prefix + source) for source in sources]
         ids = tokenizer.tokenize(tf.constant(texts, tf.string))
         lengths = data.enclosed(tokenizer, ids).row_lengths().numpy()
         but = f"the context of {context} has room for its beginning"

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from massivetext_keras.data.encoding import utf8
 from massivetext_keras.generation.decoding import Decoder, State, written
 from massivetext_keras.generation.sampling import Sampling
 from massivetext_keras.tasks.base import in_batches
@@ -109,7 +110,7 @@ class TextGenerator:
         """
         if not max_new_tokens:
             return [""] * len(prompts)
-        copies = earlier_copies(tf.constant(prompts)).numpy()
+        copies = earlier_copies(tf.constant([*map(utf8, prompts)])).numpy()
         limit = tf.constant(max_new_tokens)
 
         def write(_, rows, copies):

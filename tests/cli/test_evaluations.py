@@ -162,7 +162,7 @@ def test_a_page_about_answers(good, bad, flags, place, tmp_path):
     assert sum(map(sum, counts)) == 24
     right = sum(row[i] for i, row in enumerate(counts))
     assert right / 24 == pytest.approx(measures["accuracy"])
-    file = tmp_path / "a.jsonl"
+    file = tmp_path / "torn.jsonl"
     for line, what in (('{"text": "a"}', "no 'prediction'"), ("{}", "no 'text'")):
         file.write_text(f"{line}\n")
         code, error = bad("compare", str(file), str(file), f"--preset={run}")

@@ -157,6 +157,15 @@ def test_records_become_conversations():
             CausalLM.example(fields)
 
 
+def test_what_is_no_conversation_is_said_and_half_a_pair_is_read():
+    lm = byte_lm(max_length=96)
+    for messages in ({"role": "user", "content": "a"}, 5):
+        with pytest.raises(ValueError, match="messages are no list"):
+            lm.chat(messages)
+    found = lm.chat(["a\ud83d", "a\ufffd"], 4, temperature=0.0)
+    assert found[0] == found[1]
+
+
 def test_the_template_and_the_phrases_stay_with_the_preset(tmp_path):
     strings = {"system": ["", ""], "user": ["<", ">"], "assistant": ["[", "]"]}
     lm = byte_lm(chat_template=strings, banned=["bad", "Übel"])
@@ -254,6 +263,8 @@ def test_phrases_that_cannot_be_banned():
         byte_lm(tokenizer=words(), banned="x")
     with pytest.raises(ValueError, match="a banned phrase is empty"):
         byte_lm().generate("a", 4, banned=["b", ""])
+    with pytest.raises(ValueError, match=r"banned phrases are strings, got \[1\]"):
+        byte_lm(banned=[1])
     with pytest.raises(ValueError, match="made without a tokenizer"):
         CausalLM(TINY, banned=["x"])
 

@@ -50,6 +50,8 @@ def test_fields_may_be_changed(folder):
     assert changed.config.dropout == 0.5
     with pytest.raises(ValueError, match="did you mean 'dropout'"):
         CausalLM.from_preset(folder, dropuot=0.5)
+    with pytest.raises(ValueError, match="no option 'chat_templat': did you mean 'ch"):
+        CausalLM.from_preset(folder, chat_templat="plain")
     with pytest.raises(ValueError, match="weights do not fit"):
         CausalLM.from_preset(folder, num_layers=2)
 

@@ -192,6 +192,11 @@ def test_bad_questions(lm, sources, options, message):
         lm.generate(sources, **options)
 
 
+def test_half_a_surrogate_pair_is_a_character(lm):
+    found = lm.generate(["a\ud83d", "a\ufffd"], max_new_tokens=3)
+    assert found[0] == found[1]
+
+
 def test_bad_datasets_and_ids(lm, tmp_path):
     (tmp_path / "a").write_text("one\ntwo\n")
     (tmp_path / "b").write_text("eins\n")
