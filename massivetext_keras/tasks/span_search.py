@@ -76,6 +76,8 @@ def best_spans(
         tf.cast(found.owners, tf.int64),
         tf.cast(n, tf.int64),
     ).to_tensor(tf.size(found.owners))
+    # one more, which is filled, so that there is one where there are no contexts
+    rows = tf.pad(rows, [[0, 0], [0, 1]], constant_values=tf.size(found.owners))
 
     def of_contexts(x, fill):
         x = tf.concat([x, tf.fill([1, count], tf.constant(fill, x.dtype))], axis=0)
@@ -181,9 +183,8 @@ def _searched(
         )
 
     types = tf.float32, tf.int32, tf.int32, tf.float32
-    parts = tf.map_fn(
-        some, tf.range(0, shape[0], _ROWS_AT_ONCE), fn_output_signature=types
-    )
+    firsts = tf.range(0, tf.maximum(shape[0], 1), _ROWS_AT_ONCE)  # also of no row
+    parts = tf.map_fn(some, firsts, fn_output_signature=types)
     return tuple(
         tf.reshape(x, tf.concat([[-1], tf.shape(x)[2:]], 0))[: shape[0]] for x in parts
     )

@@ -355,8 +355,8 @@ class TokenClassifier(FromExamples, Task):
         if self.predicate:
             features["segment_ids"] = rows.segment_ids.to_tensor(shape=shape)
         # Windows in parts of about one size, which memory has room for.
-        parts = -(-shape[0] // _WINDOWS_AT_ONCE)
-        size = -(-shape[0] // tf.maximum(parts, 1))
+        parts = tf.maximum(-(-shape[0] // _WINDOWS_AT_ONCE), 1)
+        size = -(-shape[0] // parts)
         more = parts * size - shape[0]
 
         def cut(x):

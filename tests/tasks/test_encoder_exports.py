@@ -90,6 +90,8 @@ def test_answers(tmp_path, unanswerable, threshold):
         places = zip(given["start"].numpy(), given["end"].numpy(), strict=True)
         assert list(places) == [(x.start, x.end) for x in wanted]
         np.testing.assert_allclose(given["score"], [x.score for x in wanted], rtol=1e-3)
+        nothing = signatures[name](**{key: x[:0] for key, x in asked.items()})
+        assert nothing["text"].shape == nothing["start"].shape == [0]
 
 
 def test_what_an_export_gives_is_compared_with_the_model(tmp_path, monkeypatch):

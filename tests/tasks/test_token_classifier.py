@@ -336,6 +336,8 @@ inputs = dict(text=tf.constant(["Über 😀 x", ""]))
 if {"predicate" in options}:
     inputs |= dict(start=tf.constant([0, 0]), end=tf.constant([4, 1]))
 found = served.signatures["tag"](**inputs)
+none = served.signatures["tag"](**{{k: x[:0] for k, x in inputs.items()}})
+assert none["texts"].shape[0] == none["counts"].shape[0] == 0
 print(json.dumps([found["starts"].numpy().tolist(), found["counts"].numpy().tolist()]))
 """
     starts, counts = last_line_of("-c", script)
