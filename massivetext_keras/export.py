@@ -33,8 +33,12 @@ class Probe(NamedTuple):
 
 
 @contextlib.contextmanager
-def _quiet(*names: str) -> Iterator[None]:
-    """Without what these log that is no error."""
+def quiet(*names: str) -> Iterator[None]:
+    """In it, what these log is dropped, unless it is an error.
+
+    Args:
+        names: of loggers, with all below them.
+    """
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -104,7 +108,7 @@ def write_saved_model(
         FileExistsError: the folder is not empty and `overwrite` is false.
     """
     with replacing_folder(path, overwrite) as folder:
-        with _quiet("tensorflow", "absl"):  # what they say is of the draft
+        with quiet("tensorflow", "absl"):  # what they say is of the draft
             tf.saved_model.save(module, str(folder), signatures=dict(signatures))
         described = {}
         for name, function in signatures.items():

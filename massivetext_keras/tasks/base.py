@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from massivetext_keras import corpus, data, interop, presets, tokenizers
 from massivetext_keras.configs import TransformerConfig, choose, closest, nearest
-from massivetext_keras.export import Probe, compare, write_saved_model
+from massivetext_keras.export import Probe, compare, quiet, write_saved_model
 from massivetext_keras.files import check_free
 from massivetext_keras.models.backbone import Backbone
 from massivetext_keras.tasks.adapters import Adapting
@@ -272,7 +272,8 @@ class Task(Adapting, TrainingStep):
             "model": self.config.to_dict(),
             "tokenizer": module.tokenizer.fingerprint,
         }
-        probes = self.probes()
+        with quiet("massivetext_keras"):  # warnings are of our own questions
+            probes = self.probes()
         write_saved_model(
             path,
             module,

@@ -165,15 +165,21 @@ class Chat(HeldOutLoss, FromExamples):
             self.need_tokenizer(), self.template, examples, length + 1
         )
         kept = [i for i, row in enumerate(replied) if row[1:].any()]
-        counts = f"{len(ids) - len(kept):,} without a reply, {long:,} too long"
         if not kept:
-            raise ValueError(
-                f"of {len(ids):,} conversations none can be used: {counts}"
-            )
-        if long or len(kept) < len(ids):
+            raise ValueError(f"{len(ids):,} conversations: none has a reply that fits")
+        if len(kept) < len(ids):
             logger.warning(
-                f"of {len(ids):,} conversations {counts}: the former are left out, the "
-                f"others lose their oldest turns beyond {length} tokens"
+                "%s of %s conversations have no reply: they are left out",
+                f"{len(ids) - len(kept):,}",
+                f"{len(ids):,}",
+            )
+        if long:
+            logger.warning(
+                "%s of %s conversations are longer than %s tokens: they lose their "
+                "oldest turns",
+                f"{long:,}",
+                f"{len(ids):,}",
+                f"{length:,}",
             )
         rows = data.BucketedRows(
             [[ids[i] for i in kept]],

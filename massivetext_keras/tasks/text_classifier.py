@@ -314,14 +314,12 @@ class TextClassifier(FromExamples, Task):
         self,
         examples: Sequence[LabeledText],
         progress: bool = False,
-        warn: bool = True,
     ) -> np.ndarray:
         """Scores before they are probabilities, computed in float32.
 
         Args:
             examples: their labels are not read.
             progress: show a bar.
-            warn: of texts that are too long.
 
         Returns:
             float32 [examples, labels].
@@ -338,8 +336,7 @@ class TextClassifier(FromExamples, Task):
             for places, columns in data.alike(examples):
                 logits[places], too_long = in_batches(ask, *columns)
                 cut += int(too_long.sum())
-        if warn:
-            self._log_cut(cut, len(examples), self.config.max_length)
+        self._log_cut(cut, len(examples), self.config.max_length)
         return logits
 
     def _answers(self, examples, progress: bool = False) -> list:

@@ -44,7 +44,7 @@ def probes(task) -> list[Probe]:
     for name, second in (("classify", None), ("classify_pairs", texts[::-1])):
         inputs = {"text": texts} | ({} if second is None else {"second": second})
         pairs = zip(texts, second or [None] * len(texts), strict=True)
-        logits = task.logits_of([LabeledText(a, None, b) for a, b in pairs], warn=False)
+        logits = task.logits_of([LabeledText(a, None, b) for a, b in pairs])
         scores = task.labelling.scores(tf.constant(logits), task.temperature).numpy()
         found.append(Probe(name, inputs, {"scores": scores}))
     return found
