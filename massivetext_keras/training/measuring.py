@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras import interop
+from massivetext_keras import data, interop
 from massivetext_keras.configs import choose
 from massivetext_keras.evaluation import LOWER_IS_BETTER
 from massivetext_keras.files import read_json, write_json
@@ -20,6 +22,7 @@ from massivetext_keras.training.callbacks import StepCallback, recording
 logger = logging.getLogger(__name__)
 
 MEASURES = "measures.json"
+_SHOWN = 5  # answers in TensorBoard
 
 
 class Measure(StepCallback):
@@ -27,7 +30,8 @@ class Measure(StepCallback):
 
     Each measure is logged, added to the epoch's logs as `measure_NAME`, and, with a
     folder, written to TensorBoard's run `validation` as `measure/NAME`, beside the
-    task's pictures; `measures.json` has those of the weights that are kept.
+    task's pictures and its first answers; `measures.json` has those of the weights that
+    are kept.
 
     Args:
         examples: of the task, with what should be said of them.
@@ -131,11 +135,21 @@ class Measure(StepCallback):
         with self._writer.as_default(self.step):
             for name, value in values.items():
                 tf.summary.scalar(f"measure/{name}", value)
+            first = zip(self.examples[:_SHOWN], predictions, strict=False)
+            tf.summary.text("answers", [_shown(*pair) for pair in first])
             if hasattr(self.model, "pictures"):
                 drawn = self.model.pictures(self.examples, predictions)
                 for name, picture in drawn.items():
                     tf.summary.image(name, picture[None])
         self._writer.flush()
+
+
+def _shown(example: Any, prediction: Any) -> bytes:
+    """An example and the answer to it, indented: Markdown keeps the lines."""
+    fields = {name: x for name, x in example._asdict().items() if x is not None}
+    whole = {**fields, "prediction": prediction}
+    text = json.dumps(whole, ensure_ascii=False, indent=2)
+    return data.utf8(textwrap.indent(text, " " * 4))
 
 
 def described(values: dict[str, float]) -> str:

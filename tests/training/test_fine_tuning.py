@@ -8,6 +8,8 @@ import logging
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from massivetext_keras.data import LabeledText
 from massivetext_keras.tasks import TextClassifier
@@ -104,6 +106,12 @@ def test_the_best_weights_are_kept(tmp_path, monkeypatch, with_folder):
         assert json.loads((folder / "best" / "measures.json").read_text()) == best
         drawn = read_scalars(folder / "validation", "measure/f1")
         assert list(drawn.values()) == pytest.approx([0.5, 0.9, 0.9])
+        events = EventAccumulator(str(folder / "validation"))
+        shown = events.Reload().Tensors("answers")[1].tensor_proto
+        answers = [json.loads(text) for text in tf.make_ndarray(shown)]
+        asked = [{"text": x.text, "label": x.label} for x in VALID]
+        there = zip(asked, task.predictions(VALID), strict=True)
+        assert answers == [{**x, "prediction": said} for x, said in there]
 
 
 def test_means_of_weights_are_measured_and_kept(tmp_path, monkeypatch):
