@@ -16,11 +16,12 @@ import massivetext_keras as mtk
 from massivetext_keras.tasks import TextClassifier
 
 flags.DEFINE_string("data", None, "folder of train.tsv and dev.tsv", required=True)
-flags.DEFINE_enum("head", "convolution", ["convolution", "lstm", "mean"], "its kind")
+flags.DEFINE_enum("head", "lstm", ["lstm", "convolution", "mean"], "its kind")
 flags.DEFINE_integer("vocabulary_size", 16000, "word pieces")
 flags.DEFINE_float("dropout", 0.5, "rate on the embeddings")
-flags.DEFINE_float("epochs", 3.0, "how often every text is seen")
-flags.DEFINE_float("learning_rate", 1e-3, "its peak")
+flags.DEFINE_float("epochs", 2.0, "how often every text is seen")
+flags.DEFINE_float("learning_rate", 2e-3, "its peak")
+flags.DEFINE_float("ema", 0.99, "share of a running mean of the weights that is kept")
 flags.DEFINE_integer("seeds", 3, "how many runs")
 FLAGS = flags.FLAGS
 
@@ -45,13 +46,11 @@ def main(_):
         )
         settings = FLAGS.epochs, FLAGS.learning_rate
         measures = mtk.training.fine_tune(
-            task, train, valid, *settings, batch_size=50, seed=seed
+            task, train, valid, *settings, batch_size=50, ema=FLAGS.ema, seed=seed
         )
         found.append(measures["accuracy"])
     mean, spread = statistics.mean(found), statistics.stdev(found)
-    print(
-        f"{mean:.4f}, deviation {spread:.4f}, of {found}; {time.time() - begin:.0f} s"
-    )
+    print(f"{mean:.4f} ± {spread:.4f} of {found}; {time.time() - begin:.0f} s")
 
 
 if __name__ == "__main__":

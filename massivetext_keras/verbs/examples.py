@@ -82,8 +82,9 @@ class Learning(NamedTuple):
 
 def learning_of(values: Values) -> Learning:
     """What the flags of `finetune` say; the examples are read."""
-    from massivetext_keras import presets, training
+    from massivetext_keras import presets, tasks, training
 
+    tasks.task_class(values.preset)  # a wrong name is said before all the reading
     cls, experiment = class_named(values.task), experiment_of(values, FINE_TUNING)
     settings = experiment.train
     strategy = training.make_strategy(settings.strategy)

@@ -148,6 +148,7 @@ def test_a_draft_of_more_examples_is_not_gone_on_with(bad, tuned, tmp_path):
     [
         (["--task=TextClasifier"], 1, "unknown task 'TextClasifier': did you mean"),
         (["--task=MaskedLM"], 2, "--task=MaskedLM learns from no examples"),
+        (["--preset=bert_tinny", "--data=none"], 1, "did you mean 'bert_tiny'"),
         (["--columns=text"], 2, "--columns=text: give FIELD=NAME or =NUMBER"),
         (["--columns=txt=0"], 1, "columns: no field 'txt': did you mean 'text'?"),
         (["--option=hed=mean"], 2, "TextClassifier has no 'hed': did you mean 'head'?"),

@@ -1,6 +1,6 @@
 """What a task learns on one device, on two replicas and in parts of a batch.
 
-To be imported before TensorFlow makes its devices, in a process of its own.
+In a process of its own, before TensorFlow makes its devices.
 """
 
 from __future__ import annotations
@@ -14,10 +14,6 @@ import tensorflow as tf
 
 from massivetext_keras.training import make_strategy
 
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0],
-    [tf.config.LogicalDeviceConfiguration()] * 2,
-)
 # Strategies, and into how many parts a batch is cut; the first is what others equal.
 ALL = (("none", 1), ("mirrored", 1), ("none", 2))
 
@@ -25,7 +21,7 @@ ALL = (("none", 1), ("mirrored", 1), ("none", 2))
 def compare(
     make: Callable, datasets: Callable, steps: int, ways: Sequence = ALL
 ) -> tuple[list, list[float]]:
-    """Trains a task in several ways.
+    """Trains a task in several ways, with the processor as two devices.
 
     Args:
         make: makes the task.
@@ -36,6 +32,9 @@ def compare(
     Returns:
         The logs of each way, and how far the weights of the others are from the first.
     """
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    two = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(cpu, two)
     logs, weights = [], []
     for name, parts in ways:
         keras.utils.set_random_seed(0)

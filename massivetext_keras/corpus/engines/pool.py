@@ -57,7 +57,7 @@ class Pool:
             OSError: of reading or writing.
         """
         left = [task for task in tasks if not task.output.exists()]
-        _remove_drafts(task.output for task in left)
+        _remove_drafts(left)
         report = Report(tasks, len(left), progress)
         waiting = deque(Attempt.at(task) for task in left)
         try:
@@ -73,7 +73,7 @@ class Pool:
                 report.show(*(worker.memory.counts for worker in self._busy))
         except BaseException:
             self.close()
-            _remove_drafts(task.output for task in left)
+            _remove_drafts(left)
             raise
         report.show(last=True)
         return report.counts
@@ -111,7 +111,7 @@ class Pool:
     def _bury(self, worker: Worker, waiting: deque[Attempt], report: Report) -> None:
         attempt, names = worker.attempt, worker.memory.names
         reason = self._end(worker)
-        _remove_drafts([attempt.task.output])
+        _remove_drafts([attempt.task])
         attempt.quarantine = Attempt.at(attempt.task).quarantine  # it may have added
         before = len(attempt.quarantine)
         if not attempt.learn(names, reason) and attempt.wasted >= _MOST_WASTED:
@@ -151,11 +151,12 @@ class Pool:
             worker.kill(guard.TIME_LIMIT)
 
 
-def _remove_drafts(outputs: Iterable[Path]) -> None:
-    """Removes what writers of some files left when they were ended."""
+def _remove_drafts(tasks: Iterable[Task]) -> None:
+    """Removes what writers of the files of some tasks left when they were ended."""
     folders: dict[Path, set[str]] = {}
-    for output in outputs:
-        folders.setdefault(output.parent, set()).add(output.name)
+    for task in tasks:
+        for file in (task.output, task.quarantine):
+            folders.setdefault(file.parent, set()).add(file.name)
     for folder, names in folders.items():
         for draft in folder.glob(".*.tmp"):
             if draft.name[1:].removesuffix(".tmp").rpartition(".")[0] in names:

@@ -102,6 +102,15 @@ def test_killed_twenty_times(expected, tmp_path):
     assert contents(folder) == expected[1]
 
 
+def test_what_an_ended_writer_left_is_removed(expected, tmp_path):
+    folder = copy_of(expected, tmp_path)
+    for draft in ("mapped/.4.parquet.1.tmp", "mapped/_quarantine/.4.json.1.tmp"):
+        (folder / draft).parent.mkdir(parents=True, exist_ok=True)
+        (folder / draft).touch()
+    killed.run(folder)
+    assert contents(folder) == expected[1]
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop_it_leaves_nothing_behind(expected, tmp_path, how):
     folder = copy_of(expected, tmp_path)
