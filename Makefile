@@ -29,8 +29,8 @@ test: setup  ## format, lint and every test and doctest, on WORKERS (2) processe
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	# in two parts: a worker never gives back all the memory that graphs took
-	$(PYTEST) $(HEAVY)
-	$(PYTEST) $(HEAVY:%=--ignore=%)
+	@code=0; $(PYTEST) $(HEAVY) || code=$$?; \
+	$(PYTEST) $(HEAVY:%=--ignore=%) || code=$$?; exit $$code
 
 parity: $(PARITY)/.installed  ## compare with transformers and torch, in a venv of their own
 	$(PARITY)/bin/python -m pytest tests/interop/test_parity.py tests/generation/test_parity.py

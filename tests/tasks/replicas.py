@@ -18,19 +18,19 @@ from massivetext_keras.training import make_strategy
 ALL = (("none", 1), ("mirrored", 1), ("none", 2))
 
 
-def compare(
+def report(
     make: Callable, datasets: Callable, steps: int, ways: Sequence = ALL
-) -> tuple[list, list[float]]:
+) -> None:
     """Trains a task in several ways, with the processor as two devices.
+
+    Prints, for `last_line_of`, the logs of each way, and how far the weights of the
+    others are from the first.
 
     Args:
         make: makes the task.
         datasets: task -> training and validation batches.
         steps: of the epoch.
         ways: see `ALL`.
-
-    Returns:
-        The logs of each way, and how far the weights of the others are from the first.
     """
     (cpu,) = tf.config.list_physical_devices("CPU")
     two = [tf.config.LogicalDeviceConfiguration()] * 2
@@ -49,9 +49,5 @@ def compare(
         weights.append(
             np.concatenate([w.numpy().ravel() for w in task.trainable_variables])
         )
-    return logs, [float(abs(weights[0] - other).max()) for other in weights[1:]]
-
-
-def report(*arguments, **options) -> None:
-    """Prints what `compare` gives, for `last_line_of`."""
-    print(json.dumps(compare(*arguments, **options)))
+    apart = [float(abs(weights[0] - other).max()) for other in weights[1:]]
+    print(json.dumps([logs, apart]))
