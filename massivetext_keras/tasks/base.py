@@ -108,10 +108,8 @@ class Task(Adapting, TrainingStep):
         source = str(source)
         options = {name: changes.pop(name) for name in cls.options if name in changes}
         for name in changes:
-            if name not in TransformerConfig.__dataclass_fields__ and closest(
-                name, cls.options
-            ):
-                near = closest(name, cls.options)
+            known = name in TransformerConfig.__dataclass_fields__
+            if not known and (near := closest(name, cls.options)):
                 raise ValueError(
                     f"{cls.__name__} has no option {name!r}: did you mean {near!r}?"
                 )

@@ -29,7 +29,8 @@ def separators(post_processor: dict | None, after: str | None) -> int:
     """Returns how often the token behind a text stands between two of them."""
     kind = (post_processor or {}).get("type")
     if kind == "Sequence":
-        return max(separators(step, after) for step in post_processor["processors"])
+        steps = post_processor["processors"]
+        return max((separators(step, after) for step in steps), default=1)
     if kind == "RobertaProcessing":
         return 2
     if kind != "TemplateProcessing" or after is None:

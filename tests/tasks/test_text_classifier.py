@@ -377,7 +377,8 @@ def test_a_preset_holds_every_head_and_all_options(tmp_path, head):
 def test_an_export_answers_as_the_model(tmp_path, options, caplog):
     model = task(**options)
     model.export(tmp_path / "1")
-    assert not caplog.records  # its own long probes are nobody's texts
+    # Its own long probes are nobody's texts.
+    assert "massivetext_keras" not in {x.name.split(".")[0] for x in caplog.records}
     loaded = tf.saved_model.load(str(tmp_path / "1"))
     texts, second = ["the cat", "", "dog " * 40], ["", "mat", "cat " * 40]
     for name, columns in {
