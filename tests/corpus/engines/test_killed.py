@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,13 +92,18 @@ def test_killed_twenty_times(expected, tmp_path):
         seen = descendants(program.pid)
         if program.poll() is not None:
             assert program.returncode == 0
-            break
+            if kills >= 3:
+                break
+            for stage in ("mapped", "grouped"):  # it was faster: anew, and sooner
+                shutil.rmtree(folder / stage)
+            early *= 0.7
+            continue
         program.kill()
         program.wait()
         kills += 1
         assert none_runs(seen)
         orphans += seen
-    assert kills >= 3 and orphans
+    assert orphans
     assert start(folder).wait() == 0
     assert contents(folder) == expected[1]
 
