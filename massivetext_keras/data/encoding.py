@@ -69,7 +69,8 @@ def joined(
     before, after = (
         tf.constant(some, first.dtype, [len(some)]) for some in frame(tokenizer)
     )
-    inner = tf.constant(between(tokenizer), first.dtype, [len(between(tokenizer))])
+    inner = between(tokenizer)
+    inner = tf.constant(inner, first.dtype, [len(inner)])
     places = max_length - tf.size(before) - tf.size(inner) - tf.size(after)
     places = tf.cast(places, first.row_splits.dtype)
     sizes = first.row_lengths(), second.row_lengths()

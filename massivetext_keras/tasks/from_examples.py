@@ -105,6 +105,13 @@ class FromExamples:
         """
         raise NotImplementedError(f"{type(self).__name__} is not measured")
 
+    def check_measured(self, examples: Sequence[Any]) -> None:
+        """Says, before answers are made, with which examples they cannot be compared.
+
+        Raises:
+            ValueError: with none of them.
+        """
+
     def held_out(self, examples: Sequence[Any]) -> dict[str, float]:
         """Measures that need the model and no answers, such as the loss."""
         return {}
@@ -124,6 +131,7 @@ class FromExamples:
             Measures by name, the most important first.
         """
         examples = self.examples_of(examples)
+        self.check_measured(examples)
         if predictions is None:
             predictions = self.predictions(examples)
         return {**self.scores(examples, predictions), **self.held_out(examples)}

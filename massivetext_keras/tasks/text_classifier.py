@@ -311,9 +311,7 @@ class TextClassifier(FromExamples, Task):
         return signature(self.logits_graph, TEXT, SECOND)
 
     def logits_of(
-        self,
-        examples: Sequence[LabeledText],
-        progress: bool = False,
+        self, examples: Sequence[LabeledText], progress: bool = False
     ) -> np.ndarray:
         """Scores before they are probabilities, computed in float32.
 
@@ -392,10 +390,8 @@ class TextClassifier(FromExamples, Task):
         expected calibration error; or errors and correlations of numbers."""
         return self.labelling.measures(*self.labelling.judged(examples, predictions))
 
-    def measure(self, examples, predictions=None):
-        examples = self.examples_of(examples)
+    def check_measured(self, examples):
         self.labelling.warn_of_unknown(examples)
-        return super().measure(examples, predictions)
 
     def pictures(self, examples, predictions) -> dict[str, np.ndarray]:
         """The confusion matrix, uint8 [height, width, 3], of single labels."""

@@ -424,12 +424,10 @@ class TokenClassifier(FromExamples, Task):
             [x.words for x, _ in pairs],
         )
 
-    def measure(self, examples, predictions=None):
-        examples = self.examples_of(examples)
+    def check_measured(self, examples):
         self._check(examples, training=False)
         if unknown := sum(x.spans is None for x in examples):
             logger.warning("%s examples without entities or tags", f"{unknown:,}")
-        return super().measure(examples, predictions)
 
     def signatures(self):
         """`tag` (text, of a task of predicates also start and end -> texts, labels,
