@@ -7,6 +7,8 @@ import unicodedata
 
 import numpy as np
 
+from massivetext_keras.scripts import UNSPACED_BLOCKS
+
 SPACE, LETTER, UNSPACED, MARK = 1, 2, 4, 8
 DIGIT, PUNCTUATION, UPPER, LOWER = 16, 32, 64, 128
 TERMINAL, QUOTE, BRACKET = 256, 512, 1024
@@ -14,25 +16,6 @@ TERMINAL, QUOTE, BRACKET = 256, 512, 1024
 _TERMINAL = ".!?…‥‼⁇⁈⁉‽。！？；．｡؟۔।॥։።፧།။។៕"
 _QUOTES = "\"'”’“»«›‹」』〞〟＂＇｣"
 _BRACKETS = ")]}）】》〉］｝〕〗〙〛"
-_BLOCKS = [
-    (0x0E00, 0x0EFF),  # Thai, Lao
-    (0x0F00, 0x0FFF),  # Tibetan
-    (0x1000, 0x109F),  # Myanmar
-    (0x1780, 0x17FF),  # Khmer
-    (0x3005, 0x3007),  # Han: iteration mark, closing mark, zero
-    (0x3021, 0x302F),  # Hangzhou numerals and tone marks
-    (0x3031, 0x303C),  # repeat marks, more numerals
-    (0x3041, 0x312F),  # Hiragana, Katakana, Bopomofo
-    (0x31A0, 0x31FF),  # Bopomofo and Katakana, extended
-    (0x3400, 0x4DBF),  # Han, extension A
-    (0x4E00, 0x9FFF),  # Han
-    (0xA9E0, 0xA9FF),  # Myanmar, extended B
-    (0xAA60, 0xAA7F),  # Myanmar, extended A
-    (0xF900, 0xFAFF),  # Han, compatibility
-    (0xFF66, 0xFF9F),  # Katakana, half width
-    (0x1AFF0, 0x1B16F),  # Kana, extended and supplement
-    (0x20000, 0x323AF),  # Han, extensions B to H
-]
 _WIDE_PUNCTUATION = [(0x3001, 0x3020), (0x3030, 0x303F), (0xFF01, 0xFF65)]
 
 
@@ -55,12 +38,12 @@ def character_classes() -> np.ndarray:
     [1, 66, 6, 292, 16]
     """
     classes = np.zeros(0x110000, np.uint16)
-    last = _BLOCKS[-1][1] + 1  # no letters of scripts without spaces after it
+    last = UNSPACED_BLOCKS[-1][1] + 1  # no letters of scripts without spaces after it
     characters = list(map(chr, range(last)))
     classes[:last][[character.isalpha() for character in characters]] |= LETTER
     classes[:last][[character.islower() for character in characters]] |= LOWER
     classes[[code for code in range(0x3001) if chr(code).isspace()]] = SPACE
-    for first, end in _BLOCKS:
+    for first, end in UNSPACED_BLOCKS:
         block = classes[first : end + 1]
         block[block & LETTER > 0] |= UNSPACED
         marks = [_is_mark(character) for character in characters[first : end + 1]]
@@ -98,7 +81,7 @@ def folded_characters() -> np.ndarray:
     'ab é'
     """
     folded = np.full(0x110000, ord(" "), "<u4")
-    for code in range(_BLOCKS[-1][1] + 1):
+    for code in range(UNSPACED_BLOCKS[-1][1] + 1):
         character = chr(code)
         if character.isalnum() or _is_mark(character):
             lower = character.lower()

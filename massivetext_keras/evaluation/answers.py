@@ -2,57 +2,56 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import string
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from massivetext_keras.evaluation.words import UNKNOWN, marks, unspaced_letters
 from massivetext_keras.values import choose
 
-_GERMAN = "ein|eine|einen|einem|eines|einer|der|die|das|den|dem|des"
-_ARTICLES = {"en": r"\b(a|an|the)\b", "de": rf"\b({_GERMAN})\b", "zh": None}
-LANGUAGES = tuple(_ARTICLES)
+# Of the scripts of SQuAD and, but for English, MLQA.
+_ARTICLES = {
+    "en": r"\b(a|an|the)\b",
+    "de": r"\b(ein|eine|einen|einem|eines|einer|der|die|das|den|dem|des)\b",
+    "es": r"\b(un|una|unos|unas|el|la|los|las)\b",
+    "vi": r"\b(của|là|cái|chiếc|những)\b",
+    "ar": "ال",
+}
+_OTHERS = (
+    "af am az be bg bn bo bs ca cs cy da el eo et eu fa fi fr ga gl gu he hi hr hu hy "
+    "id is it ja ka kk km kn ko ku ky la lb lo lt lv mk ml mn mr ms mt my nb ne nl nn "
+    "no or pa pl ps pt ro ru sa sd si sk sl so sq sr sv sw ta te tg th tk tl tr tt ug "
+    "uk ur uz xh yi yo zh zu"
+)
+LANGUAGES = dict.fromkeys((*_ARTICLES, *_OTHERS.split(), UNKNOWN))
 
 # What the script of CMRC 2018 takes for punctuation; the rest counts.
 _CHINESE_SIGNS = "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』"
 _WITHOUT_SIGNS = str.maketrans("", "", _CHINESE_SIGNS)
+# What that of KorQuAD makes a space of, before ASCII punctuation goes.
+_KOREAN_SIGNS = str.maketrans(dict.fromkeys("'\"《》<>〈〉()‘’", " "))
+_ASCII_ALONE = ("en", "ko")  # whose scripts know no other punctuation
 # A Chinese character; else a number, a word, or a sign.
 _SEGMENTS = re.compile(r"[一-\u9fa5]|\d+(?:[.,]\d+)+|(?:(?![一-\u9fa5])\w)+|[^\w\s]")
-
-
-_HAN = re.compile("[\u4e00-\u9fa5]")
-_COMMON = {
-    "de": re.compile(r"\b(?:der|die|und|das|ist|nicht|von|mit)\b", re.IGNORECASE),
-    "en": re.compile(r"\b(?:the|of|and|that|is|was|to|with)\b", re.IGNORECASE),
-}
-
-
-def language_of(texts: Sequence[str]) -> str:
-    """Which of `LANGUAGES` texts are in: Chinese where a tenth of the characters are,
-    else German or English by their most frequent words.
-
-    >>> [language_of([x]) for x in ("the cat is black", "das ist die Katze", "黑猫")]
-    ['en', 'de', 'zh']
-    """
-    text = "\n".join(texts)
-    if len(_HAN.findall(text)) > len(text) / 10:
-        return "zh"
-    counts = {name: len(words.findall(text)) for name, words in _COMMON.items()}
-    return "de" if counts["de"] > counts["en"] else "en"
 
 
 def normalized(text: str, language: str = "en") -> str:
     """An answer without what makes no difference.
 
     English: as the script of SQuAD has it (Rajpurkar et al., 2016), in lower case,
-    without ASCII punctuation and articles, and with single spaces. German: as that of
-    MLQA (Lewis et al., 2020), without German articles and any punctuation. Chinese: as
-    that of CMRC 2018 (Cui et al., 2019), in lower case and without its punctuation.
+    without ASCII punctuation and articles, and with single spaces. Chinese: as that of
+    CMRC 2018 (Cui et al., 2019), in lower case and without its punctuation. Korean: as
+    that of KorQuAD (Lim et al., 2019), quotation marks and brackets being spaces. All
+    others: as that of MLQA (Lewis et al., 2020), without any punctuation, and without
+    articles in German, Spanish, Vietnamese and Arabic. In all but English a letter is
+    the same however it is composed.
 
     Args:
         text: answer.
-        language: one of `LANGUAGES`.
+        language: one of `LANGUAGES`; "und" for any that is not among them.
 
     Raises:
         ValueError: the language is unknown.
@@ -60,31 +59,54 @@ def normalized(text: str, language: str = "en") -> str:
     >>> normalized("The  cat's (black) hat"), normalized("Die „Katze“", "de")
     ('cats black hat', 'katze')
     """
-    articles = choose("language", language, _ARTICLES)
+    choose("language", language, LANGUAGES)
+    if language != "en":
+        text = unicodedata.normalize("NFC", text)
     text = text.lower()
     if language == "zh":
         return text.strip().translate(_WITHOUT_SIGNS)
+    if language == "ko":
+        text = text.translate(_KOREAN_SIGNS)
     text = "".join(sign for sign in text if not _is_punctuation(sign, language))
-    return " ".join(re.sub(articles, " ", text).split())
+    if language in _ARTICLES:
+        text = re.sub(_ARTICLES[language], " ", text)
+    return " ".join(text.split())
 
 
 def _is_punctuation(sign: str, language: str) -> bool:
     if sign in string.punctuation:
         return True
-    return language != "en" and unicodedata.category(sign).startswith("P")
+    return language not in _ASCII_ALONE and unicodedata.category(sign).startswith("P")
 
 
 def segments(text: str, language: str = "en") -> list[str]:
     """The parts of an answer that are compared one by one.
 
-    Words; of Chinese every character, while other scripts between them make words,
+    Words. Of Chinese every character, while other scripts between them make words,
     numbers and signs (the script of CMRC 2018 cuts those by NLTK's rules for English).
+    Of Korean every character, as in the script of KorQuAD. In all languages but English
+    a letter of a script without spaces, such as Thai, is one by itself with its marks.
 
     >>> segments("the black cat"), segments("于1990年，Windows 3.0", "zh")
     (['black', 'cat'], ['于', '1990', '年', 'windows', '3.0'])
+    >>> segments("ปี 1990", "th"), segments("서울은", "ko")
+    (['ปี', '1990'], ['서', '울', '은'])
     """
     text = normalized(text, language)
-    return _SEGMENTS.findall(text) if language == "zh" else text.split()
+    if language == "zh":
+        return _SEGMENTS.findall(text)
+    if language == "en":
+        return text.split()
+    if language == "ko":
+        return list(text.replace(" ", ""))
+    return _parts().findall(text)
+
+
+@functools.cache
+def _parts() -> re.Pattern[str]:
+    """Letters of scripts without spaces, and words of others."""
+    alone = f"[{unspaced_letters()}]"
+    return re.compile(rf"{alone}[{marks()}]*|(?:(?!{alone})\S)+")
 
 
 def exact_match(text: str, answers: Sequence[str], language: str = "en") -> float:
@@ -162,7 +184,10 @@ def answer_scores(
 
     Returns:
         `exact_match` and `f1`; where some questions have an answer and some have none,
-        also `answerable_exact_match`, `answerable_f1` and `unanswerable_accuracy`.
+        also `answerable_exact_match`, `answerable_f1` and `unanswerable_accuracy`, and
+        how many there are of both: `answerable` and `unanswerable`. An answer that is
+        nothing but articles and punctuation counts among the answerable, as in the
+        script of SQuAD 2.
 
     Raises:
         ValueError: there are more of one than of the other, or none.
@@ -181,13 +206,53 @@ def answer_scores(
     ]
     sides: tuple[list, list] = [], []  # questions without an answer, and with one
     for row, right in zip(rows, answers, strict=True):
-        sides[_right(right, language) != [""]].append(row)
+        sides[bool(right)].append(row)
     scores = dict(zip(("exact_match", "f1"), _means(rows), strict=True))
     if all(sides):
         some = _means(sides[True])
         scores["answerable_exact_match"], scores["answerable_f1"] = some
         scores["unanswerable_accuracy"] = _means(sides[False])[0]
+        scores["unanswerable"], scores["answerable"] = map(len, sides)
     return scores
+
+
+def best_cut(
+    texts: Sequence[str],
+    answers: Sequence[Sequence[str]],
+    odds: Sequence[float],
+    score: Callable[[str, Sequence[str], str], float] = f1,
+    language: str = "en",
+) -> tuple[int, float]:
+    """How many of the surest answers are best given, and no answer to the rest.
+
+    As in the script of SQuAD 2 (Rajpurkar et al., 2018), no answer is worth 1 where
+    there is none, else 0.
+
+    Args:
+        texts: the best answer to each question, "" where nothing was found.
+        answers: see `answer_scores`.
+        odds: how much surer each answer is than that there is none; any scale.
+        score: `f1` or `exact_match`.
+        language: see `normalized`.
+
+    Returns:
+        The number of answers, the smallest of those with the best mean, and this mean,
+        from 0 to 100.
+
+    >>> best_cut(["cat", "dog", "mat"], [["cat"], [], ["mat"]], [2.0, 0.5, 1.0])
+    (2, 100.0)
+    """
+    order = sorted(range(len(odds)), key=lambda i: -odds[i])
+    total = best = float(sum(not right for right in answers))
+    count = 0
+    for place, i in enumerate(order, 1):
+        if answers[i]:
+            total += score(texts[i], answers[i], language)
+        elif texts[i]:
+            total -= 1.0
+        if total > best:
+            best, count = total, place
+    return count, 100.0 * best / len(answers)
 
 
 def _means(rows: Sequence[tuple[float, float]]) -> tuple[float, float]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections import Counter
 
-_WORD = re.compile(r"[一-\u9fa5]|(?:(?![一-\u9fa5])\w)+")
+from massivetext_keras.evaluation.words import word_pattern
+
 _ENGLISH = """
 a about after all also an and are as at be because been before between both but by can
 could did do does during each for from had has have he her him his how i if in into is
@@ -38,7 +38,7 @@ def sliding_window_answer(
     Args:
         question: text.
         context: where the answer is.
-        most_words: of an answer; of Chinese, characters.
+        most_words: of an answer; letters, in scripts without spaces.
 
     Returns:
         The answer, its first character in the context and the one behind its last; "",
@@ -49,9 +49,10 @@ def sliding_window_answer(
     ... )
     ('cat', 15, 18)
     """
-    places = [found.span() for found in _WORD.finditer(context)]
+    word = word_pattern()
+    places = [found.span() for found in word.finditer(context)]
     words = [context[start:end].lower() for start, end in places]
-    asked = {word.lower() for word in _WORD.findall(question)} - FUNCTION_WORDS
+    asked = {x.lower() for x in word.findall(question)} - FUNCTION_WORDS
     counts = Counter(words)
     gains = [math.log1p(1 / counts[x]) if x in asked else 0.0 for x in words]
     sums = [0.0, *itertools.accumulate(gains)]

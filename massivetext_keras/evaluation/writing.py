@@ -4,38 +4,45 @@ people wrote."""
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from massivetext_keras.evaluation.words import language_of, words
 from massivetext_keras.extras import need
 from massivetext_keras.values import choose
 
-# Chinese characters and kana one by one, of all else words.
-_CHARACTER = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_WORD = re.compile(rf"[{_CHARACTER}]|[^\W{_CHARACTER}]+")
 _SNOWBALL = {"de": "german"}
+
+# sacrebleu's, of languages without spaces. Its own choice for Japanese needs MeCab, and
+# a number should not hang on what is installed.
+_CHARACTERS = dict.fromkeys(("ja", "th", "lo", "km", "my", "bo"), "char")
+TOKENIZATIONS = {"zh": "zh", **_CHARACTERS}
 
 _need = functools.partial(need, extra="evaluation")
 
 
 def bleu(
-    texts: Sequence[str], references: Sequence[str], tokenization: str = "13a"
+    texts: Sequence[str], references: Sequence[str], tokenization: str | None = None
 ) -> float:
     """BLEU of a corpus (Papineni et al., 2002; Post, 2018), from 0 to 100.
 
     Args:
         texts: translations.
         references: what they should be.
-        tokenization: of sacrebleu; "zh" for Chinese, "char" for scripts without spaces.
+        tokenization: of sacrebleu, such as "ja-mecab" (None: "zh" where the references
+            are Chinese, "char" in other scripts without spaces, else "13a").
 
     Raises:
         ValueError: there are more of one than of the other, or none.
 
     >>> bleu(["a small cat sat down"], ["a small cat sat down"])
     100.0
+    >>> bleu(["猫が座っている"], ["猫が座っていた"])  # by characters
+    80.91...
     """
     _check(texts, references)
+    if tokenization is None:
+        tokenization = TOKENIZATIONS.get(language_of(references), "13a")
     score = (
         _need("sacrebleu")
         .corpus_bleu(list(texts), [list(references)], tokenize=tokenization)
@@ -65,63 +72,80 @@ def chrf(texts: Sequence[str], references: Sequence[str]) -> float:
 def rouge(
     texts: Sequence[str],
     references: Sequence[str],
-    language: str = "en",
+    language: str | None = None,
     kinds: Sequence[str] = ("rouge1", "rouge2", "rougeL"),
 ) -> dict[str, float]:
     """ROUGE (Lin, 2004), F1 from 0 to 1, the mean over the texts.
 
-    English as `rouge-score` has it, with Porter's stems. Other languages by their
-    words, Chinese and Japanese by their characters; punctuation does not count.
+    English as `rouge-score` has it, with Porter's stems. It knows ASCII letters alone:
+    a reference without any is cut as other languages are, into its words, which are
+    letters in scripts without spaces. Punctuation does not count.
 
     Args:
         texts: summaries.
         references: what they should be.
-        language: of the texts, an ISO code.
-        kinds: "rouge1" and so on share n-grams, "rougeL" the longest subsequence.
+        language: of the texts, an ISO code (None: see `language_of`).
+        kinds: "rouge1" and so on share n-grams, "rougeL" the longest subsequence,
+            "rougeLsum" those of sentences, each on a line of its own.
 
     Raises:
         ValueError: there are more of one than of the other, or none.
 
     >>> rouge(["a cat slept"], ["the cat sleeps"], kinds=["rouge1", "rougeL"])
     {'rouge1': 0.333..., 'rougeL': 0.333...}
-    >>> rouge(["猫睡了"], ["猫睡着"], "zh", ["rouge2"])
+    >>> rouge(["猫睡了"], ["猫睡着"], kinds=["rouge2"])
     {'rouge2': 0.5}
     """
     _check(texts, references)
-    words = _Words()
-    if language == "en":  # given, as the scorer's own is logged each time
-        words = _need("rouge_score.tokenizers").DefaultTokenizer(use_stemmer=True)
-    scorer = _need("rouge_score.rouge_scorer").RougeScorer(kinds, tokenizer=words)
-    scores = [scorer.score(r, t) for t, r in zip(texts, references, strict=True)]
+    language, scorer = language or language_of(references), _rouge_scorer(kinds)
+    scores = [
+        scorer(language, r).score(r, t) for t, r in zip(texts, references, strict=True)
+    ]
     return {
         kind: sum(score[kind].fmeasure for score in scores) / len(scores)
         for kind in kinds
     }
 
 
+def _rouge_scorer(kinds: Sequence[str]) -> Callable[[str, str], Any]:
+    """(language, reference) -> the scorer of such texts."""
+    make = _need("rouge_score.rouge_scorer").RougeScorer
+    # given, as the scorer's own is logged each time
+    ascii_words = _need("rouge_score.tokenizers").DefaultTokenizer(use_stemmer=True)
+    english, other = (make(kinds, tokenizer=x) for x in (ascii_words, _Words()))
+
+    def scorer(language: str, reference: str) -> Any:
+        known = language == "en" and ascii_words.tokenize(reference)
+        return english if known else other
+
+    return scorer
+
+
 class _Words:
     """Cuts texts for rouge-score, whose own way knows ASCII letters alone."""
 
     def tokenize(self, text: str) -> list[str]:
-        return _WORD.findall(text.lower())
+        return words(text.lower())
 
 
 def meteor(
     texts: Sequence[str],
     references: Sequence[str],
-    language: str = "en",
+    language: str | None = None,
     wordnet: Any = None,
 ) -> float:
     """METEOR (Banerjee & Lavie, 2005) as nltk computes it, from 0 to 1, the mean over
     the texts.
 
     Words match that are the same, or have the same stem in English (Porter) or German
-    (Snowball), or are synonyms. Chinese is matched by characters.
+    (Snowball), or are synonyms. Scripts without spaces are matched by letters. The
+    longer a text, the nearer to 1 a text is that is the same: m words in one run score
+    1 - 0.5 / m ** 3.
 
     Args:
         texts: translations.
         references: what they should be.
-        language: of the texts, an ISO code.
+        language: of the texts, an ISO code (None: see `language_of`).
         wordnet: with `synsets(word)`, such as `nltk.corpus.wordnet` where its data is
             there (None: no synonyms).
 
@@ -133,11 +157,11 @@ def meteor(
     """
     _check(texts, references)
     score = _need("nltk.translate.meteor_score").single_meteor_score
-    stemmer, wordnet = _stemmer(language), wordnet or _NoSynonyms()
-    pairs = zip(texts, references, strict=True)
+    stemmer = _stemmer(language or language_of(references))
+    wordnet = wordnet or _NoSynonyms()
     scores = [
-        score(_WORD.findall(r), _WORD.findall(t), stemmer=stemmer, wordnet=wordnet)
-        for t, r in pairs
+        score(words(r), words(t), stemmer=stemmer, wordnet=wordnet)
+        for t, r in zip(texts, references, strict=True)
     ]
     return sum(scores) / len(scores)
 
@@ -167,12 +191,13 @@ def _rouge(kind: str) -> Callable[..., float]:
 
 
 # (texts, references, language) -> score
-MEASURES: dict[str, Callable[[Sequence[str], Sequence[str], str], float]] = {
-    "bleu": lambda t, r, language: bleu(t, r, "zh" if language == "zh" else "13a"),
+MEASURES: dict[str, Callable[[Sequence[str], Sequence[str], str | None], float]] = {
+    "bleu": lambda t, r, language: bleu(t, r, TOKENIZATIONS.get(language)),
     "chrf": lambda t, r, language: chrf(t, r),
     "rouge1": _rouge("rouge1"),
     "rouge2": _rouge("rouge2"),
     "rougeL": _rouge("rougeL"),
+    "rougeLsum": _rouge("rougeLsum"),
     "meteor": meteor,
 }
 
@@ -180,7 +205,7 @@ MEASURES: dict[str, Callable[[Sequence[str], Sequence[str], str], float]] = {
 def written_scores(
     texts: Sequence[str],
     references: Sequence[str],
-    language: str = "en",
+    language: str | None = None,
     measures: Sequence[str] = tuple(MEASURES),
 ) -> dict[str, float]:
     """Several measures of the same texts.
@@ -188,7 +213,7 @@ def written_scores(
     Args:
         texts: what was written.
         references: what should be.
-        language: of the texts, an ISO code.
+        language: of the texts, an ISO code (None: see `language_of`).
         measures: names in `MEASURES`.
 
     Returns:

@@ -16,12 +16,8 @@ from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.data.examples import Answer, Question
 from massivetext_keras.data.questions import question_batches
 from massivetext_keras.data.records.squad import as_question
-from massivetext_keras.evaluation.answers import (
-    LANGUAGES,
-    answer_scores,
-    f1,
-    language_of,
-)
+from massivetext_keras.evaluation.answers import LANGUAGES, answer_scores, best_cut
+from massivetext_keras.evaluation.words import language_of
 from massivetext_keras.export import Probe, signature
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.loss import token_losses
@@ -112,7 +108,7 @@ class QuestionAnswerer(FromExamples, Task):
                 f"stride must not be negative and max_answer_length positive, got "
                 f"{stride} and {max_answer_length}"
             )
-        choose("language", language, dict.fromkeys(LANGUAGES))
+        choose("language", language, LANGUAGES)
         self.window = window
         self.within_context("window", window)
         self.stride, self.max_answer_length = stride, max_answer_length
@@ -252,13 +248,9 @@ class QuestionAnswerer(FromExamples, Task):
             for spans, _ in self._found(*_asked(examples), 1)
         ]
         odds, answers = zip(*best, strict=True)
-        gains = [
-            f1(answer.text, texts, self.language) - f1("", texts, self.language)
-            for answer, texts in zip(answers, right, strict=True)
-        ]
-        order = np.argsort(odds)[::-1]
-        count = int(np.argmax([0.0, *np.cumsum(np.take(gains, order))]))  # to answer
-        ranked = np.take(odds, order)
+        texts = [answer.text for answer in answers]
+        count, _ = best_cut(texts, right, odds, language=self.language)
+        ranked = sorted(odds, reverse=True)
         bounds = [ranked[0] + 2.0, *ranked, ranked[-1] - 2.0]
         self.null_threshold = float(np.mean(bounds[count : count + 2]))
         return self.null_threshold

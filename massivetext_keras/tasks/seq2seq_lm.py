@@ -42,7 +42,8 @@ class Seq2SeqLM(FromPairs, Task):
         first_id: the token that every answer begins with (None: any).
         last_id: the token that ends an answer where the room does (None: any).
         never_ids: tokens that no answer has.
-        language: of what is written, for `measure`: an ISO code.
+        language: of what is written, for `measure`: an ISO code (None: that of what
+            should be written).
         measures: what `measure` gives, names in `evaluation.writing.MEASURES`.
 
     >>> from massivetext_keras.presets import preset
@@ -78,7 +79,7 @@ class Seq2SeqLM(FromPairs, Task):
         first_id: int | None = None,
         last_id: int | None = None,
         never_ids: Sequence[int] = (),
-        language: str = "en",
+        language: str | None = None,
         measures: str | Sequence[str] = ("chrf", "bleu"),
         **kwargs,
     ):

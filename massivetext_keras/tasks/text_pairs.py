@@ -14,7 +14,7 @@ from massivetext_keras.configs import choose
 from massivetext_keras.data.examples import TextPair
 from massivetext_keras.data.pairs import pair_example
 from massivetext_keras.data.records.parallel import UNPAIRED
-from massivetext_keras.evaluation.answers import language_of
+from massivetext_keras.evaluation.words import language_of
 from massivetext_keras.evaluation.writing import MEASURES, written_scores
 from massivetext_keras.tasks.from_examples import FromExamples, in_parts
 from massivetext_keras.tasks.text_scoring import HeldOutLoss
@@ -37,17 +37,15 @@ class FromPairs(HeldOutLoss, FromExamples):
 
     @classmethod
     def options_for(cls, examples: Sequence[TextPair]) -> dict[str, Any]:
-        """The language of the targets, which decides how they are measured, where it
-        is found to be other than the default's."""
+        """The language of the targets, which decides how they are measured."""
         texts = sorted({x.target for x in examples if x.target is not None})
-        language = language_of(texts[:1000])
-        return {} if language == "en" else {"language": language}
+        return {"language": language_of(texts[:1000])} if texts else {}
 
-    def measure_by(self, language: str, measures: str | Sequence[str]) -> None:
+    def measure_by(self, language: str | None, measures: str | Sequence[str]) -> None:
         """Sets what `measure` gives.
 
         Args:
-            language: of what is written, an ISO code.
+            language: of what is written, an ISO code (None: that of what should be).
             measures: names in `evaluation.writing.MEASURES`.
 
         Raises:

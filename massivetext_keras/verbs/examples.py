@@ -181,4 +181,5 @@ def _plain(hint: Any) -> set[type]:
 
 def print_measures(measures: Mapping[str, float]) -> None:
     for name, value in measures.items():
-        print(f"{name:<20} {value:.4f}")
+        text = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+        print(f"{name:<22} {text}")

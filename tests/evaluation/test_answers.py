@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import random
+import string
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from massivetext_keras.evaluation.answers import (
     answer_scores,
+    best_cut,
     exact_match,
     f1,
-    language_of,
     normalized,
     segments,
 )
@@ -30,6 +32,17 @@ from massivetext_keras.evaluation.answers import (
         ("the Hund", "de", "the hund"),
         ("《三国》 ABC-d、e", "zh", "三国 abcde"),
         ("1,000.5…", "zh", "1,000.5…"),  # the script's list has no ASCII comma
+        (
+            "《서울》의 (한강)…",
+            "ko",
+            "서울 의 한강 …",
+        ),  # signs between words are spaces
+        ("¿El gato, los perros?", "es", "gato perros"),
+        ("của nhà", "vi", "nhà"),
+        ("البيت، كبير؟", "ar", "بيت كبير"),
+        ("की, का।", "hi", "की का"),
+        ("cafe\u0301 – «bar»", "fr", "café bar"),
+        ("cafe\u0301", "en", "cafe\u0301"),  # the script of SQuAD leaves it
     ],
 )
 def test_what_makes_no_difference(text, language, wanted):
@@ -44,6 +57,11 @@ def test_what_makes_no_difference(text, language, wanted):
         ("共1,000.5元 (about)", "zh", ["共", "1,000.5", "元", "(", "about", ")"]),
         ("Windows 3.1，版", "zh", ["windows", "3.1", "版"]),
         ("", "zh", []),
+        ("今日はBERTの日。", "ja", list("今日は") + ["bert", "の", "日"]),
+        ("ปี 1990 กี่", "th", ["ปี", "1990", "กี่"]),
+        ("서울은 한강", "ko", list("서울은한강")),
+        ("की किताब।", "hi", ["की", "किताब"]),
+        ("в Москве", "und", ["в", "москве"]),
     ],
 )
 def test_parts_that_are_compared(text, language, wanted):
@@ -139,16 +157,94 @@ def test_means_and_questions_without_answers():
             "answerable_exact_match": 50.0,
             "answerable_f1": 100 * (1 + 2 / 3) / 2,
             "unanswerable_accuracy": 50.0,
+            "answerable": 2,
+            "unanswerable": 2,
         }
     )
     assert answer_scores(texts[:2], answers[:2]).keys() == {"exact_match", "f1"}
 
 
-def test_languages():
-    assert language_of(["The cat of the house", "黑"]) == "en"
-    assert language_of(["Die Katze und der Hund"]) == "de"
-    assert language_of(["黑猫 black cat"]) == "zh"
-    assert language_of([]) == "en"
+def squad_2(texts, answers, no_answer_odds) -> dict[str, float]:
+    """What the script of SQuAD 2 prints (Rajpurkar et al., 2018), from its definition:
+    questions with any answer listed are HasAns, even where it normalizes to nothing."""
+
+    def plain(text):
+        text = "".join(x for x in text.lower() if x not in string.punctuation)
+        return [word for word in text.split() if word not in ("a", "an", "the")]
+
+    def exact(text, right):
+        return float(any(plain(text) == plain(x) for x in right))
+
+    def overlap(text, right):
+        a, best = Counter(plain(text)), 0.0
+        for b in (Counter(plain(x)) for x in right):
+            size = a.total() + b.total()
+            f1 = float(a == b) if not a or not b else 2 * (a & b).total() / size
+            best = max(best, f1)
+        return best
+
+    rows, found = [], {}
+    for text, right, odds in zip(texts, answers, no_answer_odds, strict=True):
+        gold = [x for x in right if plain(x)] or [""]
+        row = bool(right), bool(text), odds, exact(text, gold), overlap(text, gold)
+        rows.append(row)
+    sides = {"": rows, "HasAns_": [x for x in rows if x[0]]}
+    sides["NoAns_"] = [x for x in rows if not x[0]]
+    for side, some in sides.items():
+        found[f"{side}total"] = len(some)
+        for column, name in ((3, "exact"), (4, "f1")):
+            if some:
+                found[side + name] = 100 * sum(x[column] for x in some) / len(some)
+    for column, name in ((3, "exact"), (4, "f1")):
+        score = best = len(sides["NoAns_"])
+        for row in sorted(rows, key=lambda x: x[2]):
+            score += row[column] if row[0] else -float(row[1])
+            best = max(best, score)
+        found[f"best_{name}"] = 100 * best / len(rows)
+    return found
+
+
+QUESTIONS = [
+    ("The", ["the"]),  # nothing is left of the right answer, nor of the one given
+    ("", ["a."]),
+    ("cat", ["!"]),
+    ("the", []),
+    ("", []),
+    ("cat", []),
+    ("black cat", ["a cat", "the"]),
+]
+AN_ANSWER = st.sampled_from(["", "the", "a cat", "cat!", "black cat", "?"])
+ASKED = st.tuples(AN_ANSWER, st.lists(AN_ANSWER.filter(bool), max_size=2))
+
+
+@given(st.lists(ASKED, min_size=1, max_size=8), st.randoms(use_true_random=False))
+@example(QUESTIONS, random.Random(0))
+@example(QUESTIONS[:3], random.Random(0))
+def test_the_numbers_are_those_of_squad_2(questions, random):
+    texts, answers = map(list, zip(*questions, strict=True))
+    odds = random.sample(range(-20, 20), len(texts))
+    wanted = squad_2(texts, answers, [-x for x in odds])
+    found = answer_scores(texts, answers)
+    assert found["exact_match"] == pytest.approx(wanted["exact"])
+    assert found["f1"] == pytest.approx(wanted["f1"])
+    if wanted["HasAns_total"] and wanted["NoAns_total"]:
+        assert found["answerable"] == wanted["HasAns_total"]
+        assert found["unanswerable"] == wanted["NoAns_total"]
+        assert found["answerable_exact_match"] == pytest.approx(wanted["HasAns_exact"])
+        assert found["answerable_f1"] == pytest.approx(wanted["HasAns_f1"])
+        assert found["unanswerable_accuracy"] == pytest.approx(wanted["NoAns_exact"])
+    else:
+        assert found.keys() == {"exact_match", "f1"}
+    for score, name in ((exact_match, "exact"), (f1, "f1")):
+        best = best_cut(texts, answers, odds, score)[1]
+        assert best == pytest.approx(wanted[f"best_{name}"])
+
+
+def test_as_few_answers_are_given_as_are_best():
+    texts, answers = ["cat", "dog", "", "the"], [["cat"], [], [], ["the"]]
+    assert best_cut(texts, answers, [0.0, -1.0, -2.0, -3.0]) == (1, 75.0)
+    assert best_cut(texts, answers, [-5.0, 0.0, 1.0, 2.0]) == (1, 75.0)
+    assert best_cut(["cat"], [[]], [9.0]) == (0, 100.0)
 
 
 def test_bad_input():

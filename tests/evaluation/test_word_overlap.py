@@ -22,6 +22,7 @@ from massivetext_keras.evaluation.word_overlap import sliding_window_answer
             "Die Katze schläft. Im Garten wohnt der Hund.",
             "Garten",
         ),
+        ("गाँव में कौन रहता है?", "शहर में बिल्ली, गाँव में कुत्ता रहता है।", "कुत्ता"),
         ("谁在北京？", "猫在上海。李明在北京。", "李明"),
         ("cat?", "The cat.", ""),  # nothing else is said
         ("", "", ""),

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras.data.examples import TextPair
-from massivetext_keras.evaluation import written_scores
+from massivetext_keras.evaluation.writing import MEASURES, written_scores
 from massivetext_keras.tasks import Seq2SeqLM
 from tests.tasks.test_seq2seq import SMALL, noise, plain_loops  # noqa: F401
 
@@ -42,7 +42,20 @@ def test_batches_of_pairs_keep_the_beginning_of_long_sources(caplog):
 def test_the_language_of_the_targets_is_found():
     pairs = [TextPair("the cat and the dog", text) for text in ("黑猫。", None)]
     assert Seq2SeqLM.options_for(pairs) == {"language": "zh"}
-    assert Seq2SeqLM.options_for([TextPair("猫", "the cat")]) == {}
+    assert Seq2SeqLM.options_for([TextPair("猫", "the cat")]) == {"language": "en"}
+    assert Seq2SeqLM.options_for([TextPair("cat", "Кот")]) == {"language": "und"}
+    assert Seq2SeqLM.options_for([TextPair("cat")]) == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["Кот сидел на коврике", "猫がマットに座った", "แมวนั่ง"]
+)
+def test_a_task_that_was_told_no_language_measures_any(text):
+    lm = noise(measures=list(MEASURES))
+    found = lm.scores([TextPair("cat", text)], [{"target": text}])
+    assert found.pop("bleu") == found.pop("chrf") == 100
+    assert found.pop("meteor") > 0.99
+    assert set(found.values()) == {1.0}
 
 
 def test_datasets_are_those_of_texts_and_of_examples():
