@@ -182,4 +182,4 @@ def _plain(hint: Any) -> set[type]:
 def print_measures(measures: Mapping[str, float]) -> None:
     for name, value in measures.items():
         text = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
-        print(f"{name:<22} {text}")
+        print(f"{name:<20} {text}")
