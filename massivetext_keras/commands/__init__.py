@@ -16,7 +16,14 @@ VERBS = {
     "doctor": Verb(
         "say what is installed and what would not work here",
         "",
-        (),
+        (
+            Flag(
+                "devices",
+                False,
+                "ask TensorFlow for its devices, and what training would use",
+                bool,
+            ),
+        ),
         verbs.doctor,
     ),
 }

@@ -1,5 +1,6 @@
 """Where, how and with what record a model is trained."""
 
+from massivetext_keras.machine import processor_multiplies_bfloat16
 from massivetext_keras.training.averaging import AveragedWeights, take_averages
 from massivetext_keras.training.callbacks import Clock
 from massivetext_keras.training.checkpoint import Checkpoint
@@ -14,10 +15,7 @@ from massivetext_keras.training.optimization import (
     adamw,
     make_optimizer,
 )
-from massivetext_keras.training.precision import (
-    processor_multiplies_bfloat16,
-    set_precision,
-)
+from massivetext_keras.training.precision import set_precision
 from massivetext_keras.training.progress import Progress
 from massivetext_keras.training.signals import StopOnSignal
 from massivetext_keras.training.strategy import describe, make_strategy

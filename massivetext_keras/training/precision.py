@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import keras
 import tensorflow as tf
 
 from massivetext_keras.configs import choose
+from massivetext_keras.machine import processor_multiplies_bfloat16
 from massivetext_keras.training.strategy import tpu_name
 
 POLICIES = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
-_CPU_INFO = Path("/proc/cpuinfo")
 _AMPERE = (8, 0)  # the first compute capability with bfloat16 products
 
 
@@ -51,13 +49,3 @@ def device_multiplies_bfloat16() -> bool:
         details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
         return all(d.get("compute_capability", (0, 0)) >= _AMPERE for d in details)
     return processor_multiplies_bfloat16()
-
-
-def processor_multiplies_bfloat16() -> bool:
-    """Whether the CPU says that it has AVX-512 or AMX products of bfloat16 (Linux)."""
-    if not _CPU_INFO.exists():
-        return False
-    for line in _CPU_INFO.read_text(errors="replace").splitlines():
-        if line.startswith("flags"):
-            return not {"avx512_bf16", "amx_bf16"}.isdisjoint(line.split())
-    return False

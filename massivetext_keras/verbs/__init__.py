@@ -43,5 +43,5 @@ __all__ = [
 def doctor(values: Values) -> None:
     from massivetext_keras.doctor import report
 
-    for line in report():
+    for line in report(values.devices):
         print(line)

@@ -4,6 +4,7 @@ import keras
 import pytest
 import tensorflow as tf
 
+from massivetext_keras import machine
 from massivetext_keras.training import (
     precision,
     processor_multiplies_bfloat16,
@@ -33,7 +34,7 @@ def test_auto_reads_the_flags_of_the_processor(monkeypatch, tmp_path, flags, exp
     path = tmp_path / "cpuinfo"
     if flags is not None:
         path.write_text(f"processor\t: 0\nmodel name\t: amx_bf16\nflags\t\t: {flags}\n")
-    monkeypatch.setattr(precision, "_CPU_INFO", path)
+    monkeypatch.setattr(machine, "_CPU_INFO", path)
     assert processor_multiplies_bfloat16() == (expected == "mixed_bfloat16")
     assert set_precision("auto") == expected
     assert keras.layers.Dense(1).dtype_policy.name == expected

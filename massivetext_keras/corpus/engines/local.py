@@ -10,15 +10,11 @@ from typing import Any
 
 from massivetext_keras.corpus.engines import groups
 from massivetext_keras.corpus.engines.base import Read, TaskEngine
-from massivetext_keras.corpus.engines.memory import (
-    cores,
-    free_bytes,
-    parse_size,
-    proportional_bytes,
-)
+from massivetext_keras.corpus.engines.memory import parse_size, proportional_bytes
 from massivetext_keras.corpus.engines.pool import Pool
 from massivetext_keras.corpus.engines.progress import Progress
 from massivetext_keras.corpus.engines.tasks import Task
+from massivetext_keras.machine import cores, free_bytes
 
 LEAST_WORKER = 200 * 10**6  # bytes that a worker needs to do anything
 LIBRARIES = 50 * 10**6  # bytes of these that are code, which the system shares

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,27 +53,6 @@ def proportional_bytes(process: int | str = "self") -> int:
         return own_bytes(process)
     found = re.search(r"^Pss:\s*(\d+) kB", rollup, re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
-
-
-def free_bytes() -> int:
-    """What processes can still take; all there is where the system does not tell."""
-    try:
-        found = re.search(
-            r"MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text()
-        )
-    except OSError:
-        found = None
-    if found:
-        return int(found[1]) * 1024
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ import pickle
 import re
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -24,12 +23,12 @@ from massivetext_keras.corpus.engines import groups, parts
 from massivetext_keras.corpus.engines.base import Read, TaskEngine
 from massivetext_keras.corpus.engines.guard import Counts
 from massivetext_keras.corpus.engines.local import IDLE_WORKER, LEAST_WORKER, LIBRARIES
-from massivetext_keras.corpus.engines.memory import cores, parse_size
+from massivetext_keras.corpus.engines.memory import parse_size
 from massivetext_keras.corpus.engines.pool import Pool
 from massivetext_keras.corpus.engines.progress import Progress, Report
 from massivetext_keras.corpus.engines.tasks import StageError, Task
+from massivetext_keras.machine import LEAST_JAVA, cores, java
 
-_JAVA = 17
 _LEAST_HEAP = 512 * 2**20  # Spark does not start with less
 _ANSWER = 5.0  # seconds in which a master answers
 _QUIET = """
@@ -274,16 +273,13 @@ def _settings(master: str, folder: Path) -> dict[str, str]:
 
 
 def _check_java() -> None:
-    home = os.environ.get("JAVA_HOME")
-    java = shutil.which("java", path=f"{home}/bin" if home else None)
-    wanted = f"Spark needs Java {_JAVA} or later"
-    if java is None:
+    found, wanted = java(), f"Spark needs Java {LEAST_JAVA} or later"
+    if found is None:
+        home = os.environ.get("JAVA_HOME")
         where = f"in JAVA_HOME={home}" if home else "on PATH, and JAVA_HOME is not set"
         raise StageError(f"{wanted}: there is none {where}")
-    said = subprocess.run([java, "-version"], capture_output=True, text=True).stderr
-    version = re.search(r'version "(\d+)', said)
-    if version is None or int(version[1]) < _JAVA:
-        raise StageError(f"{wanted}: {java} says {said.splitlines()[:1]}")
+    if not found.runs_spark:
+        raise StageError(f"{wanted}: {found.path} is {found.version or 'another'}")
 
 
 def _check_master(master: str) -> None:

@@ -12,11 +12,11 @@ import pytest
 
 from massivetext_keras.corpus.engines.local import LocalEngine
 from massivetext_keras.corpus.engines.memory import (
-    free_bytes,
     own_bytes,
     parse_size,
     proportional_bytes,
 )
+from massivetext_keras.machine import free_bytes
 from tests.corpus.engines import functions
 
 
