@@ -14,7 +14,6 @@ from tqdm import tqdm
 from massivetext_keras.training.callbacks import StepCallback
 from massivetext_keras.training.meter import Meter
 
-_FIRST, _AGAIN = 10.0, 30.0  # seconds until the first word about a silent first step
 _BETWEEN = 1.0  # seconds between two states of a terminal's line
 
 
@@ -24,12 +23,14 @@ class Progress(StepCallback):
     On a terminal one line is written anew every second; elsewhere, as in a file or a
     pipe, a line is written every `every` updates. Loss and bits per byte are means
     since the line before. An evaluation has a line of its own. A first step that takes
-    more than ten seconds says what it is waiting for.
+    long says what it is waiting for.
 
     Args:
         total: updates of the whole run (None: those of this `fit`, if it knows).
         every: updates between lines where there is no terminal.
         file: to write to (None: standard error).
+        patience: seconds until a silent first step says something; three times as many
+            until it does again (None: it says nothing).
 
     Raises:
         ValueError: `every` is not positive.
@@ -39,12 +40,17 @@ class Progress(StepCallback):
     """
 
     def __init__(
-        self, total: int | None = None, every: int = 50, file: TextIO | None = None
+        self,
+        total: int | None = None,
+        every: int = 50,
+        file: TextIO | None = None,
+        patience: float | None = 10.0,
     ):
         super().__init__()
         if every < 1:
             raise ValueError(f"every must be positive, got {every}")
         self.total, self.every, self.file = total, every, file
+        self.patience = patience
         self._training = False
 
     def set_model(self, model):
@@ -69,8 +75,9 @@ class Progress(StepCallback):
                 bar_format="{bar:20} {desc}" if self._last else "{desc}",
                 dynamic_ncols=True,
             )
-        self._watch = FirstStep(self._say, type(self.model).fit.__code__)
-        if self.is_chief:
+        fit = type(self.model).fit.__code__
+        self._watch = FirstStep(self._say, fit, self.patience or 0.0)
+        if self.is_chief and self.patience is not None:
             self._watch.start()
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -150,29 +157,30 @@ class Progress(StepCallback):
 
 
 class FirstStep(threading.Thread):
-    """Says what a silent first step is doing: after 10 seconds, then every 30.
+    """Says what a silent first step is doing, again and again.
 
     It ends with `stop`, and by itself when its creator's thread has left `fit`.
 
     Args:
         say: takes a line.
         fit: code of the function that the creator's thread is in.
+        patience: seconds until the first word; three times as many until each other.
     """
 
-    def __init__(self, say: Callable[[str], None], fit: CodeType):
+    def __init__(self, say: Callable[[str], None], fit: CodeType, patience: float):
         super().__init__(name="first step", daemon=True)
-        self.say, self.fit = say, fit
+        self.say, self.fit, self.patience = say, fit, patience
         self.watched = threading.get_ident()
         self.ended = threading.Event()
 
     def run(self):
-        begun, wait = time.monotonic(), _FIRST
+        begun, wait = time.monotonic(), self.patience
         while not self.ended.wait(wait):
             doing = self._doing()
             if doing is None:
                 return
             self.say(f"{doing}: {duration(time.monotonic() - begun)} so far")
-            wait = _AGAIN
+            wait = 3 * self.patience
 
     def stop(self) -> None:
         """Ends it; it says nothing more after that."""

@@ -6,6 +6,7 @@ therefore compute nothing itself.
 
 from __future__ import annotations
 
+import functools
 import gc
 import json
 import multiprocessing
@@ -188,6 +189,9 @@ def start(place: Path, name: str, *more: str, **environment) -> Process:
 
     def run() -> int:
         os.environ.update(environment)
+        if "SLOWLY" in environment:  # a signal is sent in the middle of the run
+            slowly = [Killer(step=0, file=None, seconds=None)]
+            training.train = functools.partial(training.train, callbacks=slowly)
         return cli.run([*argv, *more])
 
     index = environment.get("INDEX", "")
@@ -213,12 +217,12 @@ def equal(place: Path, *names: str) -> bool:
 
 def command(place: Path) -> dict:
     """`massivetext train`: killed, told to stop, gone on with, begun anew."""
-    attempts = [start(place, "whole")]
+    attempts, reached = [start(place, "whole")], []
     for number in (signal.SIGKILL, signal.SIGTERM):
-        attempts.append(start(place, "stopped"))
+        attempts.append(start(place, "stopped", SLOWLY="1"))
         stop(place, "stopped", attempts[-1], number)
         attempts[-1].join()
-    after_term = steps(place, "stopped")[-1]
+        reached.append(steps(place, "stopped")[-1])
     attempts.append(start(place, "stopped"))
     for process in attempts:
         process.join()
@@ -228,7 +232,7 @@ def command(place: Path) -> dict:
     attempts[-1].join()
     return {
         "codes": [process.exitcode for process in attempts],
-        "after_term": after_term,
+        "reached": reached,
         "equal": same,
         "anew": steps(place, "stopped"),
         "resumed": re.findall(r"resumed at step ([0-9]+) in [0-9.]+ s", said),
@@ -240,29 +244,27 @@ def command(place: Path) -> dict:
 def workers(place: Path, *addresses: str) -> dict:
     """Two workers: one is killed, one is told to stop, both go on."""
 
-    def pair(name: str) -> list[Process]:
+    def pair(name: str, **more: str) -> list[Process]:
         tasks = [{"type": "worker", "index": i} for i in range(2)]
         configs = [{"cluster": {"worker": addresses}, "task": task} for task in tasks]
         return [
-            start(place, name, INDEX=str(i), TF_CONFIG=json.dumps(config))
+            start(place, name, INDEX=str(i), TF_CONFIG=json.dumps(config), **more)
             for i, config in enumerate(configs)
         ]
 
     def codes(processes: list[Process]) -> list[int | None]:
         for process in processes:
-            process.join(120)
+            process.join(900)
             process.kill()
         return [process.exitcode for process in processes]
 
     result = {"whole": codes(pair("whole"))}
-    killed = pair("stopped")
+    killed = pair("stopped", SLOWLY="1")
     stop(place, "stopped", killed[1], signal.SIGKILL)
-    began = time.monotonic()
     result["killed"] = codes(killed)
-    result["seconds"] = time.monotonic() - began
     complaint = (place / "stopped0.txt").read_text().splitlines()
     result["complaint"] = [x for x in complaint if x.startswith("massivetext: ")]
-    told = pair("stopped")
+    told = pair("stopped", SLOWLY="1")
     stop(place, "stopped", told[1], signal.SIGTERM)
     result["told"] = codes(told)
     result["after_term"] = steps(place, "stopped")[-1]

@@ -70,7 +70,7 @@ def is_running(process: int) -> bool:
         return False
 
 
-def none_runs(processes: list[int], within: float = 5.0) -> bool:
+def none_runs(processes: list[int], within: float = 60.0) -> bool:
     end = time.monotonic() + within
     while any(map(is_running, processes)) and time.monotonic() < end:
         time.sleep(0.01)
@@ -85,9 +85,11 @@ def copy_of(expected, tmp_path) -> Path:
 @pytest.mark.slow
 def test_killed_twenty_times(expected, tmp_path):
     folder = copy_of(expected, tmp_path)
-    numbers, orphans, kills, early = random.Random(5), [], 0, 0.4
+    numbers, orphans, kills, early = random.Random(5), [], 0, 0.1
     while kills < 20:
         program = start(folder)
+        while program.poll() is None and not descendants(program.pid):
+            time.sleep(0.01)  # on a busy machine it takes long to begin
         time.sleep(early + numbers.random() * 0.5)
         seen = descendants(program.pid)
         if program.poll() is not None:
@@ -125,7 +127,7 @@ def test_asked_to_stop_it_leaves_nothing_behind(expected, tmp_path, how):
         time.sleep(0.01)
     seen = descendants(program.pid)
     program.send_signal(how)
-    assert program.wait(timeout=10) != 0
+    assert program.wait(timeout=60) != 0
     assert len(seen) >= 2 and none_runs(seen)
     killed.run(folder)
     assert contents(folder) == expected[1]
