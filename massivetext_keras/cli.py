@@ -15,6 +15,7 @@ from massivetext_keras import __version__
 from massivetext_keras.commands import REQUIRED, VERBS, Flag
 from massivetext_keras.configs import nearest
 from massivetext_keras.quiet import quiet_tensorflow
+from massivetext_keras.values import UnknownName
 from massivetext_keras.verbs import UsageError
 
 WIDTH = 80
@@ -55,7 +56,7 @@ def run(argv: list[str]) -> int:
     except KeyboardInterrupt:
         print("massivetext: interrupted", file=sys.stderr)
         return 130
-    except UsageError as error:
+    except (UsageError, UnknownName) as error:
         print(f"massivetext: {error}", file=sys.stderr)
         return 2
     except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
@@ -107,7 +108,8 @@ def parse(name: str, values: flags.FlagValues, argv: list[str]) -> None:
     """Parses the flags of a verb.
 
     Raises:
-        UsageError: a flag is unknown, missing or of the wrong type.
+        UsageError: a flag is unknown or missing, or its value of the wrong type or out
+            of its bounds.
     """
     try:
         left = values([f"massivetext {name}", *argv])[1:]
@@ -122,6 +124,10 @@ def parse(name: str, values: flags.FlagValues, argv: list[str]) -> None:
         raise UsageError(f"{text}; see {name} --help") from None
     if left:
         raise UsageError(f"{left[0]!r} belongs to no flag; see {name} --help")
+    for flag in VERBS[name].flags:
+        value = values[flag.name].value
+        if flag.kind in (int, float) and (complaint := flag.complaint(value)):
+            raise UsageError(f"--{flag.name}={value} {complaint}; see {name} --help")
 
 
 def overview() -> str:
@@ -168,7 +174,7 @@ def define(table: tuple[Flag, ...]) -> flags.FlagValues:
         bool: flags.DEFINE_boolean,
         list: flags.DEFINE_multi_string,
     }
-    for name, default, text, kind in table:
+    for name, default, text, kind, *_ in table:
         value = None if default is REQUIRED else default
         if isinstance(kind, tuple):
             flags.DEFINE_enum(name, value, kind, text, flag_values=values)

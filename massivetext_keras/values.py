@@ -12,6 +12,10 @@ from typing import Any
 _MOST_LISTED = 20
 
 
+class UnknownName(ValueError):
+    """A name that is none of those that there are; the message has the nearest one."""
+
+
 def nearest(name: str, known: typing.Iterable[str]) -> str:
     """The end of an error message: the closest known name, or those that there are.
 
@@ -43,10 +47,10 @@ def choose(what: str, name: str, table: typing.Mapping[str, Any]) -> Any:
     """Looks a name up in a table.
 
     Raises:
-        ValueError: the name is unknown; the message names the nearest one.
+        UnknownName: it is not there.
     """
     if name not in table:
-        raise ValueError(f"unknown {what} {name!r}: {nearest(name, table)}")
+        raise UnknownName(f"unknown {what} {name!r}: {nearest(name, table)}")
     return table[name]
 
 

@@ -38,8 +38,22 @@ _CORPUS_BUILD = (
     ),
     Flag("output", REQUIRED, "folder for the corpus"),
     *_RECIPE,
-    Flag("validation_fraction", 0.005, "share of documents held out", float),
-    Flag("test_fraction", 0.005, "share of documents held out for the end", float),
+    Flag(
+        "validation_fraction",
+        0.005,
+        "share of documents held out",
+        float,
+        least=0,
+        most=1,
+    ),
+    Flag(
+        "test_fraction",
+        0.005,
+        "share of documents held out for the end",
+        float,
+        least=0,
+        most=1,
+    ),
     Flag(
         "weights",
         None,
@@ -49,13 +63,13 @@ _CORPUS_BUILD = (
     Flag("seed", 0, "of the choice of documents held out or left out", int),
     Flag("shard_size", "128MB", "of text in a file, about"),
     Flag("format", "jsonl", "of the shards", ("jsonl", "parquet")),
-    Flag("workers", None, "processes (default: the cores)", int),
+    Flag("workers", None, "processes (default: the cores)", int, least=1),
     Flag(
         "max_memory",
         None,
         "of all processes together, as 1GB (default: half of what is free)",
     ),
-    Flag("time_limit", 60.0, "seconds that a document may take", float),
+    Flag("time_limit", 60.0, "seconds that a document may take", float, above=0),
     Flag("engine", "local", "where the work is done", ("local", "spark")),
     Flag("master", "local[2]", "of Spark, as spark://HOST:PORT"),
     Flag("overwrite", False, "replace what is in the folder", bool),
@@ -70,8 +84,14 @@ _CORPUS_EXPLAIN = (
 _CORPUS_NGRAM = (
     Flag("input", REQUIRED, "text to trust: files, globs and folders, by commas"),
     Flag("output", REQUIRED, ".npz file for the model"),
-    Flag("order", 3, "words of an n-gram", int),
-    Flag("vocabulary_size", 50_000, "most frequent words that are told apart", int),
+    Flag("order", 3, "words of an n-gram", int, least=1),
+    Flag(
+        "vocabulary_size",
+        50_000,
+        "most frequent words that are told apart",
+        int,
+        least=1,
+    ),
 )
 
 VERBS = {

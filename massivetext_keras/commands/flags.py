@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,12 +20,33 @@ class Flag(NamedTuple):
         default: its value; REQUIRED if it must be given.
         help: one sentence.
         kind: str, int, float, bool, list (may be repeated) or a tuple of choices.
+        least, most, above: bounds of a number; `above` is not among its values.
     """
 
     name: str
     default: Any
     help: str
     kind: Any = str
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+
+    def complaint(self, value: float | None) -> str:
+        """What is wrong with a number; "" if nothing is.
+
+        >>> Flag("top_p", 1.0, "", float, above=0, most=1).complaint(1.5)
+        'must be above 0 and at most 1'
+        """
+        bounds = {
+            "above": (self.above, operator.gt),
+            "at least": (self.least, operator.ge),
+            "at most": (self.most, operator.le),
+        }
+        bounds = {k: v for k, v in bounds.items() if v[0] is not None}
+        if value is None or all(holds(value, x) for x, holds in bounds.values()):
+            return ""
+        words = (f"{word} {bound:g}" for word, (bound, _) in bounds.items())
+        return f"must be {' and '.join(words)}"
 
 
 class Verb(NamedTuple):
@@ -66,7 +88,11 @@ RUN_DIR = Flag(
     "run_dir", REQUIRED, "folder of logs, checkpoints and, in the end, a preset"
 )
 CHECKPOINT_EVERY = Flag(
-    "checkpoint_every", _RUN.checkpoint_every, "updates between checkpoints", int
+    "checkpoint_every",
+    _RUN.checkpoint_every,
+    "updates between checkpoints",
+    int,
+    least=1,
 )
 SEED = Flag("seed", _RUN.seed, "of first weights and dropout", int)
 STRATEGY = Flag("strategy", _RUN.strategy, "auto, none, mirrored, multi_worker or tpu")

@@ -34,9 +34,17 @@ _TRAIN = (
         help=f"{TOKENIZER.help}; may be left out where the preset has one of its own",
     ),
     RUN_DIR,
-    Flag("steps", _DEFAULT.train.steps, "updates of the weights", int),
-    Flag("batch_size", _DEFAULT.data.batch_size, "rows, over all replicas", int),
-    Flag("sequence_length", _DEFAULT.data.sequence_length, "tokens of a row", int),
+    Flag("steps", _DEFAULT.train.steps, "updates of the weights", int, least=1),
+    Flag(
+        "batch_size", _DEFAULT.data.batch_size, "rows, over all replicas", int, least=1
+    ),
+    Flag(
+        "sequence_length",
+        _DEFAULT.data.sequence_length,
+        "tokens of a row",
+        int,
+        least=1,
+    ),
     CHECKPOINT_EVERY,
     SEED,
     STRATEGY,
@@ -52,12 +60,34 @@ _TRAIN = (
 )
 
 _SAMPLING = (
-    Flag("max_new_tokens", 64, "tokens to write at the most", int),
-    Flag("temperature", 1.0, "divides the logits; 0 takes the likeliest token", float),
-    Flag("top_k", 0, "sample among the k most probable tokens; 0: all", int),
-    Flag("top_p", 1.0, "sample among the likeliest tokens with this share", float),
-    Flag("min_p", 0.0, "sample among tokens this share as likely as the best", float),
-    Flag("repetition_penalty", 1.0, "above 1: fewer tokens that occurred", float),
+    Flag("max_new_tokens", 64, "tokens to write at the most", int, least=0),
+    Flag(
+        "temperature",
+        1.0,
+        "divides the logits; 0 takes the likeliest token",
+        float,
+        least=0,
+    ),
+    Flag("top_k", 0, "sample among the k most probable tokens; 0: all", int, least=0),
+    Flag(
+        "top_p",
+        1.0,
+        "sample among the likeliest tokens with this share",
+        float,
+        above=0,
+        most=1,
+    ),
+    Flag(
+        "min_p",
+        0.0,
+        "sample among tokens this share as likely as the best",
+        float,
+        least=0,
+        most=1,
+    ),
+    Flag(
+        "repetition_penalty", 1.0, "above 1: fewer tokens that occurred", float, above=0
+    ),
     Flag("seed", None, "of the sampling (default: a new one each time)", int),
     Flag("banned", [], "a phrase that is never written; may repeat", list),
 )
@@ -66,7 +96,7 @@ _GENERATE = (
     PRESET,
     Flag("prompt", None, "may repeat (default: the lines of standard input)", list),
     *_SAMPLING,
-    Flag("num_samples", None, "texts for each prompt (default: one)", int),
+    Flag("num_samples", None, "texts for each prompt (default: one)", int, least=1),
     Flag("stop", [], "a string that ends the text; may repeat", list),
     Flag("include_prompt", True, "begin each text with its prompt", bool),
     Flag("stream", False, "write pieces as they come; for one prompt", bool),

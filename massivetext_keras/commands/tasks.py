@@ -59,15 +59,27 @@ _RUN = (
     TOKENIZER._replace(
         default=None, help=f"{TOKENIZER.help} (default: that of the preset)"
     ),
-    Flag("epochs", 3.0, "how often each example is seen", float),
-    Flag("batch_size", FINE_TUNING.data.batch_size, "rows, over all replicas", int),
-    Flag("learning_rate", FINE_TUNING.optimizer.learning_rate, "the peak", float),
-    Flag("sequence_length", None, "tokens of a row (default: the context)", int),
+    Flag("epochs", 3.0, "how often each example is seen", float, above=0),
+    Flag(
+        "batch_size",
+        FINE_TUNING.data.batch_size,
+        "rows, over all replicas",
+        int,
+        least=1,
+    ),
+    Flag(
+        "learning_rate", FINE_TUNING.optimizer.learning_rate, "the peak", float, above=0
+    ),
+    Flag(
+        "sequence_length", None, "tokens of a row (default: the context)", int, least=1
+    ),
     Flag(
         "validation_fraction",
         FINE_TUNING.data.validation_fraction,
         "share of the texts held out, where there is no --validation",
         float,
+        least=0,
+        most=1,
     ),
     Flag("keep_best", None, "measure whose best weights are kept (default: the last)"),
     Flag(
@@ -76,7 +88,7 @@ _RUN = (
         "train adapters alone, and the head: beside products whose path this pattern "
         "is found in, as attention|feed_forward",
     ),
-    Flag("rank", 8, "of adapters", int),
+    Flag("rank", 8, "of adapters", int, least=1),
     SEED,
     STRATEGY,
     CONFIG,
@@ -93,6 +105,7 @@ _FINETUNE = (
         None,
         "cross-validate with so many parts of --data instead; the folder gets a report",
         int,
+        least=2,
     ),
 )
 
@@ -103,13 +116,15 @@ _EVALUATE = (
         "or, with --format, in other files"
     ),
     TASK,
-    Flag("batch_size", 16, "rows of a batch of text", int),
-    Flag("sequence_length", None, "tokens of a row (default: the context)", int),
+    Flag("batch_size", 16, "rows of a batch of text", int, least=1),
+    Flag(
+        "sequence_length", None, "tokens of a row (default: the context)", int, least=1
+    ),
     *_EXAMPLES,
     _OPTION,
     Flag("json", False, "measures of examples as a line of JSON", bool),
     Flag("report", None, "folder for a page about the answers to examples"),
-    Flag("samples", 200, "resamples, for the intervals of the page", int),
+    Flag("samples", 200, "resamples, for the intervals of the page", int, least=1),
 )
 
 _PREDICT = (
@@ -138,7 +153,11 @@ _COMPARE = (
     TASK,
     _OPTION,
     Flag(
-        "samples", 1000, "resamples; of plain scores ten times as many exchanges", int
+        "samples",
+        1000,
+        "resamples; of plain scores ten times as many exchanges",
+        int,
+        least=1,
     ),
     Flag("seed", 0, "of the draws", int),
     Flag("json", False, "a line of JSON", bool),
@@ -155,7 +174,7 @@ _TUNE = (
         list,
     ),
     Flag("method", "random", "of search", ("random", "grid", "hyperband")),
-    Flag("trials", None, "at the most (default: 20 random ones, or all)", int),
+    Flag("trials", None, "at the most (default: 20 random ones, or all)", int, least=1),
     Flag("measure", None, "that decides (default: the task's first)"),
     Flag("minimize", False, "it is better when it is lower", bool),
     Flag("output", REQUIRED, "folder of the trials and a page about them"),

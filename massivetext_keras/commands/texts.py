@@ -17,7 +17,7 @@ _TOKENIZER_TRAIN = (
         "of tokenizer",
         ("sentencepiece", "wordpiece", "byte_pair", "bytes"),
     ),
-    Flag("vocabulary_size", 8192, "special tokens included", int),
+    Flag("vocabulary_size", 8192, "special tokens included", int, least=1),
     Flag("model_type", "bpe", "of a sentencepiece tokenizer", ("bpe", "unigram")),
 )
 
@@ -30,12 +30,15 @@ _TOKENIZE = (
         _DEFAULT.data.sequence_length,
         "tokens of a row, as `train` will want them",
         int,
+        least=1,
     ),
     Flag(
         "validation_fraction",
         _DEFAULT.data.validation_fraction,
         "share of the text held out; 0: none",
         float,
+        least=0,
+        most=1,
     ),
     Flag("seed", _DEFAULT.data.seed, "of the split by documents", int),
     Flag("corpus", None, "name in logs of a mixture (default: that of the folder)"),

@@ -19,6 +19,7 @@ from massivetext_keras.files import check_free
 from massivetext_keras.models.backbone import Backbone
 from massivetext_keras.tasks.adapters import Adapting
 from massivetext_keras.tasks.training_step import TrainingStep
+from massivetext_keras.values import UnknownName
 
 logger = logging.getLogger(__name__)
 
@@ -376,11 +377,11 @@ def _with_labels(
     return tensors.only(name for name in tensors if not name.startswith(HEAD))
 
 
-def unknown_source(source: str) -> ValueError:
+def unknown_source(source: str) -> UnknownName:
     """The error for what is neither a preset nor a folder; names the nearest one."""
     beside = Path(source).parent.glob("*/config.json")
     hint = nearest(source, [*presets.PRESETS, *(str(path.parent) for path in beside)])
-    return ValueError(f"{source!r} is neither a preset nor a folder: {hint}")
+    return UnknownName(f"{source!r} is neither a preset nor a folder: {hint}")
 
 
 def in_batches(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from massivetext_keras import interop, presets
-from massivetext_keras.configs import TransformerConfig, choose
+from massivetext_keras.configs import TransformerConfig, choose, nearest
 from massivetext_keras.tasks.base import HUGGING_FACE, Task, unknown_source
 from massivetext_keras.tasks.causal_lm import CausalLM
 from massivetext_keras.tasks.masked_lm import MaskedLM
@@ -72,4 +72,7 @@ def task_class(source: str | TransformerConfig, name: str | None = None) -> type
         return task_class(presets.preset(source))
     if not Path(source).is_dir():
         raise unknown_source(source)
-    return choose("task", interop.read_header(source)["task"], TASKS)
+    name = interop.read_header(source)["task"]
+    if name not in TASKS:
+        raise ValueError(f"{source}: unknown task {name!r}: {nearest(name, TASKS)}")
+    return TASKS[name]

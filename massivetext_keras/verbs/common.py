@@ -59,14 +59,16 @@ def experiment_of(values: Values, experiment: ExperimentConfig) -> ExperimentCon
     if values.preset in presets.PRESETS:
         experiment = experiment.replace(model=presets.preset(values.preset))
     if values.config:
-        experiment = _merged(experiment, _read_config(values.config))
+        try:
+            experiment = _merged(experiment, _read_config(values.config))
+        except TypeError as error:
+            raise ValueError(f"{values.config}: {error}") from None
     given = {}
     for name, section in _FIELDS.items():
         if name in values and values[name].present:
             given.setdefault(section, {})[name] = values[name].value
-    experiment = _merged(experiment, given)
     try:
-        return experiment.override(*values.set)
+        return _merged(experiment, given).override(*values.set)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from None
 

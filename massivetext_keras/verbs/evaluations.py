@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from massivetext_keras.configs import ExperimentConfig, choose
+from massivetext_keras.values import UnknownName
 from massivetext_keras.verbs.common import UsageError, Values
 from massivetext_keras.verbs.examples import (
     Learning,
@@ -141,6 +142,8 @@ def _scores(
             name = name or next(iter(found))
             try:
                 scores.append(float(choose("measure", name, found)))
+            except UnknownName as error:
+                raise UsageError(f"{path}:{number}: {error}") from None
             except (ValueError, TypeError) as error:
                 raise ValueError(f"{path}:{number}: {error}") from None
         sides.append(scores)

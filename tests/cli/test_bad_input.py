@@ -93,8 +93,39 @@ def test_an_unknown_preset_names_the_nearest(bad, data, tmp_path, verb):
         "train": (f"--data={data}", f"--run_dir={tmp_path / 'out'}"),
     }[verb]
     line = "'gtp_mini' is neither a preset nor a folder: did you mean 'gpt_mini'?"
-    assert bad(verb, "--preset=gtp_mini", *command) == (1, line)
+    assert bad(verb, "--preset=gtp_mini", *command) == (2, line)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "argv, line",
+    [
+        (
+            ("export", "--preset=bert_tiny", "--task=CasualLM"),
+            "unknown task 'CasualLM': did you mean 'CausalLM'?",
+        ),
+        (
+            ("finetune", "--preset=bert_tiny", "--task=TextClasifier", "--data=x.tsv"),
+            "unknown task 'TextClasifier': did you mean 'TextClassifier'?",
+        ),
+        (
+            ("train", "--preset=gpt_mini", "--strategy=mirored", "--data=x"),
+            "unknown strategy 'mirored': did you mean 'mirrored'?",
+        ),
+    ],
+)
+def test_an_unknown_name_is_wrong_usage(bad, tmp_path, argv, line):
+    folder = "--output" if argv[0] == "export" else "--run_dir"
+    more = ["--tokenizer=bytes"] * (argv[0] != "export")
+    assert bad(*argv, *more, f"{folder}={tmp_path / 'out'}") == (2, line)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_an_unknown_task_is_no_wrong_usage(bad, run):
+    config = run / "config.json"
+    config.write_text(config.read_text().replace('"CausalLM"', '"CasualLM"'))
+    code, line = bad("export", f"--preset={run}", f"--output={run / 'out'}")
+    assert code == 1 and line.startswith(f"{run}: unknown task 'CasualLM': did you")
 
 
 def cut(path: Path) -> None:

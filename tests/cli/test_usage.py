@@ -70,6 +70,27 @@ def test_version(good):
             "--output is required; see tokenizer train --help",
         ),
         (["export", "--preset=x"], "--output is required; see export --help"),
+        (
+            ["generate", "--preset=x", "--temperature=-1"],
+            "--temperature=-1.0 must be at least 0; see generate --help",
+        ),
+        (
+            ["generate", "--preset=x", "--top_p=nan"],
+            "--top_p=nan must be above 0 and at most 1; see generate --help",
+        ),
+        (
+            ["train", "--data=x", "--run_dir=y", "--steps=0"],
+            "--steps=0 must be at least 1; see train --help",
+        ),
+        (
+            ["compare", "a", "b", "--samples=0"],
+            "--samples=0 must be at least 1; see compare --help",
+        ),
+        (
+            ["corpus", "build", "--input=a", "--output=b", "--test_fraction=5"],
+            "--test_fraction=5.0 must be at least 0 and at most 1; see corpus build "
+            "--help",
+        ),
     ],
 )
 def test_wrong_usage_exits_with_two(bad, argv, line):
@@ -255,7 +276,7 @@ def test_settings_of_the_model_reach_a_preset_folder_or_are_refused(
     run, data, tmp_path, capsys
 ):
     argv = [f"--preset={run}", f"--data={data}", f"--run_dir={tmp_path / 'next'}"]
-    argv += ["--steps=0", "--sequence_length=16", "--set=model.dropout=0.25"]
+    argv += ["--steps=1", "--sequence_length=16", "--set=model.dropout=0.25"]
     if cli.run(["train", *argv]) == 0:
         config = json.loads((tmp_path / "next" / "config.json").read_text())
         assert config["model"]["dropout"] == 0.25
