@@ -34,7 +34,7 @@ _TRAIN = (
         help=f"{TOKENIZER.help}; may be left out where the preset has one of its own",
     ),
     RUN_DIR,
-    Flag("steps", _DEFAULT.train.steps, "updates of the weights", int, least=1),
+    Flag("steps", _DEFAULT.train.steps, "updates of the weights", int, least=0),
     Flag(
         "batch_size", _DEFAULT.data.batch_size, "rows, over all replicas", int, least=1
     ),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from massivetext_keras.training.callbacks import StepCallback, recording
 logger = logging.getLogger(__name__)
 
 MEASURES = "measures.json"
+_PACKAGE = __name__.partition(".")[0]
 _SHOWN = 5  # answers in TensorBoard
 
 
@@ -58,6 +60,7 @@ class Measure(StepCallback):
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.best: dict[str, float] = {}
         self._kept: list[np.ndarray] = []
+        self._said: set[str] = set()
         self._writer: tf.summary.SummaryWriter | None = None
 
     @property
@@ -68,7 +71,8 @@ class Measure(StepCallback):
         super().on_train_begin()
         if self.keep_best:  # a wrong name is said before the work, not after it
             some = self.examples[:2]
-            known = self.model.measure(some, self.model.predictions(some))
+            with warnings_left_out(lambda said: True):
+                known = self.model.measure(some, self.model.predictions(some))
             choose("measure", self.keep_best, known)
         if self.step and self.keep_best and self.run_dir and not self.best:
             path = self._folder / MEASURES
@@ -85,8 +89,9 @@ class Measure(StepCallback):
             self._writer = None
 
     def _measure(self, logs: dict | None) -> None:
-        predictions = self.model.predictions(self.examples)
-        values = self.model.measure(self.examples, predictions)
+        with warnings_left_out(self._is_known):
+            predictions = self.model.predictions(self.examples)
+            values = self.model.measure(self.examples, predictions)
         logger.info("step %d: %s", self.step, described(values))
         if logs is not None:
             logs.update({f"measure_{name}": value for name, value in values.items()})
@@ -111,6 +116,12 @@ class Measure(StepCallback):
                 variable.assign(value)
         values = described(self.best)
         logger.info("kept are the weights with the best %s: %s", self.keep_best, values)
+
+    def _is_known(self, said: str) -> bool:
+        """Whether it was said after an earlier epoch: the examples stay the same."""
+        known = said in self._said
+        self._said.add(said)
+        return known
 
     def _is_best(self, values: dict[str, float]) -> bool:
         if not (self.keep_best and self.best):
@@ -142,6 +153,27 @@ class Measure(StepCallback):
                 for name, picture in drawn.items():
                     tf.summary.image(name, picture[None])
         self._writer.flush()
+
+
+@contextlib.contextmanager
+def warnings_left_out(is_left_out: Callable[[str], bool]) -> Iterator[None]:
+    """Asks, of what the library's loggers say meanwhile, which to leave out."""
+    loggers = [
+        logging.getLogger(name)
+        for name in logging.root.manager.loggerDict
+        if name.startswith(_PACKAGE)
+    ]
+
+    def says_more(record: logging.LogRecord) -> bool:
+        return not is_left_out(record.getMessage())
+
+    for each in loggers:
+        each.addFilter(says_more)
+    try:
+        yield
+    finally:
+        for each in loggers:
+            each.removeFilter(says_more)
 
 
 def _shown(example: Any, prediction: Any) -> bytes:

@@ -79,8 +79,8 @@ def test_version(good):
             "--top_p=nan must be above 0 and at most 1; see generate --help",
         ),
         (
-            ["train", "--data=x", "--run_dir=y", "--steps=0"],
-            "--steps=0 must be at least 1; see train --help",
+            ["train", "--data=x", "--run_dir=y", "--steps=-1"],
+            "--steps=-1 must be at least 0; see train --help",
         ),
         (
             ["compare", "a", "b", "--samples=0"],
@@ -276,7 +276,7 @@ def test_settings_of_the_model_reach_a_preset_folder_or_are_refused(
     run, data, tmp_path, capsys
 ):
     argv = [f"--preset={run}", f"--data={data}", f"--run_dir={tmp_path / 'next'}"]
-    argv += ["--steps=1", "--sequence_length=16", "--set=model.dropout=0.25"]
+    argv += ["--steps=0", "--sequence_length=16", "--set=model.dropout=0.25"]
     if cli.run(["train", *argv]) == 0:
         config = json.loads((tmp_path / "next" / "config.json").read_text())
         assert config["model"]["dropout"] == 0.25
