@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from massivetext_keras.generation.constraints import Constraints
-from massivetext_keras.generation.decoding import empty_text, read
+from massivetext_keras.generation.constraints import Constraints, not_yet
+from massivetext_keras.generation.decoding import empty_text, read, seen_in
 from massivetext_keras.generation.precision import in_float32
+from massivetext_keras.generation.sampling import penalize
 from massivetext_keras.layers.fused import island
 from massivetext_keras.layers.stack import Cache
 
@@ -27,27 +28,44 @@ class BeamRules(NamedTuple):
         early_stopping: int32, when a text is done. 1: as many ended as there are
             beams. 0: and no beam, were it to end now, beats the worst of them. 2: nor
             could it if it went on to the limit.
+        min_new_tokens: int32, before these no token ends a text.
+        repetition_penalty: float32, multiplies the log-probabilities of tokens that
+            occurred (1: none). Keskar et al., 2019.
     """
 
     length_penalty: tf.Tensor
     early_stopping: tf.Tensor
+    min_new_tokens: tf.Tensor | int = 0
+    repetition_penalty: tf.Tensor | float = 1.0
 
     @classmethod
     def make(
-        cls, length_penalty: float = 1.0, early_stopping: bool | str = False
+        cls,
+        length_penalty: float = 1.0,
+        early_stopping: bool | str = False,
+        min_new_tokens: int = 0,
+        repetition_penalty: float = 1.0,
     ) -> BeamRules:
         """From Python values.
 
         Raises:
-            ValueError: `early_stopping` is not False, True or "never".
+            ValueError: a value is out of its range.
         """
         if early_stopping not in EARLY_STOPPING:
             raise ValueError(
                 f"early_stopping must be False, True or 'never', got {early_stopping!r}"
             )
+        if min_new_tokens < 0:
+            raise ValueError(f"min_new_tokens must be at least 0, got {min_new_tokens}")
+        if repetition_penalty <= 0:
+            raise ValueError(
+                f"repetition_penalty must be positive, got {repetition_penalty}"
+            )
         return cls(
             tf.constant(length_penalty, tf.float32),
             tf.constant(EARLY_STOPPING[early_stopping]),
+            tf.constant(min_new_tokens),
+            tf.constant(repetition_penalty, tf.float32),
         )
 
 
@@ -63,6 +81,8 @@ class Beams(NamedTuple):
         text_scores: float32 [b, k], their log-probabilities under the length penalty.
         ended: bool [b, k], whether there are so many.
         open: bool [b], whether the beams may still improve the texts.
+        seen: bool [b * k, vocabulary], tokens that a beam's prompt and text have, or
+            [b * k, 0] where repetitions are not penalised.
         cache: keys and values of b * k rows.
     """
 
@@ -74,6 +94,7 @@ class Beams(NamedTuple):
     text_scores: tf.Tensor
     ended: tf.Tensor
     open: tf.Tensor
+    seen: tf.Tensor
     cache: Cache
 
 
@@ -88,6 +109,7 @@ class BeamDecoder:
         stop_ids: ids that end a text.
         constraints: tokens that must or must not be written.
         compiled: run the loop as an XLA program.
+        penalize_repetitions: whether `BeamRules.repetition_penalty` is obeyed.
     """
 
     def __init__(
@@ -97,12 +119,14 @@ class BeamDecoder:
         stop_ids: tuple[int, ...] = (),
         constraints: Constraints | None = None,
         compiled: bool = True,
+        penalize_repetitions: bool = False,
     ):
         if num_beams < 1:
             raise ValueError(f"num_beams must be positive, got {num_beams}")
         self.model, self.num_beams = model, num_beams
         self.stop_ids = tuple(stop_ids)
         self.constraints = constraints or Constraints()
+        self.penalize_repetitions = penalize_repetitions
         self.traces = 0
         plain = functools.partial(tf.function, autograph=False)
         self.decode = (island if compiled else plain)(self._decode)
@@ -127,8 +151,11 @@ class BeamDecoder:
             tokens; and their scores, float32 [batch, beams].
         """
         batch = prompts.nrows()
-        _, hidden, cache = read(self.model, prompts, max_new_tokens, context)
+        token_ids, hidden, cache = read(self.model, prompts, max_new_tokens, context)
         k, rows = self.num_beams, tf.shape(hidden)[0]
+        seen = tf.zeros([rows, 0], tf.bool)
+        if self.penalize_repetitions:
+            seen = seen_in(token_ids, cache.padding, self.model.config.vocabulary_size)
         hidden, cache = self._for_all_beams(hidden), self._for_all_beams(cache)
         empty = tf.reshape(empty_text(cache), [rows, k, -1])
         # At first all beams are the same: only one may go on.
@@ -142,6 +169,7 @@ class BeamDecoder:
             text_scores=tf.fill([rows, k], _NONE),
             ended=tf.zeros([rows, k], tf.bool),
             open=tf.range(rows) < tf.cast(batch, tf.int32),
+            seen=self._for_all_beams(seen),
             cache=cache,
         )
         beams = self.decode(beams, hidden, rules, max_new_tokens)
@@ -176,6 +204,9 @@ class BeamDecoder:
         with in_float32(self.model):
             scores = tf.nn.log_softmax(self.model.logits(hidden))
         vocabulary = scores.shape[1]
+        if self.penalize_repetitions:
+            scores = penalize(scores, beams.seen, rules.repetition_penalty)
+        scores = not_yet(scores, self.stop_ids, step, rules.min_new_tokens)
         flat = tf.reshape(beams.tokens, [tf.shape(scores)[0], -1])
         scores = self.constraints.apply(scores, flat, step, limit)
         scores = tf.reshape(scores, [-1, k, vocabulary]) + beams.scores[:, :, None]
@@ -197,11 +228,16 @@ class BeamDecoder:
         first = tf.range(tf.shape(parent)[0])[:, None] * k
         rows = tf.reshape(first + parent, [-1])
         layers = tf.nest.map_structure(lambda x: tf.gather(x, rows), beams.cache.layers)
+        seen = tf.gather(beams.seen, rows)
+        if self.penalize_repetitions:
+            newest = tf.reshape(tf.gather(token, chosen, batch_dims=1), [-1])
+            seen |= tf.one_hot(newest, vocabulary, True, False)
         return beams._replace(
             step=step + 1,
             tokens=tf.gather(tokens, chosen, batch_dims=1),
             scores=scores,
             open=beams.open & self._may_improve(beams, scores[:, 0], rules, limit),
+            seen=seen,
             cache=beams.cache._replace(layers=layers),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -12,14 +13,14 @@ class Constraints:
     """Rules over the next token. Unlike `Sampling`, other rules are another graph.
 
     Attributes:
-        never: ids that are not written (Marian: its padding).
+        never: ids that are not written (Marian: its padding), and sequences of ids.
         first: the id of the first token (BART: the one that opens texts).
         last: the id of the last token that there is room for, in beam search.
         no_repeat_ngram_size: no sequence of so many tokens is written twice (0: any
             may be), whatever the prompt has. Paulus et al., 2018.
     """
 
-    never: tuple[int, ...] = ()
+    never: tuple[int | tuple[int, ...], ...] = ()
     first: int | None = None
     last: int | None = None
     no_repeat_ngram_size: int = 0
@@ -53,7 +54,12 @@ class Constraints:
         """
         ids = tf.range(tf.shape(scores)[1])
         for token in self.never:
-            scores = tf.where(ids == token, -float("inf"), scores)
+            *before, last = (token,) if isinstance(token, int) else token
+            here = tf.fill([tf.shape(scores)[0], 1], step >= len(before))
+            for i, earlier in enumerate(before):
+                place = tf.maximum(step - len(before) + i, 0)
+                here &= tf.gather(tokens, place, axis=1)[:, None] == earlier
+            scores = tf.where(here & (ids == last), -float("inf"), scores)
         if self.no_repeat_ngram_size:
             repeated = repeating(
                 tokens, step, self.no_repeat_ngram_size, tf.shape(scores)[1]
@@ -67,6 +73,37 @@ class Constraints:
                 forced = tf.where(ids == token, 0.0, -float("inf"))
                 scores = tf.where(here, forced[None], scores)
         return scores
+
+
+def ids_or_sequences(
+    never: Sequence[int | Sequence[int]],
+) -> tuple[int | tuple[int, ...], ...]:
+    """What `Constraints.never` takes, of lists as JSON has them.
+
+    >>> ids_or_sequences([3, [4, 5]])
+    (3, (4, 5))
+    """
+    return tuple(x if isinstance(x, int) else tuple(x) for x in never)
+
+
+def not_yet(
+    scores: tf.Tensor, stop_ids: Sequence[int], step: tf.Tensor, least: tf.Tensor
+) -> tf.Tensor:
+    """Scores with -inf at what ends a text that has too few tokens.
+
+    Args:
+        scores: float32 [rows, vocabulary].
+        stop_ids: ids that end a text.
+        step: int32 scalar, tokens of the text.
+        least: int32 scalar, tokens before its end.
+
+    >>> not_yet(tf.zeros([1, 3]), (2,), tf.constant(4), tf.constant(5)).numpy()
+    array([[  0.,   0., -inf]], dtype=float32)
+    """
+    for token in stop_ids:
+        stops = (tf.range(tf.shape(scores)[1]) == token) & (step < least)
+        scores = tf.where(stops[None], -float("inf"), scores)
+    return scores
 
 
 def repeating(

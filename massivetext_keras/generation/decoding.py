@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from massivetext_keras.generation.constraints import Constraints
+from massivetext_keras.generation.constraints import Constraints, not_yet
 from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import Sampling, choose, penalize
@@ -96,14 +96,11 @@ class Decoder:
         """
         batch = tf.cast(prompts.nrows(), tf.int32)
         token_ids, hidden, cache = read(self.model, prompts, max_new_tokens, context)
-        padding, length = cache.padding, tf.shape(token_ids)[1]
+        padding = cache.padding
         rows = tf.pad(tf.cast(rows, tf.int32), [[0, tf.size(padding) - batch]])
-        vocabulary = self.model.config.vocabulary_size
         seen = tf.zeros([tf.shape(token_ids)[0], 0], tf.bool)
         if self.penalize_repetitions:
-            real = tf.range(length)[None] >= padding[:, None]
-            marked = tf.where(real, token_ids, vocabulary)
-            seen = tf.reduce_any(tf.one_hot(marked, vocabulary, True, False), axis=1)
+            seen = seen_in(token_ids, padding, self.model.config.vocabulary_size)
         phrases = tf.zeros_like(padding)
         if self.banned is not None:
             phrases = self.banned.read(token_ids, padding)
@@ -143,6 +140,7 @@ class Decoder:
         seen = state.seen
         if self.penalize_repetitions:
             logits = penalize(logits, seen, sampling.repetition_penalty)
+        logits = not_yet(logits, self.stop_ids, state.step, sampling.min_new_tokens)
         logits = self.constraints.apply(logits, state.tokens, state.step)
         phrases = state.phrases
         if self.banned is not None:
@@ -195,6 +193,19 @@ def read(
         cache = model.empty_cache(padding, capacity, *context)
         hidden, cache = model({"token_ids": token_ids}, cache=cache)
     return token_ids, hidden[:, -1], cache
+
+
+def seen_in(token_ids: tf.Tensor, padding: tf.Tensor, vocabulary: int) -> tf.Tensor:
+    """Which tokens occur in prompts, bool [batch, vocabulary].
+
+    Args:
+        token_ids: int32 [batch, length].
+        padding: int32 [batch], zeros at the left of each row.
+        vocabulary: number of tokens.
+    """
+    real = tf.range(tf.shape(token_ids)[1])[None] >= padding[:, None]
+    marked = tf.where(real, token_ids, vocabulary)
+    return tf.reduce_any(tf.one_hot(marked, vocabulary, True, False), axis=1)
 
 
 def empty_text(cache: Cache) -> tf.Tensor:

@@ -22,6 +22,7 @@ class Sampling(NamedTuple):
         repetition_penalty: float32, divides positive and multiplies negative logits of
             tokens that occurred (1: none). Keskar et al., 2019.
         seed: int32.
+        min_new_tokens: int32, before these no token ends a text.
     """
 
     temperature: tf.Tensor
@@ -30,6 +31,7 @@ class Sampling(NamedTuple):
     min_p: tf.Tensor
     repetition_penalty: tf.Tensor
     seed: tf.Tensor
+    min_new_tokens: tf.Tensor | int = 0
 
     @classmethod
     def make(
@@ -40,6 +42,7 @@ class Sampling(NamedTuple):
         min_p: float = 0.0,
         repetition_penalty: float = 1.0,
         seed: int | None = 0,
+        min_new_tokens: int = 0,
     ) -> Sampling:
         """From Python numbers; a seed of None is a new one each time.
 
@@ -52,6 +55,7 @@ class Sampling(NamedTuple):
             "top_p": (0 < top_p <= 1, "in (0, 1]"),
             "min_p": (0 <= min_p <= 1, "in [0, 1]"),
             "repetition_penalty": (repetition_penalty > 0, "positive"),
+            "min_new_tokens": (min_new_tokens >= 0, "at least 0"),
         }
         for name, (holds, wanted) in ranges.items():
             if not holds:
@@ -63,7 +67,8 @@ class Sampling(NamedTuple):
         if seed is None:
             seed = int(tf.random.uniform([], maxval=2**31 - 1, dtype=tf.int32))
         seed = tf.constant(seed % 2**31, tf.int32)
-        return cls(temperature, tf.constant(top_k), top_p, min_p, penalty, seed)
+        integers = (tf.constant(top_k), seed, tf.constant(min_new_tokens))
+        return cls(temperature, integers[0], top_p, min_p, penalty, *integers[1:])
 
 
 def choose(

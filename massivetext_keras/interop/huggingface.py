@@ -26,6 +26,7 @@ from massivetext_keras.interop.labels import (
     label_options,
     label_values,
 )
+from massivetext_keras.interop.sentence_transformers import embedding_files
 from massivetext_keras.interop.weights import (
     FILE,
     Tensors,
@@ -242,6 +243,8 @@ def save(
         writing.setdefault("decoder_start_token_id", 0)
         values["decoder_start_token_id"] = writing["decoder_start_token_id"]
     files = _tokenizer_files(name, config, tokenizer, values)
+    if "pooling" in (options or {}):
+        files |= embedding_files(options, config)
 
     save_arrays(theirs, folder / FILE, {"format": "pt"})
     for file, data in files.items():

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from massivetext_keras.evaluation.spans import tag_names
+from massivetext_keras.interop.family import known
+from massivetext_keras.interop.folder import CONFIG
 
 _PROBLEMS = {
     "single_label": "single_label_classification",
@@ -26,12 +28,20 @@ _PLACES = {"L": "E", "U": "S", None: "I"}  # BILOU's, and where none is said
 _NEVER = -1e4  # logit of a tag that a model does not tell
 
 
-def label_options(values: Mapping[str, Any]) -> dict[str, Any]:
+def label_options(
+    values: Mapping[str, Any], classes: int | None = None
+) -> dict[str, Any]:
     """The labels, and of whole texts the problem, of a model that tells classes; of one
     that tags tokens, those of spans and the scheme, {} if its classes are no tags.
 
     Args:
-        values: of `config.json`; where labels are left out, transformers means two.
+        values: of `config.json`; where labels are left out, transformers means
+            `num_labels`, or two.
+        classes: that the head tells (None: not known).
+
+    Raises:
+        ValueError: there are as many labels for another number of classes, or the
+            problem is unknown.
 
     >>> label_options(
     ...     {
@@ -51,6 +61,11 @@ def label_options(values: Mapping[str, Any]) -> dict[str, Any]:
     {}
     """
     name, names = architecture(values), _names(values)
+    if classes not in (None, len(names)):
+        raise ValueError(
+            f"the head tells {classes} classes, and {CONFIG} has {len(names)} labels: "
+            "set id2label, or num_labels"
+        )
     if name.endswith(OF_TOKENS):
         tags = _tags(names)
         labels = tuple(dict.fromkeys(label for _, label in tags if label))
@@ -61,7 +76,8 @@ def label_options(values: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     ours = {theirs: ours for ours, theirs in _PROBLEMS.items()}
     usual = "regression" if len(names) == 1 else "single_label"
-    problem = ours.get(values.get("problem_type"), usual)
+    kind = values.get("problem_type")
+    problem = usual if kind is None else known("problem_type", kind, ours)
     labels = () if problem == "regression" else names
     return {"labels": labels, "problem": problem, "head": head_of(name)}
 
@@ -115,6 +131,10 @@ def in_order(values: Mapping[str, Any], weights: np.ndarray) -> np.ndarray:
     """
     options, there = label_options(values), _tags(_names(values))
     wanted = _tags(tag_names(options["labels"], options["scheme"]))
+    if weights.shape[-1] != len(there):
+        raise ValueError(
+            f"the head tells {weights.shape[-1]} classes, and id2label has {len(there)}"
+        )
     filler = 0.0 if weights.ndim > 1 else _NEVER
     columns = np.full([*weights.shape[:-1], len(wanted)], filler, weights.dtype)
     for column, tag in enumerate(wanted):
@@ -124,7 +144,12 @@ def in_order(values: Mapping[str, Any], weights: np.ndarray) -> np.ndarray:
 
 
 def _names(values: Mapping[str, Any]) -> tuple[str, ...]:
-    table = values.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
+    table = values.get("id2label")
+    if not table:
+        count = values.get("num_labels", 2)
+        if type(count) is not int or count < 1:
+            raise ValueError(f"num_labels={count!r} is not a number of labels")
+        table = {str(i): f"LABEL_{i}" for i in range(count)}
     return tuple(str(table[key]) for key in sorted(table, key=int))
 
 

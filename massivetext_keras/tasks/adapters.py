@@ -232,7 +232,7 @@ class Adapting:
         if header["task"] != type(self).__name__:
             raise _other_task(folder, header["task"], type(self).__name__)
         for name, value in json.loads(json.dumps(self.chosen())).items():
-            if header["options"].get(name) != value:
+            if header["options"].get(name, value) != value:
                 raise ValueError(
                     f"{folder}: adapters for {name}={header['options'].get(name)!r}, "
                     f"the task has {value!r}: see from_adapters"

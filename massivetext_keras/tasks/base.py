@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -144,7 +145,14 @@ class Task(Adapting, TrainingStep):
         there = interop.heads_in(folder) if cls.hugging_face_heads else ()
         head = next((head for head in cls.hugging_face_heads if head in there), None)
         config, tensors = interop.load_huggingface(folder, head)
-        written = interop.read_options(folder, head)
+        written = interop.read_options(
+            folder,
+            head,
+            cls.accepted_options(),
+            config.stack == "encoder_decoder",
+            options.get("prefix"),
+            tensors.shapes.get("head/classes/bias", (None,))[0],
+        )
         tensors = _with_labels(written, options, tensors)
         options = {k: v for k, v in written.items() if k in cls.options} | options
         problem = None
@@ -159,6 +167,13 @@ class Task(Adapting, TrainingStep):
             task.no_tokenizer = problem
         task.take_weights(tensors, folder)
         return task
+
+    @classmethod
+    def accepted_options(cls) -> set[str]:
+        """Options of the task, and arguments of its `generate` if it writes texts."""
+        generate = getattr(cls, "generate", None)
+        writes = inspect.signature(generate).parameters if generate else ()
+        return {*cls.options, *writes}
 
     @classmethod
     def embedded_tokens(cls, tokenizer: tokenizers.Tokenizer) -> int:

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -13,6 +14,7 @@ import tensorflow as tf
 from massivetext_keras import corpus, data
 from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.export import signature
+from massivetext_keras.generation.constraints import Constraints, ids_or_sequences
 from massivetext_keras.generation.decoding import Decoder, written
 from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.sampling import Sampling
@@ -20,6 +22,7 @@ from massivetext_keras.models.gpt import GPT
 from massivetext_keras.tasks import causal_lm_export
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.chat import Chat
+from massivetext_keras.tasks.own_defaults import checked, own_defaults
 from massivetext_keras.tasks.text_generation import (
     TextGenerator,
     end_ids,
@@ -39,6 +42,9 @@ class CausalLM(Chat, Task):
         tokenizer: strings to ids; without one, `generate_ids` takes ids.
         chat_template: how `chat` puts messages into one text; see `data.ChatTemplate`.
         banned: phrases that are never written, in any upper or lower case.
+        never_ids: tokens, and sequences of tokens, that are never written.
+        generation: arguments of `generate` where a caller gives none, such as
+            {"temperature": 0.7}.
 
     >>> from massivetext_keras.configs import TransformerConfig
     >>> config = TransformerConfig(
@@ -57,7 +63,7 @@ class CausalLM(Chat, Task):
     """
 
     backbone_class = GPT
-    options = ("chat_template", "banned")
+    options = ("chat_template", "banned", "never_ids", "generation")
 
     def __init__(
         self,
@@ -65,9 +71,13 @@ class CausalLM(Chat, Task):
         tokenizer=None,
         chat_template: str | Mapping[str, Sequence[str]] = "plain",
         banned: str | Sequence[str] = (),
+        never_ids: Sequence[int | Sequence[int]] = (),
+        generation: Mapping[str, Any] | None = None,
         **kwargs,
     ):
         super().__init__(config, tokenizer, **kwargs)
+        self.never_ids = ids_or_sequences(never_ids)
+        self.generation = checked(self.generate, generation)
         self.template = data.ChatTemplate.of(chat_template)
         self.banned = (banned,) if isinstance(banned, str) else tuple(banned)
         self.banned_phrases()  # says now what cannot be kept
@@ -167,6 +177,7 @@ class CausalLM(Chat, Task):
             valid = data.validation_batches(valid, batch_size, length)
         return train, valid
 
+    @own_defaults()
     def generate(
         self,
         prompts: str | Sequence[str],
@@ -181,12 +192,14 @@ class CausalLM(Chat, Task):
         banned: str | Sequence[str] = (),
         num_samples: int | None = None,
         include_prompt: bool = True,
+        min_new_tokens: int = 0,
     ) -> str | list:
         """Continues texts, all at once, until each ends or has enough tokens.
 
         A text depends on its prompt, the arguments and the seed, not on the other
         prompts; equal prompts get different samples. Texts and scores are computed in
-        float32, whatever the precision of training.
+        float32, whatever the precision of training. An argument that is not given is
+        what the task's `generation` says, and else as below.
 
         Args:
             prompts: one text or several. One that is too long keeps its end.
@@ -202,6 +215,7 @@ class CausalLM(Chat, Task):
                 task's own; also none that the prompt begins.
             num_samples: texts per prompt (None: one, not in a list).
             include_prompt: whether the texts begin with their prompts.
+            min_new_tokens: tokens before one may end a text; a stop string may.
 
         Returns:
             A text for a text, a list for a list; with `num_samples` a list of that many
@@ -211,7 +225,7 @@ class CausalLM(Chat, Task):
             ValueError: an argument is out of range, or there is no tokenizer.
         """
         sampling = Sampling.make(
-            temperature, top_k, top_p, min_p, repetition_penalty, seed
+            temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
         )
         if num_samples is not None and num_samples < 1:
             raise ValueError(f"num_samples must be positive, got {num_samples}")
@@ -233,6 +247,7 @@ class CausalLM(Chat, Task):
             ]
         return texts[0] if one else texts
 
+    @own_defaults()
     def stream(
         self,
         prompt: str,
@@ -246,6 +261,7 @@ class CausalLM(Chat, Task):
         stop: str | Sequence[str] = (),
         banned: str | Sequence[str] = (),
         include_prompt: bool = True,
+        min_new_tokens: int = 0,
     ) -> Iterator[str]:
         """`generate` of one prompt, piece by piece.
 
@@ -253,7 +269,7 @@ class CausalLM(Chat, Task):
         ends within a character, nor within what may become a stop string.
         """
         sampling = Sampling.make(
-            temperature, top_k, top_p, min_p, repetition_penalty, seed
+            temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
         )
         penalize = repetition_penalty != 1.0
         generator = self.text_generator(stop, penalize, banned)
@@ -262,6 +278,7 @@ class CausalLM(Chat, Task):
             yield prompt
         yield from generator.stream(ids, max_new_tokens, sampling)
 
+    @own_defaults()
     def generate_ids(
         self,
         ids,
@@ -273,6 +290,7 @@ class CausalLM(Chat, Task):
         repetition_penalty: float = 1.0,
         seed: int | None = None,
         stop_ids: Sequence[int] = (),
+        min_new_tokens: int = 0,
     ) -> tf.RaggedTensor:
         """Continues rows of token ids.
 
@@ -289,7 +307,7 @@ class CausalLM(Chat, Task):
                 tokens together exceed the context.
         """
         sampling = Sampling.make(
-            temperature, top_k, top_p, min_p, repetition_penalty, seed
+            temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
         )
         ids = ragged_ids(ids)
         longest = int(ids.bounding_shape()[1])
@@ -393,7 +411,11 @@ class CausalLM(Chat, Task):
         key = (stop_ids, penalize, banned)
         if key not in self._graphs.decoders:
             self._graphs.decoders[key] = Decoder(
-                self.backbone, stop_ids, penalize, banned=self.banned_phrases(banned)
+                self.backbone,
+                stop_ids,
+                penalize,
+                constraints=Constraints(self.never_ids),
+                banned=self.banned_phrases(banned),
             )
         return self._graphs.decoders[key]
 

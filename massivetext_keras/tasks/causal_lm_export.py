@@ -9,6 +9,7 @@ import tensorflow as tf
 from massivetext_keras.data.conversations import ROLES, as_rows, chat_ids
 from massivetext_keras.data.examples import Conversation
 from massivetext_keras.export import Probe, signature
+from massivetext_keras.generation.constraints import Constraints
 from massivetext_keras.generation.decoding import Decoder
 from massivetext_keras.generation.sampling import Sampling
 from massivetext_keras.tasks.text_generation import (
@@ -17,6 +18,7 @@ from massivetext_keras.tasks.text_generation import (
     end_ids,
     prompt_ids,
     sampling_spec,
+    stop_strings,
 )
 from massivetext_keras.tasks.text_scoring import log_probabilities
 
@@ -31,6 +33,14 @@ _PROBE_TOKENS = 8
 # What Python calls whitespace among ASCII, at the beginning.
 _BLANKS = r"\A[ \t\n\r\v\f]+"
 _DEFAULT_NEW_TOKENS = 64
+_SAMPLING = (
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "repetition_penalty",
+    "min_new_tokens",
+)
 
 
 def signatures(task) -> dict[str, Callable]:
@@ -39,18 +49,29 @@ def signatures(task) -> dict[str, Callable]:
     tokens, spec = tf.TensorSpec([], tf.int32, "max_new_tokens"), sampling_spec()
     scalars = [tokens, spec.temperature, spec.top_k, spec.top_p, spec.seed]
     # A server fills in what a request leaves out.
-    defaults = [tf.constant(x) for x in (_DEFAULT_NEW_TOKENS, 1.0, 0, 1.0, 0)]
+    own = task.generation
+    usual = Sampling.make(**{k: own[k] for k in _SAMPLING if k in own}, seed=0)
+    own_stop = stop_strings(own.get("stop", ()))
+    longest = tf.constant(own.get("max_new_tokens", _DEFAULT_NEW_TOKENS))
+    defaults = [longest, usual.temperature, usual.top_k, usual.top_p, usual.seed]
     tokenizer, context = task.need_tokenizer(), task.config.max_length
     banned = task.banned_phrases()
 
-    def generator(compiled: bool, stop_ids=(), stop=()) -> TextGenerator:
+    def generator(compiled: bool, stop_ids=(), stop=own_stop) -> TextGenerator:
         stop_ids = (*end_ids(tokenizer), *stop_ids)
-        decoder = Decoder(task.backbone, stop_ids, compiled=compiled, banned=banned)
+        decoder = Decoder(
+            task.backbone,
+            stop_ids,
+            "repetition_penalty" in own,
+            compiled,
+            Constraints(task.never_ids),
+            banned,
+        )
         return TextGenerator(tokenizer, decoder, stop)
 
     def sampling(temperature, top_k, top_p, seed) -> Sampling:
-        none, one = tf.constant(0.0), tf.constant(1.0)
-        return Sampling(temperature, top_k, top_p, none, one, seed)
+        asked_for = {"top_k": top_k, "top_p": top_p, "seed": seed}
+        return usual._replace(temperature=temperature, **asked_for)
 
     def limited(max_new_tokens) -> tf.Tensor:
         return tf.clip_by_value(max_new_tokens, 1, context - 1)

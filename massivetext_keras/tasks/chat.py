@@ -15,6 +15,7 @@ from massivetext_keras import data, evaluation
 from massivetext_keras.data.examples import Conversation
 from massivetext_keras.generation.sampling import Sampling
 from massivetext_keras.tasks.from_examples import FromExamples, in_parts
+from massivetext_keras.tasks.own_defaults import own_defaults
 from massivetext_keras.tasks.text_generation import TextGenerator
 from massivetext_keras.tasks.text_scoring import HeldOutLoss
 
@@ -52,6 +53,7 @@ class Chat(HeldOutLoss, FromExamples):
         """What stands before and after the messages of each role."""
         return self.template.to_dict()
 
+    @own_defaults()
     def chat(
         self,
         messages: Messages | Sequence[Messages],
@@ -63,6 +65,7 @@ class Chat(HeldOutLoss, FromExamples):
         repetition_penalty: float = 1.0,
         seed: int | None = None,
         banned: str | Sequence[str] = (),
+        min_new_tokens: int = 0,
     ) -> str | list[str]:
         """Replies to conversations.
 
@@ -83,7 +86,7 @@ class Chat(HeldOutLoss, FromExamples):
                 range, or there is no tokenizer.
         """
         sampling = Sampling.make(
-            temperature, top_k, top_p, min_p, repetition_penalty, seed
+            temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
         )
         one = _is_one(messages)
         messages = [messages] if one else messages
@@ -97,6 +100,7 @@ class Chat(HeldOutLoss, FromExamples):
         replies = [reply.lstrip(string.whitespace) for reply in replies]
         return replies[0] if one else replies
 
+    @own_defaults()
     def chat_stream(
         self,
         messages: Messages,
@@ -108,10 +112,11 @@ class Chat(HeldOutLoss, FromExamples):
         repetition_penalty: float = 1.0,
         seed: int | None = None,
         banned: str | Sequence[str] = (),
+        min_new_tokens: int = 0,
     ) -> Iterator[str]:
         """`chat` of one conversation, piece by piece; the pieces join to the reply."""
         sampling = Sampling.make(
-            temperature, top_k, top_p, min_p, repetition_penalty, seed
+            temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
         )
         generator = self._chat_generator(repetition_penalty != 1.0, banned)
         ids = self._read_chats([data.conversation_of(messages)], max_new_tokens)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -12,12 +13,13 @@ from massivetext_keras import data
 from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.export import Probe
 from massivetext_keras.generation.beam import BeamDecoder, BeamRules
-from massivetext_keras.generation.constraints import Constraints
+from massivetext_keras.generation.constraints import Constraints, ids_or_sequences
 from massivetext_keras.generation.decoding import Decoder
 from massivetext_keras.generation.sampling import Sampling
 from massivetext_keras.models.seq2seq import Seq2Seq
 from massivetext_keras.tasks import seq2seq_lm_export
 from massivetext_keras.tasks.base import Task, in_batches
+from massivetext_keras.tasks.own_defaults import checked, own_defaults
 from massivetext_keras.tasks.text_generation import (
     earlier_copies,
     end_ids,
@@ -41,7 +43,9 @@ class Seq2SeqLM(FromPairs, Task):
             0 without one).
         first_id: the token that every answer begins with (None: any).
         last_id: the token that ends an answer where the room does (None: any).
-        never_ids: tokens that no answer has.
+        never_ids: tokens, and sequences of tokens, that no answer has.
+        generation: arguments of `generate` where a caller gives none, such as
+            {"num_beams": 4}.
         language: of what is written, for `measure`: an ISO code (None: that of what
             should be written).
         measures: what `measure` gives, names in `evaluation.writing.MEASURES`.
@@ -66,6 +70,7 @@ class Seq2SeqLM(FromPairs, Task):
         "first_id",
         "last_id",
         "never_ids",
+        "generation",
         "language",
         "measures",
     )
@@ -78,7 +83,8 @@ class Seq2SeqLM(FromPairs, Task):
         start_id: int | None = None,
         first_id: int | None = None,
         last_id: int | None = None,
-        never_ids: Sequence[int] = (),
+        never_ids: Sequence[int | Sequence[int]] = (),
+        generation: Mapping[str, Any] | None = None,
         language: str | None = None,
         measures: str | Sequence[str] = ("chrf", "bleu"),
         **kwargs,
@@ -90,7 +96,8 @@ class Seq2SeqLM(FromPairs, Task):
             start_id = 0 if tokenizer is None else data.start_id(tokenizer)
         self.prefix, self.start_id = prefix, start_id
         self.first_id, self.last_id = first_id, last_id
-        self.never_ids = tuple(never_ids)
+        self.never_ids = ids_or_sequences(never_ids)
+        self.generation = checked(self.generate, generation)
         self.measure_by(language, measures)
         self.label_smoothing = 0.0
 
@@ -164,6 +171,7 @@ class Seq2SeqLM(FromPairs, Task):
         valid = None if valid is None else batches(valid, None)
         return batches(train, seed), valid
 
+    @own_defaults()
     def generate(
         self,
         sources: str | Sequence[str],
@@ -178,6 +186,8 @@ class Seq2SeqLM(FromPairs, Task):
         min_p: float = 0.0,
         seed: int | None = None,
         prefix: str | None = None,
+        min_new_tokens: int = 0,
+        repetition_penalty: float = 1.0,
     ) -> str | list[str]:
         """Writes a text for each source, all at once; also called `translate` and
         `summarize`.
@@ -185,7 +195,8 @@ class Seq2SeqLM(FromPairs, Task):
         With one beam the most probable token is taken again and again, or one at random
         if there is a temperature; with more, the best text that beam search finds. A
         text depends on its source, the arguments and the seed alone; it is computed in
-        float32, whatever the precision of training.
+        float32, whatever the precision of training. An argument that is not given is
+        what the task's `generation` says, and else as below.
 
         Args:
             sources: one text or several. One that is too long keeps its beginning.
@@ -200,6 +211,8 @@ class Seq2SeqLM(FromPairs, Task):
             min_p: sample among tokens at least this share as probable as the best.
             seed: of the sampling (None: a new one each time).
             prefix: put before every source (None: the task's own).
+            min_new_tokens: tokens before one may end a text.
+            repetition_penalty: above 1 makes tokens that occurred less likely.
 
         Returns:
             A text for a text, a list for a list.
@@ -211,13 +224,18 @@ class Seq2SeqLM(FromPairs, Task):
         _check_choice(num_beams, temperature)
         if num_beams > 1:
             rules = length_penalty, early_stopping, no_repeat_ngram_size
-            best = self.n_best(sources, 1, max_new_tokens, num_beams, *rules, prefix)
+            more = prefix, min_new_tokens, repetition_penalty
+            best = self.n_best(sources, 1, max_new_tokens, num_beams, *rules, *more)
             if isinstance(sources, str):
                 return best[0][0]
             return [texts[0][0] for texts in best]
         limit = self._limit(max_new_tokens)
-        sampling = Sampling.make(temperature, top_k, top_p, min_p, seed=seed)
-        graph = self._text_graphs(num_beams, no_repeat_ngram_size).sample
+        sampling = Sampling.make(
+            temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
+        )
+        graph = self._text_graphs(
+            num_beams, no_repeat_ngram_size, penalize=repetition_penalty != 1.0
+        ).sample
 
         texts = self._asked(sources, prefix)
         if texts:
@@ -230,6 +248,7 @@ class Seq2SeqLM(FromPairs, Task):
 
     translate = summarize = generate
 
+    @own_defaults("num_beams")
     def n_best(
         self,
         sources: str | Sequence[str],
@@ -240,13 +259,16 @@ class Seq2SeqLM(FromPairs, Task):
         early_stopping: bool | str = False,
         no_repeat_ngram_size: int = 0,
         prefix: str | None = None,
+        min_new_tokens: int = 0,
+        repetition_penalty: float = 1.0,
     ) -> list:
         """The `n` best texts for each source that beam search finds, with their scores.
 
         Args:
             sources: one text or several.
             n: texts of each, at most `num_beams`.
-            num_beams: texts that are followed at a time (None: `n`).
+            num_beams: texts that are followed at a time (None: the task's own, but at
+                least `n`).
 
         The other arguments are those of `generate`.
 
@@ -258,12 +280,16 @@ class Seq2SeqLM(FromPairs, Task):
         Raises:
             ValueError: as `generate`.
         """
-        num_beams = num_beams or n
+        num_beams = num_beams or max(n, self.generation.get("num_beams", 1))
         if not 1 <= n <= num_beams:
             raise ValueError(f"n must be from 1 to num_beams={num_beams}, got {n}")
         limit = self._limit(max_new_tokens)
-        rules = BeamRules.make(length_penalty, early_stopping)
-        graph = self._text_graphs(num_beams, no_repeat_ngram_size, True).search
+        rules = BeamRules.make(
+            length_penalty, early_stopping, min_new_tokens, repetition_penalty
+        )
+        graph = self._text_graphs(
+            num_beams, no_repeat_ngram_size, True, penalize=repetition_penalty != 1.0
+        ).search
 
         texts = self._asked(sources, prefix)
         if not texts:
@@ -275,6 +301,7 @@ class Seq2SeqLM(FromPairs, Task):
         ]
         return best[0] if isinstance(sources, str) else best
 
+    @own_defaults()
     def generate_ids(
         self,
         ids,
@@ -289,6 +316,8 @@ class Seq2SeqLM(FromPairs, Task):
         min_p: float = 0.0,
         seed: int | None = None,
         stop_ids: Sequence[int] | None = None,
+        min_new_tokens: int = 0,
+        repetition_penalty: float = 1.0,
     ) -> tf.RaggedTensor:
         """Answers rows of token ids, with the arguments of `generate`.
 
@@ -313,13 +342,18 @@ class Seq2SeqLM(FromPairs, Task):
         limit = self._limit(max_new_tokens)
         stop_ids = self._stop_ids() if stop_ids is None else tuple(stop_ids)
         _check_choice(num_beams, temperature)
-        key = (num_beams, no_repeat_ngram_size, num_beams > 1, stop_ids, True)
+        penalize = repetition_penalty != 1.0
+        key = (num_beams, no_repeat_ngram_size, num_beams > 1, stop_ids, True, penalize)
         answers = self._id_graphs(*key)
         if num_beams > 1:
-            rules = BeamRules.make(length_penalty, early_stopping)
+            rules = BeamRules.make(
+                length_penalty, early_stopping, min_new_tokens, repetition_penalty
+            )
             best, _ = answers.search(ids, limit, rules)
             return best[::num_beams]
-        sampling = Sampling.make(temperature, top_k, top_p, min_p, seed=seed)
+        sampling = Sampling.make(
+            temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
+        )
         rows = tf.range(tf.cast(ids.nrows(), tf.int32))
         return answers.sample(ids, rows, limit, sampling)
 
@@ -340,6 +374,7 @@ class Seq2SeqLM(FromPairs, Task):
         no_repeat_ngram_size: int = 0,
         search: bool = False,
         compiled: bool = True,
+        penalize: bool = False,
     ) -> TextToText:
         """Graphs from strings to strings.
 
@@ -348,9 +383,10 @@ class Seq2SeqLM(FromPairs, Task):
             no_repeat_ngram_size: see `Constraints`.
             search: whether the graph is to be `search`, or else `sample`.
             compiled: run the loops as XLA programs.
+            penalize: whether repetitions can be discouraged.
         """
-        tokenizer = self.need_tokenizer()
-        key = (num_beams, no_repeat_ngram_size, search, self._stop_ids(), compiled)
+        tokenizer, stop_ids = self.need_tokenizer(), self._stop_ids()
+        key = (num_beams, no_repeat_ngram_size, search, stop_ids, compiled, penalize)
         return TextToText(tokenizer, self._id_graphs(*key))
 
     @functools.cached_property
@@ -362,15 +398,16 @@ class Seq2SeqLM(FromPairs, Task):
         return functools.cache(self._make_id_graphs)
 
     def _make_id_graphs(
-        self, num_beams, no_repeat_ngram_size, search, stop_ids, compiled
+        self, num_beams, no_repeat_ngram_size, search, stop_ids, compiled, penalize
     ) -> IdsToIds:
         rules = Constraints(
             self.never_ids, self.first_id, self.last_id, no_repeat_ngram_size
         )
         if search:
-            decoder = BeamDecoder(self.backbone, num_beams, stop_ids, rules, compiled)
+            how = stop_ids, rules, compiled, penalize
+            decoder = BeamDecoder(self.backbone, num_beams, *how)
         else:
-            decoder = Decoder(self.backbone, stop_ids, False, compiled, rules)
+            decoder = Decoder(self.backbone, stop_ids, penalize, compiled, rules)
         return IdsToIds(decoder, self.start_id)
 
     def _stop_ids(self) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -16,6 +17,15 @@ _PROBES = ["Once upon a time", "Über", "中文 text\n\n", "a" * 50]
 _PROBE_TOKENS = 8
 _MOST_NEW_TOKENS = 128
 _BEAMS = 4
+_SAMPLING = (
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "repetition_penalty",
+    "min_new_tokens",
+)
+_RANKING = ("early_stopping", "min_new_tokens", "repetition_penalty")
 
 
 def signatures(task) -> dict[str, Callable]:
@@ -24,8 +34,17 @@ def signatures(task) -> dict[str, Callable]:
     tokens, spec = tf.TensorSpec([], tf.int32, "max_new_tokens"), sampling_spec()
     longest = task.config.max_length
     # A server fills in what a request leaves out.
-    room, one = tf.constant(min(_MOST_NEW_TOKENS, longest)), tf.constant(1.0)
-    none, greedy = tf.constant(0), tf.constant(0.0)
+    own = task.generation
+    room = tf.constant(min(own.get("max_new_tokens", _MOST_NEW_TOKENS), longest))
+    length_penalty = tf.constant(own.get("length_penalty", 1.0), tf.float32)
+    choice = Sampling.make(**{k: own[k] for k in _SAMPLING if k in own}, seed=0)
+    if "temperature" not in own:
+        choice = choice._replace(temperature=tf.constant(0.0))
+    graphs = functools.partial(
+        task.text_graphs,
+        no_repeat_ngram_size=own.get("no_repeat_ngram_size", 0),
+        penalize="repetition_penalty" in own,
+    )
 
     def asked(text):
         return tf.strings.join([task.prefix, text])
@@ -36,10 +55,11 @@ def signatures(task) -> dict[str, Callable]:
         return tf.where(blank, "", answers)
 
     def searched(compiled: bool):
-        graph = task.text_graphs(_BEAMS, search=True, compiled=compiled)
+        graph = graphs(own.get("num_beams", _BEAMS), search=True, compiled=compiled)
+        rest = BeamRules.make(**{k: own[k] for k in _RANKING if k in own})
 
-        def translate(text, max_new_tokens=room, length_penalty=one):
-            rules = BeamRules(length_penalty, none)
+        def translate(text, max_new_tokens=room, length_penalty=length_penalty):
+            rules = rest._replace(length_penalty=length_penalty)
             limit = tf.clip_by_value(max_new_tokens, 1, longest)
             texts, scores = graph.searched(asked(text), limit, rules)
             return {"text": answered(text, texts[:, 0]), "score": scores[:, 0]}
@@ -48,18 +68,18 @@ def signatures(task) -> dict[str, Callable]:
         return signature(translate, text, tokens, penalty)
 
     def sampled(compiled: bool):
-        graph = task.text_graphs(compiled=compiled)
+        graph = graphs(compiled=compiled)
 
         def generate(
             text,
             max_new_tokens=room,
-            temperature=greedy,
-            top_k=none,
-            top_p=one,
-            seed=none,
+            temperature=choice.temperature,
+            top_k=choice.top_k,
+            top_p=choice.top_p,
+            seed=choice.seed,
         ):
-            min_p, penalty = tf.constant(0.0), tf.constant(1.0)
-            sampling = Sampling(temperature, top_k, top_p, min_p, penalty, seed)
+            asked_for = {"top_k": top_k, "top_p": top_p, "seed": seed}
+            sampling = choice._replace(temperature=temperature, **asked_for)
             limit, texts = tf.clip_by_value(max_new_tokens, 1, longest), asked(text)
             answers = graph.sampled(texts, earlier_copies(texts), limit, sampling)
             return {"text": answered(text, answers)}
@@ -70,7 +90,7 @@ def signatures(task) -> dict[str, Callable]:
     translate = searched(compiled=False)
 
     def best(text):
-        return {"text": translate(text, room, one)["text"]}
+        return {"text": translate(text, room, length_penalty)["text"]}
 
     return {
         "serving_default": signature(best, text),
@@ -86,10 +106,13 @@ def probes(task) -> list[Probe]:
     """Questions to the export of a `Seq2SeqLM`, with the model's own answers."""
     tokens = min(_PROBE_TOKENS, task.config.max_length)
     question = {"text": _PROBES, "max_new_tokens": tokens}
-    best = [found[0] for found in task.n_best(_PROBES, 1, tokens, _BEAMS)]
+    beams = task.generation.get("num_beams", _BEAMS)
+    best = [
+        found[0] for found in task.n_best(_PROBES, 1, tokens, beams, length_penalty=1.0)
+    ]
     greedy = {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0}
     searched = {"text": [t for t, _ in best], "score": [s for _, s in best]}
-    written = {"text": task.generate(_PROBES, tokens)}
+    written = {"text": task.generate(_PROBES, tokens, num_beams=1, temperature=0.0)}
     return [
         probe
         for suffix in ("", "_compiled")

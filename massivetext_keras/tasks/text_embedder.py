@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +16,7 @@ from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks.base import Task, in_batches
 from massivetext_keras.tasks.training_step import gather_over_replicas
+from massivetext_keras.tokenizers.rewriting import rewrite
 
 _HIDDEN = -1e9
 
@@ -29,8 +30,29 @@ def _max(hidden: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     return tf.reduce_max(tf.where(mask > 0, hidden, _HIDDEN), axis=1)
 
 
+def _mean_sqrt_length(hidden: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    total = tf.reduce_sum(hidden * mask, axis=1)
+    return tf.math.divide_no_nan(total, tf.sqrt(tf.reduce_sum(mask, axis=1)))
+
+
+def _weighted_mean(hidden: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    return _mean(hidden, mask * tf.cumsum(mask, axis=1))
+
+
+def _last(hidden: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    behind = tf.cumsum(mask, axis=1, exclusive=True, reverse=True)
+    return tf.reduce_sum(hidden * mask * tf.cast(behind == 0.0, mask.dtype), axis=1)
+
+
 # float32 [batch, length, d] and masks [batch, length, 1] -> [batch, d]
-POOLINGS = {"mean": _mean, "cls": lambda hidden, mask: hidden[:, 0], "max": _max}
+POOLINGS = {
+    "mean": _mean,
+    "cls": lambda hidden, mask: hidden[:, 0],
+    "max": _max,
+    "mean_sqrt_length": _mean_sqrt_length,
+    "weighted_mean": _weighted_mean,
+    "last": _last,
+}
 
 
 class TextEmbedder(Task):
@@ -45,9 +67,15 @@ class TextEmbedder(Task):
         config: shape of the model; its `stack` is "encoder".
         tokenizer: strings to ids; None for a task on ids alone.
         pooling: "mean" over the real tokens, [CLS] and [SEP] included, "max" over them,
-            or "cls", the first.
+            "cls", the first, "last", "mean_sqrt_length", their sum divided by the root
+            of their number, or "weighted_mean", by their places from 1 on; of several,
+            the vectors side by side.
         unit_length: divide vectors by their length.
         temperature: divides the cosines of the loss.
+        sequence_length: tokens of a text that count, at most (None: `max_length`).
+        lowercase: texts in lower case, whatever the tokenizer does.
+        prompts: what to put before a text, by name, such as {"query": "query: "}.
+        prompt: name of the one that is put before where none is said (None: none).
 
     Raises:
         ValueError: the pooling is unknown, or the config does not fit.
@@ -72,23 +100,44 @@ class TextEmbedder(Task):
     backbone_class = BERT
     predicts_tokens = False
     separable = False  # a text is told from all others of the batch
-    options = ("pooling", "unit_length", "temperature")
+    options = (
+        "pooling",
+        "unit_length",
+        "temperature",
+        "sequence_length",
+        "lowercase",
+        "prompts",
+        "prompt",
+    )
 
     def __init__(
         self,
         config: TransformerConfig,
         tokenizer=None,
-        pooling: str = "mean",
+        pooling: str | Sequence[str] = "mean",
         unit_length: bool = True,
         temperature: float = 0.05,
+        sequence_length: int | None = None,
+        lowercase: bool = False,
+        prompts: Mapping[str, str] | None = None,
+        prompt: str | None = None,
         **kwargs,
     ):
         super().__init__(config, tokenizer, **kwargs)
-        choose("pooling", pooling, POOLINGS)
+        self._poolings = [pooling] if isinstance(pooling, str) else list(pooling)
+        for name in self._poolings:
+            choose("pooling", name, POOLINGS)
+        self.prompts = dict(prompts or {})
+        if prompt is not None:
+            choose("prompt", prompt, self.prompts)
         if temperature <= 0.0:
             raise ValueError(f"temperature must be positive, got {temperature}")
         self.pooling, self.unit_length = pooling, unit_length
-        self.temperature = temperature
+        self.temperature, self.lowercase = temperature, lowercase
+        self.prompt = prompt
+        if sequence_length is not None and sequence_length < 1:
+            raise ValueError(f"sequence_length must be positive, got {sequence_length}")
+        self.sequence_length = sequence_length
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
         """Features of `BERT` -> float32 vectors [batch, d].
@@ -104,10 +153,11 @@ class TextEmbedder(Task):
         mask = rows.get("padding_mask")
         mask = tf.ones_like(rows["token_ids"]) if mask is None else mask
         mask = tf.cast(mask, tf.float32)[..., None]
-        vectors = POOLINGS[self.pooling](hidden, mask)
+        vectors = [POOLINGS[name](hidden, mask) for name in self._poolings]
+        vectors = tf.concat(vectors, axis=-1)
         if self.unit_length:
             vectors = tf.math.l2_normalize(vectors, axis=-1)
-        return tf.reshape(vectors, tf.concat([shape[:-1], [hidden.shape[-1]]], 0))
+        return tf.reshape(vectors, tf.concat([shape[:-1], [vectors.shape[-1]]], 0))
 
     def summed_loss(self, features, labels, weights, training):
         """Cross-entropy over the second texts of the whole global batch."""
@@ -131,7 +181,7 @@ class TextEmbedder(Task):
         Args:
             pairs: texts that belong together.
             batch_size: pairs of the global batch; all others of it are wrong answers.
-            sequence_length: tokens of a text at the most (None: `max_length`).
+            sequence_length: tokens of a text at the most (None: the task's).
             validation_fraction: share of the pairs held out, at random (0: none).
             seed: of the order of the training batches.
             start: number of the first training batch.
@@ -142,9 +192,9 @@ class TextEmbedder(Task):
         Raises:
             ValueError: there are no pairs, or one is something else.
         """
-        pairs = list(pairs)
         tokenizer = self.need_tokenizer()
-        length = min(sequence_length or self.config.max_length, self.config.max_length)
+        pairs = [tuple(map(self._read, pair)) for pair in pairs]
+        length = min(sequence_length or self._longest, self.config.max_length)
         order = np.random.default_rng(0).permutation(len(pairs))
         held_out = int(len(pairs) * validation_fraction)
         train = [pairs[i] for i in sorted(order[held_out:])]
@@ -157,23 +207,31 @@ class TextEmbedder(Task):
         valid = [pairs[i] for i in sorted(order[:held_out])]
         return train, batches(valid, validation=True)
 
-    def embed(self, texts: str | Sequence[str]) -> np.ndarray:
+    def embed(
+        self, texts: str | Sequence[str], prompt: str | None = None
+    ) -> np.ndarray:
         """Vectors of texts, computed in float32.
 
         Args:
             texts: one text or several; of one that is too long, the beginning counts.
+            prompt: name of the one of `prompts` to put before (None: the task's own).
 
         Returns:
             float32 [d] for a text, [n, d] for n of them.
 
         Raises:
-            ValueError: there is no tokenizer.
+            ValueError: there is no tokenizer, or no such prompt.
         """
         self.need_tokenizer()
-        one = isinstance(texts, str)
-        texts = [texts] if one else list(texts)
+        one, before = isinstance(texts, str), ""
+        if prompt is not None:
+            before = choose("prompt", prompt, self.prompts)
+        elif self.prompt is not None:
+            before = self.prompts[self.prompt]
+        texts = [before + text for text in ([texts] if one else texts)]
         if not texts:
-            return np.zeros([0, self.config.hidden_size], np.float32)
+            size = self.config.hidden_size * len(self._poolings)
+            return np.zeros([0, size], np.float32)
         (vectors,) = in_batches(lambda some: [self._embedder(some)], texts)
         return vectors[0] if one else vectors
 
@@ -198,17 +256,31 @@ class TextEmbedder(Task):
     def _embedder(self):
         return signature(self.embed_graph, tf.TensorSpec([None], tf.string, "text"))
 
+    @property
+    def _longest(self) -> int:
+        """Tokens of a text that count."""
+        return min(
+            self.sequence_length or self.config.max_length, self.config.max_length
+        )
+
+    def _read(self, text: str) -> str:
+        return text.lower() if self.lowercase else text
+
     def embed_graph(self, texts: tf.Tensor) -> tf.Tensor:
-        """Strings [batch] -> float32 [batch, d], inside a graph."""
+        """Strings [batch] with their prompts -> float32 [batch, d], inside a graph."""
+        if self.lowercase:
+            texts = rewrite(texts, [["lowercase"]])
         ids = self.tokenizer.tokenize(texts)
-        ids = ids[:, : data.room(self.tokenizer, self.config.max_length)]
+        ids = ids[:, : data.room(self.tokenizer, self._longest)]
         with in_float32(self):
             return self(data.padded(self.tokenizer, data.framed(self.tokenizer, ids)))
 
     def signatures(self):
-        """`embed` (text -> embedding), which is also `serving_default`."""
+        """`embed` (text -> embedding), which is also `serving_default`; the task's own
+        prompt is put before."""
+        before = "" if self.prompt is None else self.prompts[self.prompt]
         embed = signature(
-            lambda text: {"embedding": self.embed_graph(text)},
+            lambda text: {"embedding": self.embed_graph(before + text)},
             tf.TensorSpec([None], tf.string, "text"),
         )
         return {"serving_default": embed, "embed": embed}

@@ -296,4 +296,5 @@ def sampling_spec() -> Sampling:
         min_p=tf.TensorSpec([], tf.float32, "min_p"),
         repetition_penalty=tf.TensorSpec([], tf.float32, "repetition_penalty"),
         seed=tf.TensorSpec([], tf.int32, "seed"),
+        min_new_tokens=tf.TensorSpec([], tf.int32, "min_new_tokens"),
     )

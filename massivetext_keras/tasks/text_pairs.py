@@ -163,7 +163,7 @@ class FromPairs(HeldOutLoss, FromExamples):
     def predictions(
         self, examples: Sequence[TextPair], progress: bool = False
     ) -> list[dict[str, str]]:
-        """The most probable target of each source, token by token."""
+        """What `generate` writes for each source, as the task's `generation` says."""
         sources, targets = [example.source for example in examples], []
         for some in in_parts(sources, "text", progress):
             targets += self.generate(some)

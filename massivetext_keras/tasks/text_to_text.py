@@ -114,6 +114,8 @@ def _graphs(answers: IdsToIds | TextToText, sources) -> tuple:
     rules = BeamRules(
         length_penalty=tf.TensorSpec([], tf.float32, "length_penalty"),
         early_stopping=tf.TensorSpec([], tf.int32, "early_stopping"),
+        min_new_tokens=tf.TensorSpec([], tf.int32, "min_new_tokens"),
+        repetition_penalty=tf.TensorSpec([], tf.float32, "repetition_penalty"),
     )
     sampled = [sources, rows, limit, sampling_spec()]
     searched = [sources, limit, rules]

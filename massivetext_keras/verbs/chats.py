@@ -14,7 +14,8 @@ def chat(values: Values) -> None:
 
     task = tasks.CausalLM.from_preset(values.preset)
     names = "max_new_tokens temperature top_k top_p min_p repetition_penalty banned"
-    arguments = {name: values[name].value for name in names.split()}
+    given = (name for name in names.split() if values[name].present)
+    arguments = {name: values[name].value for name in given}
     opening = [] if values.system is None else [_message("system", values.system)]
     messages, seed = list(opening), values.seed
     person = sys.stdin.isatty()

@@ -98,7 +98,8 @@ def generate(values: Values) -> None:
         "max_new_tokens temperature top_k top_p min_p repetition_penalty seed stop "
         "banned include_prompt"
     )
-    arguments = {name: values[name].value for name in names.split()}
+    given = (name for name in names.split() if values[name].present)
+    arguments = {name: values[name].value for name in given}
     task = tasks.CausalLM.from_preset(values.preset)
     prompts = values.prompt
     if prompts is None:

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras.generation import BeamDecoder, BeamRules, Constraints, Decoder
+from massivetext_keras.generation.constraints import ids_or_sequences
 from massivetext_keras.tasks import CausalLM, Seq2SeqLM
 from tests.generation.test_decoding import decode
 from tests.models.families import ENCODER_DECODERS, backbone
@@ -51,8 +52,8 @@ def pretrained(name: str):
 
 
 @functools.cache
-def beams_of(name: str, *options) -> BeamDecoder:
-    return BeamDecoder(pretrained(name), *options, compiled=False)
+def beams_of(name: str, beams, stops, rules=None, penalize=False) -> BeamDecoder:
+    return BeamDecoder(pretrained(name), beams, stops, rules, False, penalize)
 
 
 @pytest.mark.parametrize("case", EXPECTED["cases"], ids=lambda c: c["model"])
@@ -61,12 +62,14 @@ def test_texts_and_scores_are_those_of_transformers(case):
     beams, stop = setting.pop("num_beams"), EXPECTED["stop_id"]
     rules = {n.removesuffix("_id"): setting.pop(n, None) for n in CONSTRAINTS}
     constraints = Constraints(
-        never=tuple(rules["never_ids"] or ()),
+        never=ids_or_sequences(rules["never_ids"] or ()),
         first=rules["first"],
         last=rules["last"],
         no_repeat_ngram_size=rules["no_repeat_ngram_size"] or 0,
     )
-    decoder = beams_of(case["model"], beams, (stop,), constraints)
+    penalize = "repetition_penalty" in setting
+    stops = tuple(setting.pop("stop_ids", [stop]))
+    decoder = beams_of(case["model"], beams, stops, constraints, penalize)
     limit, start = EXPECTED["max_new_tokens"], EXPECTED["start_id"]
     rules = BeamRules.make(**setting)
     texts, scores = search(decoder, case["rows"], limit, rules, start)

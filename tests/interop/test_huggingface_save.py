@@ -92,7 +92,8 @@ def test_a_model_and_its_tokenizer_come_back(tmp_path):
         f"{role}_token_id": values[f"{role}_token_id"] for role in ("pad", "bos", "eos")
     }
     assert ids == {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-    assert interop.read_options(tmp_path) == options
+    accepted = {"generation", "last_id", "never_ids"}
+    assert interop.read_options(tmp_path, None, accepted) == options
     config = json.loads((tmp_path / "tokenizer_config.json").read_text())
     assert config["model_max_length"] == 1024
     assert config["model_input_names"] == ["input_ids", "attention_mask"]

@@ -60,18 +60,13 @@ def test_how_a_model_writes_comes_along(tmp_path):
     config = PRESETS["opus_mt_en_de"].replace(
         vocabulary_size=259, num_layers=1, hidden_size=8, num_heads=2
     )
-    options = {"start_id": 2, "first_id": 7, "last_id": 2, "never_ids": (5, 9)}
+    options = {"start_id": 2, "first_id": 7, "last_id": 2, "never_ids": (5, (9, 4))}
     tokenizer = tokenizers.ByteTokenizer(add_eos=True)
     lm = tasks.Seq2SeqLM(config, tokenizer, **options)
     lm.save_preset(tmp_path, format="huggingface")
     again = tasks.Seq2SeqLM.from_preset(f"hf:{tmp_path}")
     assert options.items() <= again.chosen().items()
     assert again.tokenizer.fingerprint == tokenizer.fingerprint
-    (tmp_path / "generation_config.json").write_text('{"bad_words_ids": [[1, 2]]}')
-    with pytest.raises(
-        ValueError, match=r"bad_words_ids=\[\[1, 2\]\] is not supported"
-    ):
-        tasks.Seq2SeqLM.from_preset(f"hf:{tmp_path}")
 
 
 def test_a_folder_for_another_task_is_refused():
@@ -138,6 +133,26 @@ def test_classifiers(tmp_path, name):
     embedder = tasks.TextEmbedder.from_preset(f"hf:{tmp_path}")  # passes the head over
     hidden, rows = embedder.backbone(inputs).numpy(), real(arrays, "hidden")
     np.testing.assert_allclose(hidden[rows], arrays["hidden"][rows], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("values", [{"num_labels": 3}, {"id2label": None}, {}])
+def test_labels_without_names(tmp_path, values):
+    kind = "BertForSequenceClassification"
+    head = {"classifier.weight": np.ones([3, 18], "float32")}
+    head |= {"classifier.bias": np.ones([3], "float32")}
+    with_classifier(
+        tmp_path, "bert_base", "bert.", head, architectures=[kind], **values
+    )
+    if "num_labels" not in values:
+        with pytest.raises(
+            ValueError, match="tells 3 classes, and config.json has 2 l"
+        ):
+            tasks.TextClassifier.from_preset(f"hf:{tmp_path}")
+        return
+    task = tasks.TextClassifier.from_preset(f"hf:{tmp_path}")
+    assert task.labels == ("LABEL_0", "LABEL_1", "LABEL_2")
+    kernel = task.named_weights()["head/classes/kernel"].numpy()
+    assert kernel.tolist() == np.ones([18, 3]).tolist()
 
 
 def relu(x):
