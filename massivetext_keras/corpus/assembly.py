@@ -21,6 +21,8 @@ from massivetext_keras.corpus.report_data import ReportData
 from massivetext_keras.corpus.work import Work
 from massivetext_keras.files import replacing_file
 
+_DECIDING = ["id", "subset", "source", "position", "bytes", "reason"]
+
 
 def assemble(
     engine: Engine,
@@ -59,7 +61,8 @@ def assemble(
         fractions = dataclasses.replace(fractions, kept=shares)
     plan = Plan.of(sized(fractions, work.stage("taken")), shard_bytes)
     if all(shard.side == shards.DROPPED for shard in plan.pieces):
-        raise ValueError(f"no document is left: {_most_dropped(cleaned)}")
+        most = _most_dropped(cleaned, dropped, fractions)
+        raise ValueError(f"no document is left: {most}")
     place = functools.partial(
         shards.place, dropped=dropped, fractions=fractions, plan=plan
     )
@@ -85,10 +88,9 @@ def _sizes(
     stage: Path,
 ) -> dict[tuple[str, str], np.ndarray]:
     """(subset, side) -> bytes in each bin, int64 [BINS]."""
-    columns = ["id", "subset", "source", "position", "bytes", "reason"]
     function = functools.partial(shards.sizes, dropped=dropped, fractions=fractions)
     found: dict[tuple[str, str], np.ndarray] = {}
-    for path in engine.map_batches(cleaned, function, stage, columns):
+    for path in engine.map_batches(cleaned, function, stage, _DECIDING):
         for row in pq.read_table(path).to_pylist():
             place = row["subset"], row["side"]
             if place not in found:
@@ -138,10 +140,12 @@ def _read_written(
     return report, dict(sorted(entries.items()))
 
 
-def _most_dropped(cleaned: Sequence[Path]) -> str:
+def _most_dropped(cleaned: Sequence[Path], dropped: Path, fractions: Fractions) -> str:
     """The reasons for which most documents were dropped, for people."""
     counts: Counter = Counter()
     for path in cleaned:
-        counts.update(pq.read_table(path, columns=["reason"])["reason"].to_pylist())
+        table = pq.read_table(path, columns=_DECIDING)
+        table, _ = shards.decided(table, dropped, fractions)
+        counts.update(table["reason"].to_pylist())
     most = [f"{count:,} by {reason}" for reason, count in counts.most_common(3)]
     return "there was none" if not most else f"{', '.join(most)} were dropped"

@@ -37,7 +37,8 @@ def c4_lines(
     "…"; the Chinese "……" is one), has enough words, no endless one and none of the
     phrases. Blank lines between those that stay do so too. Holds for prose in every
     language; Thai and Lao, which end sentences with a space, are not asked for
-    punctuation. Drops no document: `c4_pages` does that with what is left.
+    punctuation. Drops no document but those of which no line is left: `c4_pages` does
+    that with the others.
 
     Args:
         batch: the documents; their texts are replaced.

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import orjson
 import pyarrow as pa
 import xxhash
 
-from massivetext_keras.corpus.documents import Batch, Document, reasons
+from massivetext_keras.corpus.documents import Batch, Document, left_empty, reasons
 from massivetext_keras.corpus.engines import guard
 from massivetext_keras.corpus.formats import Problem, Source, read
 from massivetext_keras.corpus.minhash import minhash_bands
+from massivetext_keras.corpus.plain import to_json, valid
 from massivetext_keras.corpus.recipes import Recipe, Step
 
 CLEANED = pa.schema(
@@ -34,8 +35,8 @@ CLEANED = pa.schema(
         ("columns", pa.binary()),  # JSON
     ]
 )
+_OWN = frozenset(CLEANED.names)  # what a record's own fields may not overwrite
 EXCERPT = 600  # characters of a dropped document
-_JSON = orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY
 BATCH_DOCUMENTS, BATCH_CHARACTERS = 256, 1 << 18
 
 
@@ -53,7 +54,8 @@ def apply(
 ) -> tuple[Batch, list[Dropped]]:
     """Takes documents through the steps of a recipe.
 
-    A document that fails is not seen by the steps that follow.
+    A document that fails is not seen by the steps that follow; one that a step leaves
+    no text fails there.
 
     Args:
         steps: of `Recipe.bound`.
@@ -65,7 +67,7 @@ def apply(
     """
     batch, dropped = Batch(documents), []
     for step in steps:
-        checks = step.function(batch)
+        checks = [*step.function(batch), *left_empty(batch)]
         failed = reasons(checks, len(batch))
         by_name = {check.name: check for check in checks}
         for index, name in enumerate(failed):
@@ -104,9 +106,10 @@ def clean(tables: Iterator[pa.Table], *, recipe: Recipe) -> Iterator[pa.Table]:
     for table in tables:
         for file in table.to_pylist():
             subset = file.pop("subset")
+            file["path"] = os.fsdecode(file["path"])
             found = read(Source(**file), **reading | {"subset": subset})
             broken = functools.partial(Problem, file["name"], -1, "stopped")
-            found = guard.reading(found, file["name"], broken)
+            found = guard.reading(found, subset, file["name"], broken)
             for documents, problems in _gathered(found):
                 rows = [_problem_row(problem, subset) for problem in problems]
                 for some, result, reason in guard.each(documents, work):
@@ -161,7 +164,7 @@ def _dropped_row(dropped: Dropped) -> dict[str, Any]:
 
 
 def _quarantined_row(document: Document, reason: str | None) -> dict[str, Any]:
-    row = _row(document) | {"reason": "quarantine.document", "bounds": reason}
+    row = _row(document) | {"reason": "quarantine.document", "bounds": valid(reason)}
     return row | {"text": row["text"][:EXCERPT]}
 
 
@@ -170,22 +173,26 @@ def _problem_row(problem: Problem, subset: str) -> dict[str, Any]:
     return _row(document) | {
         "bytes": problem.bytes,
         "reason": f"read.{problem.reason}",
-        "bounds": problem.detail,
+        "bounds": valid(problem.detail),
     }
 
 
 def _row(document: Document) -> dict[str, Any]:
-    # A lone surrogate, which no step has to leave in place, is not text.
-    data = document.text.encode("utf-8", "replace")
+    text = valid(document.text)
+    data = text.encode()
+    columns = {
+        f"record_{name}" if name in _OWN else name: value
+        for name, value in document.columns.items()
+    }
     return {
         "id": xxhash.xxh3_128_digest(data),
-        "text": data.decode(),
+        "text": text,
         "subset": document.subset,
         "source": document.source,
         "position": document.position,
-        "url": document.url,
+        "url": valid(document.url),
         "kind": document.kind,
-        "language": document.language,
+        "language": valid(document.language),
         "bytes": len(data),
-        "columns": orjson.dumps(document.columns, option=_JSON),
+        "columns": to_json(columns, sort_keys=True),
     }

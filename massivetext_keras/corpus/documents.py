@@ -144,6 +144,16 @@ def reasons(checks: Sequence[Check], count: int) -> list[str | None]:
     return found
 
 
+def left_empty(batch: Batch) -> list[Check]:
+    """The check that a text is left, where a step left some document none.
+
+    >>> [check.failed.tolist() for check in left_empty(Batch([Document(" ")]))]
+    [[True]]
+    """
+    empty = np.array([not text or text.isspace() for text in batch.texts], bool)
+    return [Check("empty", empty, at_most=0)] if empty.any() else []
+
+
 def of_prose(batch: Batch, checks: Sequence[Check]) -> list[Check]:
     """The checks, but NaN for code: what they measure says nothing about it.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from massivetext_keras.corpus.aligned import aligned
-from massivetext_keras.corpus.documents import Batch, Document, reasons
+from massivetext_keras.corpus.documents import Batch, Document, left_empty, reasons
 from massivetext_keras.corpus.formats import Problem, read
 
 # name, function of a batch, arguments; as `Recipe.bound` gives them
@@ -173,7 +173,7 @@ def _taken(
     """Takes a document through a step."""
     before, batch = copy.deepcopy(document), Batch([document])
     try:
-        checks = function(batch, **arguments)
+        checks = [*function(batch, **arguments), *left_empty(batch)]
     except Exception as error:  # as in a build, it ends the document and not the run
         return StepFound(name, failure=f"{type(error).__name__}: {error}")
     findings = []

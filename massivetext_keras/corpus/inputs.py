@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from massivetext_keras.files import replacing_file
 FILES = pa.schema(
     [
         ("subset", pa.string()),
-        ("path", pa.string()),
+        ("path", pa.binary()),  # as the system has it, which need not be UTF-8
         ("name", pa.string()),
         ("bytes", pa.int64()),
         ("format", pa.string()),
@@ -82,7 +83,8 @@ def write_listing(files: Sequence[Mapping[str, Any]], folder: Path) -> list[Path
         name = hashlib.sha256(repr(bundle).encode()).hexdigest()[:16]
         paths.append(folder / f"{name}.parquet")
         with replacing_file(paths[-1]) as draft:
-            pq.write_table(pa.Table.from_pylist(list(bundle), FILES), draft)
+            rows = [{**row, "path": os.fsencode(row["path"])} for row in bundle]
+            pq.write_table(pa.Table.from_pylist(rows, FILES), draft)
     return paths
 
 
@@ -92,7 +94,7 @@ def hash_files(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
     for table in tables:
         for file in table.to_pylist():
             row = {key: file[key] for key in ("subset", "name", "bytes")}
-            row["hash"] = _hash(file["path"])
+            row["hash"] = _hash(os.fsdecode(file["path"]))
             yield pa.Table.from_pylist([row], HASHES)
 
 

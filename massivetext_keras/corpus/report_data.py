@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -302,7 +303,7 @@ def _dropped(row: Mapping[str, Any]) -> dict[str, Any]:
     """The entry of a reason that one document makes."""
     keys = ("subset", "source", "position", "language", "bytes", "value", "bounds")
     sample = {"id": row["id"].hex(), **{key: row.get(key) for key in keys}}
-    if sample["value"] != sample["value"]:  # NaN, which JSON does not have
+    if not math.isfinite(sample["value"] or 0):  # which JSON does not have
         sample["value"] = None
     sample["text"] = (row.get("text") or "")[:EXCERPT]
     return {"documents": 1, "bytes": row["bytes"], "samples": [sample]}

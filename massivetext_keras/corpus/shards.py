@@ -16,6 +16,7 @@ import zstandard
 
 from massivetext_keras.corpus.cleaning import CLEANED, EXCERPT
 from massivetext_keras.corpus.placing import SIDES, Fractions, Plan, bins
+from massivetext_keras.corpus.plain import from_json, to_json
 from massivetext_keras.corpus.report_data import ReportData
 from massivetext_keras.corpus.rows import id_array
 from massivetext_keras.files import file_hash, replacing_file
@@ -57,7 +58,7 @@ def sizes(
     """Documents and bytes in each bin of each subset and side, for a `Plan`."""
     yield SIZES.empty_table()
     for table in tables:
-        table, sides = _decided(table, dropped, fractions)
+        table, sides = decided(table, dropped, fractions)
         listed = np.where(sides == DROPPED, _LISTED, table["bytes"].to_numpy())
         found = pa.table(
             {
@@ -80,7 +81,7 @@ def place(
     """Rows of `CLEANED` -> those of `PLACED`, each with the number of its piece."""
     yield PLACED.empty_table()
     for table in tables:
-        table, sides = _decided(table, dropped, fractions)
+        table, sides = decided(table, dropped, fractions)
         places = zip(
             table["subset"].to_pylist(),
             sides.tolist(),
@@ -159,10 +160,16 @@ def _join_parquet(pieces: list[Path], path: Path) -> None:
                 writer.write_batch(batch)
 
 
-def _decided(
+def decided(
     table: pa.Table, dropped: Path, fractions: Fractions
 ) -> tuple[pa.Table, np.ndarray]:
-    """The rows with the reasons of all that are not kept; and their sides."""
+    """The rows with the reasons of all that are not kept; and their sides.
+
+    Args:
+        table: with columns id, subset, source, position and reason.
+        dropped: file of `write_dropped`.
+        fractions: of the documents, for each side.
+    """
     ids = id_array(table["id"])
     why = _reasons(table, dropped)
     taken = fractions.taken(ids, table["subset"].to_pylist())
@@ -219,7 +226,7 @@ def _write_jsonl(piece: pa.Table, path: Path) -> None:
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
     with open(path, "wb") as file, compressor.stream_writer(file) as stream:
         for record in _records(piece):
-            stream.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+            stream.write(to_json(record) + b"\n")
 
 
 def _records(piece: pa.Table) -> Iterator[dict]:
@@ -227,7 +234,7 @@ def _records(piece: pa.Table) -> Iterator[dict]:
     for batch in piece.to_batches(max_chunksize=_ROWS):
         for row in batch.to_pylist():
             row |= {"id": row["id"].hex(), "text": _excerpt(row)}
-            row |= orjson.loads(row.pop("columns") or b"{}")
+            row |= from_json(row.pop("columns"))
             yield {
                 key: value
                 for key, value in row.items()

@@ -263,9 +263,18 @@ def _names(files: Iterable[str], bases: list[str]) -> dict[str, str]:
     if any("://" in base for base in bases):
         shared = os.path.commonprefix([f"{base}/" for base in bases])
         start = shared.rpartition("/")[0] + "/"
-        return {path: path.removeprefix(start) for path in files}
+        return {path: _spelled(path.removeprefix(start)) for path in files}
     shared = os.path.commonpath([os.path.abspath(base) for base in bases])
     return {
-        path: Path(os.path.relpath(os.path.abspath(path), shared)).as_posix()
+        path: _spelled(Path(os.path.relpath(os.path.abspath(path), shared)).as_posix())
         for path in files
     }
+
+
+def _spelled(name: str) -> str:
+    """A name with an escape for each byte of it that is not UTF-8.
+
+    >>> print(_spelled(os.fsdecode(b"caf\\xe9.txt")))
+    caf\\udce9.txt
+    """
+    return name.encode("utf-8", "backslashreplace").decode()

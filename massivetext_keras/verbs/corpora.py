@@ -66,6 +66,7 @@ def corpus_stats(values: Values) -> None:
 
 def corpus_explain(values: Values) -> None:
     from massivetext_keras.corpus.explain import explain
+    from massivetext_keras.corpus.plain import to_json, valid
 
     recipe = _recipe(values)
     if "gopher_repetition" in recipe.steps:  # what a build need not measure, too
@@ -75,9 +76,9 @@ def corpus_explain(values: Values) -> None:
     found = explain(values.file, recipe.bound(), recipe.stage("read"))
     for number, explanation in enumerate(found):
         if values.json:
-            print(json.dumps(explanation.to_dict(), ensure_ascii=False))
+            print(to_json(explanation.to_dict()).decode())
         else:
-            print("\n" * (number > 0) + str(explanation))
+            print("\n" * (number > 0) + valid(str(explanation)))
 
 
 def corpus_ngram(values: Values) -> None:

@@ -45,7 +45,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return found | {"manifest.json": json.dumps(manifest).encode()}
 
 
-def documents(folder: Path, side: str = "*") -> list[dict]:
+def documents(folder: Path, side: str = "*", parse=orjson.loads) -> list:
     """Lines of the shards of a side; of all but what was dropped."""
     lines = []
     for path in sorted(folder.rglob(f"{side}-*.jsonl.zst")):
@@ -53,4 +53,4 @@ def documents(folder: Path, side: str = "*") -> list[dict]:
             continue
         with zstandard.open(path, "rb") as file:
             lines += file.read().splitlines()
-    return [orjson.loads(line) for line in lines]
+    return [parse(line) for line in lines]

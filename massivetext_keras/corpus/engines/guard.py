@@ -19,7 +19,15 @@ from massivetext_keras.corpus.documents import Document
 
 T = TypeVar("T")
 _END: Any = object()
-Name = tuple[str, int]  # source and position of a document
+
+
+class Name(NamedTuple):
+    """Which document: the files of two subsets may have the same names."""
+
+    subset: str
+    source: str
+    position: int
+
 
 # Shared memory: which of two slots holds the names, since when (nanoseconds; 0 while
 # nothing is worked on), what was counted, and how long the names of each slot are.
@@ -54,8 +62,8 @@ class Memory:
         self._memory = memory
 
     def begin(self, names: Sequence[Name]) -> None:
-        text = "\0".join(f"{position} {source}" for source, position in names)
-        data = text.encode("utf-8", "surrogatepass")
+        fields = (str(field) for name in names for field in name)
+        data = "\0".join(fields).encode("utf-8", "surrogatepass")
         if len(data) > _SLOT:
             raise ValueError(f"{len(names)} documents are too many to begin together")
         # The other slot, so that there is a whole one at any time.
@@ -90,11 +98,11 @@ class Memory:
         slot = self._get(_ACTIVE)
         start = _SLOTS + slot * _SLOT
         data = bytes(self._memory[start : start + self._get(_LENGTH + slot)])
-        found = []
-        for name in data.decode("utf-8", "surrogatepass").split("\0"):
-            position, _, source = name.partition(" ")
-            found.append((source, int(position)))
-        return found
+        fields = iter(data.decode("utf-8", "surrogatepass").split("\0"))
+        return [
+            Name(subset, source, int(position))
+            for subset, source, position in zip(fields, fields, fields, strict=True)
+        ]
 
     def _get(self, place: int) -> int:
         return struct.unpack_from("<q", self._memory, 8 * place)[0]
@@ -148,7 +156,7 @@ def begin(*names: Name) -> None:
     """Says which documents are worked on from here to the next call, or table.
 
     Args:
-        names: (source, position) of each.
+        names: of each.
     """
     _guard.begun += len(names)
     _guard.memory.begin(names)
@@ -165,34 +173,37 @@ def count(documents: int = 0, bytes: int = 0, kept: int = 0) -> None:
     _guard.memory.count(_guard.counts)
 
 
-def quarantined(source: str, position: int) -> str | None:
+def quarantined(name: Name) -> str | None:
     """Why a document is to be left out; None if it is not."""
-    return _guard.quarantine.get((source, position))
+    return _guard.quarantine.get(name)
 
 
-def suspect(source: str, position: int) -> bool:
+def suspect(name: Name) -> bool:
     """Whether a document is to be worked on alone."""
-    return (source, position) in _guard.suspects
+    return name in _guard.suspects
 
 
-def reading(rows: Iterable[T], source: str, broken: Callable[[str], T]) -> Iterator[T]:
+def reading(
+    rows: Iterable[T], subset: str, source: str, broken: Callable[[str], T]
+) -> Iterator[T]:
     """What a reader gives, up to where it crashes, hangs or raises.
 
     Args:
         rows: documents of a file, as they are read.
-        source: the file.
+        subset, source: the file.
         broken: makes the last row, of the reason, where reading does not go on.
 
-    >>> list(reading("ab", "file", str.upper))
+    >>> list(reading("ab", "web", "file", str.upper))
     ['a', 'b']
     """
     rows, source = iter(rows), f"{source}: reading"
     for number in itertools.count():
-        reason = quarantined(source, number)
+        name = Name(subset, source, number)
+        reason = quarantined(name)
         if reason is not None:
             yield broken(reason)
             return
-        begin((source, number))
+        begin(name)
         _guard.begun -= 1  # it is counted when it is worked on
         try:
             row = next(rows, _END)
@@ -231,9 +242,9 @@ def each(
     """
     together: list[Document] = []
     for document in documents:
-        name = document.source, document.position
-        reason = quarantined(*name)
-        if reason is None and not suspect(*name):
+        name = _name(document)
+        reason = quarantined(name)
+        if reason is None and not suspect(name):
             together.append(document)
             continue
         yield from _try(together, work)
@@ -245,11 +256,15 @@ def each(
     yield from _try(together, work)
 
 
+def _name(document: Document) -> Name:
+    return Name(document.subset, document.source, document.position)
+
+
 def _try(documents, work):
     if not documents:
         return
     before = [replace(one, columns=dict(one.columns)) for one in documents]
-    begin(*((one.source, one.position) for one in documents))
+    begin(*map(_name, documents))
     try:
         result = work(documents)
     except (OSError, MemoryError):  # of the machine, or to be decided by the engine

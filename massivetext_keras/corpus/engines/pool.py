@@ -125,8 +125,8 @@ class Pool:
                 f"{attempt.task.output}: {attempt.deaths} times: {reason}"
                 f"{self._advice(reason)}"
             )
-        for source, position in list(attempt.quarantine)[before:]:
-            logger.warning("%s: document %d: %s", source, position, reason)
+        for name in list(attempt.quarantine)[before:]:
+            logger.warning("%s: document %d: %s", name.source, name.position, reason)
             report.quarantined += 1
         waiting.appendleft(attempt)
 

@@ -72,7 +72,7 @@ class Attempt:
             rows = json.loads(task.quarantine.read_text())["documents"]
         except FileNotFoundError:
             rows = []
-        known = {(row["source"], row["position"]): row["reason"] for row in rows}
+        known = {Name(*map(row.get, Name._fields)): row["reason"] for row in rows}
         return cls(task, known)
 
     def learn(self, names: list[Name], reason: str) -> bool:
@@ -86,17 +86,11 @@ class Attempt:
         sure = reason != guard.MEMORY_LIMIT or set(new) <= self.suspects
         if len(new) == 1 and sure:
             self.quarantine[new[0]] = reason
-            write_json(
-                self.task.quarantine,
-                {
-                    "documents": [
-                        {"source": source, "position": position, "reason": reason}
-                        for (source, position), reason in sorted(
-                            self.quarantine.items()
-                        )
-                    ]
-                },
-            )
+            rows = [
+                {**name._asdict(), "reason": why}
+                for name, why in sorted(self.quarantine.items())
+            ]
+            write_json(self.task.quarantine, {"documents": rows})
             return True
         if set(new) <= self.suspects:
             self.wasted += 1

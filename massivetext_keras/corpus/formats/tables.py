@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -24,6 +25,7 @@ from massivetext_keras.corpus.separated import separated_rows
 from massivetext_keras.corpus.streams import DamagedFile, decode, lines
 from massivetext_keras.extras import need
 
+_LONG_NUMBER = re.compile("[0-9]{19}")
 _ROWS, _ROW_BYTES = 1000, 16_000_000  # of Parquet that are held at once
 
 
@@ -53,10 +55,13 @@ def _of_json(line: bytes, options: Options, where: str) -> Document | Problem:
 
 def _parse(text: str) -> Any:
     try:
-        return need("orjson").loads(text)
+        if not _LONG_NUMBER.search(text):
+            return need("orjson").loads(text)
     except ValueError:
-        # Python's parser takes NaN, deeper nesting, and halves of surrogate pairs.
-        return _valid(json.loads(text))
+        pass
+    # Python's parser takes NaN, deeper nesting, halves of surrogate pairs, and all the
+    # digits of an integer.
+    return _valid(json.loads(text))
 
 
 def _valid(value: Any) -> Any:

@@ -51,14 +51,14 @@ def lengths(tables):
     for table in tables:
         rows = []
         for row in table.to_pylist():
-            name = row["source"], row["position"]
-            reason = guard.quarantined(*name)
+            name = guard.Name("web", row["source"], row["position"])
+            reason = guard.quarantined(name)
             length = None
             if reason is None:
                 guard.begin(name)
                 length = harm(row["text"])
                 guard.count(1, len(row["text"]), 1)
-            rows.append({"position": name[1], "length": length, "reason": reason})
+            rows.append({"position": name.position, "length": length, "reason": reason})
         yield pa.Table.from_pylist(rows, LENGTHS)
 
 
@@ -66,7 +66,7 @@ def lengths_together(tables):
     """The same, with the documents of a table worked on together."""
     for table in tables:
         documents = [
-            Document(row["text"], source=row["source"], position=row["position"])
+            Document(row["text"], "web", row["source"], row["position"])
             for row in table.to_pylist()
         ]
         rows = []
@@ -86,7 +86,7 @@ def lengths_as_read(tables):
         rows = [
             {"position": position, "length": row[1], "reason": row[0]}
             for position, row in enumerate(
-                guard.reading(found, "a", lambda reason: (reason, None))
+                guard.reading(found, "web", "a", lambda reason: (reason, None))
             )
         ]
         yield pa.Table.from_pylist(rows, LENGTHS)
@@ -136,7 +136,7 @@ def crash(tables):
 
 
 def crash_at_the_first(tables):
-    guard.begin(("a", 0))
+    guard.begin(guard.Name("web", "a", 0))
     harm("crash")
 
 

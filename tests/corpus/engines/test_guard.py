@@ -13,7 +13,7 @@ import pytest
 
 from massivetext_keras.corpus.documents import Document
 from massivetext_keras.corpus.engines import guard, parts, pool
-from massivetext_keras.corpus.engines.guard import Counts, Guard, Memory
+from massivetext_keras.corpus.engines.guard import Counts, Guard, Memory, Name
 from massivetext_keras.corpus.engines.local import LocalEngine
 from massivetext_keras.corpus.engines.memory import proportional_bytes
 from massivetext_keras.corpus.engines.tasks import StageError
@@ -69,8 +69,8 @@ def test_decisions_are_kept_for_a_run_that_goes_on(engine, tmp_path):
     engine.map_batches([part], functions.lengths, tmp_path / "out")
     assert first.read_bytes() == expected
     kept = json.loads((tmp_path / "out/_quarantine/a.json").read_text())
-    row = {"source": "a/b", "position": 1, "reason": "crashed: SIGSEGV"}
-    assert kept == {"documents": [row]}
+    row = {"subset": "web", "source": "a/b", "position": 1}
+    assert kept == {"documents": [{**row, "reason": "crashed: SIGSEGV"}]}
 
 
 @pytest.mark.parametrize("harm", ["hang in C", "crash", "raise"])
@@ -137,9 +137,9 @@ def test_time_in_which_nobody_looked_does_not_count(engine, monkeypatch):
     worker = pool.Worker(0, None, memory)
     clock = iter([10.0, 10.5, 1000.0, 1000.25, 1000.5, 1000.75])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    memory.begin([("a", 1)])
+    memory.begin([Name("", "a", 1)])
     assert [worker.seconds() for _ in range(3)] == [0, 0.5, 1.5]
-    memory.begin([("a", 2)])
+    memory.begin([Name("", "a", 2)])
     assert worker.seconds() == 0
     assert worker.seconds() == 0.25
     memory.end()
@@ -149,20 +149,21 @@ def test_time_in_which_nobody_looked_does_not_count(engine, monkeypatch):
 def test_memory_tells_what_was_begun_last():
     memory = Memory(bytearray(guard.MEMORY))
     assert memory.names == []
-    memory.begin([("a b/ü\n", 3), ("c", 0)])
-    memory.begin([("d\udcff", 12)])
+    memory.begin([Name("", "a b/ü\n", 3), Name("web", "c", 0)])
+    assert memory.names == [("", "a b/ü\n", 3), ("web", "c", 0)]
+    memory.begin([Name("web", "d\udcff", 12)])
     memory.count(Counts(1, 2, 3))
-    assert memory.names == [("d\udcff", 12)]
+    assert memory.names == [("web", "d\udcff", 12)]
     assert memory.counts == (1, 2, 3)
     with pytest.raises(ValueError, match="too many"):
-        memory.begin([("x" * 100, 0)] * 50_000)
+        memory.begin([Name("", "x" * 100, 0)] * 50_000)
     memory.end()
     assert memory.names == []
 
 
 def test_each_keeps_the_order_and_leaves_out_the_quarantined():
-    names = [("a", position) for position in range(6)]
-    documents = [Document("x", source=one, position=at) for one, at in names]
+    names = [Name("web", "a", position) for position in range(6)]
+    documents = [Document("x", *name) for name in names]
     calls = []
     held = Guard(quarantine={names[2]: "crashed"}, suspects={names[4]})
     guard.use(held)

@@ -1,0 +1,82 @@
+"""Values as JSON that every reader takes, whatever records and steps came up with."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, overload
+
+import orjson
+
+_SORTED = {False: 0, True: orjson.OPT_SORT_KEYS}
+
+
+@overload
+def valid(text: str) -> str: ...
+
+
+@overload
+def valid(text: None) -> None: ...
+
+
+def valid(text):
+    """A text that UTF-8 has a form for: U+FFFD for half of a surrogate pair.
+
+    >>> valid("a\\ud83d"), valid("\\ud83d\\ude00")
+    ('a\\ufffd', '😀')
+    """
+    if text is None or text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def to_json(values: Mapping[str, Any], *, sort_keys: bool = False) -> bytes:
+    """Values as JSON in UTF-8, without white space.
+
+    Integers of any size are written as they are. NaN and infinity, which JSON does not
+    have, become null, halves of surrogate pairs U+FFFD, bytes the text they are in
+    UTF-8, and what else JSON has no form for, such as a path, its `str`.
+
+    >>> to_json({"b": 2**70, "a": [float("nan"), "\\ud83d"]}).decode()
+    '{"b":1180591620717411303424,"a":[null,"�"]}'
+    """
+    try:
+        option = orjson.OPT_SERIALIZE_NUMPY | _SORTED[sort_keys]
+        return orjson.dumps(values, option=option)
+    except TypeError:  # what it does not take, integers beyond 64 bits too
+        plain = _plain(values)
+    options = {"ensure_ascii": False, "allow_nan": False, "sort_keys": sort_keys}
+    return json.dumps(plain, separators=(",", ":"), **options).encode()
+
+
+def from_json(data: bytes | None) -> dict[str, Any]:
+    """The inverse of `to_json`, with integers of any size; no data are no values.
+
+    >>> from_json(b'{"a":1180591620717411303424}')["a"] == 2**70
+    True
+    """
+    return json.loads(data or b"{}")
+
+
+def _plain(value: Any) -> Any:
+    """Nested values as JSON has them."""
+    if isinstance(value, str):
+        return valid(value)
+    if value is None or isinstance(value, int):  # bool too
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {valid(str(name)): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if hasattr(value, "tolist"):  # of NumPy
+        return _plain(value.tolist())
+    return valid(str(value))
