@@ -10,6 +10,10 @@ import typing
 from typing import Any
 
 _MOST_LISTED = 20
+_UNITS = {"": 1}
+for _power, _letter in enumerate("KMGT", 1):
+    _UNITS[f"{_letter}B"] = _UNITS[_letter] = 1000**_power
+    _UNITS[f"{_letter}IB"] = 1024**_power
 
 
 class UnknownName(ValueError):
@@ -52,6 +56,29 @@ def choose(what: str, name: str, table: typing.Mapping[str, Any]) -> Any:
     if name not in table:
         raise UnknownName(f"unknown {what} {name!r}: {nearest(name, table)}")
     return table[name]
+
+
+def parse_size(size: int | str, what: str = "") -> int:
+    """Bytes, from a number of them or from text with a unit.
+
+    Args:
+        size: such as 100, "64 MiB" or "1.5GB"; KB are 1,000 bytes and KiB 1,024.
+        what: it is the size of, for the message.
+
+    Raises:
+        ValueError: it is neither.
+
+    >>> parse_size("1.5GB"), parse_size("64 MiB"), parse_size(100)
+    (1500000000, 67108864, 100)
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(size))
+    unit = found and found[2].upper().removesuffix("B" if found[2] == "B" else "")
+    if not found or unit not in _UNITS:
+        raise ValueError(
+            f"{what and f'{what}: '}{size!r} is no size: give bytes, or such as 800MB "
+            "or 1.5GB"
+        )
+    return int(float(found[1]) * _UNITS[unit])
 
 
 def matching(

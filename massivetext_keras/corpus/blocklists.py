@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 from urllib.parse import unquote
 
 import numpy as np
 
+from massivetext_keras.corpus.arguments import Count, Files, Share, read_once
 from massivetext_keras.corpus.documents import Batch, Check, Document, of_prose
 from massivetext_keras.corpus.hashing import find, span_hashes
+from massivetext_keras.corpus.language import LanguageTag
 from massivetext_keras.corpus.readers import expand, read_file
 from massivetext_keras.corpus.words import Words, folded_words
+
+_List = Annotated[str, Files(expand)]
 
 
 def url_blocklist(
     batch: Batch,
     *,
-    domains: str | None = None,
-    urls: str | None = None,
-    words: str | None = None,
-    soft_words: str | None = None,
-    max_soft_words: int = 1,
-    substrings: str | None = None,
+    domains: _List | None = None,
+    urls: _List | None = None,
+    words: _List | None = None,
+    soft_words: _List | None = None,
+    max_soft_words: Count | None = 1,
+    substrings: _List | None = None,
 ) -> list[Check]:
     """Drops documents by where they were published, as RefinedWeb and FineWeb do.
 
@@ -76,9 +79,9 @@ def url_blocklist(
 def word_blocklist(
     batch: Batch,
     *,
-    words: str | Mapping[str, str],
-    max_words: int | None = 0,
-    max_share: float | None = None,
+    words: _List | Mapping[LanguageTag, _List],
+    max_words: Count | None = 0,
+    max_share: Share | None = None,
 ) -> list[Check]:
     """Drops documents with words of a list.
 
@@ -138,7 +141,7 @@ def _occurrences(found: Words, phrases: _Phrases) -> tuple[np.ndarray, np.ndarra
     return starting, covered
 
 
-@functools.cache
+@read_once
 def _phrases(path: str) -> _Phrases:
     """The hashes of a list of words, read once."""
     entries = list(_read(path))
@@ -156,7 +159,7 @@ def _phrases(path: str) -> _Phrases:
     )
 
 
-@functools.cache
+@read_once
 def _entries(path: str, normal: Callable[[str], str]) -> frozenset[str]:
     """The entries of a list in a normal form, read once."""
     entries = set()

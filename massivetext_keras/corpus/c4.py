@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from massivetext_keras.corpus.arguments import Count
 from massivetext_keras.corpus.documents import Batch, Check, of_prose
 from massivetext_keras.corpus.words import Spans, Words, words
 
@@ -25,8 +26,8 @@ _CITATION = re.compile(
 def c4_lines(
     batch: Batch,
     *,
-    min_words: int = 3,
-    max_word_length: int = 1000,
+    min_words: Count = 3,
+    max_word_length: Count = 1000,
     terminal_punctuation: bool = True,
     remove_citations: bool = True,
     phrases: Sequence[str] = ("javascript", *POLICY_PHRASES),
@@ -85,9 +86,9 @@ def c4_lines(
 def c4_pages(
     batch: Batch,
     *,
-    min_sentences: int = 5,
-    max_curly_brackets: int = 0,
-    max_lorem_ipsum: int = 0,
+    min_sentences: Count | None = 5,
+    max_curly_brackets: Count | None = 0,
+    max_lorem_ipsum: Count | None = 0,
 ) -> list[Check]:
     """Drops pages without enough sentences or with placeholders or code in them, as C4.
 
@@ -97,7 +98,7 @@ def c4_pages(
     measure NaN.
 
     Args:
-        batch: the documents.
+        batch: the documents. A bound that is None is none.
         min_sentences: as terminal punctuation tells them.
         max_curly_brackets: of `{`.
         max_lorem_ipsum: of the phrase, however it is written.
@@ -123,8 +124,8 @@ def c4_pages(
 def mc4_pages(
     batch: Batch,
     *,
-    min_long_lines: int = 3,
-    long_line: int = 200,
+    min_long_lines: Count | None = 3,
+    long_line: Count = 200,
     unspaced_only: bool = True,
 ) -> list[Check]:
     """Drops pages without a few long lines, as mC4 does (Xue et al., 2021, 3.1).

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import xxhash
 
+from massivetext_keras.corpus.arguments import use_contents
 from massivetext_keras.corpus.documents import Batch, Document, left_empty, reasons
 from massivetext_keras.corpus.engines import guard
 from massivetext_keras.corpus.formats import Problem, Source, read
@@ -88,16 +89,23 @@ def apply(
     return batch, dropped
 
 
-def clean(tables: Iterator[pa.Table], *, recipe: Recipe) -> Iterator[pa.Table]:
+def clean(
+    tables: Iterator[pa.Table],
+    *,
+    recipe: Recipe,
+    contents: Mapping[str, str] | None = None,
+) -> Iterator[pa.Table]:
     """Reads files and takes their documents through the steps of a recipe.
 
     Args:
         tables: rows of files: subset, path, name, bytes, format.
         recipe: what is done.
+        contents: of `Recipe.files`, which steps read once for the same.
 
     Returns:
         Tables of `CLEANED`, file by file.
     """
+    use_contents(contents or {})
     steps, reading = recipe.bound(), recipe.stage("read")
     work = functools.partial(
         _worked_on, steps=steps, signature=recipe.stage("minhash_bands")

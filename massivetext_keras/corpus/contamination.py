@@ -7,11 +7,13 @@ import itertools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
+from massivetext_keras.corpus.arguments import Count, Files, Positive, Share, read_once
 from massivetext_keras.corpus.documents import Batch, Check, Document
-from massivetext_keras.corpus.items import read_items
+from massivetext_keras.corpus.items import item_files, read_items
 from massivetext_keras.corpus.minhash import shingles
 from massivetext_keras.corpus.scripts import PUNCTUATION, UPPER, character_classes
 from massivetext_keras.corpus.words import words
@@ -24,14 +26,14 @@ logger = logging.getLogger(__name__)
 def contamination(
     batch: Batch,
     *,
-    files: Sequence[str] = (),
-    ngram: int = 13,
-    shortest: int = 8,
-    jaccard: float = 0.8,
-    containment: float = 0.8,
+    files: Sequence[Annotated[str, Files(item_files)]] = (),
+    ngram: Positive = 13,
+    shortest: Positive = 8,
+    jaccard: Share | None = 0.8,
+    containment: Share | None = 0.8,
     cut: bool = False,
-    around: int = 200,
-    most_pieces: int = 10,
+    around: Count = 200,
+    most_pieces: Positive = 10,
 ) -> list[Check]:
     """Drops documents that hold an item of an evaluation set, or cuts it out.
 
@@ -161,7 +163,7 @@ class _Index:
     tables: dict[int, _Table]
 
 
-@functools.lru_cache(maxsize=2)
+@read_once
 def _index(files: tuple[str, ...], ngram: int, shortest: int) -> _Index:
     names: list[str] = []
     hashes, items, lengths = [], [], []

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from massivetext_keras.corpus.arguments import Positive, Share
 from massivetext_keras.corpus.components import components
 from massivetext_keras.corpus.engines import Engine
 from massivetext_keras.corpus.near_duplicates import near_duplicates
@@ -68,8 +69,8 @@ def find_duplicates(
     work: Path,
     *,
     fuzzy: bool = True,
-    ngram: int = 13,
-    jaccard: float = 0.8,
+    ngram: Positive = 13,
+    jaccard: Share = 0.8,
 ) -> list[Path]:
     """Finds the documents that are dropped because another one says the same.
 

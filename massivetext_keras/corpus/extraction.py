@@ -7,10 +7,11 @@ import itertools
 import logging
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from massivetext_keras.corpus.arguments import Count, Share
 from massivetext_keras.corpus.documents import Batch, Check, Document
 from massivetext_keras.extras import need
 from massivetext_keras.values import choose
@@ -34,12 +35,12 @@ _DATED = (
 def extract(
     batch: Batch,
     *,
-    extractor: str = "trafilatura",
-    fallback_share: float = 0.5,
+    extractor: Literal["trafilatura", "resiliparse"] = "trafilatura",
+    fallback_share: Share = 0.5,
     tables: bool = True,
     comments: bool = False,
-    max_tags: int = 100_000,
-    max_depth: int = 500,
+    max_tags: Count = 100_000,
+    max_depth: Count = 500,
 ) -> list[Check]:
     """Replaces pages by their main text; documents that are no HTML are left alone.
 

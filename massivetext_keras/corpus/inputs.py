@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import xxhash
 
 from massivetext_keras.corpus.sources import find
 from massivetext_keras.corpus.streams import open_bytes
+from massivetext_keras.extras import need
 from massivetext_keras.files import replacing_file
 
 FILES = pa.schema(
@@ -37,6 +39,12 @@ _BUNDLE = 8 << 20  # bytes of files in a part, so that small ones share one
 _MOST = 1000  # files in a part
 _CHUNK = 1 << 20
 UNREADABLE = "unreadable"
+# Of what fsspec's file systems tell of a file, each in its own words
+_STAMPS = re.compile(
+    r"e?tag|generation|sha\d*|crc|md5.*|content.md5|digest|checksum|blob_id|version.*"
+    r"|created|updated|m?time|modif.*|last.?modified|date_time",
+    re.IGNORECASE,
+)
 
 
 def list_files(inputs: Any, format: str | None = None) -> list[dict[str, Any]]:
@@ -67,6 +75,24 @@ def list_files(inputs: Any, format: str | None = None) -> list[dict[str, Any]]:
                 seen[key] = source.name
             rows.append(row)
     return sorted(rows, key=lambda row: (row["subset"], row["name"]))
+
+
+def stamp(path: str) -> int | str:
+    """What is another once a file has been changed.
+
+    Args:
+        path: of the file, or its URL.
+
+    Returns:
+        When it was changed, in nanoseconds; of a URL the times, tags and hashes that
+        its store tells, and a hash of what is in it where it tells none.
+    """
+    if "://" not in path:
+        return Path(path).stat().st_mtime_ns if Path(path).exists() else 0
+    system, place = need("fsspec").url_to_fs(path)
+    about = system.info(place)
+    told = {name: about[name] for name in about if _STAMPS.fullmatch(name)}
+    return str(sorted(told.items())) if any(told.values()) else _hash(path)
 
 
 def write_listing(files: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:

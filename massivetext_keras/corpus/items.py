@@ -42,6 +42,11 @@ def read_items(files: Sequence[str | Path]) -> Iterator[tuple[str, str]]:
             yield f"{source.name}:{where}", text
 
 
+def item_files(pattern: str | Path) -> list[str]:
+    """The files, or URLs, that `read_items` reads."""
+    return [source.path for source in find(pattern)]
+
+
 def _items(source: Source) -> Iterator[tuple[str, str]]:
     suffix = suffixes(source.path)[0]
     if suffix == ".json":

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
+from massivetext_keras.corpus.arguments import Between, Positive
 from massivetext_keras.corpus.documents import Batch
 from massivetext_keras.corpus.words import span_hashes, words
 from massivetext_keras.extras import need
@@ -12,7 +15,11 @@ _SEED = 1
 
 
 def minhash_bands(
-    batch: Batch, *, ngram: int = 13, bands: int = 20, rows: int = 6
+    batch: Batch,
+    *,
+    ngram: Positive = 13,
+    bands: Annotated[int, Between(1, 1000)] = 20,
+    rows: Annotated[int, Between(1, 1000)] = 6,
 ) -> list[list[int]]:
     """Keys of which near-duplicates share one (Broder, 1997).
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from typing import Literal
 
 import numpy as np
 
+from massivetext_keras.corpus.arguments import Share
 from massivetext_keras.corpus.documents import Batch, Check
 from massivetext_keras.extras import need
 
@@ -34,9 +36,9 @@ _MOST_PASSES = 20
 def normalize(
     batch: Batch,
     *,
-    form: str = "NFC",
+    form: Literal["NFC", "NFKC"] = "NFC",
     mojibake: bool = True,
-    max_invalid: float = 0.01,
+    max_invalid: Share | None = 0.01,
 ) -> list[Check]:
     """Normalises texts; doing it again changes nothing.
 
@@ -53,7 +55,8 @@ def normalize(
         batch: its texts are rewritten.
         form: "NFC", or "NFKC" for what is merely compatible too, such as ﬁ and ２.
         mojibake: mend it, "fÃ¼r" to "für".
-        max_invalid: share of U+FFFD in a text, 0 to 1, above which it is dropped.
+        max_invalid: share of U+FFFD in a text, 0 to 1, above which it is dropped; None
+            for any.
 
     Returns:
         `invalid`, the share of U+FFFD.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from massivetext_keras.corpus.arguments import read_once
 from massivetext_keras.corpus.documents import Batch, Document
 from massivetext_keras.corpus.readers import read_documents
 from massivetext_keras.corpus.scripts import DIGIT, PUNCTUATION, character_classes
@@ -43,6 +44,9 @@ class NgramModel:
     """
 
     def __init__(self, vocabulary_size: int = 50_000, order: int = 3):
+        for name, value in {"vocabulary_size": vocabulary_size, "order": order}.items():
+            if value < 1:
+                raise ValueError(f"{name}: {value} is not 1 or more")
         self.vocabulary_size = vocabulary_size
         self.order = order
         self._hashes = np.empty(0, np.uint64)  # of the vocabulary, sorted
@@ -186,7 +190,7 @@ def fit_ngram_model(
     return model
 
 
-@functools.lru_cache(maxsize=8)
+@read_once
 def load_ngram_model(path: str) -> NgramModel:
     """`NgramModel.load`, once a process."""
     return NgramModel.load(path)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 
 from massivetext_keras.corpus import identifiers
+from massivetext_keras.corpus.arguments import Count, Known
 from massivetext_keras.corpus.documents import Batch, Check
 from massivetext_keras.values import choose
 
@@ -34,9 +35,9 @@ class Span(NamedTuple):
 def personal_data(
     batch: Batch,
     *,
-    action: str = "mask",
-    kinds: Sequence[str] = tuple(MASKS),
-    max_spans: int = 5,
+    action: Literal["mask", "drop"] = "mask",
+    kinds: Sequence[Annotated[str, Known(MASKS)]] = tuple(MASKS),
+    max_spans: Count | None = 5,
 ) -> list[Check]:
     """Masks personal data, and drops documents with too much of it.
 
@@ -55,7 +56,7 @@ def personal_data(
         batch: documents; those in which something is found get another text.
         action: "mask"; or "drop" every document with any.
         kinds: which are looked for, of `MASKS`.
-        max_spans: the most that are masked.
+        max_spans: the most that are masked; None for any number.
 
     Returns:
         The check `spans`, the number found.

@@ -11,9 +11,10 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from massivetext_keras.corpus import shards
+from massivetext_keras.corpus.arguments import Amount, Known, Share, Size, checked
 from massivetext_keras.corpus.assembly import assemble
 from massivetext_keras.corpus.cleaning import clean
 from massivetext_keras.corpus.deduplication import (
@@ -30,7 +31,7 @@ from massivetext_keras.corpus.inputs import (
     write_listing,
 )
 from massivetext_keras.corpus.manifest import MANIFEST, Manifest, read_manifest
-from massivetext_keras.corpus.placing import MIXTURES, Fractions
+from massivetext_keras.corpus.placing import MIXTURES, Fractions, check_weights
 from massivetext_keras.corpus.recipes import Recipe, load_recipe
 from massivetext_keras.corpus.repeats import cut_repeats, find_repeats
 from massivetext_keras.corpus.report_data import ReportData
@@ -55,12 +56,12 @@ def build(
     recipe: str | Recipe = "massivetext",
     engine: Engine | None = None,
     *,
-    validation_fraction: float = 0.005,
-    test_fraction: float = 0.005,
-    weights: str | Mapping[str, float] | None = None,
+    validation_fraction: Share = 0.005,
+    test_fraction: Share = 0.005,
+    weights: str | Mapping[str, Amount] | None = None,
     seed: int = 0,
-    shard_bytes: int = SHARD_BYTES,
-    format: str = "jsonl",
+    shard_bytes: Size = SHARD_BYTES,
+    format: Annotated[str, Known(shards.SUFFIXES)] = "jsonl",
     overwrite: bool = False,
 ) -> Manifest:
     """Builds a corpus: reads, cleans, filters, deduplicates, splits and writes.
@@ -85,7 +86,7 @@ def build(
             subset -> weight; documents of the others are left out until they stand in
             that proportion. None takes all.
         seed: of the choice of documents that are held out or left out.
-        shard_bytes: about the bytes of text in a shard.
+        shard_bytes: about the bytes of text in a shard, a number or such as "128MB".
         format: "jsonl" (compressed with zstd) or "parquet".
         overwrite: replace what is in the folder.
 
@@ -108,24 +109,30 @@ def build(
     started = time.time()
     output = Path(output)
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-    if isinstance(weights, str):
-        weights = choose("mixture", weights, MIXTURES)
-    choose("format", format, shards.SUFFIXES)
-    fractions = Fractions(validation_fraction, test_fraction, seed=seed)
-    manifest = Manifest(
-        recipe=recipe.spelled_out(),
-        build={
+    options = checked(
+        build,
+        {
             "validation_fraction": validation_fraction,
             "test_fraction": test_fraction,
-            "weights": weights and dict(weights),
+            "weights": weights,
             "seed": seed,
             "shard_bytes": shard_bytes,
             "format": format,
-            "files": recipe.files(),
         },
+    )
+    shard_bytes = options["shard_bytes"]
+    if isinstance(weights, str):
+        weights = options["weights"] = choose("mixture", weights, MIXTURES)
+    fractions = Fractions(validation_fraction, test_fraction, seed=seed)
+    contents = recipe.files()
+    manifest = Manifest(
+        recipe=recipe.spelled_out(),
+        build={**options, "files": contents},
         versions=versions(*_PACKAGES),
     )
     files = list_files(inputs, recipe.stage("read")["format"])
+    if weights:
+        check_weights(weights, {file["subset"] for file in files})
     work = Work(output, files, manifest)
     if (output / MANIFEST).is_file() and not overwrite:
         return _finished(output, work)
@@ -133,7 +140,7 @@ def build(
         engine = engine or stack.enter_context(LocalEngine())
         listing = write_listing(files, work.stage("files"))
         hashes = engine.map_batches(listing, hash_files, work.stage("hashes"))
-        work_on = functools.partial(clean, recipe=recipe)
+        work_on = functools.partial(clean, recipe=recipe, contents=contents)
         cleaned = engine.map_batches(listing, work_on, work.stage("cleaned"))
         cleaned, verdicts, clusters = _deduplicated(engine, cleaned, recipe, work)
         report, entries = assemble(

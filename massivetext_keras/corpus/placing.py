@@ -8,7 +8,7 @@ equal size in the order of ids.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -105,6 +105,18 @@ def bins(ids: np.ndarray) -> np.ndarray:
     return (ids[:, 0] >> np.uint64(48)).astype(np.int64)
 
 
+def check_weights(weights: Mapping[str, float], subsets: Collection[str]) -> None:
+    """Refuses weights that do not tell the shares of some subsets.
+
+    Raises:
+        ValueError: a subset has no weight, or a weight is not positive.
+    """
+    for subset in sorted(subsets):
+        if not 0 < weights.get(subset, 0) < float("inf"):
+            known = ", ".join(weights)
+            raise ValueError(f"no positive weight for subset {subset!r}: {known}")
+
+
 def mixture(weights: Mapping[str, float], sizes: Mapping[str, int]) -> dict[str, float]:
     """The largest shares of subsets whose bytes stand in the proportion of weights.
 
@@ -121,10 +133,7 @@ def mixture(weights: Mapping[str, float], sizes: Mapping[str, int]) -> dict[str,
     >>> mixture({"web": 3, "books": 1}, {"web": 600, "books": 400})
     {'web': 1.0, 'books': 0.5}
     """
-    for subset in sizes:
-        if weights.get(subset, 0) <= 0:
-            known = ", ".join(weights)
-            raise ValueError(f"no positive weight for subset {subset!r}: {known}")
+    check_weights(weights, sizes)
     full = min(size / weights[subset] for subset, size in sizes.items() if size)
     return {
         subset: min(weights[subset] * full / size, 1.0) if size else 1.0

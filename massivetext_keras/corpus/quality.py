@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from massivetext_keras.corpus.arguments import Amount, Count, Share
 from massivetext_keras.corpus.documents import Batch, Check, Document, of_prose
 from massivetext_keras.corpus.hashing import find
+from massivetext_keras.corpus.language import LanguageTag
 from massivetext_keras.corpus.words import Words, words
 
 STOP_WORDS = {
@@ -25,16 +27,16 @@ _MOST_UNSPACED = 0.1
 def gopher_quality(
     batch: Batch,
     *,
-    min_words: int = 50,
-    max_words: int = 100_000,
-    min_word_length: float = 3.0,
-    max_word_length: float = 10.0,
-    max_symbols: float = 0.1,
-    max_bullet_lines: float = 0.9,
-    max_ellipsis_lines: float = 0.3,
-    min_alphabetic_words: float = 0.8,
-    min_stop_words: int = 2,
-    stop_words: Mapping[str, Sequence[str]] = STOP_WORDS,
+    min_words: Count | None = 50,
+    max_words: Count | None = 100_000,
+    min_word_length: Amount | None = 3.0,
+    max_word_length: Amount | None = 10.0,
+    max_symbols: Amount | None = 0.1,
+    max_bullet_lines: Share | None = 0.9,
+    max_ellipsis_lines: Share | None = 0.3,
+    min_alphabetic_words: Share | None = 0.8,
+    min_stop_words: Count | None = 2,
+    stop_words: Mapping[LanguageTag, Sequence[str]] = STOP_WORDS,
 ) -> list[Check]:
     """Drops what is not prose, by the quality rules of Gopher (Rae et al., 2021, A1.1).
 
@@ -45,7 +47,7 @@ def gopher_quality(
     step identified, those of the language that has most of them in it.
 
     Args:
-        batch: the documents.
+        batch: the documents. A bound that is None is none.
         min_words, max_words: words in the document.
         min_word_length, max_word_length: mean over words, in characters.
         max_symbols: number signs for each word, and ellipses for each word.
@@ -108,11 +110,11 @@ def gopher_quality(
 def fineweb_quality(
     batch: Batch,
     *,
-    min_punctuated_lines: float = 0.12,
-    max_duplicate_line_characters: float = 0.1,
-    max_short_lines: float = 0.67,
-    short_line: int = 30,
-    short_unspaced_line: int = 10,
+    min_punctuated_lines: Share | None = 0.12,
+    max_duplicate_line_characters: Share | None = 0.1,
+    max_short_lines: Share | None = 0.67,
+    short_line: Count = 30,
+    short_unspaced_line: Count = 10,
 ) -> list[Check]:
     """Drops lists and pages that repeat lines (Penedo et al., 2024: FineWeb, 3.6).
 
@@ -120,7 +122,7 @@ def fineweb_quality(
     and so does the punctuation of Thai and Lao.
 
     Args:
-        batch: the documents.
+        batch: the documents. A bound that is None is none.
         min_punctuated_lines: share of lines that end in terminal punctuation or a
             quotation mark.
         max_duplicate_line_characters: share of characters in lines that the document

@@ -5,13 +5,18 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
-import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from massivetext_keras.files import file_hash, read_json
+from massivetext_keras.corpus.arguments import (
+    checked,
+    content_hash,
+    defaults,
+    files_of,
+)
+from massivetext_keras.files import read_json
 from massivetext_keras.values import Config, choose, nearest
 
 # name of a step, which is that of its function -> module
@@ -71,7 +76,8 @@ class Recipe(Config):
             that other documents have; by default none is done.
 
     Raises:
-        ValueError: a step or an argument is unknown; names the nearest one.
+        ValueError: a step or an argument is unknown, or its value not what the step's
+            annotations want; names the nearest right one.
 
     >>> recipe = Recipe("short", {"gopher_quality": {"min_words": 5}})
     >>> recipe.override("gopher_quality.min_words=7").steps
@@ -90,11 +96,15 @@ class Recipe(Config):
 
     def __post_init__(self):
         super().__post_init__()
-        for name, arguments in self.steps.items():
-            _check(name, choose("step", name, STEPS), arguments)
+        steps = {
+            name: _checked(name, choose("step", name, STEPS), arguments)
+            for name, arguments in self.steps.items()
+        }
+        object.__setattr__(self, "steps", steps)
         for name, module in STAGES.items():
-            _check(name, module, getattr(self, name))
-        if "ngram" in self.find_duplicates:
+            object.__setattr__(self, name, _checked(name, module, getattr(self, name)))
+        ngram = self.stage("minhash_bands")["ngram"]
+        if self.find_duplicates.pop("ngram", ngram) != ngram:
             raise ValueError("find_duplicates.ngram: set minhash_bands.ngram")
 
     def bound(self) -> list[Step]:
@@ -107,7 +117,7 @@ class Recipe(Config):
         steps = []
         for name, given in self.steps.items():
             function = _function(STEPS[name], name)
-            arguments = {**_defaults(function), **given}
+            arguments = {**defaults(function), **given}
             bound = functools.partial(function, **arguments)
             steps.append(Step(name, bound, arguments))
         return steps
@@ -118,7 +128,7 @@ class Recipe(Config):
         >>> Recipe(minhash_bands={"ngram": 5}).stage("find_duplicates")["ngram"]
         5
         """
-        arguments = _defaults(_function(STAGES[name], name)) | getattr(self, name)
+        arguments = defaults(_function(STAGES[name], name)) | getattr(self, name)
         if name == "find_duplicates":
             arguments["ngram"] = self.stage("minhash_bands")["ngram"]
         return arguments
@@ -130,11 +140,16 @@ class Recipe(Config):
         return {"name": self.name, "steps": steps, **stages}
 
     def files(self) -> dict[str, str]:
-        """Name -> SHA-256 of the files that arguments of steps name, such as lists."""
+        """Path or URL -> SHA-256 of the files that arguments of steps name.
+
+        Raises:
+            FileNotFoundError: a name or pattern that nothing matches.
+        """
         found = {}
-        for value in _strings(self.steps):  # no default names a file
-            if Path(value).is_file():
-                found[value] = file_hash(value)
+        for name, arguments in self.steps.items():  # no default names a file
+            function = _function(STEPS[name], name)
+            for path in _named(name, files_of, function, arguments):
+                found[path] = content_hash(path)
         return found
 
     def override(self, *assignments: str) -> Recipe:
@@ -195,29 +210,24 @@ def _function(module: str, name: str) -> Callable:
     return getattr(importlib.import_module(f"massivetext_keras.corpus.{module}"), name)
 
 
-def _defaults(function: Callable) -> dict[str, Any]:
-    return {
-        name: list(value.default) if isinstance(value.default, tuple) else value.default
-        for name, value in inspect.signature(function).parameters.items()
-        if value.kind is value.KEYWORD_ONLY
-    }
-
-
-def _strings(value: Any) -> Iterator[str]:
-    """All strings in nested values."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping | Sequence):
-        for inner in value.values() if isinstance(value, Mapping) else value:
-            yield from _strings(inner)
-
-
-def _check(name: str, module: str, arguments: Any) -> None:
+def _checked(name: str, module: str, arguments: Any) -> dict[str, Any]:
+    """The arguments of a step, if they are what it takes."""
     if not isinstance(arguments, dict):
         raise TypeError(f"{name}: its arguments must be an object, got {arguments!r}")
-    known = _defaults(_function(module, name))
+    function = _function(module, name)
+    known = defaults(function)
     for argument in arguments:
         choose(f"argument of {name}", argument, known)
+    return _named(name, checked, function, arguments)
+
+
+def _named(step: str, function: Callable, *arguments: Any) -> Any:
+    """What a function gives; its errors begin with the name of a step."""
+    try:
+        found = function(*arguments)
+        return list(found) if isinstance(found, Iterator) else found
+    except (ValueError, FileNotFoundError) as error:
+        raise type(error)(f"{step}.{error}") from None
 
 
 _READ = {"extract": {}, "normalize": {}, "identify": {}}

@@ -6,12 +6,14 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from massivetext_keras.corpus.arguments import Between, Positive
 from massivetext_keras.corpus.deduplication import FUZZY
 from massivetext_keras.corpus.documents import Batch, Document
 from massivetext_keras.corpus.engines import Engine
@@ -45,8 +47,8 @@ def find_repeats(
     work: Path,
     *,
     paragraphs: bool = False,
-    lines: int | None = None,
-    run: int | None = None,
+    lines: Positive | None = None,
+    run: Annotated[int, Between(2)] | None = None,
 ) -> Path:
     """Finds what occurs in several documents; all but its first occurrence is cut.
 

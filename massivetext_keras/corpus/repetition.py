@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from massivetext_keras.corpus.arguments import Digits, Share
 from massivetext_keras.corpus.documents import Batch, Check, of_prose
 from massivetext_keras.corpus.hashing import equal_groups
 from massivetext_keras.corpus.words import Words, words
@@ -21,12 +22,12 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 def gopher_repetition(
     batch: Batch,
     *,
-    max_duplicate_lines: float = 0.30,
-    max_duplicate_paragraphs: float = 0.30,
-    max_duplicate_line_characters: float = 0.20,
-    max_duplicate_paragraph_characters: float = 0.20,
-    max_top_ngrams: Mapping[str, float] = TOP_NGRAMS,
-    max_duplicate_ngrams: Mapping[str, float] = DUPLICATE_NGRAMS,
+    max_duplicate_lines: Share | None = 0.30,
+    max_duplicate_paragraphs: Share | None = 0.30,
+    max_duplicate_line_characters: Share | None = 0.20,
+    max_duplicate_paragraph_characters: Share | None = 0.20,
+    max_top_ngrams: Mapping[Digits, Share] = TOP_NGRAMS,
+    max_duplicate_ngrams: Mapping[Digits, Share] = DUPLICATE_NGRAMS,
     measure_all: bool = False,
 ) -> list[Check]:
     """Drops documents that repeat themselves, by table A1 of Rae et al. (2021).
@@ -42,7 +43,7 @@ def gopher_repetition(
     where a word has about two characters and each counts as one, an n-gram has 2n.
 
     Args:
-        batch: the documents.
+        batch: the documents. A bound that is None is none.
         max_duplicate_lines, max_duplicate_paragraphs: share of all lines, paragraphs.
         max_duplicate_line_characters, max_duplicate_paragraph_characters: share of the
             characters of all lines, paragraphs.

@@ -186,6 +186,7 @@ def _locate(item: str | Path) -> _Place:
 
 def _locate_remote(url: str) -> _Place:
     system, path = need("fsspec").url_to_fs(url)
+    system.invalidate_cache()  # of what it held before
     path = path.rstrip("/")
     if system.isfile(path):
         folder, _, name = path.rpartition("/")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
 
+from massivetext_keras.corpus.arguments import Amount, Files
 from massivetext_keras.corpus.documents import Batch, Check
+from massivetext_keras.corpus.language import LanguageTag
 from massivetext_keras.corpus.perplexity import load_ngram_model
 from massivetext_keras.corpus.scripts import DIGIT, PUNCTUATION, UPPER
 from massivetext_keras.corpus.words import words
@@ -21,13 +24,14 @@ COLUMNS = (
     "upper_share",
     "perplexity",
 )
+_Model = Annotated[str, Files(lambda path: [path])]
 
 
 def statistics(
     batch: Batch,
     *,
-    ngram_model: str | Mapping[str, str] | None = None,
-    max_perplexity: float | None = None,
+    ngram_model: _Model | Mapping[LanguageTag, _Model] | None = None,
+    max_perplexity: Amount | None = None,
 ) -> list[Check]:
     """Measures documents: how long they are, and what they are made of.
 

@@ -7,8 +7,8 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from massivetext_keras.corpus.inputs import stamp
 from massivetext_keras.corpus.manifest import Manifest
 
 
@@ -25,7 +25,8 @@ class Work:
     """
 
     def __init__(self, output: Path, files: Sequence[Mapping], manifest: Manifest):
-        decides = [files, *map(_modified, files), manifest.to_dict()]
+        stamps = [stamp(file["path"]) for file in files]
+        decides = [files, *stamps, manifest.to_dict()]
         encoded = json.dumps(decides, sort_keys=True).encode()
         self.identity = hashlib.sha256(encoded).hexdigest()
         self.folder = output.with_name(f".{output.name}.work") / self.identity[:16]
@@ -41,8 +42,3 @@ class Work:
             shutil.rmtree(gone, ignore_errors=True)
             self.folder.rename(gone)
         shutil.rmtree(self.folder.parent, ignore_errors=True)
-
-
-def _modified(file: Mapping[str, Any]) -> int:
-    path = Path(file["path"])
-    return path.stat().st_mtime_ns if path.exists() else 0

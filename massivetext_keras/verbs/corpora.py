@@ -8,13 +8,13 @@ import logging
 import re
 from pathlib import Path
 
+from massivetext_keras.values import parse_size
 from massivetext_keras.verbs.common import UsageError, Values
 
 logger = logging.getLogger(__name__)
 
 
 def corpus_build(values: Values) -> None:
-    from massivetext_keras.corpus.engines.memory import parse_size
     from massivetext_keras.corpus.pipeline import build
 
     what = _subsets(values.input), values.output, _recipe(values)
@@ -23,7 +23,7 @@ def corpus_build(values: Values) -> None:
         "test_fraction": values.test_fraction,
         "weights": _weights(values.weights),
         "seed": values.seed,
-        "shard_bytes": parse_size(values.shard_size),
+        "shard_bytes": parse_size(values.shard_size, "--shard_size"),
         "format": values.format,
         "overwrite": values.overwrite,
     }
@@ -105,7 +105,7 @@ def _recipe(values: Values):
     from massivetext_keras.corpus.recipes import load_recipe
 
     changes = [
-        f"{argument}={json.dumps(words.split(','))}"
+        f"{argument}={json.dumps([word.strip() for word in words.split(',')])}"
         for argument, words in {
             "identify.languages": values.languages,
             "contamination.files": values.evaluation,

@@ -10,11 +10,12 @@ from typing import Any
 
 from massivetext_keras.corpus.engines import groups
 from massivetext_keras.corpus.engines.base import Read, TaskEngine
-from massivetext_keras.corpus.engines.memory import parse_size, proportional_bytes
+from massivetext_keras.corpus.engines.memory import proportional_bytes
 from massivetext_keras.corpus.engines.pool import Pool
 from massivetext_keras.corpus.engines.progress import Progress
 from massivetext_keras.corpus.engines.tasks import Task
 from massivetext_keras.machine import cores, free_bytes
+from massivetext_keras.values import parse_size
 
 LEAST_WORKER = 200 * 10**6  # bytes that a worker needs to do anything
 LIBRARIES = 50 * 10**6  # bytes of these that are code, which the system shares
@@ -39,7 +40,8 @@ class LocalEngine(TaskEngine):
         progress: is called a few times a second with a `Progress`.
 
     Raises:
-        ValueError: memory that is not enough for one worker.
+        ValueError: memory that is not enough for one worker; a number that is not
+            positive.
     """
 
     def __init__(
@@ -49,10 +51,14 @@ class LocalEngine(TaskEngine):
         time_limit: float = 60.0,
         progress: Callable[[Progress], Any] | None = None,
     ):
+        if workers is not None and workers < 1:
+            raise ValueError(f"workers: {workers} is not 1 or more")
+        if not time_limit > 0:
+            raise ValueError(f"time_limit: {time_limit} seconds are not more than 0")
         wanted, here = workers or cores(), proportional_bytes() + _SERVER
         if max_memory is None:
             max_memory = here + free_bytes() // 2
-        most = parse_size(max_memory)
+        most = parse_size(max_memory, "max_memory")
         self.workers = min(wanted, (most - here) // LEAST_WORKER)
         if self.workers < 1:
             raise ValueError(

@@ -10,27 +10,6 @@ from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
-_UNITS = {"": 1}
-for _power, _letter in enumerate("KMGT", 1):
-    _UNITS[f"{_letter}B"] = _UNITS[_letter] = 1000**_power
-    _UNITS[f"{_letter}IB"] = 1024**_power
-
-
-def parse_size(size: int | str) -> int:
-    """Bytes, from a number of them or from text with a unit.
-
-    Raises:
-        ValueError: neither.
-
-    >>> parse_size("1.5GB"), parse_size("64 MiB"), parse_size(100)
-    (1500000000, 67108864, 100)
-    """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(size))
-    unit = found and found[2].upper().removesuffix("B" if found[2] == "B" else "")
-    if not found or unit not in _UNITS:
-        raise ValueError(f"{size!r} is no size: give bytes, or such as 800MB or 1.5GB")
-    return int(float(found[1]) * _UNITS[unit])
-
 
 def own_bytes(process: int | str = "self") -> int:
     """What a process holds of its own: not files, which processes share.

@@ -23,11 +23,11 @@ from massivetext_keras.corpus.engines import groups, parts
 from massivetext_keras.corpus.engines.base import Read, TaskEngine
 from massivetext_keras.corpus.engines.guard import Counts
 from massivetext_keras.corpus.engines.local import IDLE_WORKER, LEAST_WORKER, LIBRARIES
-from massivetext_keras.corpus.engines.memory import parse_size
 from massivetext_keras.corpus.engines.pool import Pool
 from massivetext_keras.corpus.engines.progress import Progress, Report
 from massivetext_keras.corpus.engines.tasks import StageError, Task
 from massivetext_keras.machine import LEAST_JAVA, cores, java
+from massivetext_keras.values import parse_size
 
 _LEAST_HEAP = 512 * 2**20  # Spark does not start with less
 _ANSWER = 5.0  # seconds in which a master answers
@@ -77,7 +77,7 @@ class SparkEngine(TaskEngine):
         if local:
             many = local[1] or "1"
             workers = cores() if many == "*" else int(many)
-        most = parse_size(max_memory)
+        most = parse_size(max_memory, "max_memory")
         self._memory = max(most // 2 // workers, LEAST_WORKER) - LIBRARIES
         super().__init__(free=self._memory - IDLE_WORKER)
         self._time_limit, self.progress = time_limit, progress

@@ -12,8 +12,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+from massivetext_keras.corpus.arguments import Between, Encoding, Known, Size
 from massivetext_keras.corpus.documents import Document
 from massivetext_keras.corpus.formats.common import (
     REASONS,
@@ -97,12 +98,12 @@ def format_of(name: str, by_name: bool = True) -> str | None:
 def read(
     source: Source | str,
     *,
-    format: str | None = None,
+    format: Annotated[str, Known(FORMATS)] | None = None,
     subset: str = "",
     text_field: str | None = None,
-    max_document_bytes: int = 10_000_000,
-    max_ratio: float | None = 250,
-    encoding: str = "utf-8",
+    max_document_bytes: Size = 10_000_000,
+    max_ratio: Annotated[float, Between(1)] | None = 250,
+    encoding: Encoding = "utf-8",
 ) -> Iterator[Document | Problem]:
     """Reads the documents of a file, and what is wrong with the others.
 

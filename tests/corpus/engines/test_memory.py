@@ -13,10 +13,10 @@ import pytest
 from massivetext_keras.corpus.engines.local import LocalEngine
 from massivetext_keras.corpus.engines.memory import (
     own_bytes,
-    parse_size,
     proportional_bytes,
 )
 from massivetext_keras.machine import free_bytes
+from massivetext_keras.values import parse_size
 from tests.corpus.engines import functions
 
 
