@@ -160,6 +160,19 @@ def is_chinese_resident_id(number: str) -> bool:
     return "10X98765432"[total % 11] == number[17].upper()
 
 
+def is_ip(address: str) -> bool:
+    """An address of a machine, public or not, version 4 or 6.
+
+    >>> is_ip("192.168.0.1"), is_ip("021.123.45.67")
+    (True, False)
+    """
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return True
+
+
 def is_public_ip(address: str) -> bool:
     """An address of a machine on the internet, version 4 or 6.
 

@@ -82,7 +82,7 @@ LOOK_ALIKE = [
     "react@16.8.0 or lodash@4.17.21",
     "this@MainActivity.onCreate()",
     "an e-mail@ address, a @ b.com",
-    "a..b@example.com and .@example.com",
+    ".@example.com and a.@example.com",
     "On 2020-01-02, 01.02.2003, 12/31/1999 and 2019-2020-2021",
     "2024-05-06T07:08:09.123456+01:00 or 20240506070809",
     "1600000000 1600000000000 1600000000000000 seconds",
@@ -115,6 +115,206 @@ LOOK_ALIKE = [
     "550e8400-e29b-41d4-a716-446655440000",
 ]
 
+# How people write their numbers and addresses, and what else has their form.
+PHONES = [
+    "call ⟦(202) 555-0143⟧ now",
+    "⟦202-555-0143⟧",
+    "⟦202.555.0143⟧",
+    "⟦+1 (202) 555-0143⟧",
+    "⟦+1 555 123 4567⟧",
+    "⟦1-800-555-0199⟧",
+    "Call us at ⟦5551234567⟧",
+    "⟦020 7946 0958⟧",
+    "⟦(020) 7946 0958⟧",
+    "⟦0161 496 0018⟧",
+    "⟦01632 960123⟧",
+    "⟦07700 900123⟧",
+    "⟦0800 0721072⟧",
+    "⟦0845 021 3680⟧",
+    "⟦+44 (0)20 7946 0958⟧",
+    "⟦030 1234567⟧",
+    "⟦030/1234567⟧",
+    "⟦(030) 12 34 56-78⟧",
+    "⟦0171/1234567⟧",
+    "⟦01711234567⟧",
+    "⟦+49 (0) 171 1234567⟧",
+    "⟦+49-89-123456-0⟧",
+    "⟦0049 89 123456⟧",
+    "⟦06221 / 54-0000⟧",
+    "Tel. ⟦06221/54-0⟧",
+    "Tél. ⟦01 42 68 53 00⟧",
+    "⟦01 42 68 53 00⟧",
+    "⟦06.12.34.56.09⟧",
+    "⟦+33 1 42 68 53 00⟧",
+    "⟦+33 (0)1 42 68 53 00⟧",
+    "⟦044 668 18 00⟧",
+    "⟦+41 44 668 18 00⟧",
+    "⟦0041 44 668 18 00⟧",
+    "⟦079 123 45 67⟧",
+    "⟦+43 1 5123456⟧",
+    "⟦0664 1234567⟧",
+    "⟦0662/8044-0⟧",
+    "Tel. ⟦01/5123456⟧",
+    "⟦010-62770334⟧",
+    "⟦(010) 6277 0334⟧",
+    "⟦021 6277 0334⟧",
+    "⟦0755-26012345⟧",
+    "⟦+86 10 6277 0334⟧",
+    "⟦+86 138 0013 8000⟧",
+    "电话：⟦13800138000⟧",
+    "手机号⟦13800138000⟧",
+    "Teléfono: ⟦912 345 678⟧",
+    "тел. ⟦8 (495) 123-45-67⟧",
+    "⟦+7 (495) 123-45-67⟧",
+    "⟦+91 98765 43210⟧",
+    "⟦+55 11 91234-5678⟧",
+    "tel:⟦+1-816-555-1212⟧",
+    "Phone/Fax: ⟦555-1234⟧",
+    "Tel/Fax ⟦+49 6221 123456⟧",
+]
+ADDRESSES = [
+    "⟦john@example.Com⟧",
+    "⟦john@example.CoM⟧.",
+    "E-Mail.....⟦max.muster@example.de⟧",
+    "Questions...⟦john@example.com⟧",
+    "Mail…⟦john@example.com⟧",
+    "⟦_______@example.com⟧",
+    "_⟦john@example.com⟧_",
+    "**⟦john@example.com⟧**",
+    "⟦john+tag@mail.example.co.uk⟧",
+    "<⟦john@example.com⟧>",
+    '"⟦john@example.com⟧"',
+    '⟦"john doe"@example.com⟧',
+    "mailto:⟦john@example.com⟧?subject=x",
+    "⟦john@example.com⟧.",
+    "⟦john@example.com⟧,⟦jane@example.org⟧",
+    "⟦john@example.com⟧--Ada",
+    "⟦john@example.com⟧-⟦jane@example.org⟧",
+    "[⟦john@example.com⟧]",
+    "(⟦john@example.com⟧)",
+    "邮箱⟦john@example.com⟧请联系",
+    "我的邮箱是⟦john@example.com⟧。",
+    "⟦info@bücher.de⟧",
+    "⟦info@xn--bcher-kva.de⟧",
+    "⟦иван@пример.рф⟧",
+    "⟦info@例え.jp⟧",
+    "联系⟦john@例子.中国⟧吧",
+    "⟦john@example.com⟧。请看b.com",
+    "⟦john@example.com⟧请看b.com",
+    "⟦JOHN@EXAMPLE.COM⟧",
+    "⟦john.doe@sub.sub2.example.museum⟧",
+    "⟦john@example.com⟧:",
+    "⟦john@example.com⟧!",
+    "⟦o'brien@example.ie⟧",
+    "'⟦john@example.com⟧'",
+    "E-Mail:⟦john@example.com⟧",
+    "E-Mail: ⟦john@example.com⟧;",
+    "⟦john_@example.com⟧",
+    "⟦john-@example.com⟧",
+    ".⟦john@example.com⟧",
+    "⟦user@host.local⟧",
+    "⟦john@example.com⟧/path",
+    "$⟦john@example.com⟧",
+    "Mail ---⟦john@example.com⟧",
+    "………⟦john@example.com⟧",
+    "E-mail ~~~~⟦john@example.com⟧",
+]
+NO_PHONES = [
+    "Boston, MA 02110-1301, USA",
+    "New York NY 10001-1234",
+    "ZIP 04101-1234",
+    "Portland, ME 04101-1234",
+    "02139-4307",
+    "078-05-1120",
+    "SSN 078-05-1120",
+    "Az. 012/3456789",
+    "Az.: 030/1234567",
+    "Aktenzeichen 030 1234567",
+    "ISBN 0201-63361-2",
+    "ISBN: 0-201-63361-2",
+    "ISBN-10 0306 40615 2",
+    "ISBN 978 0 306 40615 7",
+    "ISSN 0378-5955",
+    "ISSN 2049-3630, 0317-8471",
+    "2004-05-06, 06.05.2004, 05/06/2004, 2004/05/06",
+    "01.02.2003 04:05:06",
+    "version 2.10.1234.5678",
+    "Chrome/90.0.4430.212",
+    "10.15.7-0123-4567",
+    "Case No. 202-555-0143",
+    "Docket 05-1631-cv",
+    "Order #202-555-0143",
+    "Invoice 030-1234567",
+    "Rechnungsnummer 0301 234567",
+    "Kundennummer: 0171 1234567",
+    "$1,234,567.89 and 1.234.567,89 EUR",
+    "EUR 0123 456 789",
+    "48.8577, 2.2950 and 52.520008 13.404954",
+    "+48.8577 +002.2950",
+    "N 48 51 29.5 E 002 17 40.2",
+    "BIC COBADEFF370, BLZ 370 400 44, Kto 0532 013000",
+    "IBAN DE12 0500 0000 1234 5678 90",
+    "Konto 0123 456789",
+    "1914-1918, 2003-2004",
+    "pp. 1234-1245, S. 123-145",
+    "pages 01234-01245",
+    "0x0123 4567 89ab cdef",
+    "0755 0644 0600",
+    "[0123 4567 8901 2345]",
+    "0123 + 4567 = 4690",
+    "1 000 000 000",
+    "12 345 678 901",
+    "3.141592653589793",
+    "6.02214076e23",
+    "1e-0123456789",
+    "10^12345678",
+    "0001 0010 0011 0100 0101 0110",
+    "0110100 0110101 011011",
+    "00:1B:44:11:3A:B7",
+    "UPC 036000 291452",
+    "EAN 4006381333931",
+    "CAS 7732-18-5",
+    "RFC 2616, section 10.4.5",
+    "CVE-2021-44228",
+    "arXiv:0704.0001v2",
+    "doi:10.1038/0201-63361",
+    "1:23.456 2:34.567",
+    "2003 2004 2005 2006",
+    "0.001 0.010 0.100 1.000",
+    "PLZ 01067 Dresden",
+    "mobile 2010-2019",
+    "Windows Phone 8.1.14219.341",
+    "Windows Phone 10.0.14393",
+    "fax 2004-05-06",
+    "1234567890",
+    "id 5551234567",
+    "U+0397 0342 0399",
+    "llvm (1:15~+20220309105819+8bef17)",
+    "USt-IdNr. DE123456789",
+    "Steuernummer 030/123/45678",
+    "Tracking: 0123 4567 8901",
+    "Model 555-123-4567",
+    "HRB 0123/456789",
+    "part no. 0912-345678",
+    "01.02.03.04.05",
+    "Lotto 05 12 23 34 45",
+    "Phone 192.168.100.200",
+    "Loch 0123-4567-89-ab",
+    "TTF 0800-2004",
+]
+NO_ADDRESSES = [
+    "john.@example.com",
+    "@example.com",
+    "john@example",
+    "john@@example.com",
+    "john@-example.com",
+    "react@16.8.0",
+    "logo@2x.png",
+    "this@MainActivity.onCreate",
+    "self@Foo.Bar",
+    "git@github.com:a/b",
+]
+
 
 def marked(text: str) -> tuple[str, set[tuple[int, int]]]:
     """The text without brackets, and where they were."""
@@ -135,6 +335,37 @@ def marked(text: str) -> tuple[str, set[tuple[int, int]]]:
 def test_it_is_found_exactly(kind, text):
     plain, spans = marked(text)
     assert set(find_spans(plain)) == {(*span, kind) for span in spans}
+
+
+@pytest.mark.parametrize("text", [*PHONES, *ADDRESSES])
+def test_numbers_and_addresses_are_found_as_people_write_them(text):
+    kind = "phone" if text in PHONES else "email"
+    plain, spans = marked(text)
+    assert set(find_spans(plain)) == {(*span, kind) for span in spans}
+    # Whatever is beside them in a text without spaces between words.
+    found = find_spans(f"请看：{plain}。再见", language="zh")
+    assert {(start - 3, end - 3) for start, end, _ in found} == spans
+
+
+@pytest.mark.parametrize("text", [*NO_PHONES, *NO_ADDRESSES])
+def test_what_has_their_form_stays(text):
+    assert find_spans(text) == []
+    assert find_spans(f"One: {text}, two.\n{text}") == []
+
+
+def test_the_language_tells_what_the_form_does_not():
+    zip_or_phone, list_or_phone = "04101-1234", "01 23 45 67 89"
+    assert find_spans(f"Büro {zip_or_phone}", language="en") == []
+    assert find_spans(f"Büro {zip_or_phone}", language="de") == [(5, 15, "phone")]
+    assert find_spans(f"Portland, ME {zip_or_phone}", language="de") == []
+    assert find_spans(list_or_phone, language="en") == []
+    assert find_spans(list_or_phone, language="fr") == [(0, 14, "phone")]
+
+
+def test_an_announcement_decides_either_way():
+    assert find_spans("Fax: 078-05-1120") == [(5, 16, "phone")]
+    assert find_spans("Az. 0171/1234567") == []
+    assert find_spans("Tel. 0171/1234567") == [(5, 17, "phone")]
 
 
 @pytest.mark.parametrize("text", LOOK_ALIKE)
