@@ -11,6 +11,7 @@ import numpy as np
 
 from massivetext_keras.corpus.arguments import Count, Files, Share, read_once
 from massivetext_keras.corpus.documents import Batch, Check, Document, of_prose
+from massivetext_keras.corpus.folding import caseless, composed
 from massivetext_keras.corpus.hashing import find, span_hashes
 from massivetext_keras.corpus.language import LanguageTag
 from massivetext_keras.corpus.readers import expand, read_file
@@ -189,7 +190,7 @@ def _page(url: str) -> str:
     rest = url.strip().partition("#")[0].rstrip("/")
     rest = rest.partition("://")[2] or rest.removeprefix("//")
     host = re.split(r"[/?]", rest, maxsplit=1)[0]
-    return _domain(host) + rest[len(host) :]
+    return _domain(host) + composed(unquote(rest[len(host) :]))
 
 
 def _domain(url: str) -> str:
@@ -208,7 +209,7 @@ def _squeezed(url: str) -> str:
 
 
 def _words_of(url: str) -> list[str]:
-    return re.findall(r"[^\W_]+", unquote(url).lower())
+    return re.findall(r"[^\W_]+", caseless(unquote(url)))
 
 
 def _blocked_domains(url: str, blocked: frozenset[str]) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 from massivetext_keras.corpus.arguments import Count
 from massivetext_keras.corpus.documents import Batch, Check, of_prose
+from massivetext_keras.corpus.folding import composed
 from massivetext_keras.corpus.words import Spans, Words, words
 
 POLICY_PHRASES = (
@@ -48,7 +49,7 @@ def c4_lines(
         terminal_punctuation: ask for it.
         remove_citations: take Wikipedia's [1], [edit] and [citation needed] away first,
             and what the German and the Chinese one write for them.
-        phrases: in small letters; a line that has one, however it is written, goes.
+        phrases: a line that has one, however it is written, goes.
 
     Returns:
         The share of lines that stay, without bounds.
@@ -164,13 +165,13 @@ def _trails_off(found: Words) -> np.ndarray:
 
 def _with_phrase(batch: Batch, lines: Spans, phrases: Sequence[str]) -> list[int]:
     """Which lines have one of the phrases; looks at those of documents that have."""
-    found = []
+    found, phrases = [], [composed(phrase).lower() for phrase in phrases]
     for index, text in enumerate(batch.texts):
-        lowered = text.lower()
+        lowered = composed(text).lower()
         there = [phrase for phrase in phrases if phrase in lowered]
         if there:
             for line in range(lines.offsets[index], lines.offsets[index + 1]):
-                lowered = lines.text(line).lower()
+                lowered = composed(lines.text(line)).lower()
                 if any(phrase in lowered for phrase in there):
                     found.append(line)
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import logging
 from collections.abc import Sequence
@@ -13,9 +12,9 @@ import numpy as np
 
 from massivetext_keras.corpus.arguments import Count, Files, Positive, Share, read_once
 from massivetext_keras.corpus.documents import Batch, Check, Document
+from massivetext_keras.corpus.folding import folded, origins
 from massivetext_keras.corpus.items import item_files, read_items
 from massivetext_keras.corpus.minhash import shingles
-from massivetext_keras.corpus.scripts import PUNCTUATION, UPPER, character_classes
 from massivetext_keras.corpus.words import words
 
 _ITEMS_AT_ONCE = 4096
@@ -40,8 +39,9 @@ def contamination(
     The n-grams of words of an item and of a document are compared by their Jaccard
     similarity, as Gopher does (Rae et al., 2021, A.1.3), and by containment, the share
     of the item's that the document has: a short item in a long document has a Jaccard
-    similarity near 0 and a containment of 1. Case and punctuation do not count. It
-    holds for all languages: where there are no spaces, a character is a word.
+    similarity near 0 and a containment of 1. Case, punctuation and forms of Unicode do
+    not count (see `folded`). It holds for all languages: where there are no spaces, a
+    character is a word.
 
     A document that fails gets `columns["contamination"]`: the item (file and line, or
     the place in a JSON file) that it holds most of, and both measures.
@@ -68,7 +68,7 @@ def contamination(
     measures = np.full([2, len(batch)], np.nan)
     if files:
         index = _index(tuple(map(str, files)), ngram, shortest)
-        plain = batch.view(_plain)
+        plain = batch.view(folded)
         hits = _Hits.of(index, plain)
         found = _Overlaps.of(index, plain, hits, ngram)
         measures[:] = 0
@@ -78,37 +78,12 @@ def contamination(
         _tell(index, batch, found, failed)
         if cut:
             chosen = np.isin(hits.pair, found.pair[failed])
-            measures[:, _cut(batch, hits, chosen, around, most_pieces)] = np.nan
+            cut_out = _cut(batch, plain, hits, chosen, around, most_pieces)
+            measures[:, cut_out] = np.nan
     return [
         Check("jaccard", measures[0], at_most=jaccard),
         Check("containment", measures[1], at_most=containment),
     ]
-
-
-def _plain(batch: Batch) -> Batch:
-    """The texts in lower case, with a space for each punctuation mark, in its place.
-
-    >>> _plain(Batch([Document("Don't!"), Document("„Ölfluß“，是吗？")])).texts
-    ['don t ', ' ölfluß  是吗 ']
-    """
-    text = "".join(batch.texts)
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-    text = np.take(_plain_characters(), codes).tobytes()
-    text = text.decode("utf-32-le", "surrogatepass")
-    ends = np.cumsum([0, *map(len, batch.texts)]).tolist()
-    return Batch(Document(text[a:b]) for a, b in itertools.pairwise(ends))
-
-
-@functools.cache
-def _plain_characters() -> np.ndarray:
-    """uint32 [0x110000]: what stands for each character."""
-    classes = character_classes()
-    plain = np.arange(len(classes), dtype="<u4")
-    for code in np.flatnonzero(classes & UPPER):
-        lower = chr(code).lower()
-        plain[code] = ord(lower) if len(lower) == 1 else code
-    plain[classes & PUNCTUATION > 0] = ord(" ")
-    return plain
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +145,7 @@ def _index(files: tuple[str, ...], ngram: int, shortest: int) -> _Index:
     short = 0
     rest = read_items(files)
     while some := list(itertools.islice(rest, _ITEMS_AT_ONCE)):
-        batch = _plain(Batch(Document(text) for _, text in some))
+        batch = folded(Batch(Document(text) for _, text in some))
         found, offsets = shingles(batch, ngram)
         size = words(batch).counts
         kept = size >= min(shortest, ngram)
@@ -284,16 +259,28 @@ def _tell(index: _Index, batch: Batch, found: _Overlaps, failed: np.ndarray) -> 
 
 
 def _cut(
-    batch: Batch, hits: _Hits, chosen: np.ndarray, around: int, most_pieces: int
+    batch: Batch,
+    plain: Batch,
+    hits: _Hits,
+    chosen: np.ndarray,
+    around: int,
+    most_pieces: int,
 ) -> list[int]:
     """Cuts n-grams out of the texts; gives the documents that enough is left of."""
     view, texts, done = words(batch), batch.texts, []
-    begins = np.cumsum([0, *(len(text) + 1 for text in texts)])
+    begins, plain_begins = (
+        np.cumsum([0, *(len(text) + 1 for text in one.texts)]) for one in (batch, plain)
+    )
     for document in np.unique(hits.document[chosen]):
         own = np.flatnonzero(chosen & (hits.document == document))
         text, begin = texts[document], begins[document]
         pieces, at = [], 0
-        for start, end in sorted(zip(hits.start[own], hits.end[own], strict=True)):
+        places = begin + origins(text)
+        starts, ends = (
+            places[where[own] - plain_begins[document]]
+            for where in (hits.start, hits.end)
+        )
+        for start, end in sorted(zip(starts, ends, strict=True)):
             # At the ends of words that are at least so far away.
             last = np.searchsorted(view.ends, start - around, "right") - 1
             next_ = np.searchsorted(view.starts, end + around)

@@ -13,6 +13,7 @@ import numpy as np
 
 from massivetext_keras.corpus.arguments import read_once
 from massivetext_keras.corpus.documents import Batch, Document
+from massivetext_keras.corpus.folding import composed
 from massivetext_keras.corpus.readers import read_documents
 from massivetext_keras.corpus.scripts import DIGIT, PUNCTUATION, character_classes
 from massivetext_keras.corpus.words import segment_sums, span_hashes, words
@@ -204,7 +205,7 @@ def _batches(texts: Iterable[str]) -> Iterator[Batch]:
 
 def _folded(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     """Hashes of the words, lower case and bare, and where each document's begin."""
-    found = words(batch)
+    found = words(_composed(batch))
     starts, ends = found.starts.copy(), found.ends.copy()
     for _ in range(3):  # signs that are taken off each side
         bare = ends - starts > 1
@@ -213,6 +214,12 @@ def _folded(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         ends -= bare & (found.classes[ends - 1] & PUNCTUATION > 0)
     codes = np.frombuffer(found.text.encode("utf-32-le", "surrogatepass"), "<u4")
     return span_hashes(np.take(_fold(), codes), starts, ends), found.offsets
+
+
+def _composed(batch: Batch) -> Batch:
+    """The batch itself where its texts are composed, as those of corpora are."""
+    texts = [composed(text) for text in batch.texts]
+    return batch if texts == batch.texts else Batch(map(Document, texts))
 
 
 @functools.cache

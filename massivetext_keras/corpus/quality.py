@@ -8,6 +8,7 @@ import numpy as np
 
 from massivetext_keras.corpus.arguments import Amount, Count, Share
 from massivetext_keras.corpus.documents import Batch, Check, Document, of_prose
+from massivetext_keras.corpus.folding import composed
 from massivetext_keras.corpus.hashing import find
 from massivetext_keras.corpus.language import LanguageTag
 from massivetext_keras.corpus.words import Words, words
@@ -158,6 +159,10 @@ def _stop_words(
     batch: Batch, found: Words, stop_words: Mapping[str, Sequence[str]]
 ) -> np.ndarray:
     """How many different stop words of its language a document has, [documents]."""
+    stop_words = {
+        language: [composed(word) for word in many]
+        for language, many in stop_words.items()
+    }
     listed = sorted({word for many in stop_words.values() for word in many})
     forms = [form for word in listed for form in (word, word.capitalize())]
     known = words(Batch(map(Document, forms)))

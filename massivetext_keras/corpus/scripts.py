@@ -67,23 +67,3 @@ def character_classes() -> np.ndarray:
 
 def _is_mark(character: str) -> bool:
     return unicodedata.category(character).startswith("M")
-
-
-@functools.cache
-def folded_characters() -> np.ndarray:
-    """Every code point in lower case; a space for what is no letter, digit or mark.
-
-    Returns:
-        uint32 [0x110000].
-
-    >>> folded = folded_characters()
-    >>> "".join(chr(folded[ord(character)]) for character in "Ab-É")
-    'ab é'
-    """
-    folded = np.full(0x110000, ord(" "), "<u4")
-    for code in range(UNSPACED_BLOCKS[-1][1] + 1):
-        character = chr(code)
-        if character.isalnum() or _is_mark(character):
-            lower = character.lower()
-            folded[code] = ord(lower) if len(lower) == 1 else code
-    return folded

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from massivetext_keras.corpus.documents import Batch
+from massivetext_keras.corpus.folding import folded
 from massivetext_keras.corpus.hashing import equal_groups, segment_sums, span_hashes
 from massivetext_keras.corpus.scripts import (
     BRACKET,
@@ -19,7 +20,6 @@ from massivetext_keras.corpus.scripts import (
     TERMINAL,
     UNSPACED,
     character_classes,
-    folded_characters,
 )
 
 
@@ -251,7 +251,7 @@ def words(batch: Batch) -> Words:
 
 
 def folded_words(batch: Batch) -> Words:
-    """The words in lower case and without punctuation, to look them up in lists.
+    """The words of the texts as `folded`, to look them up in lists.
 
     Line feeds are no more, so a document is one line.
 
@@ -259,17 +259,12 @@ def folded_words(batch: Batch) -> Words:
     >>> folded_words(Batch([Document("Not (yet) U.S.-made, 中文。")])).tokens
     ['not', 'yet', 'u', 's', 'made', '中', '文']
     """
-    return batch.view(_folded_words)
+    return words(batch.view(folded))
 
 
 def _words(batch: Batch) -> Words:
     text = "\n".join(batch.texts)
     return _split(batch, text, _codes(text))
-
-
-def _folded_words(batch: Batch) -> Words:
-    codes = np.take(folded_characters(), _codes("\n".join(batch.texts)))
-    return _split(batch, codes.tobytes().decode("utf-32-le", "surrogatepass"), codes)
 
 
 def _codes(text: str) -> np.ndarray:

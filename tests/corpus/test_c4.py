@@ -182,3 +182,10 @@ def test_long_lines_at_both_sides():
     assert check.values[:4].tolist() == [3, 2, 1, 0]
     assert reasons([check], 5)[3] == "long_lines"
     assert reasons(mc4_pages(batch, min_long_lines=2, long_line=199), 5)[1] is None
+
+
+def test_phrases_may_be_in_any_form_of_unicode_and_case():
+    text = "Eine Zeile mit Wörtern.\nUnsere DATENSCHUTZERKLÄRUNG ist hier."
+    batch = Batch([Document(text)])
+    c4_lines(batch, phrases=["Datenschutzerkla\u0308rung"])
+    assert batch.texts == ["Eine Zeile mit Wörtern."]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 
 import numpy as np
 import pytest
@@ -110,6 +111,42 @@ def test_cut_drops_what_would_be_in_many_pieces(tmp_path):
     text = "".join(f"{item} {numbered(1000, 1200)} " for item in items)
     assert run(tmp_path, items, [text], cut=True, most_pieces=5)[1] == [None]
     assert run(tmp_path, items, [text], cut=True, most_pieces=4)[1] == ["containment"]
+
+
+ITEM = (
+    "Où était le café où l’élève naïve a préféré être à Noël, près de la forêt, "
+    "en 2024?"
+)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+@pytest.mark.parametrize("other", ["NFC", "NFD", "NFKC", "NFKD"])
+def test_forms_of_unicode_do_not_count(tmp_path, form, other):
+    item = unicodedata.normalize(form, ITEM)
+    text = unicodedata.normalize(other, f"Avant. {ITEM.upper()} Après.")
+    assert run(tmp_path, [item], [text])[1] == ["containment"]
+
+
+def test_width_and_ligatures_do_not_count(tmp_path):
+    item = "the ﬁrst ﬂight of the oﬃce took off in １９９９ from Ｋｉｅｌ"
+    text = "Once the first flight of the office took off in 1999 from kiel."
+    assert run(tmp_path, [item], [text], jaccard=1)[1] == ["containment"]
+
+
+def test_what_is_cut_out_is_in_the_place_of_the_item(tmp_path):
+    words = [f"é\u0301{number}" for number in range(400)]
+    before, after = " ".join(words[:200]), " ".join(words[200:])
+    text = f"{before} {ITEM} {after}"
+    for form in ("NFC", "NFD"):
+        written = unicodedata.normalize(form, text)
+        batch, why, _ = run(tmp_path, [ITEM], [written], cut=True, around=50)
+        first, last = batch.texts[0].split("\n\n")
+        assert why == [None]
+        assert written.startswith(first) and written.endswith(last)
+        item = written.index(unicodedata.normalize(form, ITEM))
+        assert 50 <= item - len(first) < 60
+        rest = len(written) - len(last) - item - len(unicodedata.normalize(form, ITEM))
+        assert 48 <= rest < 60  # without the question mark
 
 
 def test_without_files_nothing_is_measured():

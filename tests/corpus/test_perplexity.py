@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import unicodedata
 
 import numpy as np
 import pytest
@@ -141,3 +142,16 @@ def test_real_text_and_speed(data_dir):
     seconds = time.process_time() - start
     size = len("".join(held_out).encode())
     assert size / seconds / 1e6 > 2  # measured: 10 MB/s on a free machine
+
+
+def test_a_reference_may_be_in_any_form_of_unicode():
+    texts = ["l'été à la forêt, près du café"] * 3
+    batch = Batch(
+        [Document(texts[0]), Document("e\u0301te\u0301 a\u0300 la fore\u0302t")]
+    )
+    one, other = (
+        NgramModel(order=2).fit([unicodedata.normalize(form, text) for text in texts])
+        for form in ("NFC", "NFD")
+    )
+    assert one.fingerprint == other.fingerprint
+    assert one.perplexity(batch).max() < 20

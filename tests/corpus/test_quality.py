@@ -195,3 +195,10 @@ def test_a_batch_is_its_documents_alone(step):
             assert one.name == all_.name
             assert np.array_equal(one.values[0], all_.values[index], equal_nan=True)
     assert [len(check.values) for check in step(Batch([]))] == [0] * len(together)
+
+
+def test_a_list_of_stop_words_may_be_in_any_form_of_unicode():
+    decomposed = {"fr": ["e\u0301te\u0301", "a\u0300"]}
+    batch = Batch([Document("Il a été à Paris. Été.", language="fr")])
+    checks = gopher_quality(batch, stop_words=decomposed)
+    assert checks[-1].values.tolist() == [2]

@@ -173,6 +173,7 @@ def test_folded_words_of_mixed_scripts():
     found = folded_words(
         batch_of("Hello, WORLD! Straße_2", "“中文”。X-Ray", "...", "Ünï")
     )
-    assert found.tokens == ["hello", "world", "straße", "2", *"中文", "x", "ray", "ünï"]
+    first = ["hello", "world", "strasse", "2"]
+    assert found.tokens == [*first, *"中文", "x", "ray", "ünï"]
     assert found.counts.tolist() == [4, 4, 0, 1]
     assert found.hashes[0] == words(batch_of("hello")).hashes[0]
