@@ -23,7 +23,7 @@ def corpus_build(values: Values) -> None:
         "test_fraction": values.test_fraction,
         "weights": _weights(values.weights),
         "seed": values.seed,
-        "shard_bytes": parse_size(values.shard_size, "--shard_size"),
+        "shard_bytes": _size(values, "shard_size"),
         "format": values.format,
         "overwrite": values.overwrite,
     }
@@ -131,6 +131,14 @@ def _weights(text: str | None):
         ) from None
 
 
+def _size(values: Values, flag: str) -> int:
+    """The bytes that a flag names."""
+    try:
+        return parse_size(getattr(values, flag), f"--{flag}")
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
 @contextlib.contextmanager
 def _engine(values: Values):
     """The engine that the flags ask for, and a bar that shows what it does."""
@@ -139,7 +147,7 @@ def _engine(values: Values):
     bar = Bar()
     limits = {"time_limit": values.time_limit}
     if values.max_memory is not None:
-        limits["max_memory"] = values.max_memory
+        limits["max_memory"] = _size(values, "max_memory")
     if values.engine == "spark":
         from massivetext_keras.corpus.engines.spark import SparkEngine
 

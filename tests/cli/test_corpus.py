@@ -111,10 +111,29 @@ def test_an_ngram_model_scores_documents(raw, tmp_path, good):
         ),
         (
             ["build", "--input=x", "--output=x", "--weights=web"],
-            1,
+            2,
             "unknown mixture 'web'",
         ),
-        (["build", "--input=x", "--output=x", "--max_memory=1XB"], 1, "is no size"),
+        (
+            ["build", "--input=x", "--output=x", "--max_memory=1XB"],
+            2,
+            "--max_memory: '1XB' is no size: give bytes, or such as 800MB or 1.5GB",
+        ),
+        (
+            ["build", "--input=x", "--output=x", "--languages=english"],
+            2,
+            "identify.languages[0]: unknown 'english': did you mean 'en'?",
+        ),
+        (
+            ["build", "--input=x", "--output=x", "--evaluation=item.txt"],
+            1,
+            "contamination.files: no file matches 'item.txt'",
+        ),
+        (
+            ["explain", "x", "--set=find_duplicates.jaccard=80"],
+            2,
+            "find_duplicates.jaccard: 80 is not from 0 to 1: did you mean 0.8?",
+        ),
         (["build", "--input=x", "--output=x", "--engine=beam"], 2, "<local|spark>"),
         (["stats", "."], 1, "has no manifest.json: not a corpus"),
         (["explain", "nowhere.txt"], 1, "nowhere.txt: no such file"),
