@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import csv
+import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from massivetext_keras.corpus.formats import Problem, Source, read
+from massivetext_keras.corpus.formats.content import is_binary, is_noise
+from massivetext_keras.corpus.separated import separated_rows
 from massivetext_keras.corpus.sources import find
-from massivetext_keras.corpus.streams import decode, lines, open_stream, suffixes
+from massivetext_keras.corpus.streams import (
+    as_utf8,
+    decode_line,
+    lines,
+    open_stream,
+    suffixes,
+)
 
 _MOST_BYTES = 100 << 20  # of a line
+_OBJECTS = re.compile(rb"\}\s*\n\s*\{")  # of JSON, on lines of their own
+_SEEN = 2**13  # bytes by which the kind of a file is known
 
 
 def read_items(files: Sequence[str | Path]) -> Iterator[tuple[str, str]]:
@@ -48,33 +59,37 @@ def item_files(pattern: str | Path) -> list[str]:
 
 
 def _items(source: Source) -> Iterator[tuple[str, str]]:
-    suffix = suffixes(source.path)[0]
-    if suffix == ".json":
-        yield from _json_items(source)
-    elif source.format in ("text", "jsonl", "csv", "tsv"):
-        with open_stream(source.path) as stream:
-            yield from _line_items(source, stream)
-    else:
+    if source.format not in ("text", "jsonl", "csv", "tsv"):
         for row in read(source):
             if isinstance(row, Problem):
                 raise ValueError(f"{source.path}: {row.reason} {row.detail}".rstrip())
             yield str(row.position), row.text
-
-
-def _json_items(source: Source) -> Iterator[tuple[str, str]]:
+        return
     with open_stream(source.path) as stream:
-        value = _parse(stream.read(), source.path)
-    yield from _strings(value, "")
+        if what := is_binary(stream.peek(_SEEN)):
+            raise ValueError(f"{source.path} is no text, but {what}")
+        stream = as_utf8(stream)
+        if is_noise(stream.peek(_SEEN)):
+            raise ValueError(f"{source.path} is no text, but binary data")
+        if suffixes(source.path)[0] == ".json":
+            data = stream.read()
+            if not _OBJECTS.search(data):
+                value = _parse(decode_line(data)[0], source.path)
+                yield from _strings(value, "")
+                return
+            stream = io.BytesIO(data)
+        yield from _line_items(source, stream)
 
 
 def _line_items(source: Source, stream: BinaryIO) -> Iterator[tuple[str, str]]:
-    texts = _decoded(source, stream)
     if source.format == "csv":
-        rows = csv.reader(text for _, text in texts)
-        for row in rows:
-            yield from ((str(rows.line_num), field) for field in row)
+        for row in separated_rows(stream, ",", _MOST_BYTES):
+            if row.error or row.too_long:
+                why = row.error or f"over {_MOST_BYTES >> 20} MB"
+                raise ValueError(f"{source.path}:{row.line}: {why}")
+            yield from ((str(row.line), field) for field in row.values)
         return
-    for number, text in texts:
+    for number, text in _decoded(source, stream):
         if source.format == "jsonl" and not text.isspace():
             value = _parse(text, f"{source.path}:{number}")
             yield from ((str(number), string) for _, string in _strings(value, ""))
@@ -87,10 +102,10 @@ def _decoded(source: Source, stream: BinaryIO) -> Iterator[tuple[int, str]]:
     for number, line in lines(stream, _MOST_BYTES):
         if line is None:
             raise ValueError(f"{source.path}:{number}: over {_MOST_BYTES >> 20} MB")
-        yield number, decode(line)[0]
+        yield number, decode_line(line)[0]
 
 
-def _parse(text: str | bytes, where: str) -> Any:
+def _parse(text: str, where: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -6,22 +6,35 @@ import hashlib
 import json
 import logging
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from massivetext_keras.corpus.formats.common import Options, Problem
+from massivetext_keras.corpus.formats.content import (
+    format_by_content,
+    is_binary,
+    is_noise,
+)
+from massivetext_keras.corpus.formats.json_values import raw_objects
 from massivetext_keras.corpus.formats.tables import read_parquet
 from massivetext_keras.corpus.sources import search, several
 from massivetext_keras.corpus.streams import (
     COMPRESSED,
     DamagedFile,
+    as_utf8,
+    damages,
+    lines,
     open_stream,
+    read_whole,
     suffixes,
 )
 from massivetext_keras.files import file_hash
 
-TEXT_SUFFIXES = (".txt", ".md", ".rst", ".jsonl", ".parquet")
+TEXT_SUFFIXES = (".txt", ".text", ".md", ".rst", ".jsonl", ".ndjson", ".parquet")
+_LINES = (".jsonl", ".ndjson")
+_SEEN = 2**13  # bytes by which the kind of a file is known
 _NOT_TRAINING = re.compile(r"(validation|test|dropped)-\d+-of-\d+\.")
 
 logger = logging.getLogger(__name__)
@@ -61,7 +74,7 @@ def expand(patterns: str | Path | Iterable[str | Path]) -> list[Path]:
     """Find the files that names, patterns and folders stand for.
 
     A file is taken as it is named. A folder stands for the text files in it at any
-    depth: .txt, .md, .rst and .jsonl, each also with .gz, .bz2 or .zst, and .parquet. A
+    depth: those of `TEXT_SUFFIXES`, each also with .gz, .bz2, .zst or .xz. A
     pattern (`*`, `?`, `[]`, and `**` for any depth) that spells a suffix takes whatever
     it matches, `raw/*.tsv`; one that does not, `raw/**`, takes text files. Hidden files
     are only taken by name. A folder that `massivetext corpus build` wrote stands for
@@ -210,18 +223,55 @@ def read_file(
             damaged file.
     """
     report = ReadReport() if report is None else report
-    kind = suffixes(path.name)[0]
-    read = {".jsonl": _read_lines, ".parquet": _read_rows}.get(kind, _read_text)
     try:
-        with open_stream(path) as file:
-            yield from read(file, path, report, max_bytes)
+        with open_stream(path, tolerant=True) as stream:
+            read, text = _reader(stream, path)
+            yield from read(text, path, report, max_bytes)
+            found = damages(stream)
     except DamagedFile as error:
         raise ValueError(f"{path} is damaged: {error}") from error
+    for damage in found:
+        if damage.is_loss:
+            raise ValueError(f"{path} is damaged: {damage.detail}")
+        logger.warning("%s: %s", path, damage.detail)
+
+
+def _reader(stream, path: Path):
+    """How the documents of a file are read, by its suffix or what it begins with; and
+    the stream that is read."""
+    kind = suffixes(path.name)[0]
+    head = stream.peek(_SEEN)
+    by_content = kind not in TEXT_SUFFIXES
+    if kind == ".parquet" or (by_content and format_by_content(head) == "parquet"):
+        return _read_rows, stream
+    what = is_binary(head)
+    stream = stream if what else as_utf8(stream)
+    head = stream.peek(_SEEN)
+    if what or is_noise(head):
+        raise ValueError(f"{path} is no text, but {what or 'binary data'}")
+    found = format_by_content(head) if by_content else None
+    if kind in _LINES or found == "jsonl":
+        return _read_lines, stream
+    return (_read_objects if found == "json" else _read_text), stream
+
+
+def _read_objects(file, path: Path, report: ReadReport, max_bytes) -> Iterator[str]:
+    taken = 0
+    for raw in raw_objects(file, sys.maxsize - 1):
+        text = _decode(_text_field(raw.data, f"{path}: {raw.where}"), path, report)
+        if text.strip():
+            report.documents += 1
+            yield text
+        else:
+            report.empty_documents += 1
+        taken += len(raw.data)
+        if max_bytes is not None and taken >= max_bytes:
+            return
 
 
 def _read_lines(file, path: Path, report: ReadReport, max_bytes) -> Iterator[str]:
     taken = 0
-    for number, line in enumerate(file, 1):
+    for number, line in lines(file, sys.maxsize - 1):
         if line.strip():
             text = _decode(_text_field(line, f"{path}:{number}"), path, report)
             if text.strip():
@@ -253,7 +303,7 @@ def _read_rows(file, path: Path, report: ReadReport, max_bytes) -> Iterator[str]
 
 def _read_text(file, path: Path, report: ReadReport, max_bytes) -> Iterator[str]:
     if max_bytes is None:
-        data = file.read()
+        data = read_whole(file)
     else:
         data = file.read(max(max_bytes - 1, 0)) + file.readline()
     text = _decode(data, path, report)

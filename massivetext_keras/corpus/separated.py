@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import itertools
+import re
+from collections import deque
+from collections.abc import Collection, Iterator
 from typing import BinaryIO, NamedTuple
 
-from massivetext_keras.corpus.streams import decode, lines
+from massivetext_keras.corpus.encodings import buffered
+from massivetext_keras.corpus.streams import decode_line, lines
+
+DELIMITERS = (",", ";", "\t", "|")
+UNCLOSED = "a quotation mark that nothing closes"
+_BEHIND = "a quotation mark inside a value that is in such marks"
+_SEEN = 2**16  # bytes by which a delimiter is known
+_ROWS = 20  # rows, at the most
+_BACKSLASH = re.compile(r'\\([\\"])?')
 
 
 class Row(NamedTuple):
@@ -17,7 +28,7 @@ class Row(NamedTuple):
         values: text of each column; of a bad row what there is.
         invalid: bytes in it that were not valid and became U+FFFD.
         too_long: whether one of its lines was left out, being too long.
-        error: why it is no row, in the words of `csv` (None: it is one).
+        error: why it is no row (None: it is one).
     """
 
     line: int
@@ -28,17 +39,21 @@ class Row(NamedTuple):
 
 
 def separated_rows(
-    stream: BinaryIO, delimiter: str, most: int, encoding: str = "utf-8"
+    stream: BinaryIO, delimiter: str, most: int, names: Collection[str] = ()
 ) -> Iterator[Row]:
     """The rows of a table; those in which nothing stands are passed over.
 
-    TSV has no quotation marks: a tab or a line's end is always one.
+    TSV has no quotation marks: a tab or a line's end is always one. A comma stands for
+    whatever of `DELIMITERS` separates the first rows. In a value in quotation marks,
+    those of the text are doubled, or a backslash is before them, as some programs
+    write; where neither makes a row, its first line is an error, and the rows go on
+    with the next: a mark that nothing closes takes no other row with it.
 
     Args:
-        stream: of bytes.
+        stream: of bytes in UTF-8.
         delimiter: a tab for TSV; anything else is CSV.
         most: bytes of a line; no more are held.
-        encoding: of the text.
+        names: of columns, one of which the first row may have.
 
     >>> import io
     >>> [
@@ -47,48 +62,219 @@ def separated_rows(
     ... ]
     [(1, ['a', 'b\\nc']), (4, ['d', 'e'])]
     """
-    feed = _Lines(stream, most, encoding)
     if delimiter == "\t":
-        rows = (line.rstrip("\r\n").split("\t") for line in feed)
-    else:
-        # The limit is the process's; it is only ever raised.
-        csv.field_size_limit(max(csv.field_size_limit(), most))
-        rows = csv.reader(feed, delimiter=delimiter)
+        return _tab_rows(stream, most)
+    stream = buffered(stream)
+    head = decode_line(stream.peek(_SEEN))[0]
+    delimiter = delimiter_of(head, names)
+    feed = _Lines(stream, most)
+    if head.lower().startswith("sep="):  # of Excel
+        next(feed, None)
+    return _quoted_rows(feed, delimiter, most, _has_backslashes(head, delimiter))
+
+
+def more_columns(width: int) -> str:
+    """What to say of a row with more columns than the first one.
+
+    >>> more_columns(2)
+    'more than 2 columns'
+    """
+    return f"more than {width} columns"
+
+
+def delimiter_of(head: str, names: Collection[str] = ()) -> str:
+    """What separates the columns of CSV: of `DELIMITERS` the first that fits, or ",".
+
+    One fits that makes all the first rows as wide as the first, or that separates
+    a name of a column from others in the first.
+
+    Args:
+        head: the beginning of a table.
+        names: of columns, one of which the first row may have.
+
+    >>> delimiter_of("text;label\\nYes, it is;good\\n", ["text"])
+    ';'
+    >>> delimiter_of("one; two\\n"), delimiter_of("a|b\\nc|d\\n")
+    (',', '|')
+    """
+    first = head.partition("\n")[0].rstrip("\r")
+    if first.lower().startswith("sep=") and len(first) == 5:
+        return first[4]
+    best = None
+    for delimiter in DELIMITERS:
+        widths, first = [], []
+        for row in _first_rows(head, delimiter):
+            first = first or row
+            widths.append(len(row))
+        if len(first) < 2:
+            continue
+        if any(name in first for name in names):
+            return delimiter
+        if len(widths) > 2 and not head.endswith("\n"):
+            widths.pop()  # which may go on
+        if best is None and len(widths) > 1 and {*widths} == {len(first)}:
+            best = delimiter
+    return best or ","
+
+
+def _first_rows(
+    head: str, delimiter: str, **how: str | bool
+) -> Iterator[tuple[str, ...]]:
+    rows = csv.reader(head.splitlines(keepends=True), delimiter=delimiter, **how)
+    return itertools.islice(filter(any, rows), _ROWS)
+
+
+def _has_backslashes(head: str, delimiter: str) -> bool:
+    """Whether the first rows are some with backslashes, and none without."""
+    found = []
+    for how in ({}, {"escapechar": "\\"}):
+        try:
+            *rows, _ = _first_rows(head, delimiter, strict=True, **how)
+            found.append(len({*map(len, rows)}))
+        except (csv.Error, ValueError):
+            found.append(None)
+    return "\\" in head and found[0] is None and found[1] == 1
+
+
+def _tab_rows(stream: BinaryIO, most: int) -> Iterator[Row]:
+    feed = _Lines(stream, most)
+    for text in feed:
+        values = text.rstrip("\r\n").split("\t")
+        if feed.too_long or any(values):
+            yield Row(feed.number, values, feed.invalid, feed.too_long)
+        feed.begin()
+
+
+def _quoted_rows(
+    feed: _Lines, delimiter: str, most: int, backslashes: bool
+) -> Iterator[Row]:
+    # The limit is the process's; it is only ever raised.
+    csv.field_size_limit(max(csv.field_size_limit(), most))
+    how = {"delimiter": delimiter, "strict": True}
+    plain = csv.reader(feed, **how)
+    escaped = csv.reader(map(_only_marks, feed), escapechar="\\", **how)
+    readers = [escaped, plain] if backslashes else [plain, escaped]
+    widths: set[int] = set()
     while True:
         feed.begin()
+        error = None
         try:
-            values = next(rows)
+            values = next(readers[0])
         except StopIteration:
             return
-        except csv.Error as error:
-            yield Row(feed.first, [], feed.invalid, feed.too_long, str(error))
-            continue
+        except csv.Error as problem:
+            values, error = [], str(problem)
+        if error or (widths and len(values) not in widths and feed.has("\\")):
+            other = _read_otherwise(feed, readers[1], widths, error)
+            if other.error is None:
+                readers.reverse()  # as the rows that follow, most probably
+            if other.error is None or error:
+                yield other
+                continue
         if feed.too_long or any(values):
+            widths.add(len(values))
             yield Row(feed.first, values, feed.invalid, feed.too_long)
 
 
-class _Lines:
-    """Decoded lines for `csv.reader`, and what is to be known of those of a row."""
+def _read_otherwise(
+    feed: _Lines, reader: Iterator[list[str]], widths: set[int], error: str | None
+) -> Row:
+    """The row with which the feed began, read in the other way; or an error.
 
-    def __init__(self, stream: BinaryIO, most: int, encoding: str):
+    The feed stands behind what the row is, or was.
+    """
+    first, end = feed.first, feed.number
+    if error and "field limit" in error and not feed.looks_like_rows(widths):
+        return feed.skip_quoted()
+    feed.go_back()
+    try:
+        values = next(reader)
+        if not widths or len(values) in widths:
+            return Row(first, values, feed.invalid, feed.too_long)
+    except (csv.Error, StopIteration):
+        pass  # it is no such row either: the first error says why
+    if not error:  # it is as wide as it is
+        feed.go_back(end - first + 1)
+        return Row(first, [], error=_BEHIND)
+    feed.go_back(1)
+    unclosed = "unexpected end" in error or "field limit" in error
+    return Row(first, [], error=UNCLOSED if unclosed else _BEHIND)
+
+
+def _only_marks(line: str) -> str:
+    """A line in which a backslash means itself, but before a mark or another."""
+    if "\\" not in line:
+        return line
+    return _BACKSLASH.sub(lambda match: match[0] if match[1] else "\\\\", line)
+
+
+class _Lines:
+    """Decoded lines for `csv.reader`, and what is to be known of those of a row.
+
+    A row has no more bytes than a line and the limit of a field together.
+
+    Attributes:
+        number: of the last line.
+        first: number of the first line of the row.
+        invalid, too_long: of the lines of the row.
+    """
+
+    def __init__(self, stream: BinaryIO, most: int):
         self._lines = lines(stream, most)
-        self._encoding = encoding
-        self._number = 0
+        self._held: list[tuple[str, int, bool]] = []
+        self._again: deque[tuple[str, int, bool]] = deque()
+        self.number = 0
         self.begin()
 
     def begin(self) -> None:
         """A row begins with the next line."""
-        self.first = self._number + 1
+        self.first = self.number + 1
         self.too_long, self.invalid = False, 0
+        self._held.clear()
+
+    def go_back(self, kept: int = 0) -> None:
+        """Stands behind the first lines of the row, as many as are kept."""
+        self._again.extendleft(reversed(self._held[kept:]))
+        del self._held[kept:]
+        self.number = self.first + kept - 1
+        self.invalid = sum(invalid for _, invalid, _ in self._held)
+        self.too_long = any(too_long for _, _, too_long in self._held)
+
+    def has(self, mark: str) -> bool:
+        """Whether the row has a mark."""
+        return any(mark in text for text, _, _ in self._held)
+
+    def looks_like_rows(self, widths: set[int]) -> bool:
+        """Whether most lines behind the first are rows themselves."""
+        rows = csv.reader(text for text, _, _ in self._held[1:])
+        fit = sum(len(row) in widths for row in rows)
+        return max(widths, default=1) > 1 and 2 * fit > len(self._held)
+
+    def skip_quoted(self) -> Row:
+        """Passes over the rest of a row whose marks are not closed yet."""
+        marks = sum(text.count('"') for text, _, _ in self._held)
+        first = self.first
+        while marks % 2:
+            self._held.clear()
+            line = next(self, None)
+            if line is None:
+                return Row(first, [], error=UNCLOSED)
+            marks += line.count('"')
+        return Row(first, [], too_long=True)
 
     def __iter__(self) -> _Lines:
         return self
 
     def __next__(self) -> str:
-        self._number, line = next(self._lines)
-        if line is None:
-            self.too_long = True
-            return "\n"
-        text, invalid = decode(line, self._encoding)
-        self.invalid += invalid
+        if self._again:
+            entry = self._again.popleft()
+        else:
+            _, line = next(self._lines)
+            entry = ("\n", 0, True) if line is None else (*decode_line(line), False)
+        self.number += 1
+        self._held.append(entry)
+        text, invalid, too_long = entry
+        if invalid or too_long:
+            self.invalid += invalid
+            self.too_long |= too_long
         return text

@@ -10,7 +10,8 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from massivetext_keras.corpus.formats import FORMATS, Source, format_of
+from massivetext_keras.corpus.formats import FORMATS, Source, content_of
+from massivetext_keras.corpus.streams import suffixes
 from massivetext_keras.extras import need
 from massivetext_keras.values import choose, closest
 
@@ -58,9 +59,9 @@ def find(
         passed: Counter[str] = Counter()
         readable = False
         for file in place.files():
-            kind = format or format_of(file.path, place.by_name)
+            kind = format or content_of(file.path, place.by_name)
             if kind is None:
-                passed[PurePosixPath(file.path).suffix.lower()] += 1
+                passed["".join(suffixes(file.path))] += 1
             else:
                 readable = True
                 # Of several ways to a file, the one without links names it.
@@ -71,7 +72,7 @@ def find(
                 raise FileNotFoundError(place.nothing("no file"))
             raise ValueError(
                 f"{str(item)!r} holds no file of a known format"
-                + (f", only {' '.join(sorted(passed))}" if passed else "")
+                + (f", only {_listed(passed)}" if passed else "")
             )
         if skipped is not None:
             skipped.update(passed)
@@ -80,6 +81,12 @@ def find(
         Source(path, names[path], size, kind) for _, path, size, kind in found.values()
     ]
     return sorted(sources, key=lambda source: (source.name, source.path))
+
+
+def _listed(passed: Counter[str]) -> str:
+    """Suffixes that were passed over, and how to have what may be wanted."""
+    said = " ".join(sorted(suffix or "files without a suffix" for suffix in passed))
+    return said + ("; if .json holds documents, say *.json" * (".json" in passed))
 
 
 def several(patterns: str | Path | Iterable[str | Path]) -> list[str | Path]:

@@ -16,6 +16,26 @@ Word = tuple[int, int]
 SCHEMES = {"BIO": "BI", "BIOES": "BIES"}
 
 
+# Prefix of a tag -> the place it says, as BIOES has it: also BMES, and BILOU with U for
+# a unit and L for the last word.
+PLACES = {
+    **{place: place for place in "BIES"},
+    **{"M": "I", "L": "E", "U": "S", "W": "S"},
+}
+
+
+def place_of(tag: str) -> str:
+    """O, or the place that a tag says of a word, as BIOES has it.
+
+    >>> place_of("L-PER"), place_of("O"), place_of("PER")
+    ('E', 'O', 'I')
+    """
+    prefix, dash, _ = tag.partition("-")
+    if tag == "O":
+        return tag
+    return PLACES.get(prefix, "I") if dash else "I"
+
+
 def tag_names(labels: Iterable[str], scheme: str = "BIO") -> tuple[str, ...]:
     """The tags that tell spans: O, and one for each label and place.
 
@@ -28,11 +48,11 @@ def tag_names(labels: Iterable[str], scheme: str = "BIO") -> tuple[str, ...]:
 def spans_of_tags(tags: Sequence[str]) -> list[Labelled]:
     """The spans that tags of words say, as conlleval reads them.
 
-    IOB1, BIO and BIOES alike; a tag that cannot follow the one before it, such as an
-    I- after O, begins a span (Tjong Kim Sang and Buchholz, 2000).
+    IOB1, BIO, BIOES, BMES and BILOU alike; a tag that cannot follow the one before it,
+    such as an I- after O, begins a span (Tjong Kim Sang and Buchholz, 2000).
 
     Args:
-        tags: "O", or one of B, I, E, S and a label, such as "B-PER".
+        tags: "O", or one of `PLACES` and a label, such as "B-PER"; or a label alone.
 
     Returns:
         The first word of each span, the one behind it, and the label.
@@ -43,16 +63,18 @@ def spans_of_tags(tags: Sequence[str]) -> list[Labelled]:
     spans: list[list] = []
     before, open_label = "O", None
     for place, tag in enumerate(tags):
-        prefix, _, label = tag.partition("-")
-        label = label or prefix
-        if prefix == "O":
+        prefix, dash, label = tag.partition("-")
+        if not (dash and prefix in PLACES):
+            label = tag
+        said = place_of(tag)
+        if said == "O":
             open_label = None
-        elif prefix in "BS" or label != open_label or before in ("E", "S"):
+        elif said in "BS" or label != open_label or before in "ES":
             spans.append([place, place + 1, label])
             open_label = label
         else:
             spans[-1][1] = place + 1
-        before = prefix
+        before = said
     return [tuple(span) for span in spans]
 
 

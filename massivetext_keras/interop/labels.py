@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from massivetext_keras.evaluation.spans import tag_names
+from massivetext_keras.evaluation.spans import PLACES, tag_names
 from massivetext_keras.interop.family import known
 from massivetext_keras.interop.folder import CONFIG
 
@@ -23,8 +23,8 @@ _HEADS = {
     f"DistilBert{OF_TEXTS}": "pooled_relu",
     f"Electra{OF_TEXTS}": "pooled_gelu",
 }
-_TAG = re.compile(r"(?:([BIESLU])-)?(.*)")
-_PLACES = {"L": "E", "U": "S", None: "I"}  # BILOU's, and where none is said
+_TAG = re.compile(rf"(?:([{''.join(PLACES)}])-)?(.*)")
+_PLACES = {**PLACES, None: "I"}  # where none is said
 _NEVER = -1e4  # logit of a tag that a model does not tell
 
 

@@ -24,6 +24,11 @@ from massivetext_keras.corpus.formats.common import (
     problem,
     too_large,
 )
+from massivetext_keras.corpus.formats.content import (
+    format_by_content,
+    is_binary,
+    is_noise,
+)
 from massivetext_keras.corpus.formats.gettext import read_catalogue
 from massivetext_keras.corpus.formats.mediawiki import read_dump
 from massivetext_keras.corpus.formats.tables import (
@@ -33,10 +38,25 @@ from massivetext_keras.corpus.formats.tables import (
 )
 from massivetext_keras.corpus.formats.text import LANGUAGES, read_code, read_text
 from massivetext_keras.corpus.formats.web import read_page, read_warc
-from massivetext_keras.corpus.streams import DamagedFile, open_stream, suffixes
+from massivetext_keras.corpus.streams import (
+    DamagedFile,
+    as_utf8,
+    damages,
+    open_stream,
+    suffixes,
+)
 from massivetext_keras.values import choose
 
-__all__ = ["FORMATS", "Options", "Problem", "REASONS", "Source", "format_of", "read"]
+__all__ = [
+    "FORMATS",
+    "REASONS",
+    "Options",
+    "Problem",
+    "Source",
+    "content_of",
+    "format_of",
+    "read",
+]
 
 FORMATS: dict[str, Reader] = {
     "text": read_text,
@@ -50,6 +70,8 @@ FORMATS: dict[str, Reader] = {
     "gettext": read_catalogue,
     "code": read_code,
 }
+# Of text whose lines readers see in UTF-8
+TEXTUAL = ("text", "jsonl", "csv", "tsv", "code")
 SUFFIXES = {
     **{suffix: "code" for suffix in LANGUAGES},
     **{".txt": "text", ".text": "text", ".md": "text", ".rst": "text"},
@@ -57,8 +79,10 @@ SUFFIXES = {
     **{".parquet": "parquet", ".html": "html", ".htm": "html", ".xhtml": "html"},
     **{".warc": "warc", ".wet": "warc", ".xml": "mediawiki", ".po": "gettext"},
 }
-# Settings of programs more often than lines of JSON: only where a pattern says so.
+# Settings of programs more often than documents: only where a pattern says so, or
+# where they are compressed.
 BY_NAME = {".json": "jsonl"}
+_SEEN = 2**13  # bytes of a file by which its kind is known
 
 
 class Source(NamedTuple):
@@ -79,20 +103,50 @@ class Source(NamedTuple):
 
 
 def format_of(name: str, by_name: bool = True) -> str | None:
-    """The format of a file by its suffix, with or without .gz, .bz2 or .zst.
+    """The format of a file by its suffix, with or without that of a compression.
 
     Args:
         name: of the file.
-        by_name: a user named the file or its suffix: then .json is taken for lines of
-            JSON, and what is unknown for text.
+        by_name: a user named the file or its suffix: then .json is taken for JSON, and
+            what is unknown for text.
 
     >>> format_of("a.CSV.gz"), format_of("picture.png", by_name=False)
     ('csv', None)
     """
-    suffix, _ = suffixes(name)
-    if by_name:
-        return SUFFIXES.get(suffix) or BY_NAME.get(suffix, "text")
+    suffix, compression = suffixes(name)
+    if by_name or compression:
+        known = SUFFIXES.get(suffix) or BY_NAME.get(suffix)
+        return known or ("text" if by_name else None)
     return SUFFIXES.get(suffix)
+
+
+def content_of(path: str, by_name: bool = True) -> str | None:
+    """The format of a file as `format_of`, or by its content if its suffix is unknown.
+
+    Args:
+        path: of the file, or its URL.
+        by_name: a user named it; if not, only a file without a suffix is looked at.
+
+    >>> path = getfixture("tmp_path") / "wiki_00"
+    >>> _ = path.write_text('{"text": "one"}\\n')
+    >>> content_of(str(path))
+    'jsonl'
+    """
+    suffix = suffixes(path)[0]
+    known = format_of(path, by_name)
+    if suffix in SUFFIXES or suffix in BY_NAME or (suffix and not by_name):
+        return known
+    try:
+        with open_stream(path) as stream:
+            raw = stream.peek(_SEEN)
+            found = format_by_content(raw) or format_by_content(
+                as_utf8(stream).peek(_SEEN)
+            )
+    except (OSError, DamagedFile):  # the reader says why
+        return known
+    if found == "html" and not by_name:
+        return known
+    return {"json": "jsonl"}.get(found, found) or known
 
 
 def read(
@@ -112,14 +166,14 @@ def read(
 
     Args:
         source: a file, or its path or URL.
-        format: one of `FORMATS`; None for that of the source, or of the suffix.
+        format: one of `FORMATS`; None for that of the source, or by suffix or content.
         subset: of the corpus, for the documents.
         text_field: which field of JSON lines, column of a table or number of a column
             (from 0) of CSV and TSV without a head holds the text; None for the first
             that there is of text, content, raw_content, body, document, html, code.
         max_document_bytes: larger documents are problems, and never held in memory.
         max_ratio: bytes that a compressed byte may become; None for any number.
-        encoding: of plain text, CSV and TSV.
+        encoding: of text, code, CSV, TSV and JSON; a byte-order mark says more.
 
     Returns:
         Documents and problems in the order of the file, `position` numbering both. The
@@ -139,21 +193,31 @@ def read(
     """
     if not isinstance(source, Source):
         name = PurePosixPath(source).name
-        source = Source(str(source), name, 0, format_of(name))
-    reader = choose("format", format or source.format, FORMATS)
+        source = Source(str(source), name, 0, format or content_of(str(source)))
+    format = format or source.format
+    choose("format", format, FORMATS)
     options = Options(text_field, max_document_bytes, max_ratio, encoding, source.name)
-    return _numbered(_survive(source.path, reader, options), source, subset, options)
+    return _numbered(_survive(source.path, format, options), source, subset, options)
 
 
-def _survive(path: str, reader: Reader, options: Options):
-    """What a reader gives, and a problem at the end if it could not go on."""
+def _survive(path: str, format: str, options: Options):
+    """What a reader gives, and problems at the end where something was damaged."""
+    stream = None
     try:
-        with open_stream(path, options.max_ratio) as stream:
-            yield from reader(stream, options)
+        with open_stream(path, options.max_ratio, tolerant=True) as stream:
+            other = is_binary(stream.peek(_SEEN))
+            if format in TEXTUAL and not other:
+                stream = as_utf8(stream, options.encoding)
+                other = "binary data" if is_noise(stream.peek(_SEEN)) else None
+            if other and format in (*TEXTUAL, "html", "gettext"):
+                raise DamagedFile(f"it is no text, but {other}")
+            yield from FORMATS[format](stream, options)
     except DamagedFile as error:
         yield problem("damaged", str(error))
     except OSError as error:
         yield problem("unreadable", error.strerror or str(error))
+    for damage in damages(stream):
+        yield problem("damaged", damage.detail)
 
 
 def _numbered(rows, source: Source, subset: str, options: Options):

@@ -13,7 +13,8 @@ REASONS = {
     "empty": "a document without text",
     "bad_record": "a record that cannot be parsed",
     "no_text": "a record without the field that holds the text",
-    "damaged": "a file that ends early, or is not what its suffix says",
+    "no_page": "a response of a server that is no page: an error, a picture",
+    "damaged": "a file that is not what its suffix says, or a damaged part of it",
     "unreadable": "a file that cannot be opened or read",
     "stopped": "the rest of a file whose reader crashed or hung",
 }

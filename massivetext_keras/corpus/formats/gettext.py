@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from massivetext_keras.corpus.documents import Document
 from massivetext_keras.corpus.formats.common import Options, Problem, problem, too_large
-from massivetext_keras.corpus.streams import decode
+from massivetext_keras.corpus.streams import decode, read_whole
 
 _CHARSET = re.compile(rb"charset=([\w:.-]{1,40})", re.I)
 _LANGUAGE = re.compile(r"^Language:\s*([a-z]{2,3})", re.M | re.I)
@@ -24,8 +24,8 @@ def read_catalogue(stream: BinaryIO, options: Options) -> Iterator[Document | Pr
     template, which translates none, the messages themselves are the text, which is
     English. The language is that of the head.
     """
-    data = stream.read(options.max_document_bytes + 1)
-    if len(data) > options.max_document_bytes:
+    data = read_whole(stream, options.max_document_bytes)
+    if data is None:
         yield too_large(options)
         return
     found = _CHARSET.search(data, 0, 10_000)

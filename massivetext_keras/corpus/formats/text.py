@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from massivetext_keras.corpus.documents import Document
 from massivetext_keras.corpus.formats.common import Options, Problem, too_large
-from massivetext_keras.corpus.streams import decode, suffixes
+from massivetext_keras.corpus.streams import decode_line, read_whole, suffixes
 
 LANGUAGES = {
     suffix: language
@@ -61,11 +61,11 @@ LANGUAGES = {
 
 def read_text(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
     """Reads a file of plain text; line ends become `\\n`."""
-    data = stream.read(options.max_document_bytes + 1)
-    if len(data) > options.max_document_bytes:
+    data = read_whole(stream, options.max_document_bytes)
+    if data is None:
         yield too_large(options)
         return
-    text, invalid = decode(data, options.encoding)
+    text, invalid = decode_line(data)
     document = Document(text.replace("\r\n", "\n").replace("\r", "\n"))
     if invalid:
         document.columns["invalid_bytes"] = invalid

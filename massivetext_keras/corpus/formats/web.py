@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -14,22 +13,27 @@ from massivetext_keras.corpus.formats.common import (
     problem,
     too_large,
 )
-from massivetext_keras.corpus.streams import DamagedFile, decode
+from massivetext_keras.corpus.formats.http import (
+    HTML,
+    media_type,
+    sniffed_type,
+    unpacked,
+)
+from massivetext_keras.corpus.streams import DamagedFile, decode, go_on, read_whole
 from massivetext_keras.extras import need
 
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?([\w:.-]{1,40})""", re.I)
 _HEAD = 4096  # bytes of a page in which its encoding is declared
-_HTML = ("text/html", "application/xhtml+xml")
 _READ = _LINE = 65_536
 _MOST_HEADERS = 1000
-_SIZE = re.compile(rb"[0-9a-fA-F]{1,8}")
-_ANY_HEAD = zlib.MAX_WBITS | 32  # of gzip or zlib
+_VERSION = re.compile(rb"WARC/\d")
+_FETCHED = ("http", "https", "ftp", "ftps", "gopher", "file")
 
 
 def read_page(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
     """Reads a file of HTML."""
-    data = stream.read(options.max_document_bytes + 1)
-    if len(data) > options.max_document_bytes:
+    data = read_whole(stream, options.max_document_bytes)
+    if data is None:
         yield too_large(options)
         return
     yield _page(data)
@@ -72,26 +76,44 @@ def decode_page(data: bytes, declared: str | None = None) -> tuple[str, int]:
 def read_warc(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
     """Reads the pages of a WARC file (ISO 28500), or the texts of a WET file.
 
-    Responses with another status than 200 and what is neither HTML nor plain text are
-    left out. `columns["date"]` is when the page was fetched.
+    What servers sent that is no page is a problem, so that it is counted: another
+    status than 200, pictures. Pages are HTML and plain text, by their Content-Type, or
+    by what they begin with if they have none. Requests, metadata and what a crawler
+    notes of itself are no responses. A page that was cut off is read as far as it goes,
+    and is a problem besides. Behind what is damaged, reading goes on with the next
+    record. `columns["date"]` is when the page was fetched.
 
     It is not left to a library: warcio 1.8 holds what a page expands to, FastWARC 2.0
     panics where data are damaged.
     """
-    while line := stream.readline(_LINE):
-        if line.isspace():
-            continue
-        if not line.startswith(b"WARC/"):
-            raise DamagedFile(f"no record begins with {line[:20]!r}")
-        headers = _headers(stream)
-        length = headers.get("content-length", "")
-        if not length.isdecimal():
-            raise DamagedFile(f"a record of length {length[:20]!r}")
-        body = _Body(stream, int(length))
-        found = _of_record(headers, body, options)
-        body.skip()
-        if found is not None:
-            yield found
+    line = b""
+    while (line := line or stream.readline(_LINE)) or go_on(stream):
+        try:
+            if line and not line.isspace():
+                yield from _record(line, stream, options)
+            line = b""
+        except DamagedFile as error:
+            line = b""
+            if not go_on(stream):  # else it is damage that the stream tells of
+                yield problem("damaged", str(error))
+                while (line := stream.readline(_LINE)) and not _VERSION.match(line):
+                    pass
+
+
+def _record(
+    line: bytes, stream: BinaryIO, options: Options
+) -> Iterator[Document | Problem]:
+    """What comes of the record that begins with a line."""
+    if not _VERSION.match(line):
+        raise DamagedFile(f"no record begins with {line[:20]!r}")
+    headers = _headers(stream)
+    length = headers.get("content-length", "")
+    if not length.isdecimal():
+        raise DamagedFile(f"a record of length {length[:20]!r}")
+    body = _Body(stream, int(length))
+    found = list(_of_record(headers, body, options))
+    body.skip()
+    yield from found
 
 
 class _Body:
@@ -143,85 +165,65 @@ def _headers(stream: BinaryIO | _Body) -> dict[str, str]:
 
 def _of_record(
     headers: dict[str, str], body: _Body, options: Options
-) -> Document | Problem | None:
-    if headers.get("warc-type") not in ("response", "resource", "conversion"):
-        return None
+) -> Iterator[Document | Problem]:
+    kind = headers.get("warc-type", "").lower()
     url = headers.get("warc-target-uri", "").strip("<>")
-    media, charset = _media(headers.get("content-type"))
+    scheme = url.partition(":")[0].lower()
+    if kind == "continuation":
+        yield problem("bad_record", f"{url}: a segment of a record", body.left)
+    is_own = kind == "resource" and scheme not in _FETCHED  # of wget: metadata://
+    if kind not in ("response", "resource", "conversion") or is_own:
+        return
+    size = body.left
+    media, charset = media_type(headers.get("content-type"))
     http: dict[str, str] = {}
     if media == "application/http":
-        status = body.readline(_LINE).split()
-        if len(status) < 2 or not status[0].startswith(b"HTTP/"):
-            return problem("bad_record", f"{url}: not HTTP", body.left)
-        if status[1] != b"200":
-            return None
-        try:
-            http = _headers(body)
-        except DamagedFile:
-            if not body.left:
-                return problem("bad_record", f"{url}: a head without end")
-            raise
-        media, charset = _media(http.get("content-type"))
-    if media not in (*_HTML, "text/plain"):
-        return None
+        http = _answer(body, url)
+        if isinstance(http, Problem):
+            yield http
+            return
+        media, charset = media_type(http.get("content-type"))
+    if media not in (*HTML, "text/plain", None):
+        yield problem("no_page", f"{url}: {media}", size)
+        return
     most = options.max_document_bytes
-    data = body.read(most + 1)
+    data, cut = body.read(most + 1), False
     if len(data) <= most:
         try:
-            data = _unpacked(data, http, most + 1)
-        except (ValueError, zlib.error) as error:
-            return problem("bad_record", f"{url}: {error}", len(data))
+            data, cut = unpacked(data, http, most + 1)
+        except ValueError as error:
+            yield problem("bad_record", f"{url}: {error}", len(data))
+            return
     if len(data) > most:
-        return too_large(options, url)
+        yield too_large(options, url)
+        return
+    media = media or sniffed_type(data)
+    if media is None:
+        yield problem("no_page", f"{url}: neither a Content-Type nor text", size)
+        return
     document = _page(data, charset)
-    document.kind = "html" if media in _HTML else "text"
+    document.kind = "html" if media in HTML else "text"
     document.url = url or None
     if "warc-date" in headers:
         document.columns["date"] = headers["warc-date"]
-    return document
+    yield document
+    why = headers.get("warc-truncated") or ("transfer" if cut else "")
+    if why:
+        yield problem("damaged", f"{url}: cut off when it was fetched ({why})")
 
 
-def _unpacked(data: bytes, headers: dict[str, str], most: int) -> bytes:
-    """A body as it was before its transfer, up to `most` bytes of it.
-
-    Raises:
-        ValueError, zlib.error: it is not encoded as its head says.
-    """
-    if headers.get("transfer-encoding", "").lower() == "chunked":
-        data = _joined(data)
-    encoding = headers.get("content-encoding", "").lower()
-    if encoding in ("gzip", "x-gzip", "deflate"):
-        if encoding != "deflate" and data[:2] != b"\x1f\x8b":
-            return data  # a server, or an archive, that did not mean it
-        is_raw = encoding == "deflate" and data[:1] != b"\x78"
-        decompressor = zlib.decompressobj(-zlib.MAX_WBITS if is_raw else _ANY_HEAD)
-        data = decompressor.decompress(data, most)
-        if len(data) < most and not decompressor.eof:
-            raise ValueError(f"its {encoding} data end early")
-    elif encoding not in ("", "identity"):
-        raise ValueError(f"its encoding {encoding} is not known")
-    return data
-
-
-def _joined(data: bytes) -> bytes:
-    """The chunks of a body (RFC 9112, 7.1); other data as they are."""
-    parts, at = [], 0
-    while at < len(data):
-        end = data.find(b"\r\n", at, at + 100)
-        head = data[at:end].split(b";")[0].strip()
-        if end < 0 or not _SIZE.fullmatch(head):
-            return b"".join(parts) if parts else data
-        size = int(head, 16)
-        parts.append(data[end + 2 : end + 2 + size])
-        at = end + 4 + size if size else len(data)
-    return b"".join(parts)
-
-
-def _media(header: str | None) -> tuple[str, str | None]:
-    """`text/html; charset=x` -> ("text/html", "x")."""
-    media, *parameters = (header or "").lower().split(";")
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "charset":
-            return media.strip(), value.strip(" \"'")
-    return media.strip(), None
+def _answer(body: _Body, url: str) -> dict[str, str] | Problem:
+    """The headers of a response, or why it is no page."""
+    size = body.left
+    status = body.readline(_LINE).split()
+    if len(status) < 2 or not status[0].startswith(b"HTTP/"):
+        return problem("bad_record", f"{url}: not HTTP", body.left)
+    if status[1] != b"200":
+        code = status[1].decode("ascii", "replace")
+        return problem("no_page", f"{url}: status {code[:20]}", size)
+    try:
+        return _headers(body)
+    except DamagedFile:
+        if not body.left:
+            return problem("bad_record", f"{url}: a head without end")
+        raise

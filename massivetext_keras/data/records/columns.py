@@ -5,16 +5,19 @@ from __future__ import annotations
 import itertools
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from massivetext_keras.corpus.streams import lines
 from massivetext_keras.data.records.common import MOST_BYTES, Options, Record
-from massivetext_keras.evaluation.spans import spans_of_tags
+from massivetext_keras.evaluation.spans import PLACES, place_of, spans_of_tags
 
 logger = logging.getLogger(__name__)
 
-_TAG = re.compile(r"O|[BIES]-\S+")
+_TAG = re.compile(rf"O|[{''.join(PLACES)}]-\S+")
+_BLANKS = " \t\r\n"  # not U+00A0, which is a part of a word
+_COLUMN = re.compile(r"[ \t]+")
+_DOCUMENT = "-DOCSTART-"
 _LANGUAGE = re.compile(r"([a-z]{2,3}(?:-[a-z]+)?):(?=.)")
 _LOOKED_AT = 100  # sentences, for a language before every word
 # Of scripts that put no spaces between words.
@@ -49,11 +52,13 @@ def joined_words(
 
 
 def read_conll(stream: BinaryIO, options: Options) -> Iterator[Record]:
-    """Reads sentences of words with tags: IOB1, BIO or BIOES.
+    """Reads sentences of words with tags: IOB1, BIO, BIOES, BMES or BILOU.
 
-    A blank line ends a sentence; words are joined by spaces, but for those of scripts
-    without. Where every word has a language before it, as in WikiANN (`en:Paris`), that
-    is taken off. Tags that go on with a span that there is not begin one.
+    A blank line ends a sentence, and lines that begin with # and have no tag, or other
+    columns than the words, are comments; words are joined by spaces, but for those of
+    scripts without. Where every word has a language before it, as in WikiANN
+    (`en:Paris`), that is taken off. Tags that go on with a span that there is not begin
+    one.
 
     Fields are `text`, `words` [[start, end], …] and, where there are tags, `entities`
     [[start, end, label], …]. The columns "words" and "tags" are numbers, 0 and -1 if
@@ -64,7 +69,7 @@ def read_conll(stream: BinaryIO, options: Options) -> Iterator[Record]:
             B- begins spans, and the problems are strict.
     """
     place, tag_place = _number(options, "words", 0), _number(options, "tags", -1)
-    sentences = _sentences(stream, options)
+    sentences = _without_comments(_sentences(stream, options), tag_place)
     first = list(itertools.islice(sentences, _LOOKED_AT))
     cut = _language(
         [row[place] for rows in first for _, row in rows if _has(row, place)]
@@ -103,9 +108,10 @@ class _Beginnings:
 
     def add(self, line: int, tags: Sequence[str]) -> None:
         for i, (before, tag) in enumerate(itertools.pairwise(["O", *tags])):
-            if tag[0] in "BS" and before == "O":
+            place, earlier = place_of(tag), place_of(before)
+            if place in "BS" and before == "O":
                 self.marked += 1
-            elif tag[0] in "IE" and (before[0] in "OES" or before[1:] != tag[1:]):
+            elif place in "IE" and (earlier in "OES" or before[1:] != tag[1:]):
                 self.wrong.append(line + i)
 
     def tell(self, options: Options) -> None:
@@ -135,7 +141,7 @@ def _number(options: Options, field: str, default: int) -> int:
 
 
 def _has(row: Sequence[str], place: int) -> bool:
-    return -len(row) <= place < len(row) and bool(row[place].strip())
+    return -len(row) <= place < len(row) and bool(row[place].strip(_BLANKS))
 
 
 def _language(words: Sequence[str]) -> int:
@@ -146,22 +152,50 @@ def _language(words: Sequence[str]) -> int:
 
 
 def _sentences(stream: BinaryIO, options: Options) -> Iterator[list[Row]]:
+    """The lines between blank ones; what only says that a document begins is none."""
     rows: list[Row] = []
     for number, line in itertools.chain(lines(stream, MOST_BYTES), [(0, b"")]):
         if line is None:
             options.bad(number, f"more than {MOST_BYTES:,} bytes")
             continue
-        text = options.decoded(number, line).strip("\r\n")
-        if text.strip():
-            rows.append((number, text.split("\t") if "\t" in text else text.split()))
-            continue
-        if rows and not rows[0][1][0].startswith("-DOCSTART-"):
+        text = options.decoded(number, line).rstrip(_BLANKS)
+        if text:
+            row = text.split("\t") if "\t" in text else _COLUMN.split(text.strip(" "))
+            if not row[0].startswith(_DOCUMENT):
+                rows.append((number, row))
+        elif rows:
             yield rows
-        rows = []
+            rows = []
+
+
+def _without_comments(
+    sentences: Iterable[list[Row]], tag_place: int
+) -> Iterator[list[Row]]:
+    """Sentences of words: # is one if it has the columns of the others, and a tag."""
+    width = 0
+    for rows in sentences:
+        others = [row for _, row in rows if not row[0].startswith("#")]
+        width = max(map(len, others), default=width)
+        words = [
+            (number, row)
+            for number, row in rows
+            if not row[0].startswith("#") or _is_word(row, width, tag_place)
+        ]
+        if words:
+            yield words
+
+
+def _is_word(row: Sequence[str], width: int, tag_place: int) -> bool:
+    if width and len(row) != width:
+        return False
+    return len(row) == 1 or (
+        _has(row, tag_place) and bool(_TAG.fullmatch(row[tag_place]))
+    )
 
 
 # Columns of the senses of predicates; the roles of each predicate follow, in order.
 _SENSE, _SENSE_WITHOUT_DEPS = 10, 9
+_NUMBERS = re.compile(r"\d+(?:-\d+)?")  # of a word, or of a token of several
 _NOTHING = ("", "_")
 _PREDICATES_OWN = ("V", "C-V")
 
@@ -172,8 +206,10 @@ def read_conllu(stream: BinaryIO, options: Options) -> Iterator[Record]:
     The sense of a predicate is in column 11, counted from 1, and the roles of the k-th
     in column 11 + k; or, where column 9 marks predicates with Y, one column further to
     the left. The text is that of the words, with `SpaceAfter=No`; where column 10 is
-    none of CoNLL-U's, as `joined_words` writes it. What is not in the text, such as
-    empty nodes, is passed over, and so are sentences without predicates.
+    none of CoNLL-U's, as `joined_words` writes it. A token of several words (1-2 don't)
+    is in the text as it is written, and one word where it is not written as they are
+    (German zum). What is not in the text, such as empty nodes, is passed over, and so
+    are sentences without predicates.
 
     Fields are `text`, `words` and `entities` as those of `read_conll`, of which a role
     of a single word is one; `predicate` [start, end], its `sense`, and the `document`
@@ -186,7 +222,7 @@ def read_conllu(stream: BinaryIO, options: Options) -> Iterator[Record]:
             name, _, value = " ".join(row).partition("=")
             if name.strip() == "# newdoc id":
                 document = value.strip()
-        own = [row for _, row in rows if row[0].isdecimal()]
+        own = _surface([row for _, row in rows])
         if not own or not all(len(row) > 9 for row in own):
             if own:
                 options.bad(line, "fewer than 10 columns")
@@ -218,6 +254,51 @@ def read_conllu(stream: BinaryIO, options: Options) -> Iterator[Record]:
                     "document": document,
                 },
             )
+
+
+def _surface(rows: Sequence[list[str]]) -> list[list[str]]:
+    """The words of a sentence as they are written, without what is not.
+
+    The words of a token become its parts, or one, which has what the first of them that
+    has something says in each column.
+    """
+    own: list[list[str]] = []
+    words = iter([row for row in rows if _NUMBERS.fullmatch(row[0])])
+    for row in words:
+        first, _, last = row[0].partition("-")
+        if not last:
+            own.append(row)
+            continue
+        count = max(int(last) - int(first) + 1, 0)
+        parts = list(itertools.islice(words, count))
+        if len(row) < 10 or not all(len(part) > 9 for part in parts):
+            own += parts
+        elif "".join(part[1] for part in parts).lower() == row[1].lower():
+            own += _parts_of(row, parts)
+        else:
+            own.append(_merged(row, parts))
+    return own
+
+
+def _parts_of(token: Sequence[str], parts: list[list[str]]) -> Iterator[list[str]]:
+    """The words of a token, spelled as it is, without spaces between them."""
+    at = 0
+    for number, part in enumerate(parts, 1):
+        part = list(part)
+        part[1] = token[1][at : at + len(part[1])]
+        at += len(part[1])
+        part[9] = token[9] if number == len(parts) else "SpaceAfter=No"
+        yield part
+
+
+def _merged(token: Sequence[str], parts: Sequence[Sequence[str]]) -> list[str]:
+    width = max(map(len, parts), default=len(token))
+    row = [
+        next((x for part in parts if (x := _at(part, place))), "_")
+        for place in range(width)
+    ]
+    row[0], row[1], row[9] = parts[0][0] if parts else token[0], token[1], token[9]
+    return row
 
 
 def _at(row: Sequence[str], place: int) -> str:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from massivetext_keras.corpus.streams import decode
+from massivetext_keras.corpus.streams import decode_line
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class Options(NamedTuple):
 
     def decoded(self, line: int | None, data: bytes) -> str:
         """The text of a line, or of a whole file; what is not valid in it is noted."""
-        text, invalid = decode(data, self.encoding)
+        text, invalid = decode_line(data)
         self.check_valid(line, invalid)
         return text
 

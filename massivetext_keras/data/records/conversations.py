@@ -1,13 +1,54 @@
-"""Conversations in YAML, as the corpora of ChatterBot are."""
+"""Conversations: in YAML, as the corpora of ChatterBot, and in the fields of others."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from massivetext_keras.data.records.common import Options, Record
 from massivetext_keras.extras import need
+
+MESSAGES = ("messages", "conversations", "conversation")
+_ROLE, _CONTENT = ("role", "from"), ("content", "value")
+_ROLES = {
+    **dict.fromkeys(("human", "user", "prompter"), "user"),
+    **dict.fromkeys(("gpt", "assistant", "chatgpt", "bot", "model"), "assistant"),
+    "system": "system",
+}
+
+
+def with_messages(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a record, with its conversation as `messages` of roles and contents.
+
+    ShareGPT has them as `conversations`, and says from and value, human and gpt.
+
+    >>> fields = with_messages({"conversations": [{"from": "human", "value": "Hi."}]})
+    >>> fields["messages"]
+    [{'role': 'user', 'content': 'Hi.'}]
+    """
+    name = next((name for name in MESSAGES if fields.get(name) is not None), None)
+    if name is None or not isinstance(fields[name], list):
+        return fields
+    return fields | {"messages": [_message(item) for item in fields[name]]}
+
+
+def _message(item: Any) -> Any:
+    """A message with a role and a content, or what is none as it is."""
+    if not isinstance(item, dict):
+        return item
+    role, content = (
+        next((item[name] for name in names if name in item), None)
+        for names in (_ROLE, _CONTENT)
+    )
+    if role is None or content is None:
+        return item
+    if isinstance(content, list) and all(
+        isinstance(part, dict) and part.get("type") == "text" for part in content
+    ):
+        content = "".join(str(part.get("text", "")) for part in content)
+    role = _ROLES.get(role.lower(), role) if isinstance(role, str) else role
+    return {"role": role, "content": content}
 
 
 def read_conversations(stream: BinaryIO, options: Options) -> Iterator[Record]:

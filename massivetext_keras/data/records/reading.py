@@ -5,14 +5,25 @@ from __future__ import annotations
 import codecs
 import contextlib
 import functools
-import io
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from encodings.aliases import aliases
 from pathlib import Path
 from typing import BinaryIO
 
+from massivetext_keras.corpus.formats.content import (
+    format_by_content,
+    is_binary,
+    is_noise,
+)
 from massivetext_keras.corpus.sources import search, several
-from massivetext_keras.corpus.streams import DamagedFile, open_stream, suffixes
+from massivetext_keras.corpus.streams import (
+    DamagedFile,
+    as_utf8,
+    damages,
+    open_stream,
+    suffixes,
+)
 from massivetext_keras.data.records.columns import read_conll, read_conllu
 from massivetext_keras.data.records.common import Options, Problems, Reader, Record
 from massivetext_keras.data.records.conversations import read_conversations
@@ -51,7 +62,7 @@ SUFFIXES = {
 }
 
 _WITHOUT_COLUMNS = ("squad", "conllu", "text", "yaml", "parallel")
-_MARKS = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
+_SEEN = 2**13  # bytes by which the kind of a file is known
 
 
 def read_records(
@@ -65,7 +76,7 @@ def read_records(
     """Reads records, file by file; a bad line ends nothing.
 
     Args:
-        files: paths, globs and folders; also with .gz, .bz2 or .zst.
+        files: paths, globs and folders; also with .gz, .bz2, .zst or .xz.
         fields: that are wanted, in the order of the columns of a table that has no
             head; a table has one if its first row names a column that is asked for, or
             the first field, or another one and nothing but names.
@@ -73,8 +84,8 @@ def read_records(
             files in pairs, in which lines with the same number belong together; of
             patterns in pairs, the first file of one and the first of the other.
         columns: field -> its name in the file, or its number in a row, from 0.
-        encoding: of the files; what is not valid becomes U+FFFD, and is noted. UTF-16
-            is recognised by its mark.
+        encoding: of the files; what is not valid becomes U+FFFD, and is noted. A
+            byte-order mark says more.
         problems: counts what cannot be read (None: it is raised).
 
     Raises:
@@ -106,12 +117,30 @@ def read_records(
             raise ValueError(f"{name}: the format {form!r} has no columns to choose")
         try:
             with contextlib.ExitStack() as stack:
-                streams = [stack.enter_context(open_stream(path)) for path in group]
+                streams = [
+                    stack.enter_context(open_stream(path, tolerant=True))
+                    for path in group
+                ]
                 if form != "parquet":
-                    streams, options = _narrow(streams, options)
+                    streams = [_text(stream, options) for stream in streams]
                 yield from FORMATS[form](*streams, options)
+                for damage in itertools.chain(*map(damages, streams)):
+                    problems.add(None, f"{name} is damaged: {damage.detail}")
         except DamagedFile as error:
             raise ValueError(f"{name} is damaged: {error}") from error
+
+
+def _text(stream: BinaryIO, options: Options) -> BinaryIO:
+    """The text of a stream in UTF-8.
+
+    Raises:
+        ValueError: it is no text.
+    """
+    what = is_binary(stream.peek(_SEEN))
+    stream = stream if what else as_utf8(stream, options.encoding)
+    if what or is_noise(stream.peek(_SEEN)):
+        raise ValueError(f"{options.path} is no text, but {what or 'binary data'}")
+    return stream
 
 
 def _encoding_named(name: str) -> str:
@@ -148,21 +177,8 @@ def _in_pairs(names: list[str | Path], found: list[list[Path]]) -> list[tuple]:
     return groups
 
 
-def _narrow(
-    streams: list[BinaryIO], options: Options
-) -> tuple[list[BinaryIO], Options]:
-    """Streams in which no character has a line's end for a part: UTF-16 as UTF-8."""
-    streams = [x if hasattr(x, "peek") else io.BufferedReader(x) for x in streams]
-    marked = any(x.peek(2)[:2] in _MARKS for x in streams)
-    if not marked and not options.encoding.startswith("utf-16"):
-        return streams, options
-    texts = [options.decoded(None, stream.read()) for stream in streams]
-    whole = [io.BytesIO(text.encode()) for text in texts]
-    return whole, options._replace(encoding="utf-8")
-
-
 def format_of(path: str | Path, format: str | None = None) -> str:
-    """The format of a file: the one that is named, or that of its suffix.
+    """The format of a file: the one that is named, or that of its suffix or content.
 
     Raises:
         ValueError: it is unknown.
@@ -174,7 +190,16 @@ def format_of(path: str | Path, format: str | None = None) -> str:
         choose("format", format, FORMATS)
         return format
     suffix = suffixes(Path(path).name)[0]
-    if suffix not in SUFFIXES:
-        known = ", ".join(FORMATS)
-        raise ValueError(f"{path}: unknown suffix {suffix!r}; give a format: {known}")
-    return SUFFIXES[suffix]
+    if suffix in SUFFIXES:
+        return SUFFIXES[suffix]
+    known = ", ".join(FORMATS)
+    fault = f"{path}: unknown suffix {suffix!r}; give a format: {known}"
+    with contextlib.suppress(OSError, DamagedFile), open_stream(path) as stream:
+        head = stream.peek(_SEEN)
+        if what := is_binary(head):
+            fault = f"{path} is no text, but {what}"
+        found = format_by_content(head)
+        found = found or format_by_content(as_utf8(stream).peek(_SEEN))
+        if found in ("json", "jsonl", "parquet"):
+            return found
+    raise ValueError(fault)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import logging
@@ -10,15 +11,26 @@ import string
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
-from massivetext_keras.corpus.separated import separated_rows
-from massivetext_keras.corpus.streams import DamagedFile, lines
+from massivetext_keras.corpus.formats.content import format_by_content
+from massivetext_keras.corpus.formats.tables import values_of
+from massivetext_keras.corpus.separated import more_columns, separated_rows
+from massivetext_keras.corpus.streams import (
+    DamagedFile,
+    buffered,
+    decode_line,
+    lines,
+    read_whole,
+)
 from massivetext_keras.data.records.common import MOST_BYTES, Options, Record
+from massivetext_keras.data.records.conversations import with_messages
 from massivetext_keras.data.records.squad import is_squad, json_value, squad_records
 from massivetext_keras.values import nearest
 
 logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[^\W\d]\w*")  # that a column may have
+_OBJECTS = re.compile(rb"\}\s*\n\s*\{")  # of JSON, on lines of their own
+_SEEN = 2**13  # bytes by which the kind of a file is known
 _TOO_LONG = f"more than {MOST_BYTES:,} bytes"
 
 
@@ -51,7 +63,7 @@ def read_separated(
             options.bad(number, f"{len(row)} columns, no {missing[0]!r}")
             continue
         if any(row[len(names) :]):  # a text with a tab or comma in it, cut there
-            options.bad(number, f"more than {len(names)} columns")
+            options.bad(number, more_columns(len(names)))
             continue
         yield options.record(number, {n: row[place] for n, place in places.items()})
 
@@ -60,7 +72,9 @@ def _rows(
     stream: BinaryIO, options: Options, delimiter: str
 ) -> Iterator[tuple[int, list[str]]]:
     """(number of its first line, values) of every row; bad ones are noted."""
-    for row in separated_rows(stream, delimiter, MOST_BYTES, options.encoding):
+    named = [name for name in options.columns.values() if isinstance(name, str)]
+    names = (*named, *options.fields)
+    for row in separated_rows(stream, delimiter, MOST_BYTES, names):
         if row.error is not None:
             options.bad(row.line, f"no row of a table: {row.error}")
         elif row.too_long:
@@ -141,13 +155,21 @@ def _json_values(stream: BinaryIO, options: Options) -> Iterator[tuple[int, Any]
 
 
 def read_json(stream: BinaryIO, options: Options) -> Iterator[Record]:
-    """Reads a list of objects, or what is SQuAD's by its shape."""
+    """Reads a list of objects, or what is SQuAD's by its shape; or lines of objects."""
+    stream = buffered(stream)
+    if format_by_content(stream.peek(_SEEN)) == "jsonl":
+        data = read_whole(stream) or b""
+        if _OBJECTS.search(data):
+            yield from read_json_lines(io.BytesIO(data), options)
+            return
+        stream = io.BytesIO(data)
     values = json_value(stream, options)
     if is_squad(values):
         yield from squad_records(values, options)
         return
     if isinstance(values, dict):
-        values = values.get("data")
+        is_one = not {"data"} & {*values} and {*options.fields} & {*values}
+        values = [values] if is_one else values.get("data")
     if not isinstance(values, list):
         raise ValueError(f"{options.path}: no list of objects")
     yield from _objects(enumerate(values, 1), options)
@@ -160,7 +182,10 @@ def _objects(values: Iterable[tuple[int, Any]], options: Options) -> Iterator[Re
         if isinstance(value, dict):
             names |= dict.fromkeys(value)
             found = {n: value[c] for n, c in options.columns.items() if c in value}
-            yield options.record(number, value | found)
+            value = value | found
+            if "messages" in options.fields:
+                value = with_messages(value)
+            yield options.record(number, value)
         else:
             options.bad(number, "no object of JSON")
     for field, name in options.columns.items() if names else ():
@@ -174,7 +199,44 @@ def read_parquet(stream: BinaryIO, options: Options) -> Iterator[Record]:
 
     try:
         file = pyarrow.parquet.ParquetFile(stream)
-        rows = (row for table in file.iter_batches(1000) for row in table.to_pylist())
-        yield from _objects(enumerate(rows, 1), options)
+        names = file.schema_arrow.names
+        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        wanted = {*options.fields, *options.columns.values()}
+        if both := wanted.intersection(twice):
+            raise ValueError(f"{options.path}: columns with one name: {min(both)!r}")
+        columns = [name for name in names if name not in twice]
+        tables = file.iter_batches(1000, columns=columns)
+        yield from _objects(_rows_of(tables, options), options)
     except (pyarrow.ArrowException, OSError) as error:
         raise DamagedFile(str(error).split("\n")[0]) from error
+
+
+def _rows_of(tables: Iterable[Any], options: Options) -> Iterator[tuple[int, Any]]:
+    """Rows with their numbers, from 1; text that is not valid in them is noted."""
+    number = itertools.count(1)
+    for table in tables:
+        try:
+            rows = table.to_pylist()
+        except UnicodeDecodeError:
+            rows = map(_row, (table.slice(i, 1) for i in range(table.num_rows)))
+        for row in rows:
+            place = next(number)
+            row, invalid = row if isinstance(row, tuple) else (row, 0)
+            options.check_valid(place, invalid)
+            yield place, row
+
+
+def _row(table) -> tuple[dict[str, Any], int]:
+    """A row some text of which is perhaps not valid, and how many bytes are not."""
+    row, invalid = {}, 0
+    for name in table.schema.names:
+        column = table.column(name)
+        try:
+            row[name] = column[0].as_py()
+        except UnicodeDecodeError:
+            value = values_of(column)[0]
+            row[name], wrong = (
+                decode_line(value) if isinstance(value, bytes) else (None, 1)
+            )
+            invalid += wrong
+    return row, invalid

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import bz2
+import csv
 import gzip
+import io
+import json
+import lzma
+import tarfile
 import tracemalloc
 
 import pytest
 import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from massivetext_keras.corpus.documents import Document
 from massivetext_keras.corpus.formats import FORMATS, Problem, format_of, read
+from massivetext_keras.corpus.formats.json_values import raw_objects
 
 COMPRESS = {
     "": bytes,
@@ -123,7 +131,8 @@ def test_bad_records_are_named_and_reading_goes_on(tmp_path):
 def test_bad_rows_of_csv(tmp_path):
     data = b'text,id\na,1\nb\xff,2\n\n"open\nc,3\n'
     rows = rows_of(tmp_path / "a.csv", data)
-    assert brief(rows) == ["a", "b\ufffd", "open\nc,3\n"]  # as RFC 4180 has it
+    assert brief(rows) == ["a", "b\ufffd", "bad_record", "c"]
+    assert rows[2].detail == "line 5: a quotation mark that nothing closes"
     assert rows[1].columns == {"id": "2", "invalid_bytes": 1}
     data = b'id,text\n1,"' + b"x" * 300 + b'"\n2,two\n3\n4,"' + b"y\n" * 200 + b'"\n5,z'
     rows = rows_of(tmp_path / "a.csv", data, max_document_bytes=200)
@@ -146,8 +155,9 @@ def test_a_file_that_was_cut_off(tmp_path, compression):
     wrong = data[:middle] + b"\x00" * 50 + data[middle + 50 :]
     *rows, last = rows_of(tmp_path / f"a.jsonl{compression}", wrong)
     assert last.reason == "damaged" and "end early" not in last.detail
-    [row] = rows_of(tmp_path / f"a.txt{compression}", data[:-2000])
-    assert row.reason == "damaged"
+    row, last = rows_of(tmp_path / f"a.txt{compression}", data[:-2000])
+    assert last.reason == "damaged"
+    assert lines.startswith(row.text.encode()) and len(row.text) > 10_000
     [row] = rows_of(tmp_path / f"a.txt{compression}", b"plain text")
     assert row.reason == "damaged"
 
@@ -223,3 +233,174 @@ def test_utf16_and_other_encodings(tmp_path):
     assert row.text == "中文"
     [row] = rows_of(tmp_path / "a.txt", b"a\0b\xe9")
     assert (row.text, row.columns) == ("a\0b\ufffd", {"invalid_bytes": 1})
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.csv", "a.tsv", "a.py"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+def test_a_byte_order_mark_says_how_to_read(tmp_path, name, encoding):
+    text = "Fräulein Ċ 嗨\u0a0d end"  # with bytes of a line's end
+    before = {"a.csv": "id,text\n1,", "a.tsv": "id\ttext\n1\t"}.get(name, "")
+    whole = json.dumps({"text": text}) if name == "a.jsonl" else before + text
+    [row] = rows_of(tmp_path / name, f"{whole}\n".encode(encoding))
+    assert row.text.rstrip("\n") == text and "invalid_bytes" not in row.columns
+
+
+@pytest.mark.parametrize("compression", [".gz", ".bz2", ".zst"])
+def test_what_is_good_of_a_damaged_file_is_read(tmp_path, compression):
+    compress = COMPRESS[compression]
+    text = b"some words that stand here " * 30
+    rows = rows_of(tmp_path / f"a.txt{compression}", compress(text) + b"garbage" * 9)
+    assert brief(rows) == [text.decode(), "damaged"]
+    assert rows[1].detail.startswith("63 bytes that are no ")
+    objects = [b'{"text": "%d"}\n' % n for n in range(4)]
+    members = [*map(compress, objects)]
+    members[1] = members[1][:-9] + bytes(9)
+    rows = rows_of(tmp_path / f"a.jsonl{compression}", b"".join(members))
+    assert brief(rows) == ["0", "2", "3", "damaged"]
+    members = [compress(line) for line in (b"id,text\n", b"1,a\n", b"2,b", b"3,c\n")]
+    members[2] = members[2][:-7]
+    rows = rows_of(tmp_path / f"a.csv{compression}", b"".join(members))
+    assert brief(rows) == ["a", "c", "damaged"]
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ('id,text\n1,"one, and more"\n', ["one, and more"]),
+        ("id,text\n1,one, and more\n2,two\n", ["bad_record", "two"]),
+        ('id,text\n1,"He said \\"come, please\\" x"\n', ['He said "come, please" x']),
+        ('id,text\n1,"C:\\temp\\"\n2,two\n', ["C:\\temp\\", "two"]),
+        ('id,text\n1,"a\nb"\n2,"c ""d"""\n', ["a\nb", 'c "d"']),
+        ('id,text\n1,5" pipe\n', ['5" pipe']),
+        ('id,text\n1,"open\n2,two\n3,"three"\n', ["bad_record", "two", "three"]),
+        ("id,text\r1,one\r2,two\r", ["one", "two"]),
+        ("id;text\n1;one, and two\n", ["one, and two"]),
+        ("sep=;\nid;text\n1;one\n", ["one"]),
+        ("id\ttext\n1\tone, two\n", ["one, two"]),
+        ("id|text\n1|one, two\n", ["one, two"]),
+        ("text\na; b\nc; d\n", ["a; b", "c; d"]),
+        ("id,text,more\n1,one\n", ["one"]),
+        ("id,text\n1\n", ["no_text"]),
+        ("text,text\na,b\n", ["no_text"]),
+    ],
+)
+def test_what_programs_write_as_csv(tmp_path, data, text):
+    assert brief(rows_of(tmp_path / "a.csv", data)) == text
+
+
+def test_a_mark_that_nothing_closes_takes_no_other_row(tmp_path):
+    data = 'id,text\n1,"open\n' + "".join(f"{n},row {n}\n" for n in range(2, 60))
+    rows = rows_of(tmp_path / "a.csv", data)
+    assert brief(rows) == ["bad_record", *(f"row {n}" for n in range(2, 60))]
+    assert rows[0].detail == "line 2: a quotation mark that nothing closes"
+
+
+def test_a_field_beyond_what_is_held_is_one_problem(tmp_path):
+    lines = 'id,text\n1,"' + "some words, as it is\n" * 9000 + '"\n2,two\n'
+    rows = rows_of(tmp_path / "a.csv", lines, max_document_bytes=1000)
+    assert brief(rows) == ["too_large", "two"]
+    lines = 'id,text\n1,"' + "".join(f"{n},some words\n" for n in range(12_000))
+    rows = rows_of(tmp_path / "a.csv", lines, max_document_bytes=1000)
+    assert brief(rows) == ["bad_record", *["some words"] * 11_999]
+
+
+FIELD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(FIELD, FIELD, FIELD), max_size=5),
+    st.sampled_from(
+        [
+            {},
+            {"quoting": csv.QUOTE_ALL},
+            {"delimiter": ";"},
+            {"delimiter": "\t", "quoting": csv.QUOTE_ALL},
+            {"doublequote": False, "escapechar": "\\", "quoting": csv.QUOTE_ALL},
+        ]
+    ),
+)
+def test_what_csv_writes_is_read(tmp_path, rows, how):
+    file = io.StringIO(newline="")
+    csv.writer(file, **how).writerows([("id", "text", "title"), *rows])
+    read = rows_of(tmp_path / "a.csv", file.getvalue())
+    kept = [row for row in rows if any(row)]
+    assert [getattr(row, "text", "") for row in read if row.position >= 0] == [
+        text.removeprefix("") if text and not text.isspace() else ""
+        for _, text, _ in kept
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "what"),
+    [
+        ("a.zip", b"PK\x03\x04" + bytes(40), "a zip archive: unpack it first"),
+        ("a.docx", b"PK\x03\x04" + bytes(26) + b"word/", "a Word document"),
+        ("a.7z", b"7z\xbc\xaf\x27\x1c" + bytes(9), "a 7-Zip archive"),
+        ("a.rar", b"Rar!\x1a\x07\x00", "a RAR archive"),
+        ("a.pdf", b"%PDF-1.7\n%\xe2", "a PDF document: convert it to text first"),
+        ("a.txt", b"%PDF-1.7\n%\xe2", "a PDF document"),
+        ("a.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document"),
+        ("a.jsonl", bytes(range(256)), "binary data"),
+        ("a.html", b"\x89PNG\r\n\x1a\n", "a picture"),
+    ],
+)
+def test_what_is_no_text_is_refused(tmp_path, name, data, what):
+    [row] = rows_of(tmp_path / name, data)
+    assert row.reason == "damaged"
+    assert row.detail.startswith(f"it is no text, but {what}")
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.tgz", "a.tar.xz", "a.txz"])
+def test_tar_archives_are_refused(tmp_path, name):
+    (tmp_path / "one.txt").write_text("one")
+    kind = "gz" if name.endswith("gz") else "xz" if name.endswith("xz") else ""
+    with tarfile.open(tmp_path / name, f"w:{kind}") as archive:
+        archive.add(tmp_path / "one.txt")
+    [row] = read(str(tmp_path / name))
+    assert row.detail == "it is no text, but a tar archive: unpack it first"
+
+
+@pytest.mark.parametrize(
+    "word", ["ORCHESTRA", "PARENT", "PAR1S", "MZ", "II", "PK", "ID3"]
+)
+def test_words_are_no_magic(tmp_path, word):
+    assert brief(rows_of(tmp_path / "a.txt", f"{word} of a text")) == [
+        f"{word} of a text"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "texts"),
+    [
+        ("wiki_00", '{"id": "1", "text": "one"}\n{"text": "two"}\n', ["one", "two"]),
+        ("wiki_00.bz2", bz2.compress(b'{"text": "one"}\n'), ["one"]),
+        ("part-0.xz", lzma.compress(b'{"text": "one"}\n'), ["one"]),
+        ("a.json", '[{"text": "a [}"},\n {"text": "b\\\\"}, 3]', ["a [}", "b\\", 0]),
+        ("a.json", '{\n "text": "one"\n}\n', ["one"]),
+        ("a.json", '{"data": [{"text": "a"}, {"content": "b"}]}', ["a", "b"]),
+        ("a.json", '{"text": "one"}\n{"text": "two"}\n', ["one", "two"]),
+        ("a.jsonl", '[{"text": "one"}, {"text": "two"}]', ["one", "two"]),
+        ("a.ndjson", '{"text": "one"}\n{"text": "two"}\n', ["one", "two"]),
+        ("dump", "<mediawiki><page><ns>0</ns><title>A</title>x</page>", ["empty", 1]),
+        ("README", "{this} is a text", ["{this} is a text"]),
+    ],
+)
+def test_what_a_name_does_not_say_the_content_does(tmp_path, name, data, texts):
+    wrong = {0: "bad_record", 1: "damaged"}
+    rows = rows_of(tmp_path / name, data)
+    assert brief(rows) == [wrong.get(text, text) for text in texts]
+
+
+@given(st.lists(st.dictionaries(FIELD, FIELD, max_size=3), max_size=4))
+def test_objects_of_a_list_are_found(records):
+    text = json.dumps(records, ensure_ascii=False, indent=1)
+    found = list(raw_objects(io.BytesIO(text.encode()), 10**6))
+    if records and records[0]:
+        assert [json.loads(raw.data) for raw in found] == records
+
+
+def test_a_large_object_of_a_list_is_not_held(tmp_path):
+    data = '[{"text": "one"}, {"text": "' + "x" * 3_000_000 + '"}, {"text": "two"}]'
+    rows = rows_of(tmp_path / "a.json", data, max_document_bytes=1000)
+    assert brief(rows) == ["one", "too_large", "two"]

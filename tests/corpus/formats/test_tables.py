@@ -5,6 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from massivetext_keras.corpus.formats import read
 
@@ -40,6 +42,71 @@ def test_bytes_that_are_not_valid(tmp_path):
     assert (row.text, row.columns) == ("a\ufffd", {"invalid_bytes": 1})
 
 
+def test_bytes_of_other_columns_that_are_not_valid(tmp_path):
+    bad = pa.array([b"http://a.org/\xff", b"http://b.org"]).view(pa.string())
+    kinds = [pa.string(), pa.large_string(), pa.string_view()]
+    for kind in [*kinds, pa.dictionary(pa.int32(), pa.string())]:
+        url = (
+            bad.dictionary_encode() if pa.types.is_dictionary(kind) else bad.cast(kind)
+        )
+        table = {"text": ["a", "b"], "url": url, "title": url, "lang": ["de", None]}
+        one, two = rows_of(tmp_path / "a.parquet", table)
+        assert (one.text, one.url) == ("a", "http://a.org/\ufffd")
+        assert one.columns == {"title": "http://a.org/\ufffd", "invalid_bytes": 2}
+        assert (two.url, two.language, two.columns) == (
+            *("http://b.org", None, {"title": "http://b.org"}),
+        )
+
+
+def test_columns_of_one_name(tmp_path):
+    path = tmp_path / "a.parquet"
+    columns = [pa.array(["a"]), pa.array(["b"]), pa.array(["c"])]
+    pq.write_table(pa.Table.from_arrays(columns, ["text", "text", "url"]), path)
+    [row] = read(str(path))
+    assert (row.reason, row.detail) == ("no_text", "2 columns are named 'text'")
+    pq.write_table(pa.Table.from_arrays(columns, ["url", "url", "text"]), path)
+    [row] = read(str(path))
+    assert (row.text, row.url) == ("c", None)
+
+
+@pytest.mark.parametrize(
+    ("column", "reasons"),
+    [
+        (pa.array(["a", None]), ["a", "no_text"]),
+        (pa.array([None, None], pa.null()), ["no_text", "no_text"]),
+        (pa.array([["a"], ["b"]]), ["no_text", "no_text"]),
+        (pa.array([{"x": "a"}, {"x": "b"}]), ["no_text", "no_text"]),
+        (pa.array([], pa.string()), []),
+        (pa.array(["a", "b"]).cast(pa.large_string()), ["a", "b"]),
+        (pa.array(["a", "b"]).cast(pa.string_view()), ["a", "b"]),
+        (pa.array([b"a", b"\xff"]), ["a", "\ufffd"]),
+        (pa.array([[b"\xff"], []], pa.list_(pa.binary())), ["no_text", "no_text"]),
+    ],
+)
+def test_columns_of_any_kind(tmp_path, column, reasons):
+    rows = rows_of(tmp_path / "a.parquet", {"text": column})
+    assert [getattr(row, "text", None) or row.reason for row in rows] == reasons
+
+
+def test_an_encrypted_file_is_named(tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"PARE" + bytes(99) + b"\x09\0\0\0PARE")
+    [row] = read(str(tmp_path / "a.parquet"))
+    assert row.reason == "damaged" and "ncrypt" in row.detail
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(st.lists(st.tuples(st.text(), st.text() | st.none()), min_size=1))
+def test_what_pyarrow_writes_is_read(tmp_path, rows):
+    texts, titles = zip(*rows, strict=True)
+    table = {"text": pa.array(texts), "title": pa.array(titles, pa.string())}
+    found = rows_of(tmp_path / "a.parquet", table)
+    for row, text, title in zip(found, texts, titles, strict=True):
+        if text and not text.isspace():
+            text, title = (x and x.removeprefix("\ufeff") for x in (text, title))
+            assert getattr(row, "text", "") == text
+            assert row.columns.get("title") == title
+
+
 def test_fields(tmp_path):
     path = tmp_path / "a.parquet"
     [row] = rows_of(path, {"html": ["<p>a"], "url": ["http://a.org"], "lang": ["de"]})
@@ -61,9 +128,13 @@ def test_damaged_files(tmp_path):
         *_, last = read(str(path))
         assert last.reason == "damaged" and "\n" not in last.detail
     path.write_bytes(data[:500] + bytes(300) + data[800:])
-    *rows, last = read(str(path))
-    assert last.reason == "damaged"
-    assert [row.text for row in rows] == [f"text {n}" for n in range(len(rows))]
+    rows = list(read(str(path)))
+    bad = [row for row in rows if hasattr(row, "reason")]
+    assert {row.reason for row in bad} == {"damaged"} and len(bad) < 10
+    assert bad[0].detail.startswith("rows ")
+    good = [row.text for row in rows if hasattr(row, "text")]
+    assert good == sorted(good, key=lambda text: int(text[5:]))
+    assert len(good) + 3 * len(bad) == 1000 and "text 0" in good and "text 999" in good
 
 
 CATALOGUE = r"""# a comment

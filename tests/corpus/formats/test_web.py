@@ -8,7 +8,9 @@ import tracemalloc
 import uuid
 import zlib
 
+import brotli
 import pytest
+import zstandard
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
@@ -42,7 +44,9 @@ def warc(path, *records, compress=True):
                     "response",
                     payload=io.BytesIO(body),
                     http_headers=StatusAndHeaders(
-                        status, [("Content-Type", media), *headers], "HTTP/1.1"
+                        status,
+                        [*([("Content-Type", media)] if media else []), *headers],
+                        "HTTP/1.1",
                     ),
                     warc_headers_dict=fixed,
                 )
@@ -84,11 +88,12 @@ def test_records(tmp_path, compress):
     assert peak < 5_000_000
     texts = [getattr(row, "text", None) or row.reason for row in rows]
     assert texts == [
-        *("<p>für", "<p>zipped", "too_large", "not gzip at all", "bad_record"),
-        *("<p>flat", "bad_record", "empty", "text", "<p>last"),
+        *("<p>für", "no_page", "no_page", "<p>zipped", "too_large", "not gzip at all"),
+        *("bad_record", "<p>flat", "brotli", "empty", "text", "<p>last"),
     ]
-    assert rows[4].detail == "http://a.org/e: its gzip data end early"
-    assert rows[6].detail == "http://a.org/g: its encoding br is not known"
+    assert rows[1].detail == "http://a.org/2: image/jpeg"
+    assert rows[2].detail == "http://a.org/3: status 404"
+    assert rows[6].detail == "http://a.org/e: its gzip data end early"
     assert [row.kind for row in (rows[0], rows[-2], rows[-1])] == [
         "html",
         "text",
@@ -96,7 +101,7 @@ def test_records(tmp_path, compress):
     ]
     assert rows[0].url == "http://a.org/1" and rows[0].subset == "web"
     assert rows[0].columns == {"date": "2020-01-01T00:00:00Z"}
-    assert rows[2].detail == "http://a.org/5: more than 1,000,000 bytes"
+    assert rows[4].detail == "http://a.org/5: more than 1,000,000 bytes"
 
 
 @pytest.mark.parametrize("compress", [True, False])
@@ -117,9 +122,160 @@ def test_archives_that_were_cut_off_anywhere(tmp_path, compress):
         whole = [b"<p>page %d " % n + b"0123456789" * n for n in range(len(texts))]
         assert [text.encode() for text in texts] == whole
         assert len(rows) - len(texts) <= 1
-        assert compress is False or rows[-1].reason == "damaged"
+        if len(rows) == len(texts):  # cut between two records
+            assert not compress and data[:size].rstrip(b"\r\n").endswith(whole[-1])
+        else:
+            assert rows[-1].reason == "damaged"
         ends.append(len(texts))
     assert ends[0] == 4 and ends[-1] == 0
+
+
+BR, ZSTD = ("Content-Encoding", "br"), ("Content-Encoding", "zstd")
+PAGE = b"<html><p>a page with some text</html>"
+
+
+def raw_deflate(data):
+    return zlib.compress(data)[2:-4]
+
+
+@pytest.mark.parametrize(
+    ("coding", "data"),
+    [
+        ("br", brotli.compress(PAGE)),
+        ("zstd", zstandard.compress(PAGE)),
+        ("ZSTD", zstandard.compress(PAGE)),
+        ("deflate", zlib.compress(PAGE)),
+        ("deflate", raw_deflate(PAGE)),
+        ("gzip, br", brotli.compress(gzip.compress(PAGE))),
+        ("gzip, gzip", gzip.compress(gzip.compress(PAGE))),
+        ("identity", PAGE),
+        ("UTF-8", PAGE),
+        *((coding, PAGE) for coding in ("br", "zstd", "gzip", "deflate")),
+    ],
+)
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_encodings_of_bodies(tmp_path, coding, data, is_chunked):
+    headers = [("Content-Encoding", coding)]
+    if is_chunked:
+        data = b"%x;q=1\r\n" % len(data) + data + b"\r\n0\r\n\r\n"
+        headers.append(("Transfer-Encoding", "Chunked"))
+    path = warc(tmp_path / "a.warc", ("http://a.org", data, "text/html", *headers))
+    assert [row.text for row in read(str(path))] == [PAGE.decode()]
+
+
+@pytest.mark.parametrize(
+    ("header", "data", "detail"),
+    [
+        (BR, brotli.compress(PAGE)[:-4], "its br data end early"),
+        (ZSTD, zstandard.compress(PAGE)[:-4], "its zstd data end early"),
+        (BR, b"\xff\x00\x01" * 40, "its br data are damaged: brotli: decoder failed"),
+        (("Content-Encoding", "sdch"), PAGE, "its encoding sdch is not known"),
+    ],
+)
+def test_bodies_that_cannot_be_read(tmp_path, header, data, detail):
+    path = warc(tmp_path / "a.warc", ("http://a.org", data, "text/html", header))
+    [row] = read(str(path))
+    assert (row.reason, row.detail) == ("bad_record", f"http://a.org: {detail}")
+
+
+def test_bombs_of_any_encoding(tmp_path):
+    bombs = [("br", brotli.compress), ("zstd", zstandard.compress)]
+    records = [
+        (f"http://a.org/{name}", pack(bytes(60_000_000)), "text/html", header)
+        for name, pack in bombs
+        for header in [("Content-Encoding", name)]
+    ]
+    path = warc(tmp_path / "a.warc", *records)
+    tracemalloc.start()
+    rows = list(read(str(path), max_document_bytes=100_000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [row.reason for row in rows] == ["too_large"] * 2 and peak < 70_000_000
+
+
+@pytest.mark.parametrize(
+    ("media", "body", "kind"),
+    [
+        (None, PAGE, "html"),
+        (None, b" <!-- a --><p>b", "html"),
+        (None, b"only words", "text"),
+        (None, b"\x89PNG\r\n\x1a\n", "no_page"),
+        (None, bytes(range(256)), "no_page"),
+        ("text/html, text/html", PAGE, "html"),
+        ("text/html; charset=utf-8, text/html", PAGE, "html"),
+        ("text/html charset=UTF-8", PAGE, "html"),
+        ("TEXT/HTML;CHARSET='UTF-8'", PAGE, "html"),
+        ("text/html;;", PAGE, "html"),
+        ("html", PAGE, "html"),
+        ("unknown/unknown", PAGE, "html"),
+        ("application/pdf", b"%PDF-1.4", "no_page"),
+    ],
+)
+def test_media_types(tmp_path, media, body, kind):
+    path = warc(tmp_path / "a.warc", ("http://a.org", body, media))
+    [row] = read(str(path))
+    assert getattr(row, "kind", None) or row.reason == kind
+    if kind in ("html", "text"):
+        assert (row.kind, row.text) == (kind, body.decode())
+
+
+def record(kind, url, body, media="text/plain", *more):
+    head = [f"WARC-Type: {kind}", f"WARC-Target-URI: {url}", f"Content-Type: {media}"]
+    lines = ["WARC/1.0", *head, *more, f"Content-Length: {len(body)}", "", ""]
+    return "\r\n".join(lines).encode() + body + b"\r\n\r\n"
+
+
+def test_what_a_crawler_says_of_itself_is_no_document(tmp_path):
+    path = tmp_path / "a.warc"
+    path.write_bytes(
+        record("warcinfo", "", b"software: Wget")
+        + record("request", "http://a.org", b"GET / HTTP/1.0", "application/http")
+        + record("resource", "metadata://gnu.org/software/wget/warc/MANIFEST.txt", b"x")
+        + record("resource", "<metadata://gnu.org/software/wget/wget.log>", b"log")
+        + record("metadata", "http://a.org", b"fetchTimeMs: 3")
+        + record("revisit", "http://a.org", b"HTTP/1.0 200 OK\r\n\r\n")
+        + record("resource", "https://a.org/a.txt", b"a text")
+        + record("continuation", "https://a.org/b", b"the rest")
+    )
+    text, rest = read(str(path))
+    assert text.text == "a text" and rest.reason == "bad_record"
+
+
+def test_what_was_cut_off_when_it_was_fetched_is_said(tmp_path):
+    http, half = "application/http; msgtype=response", b"HTTP/1.1 200 OK\r\n"
+    path = tmp_path / "a.warc"
+    chunk = b"Transfer-Encoding: chunked\r\n\r\n6\r\n<p>one\r\n"
+    path.write_bytes(
+        record("response", "a", half + b"\r\n<p>one", http, "WARC-Truncated: length")
+        + record("response", "b", half + b"Content-Length: 99\r\n\r\n<p>one", http)
+        + record("response", "c", half + chunk, http)
+        + record("response", "d", half + chunk + b"0\r\n\r\n", http)
+    )
+    rows = list(read(str(path)))
+    said = [getattr(row, "text", None) or row.detail for row in rows]
+    cut = "cut off when it was fetched"
+    assert said == [
+        *("<p>one", f"a: {cut} (length)", "<p>one", f"b: {cut} (transfer)"),
+        *("<p>one", f"c: {cut} (transfer)", "<p>one"),
+    ]
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_a_damaged_record_is_one(tmp_path, compress):
+    pages = [b"<p>page %d " % n + b"%d " * 99 % (*range(n, n + 99),) for n in range(4)]
+    records = [(f"http://a.org/{n}", page, "text/html") for n, page in enumerate(pages)]
+    path = warc(tmp_path / "a.warc", *records, compress=compress)
+    data = path.read_bytes()
+    begin = b"\x1f\x8b\x08" if compress else b"WARC/1.0"
+    second = data.index(begin, data.index(begin) + 9)
+    for wrong in (b"\0" * 40, b"WARC" * 10):
+        place = second + 60
+        path.write_bytes(data[:place] + wrong + data[place + len(wrong) :])
+        rows = list(read(str(path)))
+        texts = [row.text.encode() for row in rows if hasattr(row, "text")]
+        assert texts in ([pages[0], *pages[2:]], pages)
+        assert len(rows) == len(texts) + (len(texts) < 4)
+        assert not compress or rows[-1].reason == "damaged"
 
 
 def test_what_is_no_archive(tmp_path):

@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from massivetext_keras.data.records import Problems, read_records
+from massivetext_keras.tasks.tagged_examples import tagged_text
 
 
 def records(tmp_path, text: str, name: str = "a.conll", strict=True, **how):
@@ -124,3 +125,70 @@ def test_roles_that_do_not_match_their_predicates(tmp_path):
     assert found == [] and problems.count == 1
     _, problems = records(tmp_path, "1\ta\tb\n", "a.conllu", strict=False)
     assert list(problems.places) == ["fewer than 10 columns"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        ("# id 1f8b domain=en\nParis _ _ B-X\n# _ _ O\n", "Paris #"),
+        ("#\thttp://a.org [2009]\nParis\tB-X\n", "Paris"),
+        ("# a comment\n\nParis B-X\n", "Paris"),
+        ("# sent_id = 3\n# text = Paris\nParis\n#\n", "Paris #"),
+        ("Paris B-X\n# O\n#tag O\n", "Paris # #tag"),
+        ("-DOCSTART- -X- O\nParis B-X\n", "Paris"),
+        ("-DOCSTART- O\n\n\nParis B-X\n", "Paris"),
+        ("Paris\tB-X\t\nis\tO\t\n", "Paris is"),
+        ("Paris B-X \nis O\t\n", "Paris is"),
+        ("10\u00a0000 B-X\nm\u3000n O\n", "10\u00a0000 m\u3000n"),
+        ("10\u00a0000\tB-X\na b\tO\n", "10\u00a0000 a b"),
+        ("\u00a0 O\nParis B-X\n", "\u00a0 Paris"),
+        ("Paris B-X\r\nis O\r\n", "Paris is"),
+        ("Paris B-X\ris O\r", "Paris is"),
+    ],
+)
+def test_what_is_a_word_and_what_a_comment(tmp_path, lines, text):
+    ((record,), problems) = records(tmp_path, lines)
+    assert record.fields["text"] == text and not problems.count
+
+
+@pytest.mark.parametrize(
+    ("tags", "spans"),
+    [
+        ("B-X M-X E-X S-X S-X", [[0, 5, "X"], [6, 7, "X"], [8, 9, "X"]]),
+        ("B-X I-X L-X U-X U-X", [[0, 5, "X"], [6, 7, "X"], [8, 9, "X"]]),
+        ("B-X L-X B-X L-X O", [[0, 3, "X"], [4, 7, "X"]]),
+        ("U-X U-X O W-X W-Y", [[0, 1, "X"], [2, 3, "X"], [6, 7, "X"], [8, 9, "Y"]]),
+        ("B-A-B I-A-B O B-A B-B", [[0, 3, "A-B"], [6, 7, "A"], [8, 9, "B"]]),
+    ],
+)
+def test_other_schemes(tmp_path, caplog, tags, spans):
+    words = zip("abcde", tags.split(), strict=True)
+    ((record,), _) = records(tmp_path, "".join(f"{w}\t{t}\n" for w, t in words))
+    assert record.fields["entities"] == spans and caplog.text == ""
+    found = tagged_text({"words": [*"abcde"], "tags": tags.split()}).spans
+    assert [[x.start, x.end, x.label] for x in found] == spans
+
+
+TOKENS = """1-2\tDon't\t_\t_\t_\t_\t_\t_\t_\t_
+1\tdo\tdo\tAUX\t_\t_\t3\taux\t_\t_\t_\tAM-MOD
+2\tn't\tnot\tPART\t_\t_\t3\tadvmod\t_\t_\t_\tAM-NEG
+3\tgeh\tgo\tVERB\t_\t_\t0\troot\t_\t_\tgo.01\tV
+3.1\tnow\tnow\tADV\t_\t_\t_\t_\t_\t_
+4-5\tzum\t_\t_\t_\t_\t_\t_\t_\t_
+4\tzu\tzu\tADP\t_\t_\t6\tcase\t_\t_\t_\t_
+5\tdem\tder\tDET\t_\t_\t6\tdet\t_\t_\t_\tA4
+6\tArzt\tArzt\tNOUN\t_\t_\t3\tobl\t_\tSpaceAfter=No\t_\tA4
+7\t!\t!\tPUNCT\t_\t_\t3\tpunct\t_\t_\t_\t_
+"""
+
+
+def test_tokens_of_several_words(tmp_path):
+    ((record,), _) = records(tmp_path, TOKENS, "a.conllu")
+    assert record.fields["text"] == "Don't geh zum Arzt!"
+    assert record.fields["words"] == [
+        *([0, 2], [2, 5], [6, 9], [10, 13], [14, 18], [18, 19]),
+    ]
+    assert record.fields["predicate"] == [6, 9]
+    assert record.fields["entities"] == [
+        *([0, 2, "AM-MOD"], [2, 5, "AM-NEG"], [10, 13, "A4"], [14, 18, "A4"]),
+    ]

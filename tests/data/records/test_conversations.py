@@ -1,6 +1,8 @@
-"""Conversations in YAML, as literals."""
+"""Conversations in YAML, as literals, and in the fields of others."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 
@@ -82,3 +84,48 @@ def test_real_corpora(data_dir):
     assert (len(found), problems.count) == (2492, 1)
     assert "trivia.yml" in str(problems) and "no list of texts" in str(problems)
     assert sum(len(record.fields["messages"]) for record in found) == 5350
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {
+            "conversations": [
+                {"from": "human", "value": "Hi."},
+                {"from": "gpt", "value": "Yes?"},
+            ]
+        },
+        {
+            "messages": [
+                {"from": "User", "value": "Hi."},
+                {"from": "bot", "value": "Yes?"},
+            ]
+        },
+        {
+            "conversation": [
+                {"role": "user", "content": [{"type": "text", "text": "Hi."}]},
+                {"role": "assistant", "content": "Yes?"},
+            ]
+        },
+    ],
+)
+def test_conversations_of_others(tmp_path, fields):
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"id": "1", **fields}) + "\n")
+    [record] = read_records(path, ("prompt", "reply", "messages"))
+    assert record.fields["messages"] == [
+        {"role": "user", "content": "Hi."},
+        {"role": "assistant", "content": "Yes?"},
+    ]
+    [field] = fields
+    [record] = read_records(path, ("messages",), columns={"messages": field})
+    assert record.fields["messages"][0]["role"] == "user"
+
+
+def test_roles_that_nobody_knows_stay(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(
+        json.dumps([{"conversations": [{"from": "tool", "value": "x"}, 3]}])
+    )
+    [record] = read_records(path, ("messages",))
+    assert record.fields["messages"] == [{"role": "tool", "content": "x"}, 3]

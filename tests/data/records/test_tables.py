@@ -8,6 +8,7 @@ import json
 import pytest
 
 from massivetext_keras.data.records import FORMATS, Problems, read_records
+from massivetext_keras.extras import need
 
 FIELDS = ("text", "label")
 
@@ -183,3 +184,74 @@ def test_what_cannot_be_read_is_said(tmp_path):
         list(read_records(tmp_path / "a.xyz", format="tvs"))
     assert read(tmp_path / "empty.tsv", "") == []
     assert {"tsv", "csv", "jsonl", "json", "parquet", "text"} <= set(FORMATS)
+
+
+def test_tables_of_other_programs(tmp_path):
+    path, problems = tmp_path / "a.csv", Problems()
+    wanted = [{"text": "Yes, it is", "label": "good"}]
+    assert read(path, "text;label\nYes, it is;good\n") == wanted
+    assert read(path, "text\tlabel\nYes, it is\tgood\n") == wanted
+    assert read(path, "sep=|\r\ntext|label\r\nYes, it is|good\r\n") == wanted
+    assert read(path, 'text,label\r"Yes, it is",good\r') == wanted
+    assert read(path, 'text,label\n"He said \\"yes, I do\\"",good\n') == [
+        {"text": 'He said "yes, I do"', "label": "good"}
+    ]
+    rows = "".join(f"row {n},good\n" for n in range(58))
+    found = read(path, f'text,label\n"open,bad\n{rows}', problems=problems)
+    assert [fields["text"] for fields in found] == [f"row {n}" for n in range(58)]
+    what = "no row of a table: a quotation mark that nothing closes"
+    assert problems.places == {what: [f"{path}:2"]}
+    assert read(path, "a text; with more\n") == [{"text": "a text; with more"}]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.json"])
+def test_a_byte_order_mark_says_how_to_read(tmp_path, name, encoding):
+    record = {"text": "Ċ für 嗨\u0a0d", "label": "good"}
+    tab = {"a.csv": ",", "a.tsv": "\t"}.get(name)
+    content = json.dumps(record, ensure_ascii=False) + "\n"
+    if tab:
+        content = f"{tab.join(record)}\n{tab.join(record.values())}\n"
+    assert read(tmp_path / name, content.encode(encoding)) == [record]
+
+
+def test_json_by_its_content(tmp_path):
+    lines = '{"text": "a"}\n{"text": "b"}\n'
+    texts = [{"text": "a"}, {"text": "b"}]
+    for name in ("a.json", "a.ndjson", "a.jsonl", "wiki_00", "a.unknown"):
+        assert read(tmp_path / name, lines) == texts
+    assert read(tmp_path / "a.json", '{"text": "a"}') == texts[:1]
+    assert read(tmp_path / "b", json.dumps(texts)) == texts
+
+
+def test_what_is_no_text_is_refused(tmp_path):
+    for name in ("a.csv", "a.zip", "a.txt"):
+        with pytest.raises(ValueError, match="is no text, but a zip archive: unpack"):
+            read(tmp_path / name, b"PK\x03\x04" + bytes(30))
+    with pytest.raises(ValueError, match="is no text, but binary data"):
+        read(tmp_path / "a.tsv", bytes(range(256)))
+
+
+def test_what_is_good_of_damaged_files_is_read(tmp_path):
+    one, two, three = (
+        gzip.compress(line) for line in (b"one\ta\n", b"two\tb\n", b"three\tc\n")
+    )
+    problems = Problems()
+    damaged = one + two[:-8] + bytes(8) + three + b"behind it"
+    found = read(tmp_path / "a.tsv.gz", damaged, problems=problems)
+    assert [fields["text"] for fields in found] == ["one", "three"]
+    assert problems.count == 2
+
+
+def test_bytes_of_parquet_that_are_not_valid(tmp_path):
+    pyarrow, pq = need("pyarrow"), need("pyarrow.parquet")
+    path, problems = tmp_path / "a.parquet", Problems()
+    text = pyarrow.array([b"a", b"b\xff"]).view(pyarrow.string())
+    pq.write_table(pyarrow.table({"text": text, "label": ["x", "y"]}), path)
+    found = [r.fields for r in read_records(path, FIELDS, problems=problems)]
+    assert found == [{"text": "a", "label": "x"}, {"text": "b\ufffd", "label": "y"}]
+    assert list(problems.notes.values()) == [[f"{path}:2"]]
+    table = pyarrow.Table.from_arrays([text, text], ["text", "text"])
+    pq.write_table(table, path)
+    with pytest.raises(ValueError, match="columns with one name: 'text'"):
+        list(read_records(path, FIELDS))
