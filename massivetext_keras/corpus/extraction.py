@@ -13,6 +13,7 @@ import numpy as np
 
 from massivetext_keras.corpus.arguments import Count, Share
 from massivetext_keras.corpus.documents import Batch, Check, Document
+from massivetext_keras.corpus.exponents import with_exponents
 from massivetext_keras.extras import need
 from massivetext_keras.values import choose
 
@@ -94,6 +95,7 @@ def extract(
         if tags[index] > max_tags or depths[index] > max_depth:
             continue
         page = page.encode("utf-8", "replace").decode()  # halves of surrogate pairs
+        page = with_exponents(page)
         tree = _parse(page)
         _note(document, tree)
         text = ""

@@ -155,3 +155,22 @@ def test_bounds():
 def test_an_unknown_extractor():
     with pytest.raises(ValueError, match="did you mean 'trafilatura'"):
         extract(Batch([]), extractor="trafilatur")
+
+
+@pytest.mark.parametrize("extractor", ["trafilatura", "resiliparse"])
+def test_nothing_runs_together(extractor):
+    parts = {
+        "<p>100<sup>2</sup>=10000 of H<sub>2</sub>O</p>": "100²=10000 of H₂O",
+        "<p>the 19<sup>th</sup> century</p>": "the 19th century",
+        "<p>one<br>two<br/>three</p>": "one\ntwo\nthree",
+        "<p>super<wbr>long words</p>": "superlong words",
+        "<p>漢字<rp>(</rp><rt>かんじ</rt><rp>)</rp>です</p>": "漢字(かんじ)です",
+        "<p>a<span>b</span>c <b>d</b>e</p>": "abc de",
+        "<div>first part</div><div>second part</div>": "first part\nsecond part",
+    }
+    sentence = "<p>A sentence of an article, long enough for it to be one.</p>"
+    for inside, expected in parts.items():
+        page = f"<html><body><article>{sentence}{inside}{sentence}</article></body>"
+        batch = Batch([Document(page, kind="html")])
+        extract(batch, extractor=extractor)
+        assert expected in batch.texts[0]

@@ -11,9 +11,11 @@ from massivetext_keras.corpus.formats.common import Options, Problem, problem, t
 from massivetext_keras.corpus.streams import decode, read_whole
 
 _CHARSET = re.compile(rb"charset=([\w:.-]{1,40})", re.I)
-_LANGUAGE = re.compile(r"^Language:\s*([a-z]{2,3})", re.M | re.I)
+_LANGUAGE = re.compile(r"^Language:[ \t]*([a-z]{2,3})(?![a-z])", re.M | re.I)
 _LINE = re.compile(r'(?:(msgid|msgid_plural|msgctxt|msgstr)(?:\[\d+\])?)?\s*"(.*)"$')
-_ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)", re.S)
+_BYTE = r"x[0-9a-fA-F]{1,2}|[0-7]{1,3}"
+_ESCAPE = re.compile(rf"(?:\\(?:{_BYTE}))+|\\.", re.S)
+_BLANKS = " \t\r\f\v"  # not the line ends of Unicode, which a string may have
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
 
@@ -34,8 +36,9 @@ def read_catalogue(stream: BinaryIO, options: Options) -> Iterator[Document | Pr
         text, invalid = decode(data, label.lower())
     except LookupError:  # a template says CHARSET
         text, invalid = decode(data)
+        label = "utf-8"
     originals, translations, head = [], [], ""
-    for entry in _entries(text):
+    for entry in _entries(text, label):
         original, translated = entry.get("msgid", [""]), entry.get("msgstr", [])
         if original == [""]:
             head = "".join(translated)
@@ -56,19 +59,26 @@ def read_catalogue(stream: BinaryIO, options: Options) -> Iterator[Document | Pr
     yield document
 
 
-def _entries(text: str) -> Iterator[dict[str, list[str]]]:
-    """The entries of a catalogue: keyword -> its strings (of plurals, several)."""
+def _entries(text: str, encoding: str) -> Iterator[dict[str, list[str]]]:
+    """The entries of a catalogue: keyword -> its strings (of plurals, several).
+
+    Those that are fuzzy or obsolete are left out, but for the head, which templates
+    mark as fuzzy.
+    """
     entry: dict[str, list[str]] = {}
     strings: list[str] = []
     fuzzy = next_fuzzy = False
-    for line in text.splitlines():
-        line = line.strip()
-        if line.startswith("#,") and "fuzzy" in line:
-            next_fuzzy = True
+    for line in [*text.split("\n"), 'msgid ""']:
+        line = line.strip(_BLANKS)
+        if line.startswith("#~"):
+            next_fuzzy = False  # what was said before is said of an obsolete entry
+        elif line.startswith("#,"):
+            flags = [flag.strip() for flag in line[2:].split(",")]
+            next_fuzzy |= "fuzzy" in flags
         match = None if line.startswith("#") else _LINE.match(line)
         if not match:
             continue
-        keyword, value = match[1], _unescape(match[2])
+        keyword, value = match[1], _unescaped(match[2], encoding)
         if not keyword:
             if strings:
                 strings[-1] += value
@@ -81,20 +91,21 @@ def _entries(text: str) -> Iterator[dict[str, list[str]]]:
             fuzzy, next_fuzzy = next_fuzzy, False
         strings = entry.setdefault(keyword, [])
         strings.append(value)
-    if entry and not fuzzy:
-        yield entry
 
 
-def _unescape(text: str) -> str:
+def _unescaped(text: str, encoding: str) -> str:
+    """A string of a catalogue as what it stands for; numbers are of bytes."""
     if "\\" not in text:
         return text
-    return _ESCAPE.sub(_unescaped, text)
+    return _ESCAPE.sub(lambda match: _character(match[0], encoding), text)
 
 
-def _unescaped(match: re.Match) -> str:
-    code = match[0][1:]
-    if code[0] == "x" and len(code) > 1:
-        return chr(int(code[1:], 16))
-    if code[0] in "01234567":
-        return chr(int(code, 8))
-    return _ESCAPES.get(code, code)
+def _character(escapes: str, encoding: str) -> str:
+    code = escapes[1:]
+    if code[0] not in "x01234567" or code == "x":
+        return _ESCAPES.get(code, code)
+    data = bytes(
+        (int(code[1:], 16) if code[0] == "x" else int(code, 8)) & 0xFF
+        for code in escapes[1:].split("\\")
+    )
+    return decode(data, encoding)[0]

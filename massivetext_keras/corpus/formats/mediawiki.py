@@ -11,9 +11,10 @@ from xml.parsers import expat
 from massivetext_keras.corpus.documents import Document
 from massivetext_keras.corpus.formats.common import Options, Problem, problem, too_large
 from massivetext_keras.corpus.formats.wikitext import HIDDEN, plain_text
-from massivetext_keras.corpus.streams import DamagedFile
+from massivetext_keras.corpus.streams import DamagedFile, damages, go_on
 
 _READ = 2**16
+_PAGE = b"<page>"
 _KEPT = frozenset({"title", "ns", "id", "text", "timestamp", "model", "base"})
 _HIDDEN_SPACES = ("6", "14")  # of pictures and of categories
 _REDIRECT = re.compile(r"\s*#(?:redirect|weiterleitung|重定向|重新導向)\b", re.I)
@@ -30,7 +31,12 @@ def read_dump(stream: BinaryIO, options: Options) -> Iterator[Document | Problem
     pages, data = _Pages(options), None
     while data != b"":
         data = stream.read1(_READ)
-        damage = pages.parse(data)
+        if not data and go_on(stream):
+            data = None
+            pages.begin_anew()
+            continue
+        # the rest of a damaged file need not be complete
+        damage = pages.parse(data) if data or not damages(stream) else None
         yield from pages.take()
         if damage:
             raise DamagedFile(damage)
@@ -40,15 +46,9 @@ class _Pages:
     """Gathers the fields of pages from the events of a parser."""
 
     def __init__(self, options: Options):
-        self.parser = expat.ParserCreate()
-        self.parser.buffer_text = True
-        self.parser.buffer_size = _READ
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
-        self.parser.EntityDeclHandler = self._entity
+        self._begin()
         self._options = options
         self._ready: list[Document | Problem] = []
-        self._path: list[str] = []
         self._fields: dict[str, str] = {}
         self._parts: list[str] = []
         self._room = 0
@@ -56,8 +56,31 @@ class _Pages:
         self._language: str | None = None
         self._hidden = HIDDEN
 
+    def _begin(self) -> None:
+        self.parser = expat.ParserCreate()
+        self.parser.buffer_text = True
+        self.parser.buffer_size = _READ
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.EntityDeclHandler = self._entity
+        self._path: list[str] = []
+        self._skipped: bytes | None = None
+
+    def begin_anew(self) -> None:
+        """Goes on with the next page, behind what is damaged."""
+        self._begin()
+        self.parser.Parse(b"<mediawiki>", False)
+        self._skipped = b""
+
     def parse(self, data: bytes) -> str | None:
         """Takes the next bytes, none at the end; says what is wrong with them."""
+        if self._skipped is not None:
+            data = self._skipped + data
+            place = data.find(_PAGE)
+            self._skipped = None if place >= 0 else data[-len(_PAGE) :]
+            if place < 0:
+                return None
+            data = data[place:]
         try:
             self.parser.Parse(data, not data)
         except expat.ExpatError as error:
@@ -78,8 +101,8 @@ class _Pages:
         if not self._path:
             if tag != "mediawiki":
                 raise DamagedFile(f"its root is <{tag[:40]}>, not <mediawiki>")
-            found = _LANGUAGE.match(attributes.get("xml:lang", ""))
-            self._language = found[0] if found else None
+            if found := _LANGUAGE.match(attributes.get("xml:lang", "")):
+                self._language = found[0]
         if len(self._path) > 20:
             raise DamagedFile("its elements are nested as no dump's are")
         self._path.append(tag)

@@ -5,36 +5,80 @@ from __future__ import annotations
 import html
 import itertools
 import re
+from collections import defaultdict
 from collections.abc import Collection
+from html.entities import html5
 
-_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
-# Elements that go with what is in them
-_DROPPED = (
-    "ref|math|chem|gallery|timeline|score|imagemap|templatedata|table|syntaxhighlight"
-    "|source|graph|hiero|mapframe|maplink|style|inputbox|categorytree|references"
+from massivetext_keras.corpus.exponents import with_exponents
+
+# What was left out stands as _GONE, so that the blanks around it can go too; what is
+# shown as it is written, as the number of it.
+_GONE = "\x01"
+_KEPT = re.compile("\x02(\\d+)\x03")
+_RESERVED = re.compile("[\0-\x03]")
+# Elements in which nothing is wikitext, up to the first mark that closes them
+_SHOWN = "nowiki|pre"
+_RAW = (
+    "math|chem|ce|gallery|timeline|score|imagemap|templatedata|syntaxhighlight|source"
+    "|graph|hiero|mapframe|maplink|inputbox|categorytree|templatestyles|includeonly"
 )
-_OPEN_CLOSE = re.compile(
-    rf"<(?P<close>/?)(?P<name>{_DROPPED})\b[^<>]{{0,2000}}?(?P<alone>/?)>",
+_NESTED = "ref|references|table|style"
+_ELEMENT = re.compile(
+    rf"<!--|<(?P<close>/?)(?P<name>{_SHOWN}|{_RAW}|{_NESTED})(?=[\s/>])"
+    r"[^<>]{0,2000}?(?P<alone>/?)>",
     re.I,
 )
+_ENDS = {
+    "!--": re.compile("-->"),
+    **{
+        name: re.compile(rf"</{name}\s*>", re.I)
+        for name in f"{_SHOWN}|{_RAW}".split("|")
+    },
+}
+_TO_THE_END = ("!--", "includeonly")  # without a mark that closes them
+_NOWIKI = re.compile(r"</?nowiki\s*/?>", re.I)
+_PARAMETER = re.compile(r"\{\{\{[^{}|]{0,200}(?:\|([^{}|]{0,500}))?\}\}\}")
 _BREAK = re.compile(
-    r"<br\b[^<>]{0,200}>|</?(?:p|div|blockquote|poem|li)\b[^<>]{0,500}>", re.I
+    r"</?(?:br|hr)\b[^<>]{0,200}>"
+    r"|</?(?:p|div|blockquote|poem|li|dd|dt|center|h[1-6])(?=[\s/>])[^<>]{0,500}>",
+    re.I,
 )
-_TAG = re.compile(r"</?[a-z][a-z0-9]{0,20}(?:\s[^<>]{0,2000})?/?>", re.I)
+# The elements of HTML and of extensions that MediaWiki knows; another one is text.
+_TAG = re.compile(
+    "</?(?:abbr|b|bdi|bdo|big|caption|cite|code|data|del|dfn|dl|em|font|i|indicator|ins"
+    "|kbd|langconvert|link|mark|meta|noinclude|nowiki|ol|onlyinclude|includeonly|q|rb"
+    "|rp|rt|rtc|ruby|s|samp|section|small|span|strike|strong|sub|sup|td|th|time|tr"
+    f"|translate|tt|tvar|u|ul|var|wbr|{_SHOWN}|{_RAW}|{_NESTED})"
+    r"(?=[\s/>|])[^<>]{0,2000}>",
+    re.I,
+)
 _BRACKETS = re.compile(
     r"\{\{|\}\}|(?:^|(?<=\n))[ :*#]{0,20}\{\||\n[ \t]*\|\}(?!\})|\[\[|\]\]"
 )
 _WEB_LINK = re.compile(
     r"\[(?:(?:https?:|ftp:)?//|mailto:)[^\s\[\]]{1,2000}(?:[ \t]+([^\[\]\n]*))?\]"
 )
-_QUOTES = re.compile(r"'{2,}")
-_SWITCH = re.compile(r"__[A-Z]{3,30}__")
+_QUOTES = re.compile(r"('{2,})")
+_SWITCH = re.compile(
+    "__(?:(?:NO|FORCE)?TOC|NOEDITSECTION|(?:NO)?NEWSECTIONLINK|NOGALLERY|HIDDENCAT|NOCC"
+    "|EXPECTUNUSED(?:CATEGORY|TEMPLATE)|NO(?:CONTENT|TITLE)CONVERT|NOTC|START|END"
+    "|(?:NO)?INDEX|STATICREDIRECT|NOGLOBAL|DISAMBIG|ARCHIVEDTALK|NOTALK"
+    "|(?:KEIN_)?INHALTSVERZEICHNIS(?:_ERZWINGEN)?|ABSCHNITTE_NICHT_BEARBEITEN"
+    "|BEGRIFFSKLÄRUNG|SOMMAIRE|(?:AUCUN|SANS|FORCER)SOMMAIRE|TDC|NOTDC|FORZARTDC"
+    "|INDICE|NOINDICE|FORZAINDICE|ОГЛ(?:АВЛЕНИЕ)?|БЕЗ_?ОГЛ(?:АВЛЕНИЯ)?|目次|目次非表示"
+    "|目次強制|目录|无目录|無目錄)__"
+)
 _LIST = re.compile(r"^[*#:;]+[ \t]*")
 _RULE = re.compile(r"^-{4,}", re.M)
 _VARIANT = re.compile(r"-\{(?:[^{}|]{0,200}\|)?([^{}]{0,500})\}-")
+_ENTITY = re.compile(
+    r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});"
+)
 _SPACES = re.compile(r"[ \t]{2,}")
-_BEFORE_MARK = re.compile(r" (?=[,.;)\]，。；）])")
-_HOLLOW = re.compile(r"\([\s,;:]*+\)|（[\s，；：]*+）")
+_LEFT = re.compile(f" ?{_GONE}[ {_GONE}]*")
+_HOLLOW = re.compile(
+    f"\\([ ,;:]*+{_GONE}[ ,;:{_GONE}]*+\\)|（[ ，；：]*+{_GONE}[ ，；：{_GONE}]*+）"
+)
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z]+)*")
 _MOST_OPEN = 20  # links within each other
 # Prefixes of links to pictures and categories, in all wikis and in some languages
@@ -55,7 +99,8 @@ def plain_text(source: str, hidden: Collection[str] = HIDDEN) -> str:
     categories and links to other languages are removed; links become their labels;
     headings, lists and emphasis lose their marks, and a heading with nothing below it
     is removed. Brackets are matched in one pass, however deep they are nested; one that
-    nothing closes is dropped.
+    nothing closes is dropped. Emphasis is what MediaWiki takes for it, so that other
+    apostrophes stay; what is in nowiki and pre is shown as it is written.
 
     Args:
         source: wikitext.
@@ -65,19 +110,83 @@ def plain_text(source: str, hidden: Collection[str] = HIDDEN) -> str:
     ...     "'''Ada''' ({{lang|en|x}}) was [[London|a Londoner]].<ref>Book</ref>"
     ... )
     'Ada was a Londoner.'
+    >>> plain_text("the ''Titanic'''s crew")
+    "the Titanic's crew"
     """
-    text = _COMMENT.sub("", source)
-    text = _without_elements(text)
+    kept: list[str] = []
+    text = _without_elements(_RESERVED.sub("", source), kept)
+    text = _PARAMETER.sub(r"\1", text).replace("{{!}}", "|")
     text = _without_brackets(text, hidden)
-    text = _WEB_LINK.sub(r"\1", text)
-    text = _VARIANT.sub(_variant, text)
+    text = _WEB_LINK.sub(lambda match: match[1] or _GONE, text)
+    text = _VARIANT.sub(_variant, with_exponents(text))
     text = _TAG.sub("", _BREAK.sub("\n", text))
-    text = _SWITCH.sub("", _QUOTES.sub("", text))
+    text = _SWITCH.sub("", text)
+    if "''" in text:
+        text = "\n".join(map(_without_quotes, text.split("\n")))
     text = _RULE.sub("", text)
-    text = html.unescape(text).replace("\xa0", " ")
-    text = _SPACES.sub(" ", _HOLLOW.sub("", text))
-    text = _BEFORE_MARK.sub("", text)
-    return _paragraphs(text)
+    text = _with_characters(text)
+    text = _SPACES.sub(" ", text)
+    text = _LEFT.sub(_blank, _HOLLOW.sub(_GONE, text))
+    text = _paragraphs(text)
+    return _KEPT.sub(lambda match: kept[int(match[1])], text)
+
+
+def _with_characters(text: str) -> str:
+    """Entities as characters: those that end in a semicolon, as MediaWiki has it."""
+    if "&" in text:
+        text = _ENTITY.sub(_character, text)
+    return text.replace("\xa0", " ")
+
+
+def _character(match: re.Match) -> str:
+    name = match[0][1:]
+    return html.unescape(match[0]) if name[0] == "#" else html5.get(name, match[0])
+
+
+def _blank(match: re.Match) -> str:
+    """What stands where something was left out: a space, if one was beside it, but at
+    the ends of lines, after an opening bracket and before what closes."""
+    text, start, end = match.string, match.start(), match.end()
+    before, after = text[start - 1 : start], text[end : end + 1]
+    is_edge = before in "\n([（" or after in "\n,.;)]，。；）"  # "" is one too
+    return "" if is_edge or " " not in match[0] else " "
+
+
+def _without_quotes(line: str) -> str:
+    """A line without the marks of emphasis, as MediaWiki finds them (Parser, doQuotes).
+
+    Two are for italics, three for bold, five for both; more, and the first of four, are
+    apostrophes. Where both kinds are left open, one for bold begins with an apostrophe:
+    that behind a word of one letter, or another word, or a space.
+    """
+    parts = _QUOTES.split(line)
+    if len(parts) == 1:
+        return line
+    sizes = {}
+    for place in range(1, len(parts), 2):
+        size = len(parts[place])
+        right = 3 if size == 4 else min(size, 5)
+        parts[place - 1] += "'" * (size - right)
+        sizes[place], parts[place] = right, ""
+    bold = [place for place, size in sizes.items() if size == 3]
+    italics = sum(size in (2, 5) for size in sizes.values())
+    if italics % 2 and sum(size in (3, 5) for size in sizes.values()) % 2 and bold:
+        parts[_apostrophe(parts, bold) - 1] += "'"
+    return "".join(parts)
+
+
+def _apostrophe(parts: list[str], bold: list[int]) -> int:
+    """Which of the marks for bold has an apostrophe for its first character."""
+    other = space = None
+    for place in bold:
+        before = parts[place - 1]
+        if before[-1:] == " ":
+            space = space or place
+        elif before[-2:-1] == " ":
+            return place
+        else:
+            other = other or place
+    return other or space
 
 
 def _variant(match: re.Match) -> str:
@@ -86,26 +195,68 @@ def _variant(match: re.Match) -> str:
     return first.rpartition(":")[2].strip()
 
 
-def _without_elements(text: str) -> str:
-    """Without the elements of `_DROPPED` and all that is in them."""
-    kept, at, inside, depth = [], 0, "", 0
-    for match in _OPEN_CLOSE.finditer(text):
-        name = match["name"].lower()
-        if inside:
-            if name == inside and not match["alone"]:
-                depth += -1 if match["close"] else 1
-                if not depth:
-                    inside, at = "", match.end()
-            continue
-        kept.append(text[at : match.start()])
-        at = match.end()
-        if not (match["close"] or match["alone"]):
-            inside, depth, opened = name, 1, match.end()
-    if inside:  # nothing closes it: only the mark goes
-        kept.append(_OPEN_CLOSE.sub("", text[opened:]))
-    else:
-        kept.append(text[at:])
-    return "".join(kept)
+def _without_elements(text: str, kept: list[str]) -> str:
+    """Without the elements that show no prose, and without comments.
+
+    Of `_NESTED` elements a mark that closes belongs to the last that opens; one that
+    nothing closes, or that closes nothing, is left for `_TAG`.
+
+    Args:
+        text: wikitext.
+        kept: gets what is shown as it is written; a number stands for it.
+    """
+    gone: list[tuple[int, int, str]] = []  # start, end, what stands there instead
+    opened: dict[str, list[int]] = defaultdict(list)
+    unclosed: set[str] = set()
+    at = 0
+    while match := _ELEMENT.search(text, at):
+        start, at = match.span()
+        name = (match["name"] or "!--").lower()
+        if name in _ENDS:
+            if not (match["close"] or name in unclosed):
+                end, at, shown = _raw(text, match, name, kept)
+                if end is None:
+                    unclosed.add(name)
+                else:
+                    gone.append((start, end, shown))
+        elif match["alone"]:
+            gone.append((start, at, _GONE))
+        elif not match["close"]:
+            opened[name].append(start)
+        elif opened[name]:
+            start = opened[name].pop()
+            while gone and gone[-1][0] > start:
+                gone.pop()
+            for starts in opened.values():
+                while starts and starts[-1] > start:
+                    starts.pop()
+            gone.append((start, at, _GONE))
+    parts, at = [], 0
+    for start, end, shown in gone:
+        parts += [text[at:start], shown]
+        at = max(at, end)
+    return "".join([*parts, text[at:]])
+
+
+def _raw(
+    text: str, match: re.Match, name: str, kept: list[str]
+) -> tuple[int | None, int, str]:
+    """Where an element ends (None: nowhere), where to go on, and what it shows."""
+    begin = end = match.end()
+    inside = ""
+    if not (match["close"] is not None and match["alone"]):
+        closing = _ENDS[name].search(text, begin)
+        if closing is None and name not in _TO_THE_END:
+            return None, begin, ""
+        end = closing.end() if closing else len(text)
+        inside = text[begin : closing.start() if closing else len(text)]
+    if name == "!--":
+        return end, end, ""
+    if name not in ("nowiki", "pre"):
+        return end, end, _GONE
+    kept.append(_with_characters(_NOWIKI.sub("", inside) if name == "pre" else inside))
+    mark = f"\x02{len(kept) - 1}\x03"
+    return end, end, f"\n{mark}\n" if name == "pre" else mark
 
 
 def _without_brackets(text: str, hidden: Collection[str]) -> str:
@@ -130,11 +281,14 @@ def _without_brackets(text: str, hidden: Collection[str]) -> str:
             if mark == "]]":
                 links -= 1
                 stack[-1][1].append(_label("".join(parts), hidden))
+            elif mark == "}}":
+                stack[-1][1].append(_GONE)
         elif mark == "}}" and any(opening == "{{" for opening, _ in stack[-4:]):
             opening = ""
             while opening != "{{":  # what was open in it was never closed
                 opening, _ = stack.pop()
                 links -= opening == "[["
+            stack[-1][1].append(_GONE)
         if mark == "|}":
             stack[-1][1].append("\n")
     stack[-1][1].append(text[at:])
@@ -147,14 +301,13 @@ _CLOSES = {"}}": "{{", "|}": "{|", "]]": "[["}
 def _label(inside: str, hidden: Collection[str]) -> str:
     """What a link shows: nothing for pictures, categories and other languages."""
     target, _, label = inside.partition("|")
-    label = label.rpartition("|")[2]
     if target.startswith(":"):
         return label or target[1:]
     prefix, colon, _ = target.partition(":")
     if colon:
         prefix = prefix.strip()
         if prefix.lower() in hidden or (not label and _LANGUAGE.fullmatch(prefix)):
-            return ""
+            return _GONE
     return label or target.partition("#")[0]
 
 

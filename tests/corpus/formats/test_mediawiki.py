@@ -106,11 +106,60 @@ def test_other_xml(tmp_path, data, detail):
         ("a&nbsp;b &amp;lt; &copy;<br />c<div style='x'>d</div>", "a b &lt; ©\nc\nd"),
         ("== One ==\n=== Two ===\ntext\n== Three ==\n", "One\n\nTwo\n\ntext"),
         ("* one\n* two\n## three\n: four\n----\nfive", "one\ntwo\nthree\nfour\n\nfive"),
-        ("Ada ({{lang|x}}; ) was（{{a}}，） here .", "Ada was here."),
+        ("Ada ({{lang|x}}; ) was（{{a}}，） here .", "Ada was here ."),
         ("__NOTOC__ -{zh-hans:计算机;zh-hant:電腦}- -{A}-", "计算机 A"),
         ("a {{unclosed [[b]] c", "a unclosed b c"),
         ("a }} b ]] c [[ d", "a b c d"),
         ("<ref>never closed. Text goes on.", "never closed. Text goes on."),
+        # apostrophes
+        ("the ''Titanic'''s crew", "the Titanic's crew"),
+        ("l'''Iliade'' d'Homère", "l'Iliade d'Homère"),
+        ("''''four'''' and ''''''six''''''", "'four' and 'six'"),
+        ("'''''both''''' of '''''them'' it'''", "both of them it"),
+        ("''a'' '''b ''c'' d", "a b c d"),
+        ("'''bold'' only", "'bold only"),
+        ("a '''b'' l'''c'''", "a b l'c"),
+        ("rock 'n' roll ''it''s''", "rock 'n' roll its"),
+        ("[[a|''b'']]'s and '''[[c]]'''", "b's and c"),
+        ("''x''<nowiki/>'s and ''y''<nowiki />''z", "x's and yz"),
+        # text that looks like what is removed
+        ("the .NET Framework, a .com", "the .NET Framework, a .com"),
+        ("calls printf() here; f( ) too", "calls printf() here; f( ) too"),
+        ("Bonjour ; oui : non ! ( , ) [ , ]", "Bonjour ; oui : non ! ( , ) [ , ]"),
+        ("List<String> a", "List<String> a"),
+        ("x<y and y>z, 1 < 2 > 0", "x<y and y>z, 1 < 2 > 0"),
+        ("a <- b -> c <3 <T, U> <stdio.h>", "a <- b -> c <3 <T, U> <stdio.h>"),
+        (
+            "AT&T a&copy b &notit; x&lt;y &#8212; &#x41;",
+            "AT&T a&copy b &notit; x<y — A",
+        ),
+        ("__FILE__ __init__ __NOTOC__x", "__FILE__ __init__ x"),
+        ("[[a|b|c]] and [1] and a[i]", "b|c and [1] and a[i]"),
+        # elements
+        ("<nowiki>[[a]] ''b'' {{c}} <ref></nowiki> d", "[[a]] ''b'' {{c}} <ref> d"),
+        ("<nowiki>&lt;b&gt; * </nowiki>", "<b> * "),
+        ("a <!-- <nowiki> --> b <nowiki><!-- c --></nowiki>", "a b <!-- c -->"),
+        ("x<pre>\n* a  b\n  ''c''\n</pre>y", "x\n\n* a  b\n  ''c''\n\ny"),
+        ("<code>a[i]</code> <code><nowiki>[[x]]</nowiki></code>", "a[i] [[x]]"),
+        ("a<includeonly>b [[c]]</includeonly>d<noinclude>e</noinclude>", "ade"),
+        ("<onlyinclude>a</onlyinclude> b <includeonly>c", "a b"),
+        ("a<ref>open. B<ref>x</ref> C<ref name=y>z</ref> D", "aopen. B C D"),
+        ("a<ref>x</ref> b<ref name=q> c<ref>y</ref> d", "a b c d"),
+        ("a<ref group=n>b<ref>c</ref>d</ref>e</ref> f", "ae f"),
+        ("a<table><tr><td>b<table>c</table></table>d", "ad"),
+        ("a<math>x<ref>y</math>b</ref> c", "ab c"),
+        ("a<syntaxhighlight lang=c><!-- x</syntaxhighlight> b", "a b"),
+        (
+            "100<sup>2</sup>=10000, H<sub>2</sub>O, 19<sup>th</sup>",
+            "100²=10000, H₂O, 19th",
+        ),
+        ("漢字<ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp></ruby>", "漢字漢(かん)"),
+        ("a<br>b</br>c<hr/>d<wbr>e<span lang=fr>f</span>", "a\nb\nc\ndef"),
+        # what is left out leaves nothing behind
+        ("a {{b}}, c ({{d}}) e {{f}}.", "a, c e."),
+        ("a{{b}}c ({{d}}; 1900) [[File:x.png]] e", "ac (; 1900) e"),
+        ("{{a}} b\n{{c}}\nd", "b\n\nd"),
+        ("{{{1|x}}} {{{a|}}} y {{!}}", "x y |"),
     ],
 )
 def test_wikitext(source, text):
@@ -141,3 +190,18 @@ def test_wikitext_takes_linear_time(part):
     begin = time.process_time()
     assert plain_text(source).startswith("Words.")
     assert time.process_time() - begin < 2
+
+
+def test_a_damaged_part_of_a_dump_is_passed_over(tmp_path):
+    path = tmp_path / "dump.xml.bz2"
+    parts = [HEAD] + [page(f"P{n}", f"Text {n}.") * 2 for n in range(4)]
+    members = [bz2.compress(part.encode()) for part in [*parts, "</mediawiki>"]]
+    members[2] = members[2][:-40] + bytes(40)
+    path.write_bytes(b"".join(members))
+    *rows, last = read(str(path))
+    assert [row.text for row in rows] == [f"Text {n}." for n in (0, 0, 2, 2, 3, 3)]
+    assert {row.language for row in rows} == {"de"} and last.reason == "damaged"
+    assert rows[-1].url == "https://de.wikipedia.org/wiki/P3"
+    path.write_bytes(b"".join(members[:2]) + members[3][:-60])
+    *rows, last = read(str(path))
+    assert [row.text for row in rows] == ["Text 0."] * 2 and last.reason == "damaged"

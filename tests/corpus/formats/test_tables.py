@@ -186,3 +186,77 @@ def test_a_template_is_english(tmp_path):
     path.write_text("no catalogue")
     [row] = read(str(path))
     assert row.reason == "bad_record"
+
+
+HEAD = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=UTF-8\\n"\n'
+
+
+@pytest.mark.parametrize(
+    ("said", "language"),
+    [
+        ("Language: \\n", None),
+        ("Language:\\n", None),
+        ("Language: de\\n", "de"),
+        ("Language: pt_BR\\n", "pt"),
+        ("Language: zh-Hans\\n", "zh"),
+        ("Language: ast\\n", "ast"),
+        ("Language: sr@latin\\n", "sr"),
+        ("Language: German\\n", None),
+        ("Language-Team: German <de@li.org>\\n", None),
+    ],
+)
+def test_the_language_of_a_catalogue(tmp_path, said, language):
+    path = tmp_path / "a.po"
+    path.write_text(
+        f'{HEAD}"{said}"\n"MIME-Version: 1.0\\n"\n\nmsgid "a"\nmsgstr "b"\n'
+    )
+    [row] = read(str(path))
+    assert (row.text, row.language) == ("b", language)
+
+
+@pytest.mark.parametrize(
+    ("entries", "text"),
+    [
+        ('#, fuzzy\n#~ msgid "old"\n#~ msgstr "x"\n\nmsgid "a"\nmsgstr "b"\n', "b"),
+        ('#~ msgid "o"\n#~ "p"\n#~ msgstr "x"\n\nmsgid "a"\nmsgstr "b"\n', "b"),
+        ('#, fuzzy\n#| msgid "p"\nmsgid "a"\nmsgstr "x"\nmsgid "c"\nmsgstr "d"', "d"),
+        ('#, c-format, fuzzy\nmsgid "a"\nmsgstr "x"\nmsgid "c"\nmsgstr "d"', "d"),
+        ('#, no-fuzzy-yet\nmsgid "a"\nmsgstr "b"\n', "b"),
+        ('msgctxt "m"\nmsgid "a"\nmsgid_plural "as"\nmsgstr[0] "b"\nmsgstr[1] "bs"', 0),
+        ('msgid ""\n"long "\n"one"\nmsgstr ""\n"b "\n"c"\n', "b c"),
+        ('msgid "a"\nmsgstr "b\u2028c\x85d"\n', "b\u2028c\x85d"),
+        ('msgid "a"\nmsgstr "f\\303\\274r \\x41\\t\\q\\\\"\n', "für A\tq\\"),
+        ('msgid "a"\r\nmsgstr "b"\r\n', "b"),
+    ],
+)
+def test_entries_of_a_catalogue(tmp_path, entries, text):
+    path = tmp_path / "a.po"
+    path.write_bytes(f"{HEAD}\n{entries}".encode())
+    [row] = read(str(path))
+    assert row.text == (text or "b\n\nbs")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1)
+)
+def test_what_gettext_writes_is_read(tmp_path, texts):
+    path = tmp_path / "a.po"
+    body = [
+        f"\nmsgid {quoted(f'm{n}')}\nmsgstr {quoted(text)}"
+        for n, text in enumerate(texts)
+    ]
+    path.write_bytes((HEAD + "\n".join(body) + "\n").encode())
+    [row] = read(str(path))
+    whole = "\n\n".join(texts)
+    assert getattr(row, "text", "") == ("" if whole.isspace() else whole)
+
+
+def quoted(text):
+    """A string as gettext writes it (po-gram-gen), line by line."""
+    names = {"\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
+    parts = text.splitlines(keepends=True) or [""]
+    return "\n".join(
+        '"' + "".join(names.get(character, character) for character in part) + '"'
+        for part in parts
+    )

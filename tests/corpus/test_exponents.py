@@ -1,0 +1,39 @@
+"""Exponents and indices: which are characters, which formulas, and which neither."""
+
+from __future__ import annotations
+
+import pytest
+
+from massivetext_keras.corpus.exponents import with_exponents
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("100<sup>2</sup>=10000", "100²=10000"),
+        ("10<SUP class=x> -3 </SUP>", "10⁻³"),
+        ("m<sup>&minus;1</sup> s<sup>−2</sup>", "m⁻¹ s⁻²"),
+        ("a<sup>2n+1</sup>", "a²ⁿ⁺¹"),
+        ("10<sup><b>6</b></sup>", "10⁶"),
+        ("word<sup>1,2</sup>", "word¹,²"),
+        ("H<sub>2</sub>SO<sub>4</sub>", "H₂SO₄"),
+        ("x<sub>n+1</sub> x<sub>i</sub>", "xₙ₊₁ xᵢ"),
+        ("e<sup>x+y</sup> a<sup>1/2</sup> e<sup>2x</sup>", "e^(x+y) a^(1/2) e^(2x)"),
+        ("2<sup>k</sup>", "2^k"),
+        ("2<sup>2.5</sup>", "2^(2.5)"),
+    ],
+)
+def test_formulas(page, text):
+    assert with_exponents(page) == text
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        *("19<sup>th</sup>", "1<sup>er</sup>", "XIX<sup>e</sup>", "M<sup>me</sup>"),
+        *("x<sup>[1]</sup>", "x<sub>max</sub>", "X<sup>®</sup>", "x<sup>2nd</sup>"),
+        *("<sup>2", "2</sup>", "<sup>2</sub>", "<sup><a>2</a></sup>", "<sup> </sup>"),
+    ],
+)
+def test_what_is_no_formula_stays(page):
+    assert with_exponents(page) == page
