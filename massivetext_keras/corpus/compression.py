@@ -131,14 +131,14 @@ def inflate(
     format, given = source.format, 0
     found = False
     while source.begins():
-        if not format.head.match(source.left):
+        if not format.head.match(source.data, source.at):
             skipped, head = source.skip(), source.skipped_head
-            is_other = not (found or source.left)
+            is_other = not (found or source.is_left)
             more = f": it is not compressed with {format.name}" if is_other else ""
             yield Damage(
                 f"{skipped:,} bytes that are no {format.name} data, {head!r}, are "
                 f"passed over{more}",
-                is_loss=not found or bool(source.left),
+                is_loss=not found or source.is_left,
             )
             continue
         found = True
@@ -156,57 +156,61 @@ class _Input:
     """Compressed data, and how far they were read.
 
     Attributes:
-        left: bytes that were read and not taken.
+        data: bytes that were read last.
+        at: the first of them that was not taken.
         taken: bytes that were read of the file.
     """
 
     def __init__(self, file: BinaryIO, format: _Format):
         self._file, self.format = file, format
-        self.left, self.taken = b"", 0
+        self.data, self.at, self.taken = b"", 0, 0
         self.skipped_head = b""
+
+    @property
+    def is_left(self) -> bool:
+        """Whether bytes were read that were not taken."""
+        return self.at < len(self.data)
 
     def _more(self) -> bool:
         data = self._file.read(_READ)
-        self.left += data
+        self.data, self.at = self.data[self.at :] + data, 0
         self.taken += len(data)
         return bool(data)
 
     def begins(self) -> bool:
         """Whether something follows, but for the zeros that members are padded with."""
-        self.left = self.left.lstrip(b"\0")
-        while len(self.left) < _HEAD and self._more():
-            self.left = self.left.lstrip(b"\0")
-        return bool(self.left)
+        while True:
+            if self.data[self.at : self.at + 1] == b"\0":
+                self.at = len(self.data) - len(self.data[self.at :].lstrip(b"\0"))
+            if len(self.data) - self.at >= _HEAD or not self._more():
+                return self.is_left
 
     def skip(self) -> int:
         """Passes over what is no member; gives the number of bytes."""
-        skipped, self.skipped_head = 0, self.left[:_HEAD]
-        while not (found := self.format.head.search(self.left)):
-            skipped += max(len(self.left) - _HEAD, 0)
-            self.left = self.left[-_HEAD:]
+        skipped, self.skipped_head = 0, self.data[self.at : self.at + _HEAD]
+        while not (found := self.format.head.search(self.data, self.at)):
+            end = max(len(self.data) - _HEAD, self.at)
+            skipped, self.at = skipped + end - self.at, end
             if not self._more():
-                skipped, self.left = skipped + len(self.left), b""
+                skipped, self.at = skipped + len(self.data), len(self.data)
                 return skipped
-        self.left = self.left[found.start() :]
-        return skipped + found.start()
+        skipped, self.at = skipped + found.start() - self.at, found.start()
+        return skipped
 
     def member(self) -> Iterator[bytes | memoryview | Damage]:
         """The bytes of a member, each once it is known how far they are right."""
         new, size = self.format.new(), self.format.size
-        held, given, pieces, at = _Held(self.format.suspect), 0, 0, 0
+        held, given, pieces = _Held(self.format.suspect), 0, 0
         before: deque[bytes] = deque(maxlen=_REMEMBERED // size)
         while not new.eof:
-            if at >= len(self.left):
-                self.left, at = b"", 0
-                if not self._more():
-                    yield from held.chunks
-                    given += held.size
-                    yield Damage(
-                        f"the compressed data end early, after {given:,} bytes"
-                    )
-                    return
-            piece = self.left[at : at + size]
-            at += size
+            if not self.is_left and not self._more():
+                yield from held.chunks
+                given += held.size
+                detail = f"the compressed data end early, after {given:,} bytes"
+                yield Damage(detail)
+                return
+            piece = self.data[self.at : self.at + size]
+            self.at += len(piece)
             pieces += 1
             before.append(piece)
             try:
@@ -218,11 +222,12 @@ class _Input:
                 yield Damage(f"a member is damaged after {given:,} bytes: {error}")
                 # the next member may have been taken for a part of this one
                 whole = pieces == len(before)
-                self.left = b"".join(before)[whole:] + self.left[at:]
+                self.data = b"".join(before)[whole:] + self.data[self.at :]
+                self.at = 0
                 self.skip()
                 return
         yield from held.chunks
-        self.left = new.unused_data + self.left[at:]
+        self.at -= len(new.unused_data)
 
 
 class _Held:

@@ -115,5 +115,5 @@ def _of_objects(text: str) -> str | None:
     except (ValueError, RecursionError):
         if not re.match(r'\{\s*(?:"|\}|$)', line):
             return None
-        # A line may be longer than what is looked at.
-        return "json" if end else "jsonl"
+        # A line may be longer than what is looked at, or a bad one.
+        return "json" if end and line.rstrip()[-1] in "{[," else "jsonl"

@@ -30,6 +30,7 @@ _PIECE = 2**10
 _NO_CODING = ("", "identity", "none", "binary", "7bit", "8bit", "utf-8", "utf8")
 
 
+@functools.lru_cache(maxsize=1024)
 def media_type(header: str | None) -> tuple[str | None, str | None]:
     """The type and the charset that a Content-Type says, the last of several types.
 
@@ -75,6 +76,8 @@ def unpacked(data: bytes, headers: dict[str, str], most: int) -> tuple[bytes, bo
         ValueError: an encoding is unknown, or its data are damaged.
     """
     length = headers.get("content-length", "")
+    if "content-encoding" not in headers and "transfer-encoding" not in headers:
+        return data[:most], length.isdecimal() and len(data) < int(length)
     codings = [
         coding.strip()
         for name in ("content-encoding", "transfer-encoding")

@@ -30,12 +30,13 @@ class Raw(NamedTuple):
     data: bytes | None
 
 
-def raw_objects(stream: BinaryIO, most: int) -> Iterator[Raw]:
+def raw_objects(stream: BinaryIO, most: int, in_lines: bool = False) -> Iterator[Raw]:
     """The objects of JSON lines, of a list or of values behind each other, unread.
 
     Args:
         stream: of bytes in UTF-8.
         most: bytes of an object; no more are held.
+        in_lines: its name says that it has lines; then only a list is none.
 
     >>> import io
     >>> data = b'[{"a": "}"},\\n 3, {\\n"b": {}}]'
@@ -46,7 +47,9 @@ def raw_objects(stream: BinaryIO, most: int) -> Iterator[Raw]:
     Raw(where='object 3', data=b'{\\n"b": {}}')
     """
     stream = buffered(stream)
-    if format_by_content(stream.peek(_SEEN)) == "json":
+    head = stream.peek(_SEEN)
+    is_list = head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+    if format_by_content(head) == "json" and (is_list or not in_lines):
         yield from _nested(stream, most)
         return
     for number, line in lines(stream, most):

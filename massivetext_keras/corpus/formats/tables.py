@@ -21,7 +21,7 @@ from massivetext_keras.corpus.formats.common import (
 )
 from massivetext_keras.corpus.formats.json_values import parse_json, raw_objects
 from massivetext_keras.corpus.separated import more_columns, separated_rows
-from massivetext_keras.corpus.streams import DamagedFile, decode_line
+from massivetext_keras.corpus.streams import DamagedFile, decode_line, suffixes
 from massivetext_keras.extras import need
 
 _ROWS, _ROW_BYTES = 1000, 16_000_000  # of Parquet that are held at once
@@ -33,7 +33,8 @@ def read_json_lines(stream: BinaryIO, options: Options) -> Iterator[Document | P
     An object without a text that has a list of objects as its "data" stands for these.
     A bad one is a problem of its own.
     """
-    for where, data in raw_objects(stream, options.max_document_bytes):
+    in_lines = suffixes(options.name)[0] in (".jsonl", ".ndjson")
+    for where, data in raw_objects(stream, options.max_document_bytes, in_lines):
         if data is None:
             yield too_large(options, where)
         else:

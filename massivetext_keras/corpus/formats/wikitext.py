@@ -15,7 +15,7 @@ from massivetext_keras.corpus.exponents import with_exponents
 # shown as it is written, as the number of it.
 _GONE = "\x01"
 _KEPT = re.compile("\x02(\\d+)\x03")
-_RESERVED = re.compile("[\0-\x03]")
+_RESERVED = "\x01\x02\x03"
 # Elements in which nothing is wikitext, up to the first mark that closes them
 _SHOWN = "nowiki|pre"
 _RAW = (
@@ -114,8 +114,12 @@ def plain_text(source: str, hidden: Collection[str] = HIDDEN) -> str:
     "the Titanic's crew"
     """
     kept: list[str] = []
-    text = _without_elements(_RESERVED.sub("", source), kept)
-    text = _PARAMETER.sub(r"\1", text).replace("{{!}}", "|")
+    if any(mark in source for mark in _RESERVED):
+        source = source.translate(dict.fromkeys(map(ord, _RESERVED)))
+    text = _without_elements(source, kept)
+    if "{{{" in text:
+        text = _PARAMETER.sub(r"\1", text)
+    text = text.replace("{{!}}", "|")
     text = _without_brackets(text, hidden)
     text = _WEB_LINK.sub(lambda match: match[1] or _GONE, text)
     text = _VARIANT.sub(_variant, with_exponents(text))
@@ -126,9 +130,10 @@ def plain_text(source: str, hidden: Collection[str] = HIDDEN) -> str:
     text = _RULE.sub("", text)
     text = _with_characters(text)
     text = _SPACES.sub(" ", text)
-    text = _LEFT.sub(_blank, _HOLLOW.sub(_GONE, text))
+    if _GONE in text:
+        text = _LEFT.sub(_blank, _HOLLOW.sub(_GONE, text))
     text = _paragraphs(text)
-    return _KEPT.sub(lambda match: kept[int(match[1])], text)
+    return _KEPT.sub(lambda match: kept[int(match[1])], text) if kept else text
 
 
 def _with_characters(text: str) -> str:
