@@ -13,6 +13,15 @@ from pathlib import Path
 from typing import Any
 
 
+def expanded(path: str | Path) -> Path:
+    """A path whose first part may be ~, the home of whoever asks.
+
+    >>> expanded("a/~"), expanded("~").is_absolute()
+    (PosixPath('a/~'), True)
+    """
+    return Path(path).expanduser()
+
+
 @contextlib.contextmanager
 def replacing_file(path: str | Path) -> Iterator[Path]:
     """The name of a file to write, which takes the place of `path` in the end.
@@ -25,7 +34,7 @@ def replacing_file(path: str | Path) -> Iterator[Path]:
     >>> path.read_text(), len(list(path.parent.iterdir()))
     ('text', 1)
     """
-    path = Path(path)
+    path = expanded(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -69,7 +78,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
     {'a': 1}
     """
     try:
-        values = json.loads(Path(path).read_bytes())
+        values = json.loads(expanded(path).read_bytes())
     except ValueError as error:
         raise ValueError(f"{path}: not JSON ({error})") from None
     if not isinstance(values, dict):
@@ -83,7 +92,7 @@ def check_free(path: str | Path, overwrite: bool = False) -> None:
     Raises:
         FileExistsError: it is a file, or not empty and `overwrite` is false.
     """
-    path = Path(path)
+    path = expanded(path)
     if path.is_file():
         raise FileExistsError(f"{path} is a file: give a folder")
     if path.exists() and any(path.iterdir()) and not overwrite:
@@ -109,7 +118,7 @@ def replacing_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path
     >>> (path / "file").read_text()
     'text'
     """
-    path = Path(path)
+    path = expanded(path)
     check_free(path, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, so that the last step is a rename within one file system.
@@ -134,7 +143,7 @@ def replacing_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path
 
 def file_hash(path: str | Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
+    with open(expanded(path), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

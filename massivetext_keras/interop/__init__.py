@@ -7,6 +7,8 @@ from massivetext_keras.interop.huggingface import (
     read_config as read_huggingface_config,
 )
 from massivetext_keras.interop.huggingface import save as save_huggingface
+from massivetext_keras.interop.peft import Lora, is_peft, read_lora
+from massivetext_keras.interop.positions import shortened
 from massivetext_keras.interop.preset import read_header, read_preset, write_preset
 from massivetext_keras.interop.weights import (
     Tensors,
@@ -17,9 +19,13 @@ from massivetext_keras.interop.weights import (
 )
 
 __all__ = [
+    "Lora",
     "Tensors",
     "assign",
     "head_named",
+    "is_peft",
+    "read_lora",
+    "shortened",
     "heads_in",
     "load_huggingface",
     "named_weights",

@@ -158,6 +158,17 @@ XLM_ROBERTA = ROBERTA._replace(
     },
 )
 
+# Martin et al., 2020
+CAMEMBERT = XLM_ROBERTA._replace(
+    architecture="CamembertModel",
+    heads={
+        name: head._replace(
+            architecture=head.architecture.replace("XLMRoberta", "Camembert")
+        )
+        for name, head in XLM_ROBERTA.heads.items()
+    },
+)
+
 # Sanh et al., 2019
 DISTILBERT = BERT._replace(
     base=preset("distilbert_base_uncased"),

@@ -12,10 +12,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from massivetext_keras.configs import TransformerConfig, choose, closest
+from massivetext_keras.configs import TransformerConfig, choose
 from massivetext_keras.files import read_json, replacing_file, write_json
-from massivetext_keras.interop import decoders, encoder_decoders, encoders
-from massivetext_keras.interop.family import Family, require, unsupported
+from massivetext_keras.interop.families import FAMILIES, unknown_family
+from massivetext_keras.interop.family import Family, require
 from massivetext_keras.interop.folder import CONFIG, config_file
 from massivetext_keras.interop.generation import GENERATION, generation_values
 from massivetext_keras.interop.labels import (
@@ -44,25 +44,6 @@ _ROLES = ("pad", "bos", "eos")
 _TAGGING = "token_classification"
 _WITHOUT_POOLER = ("masked_lm", "question_answering", _TAGGING)
 _CLASSES = ("head/classes", "head")  # layers with an output for each class
-# The first that can hold a model is what it is written as.
-FAMILIES: dict[str, Family] = {
-    "bert": encoders.BERT,
-    "roberta": encoders.ROBERTA,
-    "xlm-roberta": encoders.XLM_ROBERTA,
-    "distilbert": encoders.DISTILBERT,
-    "albert": encoders.ALBERT,
-    "electra": encoders.ELECTRA,
-    "gpt2": decoders.GPT2,
-    "gpt_neox": decoders.GPT_NEOX,
-    "llama": decoders.LLAMA,
-    "mistral": decoders.MISTRAL,
-    "qwen2": decoders.QWEN2,
-    "mixtral": decoders.MIXTRAL,
-    "bart": encoder_decoders.BART,
-    "marian": encoder_decoders.MARIAN,
-    "t5": encoder_decoders.T5,
-    "mt5": encoder_decoders.MT5,
-}
 
 
 def read_config(folder: str | os.PathLike) -> TransformerConfig:
@@ -406,12 +387,10 @@ def _read(folder: str | os.PathLike) -> tuple[Family, TransformerConfig]:
     values = read_json(file)
     name = values.get("model_type")
     try:
-        if name not in FAMILIES:
-            near = closest(str(name), FAMILIES)
-            raise unsupported(
-                "model_type", name, *([near] if near else sorted(FAMILIES))
-            )
+        family = FAMILIES.get(name)
+        if family is None:
+            raise unknown_family(values)
         require(values, {"quantization_config": None})
-        return FAMILIES[name], FAMILIES[name].read(values)
+        return family, family.read(values)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{file}: {error}") from None

@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from massivetext_keras.files import replacing_file
+from massivetext_keras.interop.folder import other_weights
 
 FILE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -147,9 +148,7 @@ def read_tensors(path: str | Path) -> Tensors:
         return _open_shards(path / INDEX)
     others = sorted(p.name for p in path.glob("*.safetensors"))
     hint = f"; there is {', '.join(others)}" if others else ""
-    pickled = sorted(p.name for p in path.iterdir() if p.suffix in _PICKLED)
-    if pickled and not others:
-        hint = f"; there is {', '.join(pickled)}, but {_NO_PICKLE}"
+    hint = hint or other_weights(path)
     raise FileNotFoundError(f"{path}: neither {FILE} nor {INDEX} is here{hint}")
 
 

@@ -123,6 +123,14 @@ class Backbone(keras.Model):
             return hidden
         return hidden * tf.cast(self.config.logit_scale, hidden.dtype)
 
+    def quantize(self, mode=None, *_, **__):
+        """Refuses: Keras would change nothing, since the products are our own layers.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise cannot_quantize(self, mode)
+
     def get_config(self):
         return {**super().get_config(), "config": self.config.to_dict()}
 
@@ -131,6 +139,15 @@ class Backbone(keras.Model):
         values = dict(values)
         config = TransformerConfig.from_dict(values.pop("config"))
         return cls(config, **values)
+
+
+def cannot_quantize(model: keras.Model, mode: str | None) -> NotImplementedError:
+    """The error for a model whose products Keras does not know."""
+    return NotImplementedError(
+        f"{type(model).__name__}.quantize({mode!r}) would change nothing: its products "
+        "cannot be quantized; training.set_precision('mixed_bfloat16') before it is "
+        "made halves their numbers"
+    )
 
 
 def positions_of(

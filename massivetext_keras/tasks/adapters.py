@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from massivetext_keras import interop
-from massivetext_keras.files import file_hash, read_json, write_json
+from massivetext_keras.files import expanded, file_hash, read_json, write_json
 from massivetext_keras.layers import adapters
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.values import matching
@@ -187,15 +187,20 @@ class Adapting:
         write_json(folder / CONFIG, header)
 
     def load_adapters(self, folder: str | Path) -> None:
-        """Takes what `save_adapters` wrote, in place of adapters that there are.
+        """Takes what `save_adapters` or PEFT wrote, in place of adapters that are.
 
-        Where these are of the same shape training can go on; else compile after this.
+        LoRA of PEFT gives the same products; its `modules_to_save` are refused. Where
+        these are of the same shape training can go on; else compile after this.
 
         Raises:
             FileNotFoundError: a file is missing.
             ValueError: the adapters are of another task, of other options or of another
                 base; the message says which. Nothing has changed then.
         """
+        folder = expanded(folder)
+        if interop.is_peft(folder):
+            self._take_lora(interop.read_lora(folder, self.config), folder)
+            return
         header, tensors = _read(folder)
         self._check(header, folder)
         settings = [header[k] for k in ("rank", "alpha", "dropout", "train_heads")]
@@ -215,18 +220,36 @@ class Adapting:
 
         Args:
             source: of the base, as `from_preset` takes it.
-            folder: of `save_adapters`.
+            folder: of `save_adapters`, or of PEFT.
             **changes: for `from_preset`.
 
         Raises:
             FileNotFoundError, ValueError: as `from_preset` and `load_adapters`.
         """
+        folder = expanded(folder)
+        if interop.is_peft(folder):
+            task = cls.from_preset(source, **changes)
+            task.load_adapters(folder)
+            return task
         header, _ = _read(folder)
         if header["task"] != cls.__name__:
             raise _other_task(folder, header["task"], cls.__name__)
         task = cls.from_preset(source, **{**header["options"], **changes})
         task.load_adapters(folder)
         return task
+
+    def _take_lora(self, lora: interop.Lora, folder: Path) -> None:
+        products = self._products()
+        for name in lora.products:
+            if name not in products:
+                raise ValueError(f"{folder}: {type(self).__name__} has no {name!r}")
+        if self.adapted():
+            self.remove_adapters()
+        names = list(lora.products)
+        self._add(names, lora.rank, lora.alpha, lora.dropout, heads=False)
+        for name, layer in self.adapted().items():
+            for weight, array in zip("ab", lora.products[name], strict=True):
+                getattr(layer.adapter, weight).assign(array)
 
     def _check(self, header: dict[str, Any], folder: str | Path) -> None:
         if header["task"] != type(self).__name__:

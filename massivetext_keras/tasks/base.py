@@ -14,18 +14,18 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras import corpus, data, interop, presets, tokenizers
-from massivetext_keras.configs import TransformerConfig, choose, closest, nearest
+from massivetext_keras.configs import TransformerConfig, choose, closest
 from massivetext_keras.export import Probe, compare, quiet, write_saved_model
 from massivetext_keras.files import check_free
-from massivetext_keras.models.backbone import Backbone
+from massivetext_keras.models.backbone import Backbone, cannot_quantize
 from massivetext_keras.tasks.adapters import Adapting
+from massivetext_keras.tasks.source import HUGGING_FACE, located, unknown_source
 from massivetext_keras.tasks.training_step import TrainingStep
-from massivetext_keras.values import UnknownName
 
 logger = logging.getLogger(__name__)
 
-HUGGING_FACE = "hf:"
 HEAD = "head/"
+_PRECISIONS = ("dtype", "torch_dtype", "precision")
 FORMATS = ("massivetext_keras", "huggingface")
 
 
@@ -99,17 +99,23 @@ class Task(Adapting, TrainingStep):
             tokenizer: for a name; its size replaces the preset's vocabulary size. For
                 a folder, instead of the folder's own.
             **changes: options of the task, and fields of the config to replace, such as
-                `dropout`. Labels that a folder's head tells keep its order; for others
-                the head is new.
+                `dropout`; of learned positions a smaller `max_length` keeps the first.
+                Labels that a folder's head tells keep its order; for others the head is
+                new.
 
         Raises:
             ValueError: the name is unknown or the folder's contents do not fit; the
                 message says which and names the nearest right one.
             FileNotFoundError: a file of the folder is missing.
         """
-        source = str(source)
+        source = located(source)
         options = {name: changes.pop(name) for name in cls.options if name in changes}
         for name in changes:
+            if name in _PRECISIONS:
+                raise ValueError(
+                    f"{name} is none of a preset: call training.set_precision("
+                    "'mixed_bfloat16') before; weights stay in float32"
+                )
             known = name in TransformerConfig.__dataclass_fields__
             if not known and (near := closest(name, cls.options)):
                 raise ValueError(
@@ -135,8 +141,10 @@ class Task(Adapting, TrainingStep):
             written = header.get("options", {})
             tensors = _with_labels(written, options, tensors)
             options = {**written, **options}
-        config = TransformerConfig.from_dict(header["model"]).replace(**changes)
+        there = TransformerConfig.from_dict(header["model"])
+        config = there.replace(**changes)
         task = cls(config, tokenizer, **options)
+        tensors = interop.shortened(tensors, there, config, source)
         task.take_weights(tensors, source)
         return task
 
@@ -162,7 +170,9 @@ class Task(Adapting, TrainingStep):
             except (ValueError, FileNotFoundError) as error:
                 problem = f"{folder}: the model works on ids only: {error}"
                 logger.warning(problem)
-        task = cls(config.replace(**changes), tokenizer, **options)
+        wanted = config.replace(**changes)
+        tensors = interop.shortened(tensors, config, wanted, folder)
+        task = cls(wanted, tokenizer, **options)
         if problem:
             task.no_tokenizer = problem
         task.take_weights(tensors, folder)
@@ -257,6 +267,10 @@ class Task(Adapting, TrainingStep):
             self.tokenizer,
             self.chosen(),
         )
+
+    def quantize(self, mode=None, *_, **__):
+        """Refuses, as `Backbone.quantize` does."""
+        raise cannot_quantize(self, mode)
 
     def export(self, path: str | Path, overwrite: bool = False) -> None:
         """Writes a SavedModel that takes strings and gives strings.
@@ -390,13 +404,6 @@ def _with_labels(
         options["labels"] = there
         return tensors
     return tensors.only(name for name in tensors if not name.startswith(HEAD))
-
-
-def unknown_source(source: str) -> UnknownName:
-    """The error for what is neither a preset nor a folder; names the nearest one."""
-    beside = Path(source).parent.glob("*/config.json")
-    hint = nearest(source, [*presets.PRESETS, *(str(path.parent) for path in beside)])
-    return UnknownName(f"{source!r} is neither a preset nor a folder: {hint}")
 
 
 def in_batches(

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from massivetext_keras import interop, presets
 from massivetext_keras.configs import TransformerConfig, choose, nearest
-from massivetext_keras.tasks.base import HUGGING_FACE, Task, unknown_source
+from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.causal_lm import CausalLM
 from massivetext_keras.tasks.masked_lm import MaskedLM
 from massivetext_keras.tasks.question_answerer import QuestionAnswerer
 from massivetext_keras.tasks.replaced_tokens import ReplacedTokenDetector
 from massivetext_keras.tasks.seq2seq_lm import Seq2SeqLM
+from massivetext_keras.tasks.source import HUGGING_FACE, located, unknown_source
 from massivetext_keras.tasks.text_classifier import TextClassifier
 from massivetext_keras.tasks.text_embedder import TextEmbedder
 from massivetext_keras.tasks.token_classifier import TokenClassifier
@@ -61,6 +62,7 @@ def task_class(source: str | TransformerConfig, name: str | None = None) -> type
         return choose("task", name, TASKS)
     if isinstance(source, TransformerConfig):
         return _OF_STACK[source.stack]
+    source = located(source)
     if source.startswith(HUGGING_FACE):
         folder = source.removeprefix(HUGGING_FACE)
         head = interop.head_named(folder)

@@ -193,7 +193,9 @@ class TextEmbedder(Task):
             ValueError: there are no pairs, or one is something else.
         """
         tokenizer = self.need_tokenizer()
-        pairs = [tuple(map(self._read, pair)) for pair in pairs]
+        pairs = list(pairs)
+        if self.lowercase:
+            pairs = [tuple(map(str.lower, pair)) for pair in pairs]
         length = min(sequence_length or self._longest, self.config.max_length)
         order = np.random.default_rng(0).permutation(len(pairs))
         held_out = int(len(pairs) * validation_fraction)
@@ -262,9 +264,6 @@ class TextEmbedder(Task):
         return min(
             self.sequence_length or self.config.max_length, self.config.max_length
         )
-
-    def _read(self, text: str) -> str:
-        return text.lower() if self.lowercase else text
 
     def embed_graph(self, texts: tf.Tensor) -> tf.Tensor:
         """Strings [batch] with their prompts -> float32 [batch, d], inside a graph."""

@@ -258,5 +258,7 @@ def test_integers_for_weights_are_refused(folder):
 def test_only_pickled_weights(folder):
     source = folder("bert_base")
     (source / "model.safetensors").rename(source / "pytorch_model.bin")
-    with pytest.raises(FileNotFoundError, match="pytorch_model.bin, but only safeten"):
+    with pytest.raises(
+        FileNotFoundError, match="pytorch_model.bin, pickles, which can"
+    ):
         huggingface.load(source)

@@ -42,7 +42,7 @@ def test_the_count_is_that_of_a_built_model(name, changes):
 
 def test_decoders_may_have_another_depth():
     model = backbone("bart_base", num_decoder_layers=3)
-    assert len(model.encoder.blocks), len(model.decoder.blocks) == (2, 3)
+    assert (len(model.encoder.blocks), len(model.decoder.blocks)) == (2, 3)
     assert model.count_params() == model.config.parameter_count()
 
 
