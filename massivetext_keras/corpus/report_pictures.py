@@ -15,6 +15,8 @@ from massivetext_keras.pages.pictures import (
     HEIGHT,
     SECOND,
     WIDTH,
+    counting,
+    logarithmic,
     picture,
     short_number,
     short_size,
@@ -75,7 +77,8 @@ def _languages(axes: Axes, data: ReportData) -> None:
         axes.barh(shown, counts, left=start, color=colour, label=outcome)
         start = [one + other for one, other in zip(start, counts, strict=True)]
     axes.set(xlabel="documents")
-    axes.legend(frameon=False)
+    # Beside the bars, which may be as long as the picture is wide.
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     _enlarge(axes, len(shown))
 
 
@@ -83,23 +86,25 @@ _OUTCOMES = {"kept": FIRST, "dropped": SECOND}
 
 
 def _enlarge(axes: Axes, bars: int) -> None:
-    """Room for the names of all bars."""
+    """Room for the names of all bars, and for no bar that is a wall."""
     axes.figure.set_size_inches(WIDTH, max(HEIGHT * 0.6, 0.6 + 0.22 * bars))
-    axes.xaxis.set_major_formatter(short_number)
+    around = max(3 - bars, 0) / 2
+    axes.set_ylim(-0.6 - around, bars - 0.4 + around)
+    counting(axes.xaxis)
 
 
 def _bytes(axes: Axes, data: ReportData) -> None:
     for outcome, colour in _OUTCOMES.items():
         _stairs(axes, data.bytes[outcome], colour, outcome)
     axes.set(xlabel="bytes of a document", ylabel="documents")
-    axes.xaxis.set_major_formatter(lambda value, _: short_size(value))
-    axes.legend(frameon=False)
+    logarithmic(axes, "x", short_size)
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
 
 def _words_per_document(axes: Axes, data: ReportData) -> None:
     _stairs(axes, data.words_per_document, FIRST, "kept")
     axes.set(xlabel="words of a document", ylabel="documents")
-    axes.xaxis.set_major_formatter(short_number)
+    logarithmic(axes, "x", short_number)
 
 
 def _stairs(axes: Axes, bins: Mapping[int, int], colour: str, label: str) -> None:
@@ -109,8 +114,7 @@ def _stairs(axes: Axes, bins: Mapping[int, int], colour: str, label: str) -> Non
         counts = [bins.get(number, 0) for number in numbers]
         axes.stairs(counts, edges, color=colour, fill=True, alpha=0.35)
         axes.stairs(counts, edges, color=colour, lw=1.5, label=label)
-    axes.set_xscale("log")
-    axes.yaxis.set_major_formatter(short_number)
+    counting(axes.yaxis)
     axes.grid(axis="y", color=FAINT, alpha=0.3, lw=0.6)
 
 
@@ -124,6 +128,7 @@ def _zipf(axes: Axes, data: ReportData) -> None:
     axes.plot(ranks, drawn, ".", ms=4, color=FIRST, label="words")
     axes.set(xlabel="rank of the word", ylabel="occurrences")
     axes.set(xscale="log", yscale="log")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(short_number)
+    axes.set(xlim=(0.8, 1.25 * ranks[-1]), ylim=(0.8 * drawn[-1], 1.25 * drawn[0]))
+    for name in "xy":
+        logarithmic(axes, name, short_number, whole=True)
     axes.legend(frameon=False)

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from massivetext_keras.evaluation.significance import Interval
 from massivetext_keras.evaluation.tuning import Trial
-from massivetext_keras.pages.pictures import FAINT, FIRST, SECOND, WIDTH, picture
+from massivetext_keras.pages.pictures import (
+    FAINT,
+    FIRST,
+    SECOND,
+    WIDTH,
+    counting,
+    logarithmic,
+    picture,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,6 +50,7 @@ def sureness(right: Sequence[float], wrong: Sequence[float]) -> str:
         axes.set(
             xlabel="probability", ylabel="answers", xlim=(0.05 * (least // 0.05), 1)
         )
+        counting(axes.yaxis)
         axes.legend(frameon=False)
 
     return picture(draw, "sureness")
@@ -62,8 +71,7 @@ def trials(done: Sequence[Trial], name: str) -> str:
         axes.set(xlabel=name, ylabel="score")
         if numbers and min(values) > 0 and max(values) > 20 * min(values):
             axes.set_xscale("log")
-            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            axes.xaxis.set_minor_formatter(lambda value, _: "")
+            logarithmic(axes, "x", "{:g}".format)
         axes.grid(color=FAINT, alpha=0.3, lw=0.6)
 
     return picture(draw, f"trials {name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 # Drawn in the first colour; the page replaces it by the second, which is light or dark
 # as the reader has it.
@@ -79,6 +81,65 @@ def _inline(svg: str) -> str:
     for colour, replaced in COLOURS.items():
         svg = svg.replace(colour, replaced)
     return svg
+
+
+def counting(axis: Axis) -> None:
+    """Marks whole numbers alone on an axis of counts, in a short form."""
+    axis.get_major_locator().set_params(integer=True)
+    axis.set_major_formatter(short_number)
+
+
+def logarithmic(
+    axes: Axes, name: str, form: Callable[[float], str], whole: bool = False
+) -> None:
+    """Makes an axis of a picture logarithmic, with marks at round values.
+
+    Call it once all is drawn, or its limits are set.
+
+    Args:
+        axes: of the picture.
+        name: "x" or "y".
+        form: a value -> what is written at it.
+        whole: mark whole numbers alone.
+    """
+    from matplotlib.ticker import NullFormatter
+
+    getattr(axes, f"set_{name}scale")("log")
+    axis = getattr(axes, f"{name}axis")
+    marks = {}
+    for value in round_values(*sorted(getattr(axes, f"get_{name}lim")())):
+        if not whole or value.is_integer():
+            marks.setdefault(form(value), value)  # not one that is written as another
+    axis.set_ticks(list(marks.values()), list(marks))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def round_values(low: float, high: float, most: int = 6) -> list[float]:
+    """Up to about as many round values as fit between two positive ones.
+
+    Powers of ten, with 2 and 5 or all digits between them where there is room; where a
+    range has no two of these, steps that are round.
+
+    >>> round_values(80, 600), round_values(0.5, 2e7)
+    ([100.0, 200.0, 500.0], [1.0, 100.0, 10000.0, 1000000.0])
+    >>> round_values(1010, 1460)
+    [1100.0, 1200.0, 1300.0, 1400.0]
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    choices = [(1, range(1, 10)), (1, (1, 2, 5)), (1, (1,))]
+    choices += [(step, (1,)) for step in range(2, last - first + 1)]
+    for step, digits in choices:
+        powers = [power for power in range(first, last + 1) if power % step == 0]
+        found = [digit * 10.0**power for power in powers for digit in digits]
+        found = [value for value in found if low <= value <= high]
+        if len(found) <= most:
+            break
+    if len(found) < 2:
+        found = MaxNLocator(most - 1).tick_values(low, high).tolist()
+        found = [value for value in found if low <= value <= high]
+    return found
 
 
 def short_number(value: float, _=None) -> str:
