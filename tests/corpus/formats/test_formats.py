@@ -252,7 +252,8 @@ def test_the_smallest_file_and_an_empty_one(tmp_path, name):
 @pytest.mark.parametrize("name", FORMATS)
 def test_rubbish_is_a_problem_or_a_text_but_no_error(tmp_path, name):
     rubbish = bytes(range(256)) * 40 + b"\0" * 1000 + b'"<{[' * 500
-    for data in (rubbish, rubbish[128:], rubbish[::-1]):
+    printed = bytes(range(32, 256)) * 40 + b'"<{[' * 500  # what may be a text
+    for data in (rubbish, rubbish[128:], rubbish[::-1], printed):
         rows = rows_of(tmp_path / "a", data, format=name)
         assert rows
         for row in rows:
