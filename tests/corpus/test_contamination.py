@@ -226,3 +226,28 @@ def test_what_cannot_be_read_is_said(tmp_path):
         contamination(batch, files=[str(short)])
     with pytest.raises(FileNotFoundError, match=r"b\.txt"):
         contamination(batch, files=[str(tmp_path / "bb.txt")])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_items_in_other_encodings(tmp_path, encoding):
+    contents = {
+        "a.csv": "q;a\nWas, bitte?;Nichts Ċ\n",
+        "b.tsv": "Was?\tNichts Ċ\n",
+        "c.jsonl": '{"q": "Was?"}\n{"q": "Nichts Ċ"}\n',
+        "d.txt": "Was?\nNichts Ċ\n",
+        "e.json": '{"q": "Was?", "a": "Nichts Ċ"}',
+        "f.json": '{"q": "Was?"}\n{"q": "Nichts Ċ"}\n',
+    }
+    for name, text in contents.items():
+        (tmp_path / name).write_bytes(text.encode(encoding))
+        found = [text.strip() for _, text in read_items([tmp_path / name])]
+        assert found[-2:] == ["Was, bitte?" if name == "a.csv" else "Was?", "Nichts Ċ"]
+
+
+def test_items_of_what_is_no_text(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"PK\x03\x04" + bytes(30))
+    with pytest.raises(ValueError, match="is no text, but a zip archive"):
+        list(read_items([tmp_path / "a.csv"]))
+    (tmp_path / "a.csv").write_text('one,two\n"open,three\n')
+    with pytest.raises(ValueError, match=r"a\.csv:2: a quotation mark that nothing"):
+        list(read_items([tmp_path / "a.csv"]))
