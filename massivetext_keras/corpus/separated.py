@@ -7,7 +7,7 @@ import itertools
 import re
 from collections import deque
 from collections.abc import Collection, Iterator
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from massivetext_keras.corpus.encodings import buffered
 from massivetext_keras.corpus.streams import decode_line, lines
@@ -17,6 +17,7 @@ UNCLOSED = "a quotation mark that nothing closes"
 _BEHIND = "a quotation mark inside a value that is in such marks"
 _SEEN = 2**16  # bytes by which a delimiter is known
 _ROWS = 20  # rows, at the most
+_BLANKS = re.compile(r'"[ \t]+(?=[,;\t|]|\r?\n?$)')
 _BACKSLASH = re.compile(r'\\([\\"])?')
 
 
@@ -44,10 +45,11 @@ def separated_rows(
     """The rows of a table; those in which nothing stands are passed over.
 
     TSV has no quotation marks: a tab or a line's end is always one. A comma stands for
-    whatever of `DELIMITERS` separates the first rows. In a value in quotation marks,
-    those of the text are doubled, or a backslash is before them, as some programs
-    write; where neither makes a row, its first line is an error, and the rows go on
-    with the next: a mark that nothing closes takes no other row with it.
+    whatever of `DELIMITERS` separates the first rows, with a space behind it if all
+    names have one. In a value in quotation marks, those of the text are doubled, or a
+    backslash is before them, as some programs write; where neither makes a row, its
+    first line is an error, and the rows go on with the next: a mark that nothing closes
+    takes no other row with it.
 
     Args:
         stream: of bytes in UTF-8.
@@ -70,7 +72,10 @@ def separated_rows(
     feed = _Lines(stream, most)
     if head.lower().startswith("sep="):  # of Excel
         next(feed, None)
-    return _quoted_rows(feed, delimiter, most, _has_backslashes(head, delimiter))
+    first = next(_first_rows(head, delimiter), [])
+    spaced = len(first) > 1 and all(name.startswith(" ") for name in first[1:])
+    how = {"delimiter": delimiter, "skipinitialspace": spaced}
+    return _quoted_rows(feed, most, _has_backslashes(head, delimiter), how)
 
 
 def more_columns(width: int) -> str:
@@ -108,7 +113,7 @@ def delimiter_of(head: str, names: Collection[str] = ()) -> str:
             widths.append(len(row))
         if len(first) < 2:
             continue
-        if any(name in first for name in names):
+        if {*names} & {*map(str.strip, first)}:
             return delimiter
         if len(widths) > 2 and not head.endswith("\n"):
             widths.pop()  # which may go on
@@ -146,59 +151,70 @@ def _tab_rows(stream: BinaryIO, most: int) -> Iterator[Row]:
 
 
 def _quoted_rows(
-    feed: _Lines, delimiter: str, most: int, backslashes: bool
+    feed: _Lines, most: int, backslashes: bool, how: dict[str, Any]
 ) -> Iterator[Row]:
     # The limit is the process's; it is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), most))
-    how = {"delimiter": delimiter, "strict": True}
+    how = {**how, "strict": True}
     plain = csv.reader(feed, **how)
     escaped = csv.reader(map(_only_marks, feed), escapechar="\\", **how)
-    readers = [escaped, plain] if backslashes else [plain, escaped]
-    widths: set[int] = set()
+    trimmed = csv.reader(map(_without_blanks, feed), **how)
+    ways = [escaped, plain] if backslashes else [plain, escaped]
+    width = 0  # of the first row
     while True:
         feed.begin()
         error = None
         try:
-            values = next(readers[0])
+            values = next(ways[0])
         except StopIteration:
             return
         except csv.Error as problem:
             values, error = [], str(problem)
-        if error or (widths and len(values) not in widths and feed.has("\\")):
-            other = _read_otherwise(feed, readers[1], widths, error)
-            if other.error is None:
-                readers.reverse()  # as the rows that follow, most probably
-            if other.error is None or error:
+        if error or (width and len(values) != width and feed.has("\\")):
+            other, way = _read_otherwise(feed, [ways[1], trimmed], width, error)
+            if way is ways[1]:
+                ways.reverse()  # as the rows that follow, most probably
+            if other:
+                width = width or len(other.values)
                 yield other
                 continue
         if feed.too_long or any(values):
-            widths.add(len(values))
+            width = width or len(values)
             yield Row(feed.first, values, feed.invalid, feed.too_long)
 
 
 def _read_otherwise(
-    feed: _Lines, reader: Iterator[list[str]], widths: set[int], error: str | None
-) -> Row:
-    """The row with which the feed began, read in the other way; or an error.
+    feed: _Lines, ways: list[Iterator[list[str]]], width: int, error: str | None
+) -> tuple[Row | None, Iterator | None]:
+    """The row with which the feed began, read in another way, and the way; or an error,
+    or None for what is as it is.
 
-    The feed stands behind what the row is, or was.
+    The feed stands behind what the row is.
     """
     first, end = feed.first, feed.number
-    if error and "field limit" in error and not feed.looks_like_rows(widths):
-        return feed.skip_quoted()
+    is_long = error is not None and "field limit" in error
+    if is_long and not feed.looks_like_rows(width, ways[0].dialect.delimiter):
+        return feed.skip_quoted(), None
+    for way in ways:
+        feed.go_back()
+        try:
+            values = next(way)
+        except (csv.Error, StopIteration):
+            continue  # it is no such row either: the first error says why
+        if len(values) == (width or len(values)):
+            return Row(first, values, feed.invalid, feed.too_long), way
     feed.go_back()
-    try:
-        values = next(reader)
-        if not widths or len(values) in widths:
-            return Row(first, values, feed.invalid, feed.too_long)
-    except (csv.Error, StopIteration):
-        pass  # it is no such row either: the first error says why
-    if not error:  # it is as wide as it is
-        feed.go_back(end - first + 1)
-        return Row(first, [], error=_BEHIND)
-    feed.go_back(1)
-    unclosed = "unexpected end" in error or "field limit" in error
-    return Row(first, [], error=UNCLOSED if unclosed else _BEHIND)
+    for _ in range(1 if error else end - first + 1):
+        next(feed)
+    if not error:
+        return None, None
+    unclosed = is_long or "unexpected end" in error
+    return Row(first, [], error=UNCLOSED if unclosed else _BEHIND), None
+
+
+def _without_blanks(line: str) -> str:
+    """A line without blanks between a mark and what separates columns."""
+    return _BLANKS.sub('"', line)
 
 
 def _only_marks(line: str) -> str:
@@ -244,11 +260,11 @@ class _Lines:
         """Whether the row has a mark."""
         return any(mark in text for text, _, _ in self._held)
 
-    def looks_like_rows(self, widths: set[int]) -> bool:
+    def looks_like_rows(self, width: int, delimiter: str) -> bool:
         """Whether most lines behind the first are rows themselves."""
-        rows = csv.reader(text for text, _, _ in self._held[1:])
-        fit = sum(len(row) in widths for row in rows)
-        return max(widths, default=1) > 1 and 2 * fit > len(self._held)
+        lines = (text for text, _, _ in self._held[1:])
+        fit = sum(len(row) == width for row in csv.reader(lines, delimiter=delimiter))
+        return width > 1 and 2 * fit > len(self._held)
 
     def skip_quoted(self) -> Row:
         """Passes over the rest of a row whose marks are not closed yet."""

@@ -11,10 +11,10 @@ from xml.parsers import expat
 from massivetext_keras.corpus.documents import Document
 from massivetext_keras.corpus.formats.common import Options, Problem, problem, too_large
 from massivetext_keras.corpus.formats.wikitext import HIDDEN, plain_text
-from massivetext_keras.corpus.streams import DamagedFile, damages, go_on
+from massivetext_keras.corpus.streams import DamagedFile, go_on
 
 _READ = 2**16
-_PAGE = b"<page>"
+_ROOT, _PAGE = b"<mediawiki>", b"<page>"
 _KEPT = frozenset({"title", "ns", "id", "text", "timestamp", "model", "base"})
 _HIDDEN_SPACES = ("6", "14")  # of pictures and of categories
 _REDIRECT = re.compile(r"\s*#(?:redirect|weiterleitung|重定向|重新導向)\b", re.I)
@@ -27,6 +27,7 @@ def read_dump(stream: BinaryIO, options: Options) -> Iterator[Document | Problem
     Redirects, pages of other namespaces than the articles' (talk, users, templates) and
     pages that are not wikitext are left out. Of several revisions the last is read. The
     URL is made of the wiki's base and the title; the language is that of the wiki.
+    Behind what is no XML, reading goes on with the next page.
     """
     pages, data = _Pages(options), None
     while data != b"":
@@ -35,11 +36,12 @@ def read_dump(stream: BinaryIO, options: Options) -> Iterator[Document | Problem
             data = None
             pages.begin_anew()
             continue
-        # the rest of a damaged file need not be complete
-        damage = pages.parse(data) if data or not damages(stream) else None
+        try:
+            pages.parse(data)
+        except DamagedFile:
+            yield from pages.take()
+            raise
         yield from pages.take()
-        if damage:
-            raise DamagedFile(damage)
 
 
 class _Pages:
@@ -64,30 +66,40 @@ class _Pages:
         self.parser.EndElementHandler = self._end
         self.parser.EntityDeclHandler = self._entity
         self._path: list[str] = []
+        self._taken = 0
         self._skipped: bytes | None = None
 
     def begin_anew(self) -> None:
         """Goes on with the next page, behind what is damaged."""
         self._begin()
-        self.parser.Parse(b"<mediawiki>", False)
+        self.parser.Parse(_ROOT, False)
+        self._taken = len(_ROOT)
         self._skipped = b""
 
-    def parse(self, data: bytes) -> str | None:
-        """Takes the next bytes, none at the end; says what is wrong with them."""
-        if self._skipped is not None:
-            data = self._skipped + data
-            place = data.find(_PAGE)
-            self._skipped = None if place >= 0 else data[-len(_PAGE) :]
-            if place < 0:
-                return None
-            data = data[place:]
-        try:
-            self.parser.Parse(data, not data)
-        except expat.ExpatError as error:
-            return f"not XML: {error}"
-        except DamagedFile as error:
-            return str(error)
-        return None
+    def parse(self, data: bytes) -> None:
+        """Takes the next bytes, none at the end.
+
+        Raises:
+            DamagedFile: they are XML, but not that of a dump.
+        """
+        while True:
+            if self._skipped is not None:
+                data = self._skipped + data
+                place = data.find(_PAGE)
+                self._skipped = None if place >= 0 else data[1 - len(_PAGE) :]
+                if place < 0:
+                    return
+                data = data[place:]
+            try:
+                self.parser.Parse(data, not data)
+                self._taken += len(data)
+                return
+            except expat.ExpatError as error:
+                if not self._path:
+                    raise DamagedFile(f"not XML: {error}") from error
+                self._ready.append(problem("damaged", f"not XML: {error}"))
+                data = data[max(self.parser.ErrorByteIndex - self._taken, 0) :]
+                self.begin_anew()
 
     def take(self) -> list[Document | Problem]:
         """The pages that were completed since the last time."""

@@ -313,7 +313,7 @@ def _label(inside: str, hidden: Collection[str]) -> str:
         prefix = prefix.strip()
         if prefix.lower() in hidden or (not label and _LANGUAGE.fullmatch(prefix)):
             return _GONE
-    return label or target.partition("#")[0]
+    return label or target.partition("#")[0] or target
 
 
 def _paragraphs(text: str) -> str:

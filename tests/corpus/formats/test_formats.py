@@ -321,6 +321,12 @@ def test_what_is_good_of_a_damaged_file_is_read(tmp_path, compression):
         ("id,text,more\n1,one\n", ["one"]),
         ("id,text\n1\n", ["no_text"]),
         ("text,text\na,b\n", ["no_text"]),
+        ('id, text\n1, "Hello, you"\n2, x\n', ["Hello, you", "x"]),
+        ('id,text,n\n1,"Hello, you" ,3\n2,"x"\t,4\n', ["Hello, you", "x"]),
+        ('id,text\n1,"a"b"\n2,x\n', ["bad_record", "x"]),
+        ('id;text\n1;"open\n2;two\n', ["bad_record", "two"]),
+        ("id,text\n1,a\\b,c\n2,x\n", ["bad_record", "x"]),
+        ('id,text\n1,"a\\\nb",c\n2,"x\ny"\n3,z\n', ["bad_record", "x\ny", "z"]),
     ],
 )
 def test_what_programs_write_as_csv(tmp_path, data, text):

@@ -134,6 +134,7 @@ def test_other_xml(tmp_path, data, detail):
             "AT&T a&copy b &notit; x<y — A",
         ),
         ("__FILE__ __init__ __NOTOC__x", "__FILE__ __init__ x"),
+        ("[[#History]] of [[a#b]]", "#History of a"),
         ("[[a|b|c]] and [1] and a[i]", "b|c and [1] and a[i]"),
         # elements
         ("<nowiki>[[a]] ''b'' {{c}} <ref></nowiki> d", "[[a]] ''b'' {{c}} <ref> d"),
@@ -205,3 +206,14 @@ def test_a_damaged_part_of_a_dump_is_passed_over(tmp_path):
     path.write_bytes(b"".join(members[:2]) + members[3][:-60])
     *rows, last = read(str(path))
     assert [row.text for row in rows] == ["Text 0."] * 2 and last.reason == "damaged"
+
+
+def test_a_page_that_is_no_xml_is_one(tmp_path):
+    pages = [page(f"P{n}", f"Text {n}.") for n in range(5)]
+    pages[1] = pages[1].replace("Text", "Te\x0bxt")
+    pages[3] = pages[3].replace("</revision>", "")
+    rows = rows_of(tmp_path / "dump.xml.bz2", *pages)
+    found = [getattr(row, "text", None) or row.reason for row in rows]
+    assert found == ["Text 0.", "damaged", "Text 2.", "damaged", "Text 4."]
+    assert rows[1].detail.startswith("not XML: not well-formed (invalid token)")
+    assert {row.language for row in rows[::2]} == {"de"}
