@@ -134,7 +134,7 @@ def test_other_xml(tmp_path, data, detail):
             "AT&T a&copy b &notit; x<y — A",
         ),
         ("__FILE__ __init__ __NOTOC__x", "__FILE__ __init__ x"),
-        ("[[#History]] of [[a#b]]", "#History of a"),
+        ("see [[#History]] of [[a#b]]", "see #History of a"),
         ("[[a|b|c]] and [1] and a[i]", "b|c and [1] and a[i]"),
         # elements
         ("<nowiki>[[a]] ''b'' {{c}} <ref></nowiki> d", "[[a]] ''b'' {{c}} <ref> d"),
