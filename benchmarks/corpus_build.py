@@ -22,7 +22,8 @@ import numpy as np
 import orjson
 
 from massivetext_keras.corpus import python_documentation
-from massivetext_keras.corpus.engines.memory import parse_size, proportional_bytes
+from massivetext_keras.corpus.engines.memory import proportional_bytes
+from massivetext_keras.values import parse_size
 
 FILE_BYTES = 16 << 20
 

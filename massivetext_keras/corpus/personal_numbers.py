@@ -63,6 +63,7 @@ _STATE = re.compile(
 _IS_SOCIAL_SECURITY = re.compile(
     r"(?:(?<![A-Za-z])SSN|social security)[^0-9\n]{0,20}\Z", re.IGNORECASE
 )
+_NO_DIGITS = re.compile("[^0-9]+")
 _HAN = re.compile("[\u4e00-\u9fff]")
 
 
@@ -71,7 +72,7 @@ def _before(match: re.Match, characters: int) -> str:
 
 
 def _digits(match: re.Match) -> str:
-    return re.sub("[^0-9]", "", match[0])
+    return _NO_DIGITS.sub("", match[0])
 
 
 def _in_url(match: re.Match) -> bool:
@@ -168,14 +169,17 @@ def _is_chinese_mobile(match: re.Match, language: str | None) -> bool:
 
 def _is_announced(match: re.Match, language: str | None) -> bool:
     """Seven digits and more are a phone number after a word that says so."""
+    before = _before(match, 32)
     return (
-        7 <= len(_digits(match)) <= 15
-        and bool(_IS_PHONE.search(_before(match, 32)))
+        _AFTER_WORD.search(before, max(len(before) - 6, 0)) is not None  # fast
+        and 7 <= len(_digits(match)) <= 15
+        and _IS_PHONE.search(before) is not None
         and not _ANNOUNCED.fullmatch(match[0])
         and not identifiers.is_ip(match[0])
     )
 
 
+_AFTER_WORD = re.compile(r"[^\W\d_][^0-9\w\n|]{0,4}\Z")
 # What may follow the same words: years, dates, versions, decimals and thousands.
 _ANNOUNCED = re.compile(
     r"(?:19|20)[0-9]{2} ?[\-\u2013/] ?(?:19|20)[0-9]{2}"

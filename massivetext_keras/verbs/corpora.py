@@ -73,6 +73,7 @@ def corpus_explain(values: Values) -> None:
         recipe = recipe.override("gopher_repetition.measure_all=true")
     if not Path(values.file).is_file():
         raise FileNotFoundError(f"{values.file}: no such file")
+    recipe.files()  # are there
     found = explain(values.file, recipe.bound(), recipe.stage("read"))
     for number, explanation in enumerate(found):
         if values.json:

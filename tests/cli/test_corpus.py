@@ -130,6 +130,11 @@ def test_an_ngram_model_scores_documents(raw, tmp_path, good):
             "contamination.files: no file matches 'item.txt'",
         ),
         (
+            ["explain", "x", "--evaluation=item.txt"],
+            1,
+            "contamination.files: no file matches 'item.txt'",
+        ),
+        (
             ["explain", "x", "--set=find_duplicates.jaccard=80"],
             2,
             "find_duplicates.jaccard: 80 is not from 0 to 1: did you mean 0.8?",
