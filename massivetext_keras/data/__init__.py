@@ -35,6 +35,12 @@ from massivetext_keras.data.examples import (
     TaggedText,
     TextPair,
 )
+from massivetext_keras.data.jinja_templates import (
+    JinjaTemplate,
+    chat_template,
+    is_jinja,
+    jinja_source,
+)
 from massivetext_keras.data.labeled import alike, encode_labeled, rows_graph
 from massivetext_keras.data.masking import Masking, masked_batches, put
 from massivetext_keras.data.pairs import (
@@ -44,6 +50,7 @@ from massivetext_keras.data.pairs import (
     start_id,
 )
 from massivetext_keras.data.records import Problems, Record, read_records
+from massivetext_keras.data.separated_templates import SeparatedTemplate, separate
 from massivetext_keras.data.shard_format import SIDES, is_shards, read_manifest
 from massivetext_keras.data.shard_writer import write_shards
 from massivetext_keras.data.shards import Shards, open_shards
@@ -51,6 +58,12 @@ from massivetext_keras.data.texts import text_batches
 from massivetext_keras.data.windows import training_batches, validation_batches
 
 __all__ = [
+    "SeparatedTemplate",
+    "separate",
+    "jinja_source",
+    "is_jinja",
+    "chat_template",
+    "JinjaTemplate",
     "Answer",
     "Batches",
     "BucketedRows",

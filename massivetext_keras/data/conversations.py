@@ -83,6 +83,32 @@ class ChatTemplate:
             parts += [before, text, after]
         return "".join([*parts, self.assistant[0] if opened else ""])
 
+    adds_bos = True  # whether the tokenizer's bos_id opens a row, if it says `add_bos`
+
+    def beginning(self, roles: tf.Tensor) -> tf.Tensor | None:
+        """What stands before the first message, string [batch]; None for nothing."""
+
+    def writes(self, conversation: Conversation) -> bool:
+        """Whether it does not refuse a conversation."""
+        return True
+
+    def encode(
+        self,
+        tokenizer,
+        conversations: Sequence[Conversation],
+        room: int,
+        opened: bool = True,
+        problems: list[str] | None = None,
+    ) -> ChatIds:
+        """Conversations as ids.
+
+        Args:
+            tokenizer, room, opened: see `chat_ids`.
+            conversations: at least one.
+            problems: why some cannot be written are added to it; these have no ids.
+        """
+        return chat_ids(tokenizer, self, *as_rows(conversations), room, opened)
+
     def pieces(
         self, roles: tf.Tensor, texts: tf.Tensor, opened: bool = True
     ) -> tf.Tensor:
@@ -219,6 +245,9 @@ def chat_ids(
     its oldest turns are left out, but for those of the system and the last one, which
     then loses its beginning.
 
+    Special tokens that the template names are those; in what is said they are
+    characters.
+
     Args:
         tokenizer: strings to ids; `bos_id` opens a row if it says `add_bos`.
         template: puts messages into one text.
@@ -235,12 +264,19 @@ def chat_ids(
     >>> ids.replied.to_list()
     [[0, 0, 0, 0, 1, 1]]
     """
-    pieces = template.pieces(roles, texts, opened)
+    pieces = template.pieces(roles, tokenizer.escape(texts), opened)
+    if (beginning := template.beginning(roles)) is not None:
+        # a turn that is always kept
+        pieces = tf.concat(
+            [tf.stack([beginning, tf.fill(tf.shape(beginning), "")], 1), pieces], 1
+        )
+        roles = tf.pad(roles, [[0, 0], [1, 0]], constant_values="system")
     rows, count = tf.unstack(tf.shape(pieces))
-    ids = tokenizer.tokenize(tf.reshape(pieces, [-1]))
+    ids = tokenizer.tokenize_pieces(pieces)
     lengths = tf.reshape(tf.cast(ids.row_lengths(), tf.int32), [rows, count])
     turns = tf.reshape(lengths[:, :-1], tf.stack([rows, count // 2, 2]))
-    room = tf.maximum(room - tokenizer.add_bos, 1)
+    add_bos = tokenizer.add_bos and template.adds_bos
+    room = tf.maximum(room - add_bos, 1)
     kept = _kept(roles, tf.reduce_sum(turns, axis=2), room - lengths[:, -1:])
     of_piece = tf.pad(
         tf.repeat(kept, 2, axis=1), [[0, 0], [0, 1]], constant_values=True
@@ -254,7 +290,7 @@ def chat_ids(
         values = tf.boolean_mask(values, used)
         values = tf.RaggedTensor.from_row_lengths(values, tf.cast(sizes, tf.int64))
         values = values[:, -room:]
-        if not tokenizer.add_bos:
+        if not add_bos:
             return values
         return tf.concat([tf.fill([rows, 1], tf.constant(first, tf.int32)), values], 1)
 
@@ -286,8 +322,9 @@ def encode_conversations(
     template: ChatTemplate,
     conversations: Sequence[Conversation],
     room: int,
+    problems: list[str] | None = None,
 ) -> tuple[list[np.ndarray], list[np.ndarray], int]:
-    """Ids of conversations, and which of them are replied; see `chat_ids`.
+    """Ids of conversations, and which of them are replied; see `ChatTemplate.encode`.
 
     Returns:
         int32 [length] of each conversation; the same of `replied`; and how many lost
@@ -295,8 +332,8 @@ def encode_conversations(
     """
     ids, replied, long = [], [], 0
     for i in range(0, len(conversations), _AT_ONCE):
-        rows = as_rows(conversations[i : i + _AT_ONCE])
-        found = chat_ids(tokenizer, template, *rows, room, opened=False)
+        some = conversations[i : i + _AT_ONCE]
+        found = template.encode(tokenizer, some, room, False, problems)
         cuts = found.token_ids.row_splits.numpy()[1:-1]
         ids += np.split(found.token_ids.flat_values.numpy(), cuts)
         replied += np.split(found.replied.flat_values.numpy(), cuts)

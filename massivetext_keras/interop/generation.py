@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
 from massivetext_keras.files import read_json
+from massivetext_keras.interop.chat_templates import read_chat_template
 from massivetext_keras.interop.family import unsupported
 from massivetext_keras.interop.folder import CONFIG
 from massivetext_keras.interop.labels import label_options
@@ -23,6 +25,7 @@ _OPTIONS = {
     "first_id": "forced_bos_token_id",
     "last_id": "forced_eos_token_id",
 }
+_END = "eos_token_id"
 _NEVER, _SUPPRESSED = "bad_words_ids", "suppress_tokens"
 # Arguments of `generate` that have the same name and meaning there, with the value that
 # does nothing.
@@ -71,7 +74,8 @@ def read_options(
     classes: int | None = None,
 ) -> dict[str, Any]:
     """The options of a task: of one that writes texts start_id, first_id, last_id,
-    never_ids, prefix and generation, of one with a head that tells classes those of
+    end_ids, never_ids, prefix, generation and chat_template, of one with a head that
+    tells classes those of
     `label_options`, of one that makes vectors those of `read_embedding_options`. What
     is said about writing and cannot be taken is logged.
 
@@ -108,6 +112,7 @@ def read_options(
         special = _of_one_task(config.get("task_specific_params"), prefix)
         values = {**values, **special}
         options = {ours: values.get(theirs) for ours, theirs in _OPTIONS.items()}
+        options["end_ids"] = end_ids(folder)
         options["prefix"] = special.get("prefix")
         options["never_ids"] = _never_ids(values)
         options["generation"] = _arguments(values, encoder_decoder)
@@ -118,6 +123,8 @@ def read_options(
         for name, nothing in _OTHERS.items()
         if values.get(name) not in (None, nothing, [])
     ]
+    if "chat_template" in accepted:
+        options["chat_template"] = read_chat_template(folder)
     arguments = options["generation"]
     if values.get("do_sample") and "num_beams" in arguments:
         lost.append("do_sample with num_beams")
@@ -130,6 +137,27 @@ def read_options(
     if lost:
         logger.warning("%s: not taken from it: %s", file, "; ".join(lost))
     return {k: v for k, v in options.items() if v is not None and v not in ((), {})}
+
+
+def end_ids(folder: str | os.PathLike) -> tuple[int, ...]:
+    """The ids that end a text: of `generation_config.json`, or else of `config.json`.
+
+    Ids that the model does not have are left out.
+
+    Raises:
+        ValueError: a value is no id, nor a list of ids.
+    """
+    size = read_json(Path(folder) / CONFIG).get("vocab_size", math.inf)
+    for name in (GENERATION, CONFIG):
+        file = Path(folder) / name
+        value = read_json(file).get(_END) if file.is_file() else None
+        if value is None:
+            continue
+        ids = value if isinstance(value, list) else [value]
+        if not all(type(index) is int for index in ids):
+            raise ValueError(f"{file}: {_END}={value!r} is no id, nor a list of ids")
+        return tuple(index for index in ids if 0 <= index < size)
+    return ()
 
 
 def generation_values(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,6 +173,8 @@ def generation_values(options: Mapping[str, Any]) -> dict[str, Any]:
         for ours, theirs in _OPTIONS.items()
         if options.get(ours) is not None
     }
+    if ends := options.get("end_ids"):
+        values[_END] = ends[0] if len(ends) == 1 else list(ends)
     if never := options.get("never_ids"):
         values[_NEVER] = [[x] if isinstance(x, int) else list(x) for x in never]
     arguments = options.get("generation") or {}

@@ -14,6 +14,7 @@ import numpy as np
 
 from massivetext_keras.configs import TransformerConfig, choose
 from massivetext_keras.files import read_json, replacing_file, write_json
+from massivetext_keras.interop.chat_templates import chat_template_files
 from massivetext_keras.interop.families import FAMILIES, unknown_family
 from massivetext_keras.interop.family import Family, require
 from massivetext_keras.interop.folder import CONFIG, config_file
@@ -226,6 +227,7 @@ def save(
     files = _tokenizer_files(name, config, tokenizer, values)
     if "pooling" in (options or {}):
         files |= embedding_files(options, config)
+    files |= chat_template_files(options or {})
 
     save_arrays(theirs, folder / FILE, {"format": "pt"})
     for file, data in files.items():

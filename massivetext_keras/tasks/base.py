@@ -161,6 +161,8 @@ class Task(Adapting, TrainingStep):
             options.get("prefix"),
             tensors.shapes.get("head/classes/bias", (None,))[0],
         )
+        if tokenizer is not None:  # they are ids of the folder's own
+            written.pop("end_ids", None)
         tensors = _with_labels(written, options, tensors)
         options = {k: v for k, v in written.items() if k in cls.options} | options
         problem = None
@@ -256,7 +258,7 @@ class Task(Adapting, TrainingStep):
                 self.config,
                 self.whole_weights(),
                 self.tokenizer,
-                options=self.chosen(),
+                options=self.huggingface_options(),
             )
             return
         interop.write_preset(
@@ -382,6 +384,10 @@ class Task(Adapting, TrainingStep):
     def chosen(self) -> dict:
         """The task's options and their values."""
         return {name: getattr(self, name) for name in self.options}
+
+    def huggingface_options(self) -> dict:
+        """The same as a folder of Hugging Face takes them."""
+        return self.chosen()
 
     def get_config(self):
         return {"config": self.config.to_dict(), **self.chosen()}

@@ -25,7 +25,8 @@ from massivetext_keras.tasks.chat import Chat
 from massivetext_keras.tasks.own_defaults import checked, own_defaults
 from massivetext_keras.tasks.text_generation import (
     TextGenerator,
-    end_ids,
+    checked_end_ids,
+    ids_that_end,
     prompt_ids,
     ragged_ids,
     stop_strings,
@@ -40,11 +41,14 @@ class CausalLM(Chat, Task):
     Args:
         config: shape of the model; its `stack` is "decoder".
         tokenizer: strings to ids; without one, `generate_ids` takes ids.
-        chat_template: how `chat` puts messages into one text; see `data.ChatTemplate`.
+        chat_template: how `chat` puts messages into one text: a name or strings, see
+            `data.ChatTemplate`, or a template in Jinja as at Hugging Face, see
+            `data.JinjaTemplate` (None: "plain").
         banned: phrases that are never written, in any upper or lower case.
         never_ids: tokens, and sequences of tokens, that are never written.
         generation: arguments of `generate` where a caller gives none, such as
             {"temperature": 0.7}.
+        end_ids: ids that end a text (None: the tokenizer's `eos_id`).
 
     >>> from massivetext_keras.configs import TransformerConfig
     >>> config = TransformerConfig(
@@ -63,22 +67,24 @@ class CausalLM(Chat, Task):
     """
 
     backbone_class = GPT
-    options = ("chat_template", "banned", "never_ids", "generation")
+    options = ("chat_template", "banned", "never_ids", "generation", "end_ids")
 
     def __init__(
         self,
         config: TransformerConfig,
         tokenizer=None,
-        chat_template: str | Mapping[str, Sequence[str]] = "plain",
+        chat_template: str | Mapping[str, Any] | None = None,
         banned: str | Sequence[str] = (),
         never_ids: Sequence[int | Sequence[int]] = (),
         generation: Mapping[str, Any] | None = None,
+        end_ids: Sequence[int] | None = None,
         **kwargs,
     ):
         super().__init__(config, tokenizer, **kwargs)
         self.never_ids = ids_or_sequences(never_ids)
         self.generation = checked(self.generate, generation)
-        self.template = data.ChatTemplate.of(chat_template)
+        self.end_ids = checked_end_ids(end_ids, config.vocabulary_size)
+        self.set_chat_template(chat_template)
         self.banned = (banned,) if isinstance(banned, str) else tuple(banned)
         self.banned_phrases()  # says now what cannot be kept
         self._label_bytes = None
@@ -289,7 +295,7 @@ class CausalLM(Chat, Task):
         min_p: float = 0.0,
         repetition_penalty: float = 1.0,
         seed: int | None = None,
-        stop_ids: Sequence[int] = (),
+        stop_ids: Sequence[int] | None = None,
         min_new_tokens: int = 0,
     ) -> tf.RaggedTensor:
         """Continues rows of token ids.
@@ -297,7 +303,8 @@ class CausalLM(Chat, Task):
         Args:
             ids: int32 [batch, length] or a RaggedTensor, no row empty.
             max_new_tokens: tokens to write at the most.
-            stop_ids: ids that end a row; they belong to it.
+            stop_ids: ids that end a row and belong to it (None: those that end a
+                text of `generate`).
 
         Returns:
             int32 RaggedTensor, the prompts included.
@@ -319,7 +326,8 @@ class CausalLM(Chat, Task):
                 f"{longest} ids and {max_new_tokens} new tokens exceed the context of "
                 f"{self.config.max_length} tokens"
             )
-        decoder = self._decoder(tuple(stop_ids), repetition_penalty != 1.0)
+        stop_ids = ids_that_end(self) if stop_ids is None else tuple(stop_ids)
+        decoder = self._decoder(stop_ids, repetition_penalty != 1.0)
         rows, limit = (
             tf.range(tf.cast(ids.nrows(), tf.int32)),
             tf.constant(max_new_tokens),
@@ -394,11 +402,11 @@ class CausalLM(Chat, Task):
             stop: strings that end a text.
             penalize: whether repetitions can be discouraged.
             banned: phrases, beside the task's own, that are not written.
-            stop_ids: ids that end a text, beside the tokenizer's `eos_id`.
+            stop_ids: ids that end a text, beside the task's own.
         """
         tokenizer, stop = self.need_tokenizer(), stop_strings(stop)
         banned = (banned,) if isinstance(banned, str) else tuple(banned)
-        stop_ids = (*end_ids(tokenizer), *stop_ids)
+        stop_ids = tuple(dict.fromkeys((*ids_that_end(self), *stop_ids)))
         key = (stop, penalize, banned, stop_ids)
         if key not in self._graphs.generators:
             decoder = self._decoder(stop_ids, penalize, banned)

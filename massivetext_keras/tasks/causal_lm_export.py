@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from massivetext_keras.data.conversations import ROLES, as_rows, chat_ids
+from massivetext_keras.data.conversations import (
+    ROLES,
+    as_rows,
+    chat_ids,
+)
 from massivetext_keras.data.examples import Conversation
 from massivetext_keras.export import Probe, signature
 from massivetext_keras.generation.constraints import Constraints
@@ -15,12 +20,14 @@ from massivetext_keras.generation.sampling import Sampling
 from massivetext_keras.tasks.text_generation import (
     TextGenerator,
     earlier_copies,
-    end_ids,
+    ids_that_end,
     prompt_ids,
     sampling_spec,
     stop_strings,
 )
 from massivetext_keras.tasks.text_scoring import log_probabilities
+
+logger = logging.getLogger(__name__)
 
 # Checked on: an empty text, several scripts, several lengths.
 _PROBES = ["", "Once upon a time", "Über", "中文 text\n\n", "a" * 50]
@@ -28,6 +35,7 @@ _CONVERSATIONS = [
     Conversation(("Be brief.", "Hi", "Hi!", "你好 😀"), (*ROLES, "user")),
     Conversation(("Über\n\n",), ("user",)),
     Conversation(("a" * 9, "b" * 50), ("user", "assistant")),
+    Conversation(("</s><|im_end|>",), ("user",)),
 ]
 _PROBE_TOKENS = 8
 # What Python calls whitespace among ASCII, at the beginning.
@@ -58,7 +66,7 @@ def signatures(task) -> dict[str, Callable]:
     banned = task.banned_phrases()
 
     def generator(compiled: bool, stop_ids=(), stop=own_stop) -> TextGenerator:
-        stop_ids = (*end_ids(tokenizer), *stop_ids)
+        stop_ids = tuple(dict.fromkeys((*ids_that_end(task), *stop_ids)))
         decoder = Decoder(
             task.backbone,
             stop_ids,
@@ -95,7 +103,8 @@ def signatures(task) -> dict[str, Callable]:
         return signature(generate, prompt, *scalars)
 
     generate = sampled(compiled=False)
-    replies = generator(False, task.chat_stop_ids(), (task.template.end,))
+    replies = generator(False, task.chat_stop_ids(), task.chat_stop_strings())
+    template = task.graph_template()
 
     def chat(
         roles,
@@ -107,8 +116,8 @@ def signatures(task) -> dict[str, Callable]:
         seed=defaults[4],
     ):
         limit = limited(max_new_tokens)
-        found = chat_ids(tokenizer, task.template, roles, texts, context - limit)
-        whole = tf.strings.reduce_join(task.template.pieces(roles, texts), axis=1)
+        found = chat_ids(tokenizer, template, roles, texts, context - limit)
+        whole = tf.strings.reduce_join(template.pieces(roles, texts), axis=1)
         choice = sampling(temperature, top_k, top_p, seed)
         rows = earlier_copies(whole)
         text = replies.continuations(found.token_ids, rows, limit, choice)
@@ -126,11 +135,18 @@ def signatures(task) -> dict[str, Callable]:
     turns = (
         tf.TensorSpec([None, None], tf.string, name) for name in ("roles", "texts")
     )
+    if template is None:
+        logger.warning(
+            "the export has no signature `chat`: %s; chat_template=… may give a "
+            "template of strings",
+            task.no_graph_template,
+        )
+    chats = {} if template is None else {"chat": signature(chat, *turns, *scalars)}
     return {
         "serving_default": signature(greedy, prompt),
         "generate": generate,
         "generate_compiled": sampled(compiled=True),
-        "chat": signature(chat, *turns, *scalars),
+        **chats,
         "score": signature(score, tf.TensorSpec([None], tf.string, "text")),
     }
 
@@ -140,14 +156,19 @@ def probes(task) -> list[Probe]:
     tokens = min(_PROBE_TOKENS, task.config.max_length - 1)
     greedy = {"max_new_tokens": tokens, "temperature": 0.0}
     texts = task.generate(_PROBES, **greedy)
-    replies = task.chat([Conversation(*sides) for sides in _CONVERSATIONS], **greedy)
-    roles, said = as_rows([Conversation(*sides) for sides in _CONVERSATIONS])
-    greedy |= {"top_k": 0, "top_p": 1.0, "seed": 0}
+    sampling = {"top_k": 0, "top_p": 1.0, "seed": 0}
+    chats = []
+    talks = [talk for talk in _CONVERSATIONS if task.template.writes(talk)]
+    if talks and task.graph_template() is not None:
+        roles, said = as_rows(talks)
+        asked = {"roles": roles, "texts": said, **greedy, **sampling}
+        chats = [Probe("chat", asked, {"text": task.chat(talks, **greedy)})]
+    greedy |= sampling
     return [
         *[
             Probe(name, {"prompt": _PROBES, **greedy}, {"text": texts})
             for name in ("generate", "generate_compiled")
         ],
-        Probe("chat", {"roles": roles, "texts": said, **greedy}, {"text": replies}),
+        *chats,
         Probe("score", {"text": _PROBES}, {"log_probability": task.score(_PROBES)}),
     ]

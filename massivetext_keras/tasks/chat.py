@@ -48,10 +48,61 @@ class Chat(HeldOutLoss, FromExamples):
         roles = ("user", "assistant")[: len(texts)]
         return data.conversation_of(Conversation(tuple(texts), roles))
 
+    def set_chat_template(self, value: str | Mapping[str, Any] | None) -> None:
+        """Takes a template; None is "plain", which nobody chose."""
+        self.template_is_chosen = value is not None
+        self.template_missing = ""  # where there should be one, till it is said
+        self.template = data.chat_template(value or "plain", self.tokenizer)
+        self._separated, self.no_graph_template = None, ""
+
     @property
-    def chat_template(self) -> dict[str, list[str]]:
-        """What stands before and after the messages of each role."""
+    def chat_template(self) -> str | dict[str, Any]:
+        """A template in Jinja, or what stands before and after the messages of each
+        role."""
+        if isinstance(self.template, data.JinjaTemplate):
+            return self.template.source
         return self.template.to_dict()
+
+    def chosen(self) -> dict:
+        values = super().chosen()
+        if not self.template_is_chosen:
+            del values["chat_template"]
+        return values
+
+    def huggingface_options(self) -> dict:
+        values = self.chosen()
+        if "chat_template" in values and isinstance(self.template, data.ChatTemplate):
+            add_bos = self.tokenizer is not None and self.tokenizer.add_bos
+            values["chat_template"] = data.jinja_source(self.template, add_bos)
+        return values
+
+    @classmethod
+    def _from_hugging_face(cls, folder, tokenizer, options, changes):
+        task = super()._from_hugging_face(folder, tokenizer, options, changes)
+        if not task.template_is_chosen:
+            task.template_missing = (
+                f"{folder} has no chat template: messages are written as User: … "
+                'Assistant: …; from_preset(…, chat_template="chatml") takes another one'
+            )
+        return task
+
+    def graph_template(self) -> data.ChatTemplate | data.SeparatedTemplate | None:
+        """The template as a graph can use it; None, and the reason in
+        `no_graph_template`, where it has no such form."""
+        if not isinstance(self.template, data.JinjaTemplate):
+            return self.template
+        if self._separated is None and not self.no_graph_template:
+            try:
+                self._separated = data.separate(self.template, self.need_tokenizer())
+            except ValueError as error:
+                self.no_graph_template = str(error)
+        return self._separated
+
+    def _use_template(self) -> None:
+        """Says once that a model's own template is not known."""
+        if self.template_missing:
+            logger.warning(self.template_missing)
+            self.template_missing = ""
 
     @own_defaults()
     def chat(
@@ -128,22 +179,30 @@ class Chat(HeldOutLoss, FromExamples):
                 yield piece
 
     def chat_stop_ids(self) -> tuple[int, ...]:
-        """Ids without a text in what ends a reply: they stop it, as its text does."""
+        """The special tokens in what ends a reply: they stop it, as its text does."""
         tokenizer = self.need_tokenizer()
-        ids = tokenizer.tokenize(self.template.end).numpy().tolist()
-        return tuple(i for i in ids if i in tokenizer.special_ids)
+        ids = tokenizer.tokenize(self.template.end, parse_special=True)
+        special = set(tokenizer.special_ids)
+        return tuple(dict.fromkeys(i for i in ids.numpy().tolist() if i in special))
+
+    def chat_stop_strings(self) -> tuple[str, ...]:
+        """What ends a reply; of a template in Jinja, where no special token does."""
+        end = self.template.end
+        by_ids = isinstance(self.template, data.JinjaTemplate) and self.chat_stop_ids()
+        return () if by_ids or not end else (end,)
 
     def _chat_generator(self, penalize: bool, banned) -> TextGenerator:
-        stop_ids = self.chat_stop_ids()
-        return self.text_generator(self.template.end, penalize, banned, stop_ids)
+        stop = self.chat_stop_strings()
+        return self.text_generator(stop, penalize, banned, self.chat_stop_ids())
 
     def _read_chats(
         self, conversations: Sequence[Conversation], max_new_tokens: int
     ) -> tf.RaggedTensor:
         self.check_new_tokens(max_new_tokens)
+        self._use_template()
         context = self.config.max_length
-        rows, room = data.as_rows(conversations), context - max_new_tokens
-        found = data.chat_ids(self.tokenizer, self.template, *rows, room)
+        room = context - max_new_tokens
+        found = self.template.encode(self.tokenizer, conversations, room)
         if long := np.count_nonzero(found.lost + found.cut):
             logger.warning(
                 f"{long} of {len(conversations)} conversations are too long for the "
@@ -166,12 +225,27 @@ class Chat(HeldOutLoss, FromExamples):
         One that is too long is cut as in `chat`.
         """
         length = self.within_context("max_length", max_length)
+        tokenizer = self.need_tokenizer()
+        if training:
+            self._use_template()
+            self.template_is_chosen = True
+        problems: list[str] = []
         ids, replied, long = data.encode_conversations(
-            self.need_tokenizer(), self.template, examples, length + 1
+            tokenizer, self.template, examples, length + 1, problems
         )
         kept = [i for i, row in enumerate(replied) if row[1:].any()]
         if not kept:
-            raise ValueError(f"{len(ids):,} conversations: none has a reply that fits")
+            why = f": {problems[0]}" if problems else ""
+            raise ValueError(
+                f"{len(ids):,} conversations: none has a reply that fits{why}"
+            )
+        if problems:
+            logger.warning(
+                "%s of %s conversations cannot be written: %s",
+                f"{len(problems):,}",
+                f"{len(ids):,}",
+                problems[0],
+            )
         if len(kept) < len(ids):
             logger.warning(
                 "%s of %s conversations have no reply: they are left out",

@@ -21,8 +21,9 @@ from massivetext_keras.tasks import seq2seq_lm_export
 from massivetext_keras.tasks.base import Task, in_batches
 from massivetext_keras.tasks.own_defaults import checked, own_defaults
 from massivetext_keras.tasks.text_generation import (
+    checked_end_ids,
     earlier_copies,
-    end_ids,
+    ids_that_end,
     ragged_ids,
     warn_of_long,
 )
@@ -46,6 +47,7 @@ class Seq2SeqLM(FromPairs, Task):
         never_ids: tokens, and sequences of tokens, that no answer has.
         generation: arguments of `generate` where a caller gives none, such as
             {"num_beams": 4}.
+        end_ids: ids that end an answer (None: the tokenizer's `eos_id`).
         language: of what is written, for `measure`: an ISO code (None: that of what
             should be written).
         measures: what `measure` gives, names in `evaluation.writing.MEASURES`.
@@ -71,6 +73,7 @@ class Seq2SeqLM(FromPairs, Task):
         "last_id",
         "never_ids",
         "generation",
+        "end_ids",
         "language",
         "measures",
     )
@@ -87,6 +90,7 @@ class Seq2SeqLM(FromPairs, Task):
         generation: Mapping[str, Any] | None = None,
         language: str | None = None,
         measures: str | Sequence[str] = ("chrf", "bleu"),
+        end_ids: Sequence[int] | None = None,
         **kwargs,
     ):
         super().__init__(config, tokenizer, **kwargs)
@@ -98,6 +102,7 @@ class Seq2SeqLM(FromPairs, Task):
         self.first_id, self.last_id = first_id, last_id
         self.never_ids = ids_or_sequences(never_ids)
         self.generation = checked(self.generate, generation)
+        self.end_ids = checked_end_ids(end_ids, config.vocabulary_size)
         self.measure_by(language, measures)
         self.label_smoothing = 0.0
 
@@ -323,8 +328,7 @@ class Seq2SeqLM(FromPairs, Task):
 
         Args:
             ids: int32 [batch, length] or a RaggedTensor, no row empty.
-            stop_ids: ids that end an answer and belong to it (None: the tokenizer's
-                `eos_id`).
+            stop_ids: ids that end an answer and belong to it (None: the task's own).
 
         Returns:
             int32 RaggedTensor, the best answer to each row.
@@ -340,7 +344,7 @@ class Seq2SeqLM(FromPairs, Task):
                 f"have {lengths.min()} to {lengths.max()}"
             )
         limit = self._limit(max_new_tokens)
-        stop_ids = self._stop_ids() if stop_ids is None else tuple(stop_ids)
+        stop_ids = ids_that_end(self) if stop_ids is None else tuple(stop_ids)
         _check_choice(num_beams, temperature)
         penalize = repetition_penalty != 1.0
         key = (num_beams, no_repeat_ngram_size, num_beams > 1, stop_ids, True, penalize)
@@ -385,7 +389,7 @@ class Seq2SeqLM(FromPairs, Task):
             compiled: run the loops as XLA programs.
             penalize: whether repetitions can be discouraged.
         """
-        tokenizer, stop_ids = self.need_tokenizer(), self._stop_ids()
+        tokenizer, stop_ids = self.need_tokenizer(), ids_that_end(self)
         key = (num_beams, no_repeat_ngram_size, search, stop_ids, compiled, penalize)
         return TextToText(tokenizer, self._id_graphs(*key))
 
@@ -409,9 +413,6 @@ class Seq2SeqLM(FromPairs, Task):
         else:
             decoder = Decoder(self.backbone, stop_ids, penalize, compiled, rules)
         return IdsToIds(decoder, self.start_id)
-
-    def _stop_ids(self) -> tuple[int, ...]:
-        return () if self.tokenizer is None else end_ids(self.tokenizer)
 
     def _limit(self, max_new_tokens: int | None) -> tf.Tensor:
         context = self.config.max_length

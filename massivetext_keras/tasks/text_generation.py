@@ -275,9 +275,33 @@ def first_id(tokenizer) -> int | None:
     return tokenizer.eos_id
 
 
-def end_ids(tokenizer) -> tuple[int, ...]:
-    """The ids that end a text, if the tokenizer has one."""
-    return () if tokenizer.eos_id is None else (tokenizer.eos_id,)
+def ids_that_end(task) -> tuple[int, ...]:
+    """The ids that end a text: the task's `end_ids`, or else its tokenizer's `eos_id`.
+
+    Args:
+        task: with `end_ids` and `tokenizer`, both of which may be None.
+    """
+    if task.end_ids is not None:
+        return task.end_ids
+    eos_id = None if task.tokenizer is None else task.tokenizer.eos_id
+    return () if eos_id is None else (eos_id,)
+
+
+def checked_end_ids(ids: Sequence[int] | None, size: int) -> tuple[int, ...] | None:
+    """Ids that end a text, each once.
+
+    Raises:
+        ValueError: one is outside a vocabulary of this size.
+
+    >>> checked_end_ids([3, 1, 3], 4)
+    (3, 1)
+    """
+    if ids is None:
+        return None
+    for index in ids:
+        if not 0 <= index < size:
+            raise ValueError(f"end_ids: {index} is no id of {size} tokens")
+    return tuple(dict.fromkeys(ids))
 
 
 def ragged_ids(ids) -> tf.RaggedTensor:

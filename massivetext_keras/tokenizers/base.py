@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -15,82 +13,16 @@ import tensorflow as tf
 
 from massivetext_keras.configs import nearest
 from massivetext_keras.files import replacing_file, write_json
+from massivetext_keras.tokenizers.special_tokens import SpecialTokens, tokenize_pieces
+from massivetext_keras.tokenizers.vocabulary import (
+    Vocabulary,
+)
 
 CONFIG_FILE = "tokenizer_config.json"
 
 _MASKS = ("[MASK]", "<mask>")
 
 _TYPES: dict[str, type[Tokenizer]] = {}
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """The tokens of a tokenizer in the order of their ids, and the special ids.
-
-    Arguments:
-        tokens: one name per id, from 0 on.
-        pad_id, bos_id, eos_id, unk_id: int or None.
-        control_ids: further ids that stand for no text, such as [MASK].
-    """
-
-    tokens: tuple[str, ...]
-    pad_id: int | None = None
-    bos_id: int | None = None
-    eos_id: int | None = None
-    unk_id: int | None = None
-    control_ids: tuple[int, ...] = ()
-
-    @functools.cached_property
-    def ids(self) -> dict[str, int]:
-        return {token: index for index, token in enumerate(self.tokens)}
-
-    @functools.cached_property
-    def special_ids(self) -> tuple[int, ...]:
-        named = (self.pad_id, self.bos_id, self.eos_id, *self.control_ids)
-        return tuple(sorted({index for index in named if index is not None}))
-
-
-def tokens_in_order(vocabulary: Mapping[str, int] | Sequence[str]) -> tuple[str, ...]:
-    """Returns the tokens of a vocabulary, sorted by id.
-
-    Arguments:
-        vocabulary: token -> id with the ids 0 to n - 1, or the tokens in order.
-    Raises:
-        ValueError: an id is missing, or two entries share an id or a token.
-
-    >>> tokens_in_order({"b": 1, "a": 0})
-    ('a', 'b')
-    """
-    if isinstance(vocabulary, Mapping):
-        order = {index: token for token, index in vocabulary.items()}
-        for index in range(len(vocabulary)):
-            if index not in order:
-                raise ValueError(
-                    f"vocabulary: {len(vocabulary)} tokens need the ids 0 to "
-                    f"{len(vocabulary) - 1}, and {index} is missing"
-                )
-        return tuple(order[index] for index in range(len(order)))
-    tokens = tuple(vocabulary)
-    if len(set(tokens)) < len(tokens):
-        twice = next(t for i, t in enumerate(tokens) if t in tokens[:i])
-        raise ValueError(f"vocabulary: the token {twice!r} occurs twice")
-    return tokens
-
-
-def token_index(tokens: Sequence[str], role: str, token: str | None) -> int | None:
-    """Returns the id of a special token, None for None.
-
-    Raises:
-        ValueError: the token is not in the vocabulary.
-
-    >>> token_index(["<pad>", "<s>"], "bos_token", "<s>")
-    1
-    """
-    if token is None:
-        return None
-    if token not in tokens:
-        raise ValueError(f"{role}: {token!r} is not in the vocabulary")
-    return tokens.index(token)
 
 
 def valid_utf8(text: tf.Tensor) -> tf.Tensor:
@@ -116,6 +48,8 @@ class Tokenizer(keras.layers.Layer):
         add_bos, add_eos: whether a document shall begin with `bos_id` and end with
             `eos_id`. Tasks obey these flags; `tokenize` itself adds nothing.
         separators: how many `eos_id` stand between two texts of a row.
+        lstrip, rstrip: special tokens that, where their names are looked for in a text,
+            take the white space before or after them along.
     Raises:
         ValueError: `add_bos` or `add_eos` without such a token.
 
@@ -137,6 +71,8 @@ class Tokenizer(keras.layers.Layer):
         add_bos: bool = False,
         add_eos: bool = False,
         separators: int = 1,
+        lstrip: Sequence[str] = (),
+        rstrip: Sequence[str] = (),
         **kwargs,
     ):
         kwargs.setdefault("dtype", "int32")
@@ -159,6 +95,9 @@ class Tokenizer(keras.layers.Layer):
                 [i not in special for i in range(self.vocabulary_size)] + [False]
             )
             self._surfaces = None if surfaces is None else tf.constant(list(surfaces))
+        named = special if self.unk_id is None else {*special, self.unk_id}
+        names = {vocabulary.tokens[index]: index for index in sorted(named)}
+        self.special_tokens = SpecialTokens(names, lstrip, rstrip)
 
     @property
     def vocabulary_size(self) -> int:
@@ -258,12 +197,16 @@ class Tokenizer(keras.layers.Layer):
     def call(self, inputs) -> tf.RaggedTensor | tf.Tensor:
         return self.tokenize(inputs)
 
-    def tokenize(self, inputs) -> tf.RaggedTensor | tf.Tensor:
+    def tokenize(
+        self, inputs, parse_special: bool | tf.Tensor = False
+    ) -> tf.RaggedTensor | tf.Tensor:
         """Turns strings into ids, without bos and eos.
 
         Arguments:
             inputs: string [batch] or a list of str, or one string. Invalid UTF-8 is
                 read as U+FFFD.
+            parse_special: whether the name of a special token in a text is that token;
+                else it is characters, as in what other people typed it should be.
         Returns:
             int32 [batch, None], ragged; for one string int32 [length].
         Raises:
@@ -271,12 +214,42 @@ class Tokenizer(keras.layers.Layer):
         """
         text = tf.convert_to_tensor(inputs, tf.string)
         if text.shape.rank == 0:
-            return self._tokenize(valid_utf8(text[tf.newaxis])).flat_values
+            return self.tokenize(text[tf.newaxis], parse_special).flat_values
         if text.shape.rank != 1:
             raise ValueError(
                 f"tokenize needs strings of shape [batch] or [], not {text.shape}"
             )
-        return self._tokenize(valid_utf8(text))
+        text = valid_utf8(text)
+        if parse_special is False:
+            return self._tokenize(text)
+        if parse_special is not True:
+            text = tf.where(parse_special, text, self.special_tokens.escape(text))
+        return self.tokenize_pieces(text[:, tf.newaxis])
+
+    def escape(self, text: tf.Tensor) -> tf.Tensor:
+        """Strings of any shape as `tokenize_pieces` takes what somebody typed: no
+        special token is found in them."""
+        return self.special_tokens.escape(valid_utf8(text))
+
+    def tokenize_pieces(self, pieces: tf.Tensor) -> tf.RaggedTensor:
+        """Tokenizes texts that are given in pieces, inside a graph.
+
+        Names of special tokens are those tokens. A token never spans two pieces, but a
+        piece does not begin a text anew: no space is put before it.
+
+        Arguments:
+            pieces: string [batch, pieces], UTF-8 or what `escape` gave.
+        Returns:
+            int32 [batch * pieces, (ids)].
+
+        >>> from massivetext_keras.tokenizers import ByteTokenizer
+        >>> tokenizer = ByteTokenizer()
+        >>> typed = tokenizer.escape(tf.constant("</s>"))
+        >>> ids = tokenizer.tokenize_pieces(tf.stack([[typed, "a</s>"]]))
+        >>> ids.row_lengths().numpy().tolist(), ids[1].numpy().tolist()
+        ([4, 2], [100, 2])
+        """
+        return tokenize_pieces(self, pieces)
 
     def tokenize_with_offsets(self, inputs) -> tuple:
         """Turns strings into ids, and says which part of the text each stands for.
@@ -311,12 +284,15 @@ class Tokenizer(keras.layers.Layer):
             )
         return self._tokenize_with_offsets(valid_utf8(text))
 
-    def detokenize(self, ids) -> tf.Tensor:
+    def detokenize(
+        self, ids, skip_special_tokens: bool | tf.Tensor = True
+    ) -> tf.Tensor:
         """Turns ids into strings.
 
         Arguments:
             ids: integers [batch, length], dense, ragged or nested lists, or one row
-                [length]. Special ids and ids outside the vocabulary give no text.
+                [length]. Ids outside the vocabulary give no text.
+            skip_special_tokens: special ids give no text; else their names.
         Returns:
             string [batch], or one string []; always valid UTF-8.
         Raises:
@@ -327,7 +303,7 @@ class Tokenizer(keras.layers.Layer):
         if not isinstance(ids, tf.RaggedTensor):
             ids = tf.convert_to_tensor(ids)
         if ids.shape.rank == 1:
-            return self.detokenize(ids[tf.newaxis])[0]
+            return self.detokenize(ids[tf.newaxis], skip_special_tokens)[0]
         if ids.shape.rank != 2:
             raise ValueError(
                 f"detokenize needs ids of shape [batch, length] or [length], "
@@ -338,7 +314,9 @@ class Tokenizer(keras.layers.Layer):
         ids = tf.cast(ids.with_row_splits_dtype(tf.int64), tf.int64)
         flat, size = ids.flat_values, self.vocabulary_size
         known = tf.where((flat >= 0) & (flat < size), flat, size)
-        text_only = ids.with_flat_values(tf.gather(self._has_text, known))
+        shown = tf.gather(self._has_text, known)
+        shown |= (known < size) & tf.logical_not(skip_special_tokens)
+        text_only = ids.with_flat_values(shown)
         kept = tf.cast(tf.ragged.boolean_mask(ids, text_only), tf.int32)
         return valid_utf8(self._detokenize(kept))
 
@@ -348,6 +326,14 @@ class Tokenizer(keras.layers.Layer):
     def _tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
         """Valid UTF-8 strings [batch] -> int32 [batch, None]."""
         raise NotImplementedError
+
+    # what a space is put before: None, "first" (a text) or "always" (and what follows a
+    # special token)
+    _prefixed: str | None = None
+
+    def _tokenize_further(self, text: tf.Tensor) -> tf.RaggedTensor:
+        """The same without that space."""
+        return self._tokenize(text)
 
     def _tokenize_with_offsets(self, text: tf.Tensor) -> tuple:
         """The same, and where each is from: ids, starts, ends, int32 [batch, None]."""
@@ -359,8 +345,10 @@ class Tokenizer(keras.layers.Layer):
 
     def _settings(self) -> dict:
         """The constructor's small arguments, as JSON values."""
-        several = {"separators": self.separators} if self.separators != 1 else {}
-        return {"add_bos": self.add_bos, "add_eos": self.add_eos, **several}
+        more = {"separators": self.separators} if self.separators != 1 else {}
+        strips = self.special_tokens.strips
+        more |= {flag: list(tokens) for flag, tokens in strips.items() if tokens}
+        return {"add_bos": self.add_bos, "add_eos": self.add_eos, **more}
 
     def _files(self) -> dict[str, bytes]:
         """The model files, by name."""

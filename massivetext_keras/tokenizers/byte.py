@@ -31,7 +31,7 @@ class ByteTokenizer(Tokenizer):
         tokens = (*_SPECIAL, *(f"<0x{value:02X}>" for value in values))
         super().__init__(
             Vocabulary(tokens, pad_id=0, bos_id=1, eos_id=2),
-            surfaces=[b""] * len(_SPECIAL) + [bytes([value]) for value in values],
+            surfaces=[*_SPECIAL] + [bytes([value]) for value in values],
             **kwargs,
         )
 

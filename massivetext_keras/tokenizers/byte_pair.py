@@ -6,22 +6,22 @@ import functools
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 import tensorflow as tf
 
-from massivetext_keras.tokenizers.base import (
-    Tokenizer,
-    Vocabulary,
-    token_index,
-    tokens_in_order,
-)
+from massivetext_keras.tokenizers.base import Tokenizer
 from massivetext_keras.tokenizers.merges import last_merges, merge_pairs, parse_merges
 from massivetext_keras.tokenizers.offsets import Origin, in_characters, sums_before
 from massivetext_keras.tokenizers.rewriting import rewrite, rewrite_with_origin
 from massivetext_keras.tokenizers.sentencepiece import graph_tokenizer
 from massivetext_keras.tokenizers.splitting import MARK, Splitting
 from massivetext_keras.tokenizers.texts import read_lines, require_tokenizers
+from massivetext_keras.tokenizers.vocabulary import (
+    Vocabulary,
+    token_index,
+    tokens_in_order,
+)
 
 VOCABULARY_FILE = "vocab.json"
 MERGES_FILE = "merges.txt"
@@ -207,13 +207,24 @@ class BytePairTokenizer(Tokenizer):
         named = {"pad_token": pad, "bos_token": end, "eos_token": end}
         return cls(trained["vocab"], trained["merges"], **named | kwargs)
 
+    @property
+    def _prefixed(self) -> str | None:
+        return "always" if self._add_prefix_space else None
+
     def _tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
+        return self._ids(text, self._with_space)
+
+    def _tokenize_further(self, text: tf.Tensor) -> tf.RaggedTensor:
+        return self._ids(text, lambda part: part)
+
+    def _ids(self, text: tf.Tensor, begun: Callable) -> tf.RaggedTensor:
         if self._normalize_first:
             text = rewrite(text, self._normal_form)
         parts, is_added = self._parts(text)
         # each to be cut into words: [batch * parts, (words)]
         flat = parts.flat_values
-        words = tf.where(is_added, flat, self._words(tf.where(is_added, b"", flat)))
+        words = self._words(tf.where(is_added, b"", flat), begun)
+        words = tf.where(is_added, flat, words)
         words = tf.strings.split(words, sep=MARK)
         different, position = tf.unique(words.flat_values)
         if self._whole_words is not None:
@@ -237,11 +248,11 @@ class BytePairTokenizer(Tokenizer):
         parts = tf.strings.split(text, sep=MARK)
         return parts, tf.equal(tf.strings.substr(parts.flat_values, 0, 1), _WHOLE)
 
-    def _words(self, text: tf.Tensor) -> tf.Tensor:
+    def _words(self, text: tf.Tensor, begun: Callable) -> tf.Tensor:
         """Strings [n] -> the same with `MARK` between their words."""
         if not self._normalize_first:
             text = rewrite(text, self._normal_form)
-        return self._cut(self._with_space(text))
+        return self._cut(begun(text))
 
     def _with_space(self, text: tf.Tensor) -> tf.Tensor:
         if not self._add_prefix_space:

@@ -8,16 +8,23 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from massivetext_keras.files import read_json
 from massivetext_keras.tokenizers import translation
-from massivetext_keras.tokenizers.base import Tokenizer, tokens_in_order
+from massivetext_keras.tokenizers.base import Tokenizer
 from massivetext_keras.tokenizers.byte import ByteTokenizer
 from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer
 from massivetext_keras.tokenizers.character import CharacterTokenizer
 from massivetext_keras.tokenizers.huggingface_files import (
     CHARACTERS,
     TOKENIZER_FILE,
+)
+from massivetext_keras.tokenizers.huggingface_special import (
+    described_tokens,
+    more_special,
+    prefix_after_special,
+    white_space,
 )
 from massivetext_keras.tokenizers.merges import parse_merges
 from massivetext_keras.tokenizers.pieces import model_of_json
@@ -29,6 +36,7 @@ from massivetext_keras.tokenizers.sentencepiece import (
 from massivetext_keras.tokenizers.splitting import pattern_name
 from massivetext_keras.tokenizers.templates import separators, tokens_around
 from massivetext_keras.tokenizers.translation import TranslationTokenizer
+from massivetext_keras.tokenizers.vocabulary import tokens_in_order
 from massivetext_keras.tokenizers.wordpiece import (
     WordPieceTokenizer,
     parse_vocabulary,
@@ -117,8 +125,7 @@ class _Folder:
     @functools.cached_property
     def names(self) -> dict[str, str]:
         """Returns what the configs call bos_token, mask_token and so on."""
-        both = self.json("special_tokens_map.json") | self.config
-        named = {key: both[key] for key in both if key.endswith("_token")}
+        named = {k: v for k, v in self.roles.items() if k.endswith("_token")}
         contents = {
             key: value.get("content") if isinstance(value, dict) else value
             for key, value in named.items()
@@ -126,14 +133,19 @@ class _Folder:
         return {k: token for k, token in contents.items() if isinstance(token, str)}
 
     @functools.cached_property
+    def roles(self) -> dict:
+        """Returns what the configs say about special tokens."""
+        return self.json("special_tokens_map.json") | self.config
+
+    @functools.cached_property
+    def described(self) -> list[dict]:
+        return described_tokens(self.json(TOKENIZER_FILE), self.roles)
+
+    @functools.cached_property
     def special(self) -> set[str]:
         """Returns the names of the tokens that stand for no text."""
-        listed = (
-            *self.json(TOKENIZER_FILE).get("added_tokens", ()),
-            *self.config.get("added_tokens_decoder", {}).values(),
-        )
-        plain = {token["content"] for token in listed if not token.get("special")}
-        return {*self.names.values(), *self.added} - plain
+        plain = {t["content"] for t in self.described if not t.get("special")}
+        return {*self.names.values(), *self.added, *more_special(self.roles)} - plain
 
     def named(self, tokens: Sequence[str], default: str | None = None) -> dict:
         """Returns pad_token, bos_token and eos_token: by name, by id, by default."""
@@ -150,9 +162,9 @@ class _Folder:
             result[f"{role}_token"] = token
         return result
 
-    def flags(self, add_bos: bool = False, add_eos: bool = False) -> dict[str, int]:
+    def flags(self, add_bos: bool = False, add_eos: bool = False) -> dict[str, Any]:
         """Returns add_bos, add_eos and separators: what the config, else tokenizer.json
-        says.
+        says; and `white_space`.
 
         Arguments:
             add_bos, add_eos: the defaults, where neither says anything.
@@ -164,6 +176,7 @@ class _Folder:
             add_bos, add_eos = before is not None, after is not None
             between = separators(processor, after)
         return {
+            **white_space(self.described, self.special),
             "separators": between,
             "add_bos": bool(self.config.get("add_bos_token", add_bos)),
             "add_eos": bool(self.config.get("add_eos_token", add_eos)),
@@ -196,6 +209,9 @@ def _read_sentencepiece(source: _Folder, name: str) -> Tokenizer:
         count = source.config.get("extra_ids", 100)
         last = len(proto.pieces) + count - 1
         added = {f"<extra_id_{n}>": last - n for n in range(count)}
+    for piece in proto.pieces:
+        if piece.piece in source.special and piece.type == piece.USER_DEFINED:
+            piece.type = piece.CONTROL
     for token, index in sorted(added.items(), key=lambda item: item[1]):
         if token in own:
             continue
@@ -212,6 +228,9 @@ def _sentencepiece(source: _Folder, proto, **options) -> Tokenizer:
         if token not in (None, getattr(proto.trainer_spec, piece)):
             setattr(proto.trainer_spec, piece, token)
     model = proto.SerializeToString(deterministic=True)
+    files = source.json(TOKENIZER_FILE), source.config
+    if not prefix_after_special(*files, source.kind == "llama"):
+        options["prefix_after_special"] = False
     return SentencePieceTokenizer(model, **options)
 
 

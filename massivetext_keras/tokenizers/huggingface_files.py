@@ -27,6 +27,15 @@ CHARACTERS = {
     "behavior": "Isolated",
     "invert": False,
 }
+# Puts a space before a text, but not after a special token.
+_FIRST = {
+    "type": "Metaspace",
+    "replacement": SPACE,
+    "prepend_scheme": "first",
+    "split": False,
+}
+_BEFORE_SPACE = replacing({"Regex": rf"\A(?=[ {SPACE}])"}, " ")
+_PREFIX = ["prefix"]
 _ROLES = ("pad", "bos", "eos", "unk", "mask")
 
 
@@ -94,6 +103,8 @@ def _added(tokenizer: Tokenizer, index: int, special: bool = True) -> dict[str, 
     """One token that is found in a text before all else."""
     flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
     content = tokenizer.id_to_token(index)
+    for flag, tokens in tokenizer.special_tokens.strips.items():
+        flags[flag] = special and content in tokens
     return {"id": index, "content": content, **flags, "special": special}
 
 
@@ -215,10 +226,19 @@ def _pieces(tokenizer: SentencePieceTokenizer) -> dict[str, Any]:
     else:
         model = _unigram(proto, of_kind[kinds.NORMAL])
     special = [_added(tokenizer, index) for index in tokenizer.special_ids]
+    normalizers = _normalizers(normalizer, rewrites)
+    pre_tokenizer = None
+    if tokenizer._prefixed == "first" and normalizer.escape_whitespaces:
+        prefixes = [step_to_json(_PREFIX), *map(step_of_rule, ("prepend", "escape"))]
+        normalizers = [step for step in normalizers if step not in prefixes]
+        # SentencePiece puts a space before one that is there, Metaspace does not
+        normalizers += [_BEFORE_SPACE] if normalizer.add_dummy_prefix else []
+        pre_tokenizer = _FIRST
     return {
         "added_tokens": special
         + [_added(tokenizer, i, special=False) for i in symbols],
-        "normalizer": _sequence("normalizers", _normalizers(normalizer, rewrites)),
+        "normalizer": _sequence("normalizers", normalizers),
+        "pre_tokenizer": pre_tokenizer,
         "decoder": _sequence("decoders", _decoders(normalizer, tokenizer._strips)),
         "model": model,
     }

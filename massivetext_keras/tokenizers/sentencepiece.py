@@ -13,13 +13,15 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 from tensorflow_text.python.ops import sentencepiece_tokenizer
 
-from massivetext_keras.tokenizers.base import Tokenizer, Vocabulary
+from massivetext_keras.tokenizers.base import Tokenizer
 from massivetext_keras.tokenizers.offsets import in_characters
 from massivetext_keras.tokenizers.rewriting import SPACE, rewrite, rewrite_with_origin
 from massivetext_keras.tokenizers.texts import read_lines
+from massivetext_keras.tokenizers.vocabulary import Vocabulary
 
 MODEL_FILE = "tokenizer.model"
 
+_PREFIX = ("prefix",)
 _LIMIT = re.compile(r"value <= (\d+)")
 
 
@@ -80,6 +82,8 @@ class SentencePieceTokenizer(Tokenizer):
     Arguments:
         model_proto: a serialized model, or the path of one.
         rewrites: steps of `rewriting.rewrite` that a text goes through before.
+        prefix_after_special: of a model that puts a space before a text: it does so
+            after a special token, too.
         add_bos, add_eos: see `Tokenizer`.
     Raises:
         FileNotFoundError, ValueError: no such file, or not a SentencePiece model.
@@ -95,6 +99,7 @@ class SentencePieceTokenizer(Tokenizer):
         model_proto: bytes | str | os.PathLike,
         *,
         rewrites: Sequence[Sequence[str]] = (),
+        prefix_after_special: bool = True,
         **kwargs,
     ):
         source = "model_proto"
@@ -105,11 +110,11 @@ class SentencePieceTokenizer(Tokenizer):
         normalizer, trainer = proto.normalizer_spec, proto.trainer_spec
         surfaces = [_surface(piece, trainer.unk_surface) for piece in proto.pieces]
         self._rewrites = tuple(map(tuple, rewrites))
-        strips = (
-            normalizer.add_dummy_prefix
-            or normalizer.remove_extra_whitespaces
-            or ("prefix",) in self._rewrites
-        )
+        has_prefix = normalizer.add_dummy_prefix or _PREFIX in self._rewrites
+        self._prefix_after_special = prefix_after_special
+        if has_prefix:
+            self._prefixed = "always" if prefix_after_special else "first"
+        strips = has_prefix or normalizer.remove_extra_whitespaces
         if strips:
             # how each piece reads at the beginning of a text
             normal = (piece.type == piece.NORMAL for piece in proto.pieces)
@@ -120,7 +125,12 @@ class SentencePieceTokenizer(Tokenizer):
         super().__init__(_vocabulary(proto), surfaces=surfaces, **kwargs)
         self._strips = strips
         self._model_proto = model_proto
-        self._pieces = graph_tokenizer(model_proto)
+        self._pieces = self._further_pieces = graph_tokenizer(model_proto)
+        if normalizer.add_dummy_prefix:
+            normalizer.add_dummy_prefix = False
+            self._further_pieces = graph_tokenizer(
+                proto.SerializeToString(deterministic=True)
+            )
         with tf.init_scope():
             self._is_byte = tf.constant([x.type == x.BYTE for x in proto.pieces])
         self._lossless = trainer.byte_fallback and not (
@@ -197,6 +207,10 @@ class SentencePieceTokenizer(Tokenizer):
     def _tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
         return self._pieces.tokenize(rewrite(text, self._rewrites))
 
+    def _tokenize_further(self, text: tf.Tensor) -> tf.RaggedTensor:
+        rewrites = [step for step in self._rewrites if step != _PREFIX]
+        return self._further_pieces.tokenize(rewrite(text, rewrites))
+
     def _tokenize_with_offsets(self, text: tf.Tensor) -> tuple:
         rewritten, origin = rewrite_with_origin(text, self._rewrites)
         ids, *offsets = self._pieces.tokenize_with_offsets(rewritten)
@@ -222,7 +236,9 @@ class SentencePieceTokenizer(Tokenizer):
 
     def _settings(self) -> dict:
         rewrites = {"rewrites": [list(step) for step in self._rewrites]}
-        return super()._settings() | (rewrites if self._rewrites else {})
+        settings = super()._settings() | (rewrites if self._rewrites else {})
+        after = {} if self._prefix_after_special else {"prefix_after_special": False}
+        return settings | after
 
     def _files(self) -> dict[str, bytes]:
         return {MODEL_FILE: self._model_proto}

@@ -9,14 +9,14 @@ from pathlib import Path
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from massivetext_keras.tokenizers.base import (
-    Tokenizer,
+from massivetext_keras.tokenizers.base import Tokenizer
+from massivetext_keras.tokenizers.offsets import Origin, in_characters
+from massivetext_keras.tokenizers.texts import read_lines, require_tokenizers
+from massivetext_keras.tokenizers.vocabulary import (
     Vocabulary,
     token_index,
     tokens_in_order,
 )
-from massivetext_keras.tokenizers.offsets import Origin, in_characters
-from massivetext_keras.tokenizers.texts import read_lines, require_tokenizers
 
 VOCABULARY_FILE = "vocab.txt"
 
