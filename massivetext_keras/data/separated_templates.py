@@ -87,11 +87,12 @@ class SeparatedTemplate:
         known = (roles == "") | (roles == "system") | (roles == "assistant")
         kinds = tf.where(known, roles, "user")
         if "system" not in self.around:
-            refused = tf.debugging.assert_none_equal(
-                kinds, "system", message="the chat template has no system"
-            )
-            with tf.control_dependencies([refused]):
-                return tf.identity(kinds)
+            known = tf.reduce_all(kinds != "system")
+            refused = tf.debugging.Assert(known, ["the chat template has no system"])
+            if refused is not None:  # inside a graph
+                with tf.control_dependencies([refused]):
+                    return tf.identity(kinds)
+            return kinds
         after = tf.pad(kinds, [[0, 0], [1, 0]], constant_values="")[:, :-1] == "system"
         return tf.where(after & (kinds == "user"), _MERGED, kinds)
 
@@ -214,8 +215,9 @@ def _check(template: JinjaTemplate, found: SeparatedTemplate, tokenizer) -> None
         some = _TEXTS[k:] + _TEXTS[:k]
         for roles in (_TALK[:1], _TALK, _HELPED):
             talk = Conversation(some[: len(roles)], roles)
-            # just after the system, what is blank may take more blanks with it
-            if roles != _HELPED or some[1].strip():
+            # a system that says nothing may be none, and what is blank just after it
+            # may take more blanks with it
+            if roles != _HELPED or all(text.strip() for text in some[:2]):
                 talks += [talk] if template.writes(talk) else []
     wanted = template.encode(tokenizer, talks, _ROOM).token_ids.to_list()
     given = chat_ids(tokenizer, found, *as_rows(talks), _ROOM).token_ids.to_list()

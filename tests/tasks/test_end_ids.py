@@ -31,31 +31,44 @@ def seq2seq(**options) -> tasks.Seq2SeqLM:
     return lm
 
 
-def test_each_of_them_ends_a_text():
+@pytest.fixture(scope="module")
+def ended() -> tuple[tasks.CausalLM, str]:
+    """A task with two ends, and what it writes after "Once" up to the first of them."""
     prompt = [ord(c) + 3 for c in "Once"]
-    free = byte_lm().generate_ids([prompt], 24, stop_ids=()).to_list()[0][4:]
-    ends = {free[9], free[5]}
-    lm = byte_lm(end_ids=sorted(ends))
-    wanted = first_of(free, ends)
+    free = byte_lm(end_ids=[]).generate_ids([prompt], 24).to_list()[0][4:]
+    lm = byte_lm(end_ids=sorted({free[9], free[5]}))
+    wanted = first_of(free, {free[9], free[5]})
     assert len(wanted) < 24
     assert lm.generate_ids([prompt], 24).to_list()[0][4:] == wanted
-    text = lm.tokenizer.detokenize(wanted).numpy().decode()
-    options = {"max_new_tokens": 24, "temperature": 0.0}
-    assert lm.generate("Once", **options, include_prompt=False) == text
-    assert "".join(lm.stream("Once", **options, include_prompt=False)) == text
-    greedy = {"top_k": 0, "top_p": 1.0, "seed": 0, **options}
-    exported = lm.signatures()["generate"](prompt=tf.constant(["Once"]), **greedy)
-    assert exported["text"].numpy()[0].decode() == "Once" + text
+    assert lm.generate_ids([prompt], 24, stop_ids=()).to_list()[0][4:] == free
+    return lm, lm.tokenizer.detokenize(wanted).numpy().decode()
 
 
-def test_a_reply_ends_there_too():
-    free = byte_lm().chat("Hi", 16, temperature=0.0)
-    end = free.encode()[4] + 3
-    lm = byte_lm(end_ids=[2, end])
-    reply = free.encode().split(bytes([end - 3]))[0]
-    wanted = (reply + bytes([end - 3])).decode(errors="replace")
-    assert lm.chat("Hi", 16, temperature=0.0) == wanted
-    assert "".join(lm.chat_stream("Hi", 16, temperature=0.0)) == wanted
+OPTIONS = {"max_new_tokens": 24, "temperature": 0.0}
+
+
+def test_each_of_them_ends_a_text(ended):
+    lm, text = ended
+    assert lm.generate("Once", **OPTIONS, include_prompt=False) == text
+    assert "".join(lm.stream("Once", **OPTIONS, include_prompt=False)) == text
+
+
+@pytest.mark.slow
+def test_an_export_ends_there(ended):
+    lm, text = ended
+    greedy = {"top_k": 0, "top_p": 1.0, "seed": 0, **OPTIONS}
+    found = lm.signatures()["generate"](prompt=tf.constant(["Once"]), **greedy)
+    assert found["text"].numpy()[0].decode() == "Once" + text
+
+
+def test_a_reply_ends_there(ended):
+    lm, text = ended
+    strings = {"system": ["", ""], "user": ["", ""], "assistant": [" ", "\0"]}
+    lm.set_chat_template(strings)
+    reply = lm.chat("Hi", **OPTIONS)
+    assert "".join(lm.chat_stream("Hi", **OPTIONS)) == reply
+    ids = lm.generate_ids([[ord(c) + 3 for c in "Hi "]], 24).to_list()[0][3:]
+    assert lm.tokenizer.detokenize(ids).numpy().decode().lstrip() == reply
 
 
 def test_answers_of_an_encoder_decoder_end_there():
