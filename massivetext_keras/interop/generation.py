@@ -75,9 +75,8 @@ def read_options(
 ) -> dict[str, Any]:
     """The options of a task: of one that writes texts start_id, first_id, last_id,
     end_ids, never_ids, prefix, generation and chat_template, of one with a head that
-    tells classes those of
-    `label_options`, of one that makes vectors those of `read_embedding_options`. What
-    is said about writing and cannot be taken is logged.
+    tells classes those of `label_options`, of one that makes vectors those of
+    `read_embedding_options`. What is said about writing and cannot be taken is logged.
 
     Args:
         folder: a local folder with `generation_config.json`, or `config.json` alone, as
@@ -112,7 +111,6 @@ def read_options(
         special = _of_one_task(config.get("task_specific_params"), prefix)
         values = {**values, **special}
         options = {ours: values.get(theirs) for ours, theirs in _OPTIONS.items()}
-        options["end_ids"] = end_ids(folder)
         options["prefix"] = special.get("prefix")
         options["never_ids"] = _never_ids(values)
         options["generation"] = _arguments(values, encoder_decoder)
@@ -123,6 +121,7 @@ def read_options(
         for name, nothing in _OTHERS.items()
         if values.get(name) not in (None, nothing, [])
     ]
+    options["end_ids"] = end_ids(folder)
     if "chat_template" in accepted:
         options["chat_template"] = read_chat_template(folder)
     arguments = options["generation"]

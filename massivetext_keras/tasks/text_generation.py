@@ -244,21 +244,29 @@ def warn_of_long(what: str, lengths: np.ndarray, room: int, but: str) -> None:
         logger.warning("%s%s; %s", first, others, but)
 
 
-def prompt_ids(tokenizer, texts: tf.Tensor) -> tf.RaggedTensor:
-    """Texts as what a causal model continues, string [batch] -> int32 [batch, (n)]."""
-    return begin_documents(tokenizer, tokenizer.tokenize(texts))
+def prompt_ids(
+    tokenizer, texts: tf.Tensor, parse_special: bool | tf.Tensor = False
+) -> tf.RaggedTensor:
+    """Texts as what a causal model continues, string [batch] -> int32 [batch, (n)].
+
+    Args:
+        tokenizer, texts, parse_special: see `Tokenizer.tokenize`.
+    """
+    return begin_documents(tokenizer, tokenizer.tokenize(texts, parse_special))
 
 
 def begin_documents(tokenizer, token_ids: tf.RaggedTensor) -> tf.RaggedTensor:
     """Gives every row the token that documents begin with, if they do or it is empty.
 
     Args:
-        tokenizer: `bos_id` opens a document if it says `add_bos`; else an empty row
-            gets the token after which a document begins, `eos_id` or `bos_id`.
+        tokenizer: `bos_id` opens a document if it says `add_bos`, and does not yet; else
+            an empty row gets the token after which a document begins, `eos_id` or `bos_id`.
         token_ids: int32 [batch, (length)].
     """
     if tokenizer.add_bos:
-        start, missing = tokenizer.bos_id, tf.ones_like(token_ids.row_lengths())
+        start = tokenizer.bos_id
+        there = tf.reduce_any(token_ids[:, :1] == start, axis=1)
+        missing = tf.cast(~there, token_ids.row_splits.dtype)
     else:
         start = first_id(tokenizer)
         missing = tf.cast(token_ids.row_lengths() == 0, token_ids.row_splits.dtype)

@@ -34,7 +34,6 @@ _FIRST = {
     "prepend_scheme": "first",
     "split": False,
 }
-_BEFORE_SPACE = replacing({"Regex": rf"\A(?=[ {SPACE}])"}, " ")
 _PREFIX = ["prefix"]
 _ROLES = ("pad", "bos", "eos", "unk", "mask")
 
@@ -231,8 +230,6 @@ def _pieces(tokenizer: SentencePieceTokenizer) -> dict[str, Any]:
     if tokenizer._prefixed == "first" and normalizer.escape_whitespaces:
         prefixes = [step_to_json(_PREFIX), *map(step_of_rule, ("prepend", "escape"))]
         normalizers = [step for step in normalizers if step not in prefixes]
-        # SentencePiece puts a space before one that is there, Metaspace does not
-        normalizers += [_BEFORE_SPACE] if normalizer.add_dummy_prefix else []
         pre_tokenizer = _FIRST
     return {
         "added_tokens": special

@@ -63,7 +63,7 @@ def prefix_after_special(document: Mapping, config: Mapping, is_llama: bool) -> 
     Llama's tokenizer is told so by `legacy`, others by tokenizer.json.
     """
     name = config.get("tokenizer_class")
-    if is_llama and (name is None or name.startswith(("Llama", "CodeLlama"))):
+    if is_llama and name is not None and name.startswith(("Llama", "CodeLlama")):
         return bool(config.get("legacy", False))
     steps = document.get("pre_tokenizer") or {}
     steps = steps.get("pretokenizers", [steps])

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras import tasks
-from massivetext_keras.interop import read_options
+from massivetext_keras.interop.generation import end_ids
 from massivetext_keras.presets import preset
 from massivetext_keras.tokenizers import ByteTokenizer
 from tests.tasks.tiny import byte_lm, randomize
@@ -86,18 +86,18 @@ def test_what_a_folder_says(tmp_path):
         (tmp_path / name).write_text(json.dumps(values))
 
     written("config.json", eos_token_id=[7, 9], vocab_size=50)
-    assert read_options(tmp_path)["end_ids"] == (7, 9)
+    assert end_ids(tmp_path) == (7, 9)
     written("generation_config.json", eos_token_id=[8, 9, 70])
-    assert read_options(tmp_path)["end_ids"] == (8, 9)  # 70 is no id of the model
+    assert end_ids(tmp_path) == (8, 9)  # 70 is no id of the model
     written("generation_config.json", eos_token_id=6)
-    assert read_options(tmp_path)["end_ids"] == (6,)
+    assert end_ids(tmp_path) == (6,)
     written("generation_config.json", eos_token_id=None)
-    assert read_options(tmp_path)["end_ids"] == (7, 9)
+    assert end_ids(tmp_path) == (7, 9)
     written("config.json", eos_token_id=None)
-    assert "end_ids" not in read_options(tmp_path)
+    assert end_ids(tmp_path) == ()
     written("config.json", eos_token_id="7")
     with pytest.raises(ValueError, match="config.json: eos_token_id='7' is no id"):
-        read_options(tmp_path)
+        end_ids(tmp_path)
 
 
 def test_they_are_kept(tmp_path):
