@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +13,12 @@ import jinja2.ext
 import jinja2.sandbox
 import tensorflow as tf
 
-from massivetext_keras.data.conversations import ChatIds, ChatTemplate
+from massivetext_keras.data.conversations import (
+    ChatIds,
+    ChatTemplate,
+    as_rows,
+    chat_ids,
+)
 from massivetext_keras.data.encoding import utf8
 from massivetext_keras.data.examples import Conversation
 
@@ -65,6 +71,7 @@ class JinjaTemplate:
             )
         self.text = source if isinstance(source, str) else source[DEFAULT]
         self.tokenizer = tokenizer
+        self.unseparated = ""
         self.dated = False  # whether the last text has the date in it
         self.variables = {
             f"{role}_token": tokenizer.id_to_token(index)
@@ -198,39 +205,60 @@ class JinjaTemplate:
     ) -> ChatIds:
         """Conversations as ids: `ChatTemplate.encode`.
 
-        Oldest turns are left out, with their replies, until a conversation fits.
+        One that is too long is cut as a graph does it. Where the template has no form
+        there, its oldest turns are left out, with their replies, until it fits.
 
         Raises:
             ValueError: the template refuses a conversation, and `problems` is None.
         """
-        kept = [
-            Conversation(tuple(_escaped(tokenizer, t) for t in c.texts), c.roles)
-            for c in conversations
-        ]
-        turns = [len(some.texts) for some in kept]
+        kept = list(conversations)
         ids: list[list[int]] = [[] for _ in kept]
         replied: list[list[int]] = [[] for _ in kept]
+        lost, cut = [0] * len(kept), [0] * len(kept)
         waiting = list(range(len(kept)))
         while waiting:
             pieces = [self._pieces(kept[i], opened, problems) for i in waiting]
-            found = zip(waiting, _tokenized(tokenizer, pieces), strict=True)
-            waiting = []
-            for i, (ids[i], replied[i]) in found:
-                if len(ids[i]) > room and (shorter := _without_oldest(kept[i])):
-                    kept[i] = shorter
-                    waiting.append(i)
-        lost = [n - len(some.texts) for n, some in zip(turns, kept, strict=True)]
-        cut = [max(len(row) - room, 0) for row in ids]
-        rows = [
+            for i, found in zip(waiting, _tokenized(tokenizer, pieces), strict=True):
+                ids[i], replied[i] = found
+            waiting = [i for i in waiting if len(ids[i]) > room]
+            if waiting and self.separated is not None:
+                rows = as_rows([kept[i] for i in waiting])
+                found = chat_ids(tokenizer, self.separated, *rows, room, opened)
+                columns = (x.to_list() for x in found[:2])
+                counts = (x.numpy().tolist() for x in found[2:])
+                for i, *row in zip(waiting, *columns, *counts, strict=True):
+                    ids[i], replied[i], lost[i], cut[i] = row
+                break
+            shorter = {i: _without_oldest(kept[i]) for i in waiting}
+            waiting = [i for i, some in shorter.items() if some is not None]
+            for i in waiting:
+                lost[i] += len(kept[i].texts) - len(shorter[i].texts)
+                kept[i] = shorter[i]
+        cut = [n + max(len(row) - room, 0) for n, row in zip(cut, ids, strict=True)]
+        rows = (
             tf.ragged.constant([row[-room:] for row in side], tf.int32, ragged_rank=1)
             for side in (ids, replied)
-        ]
+        )
         return ChatIds(*rows, tf.constant(lost, tf.int32), tf.constant(cut, tf.int32))
+
+    @functools.cached_property
+    def separated(self):
+        """The template for a graph, a `SeparatedTemplate`; None, and why in `unseparated`,
+        if it has no such form."""
+        # which reads off it what it writes
+        from massivetext_keras.data.separated_templates import separate
+
+        try:
+            return separate(self, self.tokenizer)
+        except ValueError as error:
+            self.unseparated = str(error)
 
     def _pieces(
         self, conversation: Conversation, opened: bool, problems: list[str] | None
     ) -> list[str]:
         """`cut`; what is only read, and cannot be cut, is one piece."""
+        texts = tuple(_escaped(self.tokenizer, text) for text in conversation.texts)
+        conversation = Conversation(texts, conversation.roles)
         try:
             return self.cut(conversation, opened)
         except ValueError as error:

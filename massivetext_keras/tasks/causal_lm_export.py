@@ -139,7 +139,7 @@ def signatures(task) -> dict[str, Callable]:
         logger.warning(
             "the export has no signature `chat`: %s; chat_template=… may give a "
             "template of strings",
-            task.no_graph_template,
+            task.template.unseparated,
         )
     chats = {} if template is None else {"chat": signature(chat, *turns, *scalars)}
     return {

@@ -53,7 +53,6 @@ class Chat(HeldOutLoss, FromExamples):
         self.template_is_chosen = value is not None
         self.template_missing = ""  # where there should be one, till it is said
         self.template = data.chat_template(value or "plain", self.tokenizer)
-        self._separated, self.no_graph_template = None, ""
 
     @property
     def chat_template(self) -> str | dict[str, Any]:
@@ -87,16 +86,10 @@ class Chat(HeldOutLoss, FromExamples):
         return task
 
     def graph_template(self) -> data.ChatTemplate | data.SeparatedTemplate | None:
-        """The template as a graph can use it; None, and the reason in
-        `no_graph_template`, where it has no such form."""
-        if not isinstance(self.template, data.JinjaTemplate):
-            return self.template
-        if self._separated is None and not self.no_graph_template:
-            try:
-                self._separated = data.separate(self.template, self.need_tokenizer())
-            except ValueError as error:
-                self.no_graph_template = str(error)
-        return self._separated
+        """The template as a graph can use it; None if it has no such form."""
+        if isinstance(self.template, data.JinjaTemplate):
+            return self.template.separated
+        return self.template
 
     def _use_template(self) -> None:
         """Says once that a model's own template is not known."""

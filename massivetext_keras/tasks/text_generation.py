@@ -259,8 +259,9 @@ def begin_documents(tokenizer, token_ids: tf.RaggedTensor) -> tf.RaggedTensor:
     """Gives every row the token that documents begin with, if they do or it is empty.
 
     Args:
-        tokenizer: `bos_id` opens a document if it says `add_bos`, and does not yet; else
-            an empty row gets the token after which a document begins, `eos_id` or `bos_id`.
+        tokenizer: `bos_id` opens a document if it says `add_bos` and it is not there
+            yet; else an empty row gets the token after which a document begins,
+            `eos_id` or `bos_id`.
         token_ids: int32 [batch, (length)].
     """
     if tokenizer.add_bos:

@@ -170,18 +170,19 @@ def test_what_jinja_is_given():
         written("{% if 1 %}\n{% ednif %}")
 
 
-def test_what_is_too_long_loses_its_oldest_turns(tokenizer):
-    template = JinjaTemplate(SOURCES["qwen2"], tokenizer)
+@pytest.mark.parametrize("name", ["thinking", "llama3"])
+def test_what_is_too_long_loses_its_oldest_turns(tokenizer, name):
+    template = JinjaTemplate(SOURCES[name], tokenizer)
+    assert (template.separated is None) == (name == "thinking")
     short = Conversation(("Bye",), ("user",))
-    whole = template.encode(tokenizer, [HELPED], 999)
-    room = len(whole.token_ids[0]) - 1
-    found = template.encode(tokenizer, [HELPED, short], room)
-    shorter = Conversation(("Be kind.", "Bye"), ("system", "user"))
+    helped = Conversation(("Be kind.", *short.texts), ("system", "user"))
+    lengths = template.encode(tokenizer, [HELPED, helped], 999).token_ids.row_lengths()
+    found = template.encode(tokenizer, [HELPED, short], int(lengths[1]))
     assert found.lost.numpy().tolist() == [2, 0] and not any(found.cut.numpy())
     text = tokenizer.detokenize(found.token_ids[0], skip_special_tokens=False)
-    assert text.numpy().decode() == template.render(shorter)
-    cut = template.encode(tokenizer, [shorter], 9)
-    assert len(cut.token_ids[0]) == 9 and cut.cut.numpy()[0] > 0
+    assert text.numpy().decode() == template.render(helped)
+    cut = template.encode(tokenizer, [short], 3)
+    assert len(cut.token_ids[0]) == 3 and cut.cut.numpy()[0] > 0
 
 
 def test_conversations_that_a_template_refuses_are_told(tokenizer):
