@@ -243,8 +243,8 @@ class JinjaTemplate:
 
     @functools.cached_property
     def separated(self):
-        """The template for a graph, a `SeparatedTemplate`; None, and why in `unseparated`,
-        if it has no such form."""
+        """The template for a graph, a `SeparatedTemplate`; None if it has no such form,
+        and `unseparated` says why."""
         # which reads off it what it writes
         from massivetext_keras.data.separated_templates import separate
 
