@@ -177,7 +177,7 @@ def test_what_is_too_long_loses_its_oldest_turns(tokenizer, name):
     short = Conversation(("Bye",), ("user",))
     helped = Conversation(("Be kind.", *short.texts), ("system", "user"))
     lengths = template.encode(tokenizer, [HELPED, helped], 999).token_ids.row_lengths()
-    found = template.encode(tokenizer, [HELPED, short], int(lengths[1]))
+    found = template.encode(tokenizer, [HELPED, helped], int(lengths[1]))
     assert found.lost.numpy().tolist() == [2, 0] and not any(found.cut.numpy())
     text = tokenizer.detokenize(found.token_ids[0], skip_special_tokens=False)
     assert text.numpy().decode() == template.render(helped)
