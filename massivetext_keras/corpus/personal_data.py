@@ -147,6 +147,7 @@ def _masked(text: str, found: Sequence[Span]) -> str:
 # with the name would try every word.
 _LETTER = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0370-\u03ff\u0400-\u052f"
 _NAME_BACKWARDS = re.compile(rf"[{_LETTER}0-9.%'_~+\-]{{1,64}}")
+_LEADERS = re.compile(r"\.{2,}|_{3,}|-{3,}|~{3,}")
 _QUOTED_NAME = re.compile(r'"[^"@\n]{1,62}"\Z')
 # Of Han, Kana and Hangul alone: beside Latin letters they are the text that goes on.
 _EAST_ASIAN = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
@@ -154,7 +155,9 @@ _EAST_ASIAN = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _COMMON = """
 com org net edu gov mil int info biz name io co me tv app dev eu de at ch uk us ca
 au nz ie fr be nl lu it es pt pl cz sk hu ro bg gr tr ru ua se no dk fi is ee lt lv
-si hr rs il in pk cn hk tw jp kr sg my id th vn ph za ng ke br mx ar cl pe
+si hr rs il in pk cn hk tw jp kr sg my id th vn ph za ng ke br mx ar cl pe museum
+travel jobs mobi pro aero coop asia online shop site store tech blog cloud email
+berlin hamburg koeln wien swiss paris london nyc gmbh xyz
 """
 _DOMAIN = re.compile(
     rf"@(?:(?:[{_LETTER}0-9](?:[{_LETTER}0-9\-]{{0,61}}[{_LETTER}0-9])?"
@@ -197,7 +200,8 @@ def _name_before(before: str) -> str:
     if not backwards or backwards[0][0] == ".":
         return ""
     # What dots lead to begins after them, and a sign is no beginning but of a blank.
-    name = backwards[0][::-1].rpartition("..")[2]
+    name = backwards[0][::-1]
+    name = _LEADERS.split(name)[-1] or name
     return name.lstrip(".%'_~+-") or name.strip(".%'~+-")
 
 

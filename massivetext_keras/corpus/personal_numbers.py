@@ -71,6 +71,11 @@ def _before(match: re.Match, characters: int) -> str:
     return match.string[max(match.start() - characters, 0) : match.start()]
 
 
+def _words_before(match: re.Match) -> str:
+    """What comes before, without the dots or lines that lead from there to it."""
+    return _before(match, 48).rstrip(" .…·_-")
+
+
 def _digits(match: re.Match) -> str:
     return _NO_DIGITS.sub("", match[0])
 
@@ -83,7 +88,7 @@ def _in_url(match: re.Match) -> bool:
 
 def _is_other(match: re.Match) -> bool:
     """Whether a word before it says that it is a number of something else."""
-    return _IS_OTHER.search(_before(match, 32)) is not None
+    return _IS_OTHER.search(_words_before(match)) is not None
 
 
 def _is_card(match: re.Match, language: str | None) -> bool:
@@ -169,7 +174,7 @@ def _is_chinese_mobile(match: re.Match, language: str | None) -> bool:
 
 def _is_announced(match: re.Match, language: str | None) -> bool:
     """Seven digits and more are a phone number after a word that says so."""
-    before = _before(match, 32)
+    before = _words_before(match)
     return (
         _AFTER_WORD.search(before, max(len(before) - 6, 0)) is not None  # fast
         and 7 <= len(_digits(match)) <= 15
@@ -206,7 +211,9 @@ class Rule(NamedTuple):
 
 def _rule(kind: str, pattern: str, valid, before=r"\-/._", after=r"[.\-/][0-9]"):
     """What is found must not go on: no letter, digit or sign of `before` precedes."""
-    pattern = rf"(?<![0-9A-Za-z{before}])(?:{pattern})(?![0-9A-Za-z_]|{after})"
+    # One dot goes on with a number, more of them lead to it.
+    before = rf"(?:(?<![0-9A-Za-z{before}])|(?<=\.\.))"
+    pattern = rf"{before}(?:{pattern})(?![0-9A-Za-z_]|{after})"
     return Rule(kind, re.compile(pattern), valid)
 
 

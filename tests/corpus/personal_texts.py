@@ -6,6 +6,10 @@ What is personal stands between ⟦ and ⟧.
 from __future__ import annotations
 
 PHONES = [
+    "Telefon.....⟦030/1234567⟧",
+    "Fax ........ ⟦+49 30 1234567⟧",
+    "Tel……⟦555-1234⟧",
+    "Phone . . . . . ⟦202-555-0143⟧",
     "call ⟦(202) 555-0143⟧ now",
     "⟦202-555-0143⟧",
     "⟦202.555.0143⟧",
@@ -62,6 +66,9 @@ PHONES = [
     "Tel/Fax ⟦+49 6221 123456⟧",
 ]
 ADDRESSES = [
+    "⟦Info@Example.Museum⟧",
+    "E-Mail . . . . . ⟦max.muster@example.de⟧",
+    "E-Mail____⟦max_muster@example.de⟧",
     "⟦john@example.Com⟧",
     "⟦john@example.CoM⟧.",
     "E-Mail.....⟦max.muster@example.de⟧",
@@ -109,6 +116,8 @@ ADDRESSES = [
     "E-mail ~~~~⟦john@example.com⟧",
 ]
 NO_PHONES = [
+    "Aktenzeichen.....0171/1234567",
+    "1.0301 234567",
     "Boston, MA 02110-1301, USA",
     "New York NY 10001-1234",
     "ZIP 04101-1234",
