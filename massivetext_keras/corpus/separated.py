@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 import re
 from collections import deque
@@ -14,6 +15,7 @@ from massivetext_keras.corpus.streams import decode_line, lines
 
 DELIMITERS = (",", ";", "\t", "|")
 UNCLOSED = "a quotation mark that nothing closes"
+_CUT = "an end of a line inside a value that is not in quotation marks"
 _BEHIND = "a quotation mark inside a value that is in such marks"
 _SEEN = 2**16  # bytes by which a delimiter is known
 _ROWS = 20  # rows, at the most
@@ -72,7 +74,7 @@ def separated_rows(
     feed = _Lines(stream, most)
     if head.lower().startswith("sep="):  # of Excel
         next(feed, None)
-    first = next(_first_rows(head, delimiter), [])
+    first = next(iter(_rows_before_an_error(head, delimiter)), [])
     spaced = len(first) > 1 and all(name.startswith(" ") for name in first[1:])
     how = {"delimiter": delimiter, "skipinitialspace": spaced}
     return _quoted_rows(feed, most, _has_backslashes(head, delimiter), how)
@@ -90,8 +92,8 @@ def more_columns(width: int) -> str:
 def delimiter_of(head: str, names: Collection[str] = ()) -> str:
     """What separates the columns of CSV: of `DELIMITERS` the first that fits, or ",".
 
-    One fits that makes all the first rows as wide as the first, or that separates
-    a name of a column from others in the first.
+    One fits that separates a name of a column from others in the first row, or that
+    makes all the first rows as wide as the first; one without spaces behind it rather.
 
     Args:
         head: the beginning of a table.
@@ -105,28 +107,37 @@ def delimiter_of(head: str, names: Collection[str] = ()) -> str:
     first = head.partition("\n")[0].rstrip("\r")
     if first.lower().startswith("sep=") and len(first) == 5:
         return first[4]
-    best = None
+    fits = []
     for delimiter in DELIMITERS:
-        widths, first = [], []
-        for row in _first_rows(head, delimiter):
-            first = first or row
-            widths.append(len(row))
-        if len(first) < 2:
-            continue
-        if {*names} & {*map(str.strip, first)}:
+        rows = _rows_before_an_error(head, delimiter)
+        first = rows[0] if rows else []
+        if len(first) > 1 and {*names} & {*map(str.strip, first)}:
             return delimiter
-        if len(widths) > 2 and not head.endswith("\n"):
-            widths.pop()  # which may go on
-        if best is None and len(widths) > 1 and {*widths} == {len(first)}:
-            best = delimiter
-    return best or ","
+        if len(rows) > 2 and not head.endswith("\n"):
+            rows.pop()  # which may go on
+        if len(first) > 1 and len(rows) > 1 and {*map(len, rows)} == {len(first)}:
+            # that of a sentence has a space behind it
+            spaced = all(cell[:1] == " " for row in rows for cell in row[1:])
+            fits.append((spaced, delimiter))
+    return min(fits, key=lambda fit: fit[0], default=(False, ","))[1]
 
 
-def _first_rows(
-    head: str, delimiter: str, **how: str | bool
-) -> Iterator[tuple[str, ...]]:
-    rows = csv.reader(head.splitlines(keepends=True), delimiter=delimiter, **how)
-    return itertools.islice(filter(any, rows), _ROWS)
+def _first_rows(head: str, delimiter: str, **how: str | bool) -> list[list[str]]:
+    """The first rows in which something stands.
+
+    Raises:
+        csv.Error: there is what is none among them.
+    """
+    rows = csv.reader(io.StringIO(head, newline="\n"), delimiter=delimiter, **how)
+    return [*itertools.islice(filter(any, rows), _ROWS)]
+
+
+def _rows_before_an_error(head: str, delimiter: str) -> list[list[str]]:
+    try:
+        return _first_rows(head, delimiter)
+    except csv.Error:  # one with an end of a line in it
+        lines = head.partition("\n")[0].replace("\r", "")
+        return _first_rows(lines, delimiter)
 
 
 def _has_backslashes(head: str, delimiter: str) -> bool:
@@ -208,8 +219,9 @@ def _read_otherwise(
         next(feed)
     if not error:
         return None, None
-    unclosed = is_long or "unexpected end" in error
-    return Row(first, [], error=UNCLOSED if unclosed else _BEHIND), None
+    if is_long or "unexpected end" in error:
+        return Row(first, [], error=UNCLOSED), None
+    return Row(first, [], error=_CUT if "new-line" in error else _BEHIND), None
 
 
 def _without_blanks(line: str) -> str:

@@ -108,6 +108,8 @@ def _places(row: list[str], head: bool, options: Options) -> dict[str, int]:
         return dict(zip(options.fields, range(len(row)), strict=False))
     for field, name in taken.items():
         _check_column(field, name, row, options)
+        if field in options.fields and row.count(name) > 1:
+            raise ValueError(f"{options.path}: columns with one name: {name!r}")
     return {
         field: row.index(name) if isinstance(name, str) else name
         for field, name in taken.items()

@@ -6,6 +6,7 @@ import bz2
 import csv
 import gzip
 import io
+import itertools
 import json
 import lzma
 import tarfile
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from massivetext_keras.corpus.documents import Document
 from massivetext_keras.corpus.formats import FORMATS, Problem, format_of, read
 from massivetext_keras.corpus.formats.json_values import raw_objects
+from massivetext_keras.corpus.separated import separated_rows
 
 COMPRESS = {
     "": bytes,
@@ -277,6 +279,9 @@ def test_what_is_good_of_a_damaged_file_is_read(tmp_path, compression):
         ("id,text,more\n1,one\n", ["one"]),
         ("id,text\n1\n", ["no_text"]),
         ("text,text\na,b\n", ["no_text"]),
+        ("id,text\n1,a\rb\n2,x\n", ["bad_record", "x"]),
+        ("id;text\n1;a\u2028b\x0bc\n2;x\n", ["a\u2028b\x0bc", "x"]),
+        ('id,text\n1,"a\rb"\n2,x\n', ["a\rb", "x"]),
         ('id, text\n1, "Hello, you"\n2, x\n', ["Hello, you", "x"]),
         ('id,text,n\n1,"Hello, you" ,3\n2,"x"\t,4\n', ["Hello, you", "x"]),
         ('id,text\n1,"a"b"\n2,x\n', ["bad_record", "x"]),
@@ -405,3 +410,28 @@ def test_a_large_object_of_a_list_is_not_held(tmp_path):
     data = '[{"text": "one"}, {"text": "' + "x" * 3_000_000 + '"}, {"text": "two"}]'
     rows = rows_of(tmp_path / "a.json", data, max_document_bytes=1000)
     assert brief(rows) == ["one", "too_large", "two"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["csv", "tsv", "jsonl", "json", "po", "xml", "warc", "html"]),
+    st.text("\",;\t\n\r\\ ab\x00\u2028'{}[]:<>&#"),
+    st.sampled_from(
+        ["", "text,b\n", "msgid", "WARC/1.0\r\n", "<mediawiki><page>", "["]
+    ),
+)
+def test_no_text_is_an_error(tmp_path, suffix, text, before):
+    for row in rows_of(tmp_path / f"a.{suffix}", before + text):
+        assert isinstance(row, Problem) or row.text
+
+
+@given(st.text('",;\n\r\\ ab', max_size=60))
+def test_every_line_of_a_table_is_in_a_row_or_an_error(text):
+    data = ("id,text\n" + text).encode()
+    found = [*separated_rows(io.BytesIO(data), ",", 10**6, ["text"])]
+    lines = [row.line for row in found]
+    assert lines == sorted(set(lines)) and lines[0] == 1
+    for row, behind in itertools.pairwise([*found, None]):
+        if row.error:  # the next row begins with the next line
+            rest = data.split(b"\n")[row.line : behind.line - 1 if behind else None]
+            assert not any(line.strip(b'\r", ;') for line in rest)

@@ -202,6 +202,12 @@ def test_tables_of_other_programs(tmp_path):
     what = "no row of a table: a quotation mark that nothing closes"
     assert problems.places == {what: [f"{path}:2"]}
     assert read(path, "a text; with more\n") == [{"text": "a text; with more"}]
+    assert read(path, "Yes, it is;good\nNo, it is;bad\n")[1] == {
+        "text": "No, it is",
+        "label": "bad",
+    }
+    with pytest.raises(ValueError, match=r"a\.csv: columns with one name: 'text'"):
+        read(path, "text,text\na,b\n")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
