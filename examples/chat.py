@@ -50,7 +50,7 @@ def main(_):
     if FLAGS.text:
         steps = FLAGS.text_steps
         lm.compile(mtk.training.adamw(2e-3, steps // 10, steps))
-        lm.fit(lm.datasets(FLAGS.text, 16)[0], steps_per_epoch=steps)
+        lm.fit(lm.datasets(FLAGS.text, batch_size=16)[0], steps_per_epoch=steps)
     how = {"batch_tokens": 4096, "weight_decay": 0.1}
     measures = mtk.training.fine_tune(lm, train, test, FLAGS.epochs, 1e-3, **how)
     print(f"trained in {(time.time() - begin) / 60:.0f} minutes")

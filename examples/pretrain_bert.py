@@ -47,7 +47,11 @@ def main(_):
     lm = mtk.tasks.MaskedLM.from_preset("bert_tiny", tokenizer, **shape)
     lm.compile(mtk.training.adamw(FLAGS.learning_rate, steps // 10, total_steps=steps))
     batches, validation = lm.datasets(
-        files, FLAGS.batch_size, length, HELD_OUT, whole_words=FLAGS.whole_words
+        files,
+        batch_size=FLAGS.batch_size,
+        sequence_length=length,
+        validation_fraction=HELD_OUT,
+        whole_words=FLAGS.whole_words,
     )
 
     def show(epoch, logs):

@@ -56,10 +56,10 @@ def main(_):
         lm.compile(optimizer)
     train, validation = lm.datasets(
         FLAGS.data,
-        FLAGS.batch_size,
-        FLAGS.sequence_length,
-        FLAGS.validation_fraction,
-        FLAGS.seed,
+        batch_size=FLAGS.batch_size,
+        sequence_length=FLAGS.sequence_length,
+        validation_fraction=FLAGS.validation_fraction,
+        seed=FLAGS.seed,
     )
     begin = time.time()
     lm.fit(

@@ -61,7 +61,8 @@ def main(_):
     rates = FLAGS.learning_rate, FLAGS.steps // 10, FLAGS.steps, "cosine", 0.01
     optimizer = mtk.training.adamw(*rates, weight_decay=0.0, beta_2=0.98)
     lm.compile(optimizer, label_smoothing=0.1)
-    batches, validation = lm.datasets(*train, FLAGS.batch_tokens, valid)
+    pairs = [list(zip(*part, strict=True)) for part in (train, valid)]
+    batches, validation = lm.datasets(*pairs, batch_tokens=FLAGS.batch_tokens)
     begin = time.time()
     every, board = FLAGS.evaluate_every, mtk.training.TensorBoard(FLAGS.run_dir)
     parts = {"steps_per_epoch": every, "epochs": FLAGS.steps // every}

@@ -26,6 +26,7 @@ from massivetext_keras.data.encoding import (
     text_ids,
     utf8,
 )
+from massivetext_keras.data.epochs import TrainingBatches
 from massivetext_keras.data.examples import (
     Answer,
     Conversation,
@@ -54,7 +55,7 @@ from massivetext_keras.data.separated_templates import SeparatedTemplate, separa
 from massivetext_keras.data.shard_format import SIDES, is_shards, read_manifest
 from massivetext_keras.data.shard_writer import write_shards
 from massivetext_keras.data.shards import Shards, open_shards
-from massivetext_keras.data.texts import text_batches
+from massivetext_keras.data.texts import text_batches, text_example, text_rows
 from massivetext_keras.data.windows import training_batches, validation_batches
 
 __all__ = [
@@ -82,6 +83,7 @@ __all__ = [
     "SpanCorruption",
     "TaggedText",
     "TextPair",
+    "TrainingBatches",
     "alike",
     "as_rows",
     "chat_ids",
@@ -110,7 +112,9 @@ __all__ = [
     "rows_graph",
     "start_id",
     "text_batches",
+    "text_example",
     "text_ids",
+    "text_rows",
     "training_batches",
     "utf8",
     "validation_batches",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.data.windows import endless, shuffled
+from massivetext_keras.data.epochs import TrainingBatches
+from massivetext_keras.data.windows import shuffled
 
 logger = logging.getLogger(__name__)
 
@@ -144,6 +145,7 @@ class BucketedRows:
         if not self.count:
             raise ValueError("there are no rows to make batches of")
         self.buckets = make_buckets(lengths, batch_tokens, batch_size)
+        self._batch_tokens, self._batch_size = batch_tokens, batch_size
         longest = max(sum(bucket.shape) for bucket in self.buckets)
         if batch_tokens is not None and batch_tokens < longest:
             raise ValueError(
@@ -171,7 +173,9 @@ class BucketedRows:
             f"{len(self.buckets)} shapes an epoch, {self.padding:.1%} of them padding"
         )
 
-    def training(self, example: Callable, seed: int = 0, start: int = 0):
+    def training(
+        self, example: Callable, seed: int = 0, start: int = 0
+    ) -> TrainingBatches:
         """Endless batches, in an order that only depends on the seed.
 
         Args:
@@ -188,12 +192,49 @@ class BucketedRows:
             place, seeds = shuffled(k, self.batches, seed)
             return example(*self._batch(place, tf.cast(seeds, tf.int32)))
 
-        return endless(batch, start)
+        return TrainingBatches(batch, self.batches, start, endless=True)
 
     def validation(self, example: Callable) -> tf.data.Dataset:
-        """Batches that hold every row once, from the shortest to the longest."""
+        """Batches that hold every row once, from the shortest to the longest; empty
+        rows fill them."""
         batches = tf.data.Dataset.range(self.batches, output_type=tf.int32)
         return batches.map(lambda k: example(*self._batch(k)), 1).prefetch(2)
+
+    def in_order(self, example: Callable) -> tf.data.Dataset:
+        """Batches that hold every row once, in their order, and no other row.
+
+        They are as wide as one of the buckets: no shapes are added but that of the
+        last batch. There is more padding than in those of `validation`.
+        """
+        spans = [np.array(column) for column in zip(*self._spans(), strict=True)]
+        firsts, ends, widths = (tf.constant(column, tf.int32) for column in spans)
+
+        def batch(first, end, widths):
+            return example(*self._padded(tf.range(first, end), widths))
+
+        batches = tf.data.Dataset.from_tensor_slices((firsts, ends, widths))
+        return batches.map(batch, 1).prefetch(2)
+
+    def _spans(self) -> Iterator[tuple[int, int, list[int]]]:
+        """First row, the one behind the last, and widths of the batches in order."""
+        shapes = np.unique([bucket.shape for bucket in self.buckets], axis=0)
+        known = [np.unique(shapes[:, i]) for i in range(shapes.shape[1])]
+        lengths = np.stack([column.lengths for column in self._columns], axis=1)[:-1]
+
+        def wide(longest: np.ndarray) -> list[int]:
+            pairs = zip(known, longest, strict=True)
+            return [int(some[np.searchsorted(some, size)]) for some, size in pairs]
+
+        first, longest = 0, lengths[0]
+        for row in range(1, self.count):
+            wider = np.maximum(longest, lengths[row])
+            rows = row + 1 - first
+            full = rows > (self._batch_size or self._batch_tokens // sum(wide(wider)))
+            if full:
+                yield first, row, wide(longest)
+                first, wider = row, lengths[row]
+            longest = wider
+        yield first, self.count, wide(longest)
 
     def _batch(self, place: tf.Tensor, seeds: tf.Tensor | None = None) -> tuple:
         """What `example` gets for batch `place` of an epoch, shuffled with seeds."""
@@ -207,7 +248,11 @@ class BucketedRows:
             seeds = seeds + tf.stack([bucket * self.batches, 0])
             real = tf.random.experimental.index_shuffle(real, seeds, tf.size(rows) - 1)
         picked = tf.where(index < tf.size(rows), tf.gather(rows, real), self.count)
-        widths = tf.unstack(self._shapes[bucket], len(self._columns))
+        return self._padded(picked, self._shapes[bucket])
+
+    def _padded(self, picked: tf.Tensor, widths: tf.Tensor) -> tuple:
+        """What `example` gets of some rows, padded to the widths of their columns."""
+        widths = tf.unstack(widths, len(self._columns))
         pairs = zip(self._columns, widths, strict=True)
         parts = [column.padded(picked, width) for column, width in pairs]
         aligned = [column.padded(picked, widths[0])[0] for column in self._aligned]
@@ -259,10 +304,14 @@ class Batches(NamedTuple):
         """Batches of an epoch."""
         return self.rows.batches
 
-    def training(self, seed: int = 0, start: int = 0) -> tf.data.Dataset:
+    def training(self, seed: int = 0, start: int = 0) -> TrainingBatches:
         """Endless shuffled batches; see `BucketedRows.training`."""
         return self.rows.training(self.example, seed, start)
 
     def validation(self) -> tf.data.Dataset:
         """Every row once; see `BucketedRows.validation`."""
         return self.rows.validation(self.example)
+
+    def in_order(self) -> tf.data.Dataset:
+        """Every row once, in their order; see `BucketedRows.in_order`."""
+        return self.rows.in_order(self.example)

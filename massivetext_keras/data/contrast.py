@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.data.encoding import framed, padded, room
-from massivetext_keras.data.windows import endless, ordered, shuffled
+from massivetext_keras.data.epochs import TrainingBatches
+from massivetext_keras.data.windows import shuffled
 
 _TEXTS_AT_ONCE = 1024
 
@@ -55,8 +56,7 @@ def contrastive_batches(
         length: tokens of a row at the most.
         seed: of the order.
         start: number of the first batch of training.
-        validation: every pair once, in order; what fills the last batch has loss
-            weight 0.
+        validation: every pair once, in order; the last batch may have fewer.
 
     Returns:
         Dataset of `token_ids` and `padding_mask`, int32 [batch, 2, length]; labels,
@@ -74,13 +74,16 @@ def contrastive_batches(
     flat = encode_texts(tokenizer, [text for pair in pairs for text in pair], length)
     rows = np.moveaxis(flat.reshape(2, len(pairs), 2, -1), 0, 1)  # pair, ids or mask
 
-    def example(k, rows, real):
+    def example(rows):
         features = {"token_ids": rows[:, 0], "padding_mask": rows[:, 1]}
-        return features, tf.range(batch_size), real
+        count = tf.shape(rows)[0]
+        return features, tf.range(count), tf.ones([count])
 
     if validation:
-        return ordered(rows, batch_size, example)
+        batches = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)
+        return batches.map(example, 1).prefetch(2)
     table = tf.constant(rows)
+    shape = [batch_size, *rows.shape[1:]]
 
     def batch(k):
         index = k * batch_size + tf.range(batch_size, dtype=tf.int64)
@@ -89,6 +92,7 @@ def contrastive_batches(
             index,
             fn_output_signature=tf.int32,
         )
-        return example(k, tf.gather(table, places), tf.ones([batch_size]))
+        return example(tf.ensure_shape(tf.gather(table, places), shape))
 
-    return endless(batch, start)
+    per_epoch = -(-len(pairs) // batch_size)
+    return TrainingBatches(batch, per_epoch, start, endless=True)

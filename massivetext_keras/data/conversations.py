@@ -242,8 +242,10 @@ def chat_ids(
 
     What is replied is tokenized by itself, so that in training its tokens are those
     that a model will write after what it has read. Where a conversation is too long,
-    its oldest turns are left out, but for those of the system and the last one, which
-    then loses its beginning.
+    its oldest exchanges are left out, a reply with its question, but for the turns of
+    the system; before a reply that is to be written the last turn stays, and loses its
+    beginning. Of a conversation to learn from, no turn is cut: newest exchanges that
+    are too long by themselves, or have no reply, are left out too.
 
     Special tokens that the template names are those; in what is said they are
     characters.
@@ -277,7 +279,8 @@ def chat_ids(
     turns = tf.reshape(lengths[:, :-1], tf.stack([rows, count // 2, 2]))
     add_bos = tokenizer.add_bos and template.adds_bos
     room = tf.maximum(room - add_bos, 1)
-    kept = _kept(roles, tf.reduce_sum(turns, axis=2), room - lengths[:, -1:])
+    spare = room - lengths[:, -1:]
+    kept = _kept(roles, tf.reduce_sum(turns, axis=2), spare, opened)
     of_piece = tf.pad(
         tf.repeat(kept, 2, axis=1), [[0, 0], [0, 1]], constant_values=True
     )
@@ -302,19 +305,51 @@ def chat_ids(
     )
 
 
-def _kept(roles: tf.Tensor, sizes: tf.Tensor, room: tf.Tensor) -> tf.Tensor:
-    """Which turns fit, bool [batch, turns]: the system's, and the newest of the others.
+def _kept(
+    roles: tf.Tensor, sizes: tf.Tensor, room: tf.Tensor, opened: bool
+) -> tf.Tensor:
+    """Which turns fit, bool [batch, turns]: the system's, and the newest exchanges.
+
+    An exchange, of questions and the replies that follow them, is kept as a whole or
+    not at all. Before a reply that is still to be written the last turn stays in any
+    case; else the newest exchange that is kept is one with a reply, unless all fit.
 
     Args:
         roles: string [batch, turns].
         sizes: int32 [batch, turns], tokens.
         room: int32 [batch, 1], for all turns together.
+        opened: whether a reply is to be written.
     """
     system = roles == "system"
     room -= tf.reduce_sum(tf.where(system, sizes, 0), axis=1, keepdims=True)
-    others = tf.where(system, 0, sizes)
-    from_here = tf.cumsum(others, axis=1, reverse=True)
-    return system | (from_here <= room) | (from_here == others)
+    # the turns of the system first: the others then follow one another
+    order = tf.argsort(tf.cast(~system, tf.int32), axis=1, stable=True)
+    system, sizes, roles = (
+        tf.gather(x, order, batch_dims=1) for x in (system, sizes, roles)
+    )
+    sizes, reply = tf.where(system, 0, sizes), roles == "assistant"
+    begins = ~reply[:, 1:] & reply[:, :-1]
+    exchange = tf.cumsum(tf.cast(tf.pad(begins, [[0, 0], [1, 0]]), tf.int32), axis=1)
+    rows, turns = tf.unstack(tf.shape(roles))
+    segment = exchange + turns * tf.range(rows)[:, None]
+
+    def of_exchange(reduce, values: tf.Tensor) -> tf.Tensor:
+        return tf.gather(reduce(values, segment, rows * turns), segment)
+
+    if not opened:
+        fits = of_exchange(tf.math.unsorted_segment_sum, sizes) <= room
+        learnt = of_exchange(tf.math.unsorted_segment_max, tf.cast(reply, tf.int32)) > 0
+        last = tf.where(fits & learnt, exchange, -1)
+        later = exchange > tf.reduce_max(last, axis=1, keepdims=True)
+        later &= tf.reduce_sum(sizes, axis=1, keepdims=True) > room
+        sizes = tf.where(later, 0, sizes)
+    from_here = tf.cumsum(sizes, axis=1, reverse=True)
+    kept = of_exchange(tf.math.unsorted_segment_max, from_here) <= room
+    if opened:
+        kept |= from_here == sizes
+    else:
+        kept &= ~later
+    return tf.gather(system | kept, tf.argsort(order, axis=1), batch_dims=1)
 
 
 def encode_conversations(

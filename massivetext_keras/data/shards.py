@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from massivetext_keras.data.epochs import TrainingBatches
 from massivetext_keras.data.interleaving import earlier, interleaved, shares
 from massivetext_keras.data.shard_format import (
     SIDES,
@@ -19,7 +20,7 @@ from massivetext_keras.data.shard_format import (
     read_manifest,
 )
 from massivetext_keras.data.shard_rows import Rows
-from massivetext_keras.data.windows import endless, shuffled
+from massivetext_keras.data.windows import shuffled
 
 
 class Shards:
@@ -130,7 +131,7 @@ class Shards:
         start: int = 0,
         worker: int = 0,
         workers: int = 1,
-    ) -> tf.data.Dataset:
+    ) -> TrainingBatches:
         """Endless batches, in an order that only depends on the seed.
 
         Under a strategy, `fit` gives each worker its part of these; where you feed the
@@ -159,7 +160,9 @@ class Shards:
                 self._train, *self._drawn(k * batch_size + first, rows, seed)
             )
 
-        return endless(batch, start)
+        rows_in_all = sum(manifest.train.examples for manifest in self.manifests)
+        per_epoch = -(-rows_in_all // batch_size)
+        return TrainingBatches(batch, per_epoch, start, endless=True)
 
     def validation(self, batch_size: int) -> tf.data.Dataset | None:
         """Every row that was held out once, in order; None if there is none.

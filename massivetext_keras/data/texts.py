@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import tensorflow as tf
 
-from massivetext_keras.data.buckets import BucketedRows
+from massivetext_keras.data.buckets import Batches, BucketedRows
 from massivetext_keras.data.documents import encoded_documents
 from massivetext_keras.data.packing import cut
 
@@ -43,20 +43,28 @@ def text_batches(
     >>> features["token_ids"].numpy().tolist(), labels.numpy().tolist()
     ([[100, 101], [102, 0]], [[101, 2], [2, 0]])
     """
+    batches = text_rows(tokenizer, texts, max_length, batch_tokens)
+    if seed is None:
+        return batches.validation()
+    batches.rows.log("texts")
+    return batches.training(seed, start)
+
+
+def text_rows(
+    tokenizer, texts: Iterable[str], max_length: int, batch_tokens: int
+) -> Batches:
+    """What `text_batches` makes batches of; the arguments are the same."""
     rows = [
         piece
         for some in encoded_documents(tokenizer, texts)
         for ids in some
         for piece in cut(ids, max_length)
     ]
-    batches = BucketedRows([rows], batch_tokens)
-    if seed is None:
-        return batches.validation(_example)
-    batches.log("texts")
-    return batches.training(_example, seed, start)
+    return Batches(BucketedRows([rows], batch_tokens), text_example)
 
 
-def _example(ids: tf.Tensor, mask: tf.Tensor) -> tuple:
+def text_example(ids: tf.Tensor, mask: tf.Tensor) -> tuple:
+    """Rows of ids and their mask, int32 [batch, length + 1], as a batch for `fit`."""
     mask = mask[:, 1:]
     features = {"token_ids": ids[:, :-1] * mask, "padding_mask": mask}
     return features, ids[:, 1:], tf.cast(mask, tf.float32)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from massivetext_keras.data.epochs import TrainingBatches
+
 # What `tf.random.experimental.index_shuffle` puts before its two seeds.
 _FIRST_SEED = 498247692
 
@@ -18,7 +20,7 @@ def training_batches(
     seed: int = 0,
     start: int = 0,
     prefix: bool = False,
-) -> tf.data.Dataset:
+) -> TrainingBatches:
     """Endless batches of windows, in an order that only depends on the seed.
 
     Each epoch cuts the row at another offset and goes through the windows in another
@@ -69,7 +71,7 @@ def shuffled_windows(
     overlap: int = 0,
     seed: int = 0,
     start: int = 0,
-) -> tf.data.Dataset:
+) -> TrainingBatches:
     """What `training_batches` cuts, with another use of it.
 
     Args:
@@ -103,7 +105,7 @@ def shuffled_windows(
         windows = tf.gather(row, first[:, None] + tf.range(length + overlap))
         return example(k, tf.ensure_shape(windows, [batch_size, length + overlap]))
 
-    return endless(batch, start)
+    return TrainingBatches(batch, -(-count // batch_size), start, endless=True)
 
 
 def shuffled(
@@ -167,14 +169,6 @@ def ordered(rows: np.ndarray, batch_size: int, example: Callable) -> tf.data.Dat
     batches = tf.data.Dataset.from_tensor_slices((rows[index % len(rows)], real))
     batches = batches.batch(batch_size, drop_remainder=True).enumerate()
     return batches.map(lambda k, some: example(k, *some), 1).prefetch(2)
-
-
-def endless(batch: Callable[[tf.Tensor], tuple], start: int = 0) -> tf.data.Dataset:
-    """Batches `start`, `start + 1` and so on, each a function of its number."""
-    batches = tf.data.Dataset.range(start, np.iinfo(np.int64).max)
-    batches = batches.map(batch, num_parallel_calls=1).prefetch(2)
-    infinite = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
-    return batches.apply(infinite)
 
 
 def validation_batches(

@@ -4,6 +4,7 @@ from massivetext_keras.tasks.causal_lm import CausalLM
 from massivetext_keras.tasks.choice import FROM_TEXT, TASKS, task_class
 from massivetext_keras.tasks.from_examples import FromExamples, split_examples
 from massivetext_keras.tasks.masked_lm import MaskedLM
+from massivetext_keras.tasks.preprocessor import Preprocessor
 from massivetext_keras.tasks.question_answerer import QuestionAnswerer
 from massivetext_keras.tasks.replaced_tokens import ReplacedTokenDetector
 from massivetext_keras.tasks.seq2seq_lm import Seq2SeqLM
@@ -17,6 +18,7 @@ __all__ = [
     "CausalLM",
     "FromExamples",
     "MaskedLM",
+    "Preprocessor",
     "QuestionAnswerer",
     "ReplacedTokenDetector",
     "Seq2SeqLM",

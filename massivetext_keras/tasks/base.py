@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import hashlib
 import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -13,12 +13,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras import corpus, data, interop, presets, tokenizers
+from massivetext_keras import data, interop, presets, tokenizers
 from massivetext_keras.configs import TransformerConfig, choose, closest
 from massivetext_keras.export import Probe, compare, quiet, write_saved_model
 from massivetext_keras.files import check_free
 from massivetext_keras.models.backbone import Backbone, cannot_quantize
 from massivetext_keras.tasks.adapters import Adapting
+from massivetext_keras.tasks.datasets import Datasets
 from massivetext_keras.tasks.source import HUGGING_FACE, located, unknown_source
 from massivetext_keras.tasks.training_step import TrainingStep
 
@@ -29,7 +30,7 @@ _PRECISIONS = ("dtype", "torch_dtype", "precision")
 FORMATS = ("massivetext_keras", "huggingface")
 
 
-class Task(Adapting, TrainingStep):
+class Task(Adapting, Datasets, TrainingStep):
     """A model, its tokenizer and its loss; strings in, strings out.
 
     A subclass says what its backbone is, adds what else it has in its constructor, and
@@ -321,41 +322,19 @@ class Task(Adapting, TrainingStep):
         """Questions to an export, with this model's own answers."""
         raise NotImplementedError(f"{type(self).__name__} has nothing to compare with")
 
-    def read_tokens(
-        self,
-        files: str | Path | Sequence[str | Path],
-        sequence_length: int | None,
-        validation_fraction: float,
-        progress: bool,
-        add_bos: bool | None = None,
-    ) -> tuple[int, np.ndarray, np.ndarray | None]:
-        """Text files as rows of ids, for `data.training_batches` and its like.
+    def token_row(
+        self, texts: Sequence[str], progress: bool, add_bos: bool | None = None
+    ) -> np.ndarray:
+        """Texts as one row of ids, int32 [tokens], for `data.training_batches` and its
+        like.
 
         Args:
-            files: paths, globs and folders.
-            sequence_length: tokens of a row (None: the model's `max_length`).
-            validation_fraction: share of the text held out (0: none).
+            texts: documents.
             progress: show a bar.
             add_bos: see `data.encode_documents`.
-
-        Returns:
-            The length of a row, and int32 [tokens] of the training and, if any, of the
-            validation texts.
-
-        Raises:
-            FileNotFoundError: a pattern matches nothing.
-            ValueError: there is no text, too little of it, or no room for such rows.
         """
-        if data.open_shards(files):
-            raise ValueError(f"{files} are shards; a {type(self).__name__} takes text")
-        documents = list(corpus.read_documents(files))
-        train, valid = corpus.split_documents(documents, validation_fraction)
-        length = self.within_context("sequence_length", sequence_length)
         tokenizer = self.need_tokenizer()
-        encode = functools.partial(
-            data.encode_documents, tokenizer, progress=progress, add_bos=add_bos
-        )
-        return length, encode(train), encode(valid) if valid else None
+        return data.encode_documents(tokenizer, texts, progress, add_bos)
 
     def within_context(self, name: str, length: int | None) -> int:
         """A length that the caller chose, or the model's longest if it chose none.
@@ -388,6 +367,21 @@ class Task(Adapting, TrainingStep):
     def huggingface_options(self) -> dict:
         """The same as a folder of Hugging Face takes them."""
         return self.chosen()
+
+    def training_settings(self) -> dict[str, Any]:
+        """What of the task decides what training makes of it, as values for JSON."""
+        numbers = [i for i, w in enumerate(self.weights) if not w.trainable]
+        frozen = hashlib.sha256(str(numbers).encode()).hexdigest()[:8]
+        adapters = {
+            path: [dense.adapter.rank, dense.adapter.alpha, dense.adapter.dropout.rate]
+            for path, dense in self.adapted().items()
+        }
+        return {
+            **self.chosen(),
+            "label_smoothing": getattr(self, "label_smoothing", 0.0),
+            "frozen": f"{len(numbers)} weights ({frozen})",
+            "adapters (rank, alpha, dropout)": adapters,
+        }
 
     def get_config(self):
         return {"config": self.config.to_dict(), **self.chosen()}

@@ -1,7 +1,10 @@
-"""What is known of batches beside their loss: how long they took, what is padding."""
+"""Batches as `fit` gets them: their parts, how long they took, what is padding."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import keras
 import tensorflow as tf
 
 
@@ -57,3 +60,62 @@ def padding(features, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     ]
     total = tf.cast(tf.add_n(sizes), tf.float32)
     return total - tf.cast(tf.add_n(real), tf.float32), total
+
+
+def unpacked(
+    data, as_labels: Callable[[tf.Tensor], tf.Tensor], weighs_rows: bool = False
+) -> tuple:
+    """Features, labels and loss weights of a batch, as a task's `summed_loss` takes
+    them.
+
+    Whole numbers become int32. Weights of rows, float [batch], are those of all their
+    labels; without weights all that is not padding has 1.
+
+    Args:
+        data: what Keras gives to `train_step`.
+        as_labels: numbers of any type, to what the task takes.
+        weighs_rows: whether a loss weight is of a row, and not of each of its labels.
+
+    Raises:
+        ValueError: there are no labels.
+
+    >>> ids = tf.constant([[5, 6], [7, 0]], tf.int64)
+    >>> features = {"token_ids": ids, "padding_mask": tf.cast(ids > 0, tf.int32)}
+    >>> _, labels, weights = unpacked((features, ids, [1.0, 0.5]), tf.identity)
+    >>> labels.dtype, weights.numpy().tolist()
+    (tf.int32, [[1.0, 1.0], [0.5, 0.0]])
+    """
+    features, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+    if labels is None:
+        raise ValueError(
+            "give what is to be learnt too: fit(x, y), a dataset of (x, y), or what "
+            "task.datasets makes"
+        )
+    features, labels = tf.nest.map_structure(_as_int32, (features, labels))
+    labels = as_labels(labels)
+    known = _default_weights(features, labels, weighs_rows)
+    if weights is None:
+        return features, labels, known
+    weights = tf.cast(weights, tf.float32)
+    if weights.shape.rank == known.shape.rank + 1:
+        weights = tf.squeeze(weights, -1)
+    if weights.shape.rank == known.shape.rank - 1:
+        weights = known * weights[:, None]
+    return features, labels, weights
+
+
+def _as_int32(x: tf.Tensor) -> tf.Tensor:
+    x = tf.convert_to_tensor(x)
+    return tf.cast(x, tf.int32) if x.dtype.is_integer else x
+
+
+def _default_weights(features, labels: tf.Tensor, weighs_rows: bool) -> tf.Tensor:
+    """1 for a row, or for each label of a row that is no padding, float32."""
+    if weighs_rows:
+        return tf.ones(tf.shape(labels)[:1])
+    named = features if isinstance(features, dict) else {}
+    masks = [k for k in named if k.endswith("padding_mask")]
+    if not masks or "masked_positions" in named:
+        return tf.ones_like(labels, tf.float32)
+    last = "decoder_padding_mask" if len(masks) > 1 else masks[0]
+    return tf.cast(named[last], tf.float32)

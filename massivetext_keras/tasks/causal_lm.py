@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from massivetext_keras import corpus, data
 from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.export import signature
 from massivetext_keras.generation.constraints import Constraints, ids_or_sequences
@@ -21,7 +19,6 @@ from massivetext_keras.generation.sampling import Sampling
 from massivetext_keras.models.gpt import GPT
 from massivetext_keras.tasks import causal_lm_export
 from massivetext_keras.tasks.base import Task
-from massivetext_keras.tasks.chat import Chat
 from massivetext_keras.tasks.own_defaults import checked, own_defaults
 from massivetext_keras.tasks.text_generation import (
     TextGenerator,
@@ -33,9 +30,10 @@ from massivetext_keras.tasks.text_generation import (
     warn_of_long,
 )
 from massivetext_keras.tasks.text_scoring import log_probabilities
+from massivetext_keras.tasks.texts_or_chats import TextsOrChats
 
 
-class CausalLM(Chat, Task):
+class CausalLM(TextsOrChats, Task):
     """A language model that reads from left to right (Radford et al., 2019).
 
     Args:
@@ -108,80 +106,6 @@ class CausalLM(Chat, Task):
         if self._label_bytes is None:
             return None
         return tf.gather(self._label_bytes, labels)
-
-    def datasets(
-        self,
-        files: str | Path | Sequence[str | Path],
-        batch_size: int = 16,
-        sequence_length: int | None = None,
-        validation_fraction: float = 0.05,
-        seed: int = 0,
-        start: int = 0,
-        progress: bool = True,
-        batch_tokens: int | None = None,
-    ) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
-        """Text files or shards to batches for `fit`.
-
-        Args:
-            files: paths, globs and folders of text; or folders of shards, also with
-                weights, as `data.open_shards` takes them. Of several, the loss of each
-                is logged.
-            batch_size: rows of the global batch.
-            sequence_length: tokens of a row (None: the model's `max_length`, or what
-                the shards have).
-            validation_fraction: share of the text held out (0: none); shards have what
-                was held out when they were written.
-            seed: of the order of the training batches.
-            start: number of the first training batch.
-            progress: show a bar.
-            batch_tokens: tokens of a batch; each document of the text then has a row of
-                its own beside others of like length, as fine-tuning wants it, and
-                `batch_size` is not used.
-
-        Returns:
-            Endless training batches and the validation batches (None if none).
-
-        Raises:
-            FileNotFoundError: a pattern matches nothing.
-            ValueError: there is no text, or too little of it; or the shards are
-                damaged, or of another tokenizer or length.
-        """
-        if shards := data.open_shards(files):
-            if self.config.stack == "prefix":
-                raise ValueError("a prefix language model takes text, not shards")
-            config = self.config
-            shards.check(
-                self.tokenizer,
-                config.vocabulary_size,
-                config.max_length,
-                sequence_length,
-            )
-            self.name_corpora(shards.names if len(shards.names) > 1 else [])
-            valid = shards.validation(batch_size) if validation_fraction else None
-            return shards.training(batch_size, seed, start), valid
-        self.name_corpora([])
-        if batch_tokens is not None:
-            length = self.within_context("sequence_length", sequence_length)
-            documents = list(corpus.read_documents(files))
-            train, valid = corpus.split_documents(documents, validation_fraction)
-            batches = functools.partial(
-                data.text_batches,
-                self.need_tokenizer(),
-                batch_tokens=batch_tokens,
-                max_length=length,
-            )
-            return batches(train, seed=seed, start=start), (
-                batches(valid, seed=None) if valid else None
-            )
-        length, train, valid = self.read_tokens(
-            files, sequence_length, validation_fraction, progress
-        )
-        train = data.training_batches(
-            train, batch_size, length, seed, start, self.config.stack == "prefix"
-        )
-        if valid is not None:
-            valid = data.validation_batches(valid, batch_size, length)
-        return train, valid
 
     @own_defaults()
     def generate(

@@ -54,6 +54,12 @@ class Chat(HeldOutLoss, FromExamples):
         self.template_missing = ""  # where there should be one, till it is said
         self.template = data.chat_template(value or "plain", self.tokenizer)
 
+    @classmethod
+    def fields_of(cls, row):
+        if isinstance(row, list | tuple) and row and isinstance(row[0], Mapping):
+            return {"messages": row}
+        return super().fields_of(row)
+
     @property
     def chat_template(self) -> str | dict[str, Any]:
         """A template in Jinja, or what stands before and after the messages of each

@@ -12,9 +12,12 @@ from tqdm import tqdm
 
 from massivetext_keras.data.buckets import Batches
 from massivetext_keras.data.records import Problems, Record, read_records
+from massivetext_keras.data.records.folders import class_folder_records, is_class_folder
+from massivetext_keras.tasks.datasets import Batching
+from massivetext_keras.tasks.inputs import are_files, rows_of
 
-# A file, pattern or folder, or several of them; or examples themselves.
-Examples = str | Path | Sequence[Any]
+# A file, pattern or folder, or several of them; or examples, see `examples_of`.
+Examples = Any
 EMPTY = "an empty text"  # a note of examples that are used nevertheless
 _AT_ONCE = 256  # examples between two states of a bar
 
@@ -157,7 +160,11 @@ class FromExamples:
                 its file and line.
         """
         problems = Problems(strict)
-        records = read_records(files, cls.fields, format, columns, encoding, problems)
+        if format is None and "label" in cls.fields and is_class_folder(files):
+            records = class_folder_records(files, encoding, problems)
+        else:
+            reading = cls.fields, format, columns, encoding, problems
+            records = read_records(files, *reading)
         found = cls.examples_in(records, problems, files)
         return [example for _, example in found]
 
@@ -196,11 +203,59 @@ class FromExamples:
         return found
 
     @classmethod
-    def examples_of(cls, examples: Examples | None) -> list[Any]:
-        """Examples, or those that files hold; [] for None."""
+    def examples_of(cls, examples: Examples | None, **reading) -> list[Any]:
+        """Examples from files or from memory; [] for None.
+
+        Args:
+            examples: names of files; or examples, dicts or tuples of their fields,
+                texts alone, or what holds such, see `inputs.rows_of`.
+            **reading: for `read_examples`.
+
+        Raises:
+            FileNotFoundError: a pattern matches nothing.
+            ValueError: there is no example.
+        """
         if examples is None:
             return []
-        return cls.read_examples(examples) if _are_files(examples) else list(examples)
+        if are_files(examples):
+            return cls.read_examples(examples, **reading)
+        rows = list(rows_of(examples))
+        if all(hasattr(row, "_fields") for row in rows):
+            return rows
+        records = (
+            Record(cls.fields_of(row), f"example {i}") for i, row in enumerate(rows)
+        )
+        found = cls.examples_in(records, Problems(), "the examples")
+        return [example for _, example in found]
+
+    @classmethod
+    def fields_of(cls, row: Any) -> dict[str, Any]:
+        """The fields of an example in memory, by name.
+
+        Args:
+            row: a mapping, a tuple in the order of `fields`, or the first field alone.
+
+        >>> FromExamples.fields_of({"text": "a"})
+        {'text': 'a'}
+        """
+        if isinstance(row, Mapping):
+            return dict(row)
+        values = row if isinstance(row, list | tuple) else [row]
+        return dict(zip(cls.fields, values, strict=False))
+
+    def read_data(self, data, **reading):
+        return self.examples_of(data, **reading)
+
+    def split_data(self, items, share):
+        return split_examples(items, share)
+
+    def training_data(self, items, how: Batching):
+        sizes = how.batch_size, how.batch_tokens, how.length
+        return self.example_batches(items, *sizes).training(how.seed, how.start)
+
+    def validation_data(self, items, how: Batching):
+        sizes = how.batch_size, how.batch_tokens, how.length
+        return self.example_batches(items, *sizes, training=False).in_order()
 
     def example_datasets(
         self,
@@ -213,7 +268,7 @@ class FromExamples:
         seed: int = 0,
         start: int = 0,
     ) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
-        """Examples to batches for `fit`, those of like lengths together.
+        """As `datasets`, of examples alone.
 
         Args:
             train: files as `read_examples` takes them, or examples.
@@ -227,21 +282,17 @@ class FromExamples:
             seed: of the order of the training batches.
             start: number of the first training batch.
 
-        Returns:
-            Endless training batches and the validation batches (None if none).
-
         Raises:
             ValueError: there are no examples, or none that can be learnt from.
         """
         train, validation = self.examples_of(train), self.examples_of(validation)
         if not validation and validation_fraction:
             train, validation = split_examples(train, validation_fraction)
-        sizes = batch_size, batch_tokens, max_length
-        batches = self.example_batches(train, *sizes).training(seed, start)
+        how = Batching(batch_size, batch_tokens, max_length, seed, start)
+        batches = FromExamples.training_data(self, train, how).epochs()
         if not validation:
             return batches, None
-        held_out = self.example_batches(validation, *sizes, training=False)
-        return batches, held_out.validation()
+        return batches, FromExamples.validation_data(self, validation, how)
 
 
 def split_examples(
@@ -284,12 +335,6 @@ def split_examples(
 def _hash(text: str, seed: int) -> bytes:
     data = f"{seed}:{text}".encode("utf-8", "surrogatepass")
     return hashlib.blake2b(data, digest_size=8).digest()
-
-
-def _are_files(examples: Examples) -> bool:
-    if isinstance(examples, str | Path):
-        return True
-    return bool(examples) and all(isinstance(x, str | Path) for x in examples)
 
 
 def in_parts(

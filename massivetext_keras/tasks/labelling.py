@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,63 +16,19 @@ from massivetext_keras.configs import choose
 from massivetext_keras.data.examples import LabeledText
 from massivetext_keras.data.records import Problems
 from massivetext_keras.layers.loss import token_losses
+from massivetext_keras.tasks.labels import (
+    SEPARATOR,
+    WHOLE,
+    Classification,
+    from_multi_hot,
+    name_of,
+    names_of,
+)
 
 logger = logging.getLogger(__name__)
 
-SEPARATOR = "|"  # between several labels in a table
 HINT = ": it is what a column 'label' says, or another that columns label=NAME names"
-_WHOLE, _DECIMAL = re.compile(r"[+-]?\d+"), re.compile(r"[+-]?\d*\.\d+(e[+-]?\d+)?")
 _SHOWN = 30  # characters of a text, for people to find it
-
-
-class Classification(NamedTuple):
-    """What a classifier says of a text.
-
-    Attributes:
-        label: the most probable one; of a task with several labels, all that are
-            probable enough.
-        score: its probability; of several labels that of the decision that is least
-            sure.
-        scores: the probability of every label.
-    """
-
-    label: str | tuple[str, ...]
-    score: float
-    scores: dict[str, float]
-
-
-def label_of(value: Any) -> str | tuple[str, ...] | float | None:
-    """A record's label as a `LabeledText` has it.
-
-    Raises:
-        ValueError: it is nothing that a label can be.
-    """
-    if value is None or isinstance(value, float):
-        return value
-    if isinstance(value, list | tuple) and all(isinstance(x, str | int) for x in value):
-        return tuple(map(str, value))
-    if isinstance(value, str | int):
-        names = str(value).strip()
-        if not names:
-            return ()
-        return tuple(names.split(SEPARATOR)) if SEPARATOR in names else names
-    raise ValueError("a label that is neither a name, a list of names nor a number")
-
-
-def are_numbers(labels: Sequence[Any]) -> bool:
-    """Whether labels of `label_of` are numbers, of which one or more is not whole.
-
-    >>> are_numbers(["1", 2.5]), are_numbers(["0.5", "1.0"]), are_numbers(["1", "2"])
-    (True, True, False)
-    """
-    whole = True
-    for label in labels:
-        if isinstance(label, str) and _WHOLE.fullmatch(label):
-            continue
-        if not isinstance(label, float) and not _DECIMAL.fullmatch(str(label)):
-            return False
-        whole = False
-    return not whole
 
 
 class Labelling:
@@ -198,6 +154,15 @@ class Labelling:
         """Whether an answer can be what an example says."""
         return True
 
+    def encode(self, labels: tf.Tensor) -> tf.Tensor:
+        """Labels as people give them to `fit`, names or numbers of them, to targets
+        [batch, …], inside a graph. Whole numbers are names where all labels are."""
+        return self.as_labels(labels)
+
+    def as_labels(self, labels: tf.Tensor) -> tf.Tensor:
+        """Numbers of any type, to targets [batch, …]."""
+        return tf.cast(labels, tf.float32)
+
     def losses(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         """Float32 [batch, size] and [batch, …] -> [batch]."""
         raise NotImplementedError
@@ -251,7 +216,12 @@ class SingleLabel(Labelling):
     def read(self, label):
         if label is None or label == ():
             raise ValueError("no label")
-        return SEPARATOR.join(label) if isinstance(label, tuple) else str(label)
+        name = SEPARATOR.join(label) if isinstance(label, tuple) else name_of(label)
+        if name in self.index:
+            return name
+        # a column of whole numbers in which some are missing: 1.0 is the class 1
+        number = name.removesuffix(".0")
+        return number if WHOLE.fullmatch(number) and number in self.index else name
 
     def target(self, label):
         if label not in self.index:
@@ -295,14 +265,41 @@ class SingleLabel(Labelling):
             choose("label in class_weights", label, self.index)
 
     def weights(self, targets, wanted):
-        table = np.ones(self.size)
+        table = self.table(wanted if isinstance(wanted, Mapping) else {})
         if wanted == "balanced":
             counts = np.bincount(targets, minlength=self.size)
             table = len(targets) / np.maximum(counts, 1) / np.count_nonzero(counts)
-        elif wanted is not None:
-            for label, weight in wanted.items():
-                table[self.index[label]] = weight
         return table[targets].astype(np.float32)
+
+    def table(self, weights: Mapping[str, float]) -> np.ndarray:
+        """Weights by the number of a label, float32 [labels]; others have 1."""
+        return np.float32([weights.get(label, 1.0) for label in self.labels])
+
+    @functools.cached_property
+    def _numbers(self) -> tf.lookup.StaticHashTable:
+        """Name of a label -> its number, -1 of others, inside a graph."""
+        with tf.init_scope():
+            names, numbers = tf.constant(self.labels), tf.range(self.size)
+            known = tf.lookup.KeyValueTensorInitializer(names, numbers)
+            return tf.lookup.StaticHashTable(known, -1)
+
+    def encode(self, labels):
+        if labels.dtype != tf.string and all(map(WHOLE.fullmatch, self.labels)):
+            labels = tf.strings.as_string(tf.cast(labels, tf.int64))  # they are names
+        if labels.dtype == tf.string:
+            labels = self._numbers.lookup(labels)
+        labels = self.as_labels(labels)
+        message = f"a label that is none of the task's {self.size}"
+        checks = [
+            tf.debugging.assert_less(labels, self.size, message),
+            tf.debugging.assert_greater_equal(labels, 0, message),
+        ]
+        with tf.control_dependencies([x for x in checks if x is not None]):
+            return tf.identity(labels)
+
+    def as_labels(self, labels):
+        labels = tf.cast(labels, tf.int32)
+        return labels[:, 0] if labels.shape.rank == 2 else labels
 
 
 class MultiLabel(Labelling):
@@ -313,7 +310,7 @@ class MultiLabel(Labelling):
     def read(self, label):
         if label is None:
             raise ValueError("no label")
-        return label if isinstance(label, tuple) else (str(label),)
+        return from_multi_hot(names_of(label), self.labels)
 
     def target(self, label):
         if label and not any(name in self.index for name in label):
@@ -322,6 +319,13 @@ class MultiLabel(Labelling):
 
     def _knows(self, label):
         return all(name in self.index for name in self.read(label))
+
+    def encode(self, labels):
+        if labels.dtype != tf.string:
+            return self.as_labels(labels)
+        names = tf.strings.split(labels, SEPARATOR).to_tensor()
+        known = tf.constant(self.labels)
+        return tf.cast(tf.reduce_any(names[:, :, None] == known, axis=1), tf.float32)
 
     def losses(self, logits, targets):
         losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
@@ -389,6 +393,15 @@ class Regression(Labelling):
 
     def target(self, label):
         return np.float32(label)
+
+    def as_labels(self, labels):
+        labels = tf.cast(labels, tf.float32)
+        return labels[:, 0] if labels.shape.rank == 2 else labels
+
+    def encode(self, labels):
+        if labels.dtype == tf.string:
+            labels = tf.strings.to_number(labels)
+        return self.as_labels(labels)
 
     def losses(self, logits, targets):
         return tf.square(logits[:, 0] - targets)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks import masked_lm_export
 from massivetext_keras.tasks.base import Task, in_batches
+from massivetext_keras.tasks.datasets import Batching
 
 _ROWS_AT_ONCE = 64
 
@@ -148,56 +148,31 @@ class MaskedLM(Task):
             return counts
         return [*counts, tf.reduce_sum(_real_rows(weights))]
 
-    def datasets(
-        self,
-        files: str | Path | Sequence[str | Path],
-        batch_size: int = 16,
-        sequence_length: int | None = None,
-        validation_fraction: float = 0.05,
-        seed: int = 0,
-        start: int = 0,
-        progress: bool = True,
-        mask_rate: float = 0.15,
-        whole_words: bool = False,
-        **shares,
-    ) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
-        """Text files to batches for `fit`; other tokens are hidden each time.
+    share_held_out = 0.05
+    batches_of = {"batch_size": 16}
+    dataset_options = ("mask_rate", "whole_words", "mask_share", "random_share")
 
-        Args:
-            files: paths, globs and folders.
-            batch_size: rows of the global batch.
-            sequence_length: tokens of a row (None: the model's `max_length`).
-            validation_fraction: share of the text held out (0: none).
-            seed: of the order of the training batches, and of all masks.
-            start: number of the first training batch.
-            progress: show a bar.
-            mask_rate: share of the tokens to guess.
-            whole_words: hide all tokens of a word, or none.
-            **shares: `mask_share` and `random_share`, see `data.Masking`.
+    def training_data(self, items, how: Batching):
+        return self._masked(items, how, start=how.start)
 
-        Returns:
-            Endless training batches and the validation batches (None if none).
+    def validation_data(self, items, how: Batching):
+        return self._masked(items, how, validation=True)
 
-        Raises:
-            FileNotFoundError: a pattern matches nothing.
-            ValueError: there is no text, or too little of it.
-        """
-        length, train, valid = self.read_tokens(
-            files, sequence_length, validation_fraction, progress, add_bos=False
+    def _masked(self, texts: Sequence[str], how: Batching, **side):
+        """Batches with other tokens hidden each time; see `data.masked_batches`."""
+        options = dict(how.options)
+        if "mask_rate" in options:
+            options["rate"] = options.pop("mask_rate")
+        self.need_tokenizer()
+        return data.masked_batches(
+            self.token_row(texts, how.progress, add_bos=False),
+            how.rows,
+            how.length or self.config.max_length,
+            data.Masking(self.tokenizer, self.mask_id, **options),
+            self.sentences,
+            how.seed,
+            **side,
         )
-        masking = data.Masking(
-            self.tokenizer, self.mask_id, mask_rate, whole_words=whole_words, **shares
-        )
-        batches = functools.partial(
-            data.masked_batches,
-            batch_size=batch_size,
-            sequence_length=length,
-            masking=masking,
-            sentences=self.sentences,
-            seed=seed,
-        )
-        train = batches(train, start=start)
-        return train, None if valid is None else batches(valid, validation=True)
 
     def fill_mask(
         self, texts: str | Sequence[str], top_k: int = 5

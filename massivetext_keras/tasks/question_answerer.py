@@ -75,6 +75,7 @@ class QuestionAnswerer(FromExamples, Task):
     backbone_class = BERT
     hugging_face_heads = ("question_answering",)
     predicts_tokens = False
+    weighs_rows = True
     options = (
         "window",
         "stride",
@@ -84,7 +85,6 @@ class QuestionAnswerer(FromExamples, Task):
         "language",
     )
     fields = ("context", "question", "answer", "answer_start", "answers", "id")
-    datasets = FromExamples.example_datasets
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 
@@ -17,6 +18,7 @@ from massivetext_keras.layers.heads import DiscriminatorHead
 from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks.base import Task, in_batches
+from massivetext_keras.tasks.datasets import Batching
 from massivetext_keras.tasks.masked_lm import MaskedLM, masked_states
 
 _DETECTION_WEIGHT = 50.0  # Clark et al., 2020
@@ -117,10 +119,14 @@ class ReplacedTokenDetector(Task):
         sampled = tf.argmax(noisy, axis=-1, output_type=tf.int32)
         return tf.reshape(sampled, shape[:2])
 
-    def datasets(self, files, *args, **kwargs):
-        """See `MaskedLM.datasets`; every chosen token is hidden."""
-        hide_all = {"mask_share": 1.0, "random_share": 0.0}
-        return self.generator.datasets(files, *args, **{**hide_all, **kwargs})
+    share_held_out, batches_of = MaskedLM.share_held_out, MaskedLM.batches_of
+    dataset_options = MaskedLM.dataset_options
+
+    def training_data(self, items, how: Batching):
+        return self.generator.training_data(items, _hiding_all(how))
+
+    def validation_data(self, items, how: Batching):
+        return self.generator.validation_data(items, _hiding_all(how))
 
     def detect(
         self, texts: str | Sequence[str]
@@ -182,6 +188,12 @@ class ReplacedTokenDetector(Task):
             answer = {"token": [list(tokens)], "score": [list(scores)]}
             probes.append(Probe("detect", {"text": [text]}, answer))
         return probes
+
+
+def _hiding_all(how: Batching) -> Batching:
+    """The same batches, of which every chosen token is hidden unless others are."""
+    hide_all = {"mask_share": 1.0, "random_share": 0.0}
+    return dataclasses.replace(how, options={**hide_all, **how.options})
 
 
 def _real(features: dict[str, tf.Tensor]) -> tf.Tensor:

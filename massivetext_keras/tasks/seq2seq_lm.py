@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from massivetext_keras import data
+from massivetext_keras import corpus, data
 from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.export import Probe
 from massivetext_keras.generation.beam import BeamDecoder, BeamRules
@@ -19,6 +19,7 @@ from massivetext_keras.generation.sampling import Sampling
 from massivetext_keras.models.seq2seq import Seq2Seq
 from massivetext_keras.tasks import seq2seq_lm_export
 from massivetext_keras.tasks.base import Task, in_batches
+from massivetext_keras.tasks.datasets import Datasets
 from massivetext_keras.tasks.own_defaults import checked, own_defaults
 from massivetext_keras.tasks.text_generation import (
     checked_end_ids,
@@ -146,7 +147,7 @@ class Seq2SeqLM(FromPairs, Task):
         """Text files to batches that teach to restore damaged texts, to pretrain on.
 
         Args:
-            files: paths, globs and folders.
+            files: as `datasets` takes texts.
             damage: T5's or BART's.
             batch_size: rows of the global batch.
             sequence_length: tokens of a text before damage (None: what the model's
@@ -157,7 +158,7 @@ class Seq2SeqLM(FromPairs, Task):
             progress: show a bar.
 
         Returns:
-            Endless training batches and the validation batches (None if none).
+            As `datasets` does.
 
         Raises:
             FileNotFoundError: a pattern matches nothing.
@@ -165,16 +166,17 @@ class Seq2SeqLM(FromPairs, Task):
         """
         tokenizer = self.need_tokenizer()
         length = sequence_length or self.config.max_length - 1 - tokenizer.add_bos
-        length, *tokens = self.read_tokens(files, length, validation_fraction, progress)
+        self.within_context("sequence_length", length)
+        texts = Datasets.read_data(self, files)
+        train, valid = corpus.split_documents(texts, validation_fraction)
 
-        def batches(tokens, seed):
+        def batches(texts, seed):
             sizes = batch_size, length
             how = damage, tokenizer, self.start_id, seed, start
-            return data.denoising_batches(tokens, *sizes, *how)
+            row = self.token_row(texts, progress)
+            return data.denoising_batches(row, *sizes, *how)
 
-        train, valid = tokens
-        valid = None if valid is None else batches(valid, None)
-        return batches(train, seed), valid
+        return batches(train, seed).epochs(), batches(valid, None) if valid else None
 
     @own_defaults()
     def generate(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from massivetext_keras.data.examples import Span, TaggedText
 from massivetext_keras.data.records.columns import joined_words
-from massivetext_keras.evaluation.spans import Labelled, spans_of_tags
+from massivetext_keras.evaluation.spans import Labelled, spans_of_tags, tags_of_spans
 
 
 def tagged_text(fields: Mapping[str, Any]) -> TaggedText:
@@ -57,6 +57,48 @@ def tagged_text(fields: Mapping[str, Any]) -> TaggedText:
         what = "words that are not in their text"
         words = tuple(_place(word, text, what) for word in words)
     return TaggedText(text, spans, words, predicate)
+
+
+def tags_of_words(
+    tagger: Any,
+    words: Sequence[str] | Sequence[Sequence[str]],
+    predicate: int | Sequence[int] | None = None,
+) -> list[str] | list[list[str]]:
+    """The tags of words, such as "B-PER", "I-PER" and "O", as a task finds them.
+
+    The words are read as one text, joined by spaces but for scripts that have none; a
+    word belongs to a span that covers half of it.
+
+    Args:
+        tagger: a `TokenClassifier`.
+        words: of one text, or of several.
+        predicate: number of the word that is the predicate, or one for each text; for
+            a task of predicates.
+
+    Returns:
+        As many tags as words, in the task's scheme; lists of such for several texts.
+
+    Raises:
+        ValueError: a word is empty or no text; or as `tag` does.
+    """
+    if isinstance(words, str):
+        raise ValueError("words are a list: `tag` takes a text")
+    if not words:
+        return []
+    one = isinstance(words[0], str)
+    rows = [list(words)] if one else [list(row) for row in words]
+    if not all(isinstance(word, str) and word for row in rows for word in row):
+        raise ValueError("an empty word, or one that is no text")
+    texts, places = zip(*map(joined_words, rows), strict=True)
+    if predicate is not None:
+        numbers = [predicate] if one else predicate
+        pairs = zip(places, numbers, strict=True)
+        predicate = [tuple(where[number]) for where, number in pairs]
+    tags = [
+        tags_of_spans([*map(tuple, where)], spans_in(spans), tagger.scheme)
+        for where, spans in zip(places, tagger.tag(texts, predicate), strict=True)
+    ]
+    return tags[0] if one else tags
 
 
 def spans_in(spans: Iterable[Span | Mapping[str, Any]]) -> list[Labelled]:

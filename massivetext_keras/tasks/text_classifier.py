@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -25,11 +26,9 @@ from massivetext_keras.tasks.from_examples import EMPTY, Examples, FromExamples
 from massivetext_keras.tasks.labelling import (
     HINT,
     LABELLINGS,
-    Classification,
     SingleLabel,
-    are_numbers,
-    label_of,
 )
+from massivetext_keras.tasks.labels import Classification, label_of, problem_of
 from massivetext_keras.tasks.text_classifier_export import SECOND, TEXT
 
 logger = logging.getLogger(__name__)
@@ -82,8 +81,10 @@ class TextClassifier(FromExamples, Task):
 
     backbone_class = BERT
     predicts_tokens = False
+    weighs_rows = True
     hugging_face_heads = ("classification", "dense_classification")
     fields = ("text", "label", "second")
+    dataset_options = ("class_weights",)
     options = (
         "labels",
         "problem",
@@ -177,12 +178,34 @@ class TextClassifier(FromExamples, Task):
         tallies = self.labelling.tallies(logits, labels, weights)
         return [tf.reduce_sum(rows)], rows, tallies[None]
 
+    fits_strings = True
+
+    def as_labels(self, labels):
+        return self.labelling.as_labels(labels)
+
+    def encode_texts(self, x, y=None, sample_weight=None):
+        x, y = self.parted(x, y)
+        labels = None if y is None else self.labelling.encode(y)
+        features = self.text_features(x)
+        return keras.utils.pack_x_y_sample_weight(features, labels, sample_weight)
+
+    def table_of_weights(self, class_weight):
+        if not isinstance(self.labelling, SingleLabel):
+            return super().table_of_weights(class_weight)
+        named = {}
+        for key, weight in class_weight.items():
+            known = isinstance(key, Integral) and 0 <= key < len(self.labels)
+            named[self.labels[key] if known else str(key)] = float(weight)
+        self.labelling.check_weights(named)
+        return self.labelling.table(named)
+
     @classmethod
     def example(cls, fields: Mapping[str, Any]) -> LabeledText:
         """The `LabeledText` of a record.
 
         Its "label" is a class; or several, a list in JSON or joined by "|" in a table,
-        where nothing means none of them; or a number. A whole number is a class.
+        where nothing means none of them; or a number. A whole number is a class; where
+        there is none, None or NaN, the example has no label.
 
         Raises:
             ValueError: there is no text, or a field is of the wrong kind.
@@ -209,7 +232,8 @@ class TextClassifier(FromExamples, Task):
         """The labels that examples have, sorted, and the problem that they are.
 
         One that has several labels makes it "multi_label"; numbers, of which one has a
-        decimal point, "regression".
+        fraction, "regression". Lists of 0 and 1 (multi-hot) are labels without names,
+        LABEL_0 and so on, as Hugging Face calls them.
 
         Raises:
             ValueError: none has a label.
@@ -220,30 +244,17 @@ class TextClassifier(FromExamples, Task):
         found = [x.label for x in examples if x.label is not None]
         if not found:
             raise ValueError(f"no example has a label{HINT}")
-        if are_numbers(found):
-            return {"labels": (), "problem": "regression"}
-        names = {n for x in found for n in (x if isinstance(x, tuple) else (str(x),))}
-        several = any(isinstance(label, tuple) and label for label in found)
-        problem = "multi_label" if several else "single_label"
-        return {"labels": tuple(sorted(names)), "problem": problem}
+        labels, problem = problem_of(found)
+        return {"labels": labels, "problem": problem}
 
-    def datasets(
-        self,
-        train: Examples,
-        validation: Examples | None = None,
-        *args,
-        class_weights: str | Mapping[str, float] | None = None,
-        **kwargs,
-    ) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
-        """See `FromExamples.example_datasets`.
-
-        Args:
-            class_weights: as in the constructor, from now on (None: as they are).
-        """
-        if class_weights is not None:
-            self.labelling.check_weights(class_weights)
-            self.class_weights = class_weights
-        return self.example_datasets(train, validation, *args, **kwargs)
+    def training_data(self, items, how):
+        """As in `FromExamples`; `class_weights` are those of the constructor from now
+        on, if they are given."""
+        weights = how.options.get("class_weights")
+        if weights is not None:
+            self.labelling.check_weights(weights)
+            self.class_weights = weights
+        return super().training_data(items, how)
 
     def example_batches(
         self,

@@ -10,11 +10,14 @@ import tensorflow as tf
 
 from massivetext_keras import data
 from massivetext_keras.configs import TransformerConfig, choose
+from massivetext_keras.data.records import Problems, read_records
 from massivetext_keras.export import Probe, signature
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks.base import Task, in_batches
+from massivetext_keras.tasks.datasets import Batching
+from massivetext_keras.tasks.inputs import are_files, rows_of
 from massivetext_keras.tasks.training_step import gather_over_replicas
 from massivetext_keras.tokenizers.rewriting import rewrite
 
@@ -99,6 +102,7 @@ class TextEmbedder(Task):
 
     backbone_class = BERT
     predicts_tokens = False
+    weighs_rows = True
     separable = False  # a text is told from all others of the batch
     options = (
         "pooling",
@@ -167,47 +171,37 @@ class TextEmbedder(Task):
         scores = tf.where(real > 0.0, scores, _HIDDEN)
         return [tf.reduce_sum(token_losses(scores, labels) * weights)], None
 
-    def datasets(
-        self,
-        pairs: Sequence[tuple[str, str]],
-        batch_size: int = 32,
-        sequence_length: int | None = None,
-        validation_fraction: float = 0.0,
-        seed: int = 0,
-        start: int = 0,
-    ) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
-        """Pairs of texts to batches for `fit`.
+    def read_data(self, data, **reading):
+        """Pairs of texts that belong together."""
+        if are_files(data):
+            problems, names = Problems(), ("text", "second")
+            rows = read_records(data, names, problems=problems, **reading)
+            pairs = [tuple(row.fields.get(name) for name in names) for row in rows]
+            problems.log()
+            return pairs
+        rows = rows_of(data)
+        return [tuple(x.values()) if isinstance(x, Mapping) else x for x in rows]
 
-        Args:
-            pairs: texts that belong together.
-            batch_size: pairs of the global batch; all others of it are wrong answers.
-            sequence_length: tokens of a text at the most (None: the task's).
-            validation_fraction: share of the pairs held out, at random (0: none).
-            seed: of the order of the training batches.
-            start: number of the first training batch.
+    def split_data(self, items, share):
+        """A share of the pairs held out, at random."""
+        order = np.random.default_rng(0).permutation(len(items))
+        count = int(len(items) * share)
+        sides = order[count:], order[:count]
+        return tuple([items[i] for i in sorted(side)] for side in sides)
 
-        Returns:
-            Endless training batches and the validation batches (None if none).
+    def training_data(self, items, how: Batching):
+        return self._pairs(items, how, seed=how.seed, start=how.start)
 
-        Raises:
-            ValueError: there are no pairs, or one is something else.
-        """
+    def validation_data(self, items, how: Batching):
+        return self._pairs(items, how, validation=True)
+
+    def _pairs(self, pairs: Sequence[tuple[str, str]], how: Batching, **side):
+        """Batches in which all other pairs are wrong; see `data.contrastive_batches`"""
+        length = how.length or self._longest
         tokenizer = self.need_tokenizer()
-        pairs = list(pairs)
         if self.lowercase:
             pairs = [tuple(map(str.lower, pair)) for pair in pairs]
-        length = min(sequence_length or self._longest, self.config.max_length)
-        order = np.random.default_rng(0).permutation(len(pairs))
-        held_out = int(len(pairs) * validation_fraction)
-        train = [pairs[i] for i in sorted(order[held_out:])]
-        batches = functools.partial(
-            data.contrastive_batches, tokenizer, batch_size=batch_size, length=length
-        )
-        train = batches(train, seed=seed, start=start)
-        if not held_out:
-            return train, None
-        valid = [pairs[i] for i in sorted(order[:held_out])]
-        return train, batches(valid, validation=True)
+        return data.contrastive_batches(tokenizer, pairs, how.rows, length, **side)
 
     def embed(
         self, texts: str | Sequence[str], prompt: str | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -13,7 +12,6 @@ from massivetext_keras import data
 from massivetext_keras.configs import choose
 from massivetext_keras.data.examples import TextPair
 from massivetext_keras.data.pairs import pair_example
-from massivetext_keras.data.records.parallel import UNPAIRED
 from massivetext_keras.evaluation.words import language_of
 from massivetext_keras.evaluation.writing import MEASURES, written_scores
 from massivetext_keras.tasks.from_examples import FromExamples, in_parts
@@ -24,6 +22,7 @@ class FromPairs(HeldOutLoss, FromExamples):
     """A mixin for `Seq2SeqLM`: sources and targets from files, answers and scores."""
 
     fields = ("source", "target")
+    batches_of = {"batch_tokens": 4096}
 
     @classmethod
     def example(cls, fields: Mapping[str, Any]) -> TextPair:
@@ -68,73 +67,39 @@ class FromPairs(HeldOutLoss, FromExamples):
         it does in `generate`; a pair whose target is too long is left out."""
         length = self.within_context("max_length", max_length)
         pairs = [pair for pair in examples if pair.target is not None]
+        if not pairs:
+            raise ValueError(
+                "no example has a target to learn: give list(zip(sources, targets))"
+            )
         sides = [p.source for p in pairs], [p.target for p in pairs]
         batches = self.pair_batches(*sides, length, batch_tokens, batch_size, cut=True)
         if training:
             batches.rows.log("pairs")
         return batches
 
-    def datasets(
-        self,
-        sources: str | Path | Sequence[str],
-        targets: str | Path | Sequence[str],
-        batch_tokens: int = 4096,
-        validation: tuple | None = None,
-        max_length: int | None = None,
-        seed: int = 0,
-        start: int = 0,
-    ) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
-        """Pairs of texts to batches for `fit`, of pairs of like lengths.
+    fits_strings = True
 
-        Pairs with an empty side, or one that is too long, are left out, with a warning
-        that counts them.
+    def encode_texts(self, x, y=None, sample_weight=None):
+        x, y = self.parted(x, y)
+        if isinstance(x, Mapping):
+            x = x[self.fields[0]]
+        features, target, mask = self.text_features.pair(x, y)
+        source = features["encoder_token_ids"], features["encoder_padding_mask"]
+        features, labels, weights = pair_example(self.start_id, *source, target, mask)
+        if sample_weight is not None:
+            weights *= tf.cast(sample_weight, tf.float32)[:, None]
+        return features, labels, weights
 
-        Args:
-            sources: a file of one text a line, or texts.
-            targets: what is to be written for each of them, in the same form.
-            batch_tokens: tokens of a batch, both sides and padding together.
-            validation: sources and targets to evaluate on.
-            max_length: tokens of a text (None: the model's `max_length`).
-            seed: of the order of the training batches.
-            start: number of the first training batch.
-
-        Returns:
-            Endless training batches and the validation batches (None if none).
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: there are more sources than targets or the other way round, or
-                no pair that can be used.
-        """
-        longest = self.within_context("max_length", max_length)
-
-        def batches(sources, targets):
-            sides = self._sides(sources, targets)
-            return self.pair_batches(*sides, longest, batch_tokens)
-
-        train = batches(sources, targets)
-        train.rows.log("pairs")
-        train = train.training(seed, start)
-        return train, batches(*validation).validation() if validation else None
-
-    @classmethod
-    def _sides(cls, *sides: str | Path | Sequence[str]) -> tuple[Sequence, Sequence]:
-        """Texts and what is to be written for them, of two files or as they are."""
-        files = [isinstance(side, str | Path) for side in sides]
-        if all(files):
-            problems = data.Problems()
-            records = data.read_records(
-                sides, cls.fields, "parallel", None, "utf-8", problems
-            )
-            pairs = [pair for _, pair in cls.examples_in(records, problems, sides)]
-            if UNPAIRED in problems.places:
-                raise ValueError(f"texts are no pairs: {problems}")
-            return [pair.source for pair in pairs], [pair.target for pair in pairs]
-        if any(files) or len(sides[0]) != len(sides[1]):
-            raise ValueError(
-                "texts are no pairs: give two files, or two lists of as many texts"
-            )
-        return sides
+    def read_data(self, data, **reading):
+        try:
+            return super().read_data(data, **reading)
+        except (FileNotFoundError, ValueError) as error:
+            if reading.get("format") is not None:
+                raise
+            raise type(error)(
+                f"{error}; pairs in memory are list(zip(sources, targets)), parallel "
+                "files are given together: ['a.en', 'a.de'] with format='parallel'"
+            ) from error
 
     def pair_batches(
         self,

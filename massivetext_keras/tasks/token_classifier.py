@@ -25,7 +25,7 @@ from massivetext_keras.tasks import token_classifier_export
 from massivetext_keras.tasks.base import FORMATS, Task, in_batches
 from massivetext_keras.tasks.from_examples import EMPTY, FromExamples, in_parts
 from massivetext_keras.tasks.tag_decoding import TagSet
-from massivetext_keras.tasks.tagged_examples import spans_in, tagged_text
+from massivetext_keras.tasks.tagged_examples import spans_in, tagged_text, tags_of_words
 from massivetext_keras.tokenizers.base import valid_utf8
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,6 @@ class TokenClassifier(FromExamples, Task):
     predicts_tokens = False
     fields = ("text", "entities", "words", "tags", "predicate")
     options = ("labels", "scheme", "crf", "predicate")
-    datasets = FromExamples.example_datasets
 
     def __init__(
         self,
@@ -265,7 +264,7 @@ class TokenClassifier(FromExamples, Task):
 
         Args:
             texts: one text or several, of any length: long ones are read in windows
-                that overlap.
+                that overlap. A list of words is for `tag_words`.
             predicate: (start, end) of the predicate in the text, in characters, or one
                 for each text; for a task of predicates.
 
@@ -292,6 +291,10 @@ class TokenClassifier(FromExamples, Task):
             for text, row in zip(texts, self._ask(texts, places), strict=True)
         ]
         return spans[0] if one else spans
+
+    def tag_words(self, words, predicate=None) -> list[str] | list[list[str]]:
+        """The tags of words that are given; see `tagged_examples.tags_of_words`."""
+        return tags_of_words(self, words, predicate)
 
     def _predicates(self, predicates, texts: Sequence[str]) -> list[tuple[int, int]]:
         given = [x for x in predicates or () if x is not None]

@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from massivetext_keras.data.epochs import TrainingBatches
 from massivetext_keras.layers.dropout import hashed, keys_from, replica_id
 from massivetext_keras.layers.fused import island
 from massivetext_keras.layers.stack import TransformerStack
-from massivetext_keras.tasks.batches import padding, timed_next
+from massivetext_keras.tasks.batches import padding, timed_next, unpacked
 from massivetext_keras.tasks.update import adopt
 from massivetext_keras.values import matching
 
@@ -34,6 +35,8 @@ class TrainingStep(keras.Model):
     _default_save_signature = None
     # Whether the loss of a row is its own, whatever the other rows of the batch are.
     separable = True
+    # Whether a loss weight is of a row, and not of each of its labels.
+    weighs_rows = False
     # Whether the loss is that of tokens, whose exponential is a perplexity.
     predicts_tokens = True
 
@@ -112,6 +115,8 @@ class TrainingStep(keras.Model):
                 raise ValueError(f"a task has its own loss and metrics: drop {name}=")
         if kwargs.get("jit_compile", "auto") == "auto":
             kwargs["jit_compile"] = bool(tf.config.list_physical_devices("GPU"))
+        if kwargs.get("steps_per_execution") == "auto":
+            kwargs["steps_per_execution"] = 1  # Keras takes little of such a step
         if micro_batches < 1:
             raise ValueError(f"micro_batches must be positive, got {micro_batches}")
         if not self.separable and micro_batches > 1:
@@ -159,18 +164,34 @@ class TrainingStep(keras.Model):
     def fit(self, x=None, *args, **kwargs):
         """As `keras.Model.fit`; a dataset keeps its order.
 
+        Of `TrainingBatches` an epoch is one pass, or `steps_per_epoch` batches; each
+        epoch, and each `fit`, goes on with the batch after the last one.
+
         Raises:
             ValueError: `steps_per_epoch` is no multiple of `steps_per_execution`.
         """
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)
-        steps, at_once = kwargs.get("steps_per_epoch"), self.steps_per_execution
+        at_once = self.steps_per_execution
+        if isinstance(x, TrainingBatches) and not kwargs.get("steps_per_epoch"):
+            kwargs["steps_per_epoch"] = -(-len(x) // at_once) * at_once
+        steps = kwargs.get("steps_per_epoch")
         if steps and steps % at_once:
             raise ValueError(
                 f"steps_per_epoch={steps} is no multiple of "
                 f"steps_per_execution={at_once}: more updates would be made"
             )
-        return super().fit(x, *args, **kwargs)
+        if not isinstance(x, TrainingBatches):
+            return super().fit(x, *args, **kwargs)
+        before = int(self.optimizer.iterations.numpy())
+        try:
+            return super().fit(x.endless(), *args, **kwargs)
+        finally:
+            x.next_batch += int(self.optimizer.iterations.numpy()) - before
+
+    def as_labels(self, labels: tf.Tensor) -> tf.Tensor:
+        """Labels that somebody gave to `fit`, as `summed_loss` takes them."""
+        return labels
 
     @property
     def metrics(self) -> list:
@@ -187,7 +208,7 @@ class TrainingStep(keras.Model):
 
     def train_step(self, data):
         """Loss, gradients summed over micro-batches and replicas, update."""
-        batch = _unpack(data)
+        batch = unpacked(data, self.as_labels, self.weighs_rows)
         padded, positions = padding(*batch[:2])
         share = tf.math.divide_no_nan(padded, positions)
         self.padding_tracker.update_state(share, positions)
@@ -206,7 +227,7 @@ class TrainingStep(keras.Model):
 
     def test_step(self, data):
         """Loss alone."""
-        batch = _unpack(data)
+        batch = unpacked(data, self.as_labels, self.weighs_rows)
         counts = sum_over_replicas(self.loss_counts(*batch))
         self._track(*self._total(batch, counts, training=False), batch)
         return self.get_metrics_result()
@@ -363,13 +384,6 @@ class TrainingStep(keras.Model):
         for i, tracker in enumerate(self.tally_trackers):
             part, whole = tallies[i, 0], tallies[i, 1]
             tracker.update_state(tf.math.divide_no_nan(part, whole), whole)
-
-
-def _unpack(data) -> tuple:
-    features, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
-    if weights is None:
-        weights = tf.ones_like(labels)
-    return features, labels, tf.cast(weights, tf.float32)
 
 
 def _cut(batch, parts: int) -> Callable[[tf.Tensor], tuple]:

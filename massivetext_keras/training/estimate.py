@@ -202,7 +202,12 @@ def _seconds_per_step(task: Task, experiment: ExperimentConfig, sample) -> float
     data = experiment.data
     compile_task(task, experiment)
     batches, _ = task.datasets(
-        sample, data.batch_size, data.sequence_length, 0.0, data.seed, progress=False
+        sample,
+        batch_size=data.batch_size,
+        sequence_length=data.sequence_length,
+        validation_fraction=0.0,
+        seed=data.seed,
+        progress=False,
     )
     clock = Clock()
     task.fit(batches, steps_per_epoch=_STEPS + 1, callbacks=[clock], verbose=0)

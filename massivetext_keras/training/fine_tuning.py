@@ -171,6 +171,7 @@ def learn(
             callbacks,
             finish=measure.take_best,
             started=started,
+            keep_best=keep_best,
         )
     return measure.best
 

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras.configs import ExperimentConfig, TrainConfig
+from massivetext_keras.data.epochs import TrainingBatches
 from massivetext_keras.files import write_json
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.training.averaging import AveragedWeights, take_averages
@@ -35,7 +36,7 @@ _FREE = (
     *("evaluate_every", "checkpoint_every", "sample_every"),
 )
 # Batches of training from a number on, and those of evaluation, if there are any.
-Datasets = Callable[[int], tuple[tf.data.Dataset, tf.data.Dataset | None]]
+Datasets = Callable[[int], tuple[TrainingBatches, tf.data.Dataset | None]]
 
 
 def run(
@@ -49,6 +50,7 @@ def run(
     describe: Callable[[int], str] | None = None,
     finish: Callable[[], None] | None = None,
     started: float | None = None,
+    keep_best: str | None = None,
 ) -> None:
     """Trains a compiled task; the folder of the run is a preset when it ends.
 
@@ -63,6 +65,7 @@ def run(
         describe: number of a batch -> where it is from, for messages.
         finish: changes the weights when training is over, before they are saved.
         started: `time.perf_counter()` when the work began.
+        keep_best: the measure by which the best weights are kept, if they are.
 
     Raises:
         ValueError: the checkpoint is of another config.
@@ -77,7 +80,7 @@ def run(
         run_dir,
         settings.checkpoint_every,
         steps=settings.steps,
-        settings=_settings(task, described, fingerprint),
+        settings=_settings(task, described, fingerprint, keep_best),
     )
     step = checkpoint.restore(task) if resume else 0
     if step:
@@ -114,14 +117,18 @@ def run(
         task.save_preset(run_dir)
 
 
-def _settings(task: Task, described: Mapping[str, Any], fingerprint: str) -> dict:
+def _settings(
+    task: Task, described: Mapping[str, Any], fingerprint: str, keep_best: str | None
+) -> dict:
     """What has to be equal for a run to go on."""
     train = {k: v for k, v in described["train"].items() if k not in _FREE}
     train |= {"task": type(task).__name__, "precision": task.dtype_policy.name}
+    train["keep_best"] = keep_best
     return {
         "optimizer": described["optimizer"],
         "data": {**described["data"], "text": fingerprint},
         "train": train,
+        "task": task.training_settings(),
         "tokenizer": {"fingerprint": task.need_tokenizer().fingerprint},
     }
 
@@ -144,7 +151,7 @@ def check_counts(settings: TrainConfig) -> None:
 
 def fit_until(
     task: Task,
-    batches: tf.data.Dataset,
+    batches: TrainingBatches,
     step: int,
     settings: TrainConfig,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -162,7 +169,7 @@ def fit_until(
     if left:
         every = min(every, left)
         parts = {"steps_per_epoch": every, "epochs": math.ceil(left / every)}
-        task.fit(batches.skip(first), verbose=0, **parts, **options)
+        task.fit(batches, verbose=0, **parts, **options)
 
 
 def conclude(task: Task, finish: Callable[[], None] | None = None) -> None:

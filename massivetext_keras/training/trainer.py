@@ -88,10 +88,10 @@ def train(
     def datasets(start):
         return task.datasets(
             shards or files,
-            rows.batch_size,
-            rows.sequence_length,
-            rows.validation_fraction,
-            rows.seed,
+            batch_size=rows.batch_size,
+            sequence_length=rows.sequence_length,
+            validation_fraction=rows.validation_fraction,
+            seed=rows.seed,
             start=start,
             **by_tokens,
         )

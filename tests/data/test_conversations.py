@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from massivetext_keras.data import (
@@ -80,8 +80,7 @@ def test_replies_are_marked_with_what_ends_them(tokenizer):
     ("room", "text", "lost", "cut"),
     [
         (99, "sBe kind./uHi.aHello!!u你好.a嗨!uBye.a", 0, 0),
-        (40, "sBe kind./aHello!!u你好.a嗨!uBye.a", 1, 0),
-        (37, "sBe kind./aHello!!u你好.a嗨!uBye.a", 1, 0),
+        (40, "sBe kind./u你好.a嗨!uBye.a", 2, 0),
         (36, "sBe kind./u你好.a嗨!uBye.a", 2, 0),
         (20, "sBe kind./uBye.a", 4, 0),
         (16, "sBe kind./uBye.a", 4, 0),
@@ -97,6 +96,74 @@ def test_what_is_too_long_loses_its_oldest_turns(room, text, lost, cut):
     assert texts[1].decode() == "ux.a"[-room:]
     assert (int(found.lost[0]), int(found.cut[0])) == (lost, cut)
     assert max(found.token_ids.row_lengths().numpy()) <= room
+
+
+def talk(*texts: str, first: str = "user") -> Conversation:
+    order = ("user", "assistant") if first == "user" else ("assistant", "user")
+    return Conversation(texts, tuple(order[i % 2] for i in range(len(texts))))
+
+
+@pytest.mark.parametrize(
+    ("conversation", "room", "text", "learnt"),
+    [
+        # the question of a reply fits, or the reply is left out with it
+        (talk("aa", "bb", "cc", "dd"), 16, "uaa.abb!ucc.add!", "bb!dd!"),
+        (talk("aa", "bb", "cc", "dd"), 15, "ucc.add!", "dd!"),
+        (talk("aa", "bb", "cc", "dd"), 12, "ucc.add!", "dd!"),
+        (talk("c" * 9, "dd"), 14, "", ""),
+        # a reply that is too long itself is left out, those before it are not
+        (talk("aa", "bb", "cc", "d" * 9), 14, "uaa.abb!", "bb!"),
+        (talk("aa", "b" * 9), 14, "", ""),
+        # who speaks first, or twice
+        (talk("aa", "bb", "cc", first="assistant"), 99, "aaa!ubb.acc!", "aa!cc!"),
+        (talk("aa", "bb", "cc", first="assistant"), 9, "ubb.acc!", "cc!"),
+        (
+            Conversation(
+                ("aa", "bb", "cc", "dd", "ee"),
+                ("user", "user", "assistant", "assistant", "user"),
+            ),
+            16,
+            "uaa.ubb.acc!add!",
+            "cc!dd!",
+        ),
+        (
+            Conversation(
+                ("aa", "be", "bb", "cc"), ("user", "system", "assistant", "user")
+            ),
+            8,
+            "sbe/",
+            "",
+        ),
+    ],
+)
+def test_no_reply_is_learnt_without_its_question_or_from_its_middle(
+    conversation, room, text, learnt
+):
+    tokenizer = ByteTokenizer()
+    (ids,), (marks,), long = encode_conversations(
+        tokenizer, TEMPLATE, [conversation], room
+    )
+    assert tokenizer.detokenize(ids).numpy().decode() == text
+    assert tokenizer.detokenize(ids[marks == 1]).numpy().decode() == learnt
+    assert long == (text != TEMPLATE.render(conversation, opened=False))
+
+
+TURNS = st.tuples(st.sampled_from(ROLES), st.text("xy"))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(TURNS, min_size=1, max_size=6), st.integers(1, 40))
+def test_replies_that_are_learnt_are_whole_and_follow_one_another(turns, room):
+    roles, texts = zip(*turns, strict=True)
+    tokenizer = ByteTokenizer()
+    (ids,), (marks,), _ = encode_conversations(
+        tokenizer, TEMPLATE, [Conversation(texts, roles)], room
+    )
+    assert len(ids) <= room
+    learnt = tokenizer.detokenize(ids[marks == 1]).numpy().decode()
+    replies = [f"{text}!" for role, text in turns if role == "assistant"]
+    ends = range(len(replies) + 1)
+    assert learnt in {"".join(replies[i:j]) for i in ends for j in ends}
 
 
 def test_what_is_no_role_in_a_graph_is_a_user():

@@ -254,7 +254,13 @@ def test_datasets_and_fit(text):
 @pytest.mark.parametrize("sentences", ["next", "order"])
 def test_whether_the_second_text_follows_is_learnt_too(text, sentences):
     lm = encoder_task(MaskedLM, scale=0.1, pooler=True, sentences=sentences)
-    train, _ = lm.datasets(text, 4, 16, 0.0, progress=False)
+    train, _ = lm.datasets(
+        text,
+        batch_size=4,
+        sequence_length=16,
+        validation_fraction=0.0,
+        progress=False,
+    )
     features, labels, weights = next(iter(train))
     assert set(features) == {
         "token_ids",

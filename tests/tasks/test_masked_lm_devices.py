@@ -23,7 +23,14 @@ report(
         MaskedLM, scale=0.2, num_layers=1, pooler=True, sentences="order"
     ),
     # Whole words: rows, and so replicas, have unequal numbers of hidden tokens.
-    lambda x: x.datasets(sys.argv[1], 4, 16, 0.2, progress=False, whole_words=True),
+    lambda x: x.datasets(
+        sys.argv[1],
+        batch_size=4,
+        sequence_length=16,
+        validation_fraction=0.2,
+        progress=False,
+        whole_words=True,
+    ),
     steps=5,
     ways=(*ALL[:2], ("none", 4)),
 )
@@ -49,6 +56,12 @@ def test_a_whole_step_compiles(cls, text):
         keras.utils.set_random_seed(0)
         task = encoder_task(cls, scale=0.2, num_layers=1)
         task.compile(keras.optimizers.SGD(0.1), jit_compile=compiled)
-        train, _ = task.datasets(text, 4, 16, 0.0, progress=False)
+        train, _ = task.datasets(
+            text,
+            batch_size=4,
+            sequence_length=16,
+            validation_fraction=0.0,
+            progress=False,
+        )
         losses.append(task.fit(train, steps_per_epoch=3, verbose=0).history["loss"][0])
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)

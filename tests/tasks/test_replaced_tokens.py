@@ -95,7 +95,13 @@ def test_samples_follow_the_generator(detector):
 def test_both_learn(tmp_path):
     (tmp_path / "a.txt").write_text(TEXT * 40)
     task = encoder_task(ReplacedTokenDetector, scale=0.1, generator_size=0.5)
-    train, valid = task.datasets(tmp_path / "a.txt", 4, 16, 0.2, progress=False)
+    train, valid = task.datasets(
+        tmp_path / "a.txt",
+        batch_size=4,
+        sequence_length=16,
+        validation_fraction=0.2,
+        progress=False,
+    )
     for features, _, weights in train.take(5):
         hidden = features["token_ids"].numpy() == 4
         assert hidden.sum() == weights.numpy().sum()  # all become the mask

@@ -61,9 +61,9 @@ def reverser() -> tuple[Seq2SeqLM, list[str]]:
     words = ["".join(random.choice(list("abcdef"), 4)) for _ in range(24)]
     lm = Seq2SeqLM(SMALL, ByteTokenizer())
     lm.compile(adamw(5e-3, 40, 400, weight_decay=0.0), label_smoothing=0.02)
-    train, valid = lm.datasets(
-        words, [word[::-1] for word in words], 240, (words[:2], ["abcd", "dcba"])
-    )
+    pairs = [(word, word[::-1]) for word in words]
+    held_out = list(zip(words[:2], ["abcd", "dcba"], strict=True))
+    train, valid = lm.datasets(pairs, held_out, batch_tokens=240)
     lm.fit(train, steps_per_epoch=400, epochs=1, verbose=0)
     assert lm.evaluate(valid, verbose=0) > 0
     return lm, words
@@ -200,13 +200,13 @@ def test_half_a_surrogate_pair_is_a_character(lm):
 def test_bad_datasets_and_ids(lm, tmp_path):
     (tmp_path / "a").write_text("one\ntwo\n")
     (tmp_path / "b").write_text("eins\n")
-    with pytest.raises(ValueError, match="no pairs: .* no such line .*a,.*b:2"):
+    with pytest.raises(ValueError, match="unknown suffix.* parallel files are given"):
         lm.datasets(tmp_path / "a", tmp_path / "b")
-    for sides in ((["a"], []), (tmp_path / "a", ["a", "b"])):
-        with pytest.raises(ValueError, match="two files, or two lists of as many"):
+    for sides in ((["a x"], ["b y"]), (["a"], ["b"])):
+        with pytest.raises((ValueError, OSError), match="zip.sources, targets"):
             lm.datasets(*sides)
     with pytest.raises(ValueError, match="max_length 99 is more than the model's con"):
-        lm.datasets(["a"], ["b"], max_length=99)
+        lm.datasets([("a", "b")], max_length=99)
     with pytest.raises(ValueError, match="rows must have 1 to 24 ids, .* 0 to 1"):
         lm.generate_ids(tf.ragged.constant([[], [1]], dtype=tf.int32))
     with pytest.raises(ValueError, match="n must be from 1 to num_beams=2, got 3"):

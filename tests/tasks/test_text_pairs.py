@@ -61,7 +61,9 @@ def test_a_task_that_was_told_no_language_measures_any(text):
 def test_datasets_are_those_of_texts_and_of_examples():
     lm = noise()
     sources, targets = zip(*PAIRS[:1] * 3, strict=True)
-    plain, _ = lm.datasets(list(sources), list(targets), 64, seed=1)
+    plain, _ = lm.datasets(
+        list(zip(sources, targets, strict=True)), batch_tokens=64, seed=1
+    )
     examples, _ = lm.example_datasets(PAIRS[:1] * 3, None, None, 64, seed=1)
     for one, other in zip(plain.take(2), examples.take(2), strict=True):
         tf.nest.map_structure(lambda a, b: tf.debugging.assert_equal(a, b), one, other)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massivetext_keras.data import Span, TaggedText
-from massivetext_keras.evaluation.spans import spans_of_tags
+from massivetext_keras.evaluation.spans import spans_of_tags, tags_of_spans
 from massivetext_keras.tasks import TokenClassifier
 from massivetext_keras.tasks.tag_decoding import TagSet
 from massivetext_keras.tokenizers import ByteTokenizer
@@ -230,6 +230,26 @@ def test_the_loss_is_a_mean_over_words(crf):
         found = task.test_step((features, labels, weights))["loss"]
     assert count == 18
     assert float(found) == pytest.approx(total / count, rel=1e-4)
+
+
+def test_given_words_have_a_tag_each():
+    task = tagger(seed=3, loud=True)
+    words = ["the", "unbelievable", "cat", "sat"]
+    tags = task.tag_words(words)
+    assert len(tags) == 4 and {*tags} <= {*task.tag_set.names} and {*tags} != {"O"}
+    places = [(0, 3), (4, 16), (17, 20), (21, 24)]
+    spans = [(s.start, s.end, s.label) for s in task.tag(" ".join(words))]
+    assert tags == tags_of_spans(places, spans)
+    assert task.tag_words([words, ["dog"]]) == [tags, task.tag_words(["dog"])]
+    assert task.tag_words([]) == []
+    roles = tagger(seed=3, loud=True, predicate=True)
+    found = roles.tag("the cat sat", (4, 7))
+    spans = [(s.start, s.end, s.label) for s in found]
+    wanted = tags_of_spans([(0, 3), (4, 7), (8, 11)], spans)
+    assert roles.tag_words(["the", "cat", "sat"], 1) == wanted
+    for bad, message in [("the cat", "words are a list"), (["a", ""], "empty word")]:
+        with pytest.raises(ValueError, match=message):
+            task.tag_words(bad)
 
 
 def test_a_predicate_changes_what_is_found():

@@ -151,6 +151,49 @@ def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path):
     assert again.classify("the cat") == rest.classify("the cat")
 
 
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """The folder of a run that was stopped."""
+    folder = tmp_path_factory.mktemp("stopped")
+    how = {"epochs": 4, "callbacks": [Stop(4)], "run_dir": folder, **QUICK}
+    with pytest.raises(RuntimeError, match="stopped"):
+        fine_tune(classifier(), TRAIN, VALID, **how)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments", "named"),
+    [
+        ({"r_drop": 5.0}, {}, "task.r_drop is 0.0 there and 5.0 here"),
+        ({"class_weights": {"cat": 3.0}}, {}, "task.class_weights is None there"),
+        ({"frozen": "position"}, {}, "task.frozen is "),
+        ({"rank": 2}, {}, "task.adapters (rank, alpha, dropout) is {} there"),
+        ({}, {"keep_best": "accuracy"}, "train.keep_best is None there"),
+        ({}, {"max_length": 5}, "data.sequence_length is 32 there and 5 here"),
+        ({}, {"batch_size": 3}, "data.batch_size is 2 there and 3 here"),
+        ({}, {"weight_decay": 0.5}, "optimizer.weight_decay is 0.01 there"),
+        ({}, {"seed": 4}, "data.seed is 3 there and 4 here"),
+        ({}, {"train": TRAIN[:4]}, "data.text is "),
+        ({}, {"validation": VALID[:1]}, "data.text is "),
+    ],
+)
+def test_a_stopped_run_goes_on_with_the_same_settings_alone(
+    stopped, options, arguments, named
+):
+    task = classifier()
+    for name, value in options.items():
+        if name == "frozen":
+            task.freeze(value)
+        elif name == "rank":
+            task.add_adapters(rank=value)
+        else:
+            setattr(task, name, value)
+    given = {"train": TRAIN, "validation": VALID, **QUICK, **arguments}
+    with pytest.raises(ValueError, match="is of another run") as error:
+        fine_tune(task, epochs=4, run_dir=stopped, **given)
+    assert named in str(error.value)
+
+
 def test_what_does_not_fit_is_said():
     with pytest.raises(ValueError, match="epochs must be positive, got 0"):
         fine_tune(classifier(), TRAIN, epochs=0, **QUICK)

@@ -1,0 +1,106 @@
+"""Training batches in epochs: each pass another order, batch k a function of k."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+
+class TrainingBatches(tf.data.Dataset):
+    """Batches of training, each a function of its number alone.
+
+    As a dataset of Keras it is one epoch: `len` says how many batches that is, and each
+    time it is iterated, by `fit` of any model, in a loop, or after `repeat`, it goes on
+    with the next epoch, in another order. A task's `fit` goes on with the batch after
+    the last one it learnt, whether an epoch is one pass (`steps_per_epoch=None`) or
+    any other number of steps.
+
+    Args:
+        batch: number of a batch, int64 scalar, to what the batch is.
+        per_epoch: batches in which every example is seen.
+        start: number of the first batch.
+        endless: iterate over all batches from the start on, without an end.
+        counter: holds the number of the next batch, instead of `start`.
+
+    Raises:
+        ValueError: the start is negative.
+
+    >>> batches = TrainingBatches(lambda k: 10 * k, per_epoch=3)
+    >>> len(batches), [[int(x) for x in batches] for _ in range(2)]
+    (3, [[0, 10, 20], [30, 40, 50]])
+    >>> [int(x) for x in batches.endless().take(4)]
+    [60, 70, 80, 90]
+    """
+
+    def __init__(
+        self,
+        batch: Callable[[tf.Tensor], tuple],
+        per_epoch: int,
+        start: int = 0,
+        endless: bool = False,
+        counter: tf.lookup.experimental.MutableHashTable | None = None,
+    ):
+        if start < 0:
+            raise ValueError(f"start must not be negative, got {start}")
+        self.batch, self.per_epoch = batch, int(per_epoch)
+        self._next = counter
+        if counter is None:
+            # Not a variable: those of a strategy are made for each replica.
+            self._next = tf.lookup.experimental.MutableHashTable(tf.int64, tf.int64, 0)
+            self.next_batch = start
+        self._batches = self._from(start) if endless else self._epochs()
+        super().__init__(self._batches._variant_tensor)
+
+    def __len__(self) -> int:
+        return self.per_epoch
+
+    @property
+    def next_batch(self) -> int:
+        """Number of the batch that training goes on with."""
+        return int(self._next.lookup(np.int64(0)))
+
+    @next_batch.setter
+    def next_batch(self, number: int) -> None:
+        self._next.insert(np.int64(0), tf.constant(number, tf.int64))
+
+    def endless(self) -> tf.data.Dataset:
+        """All batches from the next one on."""
+        return self._from(self.next_batch)
+
+    def changed(self, function: Callable[..., tuple]) -> TrainingBatches:
+        """Batches that a function makes of these; both go on with the same number."""
+
+        def batch(k):
+            return function(*self.batch(k))
+
+        return TrainingBatches(batch, self.per_epoch, counter=self._next)
+
+    def epochs(self) -> TrainingBatches:
+        """The same batches from the next one on, an epoch at each iteration."""
+        return TrainingBatches(self.batch, self.per_epoch, self.next_batch)
+
+    def _from(self, start: int) -> tf.data.Dataset:
+        numbers = tf.data.Dataset.range(start, np.iinfo(np.int64).max)
+        batches = numbers.map(self.batch, num_parallel_calls=1).prefetch(2)
+        infinite = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+        return batches.apply(infinite)
+
+    def _epochs(self) -> tf.data.Dataset:
+        def epoch(_):
+            first = self._next.lookup(np.int64(0))
+            self._next.insert(np.int64(0), first + self.per_epoch)
+            numbers = tf.data.Dataset.range(first, first + self.per_epoch)
+            return numbers.map(self.batch, num_parallel_calls=1)
+
+        batches = tf.data.Dataset.range(1).flat_map(epoch).prefetch(2)
+        count = tf.data.experimental.assert_cardinality(self.per_epoch)
+        return batches.apply(count)
+
+    @property
+    def element_spec(self):
+        return self._batches.element_spec
+
+    def _inputs(self):
+        return [self._batches]

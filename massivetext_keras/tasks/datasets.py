@@ -1,0 +1,372 @@
+"""From files, lists, arrays, frames or datasets to batches: the same for every task."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from numbers import Number
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from massivetext_keras import corpus
+from massivetext_keras.configs import nearest
+from massivetext_keras.data.epochs import TrainingBatches
+from massivetext_keras.data.shards import open_shards
+from massivetext_keras.tasks.inputs import are_files, rows_of, texts_of
+from massivetext_keras.tasks.preprocessor import Preprocessor
+from massivetext_keras.tasks.strings import (
+    Given,
+    are_records,
+    are_texts,
+    dataset_of,
+    split,
+    weighed,
+    without_missing,
+)
+
+# The arguments of Keras's `fit` in their order, after x, y and batch_size.
+_FIT = (
+    *("epochs", "verbose", "callbacks", "validation_split", "validation_data"),
+    *("shuffle", "class_weight", "sample_weight", "initial_epoch", "steps_per_epoch"),
+    *("validation_steps", "validation_batch_size", "validation_freq"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Batching:
+    """How examples become batches.
+
+    Attributes:
+        batch_size: rows of the global batch, or None.
+        batch_tokens: tokens of a batch, padding included, or None.
+        length: tokens of a row (None: the model's `max_length`).
+        seed: of the order of the training batches.
+        start: number of the first of them.
+        progress: show a bar.
+        options: what one task has and others have not.
+    """
+
+    batch_size: int | None
+    batch_tokens: int | None = None
+    length: int | None = None
+    seed: int = 0
+    start: int = 0
+    progress: bool = True
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Rows of a batch.
+
+        Raises:
+            ValueError: the batch is to have so many tokens.
+        """
+        if self.batch_size is None:
+            raise ValueError("batch_tokens: this task takes rows, give batch_size")
+        return self.batch_size
+
+
+class Datasets:
+    """A mixin for tasks: `datasets`, over what a task says of its examples.
+
+    A task gives `training_data` and `validation_data`, and, if its examples are not
+    texts alone, `read_data` and `split_data`.
+    """
+
+    # Where nobody says them.
+    batches_of: Mapping[str, int] = {"batch_size": 32}
+    share_held_out = 0.0
+    dataset_options: tuple[str, ...] = ()  # that `datasets` takes beside its own
+    # Whether `encode_texts` says all that is to be learnt of strings.
+    fits_strings = False
+
+    def datasets(
+        self,
+        train: Any,
+        validation: Any = None,
+        batch_size: int | None = None,
+        *others: Any,
+        batch_tokens: int | None = None,
+        sequence_length: int | None = None,
+        validation_fraction: float | None = None,
+        seed: int = 0,
+        start: int = 0,
+        progress: bool = True,
+        format: str | None = None,
+        columns: Mapping[str, str | int] | None = None,
+        encoding: str = "utf-8",
+        max_length: int | None = None,
+        **options: Any,
+    ) -> tuple[TrainingBatches, tf.data.Dataset | None]:
+        """Batches for `fit`, `evaluate` and `predict`.
+
+        Args:
+            train: files, folders and patterns; or what they would hold: examples, dicts
+                or tuples of their fields, a frame, a mapping of columns, an Arrow
+                table, a tf.data.Dataset; of tasks that learn from text alone, texts.
+            validation: the same, to evaluate on.
+            batch_size: rows of the global batch (None: 32, or 16 of a `CausalLM`).
+            batch_tokens: tokens of a batch of rows of like lengths, padding included,
+                instead.
+            sequence_length: tokens of a row at the most (None: the model's
+                `max_length`, or what shards have). `max_length` is the same.
+            validation_fraction: share of `train` held out where no validation is given
+                (None: 0.05 of text alone, else nothing).
+            seed: of the order of the training batches, and of masks.
+            start: number of the first training batch.
+            progress: show a bar.
+            format, columns, encoding: of files, see `data.read_records`; two files of
+                parallel texts are `format="parallel"`.
+            **options: of one task: `mask_rate`, `whole_words`, `mask_share` and
+                `random_share` (`MaskedLM`), `class_weights` (`TextClassifier`).
+
+        Returns:
+            Training batches, an epoch in a new order at each iteration, see
+            `data.TrainingBatches`; and the validation batches (None if none), every
+            example once and in order.
+
+        Raises:
+            FileNotFoundError: a pattern matches nothing.
+            TypeError: an argument is unknown, or given without its name.
+            ValueError: there are no examples, or none that can be learnt from.
+        """
+        _check_names(self, validation, batch_size, others, options)
+        if None not in (sequence_length, max_length):
+            raise TypeError("sequence_length and max_length are the same: give one")
+        sizes = {"batch_size": batch_size, "batch_tokens": batch_tokens}
+        if batch_tokens is not None:
+            sizes["batch_size"] = None
+        elif batch_size is None:
+            sizes |= self.batches_of
+        length = sequence_length if max_length is None else max_length
+        named = "sequence_length" if max_length is None else "max_length"
+        self.within_context(named, length)
+        how = Batching(
+            **sizes,
+            length=length,
+            seed=seed,
+            start=start,
+            progress=progress,
+            options=options,
+        )
+        reading = {"format": format, "columns": columns, "encoding": encoding}
+        return self.make_datasets(train, validation, validation_fraction, how, reading)
+
+    def make_datasets(
+        self,
+        train: Any,
+        validation: Any,
+        share: float | None,
+        how: Batching,
+        reading: Mapping[str, Any],
+    ) -> tuple[TrainingBatches, tf.data.Dataset | None]:
+        """What `datasets` gives.
+
+        Args:
+            train, validation: as `datasets` takes them.
+            share: of `train` to hold out if there is no validation (None: the task's).
+            how: the sizes of batches.
+            reading: how files are read.
+        """
+        items = self.read_data(train, **reading)
+        held_out = [] if validation is None else self.read_data(validation, **reading)
+        share = self.share_of(items) if share is None else share
+        if not held_out and share:
+            items, held_out = self.split_data(items, share)
+        batches = self.training_data(items, how).epochs()
+        return batches, self.validation_data(held_out, how) if held_out else None
+
+    def fit(self, x=None, y=None, batch_size=None, *args, **kwargs):
+        """As `keras.Model.fit`; texts go in as they are, see `encode_texts`.
+
+        Args:
+            x: `datasets`' batches; features; or texts: an array, a list, a frame, a
+                tf.data.Dataset of them or of (text, label); or dicts of fields.
+            y: labels; of texts their names or numbers.
+            batch_size: rows of a batch, where x is in none.
+            *args, **kwargs: of Keras. `class_weight`, number or name of a label ->
+                weight, is for a `TextClassifier` with one label.
+        """
+        named = dict(zip(_FIT, args, strict=False)) | kwargs
+        given = Given(x, y, named.pop("sample_weight", None))
+        share = named.pop("validation_split", 0.0)
+        held_out = named.pop("validation_data", None)
+        if share and held_out is None:
+            given, held_out = split(given, share)
+            held_out = tuple(part for part in held_out if part is not None)
+        if are_texts(x):
+            shuffle = bool(named.get("shuffle", True))
+            given = Given(self._batches_of_texts(given, batch_size, True, shuffle))
+        there = Given(*held_out) if isinstance(held_out, tuple) else Given(held_out)
+        if are_texts(there.x):
+            rows = named.get("validation_batch_size") or batch_size
+            held_out = self._batches_of_texts(there, rows, False)
+        if (weights := named.pop("class_weight", None)) is not None:
+            given = weighed(given, self.table_of_weights(weights), self.as_labels)
+        rows = None if isinstance(given.x, tf.data.Dataset) else batch_size
+        named |= {"validation_data": held_out, "sample_weight": given.sample_weight}
+        return super().fit(given.x, y=given.y, batch_size=rows, **named)
+
+    def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
+        """As `keras.Model.evaluate`, of all that `fit` takes."""
+        if are_texts(x):
+            given = Given(x, y, kwargs.pop("sample_weight", None))
+            x, y = self._batches_of_texts(given, batch_size, False), None
+            batch_size = None
+        return super().evaluate(x, y, batch_size, *args, **kwargs)
+
+    def predict(self, x, batch_size=None, *args, **kwargs):
+        """As `keras.Model.predict`, of all that `fit` takes; a row for each text."""
+        if are_texts(x):
+            if are_records(x):
+                x = self.asked(self.read_data(list(rows_of(x))))
+            features = functools.partial(_features_alone, self)
+            x, batch_size = dataset_of(Given(x), features, batch_size, False), None
+        return super().predict(x, batch_size, *args, **kwargs)
+
+    def _batches_of_texts(
+        self,
+        given: Given,
+        batch_size: int | None,
+        training: bool,
+        shuffle: bool = False,
+    ) -> tf.data.Dataset:
+        columns = isinstance(given.x, Mapping) and given.y is None
+        if self.fits_strings and not are_records(given.x) and not columns:
+            given = without_missing(given)
+            return dataset_of(given, self.encode_texts, batch_size, shuffle)
+        if given.sample_weight is not None:
+            raise ValueError("sample_weight goes with arrays of texts, x and y")
+        rows = list(rows_of(given.x))
+        if given.y is not None:
+            rows = list(zip(rows, rows_of(given.y), strict=True))
+        sizes = {"batch_size": None, **self.batches_of}
+        if batch_size is not None:
+            sizes = {"batch_size": batch_size}
+        how = Batching(**sizes, progress=False)
+        items = self.read_data(rows)
+        if training:
+            return self.training_data(items, how).epochs()
+        return self.validation_data(items, how)
+
+    def preprocessor(self, sequence_length: int | None = None) -> Preprocessor:
+        """A layer from texts to this task's features; see `tasks.Preprocessor`.
+
+        Args:
+            sequence_length: tokens of every row (None: as many as a batch needs).
+
+        Raises:
+            ValueError: there is no tokenizer, or the rows are longer than the model's
+                context.
+        """
+        config = self.config
+        self.within_context("sequence_length", sequence_length)
+        return Preprocessor(
+            self.need_tokenizer(),
+            config.stack,
+            sequence_length,
+            config.max_length,
+            segmented=config.stack == "encoder" and config.segment_types > 1,
+            prefix=getattr(self, "prefix", ""),
+            start_id=getattr(self, "start_id", 0),
+            lowercase=getattr(self, "lowercase", False),
+            name="preprocessor",
+        )
+
+    @functools.cached_property
+    def text_features(self) -> Preprocessor:
+        """The layer that `fit`, `evaluate` and `predict` read texts with."""
+        return self.preprocessor()
+
+    def encode_texts(self, x, y=None, sample_weight=None) -> tuple:
+        """Texts, and what is to be said of them, as a batch, inside a graph.
+
+        Args:
+            x: string [batch], or two of such, see `Preprocessor`.
+            y: labels, as the task takes them.
+            sample_weight: float [batch].
+        """
+        features = self.text_features(x)
+        return keras.utils.pack_x_y_sample_weight(features, y, sample_weight)
+
+    def parted(self, x, y) -> tuple:
+        """Texts and labels of a batch, which may be columns of one mapping."""
+        named = self.fields[1]
+        if y is None and isinstance(x, Mapping) and named in x:
+            y = x[named]
+            x = {name: x[name] for name in self.fields if name in x and name != named}
+        return x, y
+
+    def asked(self, items: Sequence[Any]) -> Any:
+        """The texts of examples, as `Preprocessor` takes them."""
+        if not items or isinstance(items[0], str):
+            return list(items)
+        second = [getattr(item, "second", None) for item in items]
+        first = [item[0] for item in items]
+        return (first, second) if None not in second else first
+
+    def table_of_weights(self, class_weight: Mapping) -> np.ndarray:
+        """Weights by the number of a class, float32 [classes], of Keras's argument.
+
+        Raises:
+            ValueError: the task has no classes.
+        """
+        raise ValueError(
+            f"class_weight= is for classes, and a {type(self).__name__} has none of "
+            "rows: give sample_weight"
+        )
+
+    def read_data(self, data: Any, format=None, columns=None, encoding="utf-8") -> list:
+        """Texts, or what else a task learns from."""
+        if (format, columns, encoding) != (None, None, "utf-8"):
+            raise TypeError(
+                f"{type(self).__name__} learns from text: format=, columns= and "
+                "encoding= are of files of examples"
+            )
+        if are_files(data) and open_shards(data):
+            raise ValueError(f"{data} are shards; a {type(self).__name__} takes text")
+        return texts_of(data)
+
+    def share_of(self, items: Sequence[Any]) -> float:
+        """The share of examples that is held out where nobody says another."""
+        return self.share_held_out
+
+    def split_data(self, items: Sequence[Any], share: float) -> tuple[list, list]:
+        """What is learnt, and what is held out."""
+        return corpus.split_documents(items, share)
+
+    def training_data(self, items: Sequence[Any], how: Batching) -> TrainingBatches:
+        """Batches of what `read_data` gives, to learn from."""
+        raise NotImplementedError(f"{type(self).__name__} has no datasets")
+
+    def validation_data(self, items: Sequence[Any], how: Batching) -> tf.data.Dataset:
+        """Batches of what `read_data` gives, once and in order."""
+        raise NotImplementedError(f"{type(self).__name__} has no datasets")
+
+
+def _features_alone(task: Datasets, x, *_) -> tuple:
+    if isinstance(x, Mapping) and hasattr(task, "fields"):
+        x, _ = task.parted(x, None)
+    return (task.text_features(x),)
+
+
+def _check_names(task, validation, batch_size, others: tuple, options: Mapping) -> None:
+    """Refuses what `datasets` took by place once, and names that it does not know."""
+    if isinstance(validation, Number) or others:
+        numbers = [validation, batch_size, *others]
+        numbers = [x for x in numbers if isinstance(x, Number)]
+        named = zip(("batch_size", "sequence_length"), numbers, strict=False)
+        said = ", ".join(f"{name}={value}" for name, value in named)
+        raise TypeError(
+            f"datasets(train, validation, …): give what follows by name: {said or '…'}"
+        )
+    for name in options:
+        if name not in task.dataset_options:
+            known = ("batch_size", "batch_tokens", "sequence_length", "seed", "start")
+            known += ("validation_fraction", *task.dataset_options)
+            hint = nearest(name, known)
+            raise TypeError(f"{type(task).__name__}.datasets has no {name!r}: {hint}")

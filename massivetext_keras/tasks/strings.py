@@ -1,0 +1,199 @@
+"""Texts given to `fit`, `evaluate` and `predict`, as Keras users have them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from massivetext_keras.data.encoding import utf8
+from massivetext_keras.data.epochs import TrainingBatches
+from massivetext_keras.tasks.inputs import is_frame, rows_of
+
+logger = logging.getLogger(__name__)
+
+_ROWS = 32  # of a batch, Keras's own
+
+
+class Given(NamedTuple):
+    """What is given to `fit`: rows, what is to be said of them, and their weights."""
+
+    x: Any
+    y: Any = None
+    sample_weight: Any = None
+
+
+def are_texts(x: Any) -> bool:
+    """Whether what is given to Keras holds strings, or records that hold some.
+
+    >>> are_texts(["a"]), are_texts(np.array([[1, 2]])), are_texts([{"text": "a"}])
+    (True, False, True)
+    """
+    if isinstance(x, tf.data.Dataset):
+        return any(s.dtype == tf.string for s in _specs(x.element_spec))
+    if isinstance(x, tf.Tensor | tf.RaggedTensor):
+        return x.dtype == tf.string
+    if isinstance(x, np.ndarray):
+        first = x.ravel()[0] if x.size else None
+        return x.dtype.kind in "US" or isinstance(first, str | bytes | Mapping)
+    if is_frame(x) or hasattr(x, "to_pylist"):
+        return True
+    if isinstance(x, Mapping):
+        return any(map(are_texts, x.values()))
+    if isinstance(x, list | tuple) and x:
+        first = x[0]
+        if isinstance(x, list) and isinstance(first, tuple):
+            return are_texts(first)
+        named = isinstance(first, str | bytes | Mapping) or hasattr(first, "_fields")
+        return named or (isinstance(x, tuple) and are_texts(first))
+    kind = getattr(x, "dtype", None)  # of a column of a frame
+    return str(kind) in ("object", "string", "str", "String")
+
+
+def are_records(x: Any) -> bool:
+    """Whether texts are in records with fields, and not strings alone."""
+    if isinstance(x, tf.data.Dataset):
+        return False
+    if is_frame(x) or hasattr(x, "to_pylist"):
+        return True
+    first = x[0] if isinstance(x, list) and x else None
+    return isinstance(first, Mapping | tuple)
+
+
+def dataset_of(
+    given: Given, encode: Callable, batch_size: int | None, shuffle: bool
+) -> tf.data.Dataset:
+    """Batches of what `encode` makes of texts, inside the graph.
+
+    Args:
+        given: strings, or pairs of them, as arrays; or a tf.data.Dataset of (x, y,
+            sample_weight), in batches or not.
+        encode: texts, labels or None, and weights or None, of a batch, to what a batch
+            is.
+        batch_size: rows of a batch, where they are not in batches yet (None: 32).
+        shuffle: whether arrays come in another order in each epoch.
+    """
+    if isinstance(given.x, tf.data.Dataset):
+        rows = given.x
+        if not _specs(rows.element_spec)[0].shape.rank:
+            rows = rows.batch(batch_size or _ROWS)
+    else:
+        parts = [_columns(part) for part in given if part is not None]
+        rows = tf.data.Dataset.from_tensor_slices(tuple(parts))
+        if shuffle:
+            count = int(rows.cardinality())
+            rows = rows.shuffle(count)
+        rows = rows.batch(batch_size or _ROWS)
+    spec = rows.element_spec
+    if not isinstance(spec, tuple):  # a tuple is (x, y, …), as Keras has it
+        return rows.map(encode, num_parallel_calls=1).prefetch(2)
+    return rows.map(lambda *parts: encode(*parts), num_parallel_calls=1).prefetch(2)
+
+
+def split(given: Given, share: float) -> tuple[Given, Given]:
+    """The last share of the rows apart, as Keras's `validation_split` does.
+
+    Raises:
+        ValueError: they are a dataset, whose rows nobody has counted.
+    """
+    if isinstance(given.x, tf.data.Dataset):
+        raise ValueError("validation_split is for arrays: give validation_data")
+    count = int(_count(given.x) * (1 - share))
+    first, last = slice(None, count), slice(count, None)
+    return tuple(
+        Given(*(None if part is None else _part(part, some) for part in given))
+        for some in (first, last)
+    )
+
+
+def _count(part: Any) -> int:
+    if isinstance(part, Mapping):
+        return _count(next(iter(part.values())))
+    return _count(part[0]) if isinstance(part, tuple) else len(part)
+
+
+def _part(part: Any, some: slice) -> Any:
+    if isinstance(part, Mapping):
+        return {name: _part(inner, some) for name, inner in part.items()}
+    if isinstance(part, tuple):
+        return tuple(_part(inner, some) for inner in part)
+    if isinstance(part, np.ndarray | tf.Tensor):
+        return part[some]
+    return list(rows_of(part))[some]
+
+
+def weighed(given: Given, table: np.ndarray, as_labels: Callable) -> Given:
+    """Rows whose weights are multiplied by those of their classes.
+
+    Args:
+        given: batches, or features and labels.
+        table: float32 [classes].
+        as_labels: labels to numbers of classes, int32 [batch].
+    """
+
+    def weigh(features, labels, weights=None):
+        of_class = tf.gather(table, as_labels(labels))
+        weights = (
+            of_class if weights is None else of_class * tf.cast(weights, "float32")
+        )
+        return features, labels, weights
+
+    if isinstance(given.x, TrainingBatches):
+        return Given(given.x.changed(weigh))
+    if isinstance(given.x, tf.data.Dataset):
+        return Given(given.x.map(weigh))
+    *_, weights = weigh(given.x, tf.constant(np.asarray(given.y)), given.sample_weight)
+    return given._replace(sample_weight=weights.numpy())
+
+
+def without_missing(given: Given) -> Given:
+    """Only the rows that have a label; those without are counted, and said.
+
+    Raises:
+        ValueError: none has one.
+    """
+    if given.y is None or isinstance(given.x, tf.data.Dataset):
+        return given
+    labels = list(rows_of(given.y))
+    kept = [i for i, label in enumerate(labels) if label is not None]
+    if len(kept) == len(labels):
+        return given
+    if not kept:
+        raise ValueError(f"none of {len(labels):,} examples has a label")
+    missing = len(labels) - len(kept)
+    logger.warning(
+        "%s of %s examples have no label", f"{missing:,}", f"{len(labels):,}"
+    )
+    return Given(*(None if part is None else _some(part, kept) for part in given))
+
+
+def _some(part: Any, kept: list[int]) -> Any:
+    if isinstance(part, Mapping):
+        return {name: _some(inner, kept) for name, inner in part.items()}
+    if isinstance(part, tuple):
+        return tuple(_some(inner, kept) for inner in part)
+    rows = list(rows_of(part))
+    return [rows[i] for i in kept]
+
+
+def _columns(part: Any) -> Any:
+    """Arrays of strings or numbers, with what else holds some inside."""
+    if isinstance(part, Mapping):
+        return {name: _columns(inner) for name, inner in part.items()}
+    if isinstance(part, tuple):
+        return tuple(map(_columns, part))
+    if isinstance(part, tf.Tensor):
+        return part
+    if isinstance(part, np.ndarray) and part.dtype.kind not in "OSU":
+        return part
+    rows = list(rows_of(part))
+    if rows and isinstance(rows[0], str):
+        return tf.constant([utf8(str(x)) for x in rows])
+    return np.array(rows)
+
+
+def _specs(spec: Any) -> list:
+    return tf.nest.flatten(spec)
