@@ -46,6 +46,7 @@ _IS_OTHER = re.compile(
     r"customer|tracking|product|stock|sort|zip|postal|post)"
     r"(?:[ \-](?:no|nr|number|code|id|#))?"
     r"|isbn(?:[ \-]?1[03])?|issn|ismn|ean|upc|gtin|asin|doi|pmid|oclc|lccn|sku|nsn|cas|"
+    r"sn|[sp]/n|"
     r"iban|bic|swift|blz|kto|konto|acct|vat|ein|tin|ssn|plz|postfach|p\.? ?o\.? ?box|"
     r"ust-?id(?:-?nr)?|steuer-?(?:nr|nummer)|steuer-?id|id-?nr|hr[ab]|vol|bd|pp?|pages?|"
     r"seiten?|"

@@ -197,8 +197,9 @@ def load_recipe(name: str | Path) -> Recipe:
     if str(name) in RECIPES:
         return RECIPES[str(name)]
     if Path(name).is_file():
+        values = read_json(name)
         try:
-            return Recipe.from_dict(read_json(name))
+            return Recipe.from_dict(values)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{name}: {error}") from None
     raise ValueError(

@@ -154,6 +154,14 @@ def test_a_recipe_file_is_checked_too(tmp_path):
     )
 
 
+def test_a_recipe_file_that_is_damaged_is_named_once(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text("{")
+    with pytest.raises(ValueError, match="not JSON") as caught:
+        load_recipe(path)
+    assert str(caught.value).count("mine.json") == 1
+
+
 def test_values_are_what_the_steps_take():
     recipe = load_recipe("massivetext").override(
         "read.max_document_bytes=10MiB", "find_duplicates.jaccard=1"

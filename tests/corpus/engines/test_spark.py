@@ -31,7 +31,7 @@ def free_port() -> int:
         return one.getsockname()[1]
 
 
-def wait_for(text: str, log: Path, seconds: float = 40) -> None:
+def wait_for(text: str, log: Path, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while text not in log.read_text():
         assert time.monotonic() < end, log.read_text()[-3000:]
