@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 import tensorflow as tf
 
+from massivetext_keras.tokenizers.added_tokens import AddedTokens
 from massivetext_keras.tokenizers.base import Tokenizer
 from massivetext_keras.tokenizers.merges import last_merges, merge_pairs, parse_merges
 from massivetext_keras.tokenizers.offsets import Origin, in_characters, sums_before
@@ -34,6 +34,7 @@ _PLAIN = {
     "pattern": "gpt2",
     "normal_form": None,
     "added_tokens": [],
+    "single_words": [],
     "normalize_first": False,
     "ignore_merges": False,
 }
@@ -76,6 +77,7 @@ class BytePairTokenizer(Tokenizer):
         normal_form: Unicode's form that a text is brought into, such as "NFC".
         added_tokens: tokens of the vocabulary that are found in a text before all else,
             in letters as they are; the first one, and of these the longest.
+        single_words: those of them that are found only where no word goes on.
         normalize_first: bring a text into its form before `added_tokens` are found.
         ignore_merges: a word that is a token is that one, whatever the merges say.
         add_bos, add_eos: see `Tokenizer`.
@@ -105,6 +107,7 @@ class BytePairTokenizer(Tokenizer):
         pattern: str = "gpt2",
         normal_form: str | None = None,
         added_tokens: Sequence[str] = (),
+        single_words: Sequence[str] = (),
         normalize_first: bool = False,
         ignore_merges: bool = False,
         **kwargs,
@@ -142,15 +145,14 @@ class BytePairTokenizer(Tokenizer):
             "pattern": pattern,
             "normal_form": normal_form,
             "added_tokens": list(added_tokens),
+            "single_words": list(single_words),
             "normalize_first": normalize_first,
             "ignore_merges": ignore_merges,
         }
         self._cut = Splitting(pattern)
         self._normal_form = [] if normal_form is None else [[normal_form]]
         self._normalize_first = normalize_first
-        # RE2 takes the first alternative that matches
-        longest_first = sorted(added_tokens, key=len, reverse=True)
-        self._added = "|".join(map(re.escape, longest_first))
+        self._added = AddedTokens({x: index[x] for x in added_tokens}, single_words)
         ranks = _ranks(tokens, pairs)
         plain = [i not in self.special_ids for i in range(len(tokens))]
         whole = added | {
@@ -242,11 +244,13 @@ class BytePairTokenizer(Tokenizer):
     def _parts(self, text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
         """Strings [batch] -> [batch, (parts)], and whether each is an added token, with
         `_WHOLE` before it."""
-        if self._added:
-            found = MARK + _WHOLE + rb"\0" + MARK
-            text = tf.strings.regex_replace(text, self._added, found)
-        parts = tf.strings.split(text, sep=MARK)
-        return parts, tf.equal(tf.strings.substr(parts.flat_values, 0, 1), _WHOLE)
+        if not self._extras["added_tokens"]:
+            one_each = tf.ones([tf.size(text)], tf.int64)
+            parts = tf.RaggedTensor.from_row_lengths(text, one_each, validate=False)
+            return parts, tf.zeros_like(text, tf.bool)
+        parts, ids = self._added.split(text)
+        flat = tf.where(ids >= 0, _WHOLE + parts.flat_values, parts.flat_values)
+        return parts.with_flat_values(flat), ids >= 0
 
     def _words(self, text: tf.Tensor, begun: Callable) -> tf.Tensor:
         """Strings [n] -> the same with `MARK` between their words."""

@@ -12,10 +12,18 @@ from typing import Any
 
 from massivetext_keras.files import read_json
 from massivetext_keras.tokenizers import translation
-from massivetext_keras.tokenizers.base import Tokenizer
+from massivetext_keras.tokenizers.added_tokens import AddedToken
+from massivetext_keras.tokenizers.base import CONFIG_FILE, Tokenizer
 from massivetext_keras.tokenizers.byte import ByteTokenizer
-from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer
 from massivetext_keras.tokenizers.character import CharacterTokenizer
+from massivetext_keras.tokenizers.huggingface_byte_pair import (
+    byte_level,
+    read_byte_pair_files,
+)
+from massivetext_keras.tokenizers.huggingface_classes import (
+    WORDPIECES,
+    class_name,
+)
 from massivetext_keras.tokenizers.huggingface_files import (
     CHARACTERS,
     TOKENIZER_FILE,
@@ -26,24 +34,21 @@ from massivetext_keras.tokenizers.huggingface_special import (
     prefix_after_special,
     white_space,
 )
-from massivetext_keras.tokenizers.merges import parse_merges
 from massivetext_keras.tokenizers.pieces import model_of_json
-from massivetext_keras.tokenizers.rewriting import NORMAL_FORMS
 from massivetext_keras.tokenizers.sentencepiece import (
     SentencePieceTokenizer,
     parse_model,
 )
-from massivetext_keras.tokenizers.splitting import pattern_name
 from massivetext_keras.tokenizers.templates import separators, tokens_around
 from massivetext_keras.tokenizers.translation import TranslationTokenizer
 from massivetext_keras.tokenizers.vocabulary import tokens_in_order
 from massivetext_keras.tokenizers.wordpiece import (
+    SPECIAL,
     WordPieceTokenizer,
     parse_vocabulary,
 )
 
 _ROLES = ("pad", "bos", "eos", "unk")
-_END_OF_TEXT = "<|endoftext|>"
 
 # kind -> beginnings of tokenizer classes, model types
 _KINDS = {
@@ -145,7 +150,8 @@ class _Folder:
     def special(self) -> set[str]:
         """Returns the names of the tokens that stand for no text."""
         plain = {t["content"] for t in self.described if not t.get("special")}
-        return {*self.names.values(), *self.added, *more_special(self.roles)} - plain
+        special = {t["content"] for t in self.described if t.get("special")}
+        return {*self.names.values(), *special, *more_special(self.roles)} - plain
 
     def named(self, tokens: Sequence[str], default: str | None = None) -> dict:
         """Returns pad_token, bos_token and eos_token: by name, by id, by default."""
@@ -193,6 +199,36 @@ class _Folder:
                 return kind
         return None
 
+    @functools.cached_property
+    def ordinary(self) -> list[AddedToken]:
+        """Returns the added tokens that stand for text, in the order of their ids.
+
+        Raises:
+            ValueError: one takes the white space beside it along.
+        """
+        listed = (
+            *self.json(TOKENIZER_FILE).get("added_tokens", ()),
+            *self.config.get("added_tokens_decoder", {}).values(),
+        )
+        flags = {token["content"]: token for token in listed}
+        found = []
+        for token in sorted(set(self.added) - self.special, key=self.added.get):
+            own = flags.get(token, {})
+            for flag in ("lstrip", "rstrip"):
+                if own.get(flag):
+                    name = TOKENIZER_FILE if TOKENIZER_FILE in self else CONFIG_FILE
+                    raise self.refuse(name, f"{flag} of the added token {token!r}")
+            single, normalized = own.get("single_word"), own.get("normalized", True)
+            found.append(AddedToken(token, bool(single), bool(normalized)))
+        return found
+
+    def __contains__(self, name: str) -> bool:
+        return (self.path / name).is_file()
+
+    @functools.cached_property
+    def class_name(self) -> str | None:
+        return class_name(self.config.get("tokenizer_class"))
+
     def refuse(self, name: str, what: str) -> ValueError:
         return ValueError(f"{self.path / name}: {what} is not supported")
 
@@ -217,7 +253,13 @@ def _read_sentencepiece(source: _Folder, name: str) -> Tokenizer:
             continue
         if index != len(proto.pieces):
             raise source.refuse(name, f"the added token {token!r} with id {index}")
-        proto.pieces.add(piece=token, type=proto.SentencePiece.CONTROL)
+        special = token in source.special or token.startswith("<extra_id_")
+        kinds = proto.SentencePiece
+        proto.pieces.add(
+            piece=token, type=kinds.CONTROL if special else kinds.USER_DEFINED
+        )
+    if source.config.get("add_prefix_space") is False:
+        proto.normalizer_spec.add_dummy_prefix = False
     flags = source.flags(add_bos=kind == "llama", add_eos=kind in ("t5", "mt5"))
     return _sentencepiece(source, proto, **flags)
 
@@ -255,7 +297,7 @@ def _read_tokenizer_json(source: _Folder) -> Tokenizer:
     for option in (*refused, "ignore_merges" if pieces else "byte_fallback"):
         if model.get(option) and model["type"] == "BPE":
             raise source.refuse(name, f"the model's {option}={model[option]!r}")
-    return (_pieces if pieces else _byte_level)(source, document)
+    return (_pieces if pieces else byte_level)(source, document)
 
 
 def _pieces(source: _Folder, document: dict) -> Tokenizer:
@@ -266,92 +308,6 @@ def _pieces(source: _Folder, document: dict) -> Tokenizer:
     except ValueError as error:
         raise source.refuse(TOKENIZER_FILE, str(error)) from None
     return _sentencepiece(source, proto, rewrites=rewrites, **source.flags())
-
-
-def _byte_level(source: _Folder, document: dict) -> Tokenizer:
-    name, model = TOKENIZER_FILE, document["model"]
-    pre_tokenizer = document.get("pre_tokenizer") or {}
-    try:
-        pattern = pattern_name(pre_tokenizer)
-    except ValueError as error:
-        raise source.refuse(name, str(error)) from None
-    last = pre_tokenizer.get("pretokenizers", [pre_tokenizer])[-1]
-    normal_form = _normal_form(source, document.get("normalizer"))
-    return _byte_pair(
-        source,
-        model["vocab"],
-        model["merges"],
-        add_prefix_space=bool(last.get("add_prefix_space")),
-        template=tokens_around(document.get("post_processor")),
-        pattern=pattern,
-        normal_form=normal_form,
-        ignore_merges=bool(model.get("ignore_merges")),
-        **_found_first(source, document, normal_form),
-    )
-
-
-def _normal_form(source: _Folder, normalizer: dict | None) -> str | None:
-    steps = (normalizer or {}).get("normalizers", [normalizer] if normalizer else [])
-    kinds = [step["type"] for step in steps]
-    if len(kinds) > 1 or not {*kinds} <= {*NORMAL_FORMS}:
-        raise source.refuse(TOKENIZER_FILE, f"the normalizer {' + '.join(kinds)!r}")
-    return kinds[0] if kinds else None
-
-
-def _found_first(source: _Folder, document: dict, normal_form: str | None) -> dict:
-    """Returns the added tokens that stand for text, and when they are looked for."""
-    listed = [t for t in document.get("added_tokens", ()) if not t.get("special")]
-    for token in listed:
-        for flag in ("single_word", "lstrip", "rstrip"):
-            if token.get(flag):
-                what = f"{flag} of the added token {token['content']!r}"
-                raise source.refuse(TOKENIZER_FILE, what)
-    first = {bool(token.get("normalized")) for token in listed}
-    if normal_form and len(first) > 1:
-        raise source.refuse(TOKENIZER_FILE, "added tokens before and after normalizing")
-    return {
-        "added_tokens": [token["content"] for token in listed],
-        "normalize_first": bool(normal_form) and first == {True},
-    }
-
-
-def _read_byte_pair_files(source: _Folder) -> Tokenizer:
-    roberta = str(source.config.get("tokenizer_class", "")).startswith("Roberta")
-    return _byte_pair(
-        source,
-        source.json("vocab.json"),
-        parse_merges(source.read("merges.txt").decode()),
-        add_prefix_space=bool(source.config.get("add_prefix_space")),
-        template=("<s>", "</s>") if roberta else (None, None),
-    )
-
-
-def _byte_pair(
-    source: _Folder,
-    vocabulary: Mapping[str, int],
-    merges: Sequence,
-    *,
-    add_prefix_space: bool,
-    template: tuple[str | None, str | None],
-    **options,
-) -> Tokenizer:
-    vocabulary = {**vocabulary, **source.added}
-    tokens = tokens_in_order(vocabulary)
-    named = source.named(tokens, _END_OF_TEXT)
-    for role, token in zip(("bos_token", "eos_token"), template, strict=True):
-        named[role] = token or named[role]
-    others = source.special - {*named.values()}
-    return BytePairTokenizer(
-        vocabulary,
-        merges,
-        special_tokens=[token for token in tokens if token in others],
-        add_prefix_space=add_prefix_space,
-        **options,
-        **named,
-        **source.flags(
-            add_bos=template[0] is not None, add_eos=template[1] is not None
-        ),
-    )
 
 
 def _wordpiece(source: _Folder, document: dict) -> Tokenizer:
@@ -376,10 +332,19 @@ def _wordpiece(source: _Folder, document: dict) -> Tokenizer:
 
 
 def _read_bert_vocabulary(source: _Folder) -> Tokenizer:
+    name = source.class_name
+    if "word_tokenizer_type" in source.config or name == "BertJapanese":
+        what = "BertJapaneseTokenizer, which cuts words by a dictionary (MeCab),"
+        raise source.refuse(CONFIG_FILE, what)
+    if name not in (None, *WORDPIECES):
+        what = f"tokenizer_class={source.config['tokenizer_class']!r} beside vocab.txt"
+        raise source.refuse(CONFIG_FILE, f"{what} (known: {', '.join(WORDPIECES)})")
+    vocabulary = parse_vocabulary(source.read("vocab.txt"))
+    ids = {token: index for index, token in enumerate(vocabulary)}
     return _bert(
         source,
-        "tokenizer_config.json",
-        parse_vocabulary(source.read("vocab.txt")),
+        CONFIG_FILE,
+        tokens_in_order({**ids, **source.added}),
         lowercase=source.config.get("do_lower_case", True),
         strip_accents=source.config.get("strip_accents"),
         chinese=source.config.get("tokenize_chinese_chars", True),
@@ -400,7 +365,16 @@ def _bert(
     if not chinese:
         raise source.refuse(name, "leaving Chinese characters together")
     flags = source.flags(add_bos=True, add_eos=True)
-    return WordPieceTokenizer(tokens, lowercase=lowercase, **flags)
+    known = {*SPECIAL}
+    return WordPieceTokenizer(
+        tokens,
+        lowercase=lowercase,
+        special_tokens=[
+            token for token in tokens if token in source.special and token not in known
+        ],
+        added_tokens=source.ordinary,
+        **flags,
+    )
 
 
 def _read_characters(source: _Folder) -> Tokenizer:
@@ -441,7 +415,7 @@ _READERS = {
     ),
     ("spiece.model",): functools.partial(_read_sentencepiece, name="spiece.model"),
     (TOKENIZER_FILE,): _read_tokenizer_json,
-    ("vocab.json", "merges.txt"): _read_byte_pair_files,
+    ("vocab.json", "merges.txt"): read_byte_pair_files,
     ("vocab.txt",): _read_bert_vocabulary,
     ("vocab.json",): _read_characters,
 }

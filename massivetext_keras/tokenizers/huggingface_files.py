@@ -152,9 +152,12 @@ def _byte_level(tokenizer: BytePairTokenizer) -> dict[str, Any]:
     files, settings = tokenizer._files(), tokenizer._settings(whole=True)
     merges = merge_pairs(parse_merges(files[byte_pair.MERGES_FILE].decode()))
     added = [
-        {**_added(tokenizer, index, special=False), "normalized": flag}
-        for flag in [settings["normalize_first"]]
-        for index in map(tokenizer.token_to_id, settings["added_tokens"])
+        {
+            **_added(tokenizer, tokenizer.token_to_id(token), special=False),
+            "normalized": settings["normalize_first"],
+            "single_word": token in settings["single_words"],
+        }
+        for token in settings["added_tokens"]
     ]
     special = [_added(tokenizer, index) for index in tokenizer.special_ids]
     form = settings["normal_form"]
@@ -176,7 +179,22 @@ def _byte_level(tokenizer: BytePairTokenizer) -> dict[str, Any]:
 
 
 def _wordpiece(tokenizer: WordPieceTokenizer) -> dict[str, Any]:
+    special = [_added(tokenizer, index) for index in tokenizer.special_ids]
+    added = [
+        {
+            **_added(tokenizer, tokenizer.token_to_id(token.content), special=False),
+            "single_word": token.single_word,
+            "normalized": token.normalized,
+        }
+        for token in tokenizer._added_tokens
+    ]
+    # those at the end are not the model's own
+    vocabulary = dict(tokenizer._vocabulary.ids)
+    names = {token.content for token in tokenizer._added_tokens}
+    while (last := next(reversed(vocabulary))) in names:
+        del vocabulary[last]
     return {
+        "added_tokens": special + added,
         "normalizer": {
             "type": "BertNormalizer",
             "clean_text": True,
@@ -191,7 +209,7 @@ def _wordpiece(tokenizer: WordPieceTokenizer) -> dict[str, Any]:
             "unk_token": tokenizer.id_to_token(tokenizer.unk_id),
             "continuing_subword_prefix": "##",
             "max_input_chars_per_word": 100,
-            "vocab": tokenizer._vocabulary.ids,
+            "vocab": vocabulary,
         },
     }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import tensorflow as tf
 import tensorflow_text as tf_text
 
+from massivetext_keras.tokenizers.added_tokens import AddedToken, AddedTokens
 from massivetext_keras.tokenizers.base import Tokenizer
 from massivetext_keras.tokenizers.offsets import Origin, in_characters
 from massivetext_keras.tokenizers.texts import read_lines, require_tokenizers
@@ -38,6 +39,9 @@ class WordPieceTokenizer(Tokenizer):
         vocabulary: the tokens in the order of their ids, or the path of a `vocab.txt`
             with one per line; [PAD], [UNK], [CLS], [SEP] and [MASK] among them.
         lowercase: lower the case and strip accents, as "uncased" models do.
+        special_tokens: more tokens of the vocabulary that stand for no text.
+        added_tokens: `AddedToken`s, or their fields, of the vocabulary that are found
+            before all else.
         add_bos, add_eos: see `Tokenizer`.
     Raises:
         FileNotFoundError: no such file.
@@ -55,6 +59,8 @@ class WordPieceTokenizer(Tokenizer):
         vocabulary: Sequence[str] | str | os.PathLike,
         *,
         lowercase: bool = True,
+        special_tokens: Sequence[str] = (),
+        added_tokens: Sequence[Sequence] = (),
         **kwargs,
     ):
         if isinstance(vocabulary, (str, os.PathLike)):
@@ -70,15 +76,25 @@ class WordPieceTokenizer(Tokenizer):
                 unk_id=unk,
                 bos_id=cls,
                 eos_id=sep,
-                control_ids=(mask,),
+                control_ids=(
+                    mask,
+                    *(token_index(tokens, "special_tokens", x) for x in special_tokens),
+                ),
             ),
             surfaces=tokens,
             **kwargs,
         )
         self.cls_id, self.sep_id = cls, sep
         self._lowercase = lowercase
+        self._special_tokens = list(special_tokens)
+        self._added_tokens = [AddedToken(*token) for token in added_tokens]
+        self._found_raw = self._finder(normalized=False)
+        self._found_normalized = self._finder(normalized=True)
+        # no text has a piece of private use
+        added = {token.content for token in self._added_tokens}
+        own = [f"\ue000{i}" if t in added else t for i, t in enumerate(tokens)]
         self._pieces = tf_text.FastWordpieceTokenizer(
-            list(tokens), suffix_indicator=_SUFFIX, token_out_type=tf.int32
+            own, suffix_indicator=_SUFFIX, token_out_type=tf.int32
         )
 
     @classmethod
@@ -124,13 +140,39 @@ class WordPieceTokenizer(Tokenizer):
     def begins_word(self) -> list[bool]:
         return [not token.startswith(_SUFFIX) for token in self._vocabulary.tokens]
 
+    def _finder(self, normalized: bool) -> AddedTokens:
+        """What finds the added tokens in texts as they are, or normalized ones."""
+        some = [token for token in self._added_tokens if token.normalized == normalized]
+        texts = [token.content for token in some]
+        if normalized and texts:
+            with tf.init_scope():
+                found = self._normalized(tf.constant(texts)).numpy()
+            texts = [text.decode() for text in found]
+        ids, tokens = {}, self._vocabulary.tokens
+        for text, token in zip(texts, some, strict=True):
+            if text:
+                ids[text] = token_index(tokens, "added_tokens", token.content)
+        pairs = zip(texts, some, strict=True)
+        return AddedTokens(ids, [text for text, token in pairs if token.single_word])
+
     def _tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
-        return self._pieces.tokenize(self._normalized(text))
+        return self._found_raw.tokenize(text, self._tokenize_part)
+
+    def _tokenize_part(self, text: tf.Tensor) -> tf.RaggedTensor:
+        normalized = self._normalized(text)
+        return self._found_normalized.tokenize(normalized, self._pieces.tokenize)
 
     def _tokenize_with_offsets(self, text: tf.Tensor) -> tuple:
+        return self._found_raw.tokenize_with_offsets(text, self._part_with_offsets)
+
+    def _part_with_offsets(self, text: tf.Tensor) -> tuple:
+        def plain(normalized):
+            ids, *offsets = self._pieces.tokenize_with_offsets(normalized)
+            offsets = (tf.cast(x, tf.int32) for x in offsets)
+            return ids, *in_characters(normalized, *offsets)
+
         normalized = self._normalized(text)
-        ids, *offsets = self._pieces.tokenize_with_offsets(normalized)
-        offsets = in_characters(normalized, *(tf.cast(x, tf.int32) for x in offsets))
+        ids, *offsets = self._found_normalized.tokenize_with_offsets(normalized, plain)
         origin = Origin.of(text).rewritten(text, self._normalized)
         return ids, *origin.spans(*offsets)
 
@@ -150,7 +192,12 @@ class WordPieceTokenizer(Tokenizer):
         return tf.strings.regex_replace(words, f" {_SUFFIX}", "")
 
     def _settings(self) -> dict:
-        return super()._settings() | {"lowercase": self._lowercase}
+        more = {
+            "special_tokens": self._special_tokens,
+            "added_tokens": [list(token) for token in self._added_tokens],
+        }
+        more = {name: tokens for name, tokens in more.items() if tokens}
+        return super()._settings() | {"lowercase": self._lowercase, **more}
 
     def _files(self) -> dict[str, bytes]:
         return {VOCABULARY_FILE: "\n".join((*self._vocabulary.tokens, "")).encode()}
