@@ -234,7 +234,11 @@ class JinjaTemplate:
             for i in waiting:
                 lost[i] += len(kept[i].texts) - len(shorter[i].texts)
                 kept[i] = shorter[i]
-        cut = [n + max(len(row) - room, 0) for n, row in zip(cut, ids, strict=True)]
+        for i in (i for i, row in enumerate(ids) if len(row) > room):
+            cut[i] += len(ids[i]) - room
+            if not opened:  # no turn is learnt in part
+                ids[i], replied[i], cut[i] = [], [], 0
+                lost[i] = len(conversations[i].texts)
         rows = (
             tf.ragged.constant([row[-room:] for row in side], tf.int32, ragged_rank=1)
             for side in (ids, replied)

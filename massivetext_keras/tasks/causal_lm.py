@@ -123,6 +123,7 @@ class CausalLM(TextsOrChats, Task):
         num_samples: int | None = None,
         include_prompt: bool = True,
         min_new_tokens: int = 0,
+        parse_special: bool = False,
     ) -> str | list:
         """Continues texts, all at once, until each ends or has enough tokens.
 
@@ -146,6 +147,8 @@ class CausalLM(TextsOrChats, Task):
             num_samples: texts per prompt (None: one, not in a list).
             include_prompt: whether the texts begin with their prompts.
             min_new_tokens: tokens before one may end a text; a stop string may.
+            parse_special: whether names of special tokens in a prompt are those tokens;
+                in what other people typed they should be characters.
 
         Returns:
             A text for a text, a list for a list; with `num_samples` a list of that many
@@ -167,7 +170,7 @@ class CausalLM(TextsOrChats, Task):
             return []
         penalize = repetition_penalty != 1.0
         generator = self.text_generator(stop, penalize, banned)
-        ids = self._read(repeated, max_new_tokens)
+        ids = self._read(repeated, max_new_tokens, parse_special)
         texts = generator.write(repeated, ids, max_new_tokens, sampling)
         if include_prompt:
             texts = [p + t for p, t in zip(repeated, texts, strict=True)]
@@ -192,6 +195,7 @@ class CausalLM(TextsOrChats, Task):
         banned: str | Sequence[str] = (),
         include_prompt: bool = True,
         min_new_tokens: int = 0,
+        parse_special: bool = False,
     ) -> Iterator[str]:
         """`generate` of one prompt, piece by piece.
 
@@ -203,7 +207,7 @@ class CausalLM(TextsOrChats, Task):
         )
         penalize = repetition_penalty != 1.0
         generator = self.text_generator(stop, penalize, banned)
-        ids = self._read([prompt], max_new_tokens)
+        ids = self._read([prompt], max_new_tokens, parse_special)
         if include_prompt and prompt:
             yield prompt
         yield from generator.stream(ids, max_new_tokens, sampling)
@@ -359,12 +363,14 @@ class CausalLM(TextsOrChats, Task):
                 f"tokens, got {max_new_tokens}"
             )
 
-    def _read(self, prompts: Sequence[str], max_new_tokens: int) -> tf.RaggedTensor:
+    def _read(
+        self, prompts: Sequence[str], max_new_tokens: int, parse_special: bool
+    ) -> tf.RaggedTensor:
         """Prompts as ids; one that is too long is warned about."""
         self.check_new_tokens(max_new_tokens)
         context = self.config.max_length
         room = context - max_new_tokens
-        ids = prompt_ids(self.need_tokenizer(), prompts)
+        ids = prompt_ids(self.need_tokenizer(), prompts, parse_special)
         but = (
             f"with {max_new_tokens} new ones the context of {context} has room for its "
             f"last {room}"

@@ -21,7 +21,6 @@ from massivetext_keras.tasks import seq2seq_lm_export
 from massivetext_keras.tasks.base import Task, in_batches
 from massivetext_keras.tasks.datasets import Datasets
 from massivetext_keras.tasks.own_defaults import checked, own_defaults
-from massivetext_keras.tasks.span_filling import FillsSpans
 from massivetext_keras.tasks.text_generation import (
     checked_end_ids,
     earlier_copies,
@@ -35,7 +34,7 @@ from massivetext_keras.tasks.text_to_text import IdsToIds, TextToText
 _MOST_NEW_TOKENS = 128
 
 
-class Seq2SeqLM(FillsSpans, FromPairs, Task):
+class Seq2SeqLM(FromPairs, Task):
     """A model that writes a text for a text (Sutskever et al., 2014; Vaswani, 2017).
 
     Args:

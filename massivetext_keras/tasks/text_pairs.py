@@ -15,10 +15,11 @@ from massivetext_keras.data.pairs import pair_example
 from massivetext_keras.evaluation.words import language_of
 from massivetext_keras.evaluation.writing import MEASURES, written_scores
 from massivetext_keras.tasks.from_examples import FromExamples, in_parts
+from massivetext_keras.tasks.span_filling import FillsSpans
 from massivetext_keras.tasks.text_scoring import HeldOutLoss
 
 
-class FromPairs(HeldOutLoss, FromExamples):
+class FromPairs(FillsSpans, HeldOutLoss, FromExamples):
     """A mixin for `Seq2SeqLM`: sources and targets from files, answers and scores."""
 
     fields = ("source", "target")

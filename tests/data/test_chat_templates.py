@@ -183,6 +183,9 @@ def test_what_is_too_long_loses_its_oldest_turns(tokenizer, name):
     assert text.numpy().decode() == template.render(helped)
     cut = template.encode(tokenizer, [short], 3)
     assert len(cut.token_ids[0]) == 3 and cut.cut.numpy()[0] > 0
+    asked = Conversation(TALK.texts[:2], ROLES[:2])
+    learnt = template.encode(tokenizer, [asked], 9, False)  # no turn in part
+    assert not any(learnt.replied.to_list()[0]) and learnt.lost.numpy().tolist() == [2]
 
 
 def test_conversations_that_a_template_refuses_are_told(tokenizer):

@@ -127,6 +127,21 @@ def test_strings_are_saved_in_jinja(tmp_path):
     assert again._read_chats([TALK], 4).to_list() == ids
 
 
+def test_prompts_with_special_tokens(folder):
+    """A chat that somebody pastes as one text."""
+    lm = CausalLM.from_preset(f"hf:{folder}")
+    asked = Conversation(("a",), ("user",))
+    pasted = lm.template.render(asked)
+    ids = lm._read_chats([asked], 8).to_list()
+    assert lm._read([pasted], 8, True).to_list() == ids
+    assert IM_START not in lm._read([pasted], 8, False).to_list()[0]
+    options = {"max_new_tokens": 8, "temperature": 0.0, "include_prompt": False}
+    text = lm.generate(pasted, parse_special=True, **options)
+    new = lm.generate_ids(ids, 8).to_list()[0][len(ids[0]) :]
+    assert text == lm.tokenizer.detokenize(new).numpy().decode()
+    assert "".join(lm.stream(pasted, parse_special=True, **options)) == text
+
+
 def test_conversations_that_a_template_refuses(caplog):
     lm = chatty(chat_template=SOURCES["gemma"])
     refused = Conversation(("s", *TALK.texts), ("system", *TALK.roles))
