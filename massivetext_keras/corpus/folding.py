@@ -52,13 +52,14 @@ def folded(batch: Batch) -> Batch:
     [' ölfluss   don t ', 'xy']
     """
     codes = np.take(_characters(), _codes("".join(batch.texts)))
-    ends = np.cumsum([0, *map(len, batch.texts)])
+    ends = np.cumsum([0, *map(len, batch.texts)]).tolist()
     odd = np.flatnonzero(codes >= _GONE)
-    codes[odd] = _SPACE
-    text = codes.tobytes().decode("utf-32-le")
-    texts = [text[start:end] for start, end in itertools.pairwise(ends.tolist())]
-    for index in np.unique(np.searchsorted(ends, odd, "right") - 1):
-        texts[index] = _fold(batch.texts[index])
+    texts = []
+    for text, (start, end) in zip(batch.texts, itertools.pairwise(ends), strict=True):
+        if np.searchsorted(odd, start) < np.searchsorted(odd, end):
+            texts.append(_fold(text))
+        else:
+            texts.append(codes[start:end].tobytes().decode("utf-32-le"))
     return Batch(map(Document, texts))
 
 

@@ -18,7 +18,7 @@ def training_command(data, folder) -> tuple[str, ...]:
     "name, complaint",
     [
         ("empty.txt", "there is no text in "),
-        ("folder", "holds no text files (.txt .md .rst .jsonl .parquet, also with .gz"),
+        ("folder", "holds no text files (.txt .text .md .rst .jsonl .ndjson .parquet"),
         ("text.tx", "/text.txt'?"),
     ],
 )
