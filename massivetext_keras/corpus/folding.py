@@ -52,14 +52,13 @@ def folded(batch: Batch) -> Batch:
     [' ölfluss   don t ', 'xy']
     """
     codes = np.take(_characters(), _codes("".join(batch.texts)))
-    ends = np.cumsum([0, *map(len, batch.texts)]).tolist()
+    ends = np.cumsum([0, *map(len, batch.texts)])
     odd = np.flatnonzero(codes >= _GONE)
-    texts = []
-    for text, (start, end) in zip(batch.texts, itertools.pairwise(ends), strict=True):
-        if np.searchsorted(odd, start) < np.searchsorted(odd, end):
-            texts.append(_fold(text))
-        else:
-            texts.append(codes[start:end].tobytes().decode("utf-32-le"))
+    codes[odd] = _SPACE
+    text = codes.tobytes().decode("utf-32-le")
+    texts = [text[start:end] for start, end in itertools.pairwise(ends.tolist())]
+    for index in np.unique(np.searchsorted(ends, odd, "right") - 1):
+        texts[index] = _fold(batch.texts[index])
     return Batch(map(Document, texts))
 
 

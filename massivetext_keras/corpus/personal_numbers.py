@@ -145,7 +145,11 @@ def _is_plain(match: re.Match, language: str | None) -> bool:
 # German area codes of three digits, and how what follows other ones is grouped.
 _SHORT_AREAS = frozenset(["030", "040", "069", "089"])
 _AFTER_THREE = frozenset([(7,), (8,), (3, 4), (4, 4), (3, 2, 2), (2, 2, 2)])
-_AFTER_SERVICE = frozenset([(6,), (7,), (3, 3), (3, 4)])  # 0800 and the like, British
+# Where another 0 may follow: 0800 and the like in Britain, Belgium, India.
+_THEN_ZERO = {
+    *(("08", sizes) for sizes in [(6,), (7,), (3, 3), (3, 4)]),
+    *((4, (2, 2, 2)), (6, (5,))),
+}
 
 
 def _is_national(match: re.Match, language: str | None) -> bool:
@@ -156,7 +160,7 @@ def _is_national(match: re.Match, language: str | None) -> bool:
         return False
     if match[1]:  # five pairs, French, unless they are numbers in order
         return language == "fr" or [first, *rest] != sorted([first, *rest])
-    if rest[0][0] == "0" and not (first[:2] == "08" and sizes in _AFTER_SERVICE):
+    if rest[0][0] == "0" and not _THEN_ZERO & {(first[:2], sizes), (len(first), sizes)}:
         return False  # a range, codes of characters; no number of a subscriber
     if match[0][5:6] == "-" and len(first) == 5 and sizes == (4,):  # as a ZIP code
         return language == "de" and not _STATE.search(_before(match, 8))

@@ -6,6 +6,7 @@ What is personal stands between ⟦ and ⟧.
 from __future__ import annotations
 
 PHONES = [
+    "⟦0450 00 12 34⟧ or ⟦074104 03075⟧",
     "SW1A 1AA ⟦020 7219 3000⟧",
     "⟦+49.30.1234567⟧ und ⟦+49(0)30/1234567⟧",
     "⟦0086 10 6277 0334⟧",

@@ -113,3 +113,17 @@ def test_a_local_file_has_the_time_of_its_change(tmp_path):
     os.utime(path, ns=(7, 1234567890))
     assert stamp(str(path)) == 1234567890
     assert stamp(str(tmp_path / "gone")) == 0
+
+
+def test_a_remote_input_that_was_changed_is_another_build(tmp_path):
+    system = fsspec.filesystem("memory")
+    system.pipe_file("/raw/a.jsonl", b'{"text": "one"}\n')
+    what = "memory://raw/*.jsonl", tmp_path / "corpus", Recipe("plain", {})
+    first = build(*what, PlainEngine())
+    assert build(*what, PlainEngine()).run == first.run  # nothing to do
+    system.pipe_file("/raw/a.jsonl", b'{"text": "two"}\n')  # of the same size
+    with pytest.raises(FileExistsError, match="other inputs"):
+        build(*what, PlainEngine())
+    build(*what, PlainEngine(), overwrite=True)
+    assert [row["text"] for row in documents(tmp_path / "corpus")] == ["two"]
+    system.rm("/raw", recursive=True)
