@@ -44,8 +44,8 @@ class Adapter(keras.layers.Layer):
         self.dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self.original = None  # the kernel as it was, once the product is part of it
 
-    def build(self, shape):
-        rows, columns = shape
+    def build(self, input_shape):
+        rows, columns = input_shape
         first = keras.initializers.RandomNormal(stddev=rows**-0.5)
         self.a = self.add_weight(name="a", shape=(rows, self.rank), initializer=first)
         self.b = self.add_weight(

@@ -260,10 +260,12 @@ class Attention(keras.layers.Layer):
     def _dense(self, size: int, bias: bool, name: str, scale: float = 0.02):
         return Dense(size, bias, scale, dtype=self.dtype_policy, name=name)
 
-    def build(self, shape):
+    def build(self, input_shape):
         for layer in (self.query, self.key_value) if self.cross else (self.qkv,):
-            layer.build(shape)
-        self.output_projection.build((*shape[:-1], self.num_heads * self.head_size))
+            layer.build(input_shape)
+        self.output_projection.build(
+            (*input_shape[:-1], self.num_heads * self.head_size)
+        )
 
     def call(
         self,

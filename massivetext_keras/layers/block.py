@@ -97,10 +97,10 @@ class Block(keras.layers.Layer):
             **shared,
         )
 
-    def build(self, shape):
+    def build(self, input_shape):
         for name in self._parts():
-            getattr(self, name).build(shape)
-            getattr(self, f"{name}_norm").build(shape)
+            getattr(self, name).build(input_shape)
+            getattr(self, f"{name}_norm").build(input_shape)
             if self.config.rezero:
                 gate = self.add_weight(
                     name=f"{name}_gate", shape=(), initializer="zeros"

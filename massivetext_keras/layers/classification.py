@@ -43,7 +43,7 @@ class ClassificationHead(keras.layers.Layer):
         """Of the vector of a text."""
         return self.config.hidden_size
 
-    def build(self, *_):
+    def build(self, input_shape=None):
         self.classes.build((None, self.width))
 
     def pool(self, hidden: tf.Tensor, mask: tf.Tensor, training: bool) -> tf.Tensor:
@@ -92,7 +92,7 @@ class PooledHead(ClassificationHead):
                 config.hidden_size, dtype=self.dtype_policy, name="transform"
             )
 
-    def build(self, *_):
+    def build(self, input_shape=None):
         super().build()
         if self.transform is not None:
             self.transform.build((None, self.config.hidden_size))
@@ -162,7 +162,7 @@ class ConvolutionHead(ClassificationHead):
     def width(self):
         return self.maps * len(self.widths)
 
-    def build(self, *_):
+    def build(self, input_shape=None):
         super().build()
         for n in self.widths:
             getattr(self, f"width_{n}").build((None, n * self.config.hidden_size))
@@ -214,7 +214,7 @@ class LSTMHead(ClassificationHead):
     def width(self):
         return 2 * self.units
 
-    def build(self, *_):
+    def build(self, input_shape=None):
         super().build()
         for layer in (self.forwards, self.backwards):
             layer.build((None, None, self.config.hidden_size))

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from massivetext_keras.layers.lookup import rows_of
+
 _NEVER = -1e9
 # Behind rows [n, length, tags], so that there always is a second word to scan.
 _TWO_MORE = [[0, 0], [0, 2], [0, 0]]
@@ -80,8 +82,8 @@ class CRF(keras.layers.Layer):
         score = (
             tf.reduce_sum(own * real, axis=1)
             + tf.reduce_sum(pairs * real[:, 1:], axis=1)
-            + tf.gather(first, tags[:, 0])
-            + tf.gather(last, tf.gather(tags, at_end, batch_dims=1)[:, 0])
+            + rows_of(first, tags[:, 0])
+            + rows_of(last, tf.gather(tags, at_end, batch_dims=1)[:, 0])
         )
         alphas = _forward(emissions, first, transitions)
         ends = tf.gather(alphas, at_end, batch_dims=1)[:, 0]

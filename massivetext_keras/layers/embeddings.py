@@ -8,6 +8,7 @@ import tensorflow as tf
 from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.dropout import Dropout
+from massivetext_keras.layers.lookup import rows_of
 from massivetext_keras.layers.normalization import Normalization
 from massivetext_keras.layers.positions import sinusoidal
 
@@ -28,7 +29,7 @@ class TokenEmbedding(keras.layers.Layer):
         super().__init__(**kwargs)
         self.vocabulary_size, self.hidden_size = vocabulary_size, hidden_size
 
-    def build(self, *_):
+    def build(self, input_shape=None):
         self.embeddings = self.add_weight(
             name="embeddings",
             shape=(self.vocabulary_size, self.hidden_size),
@@ -43,8 +44,10 @@ class TokenEmbedding(keras.layers.Layer):
     def call(self, token_ids: tf.Tensor) -> tf.Tensor:
         """int [batch, length] -> [batch, length, d]."""
         # Rows are cast, not the table: their gradients are summed in float32.
-        rows = tf.gather(tf.convert_to_tensor(self.embeddings), token_ids)
-        return tf.cast(rows, self.compute_dtype)
+        return tf.cast(rows_of(self.embeddings, token_ids), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape, self.hidden_size)
 
     def get_config(self):
         fields = "vocabulary_size hidden_size"
@@ -81,11 +84,12 @@ class Embeddings(keras.layers.Layer):
         if config.embedding_size:
             self.projection = Dense(config.hidden_size, dtype=policy, name="projection")
 
-    def build(self, *_):
+    def build(self, input_shape=None):
         shape = (None, None, self.config.width_of_embedding)
         for layer in (self.positions, self.segments, self.norm, self.projection):
             if layer is not None:
-                layer.build(shape)
+                is_table = isinstance(layer, TokenEmbedding)
+                layer.build(shape[:-1] if is_table else shape)
 
     def call(
         self,

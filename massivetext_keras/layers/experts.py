@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.feed_forward import activated
+from massivetext_keras.layers.lookup import rows_of
 
 
 class ExpertDense(keras.layers.Layer):
@@ -25,7 +26,7 @@ class ExpertDense(keras.layers.Layer):
         super().__init__(**kwargs)
         self.shape, self.scale = (num_experts, inputs, units), scale
 
-    def build(self, *_):
+    def build(self, input_shape=None):
         initializer = keras.initializers.RandomNormal(stddev=self.scale)
         self.kernel = self.add_weight(
             name="kernel", shape=self.shape, initializer=initializer
@@ -33,7 +34,7 @@ class ExpertDense(keras.layers.Layer):
 
     def call(self, x: tf.Tensor, experts: tf.Tensor) -> tf.Tensor:
         """Tiles [tiles, tile, inputs], each of one expert [tiles], times its matrix."""
-        return tf.matmul(x, tf.gather(tf.convert_to_tensor(self.kernel), experts))
+        return tf.matmul(x, rows_of(self.kernel, experts))
 
 
 class MixtureOfExperts(keras.layers.Layer):
@@ -86,7 +87,7 @@ class MixtureOfExperts(keras.layers.Layer):
             name="down",
         )
 
-    def build(self, *_):
+    def build(self, input_shape=None):
         self.router.build((None, self.hidden_size))
         self.up.build()
         self.down.build()

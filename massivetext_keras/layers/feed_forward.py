@@ -76,9 +76,9 @@ class FeedForward(keras.layers.Layer):
             hidden_size, bias, output_scale, dtype=self.dtype_policy, name="down"
         )
 
-    def build(self, shape):
-        self.up.build(shape)
-        self.down.build((*shape[:-1], self.intermediate_size))
+    def build(self, input_shape):
+        self.up.build(input_shape)
+        self.down.build((*input_shape[:-1], self.intermediate_size))
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """`x` [..., d] -> [..., d]."""

@@ -19,8 +19,8 @@ class _Transform(keras.layers.Layer):
         self.config = config
         self.transform = Dense(units, dtype=self.dtype_policy, name="transform")
 
-    def build(self, shape):
-        self.transform.build(shape)
+    def build(self, input_shape):
+        self.transform.build(input_shape)
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         return activated(self.transform(x), self.config.activation, training=training)
@@ -46,9 +46,9 @@ class MaskedHead(_Transform):
             config.norm, config.norm_epsilon, dtype=self.dtype_policy, name="norm"
         )
 
-    def build(self, shape):
-        super().build(shape)
-        self.norm.build((*shape[:-1], self.config.width_of_embedding))
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.norm.build((*input_shape[:-1], self.config.width_of_embedding))
         self.bias = self.add_weight(
             name="bias",
             shape=(self.config.vocabulary_size,),
@@ -79,9 +79,9 @@ class DiscriminatorHead(_Transform):
         super().__init__(config, config.hidden_size, **kwargs)
         self.score = Dense(1, dtype=self.dtype_policy, name="score")
 
-    def build(self, shape):
-        super().build(shape)
-        self.score.build((*shape[:-1], self.config.hidden_size))
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.score.build((*input_shape[:-1], self.config.hidden_size))
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Hidden states [batch, length, d] -> float32 logits [batch, length]."""

@@ -82,14 +82,17 @@ class Normalization(keras.layers.Layer):
         self.kind, self.epsilon = kind, epsilon
         self.center = kind == "layer_norm"
 
-    def build(self, shape):
+    def build(self, input_shape):
         self.gain = self.add_weight(
-            name="gain", shape=shape[-1:], initializer="ones", autocast=False
+            name="gain", shape=input_shape[-1:], initializer="ones", autocast=False
         )
         self.offset = None
         if self.center:
             self.offset = self.add_weight(
-                name="offset", shape=shape[-1:], initializer="zeros", autocast=False
+                name="offset",
+                shape=input_shape[-1:],
+                initializer="zeros",
+                autocast=False,
             )
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:

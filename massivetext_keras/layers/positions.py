@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from massivetext_keras.layers.lookup import rows_of
+
 
 def sinusoidal(positions: tf.Tensor, size: int) -> tf.Tensor:
     """Sines then cosines of geometric wavelengths (Vaswani et al., 2017).
@@ -139,7 +141,7 @@ class RelativePositionBias(keras.layers.Layer):
         self.num_heads, self.bidirectional = num_heads, bidirectional
         self.buckets, self.max_distance = buckets, max_distance
 
-    def build(self, *_):
+    def build(self, input_shape=None):
         self.table = self.add_weight(
             name="table",
             shape=(self.buckets, self.num_heads),
@@ -152,7 +154,7 @@ class RelativePositionBias(keras.layers.Layer):
         bucket = relative_bucket(
             distance, self.bidirectional, self.buckets, self.max_distance
         )
-        bias = tf.gather(tf.convert_to_tensor(self.table), bucket)
+        bias = rows_of(self.table, bucket)
         return tf.cast(tf.transpose(bias, [2, 0, 1])[None], self.compute_dtype)
 
     def get_config(self):

@@ -108,11 +108,11 @@ class TransformerStack(keras.layers.Layer):
                 config.rotary_size, config.rope_theta, config.rope_scaling
             )
 
-    def build(self, shape):
+    def build(self, input_shape):
         for block in self.blocks[: 1 if self.config.shared_layers else None]:
-            block.build(shape)
+            block.build(input_shape)
         if self.final_norm:
-            self.final_norm.build(shape)
+            self.final_norm.build(input_shape)
         if self.config.position == "relative":
             self.relative.build()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import keras
 import tensorflow as tf
 
@@ -10,6 +12,9 @@ from massivetext_keras.layers.embeddings import TokenEmbedding
 from massivetext_keras.layers.loss import cross_entropy
 from massivetext_keras.layers.stack import Cache
 from massivetext_keras.presets import preset
+
+# What names of features end in, such as "encoder_token_ids".
+FEATURES = ("token_ids", "padding_mask", "segment_ids", "positions", "prefix_mask")
 
 
 class Backbone(keras.Model):
@@ -58,12 +63,13 @@ class Backbone(keras.Model):
         """A model with the shape of a preset and random weights."""
         return cls(preset(name), **kwargs)
 
-    def build(self, *_):
+    def build(self, input_shape=(None, None)):
         config = self.config
         shape = (None, None, config.hidden_size)
         for layer in self.layers:
             if not layer.built:
-                layer.build(shape)
+                is_table = isinstance(layer, TokenEmbedding)
+                layer.build(input_shape if is_table else shape)
         if config.logit_bias:
             self.logit_bias = self.add_weight(
                 name="logit_bias",
@@ -72,6 +78,20 @@ class Backbone(keras.Model):
                 autocast=False,
             )
         self.built = True
+
+    def build_all(self) -> None:
+        """Makes the weights, at the end of a constructor; those of a subclass may go on
+        to add layers, which Keras forbids in what is built."""
+        self.build((None, None))
+        self._tracker.unlock()
+
+    @property
+    def output_shape(self) -> tuple:
+        """Of hidden states, for `summary`; there is no telling what a subclass gives
+        that has a `call` of its own."""
+        if not type(self).call.__module__.startswith(__package__):
+            raise NotImplementedError
+        return (None, None, self.config.hidden_size)
 
     def logits(self, hidden: tf.Tensor, bias: tf.Tensor | None = None) -> tf.Tensor:
         """Hidden states [..., d] -> float32 scores of tokens [..., vocabulary].
@@ -148,6 +168,26 @@ def cannot_quantize(model: keras.Model, mode: str | None) -> NotImplementedError
         "cannot be quantized; training.set_precision('mixed_bfloat16') before it is "
         "made halves their numbers"
     )
+
+
+def as_features(inputs) -> dict[str, tf.Tensor]:
+    """The features that models read, by name, as int32 tensors.
+
+    Keras traces a model around this one with inputs of floats, to build it.
+
+    Args:
+        inputs: token ids [batch, length], or a dict of features; of any type of number.
+            What models do not read is passed over.
+
+    >>> as_features([[1.0, 2.0]])["token_ids"].numpy().tolist()
+    [[1, 2]]
+    """
+    named = inputs if isinstance(inputs, Mapping) else {"token_ids": inputs}
+    return {
+        name: tf.cast(tf.convert_to_tensor(x), tf.int32)
+        for name, x in named.items()
+        if x is not None and name.endswith(FEATURES)
+    }
 
 
 def positions_of(

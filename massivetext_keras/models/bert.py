@@ -8,7 +8,7 @@ from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.embeddings import Embeddings
 from massivetext_keras.layers.stack import TransformerStack
-from massivetext_keras.models.backbone import Backbone, positions_of
+from massivetext_keras.models.backbone import Backbone, as_features, positions_of
 
 
 class BERT(Backbone):
@@ -37,7 +37,7 @@ class BERT(Backbone):
         self.pooler = None
         if config.pooler:
             self.pooler = Dense(config.hidden_size, dtype=policy, name="pooler")
-        self.build()
+        self.build_all()
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
         """Token ids to hidden states.
@@ -51,9 +51,8 @@ class BERT(Backbone):
         Returns:
             [batch, length, d].
         """
-        if not isinstance(inputs, dict):
-            inputs = {"token_ids": inputs}
-        token_ids = tf.convert_to_tensor(inputs["token_ids"])
+        inputs = as_features(inputs)
+        token_ids = inputs["token_ids"]
         padding_mask, segment_ids = (
             inputs.get("padding_mask"),
             inputs.get("segment_ids"),

@@ -7,7 +7,7 @@ import tensorflow as tf
 from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.layers.embeddings import Embeddings
 from massivetext_keras.layers.stack import Cache, TransformerStack
-from massivetext_keras.models.backbone import Backbone, positions_of
+from massivetext_keras.models.backbone import Backbone, as_features, positions_of
 
 
 class GPT(Backbone):
@@ -32,7 +32,7 @@ class GPT(Backbone):
         policy = self.dtype_policy
         self.embeddings = Embeddings(config, dtype=policy, name="embeddings")
         self.stack = TransformerStack(config, dtype=policy, name="stack")
-        self.build()
+        self.build_all()
 
     def call(self, inputs, cache: Cache | None = None, training: bool | None = None):
         """Token ids to hidden states.
@@ -47,9 +47,8 @@ class GPT(Backbone):
         Returns:
             [batch, length, d], and with a cache also the new cache.
         """
-        if not isinstance(inputs, dict):
-            inputs = {"token_ids": inputs}
-        token_ids = tf.convert_to_tensor(inputs["token_ids"])
+        inputs = as_features(inputs)
+        token_ids = inputs["token_ids"]
         positions = inputs.get("positions")
         if positions is None:
             positions = positions_of(token_ids, cache=cache)

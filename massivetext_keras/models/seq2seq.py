@@ -8,7 +8,7 @@ from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.layers.attention import LayerCache
 from massivetext_keras.layers.embeddings import Embeddings
 from massivetext_keras.layers.stack import Cache, TransformerStack
-from massivetext_keras.models.backbone import Backbone, positions_of
+from massivetext_keras.models.backbone import Backbone, as_features, positions_of
 
 
 class Seq2Seq(Backbone):
@@ -44,7 +44,7 @@ class Seq2Seq(Backbone):
             dtype=policy,
             name="decoder",
         )
-        self.build()
+        self.build_all()
 
     def call(self, inputs, cache: Cache | None = None, training: bool | None = None):
         """Token ids to the decoder's hidden states.
@@ -59,6 +59,7 @@ class Seq2Seq(Backbone):
         Returns:
             [batch, length, d], and with a cache also the new cache.
         """
+        inputs = as_features(inputs)
         if cache is not None:
             return self._decode(inputs["token_ids"], cache=cache, training=training)
         mask = inputs.get("encoder_padding_mask")
@@ -79,7 +80,7 @@ class Seq2Seq(Backbone):
     ) -> tuple[LayerCache, ...]:
         """Reads the first text: int [batch, keys] -> its keys and values for every
         layer of the decoder."""
-        token_ids = tf.convert_to_tensor(token_ids)
+        token_ids = tf.cast(token_ids, tf.int32)
         positions = positions_of(token_ids)
         x = self.encoder_embeddings(
             self.tokens(token_ids), positions, training=training
@@ -98,7 +99,6 @@ class Seq2Seq(Backbone):
         cache=None,
         training=None,
     ):
-        token_ids = tf.convert_to_tensor(token_ids)
         positions = positions_of(token_ids, cache=cache)
         return self.decoder(
             self.decoder_embeddings(

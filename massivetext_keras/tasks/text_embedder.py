@@ -18,7 +18,7 @@ from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks.base import Task, in_batches
 from massivetext_keras.tasks.datasets import Batching
 from massivetext_keras.tasks.inputs import are_files, rows_of
-from massivetext_keras.tasks.training_step import gather_over_replicas
+from massivetext_keras.tasks.replicas import gather_over_replicas
 from massivetext_keras.tokenizers.rewriting import rewrite
 
 _HIDDEN = -1e9

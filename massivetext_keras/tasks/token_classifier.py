@@ -101,6 +101,7 @@ class TokenClassifier(FromExamples, Task):
         self.tag_set = TagSet(self.labels, scheme)
         tags = len(self.tag_set.names)
         self.dropout = Dropout(config.dropout, name="head_dropout")
+        self.dropout.build((None, None, config.hidden_size))
         self.head = Dense(tags, dtype=self.dtype_policy, name="head")
         self.head.build((None, None, config.hidden_size))
         self.crf = bool(crf)

@@ -14,7 +14,8 @@ from massivetext_keras.layers.dropout import hashed, keys_from, replica_id
 from massivetext_keras.layers.fused import island
 from massivetext_keras.layers.stack import TransformerStack
 from massivetext_keras.tasks.batches import padding, timed_next, unpacked
-from massivetext_keras.tasks.update import adopt
+from massivetext_keras.tasks.replicas import replica_count, sum_over_replicas
+from massivetext_keras.tasks.update import Update, adopt, with_update
 from massivetext_keras.values import matching
 
 _ITERATORS = (tf.data.Iterator, tf.distribute.DistributedIterator)
@@ -258,8 +259,8 @@ class TrainingStep(keras.Model):
             summed, parts = self._total(batch, counts, training=True)
             mean = summed / tf.maximum(counts[0], 1.0)
             # What layers add, such as the balance of experts, is a mean of its own.
-            mean += sum(self.losses) / (_replicas() * self.micro_batches)
-            loss = self.optimizer.scale_loss(mean)
+            mean += sum(self.losses) / (replica_count() * self.micro_batches)
+            loss = self.updater.scale_loss(mean)
         gradients = tape.gradient(loss, variables)
         gradients = [
             tf.zeros(v.shape) if g is None else tf.convert_to_tensor(g)
@@ -287,21 +288,32 @@ class TrainingStep(keras.Model):
             return tf.zeros([count])
         return tf.math.unsorted_segment_sum(rows, batch[0]["corpus_ids"], count)
 
+    @property
+    def updater(self) -> Update:
+        """The optimizer with all that `Update` adds to it."""
+        return with_update(self.optimizer)
+
+    def build_optimizer(self) -> None:
+        """Makes the optimizer's state, if there is none, for what is trained now."""
+        with self.distribute_strategy.scope():
+            self.updater.build(self.trainable_variables)
+
     def _update(self, gradients: list[tf.Tensor], total: tf.Tensor) -> tf.Tensor:
         """Applies gradients, one XLA program on one device, and gives their norm."""
-        variables = self.trainable_variables
+        variables, updater = self.trainable_variables, self.updater
 
         def apply(total, *gradients):
-            return self.optimizer.apply(list(gradients), variables, loss=total)
+            return updater.update(list(gradients), variables, loss=total)
 
         if tf.distribute.has_strategy():
             return apply(total, *gradients)
         return island(apply)(total, *gradients)
 
     def _update_logs(self) -> dict[str, tf.Tensor]:
-        logs = {"skipped_in_row": tf.cast(self.optimizer.skipped_in_row, tf.float32)}
-        if self.optimizer.dynamic_scale is not None:
-            logs["loss_scale"] = tf.convert_to_tensor(self.optimizer.dynamic_scale)
+        updater = self.updater
+        logs = {"skipped_in_row": tf.cast(updater.skipped_in_row, tf.float32)}
+        if updater.dynamic_scale is not None:
+            logs["loss_scale"] = tf.convert_to_tensor(updater.dynamic_scale)
         return logs
 
     def _make_function(self, step):
@@ -360,9 +372,8 @@ class TrainingStep(keras.Model):
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Keras's own fails on the batches of several workers; tasks are built already.
-        if self.optimizer is not None and not self.optimizer.built:
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
+        if self.optimizer is not None:
+            self.build_optimizer()
 
     def _track(self, summed, parts, batch, finite: tf.Tensor | bool = True) -> None:
         """Adds this replica's losses to the trackers, if they are finite: else the
@@ -412,28 +423,3 @@ def _cut(batch, parts: int) -> Callable[[tf.Tensor], tuple]:
         return tf.nest.map_structure(cut, batch)
 
     return part
-
-
-def _replicas() -> int:
-    context = tf.distribute.get_replica_context()
-    return 1 if context is None else context.num_replicas_in_sync
-
-
-def sum_over_replicas(tensors):
-    """Tensors of each replica -> their sums, on every replica."""
-    context = tf.distribute.get_replica_context()
-    if _replicas() == 1:
-        return tensors
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
-
-
-def gather_over_replicas(tensors):
-    """Tensors [n, …] of each replica -> those of all, one after another, on every one.
-
-    Gradients flow back to the replica that a row is from.
-    """
-    context = tf.distribute.get_replica_context()
-    if _replicas() == 1:
-        return tensors
-    # One by one: TensorFlow's gradient of several at once wants them of equal shapes.
-    return [context.all_gather(tensor, axis=0) for tensor in tensors]

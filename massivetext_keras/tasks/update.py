@@ -8,6 +8,7 @@ import re
 import keras
 import tensorflow as tf
 
+from massivetext_keras.tasks.replicas import sum_over_replicas
 from massivetext_keras.values import matching
 
 # Micikevicius et al., 2018; the numbers are those of `keras.mixed_precision`.
@@ -17,7 +18,9 @@ _FIRST_SCALE, _UPDATES_TO_DOUBLE = 2.0**15, 2000
 class Update:
     """A mixin for Keras optimizers, made part of one by `updating`.
 
-    - Gradients are taken as sums over replicas: nothing reduces them again.
+    - `apply` and `apply_gradients` take, as those of Keras do, the gradients of one
+      replica, but make them dense and sum them over replicas before anything reads
+      them: the bound on their norm too. `update` takes them as sums already.
     - Weight decay is decoupled (Loshchilov & Hutter, 2019) and is for `is_decayed`
       variables alone.
     - Each variable has its own factor on the rate: `layer_decay` to the power of how
@@ -27,6 +30,8 @@ class Update:
       were and `skipped_in_row` how many since the last good one.
     - In float16 `dynamic_scale` multiplies the loss: doubled after 2,000 good updates,
       halved after a bad one (Micikevicius et al., 2018).
+    - `optimizer.learning_rate = x`, as callbacks of Keras write, ends a schedule: the
+      rate is x from then on, in graphs that there are too.
 
     Args:
         layer_decay: in (0, 1]; 1 gives all layers the same rate.
@@ -37,6 +42,8 @@ class Update:
     rates: dict[str, float] = {}
     scales_loss = False
     dynamic_scale = None
+    skipped = None
+    chosen_rate = None  # instead of what a schedule gives, where it is not negative
     _finite = None
 
     def __init__(self, *args, layer_decay: float = 1.0, rates=None, **kwargs):
@@ -44,11 +51,20 @@ class Update:
         if not 0.0 < layer_decay <= 1.0:
             raise ValueError(f"layer_decay must be in (0, 1], got {layer_decay}")
         self.layer_decay, self.rates = layer_decay, dict(rates or {})
+        if callable(self._learning_rate):
+            self.chosen_rate = self.add_variable(
+                (),
+                keras.initializers.Constant(-1.0),
+                "float32",
+                "only_first_replica",
+                name="chosen_rate",
+            )
 
     def build(self, variables):
-        if self.built:
+        if self.skipped is not None:
             return
-        super().build(variables)
+        super().build(variables)  # nothing, if Keras has done so
+        variables = self._trainable_variables
         shared = {"shape": (), "aggregation": "only_first_replica"}
         self.skipped = self.add_variable(name="skipped", dtype="int32", **shared)
         self.skipped_in_row = self.add_variable(
@@ -69,22 +85,63 @@ class Update:
         loss = super().scale_loss(loss)
         return loss if self.dynamic_scale is None else loss * self.dynamic_scale
 
-    def apply(self, grads, trainable_variables=None, loss: tf.Tensor | float = 0.0):
-        """One update.
+    @property
+    def learning_rate(self):
+        """Of the next update."""
+        return super().learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate):
+        if self.chosen_rate is None or callable(rate):
+            super(Update, type(self)).learning_rate.fset(self, rate)
+            rate = -1.0
+        if self.chosen_rate is not None:
+            self.chosen_rate.assign(rate)
+
+    def _get_current_learning_rate(self):
+        rate = super()._get_current_learning_rate()
+        if self.chosen_rate is None:
+            return rate
+        chosen = tf.convert_to_tensor(self.chosen_rate)
+        return tf.where(chosen < 0.0, tf.cast(rate, tf.float32), chosen)
+
+    def apply(self, grads, trainable_variables=None):
+        """One update with gradients of this replica, dense or `tf.IndexedSlices`.
 
         Args:
-            grads: of the scaled loss, dense, summed over replicas.
+            grads: of the loss's part on this replica; None where there is none.
             trainable_variables: those of the gradients (None: all).
+        """
+        grads = [None if g is None else tf.convert_to_tensor(g) for g in grads]
+        summed = iter(sum_over_replicas([g for g in grads if g is not None]))
+        grads = [None if g is None else next(summed) for g in grads]
+        self.update(grads, trainable_variables)
+
+    def update(
+        self,
+        gradients: list[tf.Tensor | None],
+        variables: list[keras.Variable] | None = None,
+        loss: tf.Tensor | float = 0.0,
+    ) -> tf.Tensor:
+        """One update with gradients that are sums over replicas already.
+
+        Args:
+            gradients: of the scaled loss, dense, the same on every replica.
+            variables: those of the gradients (None: all).
             loss: float32 scalar; if it is not finite the update is skipped.
 
         Returns:
             float32 scalar, the norm of all gradients before they were clipped.
         """
         if self.dynamic_scale is not None:
-            grads = [g / tf.cast(self.dynamic_scale, g.dtype) for g in grads]
-        norm = tf.linalg.global_norm(grads) / (self.loss_scale_factor or 1.0)
+            scale = self.dynamic_scale
+            gradients = [
+                g if g is None else g / tf.cast(scale, g.dtype) for g in gradients
+            ]
+        there = [g for g in gradients if g is not None] or [tf.zeros([])]
+        norm = tf.linalg.global_norm(there) / (self.loss_scale_factor or 1.0)
         self._finite = tf.math.is_finite(norm) & tf.math.is_finite(loss)
-        super().apply(grads, trainable_variables)
+        super().apply(gradients, variables)
         self._count()
         self._finite = None  # a tensor of the graph just made
         return norm
@@ -124,7 +181,7 @@ class Update:
         pass  # at the end of a `fit`, which another one may go on from
 
     def _all_reduce_sum_gradients(self, pairs):
-        return pairs
+        return pairs  # `apply` has done so
 
     def assign(self, variable, value):
         value = tf.cast(value, variable.dtype)
@@ -163,7 +220,8 @@ def updating(cls: type[keras.Optimizer]) -> type[keras.Optimizer]:
 
 
 def adopt(optimizer: str | keras.Optimizer) -> keras.Optimizer:
-    """Makes any Keras optimizer one that `Update` is part of; the object stays itself.
+    """The optimizer that a task is to be trained with; it stays what it is, see
+    `with_update`.
 
     Raises:
         ValueError: it accumulates gradients itself, or it has updated a model before.
@@ -175,11 +233,28 @@ def adopt(optimizer: str | keras.Optimizer) -> keras.Optimizer:
             "gradient_accumulation_steps is Keras's own: compile(…, micro_batches="
             f"{optimizer.gradient_accumulation_steps}) gives the same on any devices"
         )
-    if not isinstance(optimizer, Update):
-        if optimizer.built:
-            raise ValueError("the optimizer has updated another model: make a new one")
-        optimizer.__class__ = updating(type(optimizer))
+    if optimizer.built and getattr(optimizer, "skipped", None) is None:
+        raise ValueError("the optimizer has updated another model: make a new one")
     return optimizer
+
+
+def with_update(optimizer: keras.Optimizer) -> Update:
+    """An optimizer with all that `Update` adds.
+
+    One of Keras is seen through another class, with the same state: to everybody else,
+    in models of their own and in their files, it is what it was.
+
+    >>> optimizer = keras.optimizers.SGD(0.5)
+    >>> seen = with_update(optimizer)
+    >>> seen.learning_rate = 0.25
+    >>> type(optimizer) is keras.optimizers.SGD, float(optimizer.learning_rate)
+    (True, 0.25)
+    """
+    if isinstance(optimizer, Update):
+        return optimizer
+    seen = object.__new__(updating(type(optimizer)))
+    object.__setattr__(seen, "__dict__", optimizer.__dict__)
+    return seen
 
 
 def is_decayed(variable: keras.Variable) -> bool:
@@ -188,7 +263,7 @@ def is_decayed(variable: keras.Variable) -> bool:
     Biases, gains and offsets have fewer than two axes; a position's table is known by
     the name of a layer on its path, which begins with "position" or "relative".
     """
-    position = re.search(r"(^|[/_])(position|relative)", variable.path)
+    position = re.search(r"(^|[/_])(position|relative)", _path(variable))
     return len(variable.shape) >= 2 and position is None
 
 
@@ -206,16 +281,20 @@ def rate_factors(
     Raises:
         ValueError: a pattern is found in no path, or is no expression.
     """
-    paths = [variable.path for variable in variables]
+    paths = [_path(variable) for variable in variables]
     factor_of = dict.fromkeys(paths, 1.0)
     for pattern, factor in rates.items():
         for path in set(matching("rates", pattern, paths, "variable")):
             factor_of[path] *= factor
-    blocks = [re.search(r"block_(\d+)/", v.path) for v in variables]
+    blocks = [re.search(r"block_(\d+)/", path) for path in paths]
     top = max((int(block[1]) for block in blocks if block), default=-1) + 2
     factors = []
-    for variable, block in zip(variables, blocks, strict=True):
-        embeds = re.search(r"(^|/)(tokens|embeddings)/", variable.path)
+    for path, block in zip(paths, blocks, strict=True):
+        embeds = re.search(r"(^|/)(tokens|embeddings)/", path)
         layer = int(block[1]) + 1 if block else 0 if embeds else top
-        factors.append(layer_decay ** (top - layer) * factor_of[variable.path])
+        factors.append(layer_decay ** (top - layer) * factor_of[path])
     return factors
+
+
+def _path(variable: keras.Variable | tf.Variable) -> str:
+    return getattr(variable, "path", variable.name)

@@ -79,7 +79,7 @@ class Tokenizer(keras.layers.Layer):
         super().__init__(**kwargs)
         self._convert_input_args = False
         self._allow_non_tensor_positional_args = True
-        self.built = True
+        self.build((None,))  # of strings [batch], for `summary`
         self._vocabulary = vocabulary
         for flag, index in ((add_bos, self.bos_id), (add_eos, self.eos_id)):
             if flag and index is None:
@@ -319,6 +319,9 @@ class Tokenizer(keras.layers.Layer):
         text_only = ids.with_flat_values(shown)
         kept = tf.cast(tf.ragged.boolean_mask(ids, text_only), tf.int32)
         return valid_utf8(self._detokenize(kept))
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape, None)
 
     def compute_output_spec(self, inputs) -> keras.KerasTensor:
         return keras.KerasTensor((*inputs.shape, None), dtype="int32", ragged=True)

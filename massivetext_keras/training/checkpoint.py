@@ -22,6 +22,7 @@ from massivetext_keras.files import (
     replacing_folder,
     write_json,
 )
+from massivetext_keras.tasks.training_step import TrainingStep
 from massivetext_keras.training.callbacks import StepCallback
 from massivetext_keras.training.workers import check_same_step
 from massivetext_keras.versions import versions
@@ -222,8 +223,7 @@ class Checkpoint(StepCallback):
                 continue
             _check_settings(path, manifest["settings"], self._settings(model))
             with model.distribute_strategy.scope():
-                if not model.optimizer.built:
-                    model.optimizer.build(model.trainable_variables)
+                _build_optimizer(model)
                 _assign(path, state, _variables(model))
             return manifest["step"]
         return None
@@ -260,6 +260,13 @@ class Checkpoint(StepCallback):
         for step, path in steps.items():
             if step not in kept:
                 shutil.rmtree(path)
+
+
+def _build_optimizer(model: keras.Model) -> None:
+    if isinstance(model, TrainingStep):
+        model.build_optimizer()
+    elif not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
 
 
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:

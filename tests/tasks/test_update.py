@@ -53,17 +53,17 @@ GRADIENTS = [tf.constant([[0.3, -0.4], [0.1, 0.2]]), tf.constant([1.2, -0.5])]
 @pytest.mark.parametrize("rule", RULES)
 def test_no_rule_uses_what_is_not_finite(rule):
     optimizer, variables = pair(rule, 0.1, ema=0.9)
-    optimizer.apply(GRADIENTS, variables)
+    optimizer.update(GRADIENTS, variables)
     counts = {"iteration", "skipped", "skipped_in_row"}
     state = [v for v in optimizer.variables if v.name not in counts]
     weights, before = values(variables), values(state)
     for bad in (np.nan, np.inf):
-        optimizer.apply([GRADIENTS[0], tf.constant([bad, 0.0])], variables)
-    optimizer.apply(GRADIENTS, variables, loss=tf.constant(np.nan))
+        optimizer.update([GRADIENTS[0], tf.constant([bad, 0.0])], variables)
+    optimizer.update(GRADIENTS, variables, loss=tf.constant(np.nan))
     assert same(variables, weights) and same(state, before)
     numbers = {v.name: int(v.numpy()) for v in optimizer.variables if v.name in counts}
     assert numbers == {"iteration": 4, "skipped": 3, "skipped_in_row": 3}
-    norm = optimizer.apply(GRADIENTS, variables)
+    norm = optimizer.update(GRADIENTS, variables)
     assert float(norm) == pytest.approx(np.sqrt(0.3 + 1.69))
     assert int(optimizer.skipped_in_row.numpy()) == 0
     assert not same(variables, weights)
@@ -75,7 +75,7 @@ def test_every_rule_goes_downhill(rule):
     options = {"weight_decay": 0.0, "beta_2": 0.5, "momentum": 0.5}
     optimizer, variables = pair(rule, rate, **options)
     for _ in range(60):  # the slope of half the sum of squares
-        optimizer.apply([tf.convert_to_tensor(v) for v in variables], variables)
+        optimizer.update([tf.convert_to_tensor(v) for v in variables], variables)
     assert max(np.abs(v.numpy()).max() for v in variables) < 0.35
 
 
@@ -84,7 +84,7 @@ def test_the_decay_is_of_the_rate_and_of_matrices_alone():
         optimizer, (kernel, bias) = pair(rule, 0.5, weight_decay=0.1, epsilon=1e-8)
         start = kernel.numpy()
         zeros = [tf.zeros([2, 2]), tf.zeros([2])]
-        optimizer.apply(zeros, [kernel, bias])
+        optimizer.update(zeros, [kernel, bias])
         shrunk = start if rule == "adam" else 0.95 * start
         np.testing.assert_allclose(kernel.numpy(), shrunk, rtol=1e-6, err_msg=rule)
         np.testing.assert_array_equal(bias.numpy(), [0.5, 1.0])
@@ -93,12 +93,12 @@ def test_the_decay_is_of_the_rate_and_of_matrices_alone():
 def test_means_of_the_weights_begin_with_the_first_good_update():
     optimizer, variables = pair("adamw", 0.1, ema=0.75)
     averages = optimizer._model_variables_moving_average
-    optimizer.apply(GRADIENTS, variables, loss=np.inf)
-    optimizer.apply(GRADIENTS, variables)
+    optimizer.update(GRADIENTS, variables, loss=np.inf)
+    optimizer.update(GRADIENTS, variables)
     expected = values(variables)
     assert same(averages, expected)
     for _ in range(2):
-        optimizer.apply(GRADIENTS, variables)
+        optimizer.update(GRADIENTS, variables)
         pairs = zip(expected, values(variables), strict=True)
         expected = [0.75 * mean + 0.25 * now for mean, now in pairs]
     for got, wanted in zip(averages, expected, strict=True):
@@ -111,7 +111,7 @@ def test_a_layer_moves_by_its_own_rate():
     start, ends = values(before), []
     for options in ({}, {"rates": {"kern": 0.5, "e": 0.5}}):
         optimizer, variables = pair("adamw", 0.01, **rates, **options)
-        optimizer.apply(GRADIENTS, variables)
+        optimizer.update(GRADIENTS, variables)
         ends.append([v - s for v, s in zip(values(variables), start, strict=True)])
     np.testing.assert_allclose(ends[1][0], 0.25 * ends[0][0], rtol=1e-4)
     np.testing.assert_array_equal(ends[1][1], ends[0][1])

@@ -1,0 +1,49 @@
+"""What Keras writes of a task beside its weights, for `.keras` files and copies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from massivetext_keras.configs import TransformerConfig
+
+
+def register(cls: type) -> None:
+    """Makes a class known to Keras, under the name of the package it is from."""
+    package = cls.__module__.partition(".")[0]
+    keras.saving.register_keras_serializable(package)(cls)
+
+
+def config_of(task) -> dict[str, Any]:
+    """The config, options, tokenizer, adapters, frozen weights and seed of a task, as
+    values for JSON."""
+    trained = {id(weight) for weight in task.trainable_weights}
+    frozen = [i for i, w in enumerate(task.weights) if id(w) not in trained]
+    tokenizer = task.tokenizer
+    if tokenizer is not None:
+        tokenizer = keras.saving.serialize_keras_object(tokenizer)
+    return {
+        "config": task.config.to_dict(),
+        "tokenizer": tokenizer,
+        **task.chosen(),
+        "adapters": task.adapter_settings() if task.adapted() else None,
+        "frozen": frozen,
+        "seed": int(task.randomness.state.numpy()[0]),
+    }
+
+
+def task_from(cls: type, values: dict[str, Any]):
+    """The task that `config_of`, and what Keras adds to it, describe."""
+    values = keras.saving.deserialize_keras_object(values)
+    config = TransformerConfig.from_dict(values.pop("config"))
+    adapters, frozen, seed = (values.pop(k, None) for k in ("adapters", "frozen", "seed"))
+    task = cls(config, **values)
+    if adapters:
+        task.add_adapters_to(**adapters)
+    if frozen is not None:
+        for i, weight in enumerate(task.weights):
+            weight.trainable = i not in frozen
+    if seed is not None:
+        task.randomness.state.assign([seed, 0])
+    return task
