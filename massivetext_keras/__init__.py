@@ -1,10 +1,14 @@
 """Language models with Keras on TensorFlow, from raw text to a served SavedModel."""
 
 import importlib
+import logging
+
+from massivetext_keras import backend, registration
 
 __version__ = "0.1.0"
 
 _MODULES = (
+    "backend",
     "cli",
     "commands",
     "configs",
@@ -21,6 +25,7 @@ _MODULES = (
     "models",
     "ngram",
     "presets",
+    "registration",
     "tasks",
     "tokenizers",
     "training",
@@ -41,3 +46,8 @@ def __getattr__(name: str):
 
 def __dir__():
     return sorted(__all__)
+
+
+if _problem := backend.problem():  # an error with the first module that needs Keras
+    logging.getLogger(__name__).warning(_problem)
+registration.introduce()

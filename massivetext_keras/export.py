@@ -8,6 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from massivetext_keras.backend import require
+
+require()
+
 import keras
 import numpy as np
 import tensorflow as tf

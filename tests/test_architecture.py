@@ -10,7 +10,17 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = "massivetext_keras"
 LEVELS = [
-    ["extras", "files", "machine", "quiet", "scripts", "values", "versions"],
+    [
+        "backend",
+        "extras",
+        "files",
+        "machine",
+        "quiet",
+        "registration",
+        "scripts",
+        "values",
+        "versions",
+    ],
     ["layout", "pages"],
     ["configs", "presets"],
     ["evaluation"],

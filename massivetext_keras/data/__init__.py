@@ -1,5 +1,9 @@
 """Texts to batches of features, labels and loss weights."""
 
+from massivetext_keras.backend import require
+
+require()
+
 from massivetext_keras.data.buckets import Batches, BucketedRows
 from massivetext_keras.data.cloze import cloze_questions
 from massivetext_keras.data.contrast import contrastive_batches

@@ -1,5 +1,9 @@
 """Cached decoding and the choice of the next token."""
 
+from massivetext_keras.backend import require
+
+require()
+
 from massivetext_keras.generation.beam import BeamDecoder, BeamRules
 from massivetext_keras.generation.constraints import Constraints
 from massivetext_keras.generation.decoding import Decoder

@@ -1,5 +1,9 @@
 """Weights in and out: safetensors files, presets and Hugging Face folders."""
 
+from massivetext_keras.backend import require
+
+require()
+
 from massivetext_keras.interop.generation import read_options
 from massivetext_keras.interop.huggingface import head_named, heads_in
 from massivetext_keras.interop.huggingface import load as load_huggingface

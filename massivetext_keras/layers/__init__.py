@@ -1,5 +1,9 @@
 """The mathematics of a Transformer: embeddings, positions, attention, the stack."""
 
+from massivetext_keras.backend import require
+
+require()
+
 from massivetext_keras.layers.attention import Attention, LayerCache, attend
 from massivetext_keras.layers.block import Block
 from massivetext_keras.layers.dropout import Dropout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.layers.dense import Dense
@@ -56,6 +57,17 @@ class Adapter(keras.layers.Layer):
         """`x` [m, rows] -> [m, columns]."""
         x = tf.matmul(self.dropout(x, training=training), tf.convert_to_tensor(self.a))
         return tf.matmul(x, tf.convert_to_tensor(self.b)) * self.scale
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        if self.original is not None:  # the layer's kernel is the merged one
+            store["original"] = self.original
+
+    def load_own_variables(self, store):
+        for i, weight in enumerate((self.a, self.b)):
+            weight.assign(store[str(i)])
+        merged = "original" in store.keys()  # noqa: SIM118 (it is no dict)
+        self.original = np.array(store["original"]) if merged else None
 
     @property
     def scale(self) -> float:

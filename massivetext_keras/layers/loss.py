@@ -131,3 +131,30 @@ def _summed(hidden, matrix, labels, weights, biases, smoothing) -> list:
 def token_losses(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """-log p(label) of every token: logits [..., vocabulary], int labels [...]."""
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+
+def logits_losses(
+    logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, smoothing: float = 0.0
+) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """What `cross_entropy` gives, for logits that there are.
+
+    Args:
+        logits: float32 [batch, length, vocabulary].
+        labels: int32 [batch, length].
+        weights: float32 [batch, length]; 0 leaves a token out.
+        smoothing: share of each label that is spread evenly over the vocabulary.
+
+    Returns:
+        A list of the float32 scalar, and float32 [batch], its part of each row.
+
+    >>> import tensorflow as tf
+    >>> (total,), _ = logits_losses(tf.zeros([1, 1, 4]), [[3]], tf.ones([1, 1]), 0.1)
+    >>> round(float(total), 4)
+    1.3863
+    """
+    losses = token_losses(logits, labels)
+    if smoothing:
+        spread = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
+        losses = (1.0 - smoothing) * losses + smoothing * spread
+    rows = tf.reduce_sum(losses * weights, axis=-1)
+    return [tf.reduce_sum(rows)], rows

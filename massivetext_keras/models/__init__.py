@@ -1,5 +1,9 @@
 """Models: token ids to hidden states, and the n-grams to compare them with."""
 
+from massivetext_keras.backend import require
+
+require()
+
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.models.gpt import GPT
 from massivetext_keras.models.seq2seq import Seq2Seq

@@ -17,6 +17,12 @@ from massivetext_keras.presets import preset
 FEATURES = ("token_ids", "padding_mask", "segment_ids", "positions", "prefix_mask")
 
 
+def register(cls: type) -> None:
+    """Makes a class known to Keras, under the name of the package it is from."""
+    package = cls.__module__.partition(".")[0]
+    keras.saving.register_keras_serializable(package)(cls)
+
+
 class Backbone(keras.Model):
     """A Transformer from token ids to hidden states, and from these to logits.
 
@@ -29,6 +35,10 @@ class Backbone(keras.Model):
     """
 
     stacks: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        register(cls)
 
     def __init__(
         self,
@@ -156,7 +166,7 @@ class Backbone(keras.Model):
 
     @classmethod
     def from_config(cls, values):
-        values = dict(values)
+        values = keras.saving.deserialize_keras_object(values)
         config = TransformerConfig.from_dict(values.pop("config"))
         return cls(config, **values)
 

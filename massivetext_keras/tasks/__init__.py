@@ -1,5 +1,9 @@
 """Tasks: tokenizer, model, loss and the answer as strings."""
 
+from massivetext_keras.backend import require
+
+require()
+
 from massivetext_keras.tasks.causal_lm import CausalLM
 from massivetext_keras.tasks.choice import FROM_TEXT, TASKS, task_class
 from massivetext_keras.tasks.from_examples import FromExamples, split_examples

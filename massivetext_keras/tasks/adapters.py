@@ -7,7 +7,7 @@ import functools
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,29 +64,55 @@ class Adapting:
         """
         products = self._products()
         names = matching("adapters", pattern, products, "product")
-        self._add(names, rank, alpha, dropout, train_heads)
+        self.add_adapters_to(names, rank, alpha, dropout, train_heads)
         return names
 
-    def _add(
-        self, names: list[str], rank: int, alpha: float, dropout: float, heads: bool
+    def add_adapters_to(
+        self,
+        products: Sequence[str],
+        rank: int,
+        alpha: float,
+        dropout: float,
+        train_heads: bool,
     ) -> None:
+        """`add_adapters` to products by their paths.
+
+        Raises:
+            ValueError: an argument is out of range, or there are adapters.
+        """
         if self.adapted():
             raise ValueError("there are adapters: see remove_adapters and save_preset")
-        heads_of = self._all_heads() if heads else {}
+        heads_of = self._all_heads() if train_heads else {}
         kept = {id(weight) for weight in heads_of.values()}
         frozen = [w for w in self.trainable_weights if id(w) not in kept]
-        products = self._products()
+        layers = self._products()
         with self.distribute_strategy.scope():
-            for name in names:
-                adapters.attach(products[name], rank, alpha, dropout)
+            for name in products:
+                adapters.attach(layers[name], rank, alpha, dropout)
         for weight in frozen:
             weight.trainable = False
-        self._frozen, self._train_heads = tuple(w.path for w in frozen), heads
+        self._frozen, self._train_heads = tuple(w.path for w in frozen), train_heads
         self._changed()
 
     def adapted(self) -> dict[str, Dense]:
         """The products with an adapter, by path."""
         return {k: v for k, v in self._products().items() if v.adapter is not None}
+
+    def adapter_settings(self) -> dict[str, Any]:
+        """The arguments of `add_adapters_to` that made the adapters.
+
+        Raises:
+            ValueError: there are none.
+        """
+        layers = self._need_adapters()
+        one = next(iter(layers.values())).adapter
+        return {
+            "products": list(layers),
+            "rank": one.rank,
+            "alpha": one.alpha,
+            "dropout": one.dropout.rate,
+            "train_heads": self._train_heads,
+        }
 
     def merge_adapters(self) -> None:
         """Adds adapters to their kernels: answers stay and cost what they cost without.
@@ -169,18 +195,14 @@ class Adapting:
         Raises:
             ValueError: there are no adapters.
         """
-        folder, layers = Path(folder), self._need_adapters()
-        one = next(iter(layers.values())).adapter
+        folder = Path(folder)
+        self._need_adapters()
         interop.save_weights(self._learnt(), folder / WEIGHTS)
         header = {
             "format": FORMAT,
             "task": type(self).__name__,
             "options": self.chosen(),
-            "products": list(layers),
-            "rank": one.rank,
-            "alpha": one.alpha,
-            "dropout": one.dropout.rate,
-            "train_heads": self._train_heads,
+            **self.adapter_settings(),
             "base": self.base_fingerprint(),
             "sha256": file_hash(folder / WEIGHTS),
         }
@@ -211,7 +233,7 @@ class Adapting:
         if not self._has(header):
             if before:
                 self.remove_adapters()
-            self._add(header["products"], *settings)
+            self.add_adapters_to(header["products"], *settings)
         interop.assign(self._learnt(), tensors)
 
     @classmethod

@@ -17,9 +17,10 @@ from massivetext_keras import data, interop, presets, tokenizers
 from massivetext_keras.configs import TransformerConfig, choose, closest
 from massivetext_keras.export import Probe, compare, quiet, write_saved_model
 from massivetext_keras.files import check_free
-from massivetext_keras.models.backbone import Backbone, cannot_quantize
+from massivetext_keras.models.backbone import Backbone, cannot_quantize, register
 from massivetext_keras.tasks.adapters import Adapting
 from massivetext_keras.tasks.datasets import Datasets
+from massivetext_keras.tasks.keras_config import config_of, task_from
 from massivetext_keras.tasks.source import HUGGING_FACE, located, unknown_source
 from massivetext_keras.tasks.training_step import TrainingStep
 
@@ -50,6 +51,10 @@ class Task(Adapting, Datasets, TrainingStep):
     options: tuple[str, ...] = ()  # arguments of the constructor that presets keep
     # names in `layout.head_layout`, the first that is there is read
     hugging_face_heads: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        register(cls)
 
     def __init__(
         self,
@@ -384,12 +389,12 @@ class Task(Adapting, Datasets, TrainingStep):
         }
 
     def get_config(self):
-        return {"config": self.config.to_dict(), **self.chosen()}
+        kept = {k: v for k, v in super().get_config().items() if k != "trainable"}
+        return {**kept, **config_of(self)}
 
     @classmethod
     def from_config(cls, values):
-        values = dict(values)
-        return cls(TransformerConfig.from_dict(values.pop("config")), **values)
+        return task_from(cls, values)
 
 
 def _with_labels(

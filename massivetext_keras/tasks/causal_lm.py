@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from massivetext_keras.configs import TransformerConfig
@@ -16,6 +15,7 @@ from massivetext_keras.generation.constraints import Constraints, ids_or_sequenc
 from massivetext_keras.generation.decoding import Decoder, written
 from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.layers.loss import logits_losses
 from massivetext_keras.models.gpt import GPT
 from massivetext_keras.tasks import causal_lm_export
 from massivetext_keras.tasks.base import Task
@@ -31,6 +31,7 @@ from massivetext_keras.tasks.text_generation import (
 )
 from massivetext_keras.tasks.text_scoring import log_probabilities
 from massivetext_keras.tasks.texts_or_chats import TextsOrChats
+from massivetext_keras.tasks.trackers import mean
 
 
 class CausalLM(TextsOrChats, Task):
@@ -90,13 +91,15 @@ class CausalLM(TextsOrChats, Task):
         if sizes is not None:
             sizes += [0] * (config.vocabulary_size - len(sizes))
             self._label_bytes = tf.constant(sizes, tf.float32)
-            self.bits_tracker = keras.metrics.Mean(name="bits_per_byte")
+            self.bits_tracker = mean("bits_per_byte", "down")
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
         """Features of `GPT` -> float32 logits [batch, length, vocabulary]."""
         return self.backbone.logits(self.backbone(inputs, training=training))
 
     def summed_loss(self, features, labels, weights, training):
+        if type(self).call is not CausalLM.call:
+            return logits_losses(self(features, training=training), labels, weights)
         hidden = self.backbone(features, training=training)
         loss, rows = self.backbone.summed_loss(hidden, labels, weights)
         return [loss], rows

@@ -9,12 +9,6 @@ import keras
 from massivetext_keras.configs import TransformerConfig
 
 
-def register(cls: type) -> None:
-    """Makes a class known to Keras, under the name of the package it is from."""
-    package = cls.__module__.partition(".")[0]
-    keras.saving.register_keras_serializable(package)(cls)
-
-
 def config_of(task) -> dict[str, Any]:
     """The config, options, tokenizer, adapters, frozen weights and seed of a task, as
     values for JSON."""
@@ -37,7 +31,9 @@ def task_from(cls: type, values: dict[str, Any]):
     """The task that `config_of`, and what Keras adds to it, describe."""
     values = keras.saving.deserialize_keras_object(values)
     config = TransformerConfig.from_dict(values.pop("config"))
-    adapters, frozen, seed = (values.pop(k, None) for k in ("adapters", "frozen", "seed"))
+    adapters, frozen, seed = (
+        values.pop(k, None) for k in ("adapters", "frozen", "seed")
+    )
     task = cls(config, **values)
     if adapters:
         task.add_adapters_to(**adapters)

@@ -15,7 +15,7 @@ from massivetext_keras.export import signature
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.heads import MaskedHead
-from massivetext_keras.layers.loss import token_losses
+from massivetext_keras.layers.loss import logits_losses, token_losses
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks import masked_lm_export
 from massivetext_keras.tasks.base import Task, in_batches
@@ -130,12 +130,16 @@ class MaskedLM(Task):
         """Losses at `masked_positions`, int32 [batch, n] of the features, where the
         labels are [batch, n]; without them, at all positions."""
         hidden = self.backbone(features, training=training)
-        loss, rows = self.backbone.summed_loss(
-            self.head(masked_states(hidden, features), training=training),
-            labels,
-            weights,
-            bias=tf.convert_to_tensor(self.head.bias),
-        )
+        if type(self).call is MaskedLM.call:
+            loss, rows = self.backbone.summed_loss(
+                self.head(masked_states(hidden, features), training=training),
+                labels,
+                weights,
+                bias=tf.convert_to_tensor(self.head.bias),
+            )
+        else:
+            logits = masked_states(self(features, training=training), features)
+            (loss,), rows = logits_losses(logits, labels, weights)
         if self.sentence_head is None:
             return [loss], rows
         scores = tf.cast(self.sentence_head(self.backbone.pooled(hidden)), tf.float32)

@@ -6,7 +6,6 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
@@ -25,6 +24,7 @@ from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks.base import Task, in_batches
 from massivetext_keras.tasks.from_examples import EMPTY, Examples, FromExamples
 from massivetext_keras.tasks.span_search import IMPOSSIBLE, best_spans
+from massivetext_keras.tasks.trackers import mean
 from massivetext_keras.tokenizers.base import valid_utf8
 from massivetext_keras.values import choose
 
@@ -117,7 +117,7 @@ class QuestionAnswerer(FromExamples, Task):
         self.head = Dense(2, dtype=self.dtype_policy, name="spans")
         self.head.build((None, None, config.hidden_size))
         # the share of rows whose start and end are right
-        self.tally_trackers = [keras.metrics.Mean(name="exact_span")]
+        self.tally_trackers = [mean("exact_span", "up")]
 
     def heads(self):
         return {"head/spans": self.head}

@@ -16,6 +16,7 @@ from massivetext_keras.generation.beam import BeamDecoder, BeamRules
 from massivetext_keras.generation.constraints import Constraints, ids_or_sequences
 from massivetext_keras.generation.decoding import Decoder
 from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.layers.loss import logits_losses
 from massivetext_keras.models.seq2seq import Seq2Seq
 from massivetext_keras.tasks import seq2seq_lm_export
 from massivetext_keras.tasks.base import Task, in_batches
@@ -126,10 +127,14 @@ class Seq2SeqLM(FromPairs, Task):
             raise ValueError(f"label_smoothing must be in [0, 1): {label_smoothing}")
         self.label_smoothing = label_smoothing
         super().compile(optimizer, **kwargs)
+        self._compiled_with["label_smoothing"] = label_smoothing
 
     def summed_loss(self, features, labels, weights, training):
-        hidden = self.backbone(features, training=training)
         smoothing = self.label_smoothing if training else 0.0
+        if type(self).call is not Seq2SeqLM.call:
+            logits = self(features, training=training)
+            return logits_losses(logits, labels, weights, smoothing)
+        hidden = self.backbone(features, training=training)
         loss, rows = self.backbone.summed_loss(hidden, labels, weights, smoothing)
         return [loss], rows
 

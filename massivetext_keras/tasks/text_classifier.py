@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
@@ -30,6 +29,7 @@ from massivetext_keras.tasks.labelling import (
 )
 from massivetext_keras.tasks.labels import Classification, label_of, problem_of
 from massivetext_keras.tasks.text_classifier_export import SECOND, TEXT
+from massivetext_keras.tasks.trackers import mean
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +129,8 @@ class TextClassifier(FromExamples, Task):
             name="head",
         )
         self.classifier.build((None, None, config.hidden_size))
-        self.tally_trackers = [keras.metrics.Mean(name=self.labelling.tally)]
+        better = "down" if problem == "regression" else "up"
+        self.tally_trackers = [mean(self.labelling.tally, better)]
 
     def save_preset(self, folder, format=FORMATS[0]):
         if format == "huggingface":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -13,10 +14,16 @@ from massivetext_keras.data.epochs import TrainingBatches
 from massivetext_keras.layers.dropout import hashed, keys_from, replica_id
 from massivetext_keras.layers.fused import island
 from massivetext_keras.layers.stack import TransformerStack
+from massivetext_keras.tasks import freezing
 from massivetext_keras.tasks.batches import padding, timed_next, unpacked
+from massivetext_keras.tasks.overriding import (
+    check_arguments,
+    check_methods,
+    choose_modes,
+)
 from massivetext_keras.tasks.replicas import replica_count, sum_over_replicas
+from massivetext_keras.tasks.trackers import mean
 from massivetext_keras.tasks.update import Update, adopt, with_update
-from massivetext_keras.values import matching
 
 _ITERATORS = (tf.data.Iterator, tf.distribute.DistributedIterator)
 
@@ -43,7 +50,7 @@ class TrainingStep(keras.Model):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.loss_tracker = keras.metrics.Mean(name="loss")
+        self.loss_tracker = mean("loss", "down")
         self.bits_tracker = None
         self.corpus_trackers: list[keras.metrics.Mean] = []
         self.tally_trackers: list[keras.metrics.Mean] = []
@@ -51,11 +58,19 @@ class TrainingStep(keras.Model):
         self.data_wait = None  # seconds without a batch, once there is a graph
         self.randomness = keras.random.SeedGenerator(name="randomness")
         self.micro_batches = 1
+        self._compiled_with: dict[str, Any] = {}  # beside what Keras keeps
+        self._trained: list[int] | None = None  # ids of what the graph trains
 
     def summed_loss(
         self, features: dict, labels: tf.Tensor, weights: tf.Tensor, training: bool
     ) -> tuple[list[tf.Tensor], tf.Tensor | None]:
-        """The losses of a batch.
+        """The losses of a batch; the method to override for a loss of one's own.
+
+        Args:
+            features: of the batch, by name.
+            labels: int32 [batch, …].
+            weights: float32 [batch, …], of the labels; 0 leaves one out.
+            training: whether a gradient is taken.
 
         Returns:
             Float32 scalars, weighted losses summed, one for each of `loss_counts`;
@@ -72,9 +87,7 @@ class TrainingStep(keras.Model):
             names: by their number in the feature `corpus_ids`, int32 [batch].
         """
         with self.distribute_strategy.scope():
-            self.corpus_trackers = [
-                keras.metrics.Mean(name=f"loss/{name}") for name in names
-            ]
+            self.corpus_trackers = [mean(f"loss/{name}", "down") for name in names]
         self.train_function = self.test_function = None  # made for other trackers
 
     def loss_counts(
@@ -108,12 +121,12 @@ class TrainingStep(keras.Model):
                 done on one replica.
 
         Raises:
-            ValueError: a loss or metrics are given, or what is asked for does not go
-                together; the message says why.
+            ValueError: a loss or metrics are given, a method is overridden that is not
+                called, or what is asked for does not go together; the message says
+                why.
         """
-        for name in ("loss", "metrics", "weighted_metrics"):
-            if kwargs.get(name) is not None:
-                raise ValueError(f"a task has its own loss and metrics: drop {name}=")
+        check_arguments(kwargs)
+        check_methods(type(self), TrainingStep)
         if kwargs.get("jit_compile", "auto") == "auto":
             kwargs["jit_compile"] = bool(tf.config.list_physical_devices("GPU"))
         if kwargs.get("steps_per_execution") == "auto":
@@ -142,9 +155,18 @@ class TrainingStep(keras.Model):
         optimizer = adopt(optimizer)
         optimizer.scales_loss = self.compute_dtype == "float16"
         super().compile(optimizer=optimizer, auto_scale_loss=False, **kwargs)
+        self._compiled_with = {"micro_batches": micro_batches, "recompute": recompute}
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        return config and {**config, **self._compiled_with}
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.build_optimizer()
 
     def freeze(self, pattern: str) -> list[str]:
-        """Keeps weights as they are: call it before `compile`.
+        """Keeps weights as they are, from the next `fit` on.
 
         Args:
             pattern: regular expression, searched for in the weights' paths.
@@ -153,14 +175,42 @@ class TrainingStep(keras.Model):
             The paths of what is frozen.
 
         Raises:
-            ValueError: it is found in none, or is no expression.
+            ValueError: it is found in none that is trained, or is no expression.
         """
-        weights = self.trainable_weights
-        frozen = matching("frozen", pattern, [w.path for w in weights], "weight")
-        for weight in weights:
-            if weight.path in frozen:
-                weight.trainable = False
-        return frozen
+        return freezing.freeze(self, pattern)
+
+    def unfreeze(self, pattern: str = "") -> list[str]:
+        """Trains frozen weights again; `compile` after it, if the optimizer was made
+        without them.
+
+        Args:
+            pattern: regular expression, searched for in the weights' paths.
+
+        Returns:
+            The paths of what is trained again.
+
+        Raises:
+            ValueError: it is found in none that is frozen, or is no expression.
+        """
+        return freezing.unfreeze(self, pattern)
+
+    def make_train_function(self, force: bool = False):
+        """As `keras.Model.make_train_function`; anew where other weights are trained.
+
+        Raises:
+            ValueError: none is, or the optimizer was made without one of them.
+        """
+        trained = [id(variable) for variable in self.trainable_variables]
+        if not trained:
+            raise ValueError("all weights are frozen, nothing is trained: see unfreeze")
+        if new := self.updater.unknown(self.trainable_variables):
+            raise ValueError(
+                f"{len(new)} weights, such as {new[0].path!r}, were frozen when the "
+                "optimizer was made and are not now: compile again"
+            )
+        force = force or trained != self._trained
+        self._trained = trained
+        return super().make_train_function(force)
 
     def fit(self, x=None, *args, **kwargs):
         """As `keras.Model.fit`; a dataset keeps its order.
@@ -182,6 +232,9 @@ class TrainingStep(keras.Model):
                 f"steps_per_epoch={steps} is no multiple of "
                 f"steps_per_execution={at_once}: more updates would be made"
             )
+        callbacks = kwargs.get("callbacks") or []
+        callbacks = getattr(callbacks, "callbacks", callbacks)  # of a CallbackList
+        choose_modes(keras.tree.flatten(callbacks), self.metrics)
         if not isinstance(x, TrainingBatches):
             return super().fit(x, *args, **kwargs)
         before = int(self.optimizer.iterations.numpy())
@@ -197,9 +250,18 @@ class TrainingStep(keras.Model):
     @property
     def metrics(self) -> list:
         """The trackers of the loss, where bytes are known of bits per byte, of what the
-        task tallies, and of the loss of each corpus."""
+        task tallies, and of the loss of each corpus; and metrics that a subclass has as
+        attributes."""
         trackers = [self.loss_tracker, self.bits_tracker]
         trackers += [*self.tally_trackers, *self.corpus_trackers]
+        known = {id(x) for x in [*trackers, self.padding_tracker]}
+        trackers += [
+            x
+            for name, x in vars(self).items()
+            if isinstance(x, keras.metrics.Metric)
+            and not name.startswith("_")
+            and id(x) not in known
+        ]
         return [tracker for tracker in trackers if tracker is not None]
 
     def reset_metrics(self):
@@ -225,6 +287,25 @@ class TrainingStep(keras.Model):
         logs = {"gradient_norm": norm} | self._update_logs()
         self._track(summed, parts, batch, tf.math.is_finite(total))
         return self.get_metrics_result() | logs
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """The task's own loss, for a `train_step` of one's own.
+
+        Args:
+            x, y, sample_weight: features, labels and weights of this replica's batch.
+            y_pred: not read: the loss makes what it needs.
+            training: whether a gradient is taken.
+
+        Returns:
+            float32 scalar: this replica's part of the mean over the global batch, with
+            what layers add. `optimizer.apply_gradients` sums parts over replicas.
+        """
+        batch = unpacked((x, y, sample_weight), self.as_labels, self.weighs_rows)
+        counts = sum_over_replicas(self.loss_counts(*batch))
+        summed, _ = self._total(batch, counts, training)
+        return summed / tf.maximum(counts[0], 1.0) + sum(self.losses) / replica_count()
 
     def test_step(self, data):
         """Loss alone."""

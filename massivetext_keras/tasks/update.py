@@ -81,6 +81,11 @@ class Update:
         self._factors = rate_factors(variables, self.layer_decay, self.rates)
         self._decayed = [is_decayed(v) and self._use_weight_decay(v) for v in variables]
 
+    def unknown(self, variables: list[keras.Variable]) -> list[keras.Variable]:
+        """Those of some variables that the optimizer has no state for."""
+        known = self._trainable_variables_indices
+        return [v for v in variables if self._var_key(v) not in known]
+
     def scale_loss(self, loss):
         loss = super().scale_loss(loss)
         return loss if self.dynamic_scale is None else loss * self.dynamic_scale

@@ -1,5 +1,9 @@
 """Tokenizers that run inside the TensorFlow graph."""
 
+from massivetext_keras.backend import require
+
+require()
+
 from massivetext_keras.tokenizers.base import Tokenizer
 from massivetext_keras.tokenizers.byte import ByteTokenizer
 from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer

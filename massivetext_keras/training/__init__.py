@@ -1,5 +1,9 @@
 """Where, how and with what record a model is trained."""
 
+from massivetext_keras.backend import require
+
+require()
+
 from massivetext_keras.machine import processor_multiplies_bfloat16
 from massivetext_keras.training.averaging import AveragedWeights, take_averages
 from massivetext_keras.training.callbacks import Clock

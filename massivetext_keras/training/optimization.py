@@ -10,6 +10,15 @@ import tensorflow as tf
 from massivetext_keras.configs import SCHEDULES, OptimizerConfig, choose
 from massivetext_keras.tasks.update import updating
 
+RULES: dict[str, type[keras.Optimizer]] = {
+    "adamw": updating(keras.optimizers.AdamW),
+    "adam": updating(keras.optimizers.Adam),
+    "sgd": updating(keras.optimizers.SGD),
+    "adafactor": updating(keras.optimizers.Adafactor),
+    "lion": updating(keras.optimizers.Lion),
+    "muon": updating(keras.optimizers.Muon),
+}
+
 
 @keras.saving.register_keras_serializable(package="massivetext_keras")
 class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
@@ -161,24 +170,20 @@ def make_optimizer(
     """
     betas = {"beta_1": beta_1, "beta_2": beta_2}
     adam_betas = {f"adam_{name}": value for name, value in betas.items()}
-    optimizers = keras.optimizers
-    rules = {
-        "adamw": (optimizers.AdamW, {**betas, "epsilon": epsilon}),
-        "adam": (optimizers.Adam, {**betas, "epsilon": epsilon}),
-        "sgd": (optimizers.SGD, {"momentum": momentum, "nesterov": momentum > 0}),
-        "adafactor": (optimizers.Adafactor, {"relative_step": False}),
-        "lion": (optimizers.Lion, betas),
-        "muon": (
-            optimizers.Muon,
-            {
-                **adam_betas,
-                "momentum": momentum,
-                "epsilon": epsilon,
-                "exclude_layers": [r"(^|/)(relative|\w*head)/"],
-            },
-        ),
-    }
-    rule, values = choose("optimizer", name, rules)
+    choose("optimizer", name, RULES)
+    values = {
+        "adamw": {**betas, "epsilon": epsilon},
+        "adam": {**betas, "epsilon": epsilon},
+        "sgd": {"momentum": momentum, "nesterov": momentum > 0},
+        "adafactor": {"relative_step": False},
+        "lion": betas,
+        "muon": {
+            **adam_betas,
+            "momentum": momentum,
+            "epsilon": epsilon,
+            "exclude_layers": [r"(^|/)(relative|\w*head)/"],
+        },
+    }[name]
     schedule = WarmupDecay(
         learning_rate,
         warmup_steps,
@@ -187,7 +192,7 @@ def make_optimizer(
         final_fraction,
         decay_fraction,
     )
-    return updating(rule)(
+    return RULES[name](
         schedule,
         weight_decay=0.0 if name == "adam" else weight_decay,
         global_clipnorm=clip_norm,
