@@ -10,7 +10,7 @@ from importlib import metadata
 
 from packaging.requirements import Requirement
 
-from massivetext_keras import __version__, machine
+from massivetext_keras import __version__, backend, machine
 
 NAME = "massivetext-keras"
 # that matter to the products of matrices, from old to new
@@ -37,6 +37,8 @@ def report(devices: bool = False) -> Iterator[str]:
     """
     yield f"python {platform.python_version()} on {platform.platform()}"
     yield from _machine()
+    if wrong := backend.problem():
+        yield wrong
     yield f"{NAME} {__version__}"
     yield from _packages()
     yield _java()

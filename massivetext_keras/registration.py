@@ -27,7 +27,14 @@ CLASSES = {
         "TextEmbedder",
         "TokenClassifier",
     ),
-    "tokenizers": (),
+    "tokenizers": (
+        "BytePairTokenizer",
+        "ByteTokenizer",
+        "CharacterTokenizer",
+        "SentencePieceTokenizer",
+        "TranslationTokenizer",
+        "WordPieceTokenizer",
+    ),
     "training": (
         "Adafactor",
         "Adam",

@@ -159,11 +159,20 @@ class TrainingStep(keras.Model):
 
     def get_compile_config(self):
         config = super().get_compile_config()
-        return config and {**config, **self._compiled_with}
+        if not config:
+            return config
+        known = None
+        if self.optimizer.built:  # perhaps before something was frozen
+            new = {id(v) for v in self.updater.unknown(self.weights)}
+            known = [i for i, v in enumerate(self.weights) if id(v) not in new]
+        return {**config, **self._compiled_with, "optimized": known}
 
     def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.build_optimizer()
+        config = keras.saving.deserialize_keras_object(config)
+        known = config.pop("optimized", None)
+        self.compile(**config)
+        if known is not None:
+            self.build_optimizer([self.weights[i] for i in known])
 
     def freeze(self, pattern: str) -> list[str]:
         """Keeps weights as they are, from the next `fit` on.
@@ -374,10 +383,14 @@ class TrainingStep(keras.Model):
         """The optimizer with all that `Update` adds to it."""
         return with_update(self.optimizer)
 
-    def build_optimizer(self) -> None:
-        """Makes the optimizer's state, if there is none, for what is trained now."""
+    def build_optimizer(self, variables: list[keras.Variable] | None = None) -> None:
+        """Makes the optimizer's state, if there is none.
+
+        Args:
+            variables: that it updates (None: those that are trained now).
+        """
         with self.distribute_strategy.scope():
-            self.updater.build(self.trainable_variables)
+            self.updater.build(variables or self.trainable_variables)
 
     def _update(self, gradients: list[tf.Tensor], total: tf.Tensor) -> tf.Tensor:
         """Applies gradients, one XLA program on one device, and gives their norm."""
