@@ -18,6 +18,7 @@ from massivetext_keras import interop
 from massivetext_keras.files import expanded, file_hash, read_json, write_json
 from massivetext_keras.layers import adapters
 from massivetext_keras.layers.dense import Dense
+from massivetext_keras.tasks.freezing import settle
 from massivetext_keras.values import matching
 
 FORMAT = "massivetext_keras adapters"
@@ -91,6 +92,7 @@ class Adapting:
                 adapters.attach(layers[name], rank, alpha, dropout)
         for weight in frozen:
             weight.trainable = False
+        settle(self)
         self._frozen, self._train_heads = tuple(w.path for w in frozen), train_heads
         self._changed()
 
@@ -150,6 +152,7 @@ class Adapting:
         for weight in self.weights:
             if weight.path in frozen:
                 weight.trainable = True
+        settle(self)
         self._frozen = ()
         self._changed()
 

@@ -132,3 +132,31 @@ def _default_weights(features, labels: tf.Tensor, weighs_rows: bool) -> tf.Tenso
         return tf.ones_like(labels, tf.float32)
     last = "decoder_padding_mask" if len(masks) > 1 else masks[0]
     return tf.cast(named[last], tf.float32)
+
+
+def cut(batch, parts: int) -> Callable[[tf.Tensor], tuple]:
+    """Rows of a batch -> a function of i < parts that gives the rows of part i.
+
+    Raises:
+        ValueError: the number of rows is known and no multiple of the parts.
+    """
+    rows = tf.nest.flatten(batch)[0].shape[0]
+    if rows is not None and rows % parts:
+        raise ValueError(
+            f"micro_batches={parts} do not divide the {rows} rows of a batch on each "
+            "replica"
+        )
+    size = rows // parts if rows else None
+
+    def part(i):
+        def of(x):
+            if size:
+                return tf.slice(
+                    x, [i * size] + [0] * (x.shape.rank - 1), [size, *x.shape[1:]]
+                )
+            count = tf.shape(x)[0]
+            return x[i * count // parts : (i + 1) * count // parts]
+
+        return tf.nest.map_structure(of, batch)
+
+    return part

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.tasks.freezing import settle
 
 
 def config_of(task) -> dict[str, Any]:
@@ -40,6 +41,7 @@ def task_from(cls: type, values: dict[str, Any]):
     if frozen is not None:
         for i, weight in enumerate(task.weights):
             weight.trainable = i not in frozen
+        settle(task)
     if seed is not None:
         task.randomness.state.assign([seed, 0])
     return task

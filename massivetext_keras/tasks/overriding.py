@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import keras
 
@@ -58,13 +59,18 @@ def _overrides(cls: type, base: type, name: str) -> bool:
     return any(name in vars(c) for c in own if not c.__module__.startswith(package))
 
 
-def choose_modes(callbacks: Iterable, metrics: Iterable[keras.metrics.Metric]) -> None:
+def choose_modes(callbacks: Any, metrics: Iterable[keras.metrics.Metric]) -> None:
     """Tells callbacks that monitor a metric with mode "auto" which values are better.
 
     Keras looks for that among metrics that were given to `compile` alone.
+
+    Args:
+        callbacks: what `fit` takes.
+        metrics: of the task.
     """
+    callbacks = getattr(callbacks, "callbacks", callbacks)  # of a CallbackList
     modes = {metric.name: _mode(metric) for metric in metrics}
-    for callback in callbacks:
+    for callback in keras.tree.flatten(callbacks):
         if getattr(callback, "mode", None) == "auto":
             name = getattr(callback, "monitor", "").removeprefix("val_")
             callback.mode = modes.get(name) or "auto"

@@ -132,8 +132,8 @@ class Seq2SeqLM(FromPairs, Task):
     def summed_loss(self, features, labels, weights, training):
         smoothing = self.label_smoothing if training else 0.0
         if type(self).call is not Seq2SeqLM.call:
-            logits = self(features, training=training)
-            return logits_losses(logits, labels, weights, smoothing)
+            given = self(features, training=training)
+            return logits_losses(given, labels, weights, smoothing)
         hidden = self.backbone(features, training=training)
         loss, rows = self.backbone.summed_loss(hidden, labels, weights, smoothing)
         return [loss], rows

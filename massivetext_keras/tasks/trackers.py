@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import keras
 
 
@@ -15,3 +18,22 @@ def mean(name: str, better: str) -> keras.metrics.Mean:
     metric = keras.metrics.Mean(name=name)
     metric._direction = better
     return metric
+
+
+def metrics_in(
+    attributes: Mapping[str, Any], known: Iterable[keras.metrics.Metric | None]
+) -> list[keras.metrics.Metric]:
+    """The public attributes of a model that are metrics, but for those known.
+
+    >>> metric = keras.metrics.Sum()
+    >>> metrics_in({"seen": metric, "_own": keras.metrics.Sum(), "rate": 0.5}, [])
+    [<Sum name=sum>]
+    """
+    seen = {id(metric) for metric in known}
+    return [
+        x
+        for name, x in attributes.items()
+        if isinstance(x, keras.metrics.Metric)
+        and not name.startswith("_")
+        and id(x) not in seen
+    ]

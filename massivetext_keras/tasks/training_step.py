@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -15,14 +15,14 @@ from massivetext_keras.layers.dropout import hashed, keys_from, replica_id
 from massivetext_keras.layers.fused import island
 from massivetext_keras.layers.stack import TransformerStack
 from massivetext_keras.tasks import freezing
-from massivetext_keras.tasks.batches import padding, timed_next, unpacked
+from massivetext_keras.tasks.batches import cut, padding, timed_next, unpacked
 from massivetext_keras.tasks.overriding import (
     check_arguments,
     check_methods,
     choose_modes,
 )
 from massivetext_keras.tasks.replicas import replica_count, sum_over_replicas
-from massivetext_keras.tasks.trackers import mean
+from massivetext_keras.tasks.trackers import mean, metrics_in
 from massivetext_keras.tasks.update import Update, adopt, with_update
 
 _ITERATORS = (tf.data.Iterator, tf.distribute.DistributedIterator)
@@ -204,19 +204,9 @@ class TrainingStep(keras.Model):
         return freezing.unfreeze(self, pattern)
 
     def make_train_function(self, force: bool = False):
-        """As `keras.Model.make_train_function`; anew where other weights are trained.
-
-        Raises:
-            ValueError: none is, or the optimizer was made without one of them.
-        """
+        """As that of `keras.Model`, but made anew where other weights are trained."""
+        freezing.check_trained(self.trainable_variables, self.updater.unknown)
         trained = [id(variable) for variable in self.trainable_variables]
-        if not trained:
-            raise ValueError("all weights are frozen, nothing is trained: see unfreeze")
-        if new := self.updater.unknown(self.trainable_variables):
-            raise ValueError(
-                f"{len(new)} weights, such as {new[0].path!r}, were frozen when the "
-                "optimizer was made and are not now: compile again"
-            )
         force = force or trained != self._trained
         self._trained = trained
         return super().make_train_function(force)
@@ -241,9 +231,7 @@ class TrainingStep(keras.Model):
                 f"steps_per_epoch={steps} is no multiple of "
                 f"steps_per_execution={at_once}: more updates would be made"
             )
-        callbacks = kwargs.get("callbacks") or []
-        callbacks = getattr(callbacks, "callbacks", callbacks)  # of a CallbackList
-        choose_modes(keras.tree.flatten(callbacks), self.metrics)
+        choose_modes(kwargs.get("callbacks"), self.metrics)
         if not isinstance(x, TrainingBatches):
             return super().fit(x, *args, **kwargs)
         before = int(self.optimizer.iterations.numpy())
@@ -263,14 +251,7 @@ class TrainingStep(keras.Model):
         attributes."""
         trackers = [self.loss_tracker, self.bits_tracker]
         trackers += [*self.tally_trackers, *self.corpus_trackers]
-        known = {id(x) for x in [*trackers, self.padding_tracker]}
-        trackers += [
-            x
-            for name, x in vars(self).items()
-            if isinstance(x, keras.metrics.Metric)
-            and not name.startswith("_")
-            and id(x) not in known
-        ]
+        trackers += metrics_in(vars(self), [*trackers, self.padding_tracker])
         return [tracker for tracker in trackers if tracker is not None]
 
     def reset_metrics(self):
@@ -328,10 +309,10 @@ class TrainingStep(keras.Model):
         its micro-batches."""
         if self.micro_batches == 1:
             return self._gradients_at_once(batch, counts, key)
-        cut = _cut(batch, self.micro_batches)
+        part = cut(batch, self.micro_batches)
 
         def body(i, sums):
-            more = self._gradients_at_once(cut(i), counts, hashed(key, i))
+            more = self._gradients_at_once(part(i), counts, hashed(key, i))
             return i + 1, tf.nest.map_structure(tf.add, sums, more)
 
         parts = tf.zeros([len(self.corpus_trackers)]), self._no_tallies()
@@ -489,31 +470,3 @@ class TrainingStep(keras.Model):
         for i, tracker in enumerate(self.tally_trackers):
             part, whole = tallies[i, 0], tallies[i, 1]
             tracker.update_state(tf.math.divide_no_nan(part, whole), whole)
-
-
-def _cut(batch, parts: int) -> Callable[[tf.Tensor], tuple]:
-    """Rows of a batch -> a function of i < parts that gives the rows of part i.
-
-    Raises:
-        ValueError: the number of rows is known and no multiple of the parts.
-    """
-    rows = tf.nest.flatten(batch)[0].shape[0]
-    if rows is not None and rows % parts:
-        raise ValueError(
-            f"micro_batches={parts} do not divide the {rows} rows of a batch on each "
-            "replica"
-        )
-    size = rows // parts if rows else None
-
-    def part(i):
-        def cut(x):
-            if size:
-                return tf.slice(
-                    x, [i * size] + [0] * (x.shape.rank - 1), [size, *x.shape[1:]]
-                )
-            count = tf.shape(x)[0]
-            return x[i * count // parts : (i + 1) * count // parts]
-
-        return tf.nest.map_structure(cut, batch)
-
-    return part

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.tasks.causal_lm import CausalLM
+from massivetext_keras.tasks.trackers import mean
 from tests.tasks.tiny import TINY
 
 
@@ -20,7 +21,7 @@ class TinyLM(CausalLM):
         super().__init__(config)
         self.label_size = label_size
         if label_size is not None:
-            self.bits_tracker = keras.metrics.Mean(name="bits_per_byte")
+            self.bits_tracker = mean("bits_per_byte", "down")
 
     def label_bytes(self, labels):
         if self.label_size is not None:
