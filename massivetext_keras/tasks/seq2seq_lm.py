@@ -118,10 +118,8 @@ class Seq2SeqLM(FromPairs, Task):
         Args:
             optimizer: see `training.adamw`.
             label_smoothing: share of a label that is spread over the vocabulary in
-                training (Szegedy et al., 2016); evaluation has none.
-
-        Raises:
-            ValueError: the share is not in [0, 1).
+                training (Szegedy et al., 2016); evaluation has none. A ValueError if
+                it is not in [0, 1).
         """
         if not 0.0 <= label_smoothing < 1.0:
             raise ValueError(f"label_smoothing must be in [0, 1): {label_smoothing}")
@@ -132,8 +130,8 @@ class Seq2SeqLM(FromPairs, Task):
     def summed_loss(self, features, labels, weights, training):
         smoothing = self.label_smoothing if training else 0.0
         if type(self).call is not Seq2SeqLM.call:
-            given = self(features, training=training)
-            return logits_losses(given, labels, weights, smoothing)
+            logits = self(features, training=training)
+            return logits_losses(logits, labels, weights, smoothing)
         hidden = self.backbone(features, training=training)
         loss, rows = self.backbone.summed_loss(hidden, labels, weights, smoothing)
         return [loss], rows

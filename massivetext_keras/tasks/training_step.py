@@ -246,9 +246,8 @@ class TrainingStep(keras.Model):
 
     @property
     def metrics(self) -> list:
-        """The trackers of the loss, where bytes are known of bits per byte, of what the
-        task tallies, and of the loss of each corpus; and metrics that a subclass has as
-        attributes."""
+        """Trackers of the loss, of bits per byte if bytes are known, of what the task
+        tallies and of each corpus; and metrics that a subclass has as attributes."""
         trackers = [self.loss_tracker, self.bits_tracker]
         trackers += [*self.tally_trackers, *self.corpus_trackers]
         trackers += metrics_in(vars(self), [*trackers, self.padding_tracker])
