@@ -42,16 +42,14 @@ class Seq2SeqLM(FromPairs, Task):
         config: shape of the model; its `stack` is "encoder_decoder".
         tokenizer: strings to ids, of both texts; without one, `generate_ids` takes ids.
         prefix: put before every source, such as T5's name of what is to be done.
-        start_id: what the decoder reads first (None: `data.start_id` of the tokenizer,
-            0 without one).
+        start_id: what the decoder reads first (None: that of `data.start_id`, or 0).
         first_id: the token that every answer begins with (None: any).
         last_id: the token that ends an answer where the room does (None: any).
         never_ids: tokens, and sequences of tokens, that no answer has.
         generation: arguments of `generate` where a caller gives none, such as
             {"num_beams": 4}.
         end_ids: ids that end an answer (None: the tokenizer's `eos_id`).
-        language: of what is written, for `measure`: an ISO code (None: that of what
-            should be written).
+        language: ISO code, for `measure` (None: that of what should be written).
         measures: what `measure` gives, names in `evaluation.writing.MEASURES`.
 
     >>> from massivetext_keras.presets import preset
@@ -117,9 +115,8 @@ class Seq2SeqLM(FromPairs, Task):
 
         Args:
             optimizer: see `training.adamw`.
-            label_smoothing: share of a label that is spread over the vocabulary in
-                training (Szegedy et al., 2016); evaluation has none. A ValueError if
-                it is not in [0, 1).
+            label_smoothing: share, in [0, 1), of a label that is spread over the
+                vocabulary in training (Szegedy et al., 2016); evaluation has none.
         """
         if not 0.0 <= label_smoothing < 1.0:
             raise ValueError(f"label_smoothing must be in [0, 1): {label_smoothing}")
@@ -130,8 +127,8 @@ class Seq2SeqLM(FromPairs, Task):
     def summed_loss(self, features, labels, weights, training):
         smoothing = self.label_smoothing if training else 0.0
         if type(self).call is not Seq2SeqLM.call:
-            logits = self(features, training=training)
-            return logits_losses(logits, labels, weights, smoothing)
+            given = self(features, training=training), labels, weights
+            return logits_losses(*given, smoothing)
         hidden = self.backbone(features, training=training)
         loss, rows = self.backbone.summed_loss(hidden, labels, weights, smoothing)
         return [loss], rows

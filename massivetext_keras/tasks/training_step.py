@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +14,8 @@ from massivetext_keras.layers.dropout import hashed, keys_from, replica_id
 from massivetext_keras.layers.fused import island
 from massivetext_keras.layers.stack import TransformerStack
 from massivetext_keras.tasks import freezing
-from massivetext_keras.tasks.batches import cut, padding, timed_next, unpacked
+from massivetext_keras.tasks.batches import cut, padding, unpacked
+from massivetext_keras.tasks.execution import graph_of_steps
 from massivetext_keras.tasks.overriding import (
     check_arguments,
     check_methods,
@@ -24,8 +24,6 @@ from massivetext_keras.tasks.overriding import (
 from massivetext_keras.tasks.replicas import replica_count, sum_over_replicas
 from massivetext_keras.tasks.trackers import mean, metrics_in
 from massivetext_keras.tasks.update import Update, adopt, with_update
-
-_ITERATORS = (tf.data.Iterator, tf.distribute.DistributedIterator)
 
 
 class TrainingStep(keras.Model):
@@ -391,54 +389,10 @@ class TrainingStep(keras.Model):
         return logs
 
     def _make_function(self, step):
-        """The graph of `steps_per_execution` calls of `step` on an iterator's batches.
-
-        Unlike Keras's it runs several steps under a strategy too, logs the metrics over
-        all replicas, and compiles under a strategy what is one replica's own.
-        """
-        strategy, count = self.distribute_strategy, self.steps_per_execution
-        compiled = self.jit_compile and self._distribute_strategy is None
-
-        def once(data):
-            logs = strategy.run(step, args=(data,))
-            first = {
-                k: strategy.experimental_local_results(v)[0] for k, v in logs.items()
-            }
-            return first | self.get_metrics_result()
-
-        if not self.run_eagerly:
-            once = tf.function(
-                once, reduce_retracing=True, jit_compile=compiled, autograph=False
-            )
-
         if self.data_wait is None:
             with tf.device("CPU:0"):
                 self.data_wait = tf.Variable(0.0, dtype=tf.float64)
-        waited = self.data_wait
-
-        def several(iterator):
-            logs = once(timed_next(iterator, waited))
-            if count == 1:
-                return logs
-            _, logs = tf.while_loop(
-                lambda i, _: i < count,
-                lambda i, _: (i + 1, once(timed_next(iterator, waited))),
-                (tf.constant(1), logs),
-                parallel_iterations=1,
-            )
-            return logs
-
-        if not self.run_eagerly:
-            several = tf.function(several, reduce_retracing=True, autograph=False)
-
-        def function(iterator):
-            if isinstance(iterator, _ITERATORS):
-                return several(iterator)
-            for data in itertools.islice(iterator, count):  # of `train_on_batch`
-                logs = once(data)
-            return logs
-
-        return function
+        return graph_of_steps(self, step)
 
     def _get_metrics_result_or_logs(self, logs):
         # An epoch may end within an execution, whose logs there are none of then.
