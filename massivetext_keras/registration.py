@@ -20,6 +20,7 @@ CLASSES = {
     "tasks": (
         "CausalLM",
         "MaskedLM",
+        "Preprocessor",
         "QuestionAnswerer",
         "ReplacedTokenDetector",
         "Seq2SeqLM",
