@@ -51,15 +51,20 @@ def tidy():
 
 @pytest.fixture(scope="module")
 def without_xla():
-    """Spares XLA's compilation of the update, and gives the policy back."""
+    """Spares XLA's compilation of the update and Grappler's work on each graph, and
+    gives the policy back."""
     import keras
+    import tensorflow as tf
 
     from massivetext_keras.tasks import training_step
 
     policy = keras.config.dtype_policy()
+    options = tf.config.optimizer.set_experimental_options
+    options({"disable_meta_optimizer": True})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training_step, "island", lambda f: f)
         yield
+    options({"disable_meta_optimizer": False})
     keras.config.set_dtype_policy(policy)
 
 
