@@ -375,8 +375,7 @@ class TextClassifier(FromExamples, Task):
         Raises:
             ValueError: there is no tokenizer, or not as many texts on both sides.
         """
-        one = isinstance(texts, str)
-        texts = [texts] if one else list(texts)
+        one, texts = data.listed("texts", texts)
         second = [second] if isinstance(second, str) else second
         second = [None] * len(texts) if second is None else list(second)
         if len(second) != len(texts):

@@ -279,8 +279,7 @@ class TokenClassifier(FromExamples, Task):
                 not in their texts.
         """
         self.need_tokenizer()
-        one = isinstance(texts, str)
-        texts = [texts] if one else list(texts)
+        one, texts = data.listed("texts", texts)
         places = self._predicates([predicate] if one else predicate, texts)
         if not texts:
             return []
