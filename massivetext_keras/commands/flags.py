@@ -20,7 +20,8 @@ class Flag(NamedTuple):
         default: its value; REQUIRED if it must be given.
         help: one sentence.
         kind: str, int, float, bool, list (may be repeated) or a tuple of choices.
-        least, most, above: bounds of a number; `above` is not among its values.
+        least, most, above, below: bounds of a number; the last two are not among its
+            values.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Flag(NamedTuple):
     least: float | None = None
     most: float | None = None
     above: float | None = None
+    below: float | None = None
 
     def complaint(self, value: float | None) -> str:
         """What is wrong with a number; "" if nothing is.
@@ -41,6 +43,7 @@ class Flag(NamedTuple):
             "above": (self.above, operator.gt),
             "at least": (self.least, operator.ge),
             "at most": (self.most, operator.le),
+            "below": (self.below, operator.lt),
         }
         bounds = {k: v for k, v in bounds.items() if v[0] is not None}
         if value is None or all(holds(value, x) for x, holds in bounds.values()):

@@ -79,7 +79,7 @@ _RUN = (
         "share of the texts held out, where there is no --validation",
         float,
         least=0,
-        most=1,
+        below=1,
     ),
     Flag("keep_best", None, "measure whose best weights are kept (default: the last)"),
     Flag(

@@ -38,7 +38,7 @@ _TOKENIZE = (
         "share of the text held out; 0: none",
         float,
         least=0,
-        most=1,
+        below=1,
     ),
     Flag("seed", _DEFAULT.data.seed, "of the split by documents", int),
     Flag("corpus", None, "name in logs of a mixture (default: that of the folder)"),

@@ -57,8 +57,8 @@ def test_a_run_on_a_mixture_of_shards(good, shards, tmp_path):
         ("--input={}/empty.txt", 1, "there is no text in "),
         ("--input={}/lines.jsnl", 1, "/lines.jsonl'?"),
         ("--tokenizer={}/missing", 1, "no tokenizer was saved here"),
-        ("--sequence_length=0", 1, "sequence_length must be positive, got 0"),
-        ("--validation_fraction=1", 1, "validation_fraction must be at least 0 and "),
+        ("--sequence_length=0", 2, "sequence_length=0 must be at least 1"),
+        ("--validation_fraction=1", 2, "must be at least 0 and below 1"),
         ("--sequence_lenght=8", 2, "did you mean 'sequence_length'?"),
     ],
 )
