@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -20,34 +19,6 @@ def utf8(text: str) -> bytes:
     True
     """
     return _HALVES.sub("\ufffd", text).encode()
-
-
-def listed(name: str, texts: Any) -> tuple[bool, list]:
-    """Whether it is one text, and a list of it or of the several.
-
-    Args:
-        name: of the argument.
-        texts: a string, or several.
-
-    Raises:
-        TypeError: it is neither; says which is none.
-
-    >>> listed("texts", "a"), listed("texts", ("a", "b"))
-    ((True, ['a']), (False, ['a', 'b']))
-    >>> listed("texts", ["a", None])
-    Traceback (most recent call last):
-    TypeError: texts[1] is None, no string
-    """
-    if isinstance(texts, str):
-        return True, [texts]
-    if not hasattr(texts, "__iter__"):
-        raise TypeError(f"{name} is {texts!r}: give a string, or a list of them")
-    texts = list(texts)
-    for place, text in enumerate(texts):
-        # what has a dtype is an element of an array
-        if not (isinstance(text, str | bytes) or hasattr(text, "dtype")):
-            raise TypeError(f"{name}[{place}] is {text!r}, no string")
-    return False, texts
 
 
 def framed(

@@ -9,7 +9,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from massivetext_keras import data
 from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.export import signature
 from massivetext_keras.generation.constraints import Constraints, ids_or_sequences
@@ -166,8 +165,10 @@ class CausalLM(TextsOrChats, Task):
         )
         if num_samples is not None and num_samples < 1:
             raise ValueError(f"num_samples must be positive, got {num_samples}")
-        one, prompts = data.listed("prompts", prompts)
-        repeated = [p for p in prompts for _ in range(num_samples or 1)]
+        one = isinstance(prompts, str)
+        repeated = [
+            p for p in ([prompts] if one else prompts) for _ in range(num_samples or 1)
+        ]
         if not repeated:
             return []
         penalize = repetition_penalty != 1.0
@@ -272,7 +273,8 @@ class CausalLM(TextsOrChats, Task):
         The first token is conditioned on the token that documents begin with. A text
         longer than the context is scored in consecutive windows.
         """
-        one, texts = data.listed("texts", texts)
+        one = isinstance(texts, str)
+        texts = [texts] if one else list(texts)
         if not texts:
             return []
         scores = self._scorer(tf.constant(texts)).numpy().tolist()

@@ -196,7 +196,8 @@ class MaskedLM(Task):
                 is no tokenizer.
         """
         self.need_tokenizer()
-        one, texts = data.listed("texts", texts)
+        one = isinstance(texts, str)
+        texts = [texts] if one else list(texts)
         most = int(self.fillers.sum())
         if not 1 <= top_k <= most:
             raise ValueError(f"top_k must be between 1 and {most}, got {top_k}")
@@ -225,7 +226,8 @@ class MaskedLM(Task):
         A text longer than the context is scored in consecutive windows.
         """
         self.need_tokenizer()
-        one, texts = data.listed("texts", texts)
+        one = isinstance(texts, str)
+        texts = [texts] if one else list(texts)
         if not texts:
             return []
         (scores,) = in_batches(lambda some: [self._scorer(some)], texts)

@@ -268,9 +268,9 @@ class QuestionAnswerer(FromExamples, Task):
     def _found(self, questions, contexts, count, progress=False) -> list[tuple]:
         """To each question its best spans as (log-odds, `Answer`), and no answer."""
         self.need_tokenizer()
-        _, questions = data.listed("questions", questions)
-        shared, contexts = data.listed("contexts", contexts)
-        contexts = contexts * len(questions) if shared else contexts
+        questions = [questions] if isinstance(questions, str) else list(questions)
+        shared = isinstance(contexts, str)
+        contexts = [contexts] * len(questions) if shared else list(contexts)
         if len(questions) != len(contexts):
             raise ValueError(
                 f"{len(questions)} questions and {len(contexts)} contexts: there must "

@@ -140,9 +140,9 @@ class ReplacedTokenDetector(Task):
             ValueError: there is no tokenizer.
         """
         self.need_tokenizer()
-        one, texts = data.listed("texts", texts)
+        one = isinstance(texts, str)
         rows = []
-        for text in texts:  # rows of unequal lengths
+        for text in [texts] if one else texts:  # rows of unequal lengths
             tokens, scores = in_batches(self._detector, [text])
             known = scores[0] >= 0.0
             tokens = [token.decode() for token in tokens[0][known]]

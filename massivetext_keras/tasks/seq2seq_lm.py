@@ -430,7 +430,7 @@ class Seq2SeqLM(FromPairs, Task):
     def _asked(self, sources: str | Sequence[str], prefix: str | None) -> list[bytes]:
         """The bytes of prefix and source; one that is too long is warned about."""
         tokenizer, context = self.need_tokenizer(), self.config.max_length
-        _, sources = data.listed("sources", sources)
+        sources = [sources] if isinstance(sources, str) else list(sources)
         for i, source in enumerate(sources):
             if not source.strip():
                 raise ValueError(f"source {i} is empty: there is nothing to write for")

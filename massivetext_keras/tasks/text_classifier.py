@@ -375,7 +375,8 @@ class TextClassifier(FromExamples, Task):
         Raises:
             ValueError: there is no tokenizer, or not as many texts on both sides.
         """
-        one, texts = data.listed("texts", texts)
+        one = isinstance(texts, str)
+        texts = [texts] if one else list(texts)
         second = [second] if isinstance(second, str) else second
         second = [None] * len(texts) if second is None else list(second)
         if len(second) != len(texts):

@@ -219,13 +219,12 @@ class TextEmbedder(Task):
             ValueError: there is no tokenizer, or no such prompt.
         """
         self.need_tokenizer()
-        one, texts = data.listed("texts", texts)
-        before = ""
+        one, before = isinstance(texts, str), ""
         if prompt is not None:
             before = choose("prompt", prompt, self.prompts)
         elif self.prompt is not None:
             before = self.prompts[self.prompt]
-        texts = [before + text for text in texts]
+        texts = [before + text for text in ([texts] if one else texts)]
         if not texts:
             size = self.config.hidden_size * len(self._poolings)
             return np.zeros([0, size], np.float32)

@@ -279,7 +279,8 @@ class TokenClassifier(FromExamples, Task):
                 not in their texts.
         """
         self.need_tokenizer()
-        one, texts = data.listed("texts", texts)
+        one = isinstance(texts, str)
+        texts = [texts] if one else list(texts)
         places = self._predicates([predicate] if one else predicate, texts)
         if not texts:
             return []
