@@ -41,11 +41,13 @@ def report(devices: bool = False) -> Iterator[str]:
         yield wrong
     yield f"{NAME} {__version__}"
     yield from _packages()
+    problem = backend.problem()
+    yield problem or f"keras backend {backend.WANTED}"
     yield _java()
-    if devices:
+    if devices and not problem:
         yield from _devices()
         yield from _strategies()
-    else:
+    elif not problem:
         yield "devices and strategies: massivetext doctor --devices asks TensorFlow"
 
 

@@ -89,6 +89,14 @@ def test_a_package_that_is_only_imported_is_told(monkeypatch):
     assert "only imported" in "\n".join(doctor.report())
 
 
+def test_a_backend_that_does_not_fit_is_told(monkeypatch):
+    assert "keras backend tensorflow" in list(doctor.report())
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
+    lines = list(doctor.report(devices=True))  # TensorFlow is not asked then
+    assert any(line.startswith("TF_USE_LEGACY_KERAS=1 asks") for line in lines)
+    assert not any(line.startswith("device ") for line in lines)
+
+
 def test_java_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
 
