@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from massivetext_keras.export import write_saved_model
-from massivetext_keras.generation import Decoder
-from massivetext_keras.tasks import CausalLM, causal_lm
+from massivetext_keras.export import Probe, compare, write_saved_model
+from massivetext_keras.tasks import CausalLM
+from massivetext_keras.tasks.writers import Writers
 from tests.tasks.tiny import TINY, byte_lm
 
 SERVER = """
@@ -100,8 +100,8 @@ def check(lm, answers):
 def plain_loop():
     """The model itself answers without XLA; exports do both."""
     with pytest.MonkeyPatch.context() as patch:
-        plain = functools.partial(Decoder, compiled=False)
-        patch.setattr(causal_lm, "Decoder", plain)
+        plain = functools.partialmethod(Writers.text_generator, compiled=False)
+        patch.setattr(Writers, "text_generator", plain)
         yield
 
 
@@ -138,6 +138,63 @@ def test_real_stories_in_another_process(data_dir, tmp_path):
     check(lm, *serve(tmp_path / "1"))
 
 
+BAD = {
+    "max_new_tokens": (-1, 40, 2**31 - 1),
+    "temperature": (-1.0, float("nan"), float("inf")),
+    "top_k": (-5,),
+    "top_p": (0.0, -0.1, 1.5, float("nan")),
+}
+
+
+@pytest.mark.slow
+def test_numbers_out_of_range_are_refused_by_name(exported):
+    served = tf.saved_model.load(str(exported[1][0]))
+    right = {k: tf.constant(v) for k, v in OPTIONS[0].items()}
+    turns = {"roles": tf.constant([["user"]]), "texts": tf.constant([["Hi"]])}
+    prompt = {"prompt": tf.constant(["Once", ""])}
+    for name in ("generate", "generate_compiled", "chat"):
+        signature, asked = served.signatures[name], turns if name == "chat" else prompt
+        for argument, values in BAD.items():
+            for value in values:
+                bad = tf.constant(value, right[argument].dtype)
+                with pytest.raises(tf.errors.InvalidArgumentError) as error:
+                    signature(**asked, **{**right, argument: bad})
+                assert f"{argument} must be" in str(error.value)
+        nothing = signature(**asked, **{**right, "max_new_tokens": tf.constant(0)})
+        wanted = [b""] if name == "chat" else [b"Once", b""]
+        assert nothing["text"].numpy().tolist() == wanted
+    turns["roles"] = tf.constant([["usr"]])
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="roles must be system, us"
+    ):
+        served.signatures["chat"](**turns, **right)
+
+
+@pytest.mark.slow
+def test_the_default_is_compiled_unless_nobody_wants_it(exported):
+    lm = exported[0][0]
+
+    def compiled(xla: bool) -> bool:
+        default = lm.signatures(xla)["serving_default"].get_concrete_function()
+        functions = default.graph.as_graph_def().library.function
+        return any(function.attr["_XlaMustCompile"].b for function in functions)
+
+    assert [compiled(xla) for xla in (True, False)] == [True, False]
+
+
+@pytest.mark.slow
+def test_the_command_that_the_readme_gives_works(tmp_path):
+    lm = byte_lm(max_length=16)
+    lm.export(tmp_path / "1", xla=False)
+    text = (tmp_path / "1" / "README.md").read_text()
+    command = text.split("```")[3].strip().replace("{folder}", str(tmp_path / "1"))
+    command = command.replace("python", sys.executable, 1)
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "a text" in done.stdout
+    assert "import tensorflow as tf, tensorflow_text" in text
+
+
 @pytest.mark.slow
 def test_the_config_says_what_the_export_takes(exported):
     lm, folder = (several[0] for several in exported)
@@ -153,6 +210,30 @@ def test_the_config_says_what_the_export_takes(exported):
         "chat": {"inputs": ["roles", "texts", *names[1:]], "outputs": ["text"]},
         "score": {"inputs": ["text"], "outputs": ["log_probability"]},
     }
+
+
+def test_an_answer_among_those_that_are_as_good_is_right():
+    def rank(x):
+        return {"names": tf.constant([["b", "a"]]), "odds": tf.stack([x, x])}
+
+    either = frozenset("ab")
+    signatures = {"rank": tf.function(rank)}
+
+    def asked(names, odds):
+        outputs = {"names": [names], "odds": odds}
+        compare(signatures, [Probe("rank", {"x": 2.0}, outputs)])
+
+    asked([either, either], [2.0, 2.0001])
+    asked(["b", either], [frozenset([3.0, 2.0]), 2.0])
+    for names, odds in (
+        (["a", either], [2.0, 2.0]),
+        ([either, frozenset("c")], [2.0, 2.0]),
+        ([either, either], [2.0, 2.01]),
+        ([either, either], [2.0, frozenset([1.0, 3.0])]),
+        ([either], [2.0, 2.0]),
+    ):
+        with pytest.raises(RuntimeError, match="the export's rank"):
+            asked(names, odds)
 
 
 class Doubler(tf.Module):

@@ -99,6 +99,8 @@ _GENERATE = (
     Flag("num_samples", None, "texts for each prompt (default: one)", int, least=1),
     Flag("stop", [], "a string that ends the text; may repeat", list),
     Flag("include_prompt", True, "begin each text with its prompt", bool),
+    Flag("num_beams", 1, "above 1: beam search instead of sampling", int),
+    Flag("length_penalty", 1.0, "of beams; above 0 favours long texts", float),
     Flag("stream", False, "write pieces as they come; for one prompt", bool),
     Flag("json", False, "a line of JSON for each prompt", bool),
 )
@@ -114,6 +116,7 @@ _EXPORT = (
     TASK,
     Flag("output", REQUIRED, "folder of the SavedModel"),
     Flag("overwrite", False, "replace what is in the folder", bool),
+    Flag("xla", True, "compile the loop of `serving_default` that writes texts", bool),
 )
 
 _PRESETS = (Flag("json", False, "every field, as JSON", bool),)

@@ -10,6 +10,7 @@ from massivetext_keras.generation.decoding import Decoder
 from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.generation.stop_strings import StopStrings
 
 __all__ = [
     "BannedPhrases",
@@ -18,5 +19,6 @@ __all__ = [
     "Constraints",
     "Decoder",
     "Sampling",
+    "StopStrings",
     "in_float32",
 ]

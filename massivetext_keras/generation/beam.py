@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from massivetext_keras.generation.checks import checked
 from massivetext_keras.generation.constraints import Constraints, not_yet
 from massivetext_keras.generation.decoding import empty_text, read, seen_in
+from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import penalize
 from massivetext_keras.layers.fused import island
@@ -16,6 +19,7 @@ from massivetext_keras.layers.stack import Cache
 
 # Below every real score; what has it is no text yet.
 _NONE = -1e9
+_FINITE = "a finite number"
 EARLY_STOPPING = {False: 0, True: 1, "never": 2}
 
 
@@ -51,6 +55,8 @@ class BeamRules(NamedTuple):
         Raises:
             ValueError: a value is out of its range.
         """
+        if not math.isfinite(length_penalty):
+            raise ValueError(f"length_penalty must be {_FINITE}, got {length_penalty}")
         if early_stopping not in EARLY_STOPPING:
             raise ValueError(
                 f"early_stopping must be False, True or 'never', got {early_stopping!r}"
@@ -68,6 +74,14 @@ class BeamRules(NamedTuple):
             tf.constant(repetition_penalty, tf.float32),
         )
 
+    def checked(self) -> BeamRules:
+        """The same inside a graph that gets what numbers it gets: no finite penalty
+        raises `InvalidArgumentError`."""
+        penalty = self.length_penalty
+        finite = tf.math.is_finite(penalty)
+        wanted = f"length_penalty must be {_FINITE}"
+        return self._replace(length_penalty=checked(penalty, finite, wanted))
+
 
 class Beams(NamedTuple):
     """Beam search between two steps; b rows, k beams.
@@ -80,6 +94,8 @@ class Beams(NamedTuple):
         lengths: int32 [b, k], their tokens, the stop token included.
         text_scores: float32 [b, k], their log-probabilities under the length penalty.
         ended: bool [b, k], whether there are so many.
+        banned: phrases that must not be written, () if none.
+        phrases: int32 [b * k], how much of a banned phrase each beam ends with.
         open: bool [b], whether the beams may still improve the texts.
         seen: bool [b * k, vocabulary], tokens that a beam's prompt and text have, or
             [b * k, 0] where repetitions are not penalised.
@@ -93,6 +109,8 @@ class Beams(NamedTuple):
     lengths: tf.Tensor
     text_scores: tf.Tensor
     ended: tf.Tensor
+    banned: BannedPhrases | tuple[()]
+    phrases: tf.Tensor
     open: tf.Tensor
     seen: tf.Tensor
     cache: Cache
@@ -130,6 +148,7 @@ class BeamDecoder:
         self.traces = 0
         plain = functools.partial(tf.function, autograph=False)
         self.decode = (island if compiled else plain)(self._decode)
+        self.begin = tf.function(self.search, autograph=False, reduce_retracing=True)
 
     def search(
         self,
@@ -137,6 +156,7 @@ class BeamDecoder:
         max_new_tokens: tf.Tensor,
         rules: BeamRules,
         context: tuple = (),
+        banned: BannedPhrases | tuple[()] = (),
     ) -> tuple[tf.RaggedTensor, tf.Tensor]:
         """The best continuations of each prompt, inside a graph.
 
@@ -145,6 +165,7 @@ class BeamDecoder:
             max_new_tokens: int32 scalar, at least 1.
             rules: how beams are ranked.
             context: what `model.empty_cache` takes beside, with a row per prompt.
+            banned: phrases that must not be written, over prompt and text.
 
         Returns:
             int32 [batch * beams, (length)], each prompt's best first, with their stop
@@ -153,9 +174,11 @@ class BeamDecoder:
         batch = prompts.nrows()
         token_ids, hidden, cache = read(self.model, prompts, max_new_tokens, context)
         k, rows = self.num_beams, tf.shape(hidden)[0]
-        seen = tf.zeros([rows, 0], tf.bool)
+        seen, phrases = tf.zeros([rows, 0], tf.bool), tf.zeros([rows], tf.int32)
         if self.penalize_repetitions:
             seen = seen_in(token_ids, cache.padding, self.model.config.vocabulary_size)
+        if banned:
+            phrases = banned.read(token_ids, cache.padding)
         hidden, cache = self._for_all_beams(hidden), self._for_all_beams(cache)
         empty = tf.reshape(empty_text(cache), [rows, k, -1])
         # At first all beams are the same: only one may go on.
@@ -168,6 +191,8 @@ class BeamDecoder:
             lengths=tf.zeros([rows, k], tf.int32),
             text_scores=tf.fill([rows, k], _NONE),
             ended=tf.zeros([rows, k], tf.bool),
+            banned=banned,
+            phrases=self._for_all_beams(phrases),
             open=tf.range(rows) < tf.cast(batch, tf.int32),
             seen=self._for_all_beams(seen),
             cache=cache,
@@ -209,6 +234,8 @@ class BeamDecoder:
         scores = not_yet(scores, self.stop_ids, step, rules.min_new_tokens)
         flat = tf.reshape(beams.tokens, [tf.shape(scores)[0], -1])
         scores = self.constraints.apply(scores, flat, step, limit)
+        if beams.banned:
+            scores = beams.banned.forbid(scores, beams.phrases)
         scores = tf.reshape(scores, [-1, k, vocabulary]) + beams.scores[:, :, None]
         # As many as leave k that go on if others end.
         count = max(2, 1 + len(self.stop_ids)) * k
@@ -228,12 +255,15 @@ class BeamDecoder:
         first = tf.range(tf.shape(parent)[0])[:, None] * k
         rows = tf.reshape(first + parent, [-1])
         layers = tf.nest.map_structure(lambda x: tf.gather(x, rows), beams.cache.layers)
-        seen = tf.gather(beams.seen, rows)
+        newest = tf.reshape(tf.gather(token, chosen, batch_dims=1), [-1])
+        seen, phrases = tf.gather(beams.seen, rows), tf.gather(beams.phrases, rows)
         if self.penalize_repetitions:
-            newest = tf.reshape(tf.gather(token, chosen, batch_dims=1), [-1])
             seen |= tf.one_hot(newest, vocabulary, True, False)
+        if beams.banned:
+            phrases = beams.banned.advance(phrases, newest)
         return beams._replace(
             step=step + 1,
+            phrases=phrases,
             tokens=tf.gather(tokens, chosen, batch_dims=1),
             scores=scores,
             open=beams.open & self._may_improve(beams, scores[:, 0], rules, limit),

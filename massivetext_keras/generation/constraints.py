@@ -15,7 +15,7 @@ class Constraints:
     Attributes:
         never: ids that are not written (Marian: its padding), and sequences of ids.
         first: the id of the first token (BART: the one that opens texts).
-        last: the id of the last token that there is room for, in beam search.
+        last: the id of the last token that there is room for.
         no_repeat_ngram_size: no sequence of so many tokens is written twice (0: any
             may be), whatever the prompt has. Paulus et al., 2018.
     """

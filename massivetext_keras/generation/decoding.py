@@ -28,7 +28,12 @@ class State(NamedTuple):
         rows: int32 [batch], the stream of random numbers of each row.
         seen: bool [batch, vocabulary], tokens of the prompt and the text so far, or
             [batch, 0] where repetitions are not penalised.
+        banned: phrases that must not be written, () if none.
         phrases: int32 [batch], how much of a banned phrase the text ends with.
+        room: int32 scalar, tokens that a text can have.
+        lead: float32 [batch], the least by which the logit of a token was above that of
+            the next best, as a share of it (or, if it is below 1, as a number): what is
+            greedy and within `ROUNDING` may be another text elsewhere.
         cache: keys and values.
     """
 
@@ -38,7 +43,10 @@ class State(NamedTuple):
     done: tf.Tensor
     rows: tf.Tensor
     seen: tf.Tensor
+    banned: BannedPhrases | tuple[()]
     phrases: tf.Tensor
+    room: tf.Tensor
+    lead: tf.Tensor
     cache: Cache
 
 
@@ -55,7 +63,6 @@ class Decoder:
             a table of [batch, vocabulary].
         compiled: run the loop as an XLA program.
         constraints: tokens that must or must not be written.
-        banned: phrases that must not be written, over prompt and text.
     """
 
     def __init__(
@@ -65,12 +72,11 @@ class Decoder:
         penalize_repetitions: bool = False,
         compiled: bool = True,
         constraints: Constraints | None = None,
-        banned: BannedPhrases | None = None,
     ):
         self.model = model
         self.stop_ids = tuple(stop_ids)
         self.penalize_repetitions = penalize_repetitions
-        self.constraints, self.banned = constraints or Constraints(), banned
+        self.constraints = constraints or Constraints()
         self.traces = 0
         plain = functools.partial(tf.function, autograph=False)
         self.decode = (island if compiled else plain)(self._decode)
@@ -83,16 +89,18 @@ class Decoder:
         sampling: Sampling,
         rows,
         context: tuple = (),
+        banned: BannedPhrases | tuple[()] = (),
     ) -> State:
         """Reads the prompts and writes their first token.
 
         Args:
             prompts: int32 [batch, (length)], no row empty, all short enough to leave
                 room for `max_new_tokens` in the context.
-            max_new_tokens: int32 scalar, how much room to keep.
+            max_new_tokens: int32 scalar, tokens that there shall be room for.
             sampling: how tokens are chosen.
             rows: int32 [batch], the stream of random numbers of each row.
             context: what `model.empty_cache` takes beside, with a row per prompt.
+            banned: phrases that must not be written, over prompt and text.
         """
         batch = tf.cast(prompts.nrows(), tf.int32)
         token_ids, hidden, cache = read(self.model, prompts, max_new_tokens, context)
@@ -102,8 +110,8 @@ class Decoder:
         if self.penalize_repetitions:
             seen = seen_in(token_ids, padding, self.model.config.vocabulary_size)
         phrases = tf.zeros_like(padding)
-        if self.banned is not None:
-            phrases = self.banned.read(token_ids, padding)
+        if banned:
+            phrases = banned.read(token_ids, padding)
         state = State(
             step=tf.constant(0),
             tokens=empty_text(cache),
@@ -111,7 +119,10 @@ class Decoder:
             done=tf.range(tf.size(padding)) >= batch,
             rows=rows,
             seen=seen,
+            banned=banned,
             phrases=phrases,
+            room=tf.cast(max_new_tokens, tf.int32),
+            lead=tf.fill(tf.shape(padding), float("inf")),
             cache=cache,
         )
         return self._append(state, hidden, cache, sampling)
@@ -141,28 +152,45 @@ class Decoder:
         if self.penalize_repetitions:
             logits = penalize(logits, seen, sampling.repetition_penalty)
         logits = not_yet(logits, self.stop_ids, state.step, sampling.min_new_tokens)
-        logits = self.constraints.apply(logits, state.tokens, state.step)
+        logits = self.constraints.apply(logits, state.tokens, state.step, state.room)
         phrases = state.phrases
-        if self.banned is not None:
-            logits = self.banned.forbid(logits, phrases)
+        if state.banned:
+            logits = state.banned.forbid(logits, phrases)
         token = choose(logits, sampling, state.rows, state.step)
+        lead = tf.where(state.done, float("inf"), lead_of(token, logits))
         token = tf.where(state.done, 0, token)
         if self.penalize_repetitions:
             seen = seen | tf.one_hot(token, tf.shape(logits)[1], True, False)
-        if self.banned is not None:
-            phrases = self.banned.advance(phrases, token)
+        if state.banned:
+            phrases = state.banned.advance(phrases, token)
         here = tf.range(tf.shape(state.tokens)[1]) == state.step
         stop = tf.constant(self.stop_ids, tf.int32, shape=[1, len(self.stop_ids)])
-        return State(
+        return state._replace(
             step=state.step + 1,
             tokens=tf.where(here[None], token[:, None], state.tokens),
             lengths=state.lengths + tf.cast(~state.done, tf.int32),
             done=state.done | tf.reduce_any(token[:, None] == stop, axis=1),
-            rows=state.rows,
             seen=seen,
             phrases=phrases,
+            lead=tf.minimum(state.lead, lead),
             cache=cache,
         )
+
+
+def lead_of(tokens: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """How far the logits of some tokens are above the best of the others, relatively.
+
+    Args:
+        tokens: int32 [batch].
+        logits: float32 [batch, vocabulary].
+
+    >>> lead_of(tf.constant([1]), tf.constant([[2.0, 4.0, 3.0]])).numpy().tolist()
+    [0.25]
+    """
+    mine = tf.range(tf.shape(logits)[1])[None] == tokens[:, None]
+    of_mine = tf.reduce_max(tf.where(mine, logits, -float("inf")), axis=1)
+    others = tf.reduce_max(tf.where(mine, -float("inf"), logits), axis=1)
+    return (of_mine - others) / tf.maximum(tf.abs(of_mine), 1.0)
 
 
 def read(

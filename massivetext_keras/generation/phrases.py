@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -13,30 +15,45 @@ import tensorflow as tf
 _Item = tuple[int, int, bytes]
 
 
-class BannedPhrases:
+class BannedPhrases(NamedTuple):
     """Tells which next tokens would complete a phrase, in any upper or lower case.
 
     An automaton reads the bytes of the text (Aho & Corasick, 1975); a table has, for
     each of its states, where each token leads. So it does not matter how a text is cut
     into tokens, and a step of decoding costs one look-up.
 
-    Args:
-        phrases: strings; also within longer words.
-        tokens: the bytes behind each id, b"" for those that stand for no text.
-        vocabulary_size: ids of the model, those without a token included.
+    The tables are data of a graph, and their sizes are rounded up: other phrases of
+    ordinary length need no new one.
 
-    Raises:
-        ValueError: a phrase is empty or no string, or no token is left to be written.
+    Attributes:
+        table: int32 [states, kinds], the state that a kind of token leads to; a state s
+            is -1 - s where a phrase ends.
+        kinds: int32 [vocabulary], of the tokens.
 
-    >>> banned = BannedPhrases(["no"], [b"", b"n", b"O", b"No", b"on"], 5)
+    >>> banned = BannedPhrases.make(["no"], [b"", b"n", b"O", b"No", b"on"], 5)
     >>> states = banned.advance(tf.constant([0, 0]), tf.constant([1, 2]))
     >>> banned.forbid(tf.zeros([2, 5]), states).numpy().tolist()
     [[0.0, 0.0, -inf, -inf, -inf], [0.0, 0.0, 0.0, -inf, 0.0]]
     """
 
-    def __init__(
-        self, phrases: Sequence[str], tokens: Sequence[bytes], vocabulary_size: int
-    ):
+    table: tf.Tensor
+    kinds: tf.Tensor
+
+    @classmethod
+    def make(
+        cls, phrases: Sequence[str], tokens: Sequence[bytes], vocabulary_size: int
+    ) -> BannedPhrases:
+        """The tables for some phrases.
+
+        Args:
+            phrases: strings; also within longer words.
+            tokens: the bytes behind each id, b"" for those that stand for no text.
+            vocabulary_size: ids of the model, those without a token included.
+
+        Raises:
+            ValueError: a phrase is empty or no string, or no token is left to be
+                written.
+        """
         if not all(isinstance(phrase, str) for phrase in phrases):
             raise ValueError(f"banned phrases are strings, got {list(phrases)}")
         if not all(phrases):
@@ -46,10 +63,17 @@ class BannedPhrases:
         table, kinds = _table(steps, hits, tokens[:vocabulary_size])
         if (table < 0).all(axis=1).any():
             raise ValueError("the banned phrases leave no token that can be written")
+        missing = [(0, _rounded_up(size) - size) for size in table.shape]
         with tf.init_scope():
-            # the state that a kind of token leads to; s is -1 - s where a phrase ends
-            self._table = tf.constant(table)  # int32 [states, kinds]
-            self._kinds = tf.constant(kinds)  # int32 [vocabulary]
+            return cls(tf.constant(np.pad(table, missing)), tf.constant(kinds))
+
+    @classmethod
+    def spec(cls) -> BannedPhrases:
+        """The signature of tables of any size."""
+        return cls(
+            tf.TensorSpec([None, None], tf.int32, "table"),
+            tf.TensorSpec([None], tf.int32, "kinds"),
+        )
 
     def forbid(self, scores: tf.Tensor, states: tf.Tensor) -> tf.Tensor:
         """Scores with -inf at the tokens that would complete a phrase.
@@ -58,14 +82,14 @@ class BannedPhrases:
             scores: float32 [rows, vocabulary].
             states: int32 [rows].
         """
-        banned = tf.gather(self._table, states) < 0
-        banned = tf.gather(banned, self._kinds, axis=1)
+        banned = tf.gather(self.table, states) < 0
+        banned = tf.gather(banned, self.kinds, axis=1)
         return tf.where(banned, -float("inf"), scores)
 
     def advance(self, states: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
         """The states after one more token, int32 [rows], [rows] -> [rows]."""
-        kinds = tf.gather(self._kinds, tokens)
-        after = tf.gather_nd(self._table, tf.stack([states, kinds], axis=1))
+        kinds = tf.gather(self.kinds, tokens)
+        after = tf.gather_nd(self.table, tf.stack([states, kinds], axis=1))
         return tf.where(after < 0, -1 - after, after)
 
     def read(self, token_ids: tf.Tensor, padding: tf.Tensor) -> tf.Tensor:
@@ -87,6 +111,15 @@ class BannedPhrases:
             (tf.constant(0), tf.zeros_like(padding)),
         )
         return states
+
+
+def _rounded_up(size: int) -> int:
+    """64, 256, 1024 and so on: the sizes that tables have.
+
+    >>> _rounded_up(3), _rounded_up(65)
+    (64, 256)
+    """
+    return 4 ** max(3, math.ceil(math.log(size, 4)))
 
 
 def _automaton(phrases: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,12 @@ from collections.abc import Iterator
 
 import keras
 
+from massivetext_keras.generation.threads import TRACING
+
+# Floats that differ by no more than this share of them (or, below 1, than this) are
+# equal: processors, batches and ways to compile a graph round differently.
+ROUNDING = 1e-4
+
 
 @contextlib.contextmanager
 def in_float32(model: keras.Model) -> Iterator[None]:
@@ -14,8 +20,8 @@ def in_float32(model: keras.Model) -> Iterator[None]:
 
     Where products are rounded to 16 bits, the ways to compute a graph differ by enough
     to change a text, and a compiled loop on a CPU is slower. Graphs keep what holds
-    while they are traced, so the block belongs into the function that is traced, and no
-    other thread may trace the model meanwhile.
+    while they are traced, so the block belongs into the function that is traced; other
+    threads wait before theirs.
 
     >>> layer = keras.layers.Dense(1, dtype="mixed_bfloat16")
     >>> with in_float32(layer):
@@ -24,12 +30,13 @@ def in_float32(model: keras.Model) -> Iterator[None]:
     >>> layer(keras.ops.ones([1, 2])).dtype.name
     'bfloat16'
     """
-    layers = model._flatten_layers()
-    policies = [layer.dtype_policy for layer in layers]
-    try:
-        for layer in layers:
-            layer.dtype_policy = "float32"
-        yield
-    finally:
-        for layer, policy in zip(layers, policies, strict=True):
-            layer.dtype_policy = policy
+    with TRACING:
+        layers = model._flatten_layers()
+        policies = [layer.dtype_policy for layer in layers]
+        try:
+            for layer in layers:
+                layer.dtype_policy = "float32"
+            yield
+        finally:
+            for layer, policy in zip(layers, policies, strict=True):
+                layer.dtype_policy = policy

@@ -6,7 +6,11 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from massivetext_keras.generation.checks import checked
 from massivetext_keras.layers.dropout import random_bits
+
+_COLDEST = 1e-20  # of temperatures above 0
+_ROUNDING = 1e-6  # of sums of probabilities
 
 
 class Sampling(NamedTuple):
@@ -49,17 +53,17 @@ class Sampling(NamedTuple):
         Raises:
             ValueError: a number is out of its range.
         """
-        ranges = {
-            "temperature": (temperature >= 0, "at least 0"),
-            "top_k": (top_k >= 0, "at least 0 (0 keeps all tokens)"),
-            "top_p": (0 < top_p <= 1, "in (0, 1]"),
-            "min_p": (0 <= min_p <= 1, "in [0, 1]"),
-            "repetition_penalty": (repetition_penalty > 0, "positive"),
-            "min_new_tokens": (min_new_tokens >= 0, "at least 0"),
+        numbers = {
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "min_p": min_p,
+            "repetition_penalty": repetition_penalty,
+            "min_new_tokens": min_new_tokens,
         }
-        for name, (holds, wanted) in ranges.items():
-            if not holds:
-                raise ValueError(f"{name} must be {wanted}, got {locals()[name]}")
+        for name, (holds, wanted) in RANGES.items():
+            if not holds(numbers[name]):
+                raise ValueError(f"{name} must be {wanted}, got {numbers[name]}")
         floats = (temperature, top_p, min_p, repetition_penalty)
         temperature, top_p, min_p, penalty = (
             tf.constant(x, tf.float32) for x in floats
@@ -67,8 +71,30 @@ class Sampling(NamedTuple):
         if seed is None:
             seed = int(tf.random.uniform([], maxval=2**31 - 1, dtype=tf.int32))
         seed = tf.constant(seed % 2**31, tf.int32)
-        integers = (tf.constant(top_k), seed, tf.constant(min_new_tokens))
-        return cls(temperature, integers[0], top_p, min_p, penalty, *integers[1:])
+        top_k, least = (tf.constant(x, tf.int32) for x in (top_k, min_new_tokens))
+        return cls(temperature, top_k, top_p, min_p, penalty, seed, least)
+
+    def checked(self) -> Sampling:
+        """The same inside a graph that gets what numbers it gets: one out of its range
+        raises `InvalidArgumentError`, and a seed below 0 is as in `make`."""
+        numbers = {
+            name: checked(number, holds(number), f"{name} must be {wanted}")
+            for name, (holds, wanted) in RANGES.items()
+            for number in [getattr(self, name)]
+        }
+        seed = tf.bitwise.bitwise_and(self.seed, 2**31 - 1)
+        return self._replace(**numbers, seed=seed)
+
+
+# What the numbers of a `Sampling` may be, Python's and tensors alike; NaN is no number.
+RANGES = {
+    "temperature": (lambda x: (x >= 0) & (x < float("inf")), "at least 0"),
+    "top_k": (lambda x: x >= 0, "at least 0 (0 keeps all tokens)"),
+    "top_p": (lambda x: (x > 0) & (x <= 1), "in (0, 1]"),
+    "min_p": (lambda x: (x >= 0) & (x <= 1), "in [0, 1]"),
+    "repetition_penalty": (lambda x: (x > 0) & (x < float("inf")), "positive"),
+    "min_new_tokens": (lambda x: x >= 0, "at least 0"),
+}
 
 
 def choose(
@@ -92,10 +118,13 @@ def choose(
     """
 
     def at_random():
+        # The best is 0: no temperature, however small, makes others than -inf of it.
+        best = tf.reduce_max(logits, -1, keepdims=True)
+        cooled = (logits - best) / tf.maximum(sampling.temperature, _COLDEST)
         limited = tf.cond(
             (sampling.top_k > 0) | (sampling.top_p < 1.0) | (sampling.min_p > 0.0),
-            lambda: limit(logits / sampling.temperature, sampling),
-            lambda: logits / sampling.temperature,
+            lambda: limit(cooled, sampling),
+            lambda: cooled,
         )
         noise = gumbel(tf.shape(logits), sampling.seed, rows, step)
         return tf.argmax(limited + noise, -1, output_type=tf.int32)
@@ -122,41 +151,65 @@ def penalize(logits: tf.Tensor, seen: tf.Tensor, penalty: tf.Tensor) -> tf.Tenso
 def limit(logits: tf.Tensor, sampling: Sampling) -> tf.Tensor:
     """Logits with -inf outside top-k, then top-p of what is left, then min-p.
 
-    Thresholds are found by bisection over the bits of the probabilities: exact, and
-    without the sort of the vocabulary that is slow when compiled.
+    As in transformers, all tokens that are as probable as the k-th stay, but of equal
+    tokens at the border of top-p the last ones, as many as it needs.
+
+    Thresholds are found by bisection over the bits of numbers: exact, and without the
+    sort of the vocabulary that is slow when compiled.
+
+    >>> tied = limit(tf.zeros([1, 8]), Sampling.make(top_p=0.5))
+    >>> tied.numpy().tolist()
+    [[-inf, -inf, -inf, -inf, 0.0, 0.0, 0.0, 0.0]]
     """
-    probabilities = tf.nn.softmax(logits)
     vocabulary = tf.shape(logits)[1]
+    # How far a token is from the best: floats of 0 and more are ordered as their bits.
+    far = tf.bitcast(tf.reduce_max(logits, -1, keepdims=True) - logits, tf.int32)
     k = tf.where(sampling.top_k > 0, tf.minimum(sampling.top_k, vocabulary), vocabulary)
-    ones = tf.ones_like(probabilities)
-    probabilities = _most_probable(probabilities, ones, tf.cast(k, tf.float32))
-    probabilities /= tf.reduce_sum(probabilities, -1, keepdims=True)
-    share = tf.where(sampling.top_p < 1.0, sampling.top_p, 0.0)
-    nucleus = _most_probable(probabilities, probabilities, share)
-    probabilities = tf.where(sampling.top_p < 1.0, nucleus, probabilities)
+    ones = tf.ones_like(logits)
+    kept = far <= _least(far, ones, tf.cast(k, tf.float32))
+    probabilities = tf.nn.softmax(tf.where(kept, logits, -float("inf")))
+    nucleus = _nucleus(far, probabilities, sampling.top_p)
+    kept &= nucleus | (sampling.top_p >= 1.0)
     least = sampling.min_p * tf.reduce_max(probabilities, -1, keepdims=True)
-    keep = (probabilities > 0.0) & (probabilities >= least)
-    return tf.where(keep, logits, -float("inf"))
+    kept &= (probabilities > 0.0) & (probabilities >= least)
+    return tf.where(kept, logits, -float("inf"))
 
 
-def _most_probable(
-    probabilities: tf.Tensor, weights: tf.Tensor, enough: tf.Tensor
-) -> tf.Tensor:
-    """Zeroes all but the most probable tokens whose weights sum up to `enough`.
+def _nucleus(far: tf.Tensor, probabilities: tf.Tensor, top_p: tf.Tensor) -> tf.Tensor:
+    """The fewest tokens whose probabilities reach a share, but for rounding; bool."""
+    enough = top_p - _ROUNDING
+    border = _least(far, probabilities, enough)
+    inside, tied = far < border, far == border
+    share = tf.reduce_sum(tf.where(inside, probabilities, 0.0), -1, keepdims=True)
+    each = tf.reduce_max(tf.where(tied, probabilities, 0.0), -1, keepdims=True)
+    needed = tf.maximum(tf.math.ceil((enough - share) / each), 1.0)
+    from_end = tf.range(tf.shape(far)[1], 0, -1)[None] + tf.zeros_like(far)
+    last = _least(from_end, tf.cast(tied, tf.float32), needed)
+    return inside | (tied & (from_end <= last))
 
-    The bits of positive floats are in the order of the floats, so that 31 halvings find
-    the greatest threshold that still keeps enough.
+
+def _least(numbers: tf.Tensor, weights: tf.Tensor, enough: tf.Tensor) -> tf.Tensor:
+    """The least number up to which weights sum up to `enough`, in 31 halvings.
+
+    Args:
+        numbers: int32 [rows, n], at least 0.
+        weights: float32 [rows, n], at least 0.
+        enough: float32, scalar or [rows, 1].
+
+    Returns:
+        int32 [rows, 1]; 2**31 - 1 where they never do.
     """
-    bits = tf.bitcast(probabilities, tf.int32)
-    low = tf.zeros_like(bits[:, :1])
 
     def halve(step, low):
-        middle = low + tf.bitwise.left_shift(1, 30 - step)
-        kept = tf.reduce_sum(tf.where(bits >= middle, weights, 0.0), -1, keepdims=True)
-        return step + 1, tf.where(kept >= enough, middle, low)
+        # All that is below `middle` and has not enough is too low.
+        middle = low + (tf.bitwise.left_shift(1, 30 - step) - 1)
+        sums = tf.reduce_sum(
+            tf.where(numbers <= middle, weights, 0.0), -1, keepdims=True
+        )
+        return step + 1, tf.where(sums >= enough, low, middle + 1)
 
-    _, low = tf.while_loop(lambda step, _: step < 31, halve, (tf.constant(0), low))
-    return tf.where(bits >= low, probabilities, 0.0)
+    low = tf.zeros_like(numbers[:, :1])
+    return tf.while_loop(lambda step, _: step < 31, halve, (tf.constant(0), low))[1]
 
 
 def gumbel(shape, seed: tf.Tensor, rows: tf.Tensor, step: tf.Tensor) -> tf.Tensor:

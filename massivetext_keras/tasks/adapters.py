@@ -16,6 +16,7 @@ import numpy as np
 
 from massivetext_keras import interop
 from massivetext_keras.files import expanded, file_hash, read_json, write_json
+from massivetext_keras.generation.threads import forget_what_was_made
 from massivetext_keras.layers import adapters
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.tasks.freezing import settle
@@ -366,6 +367,7 @@ class Adapting:
             for name, value in vars(cls).items():
                 if isinstance(value, functools.cached_property):
                     vars(self).pop(name, None)
+        forget_what_was_made(self)
 
     def train_step(self, data):
         if any(layer.adapter.original is not None for layer in self.adapted().values()):

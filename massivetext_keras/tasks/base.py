@@ -280,12 +280,14 @@ class Task(Adapting, Datasets, TrainingStep):
         """Refuses, as `Backbone.quantize` does."""
         raise cannot_quantize(self, mode)
 
-    def export(self, path: str | Path, overwrite: bool = False) -> None:
+    def export(self, path: str | Path, overwrite: bool = False, xla: bool = True):
         """Writes a SavedModel that takes strings and gives strings.
 
         It has the task's `signatures`; `serving_default` is the main one and takes
         strings alone. The export is loaded again and compared with this model before it
-        takes its place.
+        takes its place. Where a task writes texts, `xla` compiles the main signature:
+        faster after the first call of each size, but TensorFlow Serving refuses it
+        unless started with `--xla_cpu_compilation_enabled=true`.
 
         Raises:
             ValueError: there is no tokenizer.
@@ -295,9 +297,9 @@ class Task(Adapting, Datasets, TrainingStep):
         """
         check_free(path, overwrite)  # before anything is computed
         with self.adapters_merged():
-            self._export(path, overwrite)
+            self._export(path, overwrite, xla)
 
-    def _export(self, path: str | Path, overwrite: bool) -> None:
+    def _export(self, path: str | Path, overwrite: bool, xla: bool) -> None:
         module = tf.Module(name=self.name)  # what the signatures use, nothing else
         module.tokenizer = self.need_tokenizer()
         module.weights = [weight.value for weight in self.named_weights().values()]
@@ -307,20 +309,22 @@ class Task(Adapting, Datasets, TrainingStep):
             "options": self.chosen(),
             "model": self.config.to_dict(),
             "tokenizer": module.tokenizer.fingerprint,
+            "xla": xla,
         }
         with quiet("massivetext_keras"):  # warnings are of our own questions
             probes = self.probes()
         write_saved_model(
             path,
             module,
-            self.signatures(),
+            self.signatures(xla),
             metadata,
             lambda signatures: compare(signatures, probes),
             overwrite,
         )
 
-    def signatures(self) -> dict[str, Callable]:
-        """Graphs of an export by name, as `export.signature` makes them."""
+    def signatures(self, xla: bool = True) -> dict[str, Callable]:
+        """Graphs of an export by name, as `export.signature` makes them; see `export`
+        for `xla`."""
         raise NotImplementedError(f"{type(self).__name__} has no signatures to export")
 
     def probes(self) -> list[Probe]:

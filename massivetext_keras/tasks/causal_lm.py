@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
+from massivetext_keras import data
 from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.export import signature
-from massivetext_keras.generation.constraints import Constraints, ids_or_sequences
-from massivetext_keras.generation.decoding import Decoder, written
-from massivetext_keras.generation.phrases import BannedPhrases
+from massivetext_keras.generation.beam import BeamRules
+from massivetext_keras.generation.constraints import ids_or_sequences
+from massivetext_keras.generation.decoding import written
 from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.generation.threads import made_once
 from massivetext_keras.layers.loss import logits_losses
 from massivetext_keras.models.gpt import GPT
 from massivetext_keras.tasks import causal_lm_export
 from massivetext_keras.tasks.base import Task
+from massivetext_keras.tasks.beam_texts import check_beams
 from massivetext_keras.tasks.own_defaults import checked, own_defaults
 from massivetext_keras.tasks.text_generation import (
     TextGenerator,
@@ -26,12 +29,12 @@ from massivetext_keras.tasks.text_generation import (
     ids_that_end,
     prompt_ids,
     ragged_ids,
-    stop_strings,
     warn_of_long,
 )
 from massivetext_keras.tasks.text_scoring import log_probabilities
 from massivetext_keras.tasks.texts_or_chats import TextsOrChats
 from massivetext_keras.tasks.trackers import mean
+from massivetext_keras.tasks.writers import Writers
 
 
 class CausalLM(TextsOrChats, Task):
@@ -84,8 +87,8 @@ class CausalLM(TextsOrChats, Task):
         self.generation = checked(self.generate, generation)
         self.end_ids = checked_end_ids(end_ids, config.vocabulary_size)
         self.set_chat_template(chat_template)
-        self.banned = (banned,) if isinstance(banned, str) else tuple(banned)
-        self.banned_phrases()  # says now what cannot be kept
+        self.banned = tuple(data.as_texts("banned phrase", banned)[0])
+        self.writers.banned_phrases()  # says now what cannot be kept
         self._label_bytes = None
         sizes = None if tokenizer is None else tokenizer.token_bytes()
         if sizes is not None:
@@ -113,7 +116,7 @@ class CausalLM(TextsOrChats, Task):
     @own_defaults()
     def generate(
         self,
-        prompts: str | Sequence[str],
+        prompts: data.Texts,
         max_new_tokens: int = 64,
         temperature: float = 1.0,
         top_k: int = 0,
@@ -127,6 +130,9 @@ class CausalLM(TextsOrChats, Task):
         include_prompt: bool = True,
         min_new_tokens: int = 0,
         parse_special: bool = False,
+        num_beams: int = 1,
+        length_penalty: float = 1.0,
+        early_stopping: bool | str = False,
     ) -> str | list:
         """Continues texts, all at once, until each ends or has enough tokens.
 
@@ -144,14 +150,19 @@ class CausalLM(TextsOrChats, Task):
             min_p: sample among tokens at least this share as probable as the best.
             repetition_penalty: above 1 makes tokens that occurred less likely.
             seed: of the sampling (None: a new one each time).
-            stop: strings that end the text and are left out.
+            stop: strings that end the text: it is cut at the earliest place where one
+                begins in what is new.
             banned: phrases that are never written, whatever their case, beside the
                 task's own; also none that the prompt begins.
-            num_samples: texts per prompt (None: one, not in a list).
+            num_samples: texts per prompt (None: one, not in a list); of beams the best.
             include_prompt: whether the texts begin with their prompts.
             min_new_tokens: tokens before one may end a text; a stop string may.
             parse_special: whether names of special tokens in a prompt are those tokens;
                 in what other people typed they should be characters.
+            num_beams: above 1, nothing is sampled: the best text is taken of those that
+                beam search finds, by the rules of transformers.
+            length_penalty: of beams; above 0 favours long texts, see `BeamRules`.
+            early_stopping: of beams: False, True or "never", see `BeamRules`.
 
         Returns:
             A text for a text, a list for a list; with `num_samples` a list of that many
@@ -160,27 +171,34 @@ class CausalLM(TextsOrChats, Task):
         Raises:
             ValueError: an argument is out of range, or there is no tokenizer.
         """
-        sampling = Sampling.make(
-            temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
+        limits = temperature, top_k, top_p, min_p
+        others = repetition_penalty, seed, min_new_tokens
+        sampling = Sampling.make(*limits, *others)
+        rules = BeamRules.make(
+            length_penalty, early_stopping, min_new_tokens, repetition_penalty
         )
-        if num_samples is not None and num_samples < 1:
-            raise ValueError(f"num_samples must be positive, got {num_samples}")
-        one = isinstance(prompts, str)
-        repeated = [
-            p for p in ([prompts] if one else prompts) for _ in range(num_samples or 1)
-        ]
-        if not repeated:
-            return []
+        count = 1 if num_samples is None else num_samples
+        check_beams(num_beams, *limits, count, usual=1.0)
         penalize = repetition_penalty != 1.0
-        generator = self.text_generator(stop, penalize, banned)
-        ids = self._read(repeated, max_new_tokens, parse_special)
-        texts = generator.write(repeated, ids, max_new_tokens, sampling)
-        if include_prompt:
-            texts = [p + t for p, t in zip(repeated, texts, strict=True)]
-        if num_samples is not None:
-            texts = [
-                texts[i : i + num_samples] for i in range(0, len(texts), num_samples)
-            ]
+        prompts, one = data.as_texts("prompt", prompts)
+        if not prompts:
+            return []
+        ids = self._read(prompts, max_new_tokens, parse_special)
+        if num_beams > 1:
+            beams = self.writers.beam_texts(num_beams, stop, penalize, banned)
+            found = beams.write(prompts, ids, max_new_tokens, rules)
+        else:
+            generator = self.writers.text_generator(stop, penalize, banned)
+            ids = tf.gather(ids, np.repeat(np.arange(len(prompts)), count))
+            repeated = [prompt for prompt in prompts for _ in range(count)]
+            texts = generator.write(repeated, ids, max_new_tokens, sampling)
+            found = [texts[i : i + count] for i in range(0, len(texts), count)]
+        texts = [
+            [prompt * include_prompt + text for text in some[:count]]
+            for prompt, some in zip(prompts, found, strict=True)
+        ]
+        if num_samples is None:
+            texts = [text for (text,) in texts]
         return texts[0] if one else texts
 
     @own_defaults()
@@ -208,8 +226,8 @@ class CausalLM(TextsOrChats, Task):
         sampling = Sampling.make(
             temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
         )
-        penalize = repetition_penalty != 1.0
-        generator = self.text_generator(stop, penalize, banned)
+        generator = self.writers.text_generator(stop, repetition_penalty != 1.0, banned)
+        (prompt,), _ = data.as_texts("prompt", [prompt])
         ids = self._read([prompt], max_new_tokens, parse_special)
         if include_prompt and prompt:
             yield prompt
@@ -228,8 +246,11 @@ class CausalLM(TextsOrChats, Task):
         seed: int | None = None,
         stop_ids: Sequence[int] | None = None,
         min_new_tokens: int = 0,
+        num_beams: int = 1,
+        length_penalty: float = 1.0,
+        early_stopping: bool | str = False,
     ) -> tf.RaggedTensor:
-        """Continues rows of token ids.
+        """Continues rows of token ids, with the arguments of `generate`.
 
         Args:
             ids: int32 [batch, length] or a RaggedTensor, no row empty.
@@ -244,9 +265,14 @@ class CausalLM(TextsOrChats, Task):
             ValueError: an argument is out of range, a row is empty, or prompt and new
                 tokens together exceed the context.
         """
-        sampling = Sampling.make(
-            temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
+        limits = temperature, top_k, top_p, min_p
+        others = repetition_penalty, seed, min_new_tokens
+        sampling = Sampling.make(*limits, *others)
+        rules = BeamRules.make(
+            length_penalty, early_stopping, min_new_tokens, repetition_penalty
         )
+        check_beams(num_beams, *limits, usual=1.0)
+        penalize = repetition_penalty != 1.0
         ids = ragged_ids(ids)
         longest = int(ids.bounding_shape()[1])
         if int(tf.reduce_min(ids.row_lengths())) == 0:
@@ -258,105 +284,60 @@ class CausalLM(TextsOrChats, Task):
                 f"{self.config.max_length} tokens"
             )
         stop_ids = ids_that_end(self) if stop_ids is None else tuple(stop_ids)
-        decoder = self._decoder(stop_ids, repetition_penalty != 1.0)
-        rows, limit = (
-            tf.range(tf.cast(ids.nrows(), tf.int32)),
-            tf.constant(max_new_tokens),
-        )
-        state = decoder.begin(ids, limit, sampling, rows)
+        banned = self.writers.banned_phrases()
+        limit = tf.constant(max_new_tokens, tf.int32)
+        if not max_new_tokens:
+            return ids
+        if num_beams > 1:
+            searcher = self.writers.searcher(num_beams, stop_ids, penalize)
+            new, _ = searcher.begin(ids, limit, rules, (), banned)
+            return tf.concat([ids, new[::num_beams]], axis=1)
+        decoder = self.writers.decoder(stop_ids, penalize)
+        rows = tf.range(tf.cast(ids.nrows(), tf.int32))
+        state = decoder.begin(ids, limit, sampling, rows, (), banned)
         state = decoder.decode(state, sampling, limit)
         return tf.concat([ids, written(state, ids.nrows(), limit)], axis=1)
 
-    def score(self, texts: str | Sequence[str]) -> float | list[float]:
+    def score(self, texts: data.Texts) -> float | list[float]:
         """Log-probability of texts, in nats, of all their tokens together.
 
         The first token is conditioned on the token that documents begin with. A text
         longer than the context is scored in consecutive windows.
         """
-        one = isinstance(texts, str)
-        texts = [texts] if one else list(texts)
+        texts, one = data.as_texts("text", texts)
         if not texts:
             return []
-        scores = self._scorer(tf.constant(texts)).numpy().tolist()
+        scores = self._scorer(tf.constant([*map(data.utf8, texts)])).numpy().tolist()
         return scores[0] if one else scores
 
-    def signatures(self) -> dict:
+    def signatures(self, xla: bool = True) -> dict:
         """`generate` (prompt, max_new_tokens, temperature, top_k, top_p, seed -> text),
         `generate_compiled` (the same with the loop as an XLA program: faster, where the
         server allows it), `chat` (roles and texts [batch, turns], padded with "", and
         what `generate` has -> text), `score` (text -> log_probability) and
-        `serving_default` (prompt -> text, greedy)."""
-        return causal_lm_export.signatures(self)
+        `serving_default` (prompt -> text, greedy; compiled where `xla` says so)."""
+        return causal_lm_export.signatures(self, xla)
 
     def probes(self) -> list:
         return causal_lm_export.probes(self)
 
-    @functools.cached_property
-    def _graphs(self):
-        return SimpleNamespace(generators={}, decoders={})
-
-    @functools.cached_property
+    @property
+    @made_once
     def _scorer(self):
         return signature(
             functools.partial(log_probabilities, self),
             tf.TensorSpec([None], tf.string, "text"),
         )
 
-    def banned_phrases(self, more: Sequence[str] = ()) -> BannedPhrases | None:
-        """What keeps the task's banned phrases, and more, from being written.
+    @property
+    @made_once
+    def writers(self) -> Writers:
+        """What writes texts and ids, and keeps phrases from being written."""
+        return Writers(self)
 
-        Raises:
-            ValueError: the tokenizer does not allow it, or a phrase is empty.
-        """
-        phrases = {*self.banned, *more}
-        if not phrases:
-            return None
-        tokenizer = self.need_tokenizer()
-        texts = tokenizer.token_texts()
-        if texts is None:
-            raise ValueError(
-                f"phrases cannot be banned with a {type(tokenizer).__name__}: its "
-                "texts are not the sum of their tokens"
-            )
-        return BannedPhrases(sorted(phrases), texts, self.config.vocabulary_size)
-
-    def text_generator(
-        self,
-        stop: str | Sequence[str] = (),
-        penalize: bool = False,
-        banned: str | Sequence[str] = (),
-        stop_ids: Sequence[int] = (),
-    ) -> TextGenerator:
-        """Graphs from prompts as ids to texts, made once for the same arguments.
-
-        Args:
-            stop: strings that end a text.
-            penalize: whether repetitions can be discouraged.
-            banned: phrases, beside the task's own, that are not written.
-            stop_ids: ids that end a text, beside the task's own.
-        """
-        tokenizer, stop = self.need_tokenizer(), stop_strings(stop)
-        banned = (banned,) if isinstance(banned, str) else tuple(banned)
-        stop_ids = tuple(dict.fromkeys((*ids_that_end(self), *stop_ids)))
-        key = (stop, penalize, banned, stop_ids)
-        if key not in self._graphs.generators:
-            decoder = self._decoder(stop_ids, penalize, banned)
-            self._graphs.generators[key] = TextGenerator(tokenizer, decoder, stop)
-        return self._graphs.generators[key]
-
-    def _decoder(
-        self, stop_ids: tuple[int, ...], penalize: bool, banned: tuple[str, ...] = ()
-    ) -> Decoder:
-        key = (stop_ids, penalize, banned)
-        if key not in self._graphs.decoders:
-            self._graphs.decoders[key] = Decoder(
-                self.backbone,
-                stop_ids,
-                penalize,
-                constraints=Constraints(self.never_ids),
-                banned=self.banned_phrases(banned),
-            )
-        return self._graphs.decoders[key]
+    def text_generator(self, *args, **kwargs) -> TextGenerator:
+        """See `Writers.text_generator`."""
+        return self.writers.text_generator(*args, **kwargs)
 
     def check_new_tokens(self, max_new_tokens: int) -> None:
         context = self.config.max_length
@@ -370,10 +351,11 @@ class CausalLM(TextsOrChats, Task):
         self, prompts: Sequence[str], max_new_tokens: int, parse_special: bool
     ) -> tf.RaggedTensor:
         """Prompts as ids; one that is too long is warned about."""
+        tokenizer = self.need_tokenizer()
         self.check_new_tokens(max_new_tokens)
         context = self.config.max_length
         room = context - max_new_tokens
-        ids = prompt_ids(self.need_tokenizer(), prompts, parse_special)
+        ids = prompt_ids(tokenizer, prompts, parse_special)
         but = (
             f"with {max_new_tokens} new ones the context of {context} has room for its "
             f"last {room}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.data.conversations import (
@@ -14,16 +15,14 @@ from massivetext_keras.data.conversations import (
 )
 from massivetext_keras.data.examples import Conversation
 from massivetext_keras.export import Probe, signature
-from massivetext_keras.generation.constraints import Constraints
-from massivetext_keras.generation.decoding import Decoder
+from massivetext_keras.generation.checks import checked
+from massivetext_keras.generation.precision import ROUNDING
 from massivetext_keras.generation.sampling import Sampling
 from massivetext_keras.tasks.text_generation import (
     TextGenerator,
     earlier_copies,
-    ids_that_end,
     prompt_ids,
     sampling_spec,
-    stop_strings,
 )
 from massivetext_keras.tasks.text_scoring import log_probabilities
 
@@ -38,6 +37,7 @@ _CONVERSATIONS = [
     Conversation(("</s><|im_end|>",), ("user",)),
 ]
 _PROBE_TOKENS = 8
+_SURE = 3 * ROUNDING
 # What Python calls whitespace among ASCII, at the beginning.
 _BLANKS = r"\A[ \t\n\r\v\f]+"
 _DEFAULT_NEW_TOKENS = 64
@@ -51,41 +51,40 @@ _SAMPLING = (
 )
 
 
-def signatures(task) -> dict[str, Callable]:
-    """The signatures of a `CausalLM` by name."""
+def signatures(task, xla: bool) -> dict[str, Callable]:
+    """The signatures of a `CausalLM` by name.
+
+    Args:
+        task: a `CausalLM`.
+        xla: whether the loop of `serving_default` is an XLA program.
+    """
     prompt = tf.TensorSpec([None], tf.string, "prompt")
     tokens, spec = tf.TensorSpec([], tf.int32, "max_new_tokens"), sampling_spec()
     scalars = [tokens, spec.temperature, spec.top_k, spec.top_p, spec.seed]
-    # A server fills in what a request leaves out.
-    own = task.generation
-    usual = Sampling.make(**{k: own[k] for k in _SAMPLING if k in own}, seed=0)
-    own_stop = stop_strings(own.get("stop", ()))
-    longest = tf.constant(own.get("max_new_tokens", _DEFAULT_NEW_TOKENS))
-    defaults = [longest, usual.temperature, usual.top_k, usual.top_p, usual.seed]
+    own, usual = task.generation, usual_sampling(task, seed=0)
     tokenizer, context = task.need_tokenizer(), task.config.max_length
-    banned = task.banned_phrases()
-
-    def generator(compiled: bool, stop_ids=(), stop=own_stop) -> TextGenerator:
-        stop_ids = tuple(dict.fromkeys((*ids_that_end(task), *stop_ids)))
-        decoder = Decoder(
-            task.backbone,
-            stop_ids,
-            "repetition_penalty" in own,
-            compiled,
-            Constraints(task.never_ids),
-            banned,
-        )
-        return TextGenerator(tokenizer, decoder, stop)
+    # A server fills in what a request leaves out.
+    room = min(own.get("max_new_tokens", _DEFAULT_NEW_TOKENS), context - 1)
+    room = tf.constant(room)
+    defaults = [room, usual.temperature, usual.top_k, usual.top_p, usual.seed]
 
     def sampling(temperature, top_k, top_p, seed) -> Sampling:
         asked_for = {"top_k": top_k, "top_p": top_p, "seed": seed}
-        return usual._replace(temperature=temperature, **asked_for)
+        return usual._replace(temperature=temperature, **asked_for).checked()
 
-    def limited(max_new_tokens) -> tf.Tensor:
-        return tf.clip_by_value(max_new_tokens, 1, context - 1)
+    def limited(count) -> tf.Tensor:
+        wanted = f"max_new_tokens must be at least 0 and below the context of {context}"
+        return checked(count, (count >= 0) & (count < context), wanted)
+
+    def continued(texts: TextGenerator, ids, rows, limit, choice) -> tf.Tensor:
+        most = tf.maximum(limit, 1)  # one is always written
+        new, _ = texts.graphs.continuations(
+            ids, rows, most, choice, texts.banned, texts.stop
+        )
+        return tf.where(limit > 0, new, "")
 
     def sampled(compiled: bool):
-        texts = generator(compiled)
+        texts = usual_generator(task, compiled=compiled)
 
         def generate(
             prompt,
@@ -97,13 +96,14 @@ def signatures(task) -> dict[str, Callable]:
         ):
             ids, rows = prompt_ids(tokenizer, prompt), earlier_copies(prompt)
             choice = sampling(temperature, top_k, top_p, seed)
-            new = texts.continuations(ids, rows, limited(max_new_tokens), choice)
+            new = continued(texts, ids, rows, limited(max_new_tokens), choice)
             return {"text": tf.strings.join([prompt, new])}
 
         return signature(generate, prompt, *scalars)
 
-    generate = sampled(compiled=False)
-    replies = generator(False, task.chat_stop_ids(), task.chat_stop_strings())
+    plain, compiled = sampled(compiled=False), sampled(compiled=True)
+    ends = task.chat_stop_strings(), penalizes(task), (), task.chat_stop_ids()
+    replies = task.writers.text_generator(*ends, compiled=False)
     template = task.graph_template()
 
     def chat(
@@ -115,18 +115,21 @@ def signatures(task) -> dict[str, Callable]:
         top_p=defaults[3],
         seed=defaults[4],
     ):
+        known = tf.reduce_any(roles[..., None] == tf.constant([*ROLES, ""]), axis=-1)
+        roles = checked(roles, known, f"roles must be {', '.join(ROLES)}, or empty")
         limit = limited(max_new_tokens)
         found = chat_ids(tokenizer, template, roles, texts, context - limit)
         whole = tf.strings.reduce_join(template.pieces(roles, texts), axis=1)
         choice = sampling(temperature, top_k, top_p, seed)
         rows = earlier_copies(whole)
-        text = replies.continuations(found.token_ids, rows, limit, choice)
+        text = continued(replies, found.token_ids, rows, limit, choice)
         return {"text": tf.strings.regex_replace(text, _BLANKS, "")}
 
     def greedy(prompt):
         # Zero, but no constant: Grappler cannot sort a graph where it sees that a
         # branch with a loop in it is never taken, and says so on stderr.
         temperature = tf.cast(tf.size(prompt) < 0, tf.float32)
+        generate = compiled if xla else plain
         return generate(prompt, defaults[0], temperature, *defaults[2:])
 
     def score(text):
@@ -144,31 +147,61 @@ def signatures(task) -> dict[str, Callable]:
     chats = {} if template is None else {"chat": signature(chat, *turns, *scalars)}
     return {
         "serving_default": signature(greedy, prompt),
-        "generate": generate,
-        "generate_compiled": sampled(compiled=True),
+        "generate": plain,
+        "generate_compiled": compiled,
         **chats,
         "score": signature(score, tf.TensorSpec([None], tf.string, "text")),
     }
 
 
+def usual_sampling(task, **changes) -> Sampling:
+    """How a task chooses tokens where nobody says otherwise, but for some changes."""
+    own = task.generation
+    return Sampling.make(**{**{k: own[k] for k in _SAMPLING if k in own}, **changes})
+
+
+def usual_generator(task, compiled: bool = True) -> TextGenerator:
+    """What writes the texts of a task where nobody says otherwise."""
+    stop = task.generation.get("stop", ())
+    return task.writers.text_generator(stop, penalizes(task), compiled=compiled)
+
+
+def penalizes(task) -> bool:
+    """Whether a task itself discourages repetitions."""
+    return "repetition_penalty" in task.generation
+
+
 def probes(task) -> list[Probe]:
-    """Questions to the export of a `CausalLM`, with the model's own answers."""
+    """Questions to the export of a `CausalLM`, with the model's own answers.
+
+    Where two tokens are equally probable but for rounding, any text may follow: such
+    prompts are not asked.
+    """
     tokens = min(_PROBE_TOKENS, task.config.max_length - 1)
     greedy = {"max_new_tokens": tokens, "temperature": 0.0}
-    texts = task.generate(_PROBES, **greedy)
-    sampling = {"top_k": 0, "top_p": 1.0, "seed": 0}
+    greedy |= {"top_k": 0, "top_p": 1.0, "seed": 0}
+    sampling = usual_sampling(task, temperature=0.0, top_k=0, top_p=1.0, seed=0)
+    ids = prompt_ids(task.need_tokenizer(), _PROBES)
+    generator = usual_generator(task)
+    new, lead = generator.write_surely(_PROBES, ids, tokens, sampling)
+    sure = lead > _SURE
+    prompts, new = (np.array(x, object)[sure].tolist() for x in (_PROBES, new))
+    texts = [prompt + text for prompt, text in zip(prompts, new, strict=True)]
+
     chats = []
     talks = [talk for talk in _CONVERSATIONS if task.template.writes(talk)]
     if talks and task.graph_template() is not None:
-        roles, said = as_rows(talks)
-        asked = {"roles": roles, "texts": said, **greedy, **sampling}
-        chats = [Probe("chat", asked, {"text": task.chat(talks, **greedy)})]
-    greedy |= sampling
-    return [
+        replies, lead = task.sure_replies(talks, tokens, sampling, penalizes(task))
+        roles, said = (x.numpy()[lead > _SURE] for x in as_rows(talks))
+        replies = np.array(replies, object)[lead > _SURE].tolist()
+        asked = {"roles": roles, "texts": said, **greedy}
+        chats = [Probe("chat", asked, {"text": replies})]
+    found = [
         *[
-            Probe(name, {"prompt": _PROBES, **greedy}, {"text": texts})
+            Probe(name, {"prompt": prompts, **greedy}, {"text": texts})
             for name in ("generate", "generate_compiled")
         ],
         *chats,
         Probe("score", {"text": _PROBES}, {"log_probability": task.score(_PROBES)}),
     ]
+    return [probe for probe in found if [*probe.outputs.values()][0]]

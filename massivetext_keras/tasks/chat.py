@@ -143,12 +143,26 @@ class Chat(HeldOutLoss, FromExamples):
         conversations = [data.conversation_of(some) for some in messages]
         if not conversations:
             return []
-        generator = self._chat_generator(repetition_penalty != 1.0, banned)
+        penalize = repetition_penalty != 1.0
+        replies, _ = self.sure_replies(
+            conversations, max_new_tokens, sampling, penalize, banned
+        )
+        return replies[0] if one else replies
+
+    def sure_replies(
+        self,
+        conversations: Sequence[Conversation],
+        max_new_tokens: int,
+        sampling: Sampling,
+        penalize: bool = False,
+        banned: data.Texts = (),
+    ) -> tuple[list[str], np.ndarray]:
+        """Replies, and how sure the tokens of each were: see `State.lead`."""
+        generator = self._chat_generator(penalize, banned)
         ids = self._read_chats(conversations, max_new_tokens)
         prompts = [self.template.render(some) for some in conversations]
-        replies = generator.write(prompts, ids, max_new_tokens, sampling)
-        replies = [reply.lstrip(string.whitespace) for reply in replies]
-        return replies[0] if one else replies
+        found, lead = generator.write_surely(prompts, ids, max_new_tokens, sampling)
+        return [reply.lstrip(string.whitespace) for reply in found], lead
 
     @own_defaults()
     def chat_stream(

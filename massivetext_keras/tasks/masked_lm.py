@@ -13,6 +13,7 @@ from massivetext_keras import data
 from massivetext_keras.configs import TransformerConfig, choose
 from massivetext_keras.export import signature
 from massivetext_keras.generation.precision import in_float32
+from massivetext_keras.generation.threads import made_once
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.heads import MaskedHead
 from massivetext_keras.layers.loss import logits_losses, token_losses
@@ -179,7 +180,7 @@ class MaskedLM(Task):
         )
 
     def fill_mask(
-        self, texts: str | Sequence[str], top_k: int = 5
+        self, texts: data.Texts, top_k: int = 5
     ) -> list[Fill] | list[list[Fill]]:
         """What most probably stands in the place of the mask.
 
@@ -196,8 +197,7 @@ class MaskedLM(Task):
                 is no tokenizer.
         """
         self.need_tokenizer()
-        one = isinstance(texts, str)
-        texts = [texts] if one else list(texts)
+        texts, one = data.as_texts("text", texts)
         most = int(self.fillers.sum())
         if not 1 <= top_k <= most:
             raise ValueError(f"top_k must be between 1 and {most}, got {top_k}")
@@ -219,21 +219,21 @@ class MaskedLM(Task):
         ]
         return fills[0] if one else fills
 
-    def score(self, texts: str | Sequence[str]) -> float | list[float]:
+    def score(self, texts: data.Texts) -> float | list[float]:
         """Pseudo-log-likelihood of texts, in nats (Salazar et al., 2020).
 
         The sum over all tokens of the log-probability of each where it alone is hidden.
         A text longer than the context is scored in consecutive windows.
         """
         self.need_tokenizer()
-        one = isinstance(texts, str)
-        texts = [texts] if one else list(texts)
+        texts, one = data.as_texts("text", texts)
         if not texts:
             return []
         (scores,) = in_batches(lambda some: [self._scorer(some)], texts)
         return float(scores[0]) if one else scores.tolist()
 
-    @functools.cached_property
+    @property
+    @made_once
     def _filler(self):
         return signature(
             self.fill_graph,
@@ -241,7 +241,8 @@ class MaskedLM(Task):
             tf.TensorSpec([], tf.int32, "top_k"),
         )
 
-    @functools.cached_property
+    @property
+    @made_once
     def _scorer(self):
         return signature(self.score_graph, tf.TensorSpec([None], tf.string, "text"))
 
@@ -335,7 +336,7 @@ class MaskedLM(Task):
             hidden = self.backbone(features)
             return self.logits(tf.gather(hidden, places, batch_dims=1))
 
-    def signatures(self):
+    def signatures(self, xla=True):
         """`fill_mask` (text, top_k -> token, score, filled), `score` (text ->
         log_probability) and `serving_default` (text -> the best of `fill_mask`)."""
         return masked_lm_export.signatures(self)

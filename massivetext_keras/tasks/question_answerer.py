@@ -18,17 +18,20 @@ from massivetext_keras.data.records.squad import as_question
 from massivetext_keras.evaluation.answers import LANGUAGES, answer_scores, best_cut
 from massivetext_keras.evaluation.words import language_of
 from massivetext_keras.export import Probe, signature
+from massivetext_keras.generation.precision import ROUNDING
+from massivetext_keras.generation.threads import made_once
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks.base import Task, in_batches
 from massivetext_keras.tasks.from_examples import EMPTY, Examples, FromExamples
-from massivetext_keras.tasks.span_search import IMPOSSIBLE, best_spans
+from massivetext_keras.tasks.span_search import IMPOSSIBLE, best_spans, is_answer
 from massivetext_keras.tasks.trackers import mean
 from massivetext_keras.tokenizers.base import valid_utf8
 from massivetext_keras.values import choose
 
 NO_ANSWER = Answer("")
+_MOST_TIES = 20
 
 
 class QuestionAnswerer(FromExamples, Task):
@@ -188,31 +191,38 @@ class QuestionAnswerer(FromExamples, Task):
         )
 
     def answer(
-        self, questions: str | Sequence[str], contexts: str | Sequence[str]
-    ) -> Answer | list[Answer]:
+        self, questions: data.Texts, contexts: data.Texts, n_best: int | None = None
+    ) -> Answer | list[Answer] | list[list[Answer]]:
         """The part of a context that answers a question.
+
+        Of parts whose scores are equal but for rounding, the earliest is taken.
 
         Args:
             questions: one question or several.
             contexts: what each is about; one context may be for all questions.
+            n_best: how many answers to each (None: one, not in a list); fewer if the
+                context has no more. No answer is among them if that may be one.
 
         Returns:
             An `Answer` for one question, whose offsets are in characters of the
             context; a list of them for several. Without an answer its text is "" and
-            its start and end are -1.
+            its start and end are -1. With `n_best` a list of that many for each, the
+            best first.
 
         Raises:
-            ValueError: there are not as many contexts as questions, or there is no
-                tokenizer.
+            ValueError: `n_best` is not positive, there are not as many contexts as
+                questions, or there is no tokenizer.
         """
-        one = isinstance(questions, str)
-        rows = self._ranked(questions, contexts, 1)
-        return rows[0][0] if one else [row[0] for row in rows]
+        questions, one = data.as_texts("question", questions)
+        rows = self._ranked(questions, contexts, 1 if n_best is None else n_best)
+        if n_best is None:
+            rows = [row[0] for row in rows]
+        return rows[0] if one else rows
 
     def n_best(
         self,
-        questions: str | Sequence[str],
-        contexts: str | Sequence[str],
+        questions: data.Texts,
+        contexts: data.Texts,
         count: int = 5,
     ) -> list[Answer] | list[list[Answer]]:
         """The best answers to a question, the first of them that of `answer`.
@@ -224,10 +234,7 @@ class QuestionAnswerer(FromExamples, Task):
         Returns:
             A list for one question, a list of such for several.
         """
-        if count < 1:
-            raise ValueError(f"count must be positive, got {count}")
-        rows = self._ranked(questions, contexts, count)
-        return rows[0] if isinstance(questions, str) else rows
+        return self.answer(questions, contexts, count)
 
     def choose_null_threshold(self, examples: Examples) -> float:
         """Sets `null_threshold` to where the mean F1 is best (Rajpurkar et al., 2018).
@@ -257,20 +264,22 @@ class QuestionAnswerer(FromExamples, Task):
 
     def _ranked(self, questions, contexts, count, progress=False) -> list[list[Answer]]:
         """The best answers to each question, no answer among them if that may be."""
+        if count < 1:
+            raise ValueError(f"count must be positive, got {count}")
         rows = []
         for spans, no_answer in self._found(questions, contexts, count, progress):
+            answers = [answer for _, answer in spans]
             if self.unanswerable or not spans:
-                spans = [*spans, (self.null_threshold, no_answer)]
-            spans = sorted(spans, key=lambda span: -span[0])
-            rows.append([answer for _, answer in spans[:count]])
+                likely = [is_answer(odds, self.null_threshold) for odds, _ in spans]
+                answers.insert(sum(likely), no_answer)
+            rows.append(answers[:count])
         return rows
 
     def _found(self, questions, contexts, count, progress=False) -> list[tuple]:
         """To each question its best spans as (log-odds, `Answer`), and no answer."""
         self.need_tokenizer()
-        questions = [questions] if isinstance(questions, str) else list(questions)
-        shared = isinstance(contexts, str)
-        contexts = [contexts] * len(questions) if shared else list(contexts)
+        contexts, shared = data.as_texts("context", contexts)
+        contexts = contexts * len(questions) if shared else contexts
         if len(questions) != len(contexts):
             raise ValueError(
                 f"{len(questions)} questions and {len(contexts)} contexts: there must "
@@ -295,7 +304,8 @@ class QuestionAnswerer(FromExamples, Task):
             found.append((spans, Answer("", score=float(nothing))))
         return found
 
-    @functools.cached_property
+    @property
+    @made_once
     def _searcher(self):
         text = tf.TensorSpec([None], tf.string)
         search = functools.partial(best_spans, self)
@@ -308,7 +318,7 @@ class QuestionAnswerer(FromExamples, Task):
         starts, ends, odds, scores = (x[:, 0] for x in best)
         there = starts >= 0
         if self.unanswerable:
-            there &= odds >= self.null_threshold
+            there &= is_answer(odds, self.null_threshold)
         size = tf.where(there, ends - starts, 0)
         text = tf.strings.substr(contexts, tf.maximum(starts, 0), size, "UTF8_CHAR")
         return {
@@ -349,7 +359,7 @@ class QuestionAnswerer(FromExamples, Task):
         for question in examples:
             _known(question)
 
-    def signatures(self):
+    def signatures(self, xla=True):
         """`answer` (question, context -> text, start, end, score), which is also
         `serving_default`; without an answer the text is "" and the places are -1."""
         text = functools.partial(tf.TensorSpec, [None], tf.string)
@@ -374,9 +384,22 @@ class QuestionAnswerer(FromExamples, Task):
             "株洲北站的前身是田心车站。",
         ]
         questions = [question, question, "", question * 40, "?", "前身是什么？"]
-        answers = self.answer(questions, contexts)
-        outputs = {name: [getattr(x, name) for x in answers] for name in Answer._fields}
+        found = self._found(questions, contexts, _MOST_TIES)
+        best = [self._as_good_as_the_best(*row) for row in found]
+        outputs = {
+            name: [frozenset(getattr(x, name) for x in row) for row in best]
+            for name in Answer._fields
+        }
         return [Probe("answer", {"question": questions, "context": contexts}, outputs)]
+
+    def _as_good_as_the_best(self, spans, no_answer: Answer) -> list[Answer]:
+        """Which answers could be the first of `_ranked` where floats are rounded in
+        another way."""
+        if self.unanswerable or not spans:
+            spans = [*spans, (self.null_threshold, no_answer)]
+        best = max(odds for odds, _ in spans)
+        least = best - 3 * ROUNDING * max(abs(best), 1.0)
+        return [answer for odds, answer in spans if odds >= least]
 
 
 def _asked(examples: Sequence[Question]) -> tuple[list[str], list[str]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -13,6 +11,7 @@ from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.export import Probe, signature
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import gumbel
+from massivetext_keras.generation.threads import made_once
 from massivetext_keras.layers.dropout import Dropout
 from massivetext_keras.layers.heads import DiscriminatorHead
 from massivetext_keras.layers.loss import token_losses
@@ -129,7 +128,7 @@ class ReplacedTokenDetector(Task):
         return self.generator.validation_data(items, _hiding_all(how))
 
     def detect(
-        self, texts: str | Sequence[str]
+        self, texts: data.Texts
     ) -> list[tuple[str, float]] | list[list[tuple[str, float]]]:
         """The tokens of texts, each with the probability that it was replaced.
 
@@ -140,16 +139,17 @@ class ReplacedTokenDetector(Task):
             ValueError: there is no tokenizer.
         """
         self.need_tokenizer()
-        one = isinstance(texts, str)
+        texts, one = data.as_texts("text", texts)
         rows = []
-        for text in [texts] if one else texts:  # rows of unequal lengths
+        for text in texts:  # rows of unequal lengths
             tokens, scores = in_batches(self._detector, [text])
             known = scores[0] >= 0.0
             tokens = [token.decode() for token in tokens[0][known]]
             rows.append(list(zip(tokens, scores[0][known].tolist(), strict=True)))
         return rows[0] if one else rows
 
-    @functools.cached_property
+    @property
+    @made_once
     def _detector(self):
         return signature(self.detect_graph, tf.TensorSpec([None], tf.string, "text"))
 
@@ -170,7 +170,7 @@ class ReplacedTokenDetector(Task):
         tokens = tokenizer.detokenize(ids.flat_values[:, None])
         return ids.with_flat_values(tokens).to_tensor(""), scores
 
-    def signatures(self):
+    def signatures(self, xla=True):
         """`detect` (text -> token, score), which is also `serving_default`; rows are
         padded with "" and -1."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from massivetext_keras import corpus, data
@@ -16,10 +16,12 @@ from massivetext_keras.generation.beam import BeamDecoder, BeamRules
 from massivetext_keras.generation.constraints import Constraints, ids_or_sequences
 from massivetext_keras.generation.decoding import Decoder
 from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.generation.threads import made_once
 from massivetext_keras.layers.loss import logits_losses
 from massivetext_keras.models.seq2seq import Seq2Seq
 from massivetext_keras.tasks import seq2seq_lm_export
 from massivetext_keras.tasks.base import Task, in_batches
+from massivetext_keras.tasks.beam_texts import check_beams
 from massivetext_keras.tasks.datasets import Datasets
 from massivetext_keras.tasks.own_defaults import checked, own_defaults
 from massivetext_keras.tasks.text_generation import (
@@ -181,7 +183,7 @@ class Seq2SeqLM(FromPairs, Task):
     @own_defaults()
     def generate(
         self,
-        sources: str | Sequence[str],
+        sources: data.Texts,
         max_new_tokens: int | None = None,
         num_beams: int = 1,
         length_penalty: float = 1.0,
@@ -206,7 +208,8 @@ class Seq2SeqLM(FromPairs, Task):
         what the task's `generation` says, and else as below.
 
         Args:
-            sources: one text or several. One that is too long keeps its beginning.
+            sources: one text or several. One that is too long keeps its beginning; one
+                that is blank is answered with "".
             max_new_tokens: tokens to write at the most (None: 128, or the context).
             num_beams: texts that are followed at a time.
             length_penalty: of beams; above 0 favours long texts, see `BeamRules`.
@@ -225,40 +228,49 @@ class Seq2SeqLM(FromPairs, Task):
             A text for a text, a list for a list.
 
         Raises:
-            ValueError: a source is empty, an argument out of range, or there is no
-                tokenizer.
+            ValueError: an argument is out of range, or there is no tokenizer.
         """
-        _check_choice(num_beams, temperature)
+        check_beams(num_beams, temperature, top_k, top_p, min_p)
+        texts, one = data.as_texts("source", sources)
         if num_beams > 1:
             rules = length_penalty, early_stopping, no_repeat_ngram_size
             more = prefix, min_new_tokens, repetition_penalty
-            best = self.n_best(sources, 1, max_new_tokens, num_beams, *rules, *more)
-            if isinstance(sources, str):
-                return best[0][0]
-            return [texts[0][0] for texts in best]
-        limit = self._limit(max_new_tokens)
-        sampling = Sampling.make(
-            temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
-        )
-        graph = self._text_graphs(
-            num_beams, no_repeat_ngram_size, penalize=repetition_penalty != 1.0
-        ).sample
-
-        texts = self._asked(sources, prefix)
-        if texts:
-            copies = earlier_copies(tf.constant(texts)).numpy()
-            (answers,) = in_batches(
-                lambda *some: [graph(*some, limit, sampling)], texts, copies
-            )
-            texts = [answer.decode() for answer in answers]
-        return texts[0] if isinstance(sources, str) else texts
+            best = self.n_best(texts, 1, max_new_tokens, num_beams, *rules, *more)
+            answers = [found[0][0] for found in best]
+        else:
+            how = temperature, top_k, top_p, min_p, repetition_penalty, seed
+            how = max_new_tokens, Sampling.make(*how, min_new_tokens)
+            how = *how, no_repeat_ngram_size, repetition_penalty != 1.0, prefix
+            answers, _ = self.sure_answers(texts, *how)
+        return answers[0] if one else answers
 
     translate = summarize = generate
+
+    def sure_answers(
+        self,
+        sources: Sequence[str],
+        max_new_tokens: int | None,
+        sampling: Sampling,
+        no_repeat_ngram_size: int = 0,
+        penalize: bool = False,
+        prefix: str | None = None,
+    ) -> tuple[list[str], np.ndarray]:
+        """A text for each source, and how sure its tokens were: see `State.lead`."""
+        graph = self._text_graphs(1, no_repeat_ngram_size, penalize=penalize).sample
+        limit, (texts, some) = self._limit(max_new_tokens), self._asked(sources, prefix)
+        answers, lead = np.full(len(sources), "", object), np.full(len(sources), np.inf)
+        if texts:
+            copies = earlier_copies(tf.constant(texts)).numpy()
+            found, lead[some] = in_batches(
+                lambda *some: graph(*some, limit, sampling), texts, copies
+            )
+            answers[some] = [answer.decode() for answer in found]
+        return answers.tolist(), lead
 
     @own_defaults("num_beams")
     def n_best(
         self,
-        sources: str | Sequence[str],
+        sources: data.Texts,
         n: int = 4,
         max_new_tokens: int | None = None,
         num_beams: int | None = None,
@@ -298,15 +310,15 @@ class Seq2SeqLM(FromPairs, Task):
             num_beams, no_repeat_ngram_size, True, penalize=repetition_penalty != 1.0
         ).search
 
-        texts = self._asked(sources, prefix)
-        if not texts:
-            return []
-        columns = in_batches(lambda some: graph(some, limit, rules), texts)
-        best = [
-            [(t.decode(), float(s)) for t, s in zip(*row, strict=True)][:n]
-            for row in zip(*columns, strict=True)
-        ]
-        return best[0] if isinstance(sources, str) else best
+        sources, one = data.as_texts("source", sources)
+        texts, some = self._asked(sources, prefix)
+        best = [[("", 0.0)] for _ in sources]
+        if texts:
+            columns = in_batches(lambda some: graph(some, limit, rules), texts)
+            for i, *row in zip(some, *columns, strict=True):
+                pairs = zip(*row, strict=True)
+                best[i] = [(text.decode(), float(score)) for text, score in pairs][:n]
+        return best[0] if one else best
 
     @own_defaults()
     def generate_ids(
@@ -347,7 +359,7 @@ class Seq2SeqLM(FromPairs, Task):
             )
         limit = self._limit(max_new_tokens)
         stop_ids = ids_that_end(self) if stop_ids is None else tuple(stop_ids)
-        _check_choice(num_beams, temperature)
+        check_beams(num_beams, temperature, top_k, top_p, min_p)
         penalize = repetition_penalty != 1.0
         key = (num_beams, no_repeat_ngram_size, num_beams > 1, stop_ids, True, penalize)
         answers = self._id_graphs(*key)
@@ -361,15 +373,15 @@ class Seq2SeqLM(FromPairs, Task):
             temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
         )
         rows = tf.range(tf.cast(ids.nrows(), tf.int32))
-        return answers.sample(ids, rows, limit, sampling)
+        return answers.sample(ids, rows, limit, sampling)[0]
 
-    def signatures(self) -> dict[str, Callable]:
+    def signatures(self, xla: bool = True) -> dict[str, Callable]:
         """`translate` (text, max_new_tokens, length_penalty -> text, score) by beam
         search, also called `summarize`; `generate` (text, max_new_tokens, temperature,
         top_k, top_p, seed -> text); both also `_compiled` with the loop as an XLA
         program (faster, where the server allows it); and `serving_default` (text ->
-        text), which translates."""
-        return seq2seq_lm_export.signatures(self)
+        text), which translates (compiled where `xla` says so)."""
+        return seq2seq_lm_export.signatures(self, xla)
 
     def probes(self) -> list[Probe]:
         return seq2seq_lm_export.probes(self)
@@ -395,15 +407,10 @@ class Seq2SeqLM(FromPairs, Task):
         key = (num_beams, no_repeat_ngram_size, search, stop_ids, compiled, penalize)
         return TextToText(tokenizer, self._id_graphs(*key))
 
-    @functools.cached_property
-    def _text_graphs(self):
-        return functools.cache(self.text_graphs)
+    _text_graphs = made_once(text_graphs)
 
-    @functools.cached_property
-    def _id_graphs(self):
-        return functools.cache(self._make_id_graphs)
-
-    def _make_id_graphs(
+    @made_once
+    def _id_graphs(
         self, num_beams, no_repeat_ngram_size, search, stop_ids, compiled, penalize
     ) -> IdsToIds:
         rules = Constraints(
@@ -425,26 +432,19 @@ class Seq2SeqLM(FromPairs, Task):
                 f"max_new_tokens must be from 1 to the context of {context} tokens, "
                 f"got {max_new_tokens}"
             )
-        return tf.constant(max_new_tokens)
+        return tf.constant(max_new_tokens, tf.int32)
 
-    def _asked(self, sources: str | Sequence[str], prefix: str | None) -> list[bytes]:
-        """The bytes of prefix and source; one that is too long is warned about."""
+    def _asked(
+        self, sources: Sequence[str], prefix: str | None
+    ) -> tuple[list[bytes], list[int]]:
+        """The bytes of prefix and source, and which sources they are of: all but blank
+        ones. One that is too long is warned about."""
         tokenizer, context = self.need_tokenizer(), self.config.max_length
-        sources = [sources] if isinstance(sources, str) else list(sources)
-        for i, source in enumerate(sources):
-            if not source.strip():
-                raise ValueError(f"source {i} is empty: there is nothing to write for")
         prefix = self.prefix if prefix is None else prefix
         texts = [data.utf8(prefix + source) for source in sources]
         ids = tokenizer.tokenize(tf.constant(texts, tf.string))
         lengths = data.enclosed(tokenizer, ids).row_lengths().numpy()
         but = f"the context of {context} has room for its beginning"
         warn_of_long("source", lengths, context, but)
-        return texts
-
-
-def _check_choice(num_beams: int, temperature: float) -> None:
-    if num_beams < 1:
-        raise ValueError(f"num_beams must be positive, got {num_beams}")
-    if num_beams > 1 and temperature:
-        raise ValueError("beams take no temperature: give one or the other")
+        some = [i for i, source in enumerate(sources) if source.strip()]
+        return [texts[i] for i in some], some

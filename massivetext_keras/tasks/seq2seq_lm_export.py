@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 
 import tensorflow as tf
 
 from massivetext_keras.export import Probe, signature
 from massivetext_keras.generation.beam import BeamRules
+from massivetext_keras.generation.checks import checked
+from massivetext_keras.generation.precision import ROUNDING
 from massivetext_keras.generation.sampling import Sampling
 from massivetext_keras.tasks.text_generation import earlier_copies, sampling_spec
+from massivetext_keras.tasks.text_to_text import is_blank
 
 # Checked on several scripts and lengths.
 _PROBES = ["Once upon a time", "Über", "中文 text\n\n", "a" * 50]
@@ -28,8 +32,13 @@ _SAMPLING = (
 _RANKING = ("early_stopping", "min_new_tokens", "repetition_penalty")
 
 
-def signatures(task) -> dict[str, Callable]:
-    """The signatures of a `Seq2SeqLM` by name."""
+def signatures(task, xla: bool) -> dict[str, Callable]:
+    """The signatures of a `Seq2SeqLM` by name.
+
+    Args:
+        task: a `Seq2SeqLM`.
+        xla: whether the loop of `serving_default` is an XLA program.
+    """
     text = tf.TensorSpec([None], tf.string, "text")
     tokens, spec = tf.TensorSpec([], tf.int32, "max_new_tokens"), sampling_spec()
     longest = task.config.max_length
@@ -49,20 +58,23 @@ def signatures(task) -> dict[str, Callable]:
     def asked(text):
         return tf.strings.join([task.prefix, text])
 
-    def answered(text, answers):
-        """The answers; a blank text has a blank one."""
-        blank = tf.strings.length(tf.strings.strip(text)) == 0
-        return tf.where(blank, "", answers)
+    def limited(count) -> tf.Tensor:
+        wanted = f"max_new_tokens must be from 1 to the context of {longest} tokens"
+        return checked(count, (count >= 1) & (count <= longest), wanted)
 
     def searched(compiled: bool):
         graph = graphs(own.get("num_beams", _BEAMS), search=True, compiled=compiled)
         rest = BeamRules.make(**{k: own[k] for k in _RANKING if k in own})
 
         def translate(text, max_new_tokens=room, length_penalty=length_penalty):
-            rules = rest._replace(length_penalty=length_penalty)
-            limit = tf.clip_by_value(max_new_tokens, 1, longest)
+            rules = rest._replace(length_penalty=length_penalty).checked()
+            limit = limited(max_new_tokens)
             texts, scores = graph.searched(asked(text), limit, rules)
-            return {"text": answered(text, texts[:, 0]), "score": scores[:, 0]}
+            blank = is_blank(text)
+            return {
+                "text": tf.where(blank, "", texts[:, 0]),
+                "score": tf.where(blank, 0.0, scores[:, 0]),
+            }
 
         penalty = tf.TensorSpec([], tf.float32, "length_penalty")
         return signature(translate, text, tokens, penalty)
@@ -79,45 +91,63 @@ def signatures(task) -> dict[str, Callable]:
             seed=choice.seed,
         ):
             asked_for = {"top_k": top_k, "top_p": top_p, "seed": seed}
-            sampling = choice._replace(temperature=temperature, **asked_for)
-            limit, texts = tf.clip_by_value(max_new_tokens, 1, longest), asked(text)
-            answers = graph.sampled(texts, earlier_copies(texts), limit, sampling)
-            return {"text": answered(text, answers)}
+            sampling = choice._replace(temperature=temperature, **asked_for).checked()
+            limit, texts = limited(max_new_tokens), asked(text)
+            answers, _ = graph.sampled(texts, earlier_copies(texts), limit, sampling)
+            return {"text": tf.where(is_blank(text), "", answers)}
 
         scalars = tokens, spec.temperature, spec.top_k, spec.top_p, spec.seed
         return signature(generate, text, *scalars)
 
-    translate = searched(compiled=False)
+    plain, compiled = searched(compiled=False), searched(compiled=True)
 
     def best(text):
-        return {"text": translate(text, room, length_penalty)["text"]}
+        chosen = compiled if xla else plain
+        return {"text": chosen(text, room, length_penalty)["text"]}
 
     return {
         "serving_default": signature(best, text),
-        "translate": translate,
-        "summarize": translate,
-        "translate_compiled": searched(compiled=True),
+        "translate": plain,
+        "summarize": plain,
+        "translate_compiled": compiled,
         "generate": sampled(compiled=False),
         "generate_compiled": sampled(compiled=True),
     }
 
 
 def probes(task) -> list[Probe]:
-    """Questions to the export of a `Seq2SeqLM`, with the model's own answers."""
+    """Questions to the export of a `Seq2SeqLM`, with the model's own answers.
+
+    Where two tokens are equally probable but for rounding, any text may follow: such
+    sources are not answered token by token.
+    """
     tokens = min(_PROBE_TOKENS, task.config.max_length)
-    question = {"text": _PROBES, "max_new_tokens": tokens}
-    beams = task.generation.get("num_beams", _BEAMS)
-    best = [
-        found[0] for found in task.n_best(_PROBES, 1, tokens, beams, length_penalty=1.0)
+    limit, own = {"max_new_tokens": tokens}, task.generation
+    beams = own.get("num_beams", _BEAMS)
+    ranked = task.n_best(_PROBES, beams, tokens, beams, length_penalty=1.0)
+    searched = {
+        "text": [
+            frozenset(t for t, s in row if _close(s, row[0][1])) for row in ranked
+        ],
+        "score": [row[0][1] for row in ranked],
+    }
+    found = [
+        Probe(name, {"text": _PROBES, **limit, "length_penalty": 1.0}, searched)
+        for name in ("translate", "translate_compiled")
     ]
-    greedy = {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0}
-    searched = {"text": [t for t, _ in best], "score": [s for _, s in best]}
-    written = {"text": task.generate(_PROBES, tokens, num_beams=1, temperature=0.0)}
-    return [
-        probe
-        for suffix in ("", "_compiled")
-        for probe in (
-            Probe(f"translate{suffix}", {**question, "length_penalty": 1.0}, searched),
-            Probe(f"generate{suffix}", {**question, **greedy}, written),
-        )
-    ]
+    shared = {k: own[k] for k in _SAMPLING[3:] if k in own}
+    sampling = Sampling.make(temperature=0.0, **shared, seed=0)
+    how = own.get("no_repeat_ngram_size", 0), "repetition_penalty" in own
+    answers, lead = task.sure_answers(_PROBES, tokens, sampling, *how)
+    sure = [i for i in range(len(_PROBES)) if lead[i] > 3 * ROUNDING]
+    if sure:
+        greedy = {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0}
+        question = {"text": [_PROBES[i] for i in sure], **limit, **greedy}
+        written = {"text": [answers[i] for i in sure]}
+        names = "generate", "generate_compiled"
+        found += [Probe(name, question, written) for name in names]
+    return found
+
+
+def _close(score: float, best: float) -> bool:
+    return math.isclose(score, best, rel_tol=3 * ROUNDING, abs_tol=3 * ROUNDING)

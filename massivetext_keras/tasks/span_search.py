@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from massivetext_keras import data
 from massivetext_keras.data.passages import Passages, passages
-from massivetext_keras.generation.precision import in_float32
+from massivetext_keras.generation.precision import ROUNDING, in_float32
 from massivetext_keras.tokenizers.base import valid_utf8
 
 IMPOSSIBLE = -1e9  # a logit
@@ -41,7 +41,8 @@ def best_spans(
     A span's score is that of its start and its end above those of [CLS] in its window:
     the log of its odds against no answer. The probability of a span is over all spans
     of all windows and no answer (compare the shared normalisation of Clark & Gardner,
-    2018), where a span counts in the window alone that has most around its start.
+    2018), where a span counts in the window alone that has most around its start. Of
+    spans whose scores are equal within rounding, the earliest comes first.
 
     Args:
         task: a `QuestionAnswerer`.
@@ -83,7 +84,7 @@ def best_spans(
         x = tf.concat([x, tf.fill([1, count], tf.constant(fill, x.dtype))], axis=0)
         return tf.reshape(tf.gather(x, rows), [n, tf.shape(rows)[1] * count])
 
-    odds, best = tf.math.top_k(of_contexts(odds, IMPOSSIBLE), count)
+    odds, best = earliest_best(of_contexts(odds, IMPOSSIBLE), count)
     first, last = (
         tf.gather(of_contexts(x, 0), best, batch_dims=1) for x in (first, last)
     )
@@ -107,6 +108,48 @@ def best_spans(
         scores,
         tf.exp(-total),
     )
+
+
+def earliest_best(scores: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """`tf.math.top_k`, but of scores that are equal within rounding the first wins.
+
+    So the order does not hang on the last bits, which no two processors share.
+
+    Args:
+        scores: float32 [n, m], finite.
+        count: how many of each row, int32, at most m.
+
+    Returns:
+        Scores and their places, float32 and int32 [n, count].
+
+    >>> scores, places = earliest_best(tf.constant([[1.0, 2.0, 2.00001, 3.0]]), 3)
+    >>> places.numpy().tolist()
+    [[3, 1, 2]]
+    """
+    index = tf.range(tf.shape(scores)[1])
+
+    def take(left, _):
+        best = tf.reduce_max(left, axis=1, keepdims=True)
+        near = left >= best - ROUNDING * tf.maximum(tf.abs(best), 1.0)
+        place = tf.argmax(near, axis=1, output_type=tf.int32)
+        return tf.where(index == place[:, None], -float("inf"), left), place
+
+    nowhere = tf.zeros(tf.shape(scores)[:1], tf.int32)
+    _, places = tf.scan(
+        lambda carry, _: take(*carry), tf.range(count), (scores, nowhere)
+    )
+    places = tf.transpose(places)
+    return tf.gather(scores, places, batch_dims=1), places
+
+
+def is_answer(odds: tf.Tensor, threshold: float) -> tf.Tensor:
+    """Whether spans of such log-odds are answers: not below a threshold, but for
+    rounding.
+
+    >>> is_answer(tf.constant([0.0, 1.99999, 2.5]), 2.0).numpy().tolist()
+    [False, True, True]
+    """
+    return odds >= threshold - ROUNDING * max(abs(threshold), 1.0)
 
 
 def visible(texts: tf.Tensor, starts: tf.RaggedTensor, ends: tf.RaggedTensor) -> Bounds:
@@ -171,7 +214,7 @@ def _searched(
         spans = tf.reshape(spans, [tf.size(rows), -1])  # [rows, length * longest]
         mass = tf.reduce_logsumexp(tf.maximum(spans, IMPOSSIBLE), axis=1)
         spans = tf.pad(spans, [[0, 0], [0, count]], constant_values=IMPOSSIBLE)
-        odds, best = tf.math.top_k(spans, count)
+        odds, best = earliest_best(spans, count)
         first = tf.minimum(best // longest, shape[1] - 1)
         last = tf.minimum(first + best % longest, shape[1] - 1)
         numbers = tf.gather(number, rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Mapping, Sequence
 from numbers import Integral
@@ -18,6 +17,7 @@ from massivetext_keras.configs import TransformerConfig, choose
 from massivetext_keras.data.examples import LabeledText
 from massivetext_keras.export import signature
 from massivetext_keras.generation.precision import in_float32
+from massivetext_keras.generation.threads import made_once
 from massivetext_keras.layers.classification import HEADS
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks import text_classifier_export
@@ -315,11 +315,13 @@ class TextClassifier(FromExamples, Task):
         with in_float32(self):
             return self(features), cut
 
-    @functools.cached_property
+    @property
+    @made_once
     def _classify_texts(self):
         return signature(self.logits_graph, TEXT)
 
-    @functools.cached_property
+    @property
+    @made_once
     def _classify_pairs(self):
         return signature(self.logits_graph, TEXT, SECOND)
 
@@ -360,8 +362,8 @@ class TextClassifier(FromExamples, Task):
 
     def classify(
         self,
-        texts: str | Sequence[str],
-        second: str | Sequence[str] | None = None,
+        texts: data.Texts,
+        second: data.Texts | None = None,
     ) -> Classification | float | list[Classification] | list[float]:
         """Says what texts, or pairs of texts, are.
 
@@ -375,10 +377,11 @@ class TextClassifier(FromExamples, Task):
         Raises:
             ValueError: there is no tokenizer, or not as many texts on both sides.
         """
-        one = isinstance(texts, str)
-        texts = [texts] if one else list(texts)
-        second = [second] if isinstance(second, str) else second
-        second = [None] * len(texts) if second is None else list(second)
+        texts, one = data.as_texts("text", texts)
+        if second is None:
+            second = [None] * len(texts)
+        else:
+            second, _ = data.as_texts("second text", second)
         if len(second) != len(texts):
             raise ValueError(f"{len(texts)} texts, but {len(second)} second ones")
         pairs = zip(texts, second, strict=True)
@@ -436,7 +439,7 @@ class TextClassifier(FromExamples, Task):
         self.temperature = evaluation.fit_temperature(self.logits_of(kept), targets)
         return self.temperature
 
-    def signatures(self):
+    def signatures(self, xla=True):
         """`classify` (text -> labels, scores, classes), which is also
         `serving_default`, and `classify_pairs` (text, second -> the same)."""
         return text_classifier_export.signatures(self)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,6 +12,7 @@ from massivetext_keras.configs import TransformerConfig, choose
 from massivetext_keras.data.records import Problems, read_records
 from massivetext_keras.export import Probe, signature
 from massivetext_keras.generation.precision import in_float32
+from massivetext_keras.generation.threads import made_once
 from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks.base import Task, in_batches
@@ -203,9 +203,7 @@ class TextEmbedder(Task):
             pairs = [tuple(map(str.lower, pair)) for pair in pairs]
         return data.contrastive_batches(tokenizer, pairs, how.rows, length, **side)
 
-    def embed(
-        self, texts: str | Sequence[str], prompt: str | None = None
-    ) -> np.ndarray:
+    def embed(self, texts: data.Texts, prompt: str | None = None) -> np.ndarray:
         """Vectors of texts, computed in float32.
 
         Args:
@@ -219,21 +217,19 @@ class TextEmbedder(Task):
             ValueError: there is no tokenizer, or no such prompt.
         """
         self.need_tokenizer()
-        one, before = isinstance(texts, str), ""
+        before, (texts, one) = "", data.as_texts("text", texts)
         if prompt is not None:
             before = choose("prompt", prompt, self.prompts)
         elif self.prompt is not None:
             before = self.prompts[self.prompt]
-        texts = [before + text for text in ([texts] if one else texts)]
+        texts = [before + text for text in texts]
         if not texts:
             size = self.config.hidden_size * len(self._poolings)
             return np.zeros([0, size], np.float32)
         (vectors,) = in_batches(lambda some: [self._embedder(some)], texts)
         return vectors[0] if one else vectors
 
-    def similarity(
-        self, first: str | Sequence[str], second: str | Sequence[str]
-    ) -> float | np.ndarray:
+    def similarity(self, first: data.Texts, second: data.Texts) -> float | np.ndarray:
         """Cosines of the vectors of texts.
 
         Args:
@@ -248,7 +244,8 @@ class TextEmbedder(Task):
         cosines = np.tensordot(*sides, axes=[-1, -1])
         return cosines if cosines.ndim else float(cosines)
 
-    @functools.cached_property
+    @property
+    @made_once
     def _embedder(self):
         return signature(self.embed_graph, tf.TensorSpec([None], tf.string, "text"))
 
@@ -268,7 +265,7 @@ class TextEmbedder(Task):
         with in_float32(self):
             return self(data.padded(self.tokenizer, data.framed(self.tokenizer, ids)))
 
-    def signatures(self):
+    def signatures(self, xla=True):
         """`embed` (text -> embedding), which is also `serving_default`; the task's own
         prompt is put before."""
         before = "" if self.prompt is None else self.prompts[self.prompt]

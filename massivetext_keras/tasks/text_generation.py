@@ -11,14 +11,15 @@ import tensorflow as tf
 
 from massivetext_keras.data.encoding import utf8
 from massivetext_keras.generation.decoding import Decoder, State, written
+from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.generation.stop_strings import StopStrings
 from massivetext_keras.tasks.base import in_batches
 
 logger = logging.getLogger(__name__)
 
 # Tokens between two looks at the text for stop strings.
 _STOP_INTERVAL = 8
-REPLACEMENT = "\ufffd"
 
 
 class Prompts(NamedTuple):
@@ -32,37 +33,63 @@ class Prompts(NamedTuple):
     token_ids: tf.RaggedTensor
     heads: tf.Tensor
 
+    @classmethod
+    def make(cls, tokenizer, token_ids: tf.RaggedTensor, room: tf.Tensor) -> Prompts:
+        """The ends of prompts, of at most `room` tokens."""
+        token_ids = token_ids[:, -tf.maximum(room, 1) :]
+        return cls(token_ids, tokenizer.detokenize(token_ids))
 
-class TextGenerator:
-    """Continues texts with a causal model.
+    def continued(self, tokenizer, new: tf.RaggedTensor) -> tf.Tensor:
+        """What reads as new in prompts and new ids together, string [batch].
+
+        Pieces of a word can read differently at the beginning of a text, so the prompt
+        is cut off the whole, unless the new ids changed how its end reads.
+        """
+        whole = tokenizer.detokenize(tf.concat([self.token_ids, new], axis=1))
+        size = tf.minimum(tf.strings.length(self.heads), tf.strings.length(whole))
+        rest = tf.strings.substr(whole, size, tf.strings.length(whole) - size)
+        joins = tf.strings.join([self.heads, rest]) == whole
+        return tf.where(joins, rest, tokenizer.detokenize(new))
+
+
+class TextGraphs:
+    """Prompts as ids to texts, for any stop strings and any banned phrases.
 
     Args:
-        tokenizer: strings to ids.
-        decoder: writes ids; generators may share one.
-        stop: strings that end a text and do not belong to it.
+        tokenizer: ids to strings.
+        decoder: writes ids; graphs may share one.
+        bans: whether there are banned phrases.
     """
 
-    def __init__(self, tokenizer, decoder: Decoder, stop: tuple[str, ...] = ()):
-        self.tokenizer, self.decoder, self.stop = tokenizer, decoder, stop
+    def __init__(self, tokenizer, decoder: Decoder, bans: bool = False):
+        self.tokenizer, self.decoder = tokenizer, decoder
         self.traces = 0
         signature = [
             tf.RaggedTensorSpec([None, None], tf.int32),
             tf.TensorSpec([None], tf.int32, "rows"),
             tf.TensorSpec([], tf.int32, "max_new_tokens"),
             sampling_spec(),
+            BannedPhrases.spec() if bans else (),
         ]
-        self.generate = tf.function(
-            self.continuations, input_signature=signature, autograph=False
-        )
         self.begin = tf.function(
             self._begin, input_signature=signature, autograph=False
         )
-        self.text = tf.function(self._text, autograph=False)
-        self.has_stopped = tf.function(self._has_stopped, autograph=False)
+        self.generate = tf.function(
+            self.continuations,
+            input_signature=[*signature, StopStrings.spec()],
+            autograph=False,
+        )
+        self.look = tf.function(self._look, autograph=False)
 
     def continuations(
-        self, token_ids, rows, max_new_tokens, sampling: Sampling
-    ) -> tf.Tensor:
+        self,
+        token_ids,
+        rows,
+        max_new_tokens,
+        sampling: Sampling,
+        banned: BannedPhrases | tuple[()],
+        stop: StopStrings,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """What follows prompts, inside a graph.
 
         Args:
@@ -71,27 +98,66 @@ class TextGenerator:
             rows: int32 [batch], see `earlier_copies`.
             max_new_tokens: int32 scalar, at least 1 and below the context.
             sampling: how tokens are chosen.
+            banned: phrases that must not be written, over prompt and text.
+            stop: where texts end.
 
         Returns:
-            string [batch].
+            string [batch], and how sure the tokens were: `State.lead`, float32 [batch].
         """
         self.traces += 1
-        prompts, state = self._begin(token_ids, rows, max_new_tokens, sampling)
-        if not self.stop:
-            state = self.decoder.decode(state, sampling, max_new_tokens)
-            return self._text(prompts, state)
+        prompts, state = self._begin(token_ids, rows, max_new_tokens, sampling, banned)
+        interval = tf.where(stop.is_any(), _STOP_INTERVAL, max_new_tokens)
 
         def unfinished(state):
             return (state.step < max_new_tokens) & ~tf.reduce_all(state.done)
 
         def write_some(state):
-            limit = tf.minimum(state.step + _STOP_INTERVAL, max_new_tokens)
+            limit = tf.minimum(state.step + interval, max_new_tokens)
             state = self.decoder.decode(state, sampling, limit)
-            return (self._mark_stopped(prompts, state),)
+            return (self._mark_stopped(prompts, state, stop),)
 
-        state = self._mark_stopped(prompts, state)
+        state = self._mark_stopped(prompts, state, stop)
         state = tf.while_loop(unfinished, write_some, (state,))[0]
-        return self._text(prompts, state)
+        lead = state.lead[: token_ids.nrows()]
+        return stop.cut(self._written_text(prompts, state)), lead
+
+    def _begin(self, token_ids, rows, max_new_tokens, sampling, banned):
+        room = self.decoder.model.config.max_length - max_new_tokens
+        prompts = Prompts.make(self.tokenizer, token_ids, room)
+        state = self.decoder.start(
+            prompts.token_ids, max_new_tokens, sampling, rows, banned=banned
+        )
+        return prompts, state
+
+    def _look(self, prompts: Prompts, state: State, stop: StopStrings) -> tuple:
+        """The texts written so far, if they end here; what of them nothing can change;
+        and whether stop strings end them; [batch] each."""
+        text = self._written_text(prompts, state)
+        return stop.cut(text), stop.settled(text), stop.stops(text)
+
+    def _mark_stopped(self, prompts: Prompts, state: State, stop: StopStrings) -> State:
+        """Ends the rows that stop strings end."""
+        hit = stop.stops(self._written_text(prompts, state))
+        fillers = tf.shape(state.done)[0] - tf.shape(hit)[0]
+        return state._replace(done=state.done | tf.pad(hit, [[0, fillers]]))
+
+    def _written_text(self, prompts: Prompts, state: State) -> tf.Tensor:
+        new = written(state, prompts.token_ids.nrows(), state.step)
+        return prompts.continued(self.tokenizer, new)
+
+
+class TextGenerator(NamedTuple):
+    """Continues texts, with some stop strings and banned phrases.
+
+    Attributes:
+        graphs: that write them.
+        stop: strings that end a text and do not belong to it.
+        banned: phrases that are not written, () if none.
+    """
+
+    graphs: TextGraphs
+    stop: StopStrings
+    banned: BannedPhrases | tuple[()]
 
     def write(
         self,
@@ -108,20 +174,28 @@ class TextGenerator:
             max_new_tokens: at least 0.
             sampling: how tokens are chosen.
         """
+        return self.write_surely(prompts, token_ids, max_new_tokens, sampling)[0]
+
+    def write_surely(
+        self, prompts, token_ids, max_new_tokens, sampling
+    ) -> tuple[list[str], np.ndarray]:
+        """As `write`; and how sure each text's tokens were, see `State.lead`."""
         if not max_new_tokens:
-            return [""] * len(prompts)
+            return [""] * len(prompts), np.full([len(prompts)], np.inf)
         copies = earlier_copies(tf.constant([*map(utf8, prompts)])).numpy()
-        limit = tf.constant(max_new_tokens)
+        limit = tf.constant(max_new_tokens, tf.int32)
 
         def write(_, rows, copies):
             ids = tf.gather(token_ids, rows)
-            return [self.generate(ids, copies, limit, sampling)]
+            return self.graphs.generate(
+                ids, copies, limit, sampling, self.banned, self.stop
+            )
 
-        (new,) = in_batches(write, prompts, range(len(prompts)), copies)
-        return [text.decode() for text in new]
+        new, lead = in_batches(write, prompts, range(len(prompts)), copies)
+        return [text.decode() for text in new], lead
 
     def stream(self, token_ids, max_new_tokens: int, sampling) -> Iterator[str]:
-        """What `generate` gives for one prompt, piece by piece.
+        """What `write` gives for one prompt, piece by piece.
 
         A piece never ends within a character, nor within what may become a stop string.
 
@@ -132,87 +206,21 @@ class TextGenerator:
         """
         if not max_new_tokens:
             return
-        limit, row = tf.constant(max_new_tokens), tf.zeros([1], tf.int32)
-        prompts, state = self.begin(token_ids, row, limit, sampling)
+        limit, row = tf.constant(max_new_tokens, tf.int32), tf.zeros([1], tf.int32)
+        prompts, state = self.graphs.begin(token_ids, row, limit, sampling, self.banned)
         given, step = "", 1
         while True:
-            text = self.text(prompts, state).numpy()[0].decode()
-            stopped = bool(self.stop) and self.has_stopped(prompts, state)
+            seen = self.graphs.look(prompts, state, self.stop)
+            text, settled, stopped = (x.numpy()[0] for x in seen)
             ended = stopped or step >= max_new_tokens or bool(state.done[0])
-            ready = text if ended else text[: _settled(text, self.stop)]
+            ready = (text if ended else settled).decode()
             if len(ready) > len(given):
                 yield ready[len(given) :]
                 given = ready
             if ended:
                 return
             step += 1
-            state = self.decoder.decode(state, sampling, tf.constant(step))
-
-    def _begin(self, token_ids, rows, max_new_tokens, sampling):
-        room = self.decoder.model.config.max_length - max_new_tokens
-        token_ids = token_ids[:, -tf.maximum(room, 1) :]
-        prompts = Prompts(token_ids, self.tokenizer.detokenize(token_ids))
-        state = self.decoder.start(token_ids, max_new_tokens, sampling, rows)
-        return prompts, state
-
-    def _text(self, prompts: Prompts, state: State) -> tf.Tensor:
-        """The text written so far, up to the first stop string."""
-        text = self._written_text(prompts, state)
-        for stop in self.stop:
-            parts = tf.strings.split(text, stop, maxsplit=1)
-            text = parts.to_tensor(shape=[None, 2])[:, 0]
-        return text
-
-    def _written_text(self, prompts: Prompts, state: State) -> tf.Tensor:
-        """What reads as new in prompt and new ids together.
-
-        Pieces of a word can read differently at the beginning of a text, so the prompt
-        is cut off the whole, unless the new ids changed how its end reads.
-        """
-        new = written(state, prompts.token_ids.nrows(), state.step)
-        whole = self.tokenizer.detokenize(tf.concat([prompts.token_ids, new], axis=1))
-        size = tf.minimum(tf.strings.length(prompts.heads), tf.strings.length(whole))
-        rest = tf.strings.substr(whole, size, tf.strings.length(whole) - size)
-        joins = tf.strings.join([prompts.heads, rest]) == whole
-        return tf.where(joins, rest, self.tokenizer.detokenize(new))
-
-    def _has_stopped(self, prompts: Prompts, state: State) -> tf.Tensor:
-        """Bool [batch], whether the text holds a stop string."""
-        text = self._written_text(prompts, state)
-        hits = [tf.strings.split(text, x, maxsplit=1).row_lengths() for x in self.stop]
-        return tf.reduce_max(tf.stack(hits), axis=0) > 1
-
-    def _mark_stopped(self, prompts: Prompts, state: State) -> State:
-        """Ends the rows whose text holds a stop string."""
-        hit = self._has_stopped(prompts, state)
-        fillers = tf.shape(state.done)[0] - tf.shape(hit)[0]
-        return state._replace(done=state.done | tf.pad(hit, [[0, fillers]]))
-
-
-def _settled(text: str, stop: tuple[str, ...]) -> int:
-    """How much of an unfinished text no later token can change."""
-    end = len(text.rstrip(REPLACEMENT))
-    for string in stop:
-        for size in range(min(len(string) - 1, end), 0, -1):
-            if text[:end].endswith(string[:size]):
-                end -= size
-                break
-    return end
-
-
-def stop_strings(stop: str | Sequence[str]) -> tuple[str, ...]:
-    """One string or several.
-
-    Raises:
-        ValueError: one is empty.
-
-    >>> stop_strings("a")
-    ('a',)
-    """
-    stop = (stop,) if isinstance(stop, str) else tuple(stop)
-    if "" in stop:
-        raise ValueError("a stop string is empty: it would end every text at once")
-    return stop
+            state = self.graphs.decoder.decode(state, sampling, tf.constant(step))
 
 
 def earlier_copies(texts: tf.Tensor) -> tf.Tensor:

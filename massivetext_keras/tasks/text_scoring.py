@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-
 import tensorflow as tf
 
 from massivetext_keras.data.buckets import Batches
 from massivetext_keras.evaluation.likelihood import bits_per_byte
 from massivetext_keras.generation.precision import in_float32
+from massivetext_keras.generation.threads import made_once
 from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.tasks.text_generation import first_id
 
@@ -31,7 +30,8 @@ class HeldOutLoss:
         bits = {"bits_per_byte": bits_per_byte(nats, size)} if size else {}
         return {"loss": nats / tokens, **bits}
 
-    @functools.cached_property
+    @property
+    @made_once
     def _summed_nats(self):
         @tf.function(reduce_retracing=True, autograph=False)
         def nats(features, labels, weights):

@@ -9,6 +9,7 @@ from massivetext_keras.generation.beam import BeamDecoder, BeamRules
 from massivetext_keras.generation.decoding import Decoder, power_of_two, written
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.tasks.beam_texts import rules_spec
 from massivetext_keras.tasks.text_generation import sampling_spec
 
 _FEWEST_KEYS = 32
@@ -33,7 +34,7 @@ class IdsToIds:
         rows: tf.Tensor,
         max_new_tokens: tf.Tensor,
         sampling: Sampling,
-    ) -> tf.RaggedTensor:
+    ) -> tuple[tf.RaggedTensor, tf.Tensor]:
         """One answer to each source, written token by token, inside a graph.
 
         Args:
@@ -43,13 +44,15 @@ class IdsToIds:
             sampling: how tokens are chosen.
 
         Returns:
-            int32 [batch, (length)].
+            int32 [batch, (length)], and how sure the tokens were: `State.lead`, float32
+            [batch].
         """
         state = self.decoder.start(
             *self._begin(sources, max_new_tokens), sampling, rows, self._read(sources)
         )
         state = self.decoder.decode(state, sampling, max_new_tokens)
-        return written(state, sources.nrows(), max_new_tokens)
+        batch = sources.nrows()
+        return written(state, batch, max_new_tokens), state.lead[:batch]
 
     def searched(
         self, sources: tf.RaggedTensor, max_new_tokens: tf.Tensor, rules: BeamRules
@@ -88,10 +91,12 @@ class TextToText:
         texts = tf.TensorSpec([None], tf.string, "text")
         self.sample, self.search = _graphs(self, texts)
 
-    def sampled(self, texts, rows, max_new_tokens, sampling: Sampling) -> tf.Tensor:
-        """String [batch] -> string [batch], inside a graph: see `IdsToIds.sampled`."""
-        ids = self.answers.sampled(self._ids(texts), rows, max_new_tokens, sampling)
-        return self.tokenizer.detokenize(ids)
+    def sampled(self, texts, rows, max_new_tokens, sampling: Sampling) -> tuple:
+        """String [batch] -> string [batch] and float32 [batch], inside a graph: see
+        `IdsToIds.sampled`."""
+        sources = self._ids(texts)
+        ids, lead = self.answers.sampled(sources, rows, max_new_tokens, sampling)
+        return self.tokenizer.detokenize(ids), lead
 
     def searched(self, texts, max_new_tokens, rules: BeamRules) -> tuple:
         """String [batch] -> the best answers, string [batch, beams], and their scores,
@@ -107,18 +112,21 @@ class TextToText:
         return data.enclosed(self.tokenizer, ids, room)
 
 
+def is_blank(texts: tf.Tensor) -> tf.Tensor:
+    """Which texts have nothing to be answered, bool [batch].
+
+    >>> is_blank(tf.constant(["", " \\t", " a"])).numpy().tolist()
+    [True, True, False]
+    """
+    return tf.strings.regex_full_match(texts, r"[\s\pZ\x{85}\x1c-\x1f\x0b]*")
+
+
 def _graphs(answers: IdsToIds | TextToText, sources) -> tuple:
     """`sampled` and `searched` as graphs for sources of any number and length."""
     limit = tf.TensorSpec([], tf.int32, "max_new_tokens")
     rows = tf.TensorSpec([None], tf.int32, "rows")
-    rules = BeamRules(
-        length_penalty=tf.TensorSpec([], tf.float32, "length_penalty"),
-        early_stopping=tf.TensorSpec([], tf.int32, "early_stopping"),
-        min_new_tokens=tf.TensorSpec([], tf.int32, "min_new_tokens"),
-        repetition_penalty=tf.TensorSpec([], tf.float32, "repetition_penalty"),
-    )
     sampled = [sources, rows, limit, sampling_spec()]
-    searched = [sources, limit, rules]
+    searched = [sources, limit, rules_spec()]
     return (
         tf.function(answers.sampled, input_signature=sampled, autograph=False),
         tf.function(answers.searched, input_signature=searched, autograph=False),

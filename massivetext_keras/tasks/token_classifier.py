@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +15,7 @@ from massivetext_keras.data.examples import Span, TaggedText
 from massivetext_keras.data.tagging import tagged_rows
 from massivetext_keras.evaluation.spans import tags_of_spans
 from massivetext_keras.generation.precision import in_float32
+from massivetext_keras.generation.threads import made_once
 from massivetext_keras.layers.crf import CRF
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.dropout import Dropout
@@ -248,7 +248,8 @@ class TokenClassifier(FromExamples, Task):
         """Predicates, int32 [n, 2]; (0, 0) where there is none."""
         return tf.constant([x.predicate or (0, 0) for x in examples], tf.int32)
 
-    @functools.cached_property
+    @property
+    @made_once
     def _row_graph(self):
         return tf.function(
             lambda texts, predicates, length: tagged_rows(
@@ -259,7 +260,7 @@ class TokenClassifier(FromExamples, Task):
         )
 
     def tag(
-        self, texts: str | Sequence[str], predicate: Predicates = None
+        self, texts: data.Texts, predicate: Predicates = None
     ) -> list[Span] | list[list[Span]]:
         """The spans of texts, computed in float32.
 
@@ -279,8 +280,7 @@ class TokenClassifier(FromExamples, Task):
                 not in their texts.
         """
         self.need_tokenizer()
-        one = isinstance(texts, str)
-        texts = [texts] if one else list(texts)
+        texts, one = data.as_texts("text", texts)
         places = self._predicates([predicate] if one else predicate, texts)
         if not texts:
             return []
@@ -328,7 +328,8 @@ class TokenClassifier(FromExamples, Task):
 
         return in_batches(some, texts, predicates)[0].tolist()
 
-    @functools.cached_property
+    @property
+    @made_once
     def _tagger(self):
         return tf.function(
             self.tag_graph,
@@ -342,15 +343,20 @@ class TokenClassifier(FromExamples, Task):
     def tag_graph(self, texts: tf.Tensor, predicates: tf.Tensor | None = None) -> tuple:
         """Strings [n], and places of predicates, int32 [n, 2] -> spans [n, (spans)],
         inside a graph: see `TagSet.spans`."""
-        length = self.config.max_length
-        asked = predicates if self.predicate else None
-        rows = tagged_rows(self.tokenizer, valid_utf8(texts), length, asked)
-        emissions = self._emissions(rows)
-        tags, probabilities = self._decoded(emissions, rows)
+        rows, tags, probabilities = self.tagged(texts, predicates)
+        of_tags = tf.gather(probabilities.flat_values, tags.flat_values, batch_dims=1)
+        probabilities = tags.with_flat_values(of_tags)
         if self.predicate:  # far away from it there are no roles
             sees = rows.sees.flat_values
             tags = tags.with_flat_values(tags.flat_values * sees)
         return self.tag_set.spans(tags, probabilities, rows.starts, rows.ends)
+
+    def tagged(self, texts: tf.Tensor, predicates: tf.Tensor | None) -> tuple:
+        """The rows of texts, and what `_decoded` gives for them, inside a graph."""
+        length = self.config.max_length
+        asked = predicates if self.predicate else None
+        rows = tagged_rows(self.tokenizer, valid_utf8(texts), length, asked)
+        return rows, *self._decoded(self._emissions(rows), rows)
 
     def _emissions(self, rows) -> tf.Tensor:
         """Logits of all words, one after another, float32 [words, tags]."""
@@ -381,7 +387,7 @@ class TokenClassifier(FromExamples, Task):
         return tf.gather_nd(logits, at)
 
     def _decoded(self, emissions: tf.Tensor, rows) -> tuple:
-        """Tags, int32, and their probabilities, float32, [n, (words)]."""
+        """Tags, int32, and the probabilities of all, float32, [n, (words)]."""
         if self.chain is None:
             probabilities = tf.nn.softmax(emissions)
             tags = tf.argmax(emissions, axis=-1, output_type=tf.int32)
@@ -394,7 +400,6 @@ class TokenClassifier(FromExamples, Task):
             real = tf.where(mask > 0)
             tags = tf.gather_nd(self.chain.decode(dense, mask), real)
             probabilities = tf.gather_nd(self.chain.marginals(dense, mask), real)
-        probabilities = tf.gather(probabilities, tags, batch_dims=1)
         return tuple(rows.starts.with_flat_values(x) for x in (tags, probabilities))
 
     def predictions(
@@ -433,7 +438,7 @@ class TokenClassifier(FromExamples, Task):
         if unknown := sum(x.spans is None for x in examples):
             logger.warning("%s examples without entities or tags", f"{unknown:,}")
 
-    def signatures(self):
+    def signatures(self, xla=True):
         """`tag` (text, of a task of predicates also start and end -> texts, labels,
         starts, ends, scores, counts), which is also `serving_default`."""
         return token_classifier_export.signatures(self)

@@ -96,7 +96,7 @@ def generate(values: Values) -> None:
 
     names = (
         "max_new_tokens temperature top_k top_p min_p repetition_penalty seed stop "
-        "banned include_prompt"
+        "banned include_prompt num_beams length_penalty"
     )
     given = (name for name in names.split() if values[name].present)
     arguments = {name: values[name].value for name in given}
@@ -125,7 +125,7 @@ def export(values: Values) -> None:
     from massivetext_keras import tasks
 
     task = tasks.task_class(values.preset, values.task).from_preset(values.preset)
-    task.export(values.output, overwrite=values.overwrite)
+    task.export(values.output, values.overwrite, values.xla)
     names = [name for name in task.signatures() if name != "serving_default"]
     print(f"{values.output}: signatures {', '.join(names)}")
 

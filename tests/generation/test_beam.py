@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from massivetext_keras.generation import BeamDecoder, BeamRules, Constraints, Decoder
+from massivetext_keras.generation import (
+    BeamDecoder,
+    BeamRules,
+    Constraints,
+    Decoder,
+    beam,
+)
 from massivetext_keras.generation.constraints import ids_or_sequences
 from massivetext_keras.tasks import CausalLM, Seq2SeqLM
 from tests.generation.test_decoding import decode
@@ -21,6 +27,7 @@ from tests.tasks.tiny import gpt
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 EXPECTED = json.loads((FIXTURES / "generation/beams.json").read_text())
 CONSTRAINTS = ("first_id", "last_id", "never_ids", "no_repeat_ngram_size")
+ENCODER_DECODED = ("bart", "marian", "t5")
 SOURCES = [[7, 3, 9, 1, 4], [5], [20, 21, 22]]
 
 
@@ -47,7 +54,7 @@ def search(decoder, rows, limit, rules=None, start_id=1, width=None):
 
 @functools.cache
 def pretrained(name: str):
-    kind = Seq2SeqLM if name in ("bart", "marian", "t5") else CausalLM
+    kind = Seq2SeqLM if name in ENCODER_DECODED else CausalLM
     return kind.from_preset(f"hf:{FIXTURES}/huggingface/{name}").backbone
 
 
@@ -75,6 +82,24 @@ def test_texts_and_scores_are_those_of_transformers(case):
     texts, scores = search(decoder, case["rows"], limit, rules, start)
     assert list(itertools.chain(*texts)) == case["texts"]
     np.testing.assert_allclose(scores.ravel(), case["scores"], atol=2e-4)
+
+
+CAUSAL = [
+    case
+    for case in EXPECTED["cases"]
+    if case["model"] not in ENCODER_DECODED and not {*CONSTRAINTS} & {*case["setting"]}
+]
+
+
+@pytest.mark.parametrize("case", CAUSAL, ids=lambda c: c["model"])
+def test_a_causal_task_writes_them(case, monkeypatch):
+    monkeypatch.setattr(beam, "island", functools.partial(tf.function, autograph=False))
+    lm = CausalLM.from_preset(f"hf:{FIXTURES}/huggingface/{case['model']}")
+    rows, limit = case["rows"], EXPECTED["max_new_tokens"]
+    ids, stop = tf.ragged.constant(rows, dtype=tf.int32), (EXPECTED["stop_id"],)
+    found = lm.generate_ids(ids, limit, **case["setting"], stop_ids=stop)
+    best = case["texts"][:: case["setting"]["num_beams"]]
+    assert found.to_list() == [row + text for row, text in zip(rows, best, strict=True)]
 
 
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
@@ -181,5 +206,13 @@ def test_bad_rules_are_refused():
         BeamDecoder(None, 0)
     with pytest.raises(ValueError, match="early_stopping must be False, True or 'nev"):
         BeamRules.make(early_stopping="always")
+    with pytest.raises(
+        ValueError, match="length_penalty must be a finite number, got "
+    ):
+        BeamRules.make(float("nan"))
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="length_penalty must be a"
+    ):
+        BeamRules(tf.constant(float("inf")), tf.constant(0)).checked()
     with pytest.raises(ValueError, match="no_repeat_ngram_size must be at least 0"):
         Constraints(no_repeat_ngram_size=-1)

@@ -20,19 +20,18 @@ LOGITS = np.log([0.4, 0.25, 0.15, 0.1, 0.06, 0.04]).astype("float32")
 
 
 def kept_by_sorting(logits, top_k, top_p, min_p) -> set[int]:
-    """Tokens left by top-k, then top-p, then min-p; equal ones stay together."""
+    """Tokens left by top-k, then top-p, then min-p, as transformers' warpers do it: all
+    that are as probable as the k-th, but of equal ones at the border of top-p the last.
+    """
     p = np.exp(logits.astype("float64") - logits.max())
-    p /= p.sum()
-    order = np.argsort(-p, kind="stable")
+    order = np.argsort(p, kind="stable")  # the least probable first
     if top_k:
-        least = p[order[min(top_k, len(p)) - 1]]
-        p = np.where(p >= least, p, 0.0)
-        p /= p.sum()
+        p = np.where(p >= p[order[-min(top_k, len(p))]], p, 0.0)
+    p /= p.sum()
     if top_p < 1.0:
-        sums = np.cumsum(p[order])
-        assume(np.abs(sums - top_p).min() > 1e-5)  # not a matter of rounding
-        least = p[order[np.argmax(sums >= top_p)]]
-        p = np.where(p >= least, p, 0.0)
+        gone = np.cumsum(p[order]) <= 1.0 - top_p + 1e-6
+        gone[-1] = False
+        p[order[gone]] = 0.0
     shares = p / p.max()
     assume(np.abs(shares - min_p)[p > 0].min() > 1e-5 or min_p in (0.0, 1.0))
     return set(np.flatnonzero((p > 0) & (shares >= min_p)).tolist())
@@ -49,10 +48,9 @@ def test_limit_keeps_what_sorting_keeps(quarters, top_k, top_p, min_p):
     logits = np.array(quarters, "float32") / 4
     expected = kept_by_sorting(logits, top_k, top_p, min_p)
     sampling = Sampling.make(top_k=top_k, top_p=top_p, min_p=min_p)
-    found = limit(tf.constant([logits, logits[::-1]]), sampling).numpy()
-    assert set(np.flatnonzero(np.isfinite(found[0])).tolist()) == expected
-    assert np.array_equal(found[0], found[1][::-1])
-    assert all(found[0][i] == logits[i] for i in expected)
+    (found,) = limit(tf.constant([logits]), sampling).numpy()
+    assert set(np.flatnonzero(np.isfinite(found)).tolist()) == expected
+    assert all(found[i] == logits[i] for i in expected)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +70,35 @@ def test_limit_keeps_what_sorting_keeps(quarters, top_k, top_p, min_p):
 def test_limits_as_literals(limits, kept):
     found = limit(tf.constant([LOGITS]), Sampling.make(**limits))[0].numpy()
     assert np.flatnonzero(np.isfinite(found)).tolist() == kept
+
+
+# What transformers 5 keeps: TopKLogitsWarper, then TopPLogitsWarper.
+TIED = [
+    ([0] * 8, {"top_p": 0.5}, [4, 5, 6, 7]),
+    ([0] * 8, {"top_p": 0.51}, [3, 4, 5, 6, 7]),
+    ([0] * 10, {"top_p": 0.3}, [7, 8, 9]),
+    ([0] * 5, {"top_p": 0.6}, [2, 3, 4]),
+    ([0] * 4, {"top_p": 0.25}, [3]),
+    (np.log([0.5, 0.25, 0.25]), {"top_p": 0.5}, [0]),
+    (np.log([0.5, 0.25, 0.25]), {"top_p": 0.75}, [0, 2]),
+    ([1, 0, 2, 0, 1], {"top_k": 2}, [0, 2, 4]),
+    ([1, 0, 2, 0, 1], {"top_k": 3, "top_p": 0.8}, [0, 2, 4]),
+    ([1, 0, 0, 0, 1], {"top_k": 3}, [0, 1, 2, 3, 4]),
+]
+
+
+@pytest.mark.parametrize(("logits", "limits", "kept"), TIED, ids=str)
+def test_equal_tokens_and_exact_borders_are_those_of_transformers(logits, limits, kept):
+    logits = tf.constant([logits], tf.float32)
+    (found,) = limit(logits, Sampling.make(**limits)).numpy()
+    assert np.flatnonzero(np.isfinite(found)).tolist() == kept
+
+
+def test_a_temperature_near_zero_is_greedy():
+    logits = tf.constant([[1.0, 3.0, 2.0]])
+    for temperature in (1e-5, 1e-30, 1e-44):
+        cold = Sampling.make(temperature=temperature, top_p=0.9)
+        assert choose(logits, cold, tf.range(1), tf.constant(0)).numpy() == [1]
 
 
 def chi_square(tokens: np.ndarray, probabilities: np.ndarray) -> float:
@@ -171,8 +198,21 @@ def test_penalty_is_that_of_keskar():
         ({"top_p": 1.5}, r"top_p must be in \(0, 1\], got 1.5"),
         ({"min_p": 2}, r"min_p must be in \[0, 1\], got 2"),
         ({"repetition_penalty": 0}, "repetition_penalty must be positive, got 0"),
+        ({"top_p": float("nan")}, r"top_p must be in \(0, 1\], got nan"),
+        ({"temperature": float("inf")}, "temperature must be at least 0, got inf"),
     ],
 )
 def test_numbers_out_of_range(options, message):
     with pytest.raises(ValueError, match=message):
         Sampling.make(**options)
+    (name, number) = next(iter(options.items()))
+    plain = Sampling.make()
+    number = tf.constant(number, getattr(plain, name).dtype)
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
+        plain._replace(**{name: number}).checked()
+    assert f"{name} must be" in str(error.value)
+
+
+def test_a_seed_below_zero_is_the_same_in_a_graph():
+    sampling = Sampling.make(seed=-5)
+    assert sampling._replace(seed=tf.constant(-5)).checked().seed == sampling.seed

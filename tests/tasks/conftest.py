@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 
 import pytest
+import tensorflow as tf
 
-from massivetext_keras.generation import Decoder
-from massivetext_keras.tasks import CausalLM, causal_lm
+from massivetext_keras.generation import beam, decoding
+from massivetext_keras.tasks import CausalLM
 from tests.tasks.tiny import byte_lm
 
 
@@ -26,5 +27,6 @@ def stories(data_dir) -> CausalLM:
 def plain_loop(request, monkeypatch):
     """Spares XLA's compilation where it is not what is tested."""
     if request.node.name != "test_real_stories":
-        plain = functools.partial(Decoder, compiled=False)
-        monkeypatch.setattr(causal_lm, "Decoder", plain)
+        for module in (beam, decoding):
+            plain = functools.partial(tf.function, autograph=False)
+            monkeypatch.setattr(module, "island", plain)

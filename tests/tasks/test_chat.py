@@ -264,7 +264,7 @@ def test_phrases_that_cannot_be_banned():
         byte_lm(tokenizer=words(), banned="x")
     with pytest.raises(ValueError, match="a banned phrase is empty"):
         byte_lm().generate("a", 4, banned=["b", ""])
-    with pytest.raises(ValueError, match=r"banned phrases are strings, got \[1\]"):
+    with pytest.raises(ValueError, match="banned phrase 0 is no string: 1"):
         byte_lm(banned=[1])
     with pytest.raises(ValueError, match="made without a tokenizer"):
         CausalLM(TINY, banned=["x"])

@@ -42,6 +42,11 @@ def test_gaps_and_scores(tmp_path):
         np.testing.assert_allclose(given["score"][i], scores, rtol=1e-4)
     scores = signatures["score"](text=tf.constant(texts))["log_probability"]
     np.testing.assert_allclose(scores, lm.score(texts), rtol=1e-4)
+    for count in (0, -1, 99):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match="top_k must be between"
+        ):
+            signatures["fill_mask"](text=tf.constant(texts), top_k=tf.constant(count))
     with pytest.raises(tf.errors.InvalidArgumentError, match="every text needs one"):
         signatures["serving_default"](text=tf.constant(["[MASK] [MASK]", "[MASK]"]))
 
@@ -92,6 +97,13 @@ def test_answers(tmp_path, unanswerable, threshold):
         np.testing.assert_allclose(given["score"], [x.score for x in wanted], rtol=1e-3)
         nothing = signatures[name](**{key: x[:0] for key, x in asked.items()})
         assert nothing["text"].shape == nothing["start"].shape == [0]
+
+
+def test_answers_of_equal_scores_are_not_taken_for_errors(tmp_path):
+    """A head that knows nothing: all spans are equal but for the last bits."""
+    answerer = encoder_task(QuestionAnswerer, stride=8)
+    answerer.head.kernel.assign(answerer.head.kernel * 1e-7)
+    answerer.export(tmp_path / "1")
 
 
 def test_what_an_export_gives_is_compared_with_the_model(tmp_path, monkeypatch):

@@ -84,6 +84,22 @@ def test_stop_strings_end_the_text_and_are_left_out(lm, size, others):
     assert lm.generate("x", stop=[*others, stop], **options) == free.split(stop)[0]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_stop_strings_that_overlap_in_any_order_and_streamed(lm, seed):
+    """The text is that without them, up to where the first of them begins."""
+    options = {"max_new_tokens": 40, "seed": seed, "include_prompt": False}
+    free = lm.generate("ab", **options)
+    whole = [i for i in range(4, len(free) - 4) if "\ufffd" not in free[i - 2 : i + 3]]
+    for i in whole[:4]:
+        one, two, long = free[i : i + 2], free[i - 1 : i + 1], free[i - 2 : i + 3]
+        for stop in ([one, two], [two, one], [one, long], [long[:4], free[i]], [long]):
+            cut = free[: min(free.find(s) for s in stop)]
+            assert lm.generate("ab", stop=stop, **options) == cut
+            assert "".join(lm.stream("ab", stop=stop, **options)) == cut
+        never = [one + "\0", two]  # begun, but never complete
+        assert lm.generate("ab", stop=never, **options) == free[: free.find(two)]
+
+
 def test_a_stop_string_in_the_prompt_does_not_count(lm):
     assert greedy(lm, "Once", stop="nce") == greedy(lm, "Once")
 
@@ -114,6 +130,21 @@ def test_a_stream_holds_back_what_may_still_change(lm):
     texts = itertools.accumulate(lm.stream("", **options))
     whole = lm.generate("", **options)
     assert all(whole.startswith(text) for text in texts)
+
+
+def test_beams_give_the_best_texts(lm):
+    best = lm.generate(["ab", "c"], 6, num_beams=3, num_samples=3)
+    assert [len(texts) for texts in best] == [3, 3]
+    assert lm.generate(["ab", "c"], 6, num_beams=3) == [texts[0] for texts in best]
+    row = lm.generate_ids([[100, 101]], 6, num_beams=3, stop_ids=(2,))
+    assert lm.tokenizer.detokenize(row)[0].numpy().decode() == best[0][0]
+    new = best[0][0][2:]
+    stop = next(c for c in new if c != "\ufffd")
+    options = {"num_beams": 3, "include_prompt": False}
+    assert lm.generate("ab", 6, stop=stop, **options) == new.split(stop)[0]
+    banned = lm.generate("ab", 6, banned=stop, **options)
+    assert stop.casefold() not in banned.casefold()
+    assert lm.generate("ab", 0, num_beams=2, num_samples=2) == ["ab", "ab"]
 
 
 def test_repetitions_can_be_discouraged(lm):
@@ -158,6 +189,10 @@ def test_a_long_prompt_keeps_its_end_and_says_so(tokenizer, caplog):
         ({"repetition_penalty": 0.0}, "repetition_penalty must be"),
         ({"stop": ["a", ""]}, "a stop string is empty"),
         ({"num_samples": 0}, "num_samples must be"),
+        ({"num_beams": 0}, "num_beams must be positive, got 0"),
+        ({"num_beams": 2, "num_samples": 3}, "num_samples 3 is more than num_beams 2"),
+        ({"num_beams": 2, "top_k": 3}, "beams take no top_k"),
+        ({"num_beams": 2, "length_penalty": float("nan")}, "length_penalty must be"),
     ],
     ids=str,
 )
