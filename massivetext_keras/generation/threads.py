@@ -29,13 +29,13 @@ def made_once(method: Callable) -> Callable:
     """
 
     @functools.wraps(method)
-    def get(self, *arguments):
-        key = method.__name__, *arguments
+    def get(self, *arguments, **named):
+        key = method.__name__, *arguments, *sorted(named.items())
         made = vars(self).setdefault(_MADE, {})  # Keras tracks what is set otherwise
         if key not in made:
             with TRACING:
                 if key not in made:
-                    made[key] = method(self, *arguments)
+                    made[key] = method(self, *arguments, **named)
         return made[key]
 
     return get

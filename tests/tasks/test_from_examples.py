@@ -28,5 +28,5 @@ def test_files_are_measured_and_calibrated_with(tmp_path):
     path.write_text("the cat\tyes\nthe dog\tno\n")
     task = encoder_task(TextClassifier, labels=["no", "yes"])
     examples = TextClassifier.read_examples(path)
-    assert task.measure(path) == task.measure(examples)
-    assert task.calibrate(str(path)) == task.calibrate(examples)
+    assert task.measure(path) == pytest.approx(task.measure(examples), rel=1e-4)
+    assert task.calibrate(str(path)) == pytest.approx(task.calibrate(examples), 1e-3)

@@ -375,7 +375,10 @@ def test_a_preset_keeps_the_options(tmp_path):
     task.save_preset(tmp_path)
     again = QuestionAnswerer.from_preset(tmp_path)
     assert again.chosen() == task.chosen() and again.null_threshold == 1.0
-    assert again.n_best("cat", CONTEXT) == task.n_best("cat", CONTEXT)
+    for one, other in zip(
+        *(x.n_best("cat", CONTEXT) for x in (again, task)), strict=True
+    ):
+        assert one[:3] == other[:3] and one.score == pytest.approx(other.score, 1e-4)
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta", "distilbert", "albert", "electra"])

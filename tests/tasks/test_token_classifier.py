@@ -276,7 +276,10 @@ def test_a_preset_keeps_labels_and_chain(tmp_path):
     task.save_preset(tmp_path)
     again = TokenClassifier.from_preset(tmp_path)
     assert again.labels == ("animal", "place") and again.scheme == "BIOES"
-    assert again.tag(TEXTS) == task.tag(TEXTS)
+    for spans, wanted in zip(again.tag(TEXTS), task.tag(TEXTS), strict=True):
+        assert spans == [
+            s._replace(score=pytest.approx(s.score, abs=1e-5)) for s in wanted
+        ]
 
 
 def test_examples_of_records():
