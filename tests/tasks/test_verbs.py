@@ -197,7 +197,7 @@ def test_other_stop_strings_and_phrases_are_data_of_the_same_graphs():
 
     ask("x", "y")
     before = [graph.experimental_get_tracing_count() for graph in graphs(lm)]
-    assert len(before) > 8
+    assert sum(before) >= 6
     for stop, banned in (
         ("a longer stop string", "a banned phrase of several words"),
         (["ab", "xa", "\n"], ["\n\n", "as an", "Straße", "中文"]),
