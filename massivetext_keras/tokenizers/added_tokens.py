@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from massivetext_keras.tokenizers.graph_pieces import graph_tokenizer
 from massivetext_keras.tokenizers.offsets import sums_before
-from massivetext_keras.tokenizers.sentencepiece import graph_tokenizer
 
 # what Rust's `\w` is
 _WORD = r"[\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}]"
@@ -99,7 +99,10 @@ class AddedTokens(tf.Module):
         return joined, tf.boolean_mask(ids, begins)
 
     def tokenize(
-        self, text: tf.Tensor, plain: Callable[[tf.Tensor], tf.RaggedTensor]
+        self,
+        text: tf.Tensor,
+        plain: Callable[[tf.Tensor], tf.RaggedTensor],
+        after: Callable[[tf.Tensor], tf.RaggedTensor] | None = None,
     ) -> tf.RaggedTensor:
         """Ids of texts, int32 [n, (ids)].
 
@@ -107,25 +110,41 @@ class AddedTokens(tf.Module):
             text: string [n].
             plain: tokenizes what is between the tokens, string [m] -> int32 [m, (ids)];
                 nothing of an empty one.
+            after: does so with what follows a token (None: as `plain`).
         """
         if not self._ids:
             return plain(text)
         parts, added = self.split(text)
-        between = plain(tf.where(added < 0, parts.flat_values, ""))
+        text = tf.where(added < 0, parts.flat_values, "")
+        between = plain(text)
+        if after is not None:
+            first = _first(parts)
+            between = plain(tf.where(first, text, ""))
+            between = tf.concat([between, after(tf.where(first, "", text))], axis=1)
         found = tf.ragged.boolean_mask(added[:, None], added[:, None] >= 0)
         return _joined(tf.concat([between, found], axis=1), parts)
 
     def tokenize_with_offsets(
-        self, text: tf.Tensor, plain: Callable[[tf.Tensor], tuple]
+        self,
+        text: tf.Tensor,
+        plain: Callable[[tf.Tensor], tuple],
+        after: Callable[[tf.Tensor], tuple] | None = None,
     ) -> tuple:
-        """Ids, starts and ends in characters; `plain` gives these, too."""
+        """Ids, starts and ends in characters; `plain` and `after` give these, too."""
         if not self._ids:
             return plain(text)
         parts, added = self.split(text)
         flat = parts.flat_values
         sizes = tf.strings.length(flat, unit="UTF8_CHAR")
         before = sums_before(parts.with_flat_values(sizes)).flat_values[:, None]
-        ids, *offsets = plain(tf.where(added < 0, flat, ""))
+        text = tf.where(added < 0, flat, "")
+        ids, *offsets = plain(text)
+        if after is not None:
+            first = _first(parts)
+            sides = plain(tf.where(first, text, "")), after(tf.where(first, "", text))
+            ids, *offsets = (
+                tf.concat(pair, axis=1) for pair in zip(*sides, strict=True)
+            )
         whole = added[:, None] >= 0
         ids = tf.concat([ids, tf.ragged.boolean_mask(added[:, None], whole)], axis=1)
         starts, ends = (
@@ -133,6 +152,12 @@ class AddedTokens(tf.Module):
             for x, own in zip(offsets, (before, before + sizes[:, None]), strict=True)
         )
         return tuple(_joined(x, parts) for x in (ids, starts, ends))
+
+
+def _first(parts: tf.RaggedTensor) -> tf.Tensor:
+    """Whether each part is the first of its text, bool [parts]."""
+    rows = parts.value_rowids()
+    return tf.concat([[True], rows[1:] != rows[:-1]], 0)[: tf.size(rows)]
 
 
 def _joined(rows: tf.RaggedTensor, parts: tf.RaggedTensor) -> tf.RaggedTensor:

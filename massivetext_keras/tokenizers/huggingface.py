@@ -253,11 +253,12 @@ def _read_sentencepiece(source: _Folder, name: str) -> Tokenizer:
             continue
         if index != len(proto.pieces):
             raise source.refuse(name, f"the added token {token!r} with id {index}")
-        special = token in source.special or token.startswith("<extra_id_")
         kinds = proto.SentencePiece
-        proto.pieces.add(
-            piece=token, type=kinds.CONTROL if special else kinds.USER_DEFINED
-        )
+        if token in source.special or token.startswith("<extra_id_"):
+            proto.pieces.add(piece=token, type=kinds.CONTROL)
+        else:  # found before the model, and worse than all its pieces
+            least = min(piece.score for piece in proto.pieces) - 1
+            proto.pieces.add(piece=token, type=kinds.UNUSED, score=least)
     if source.config.get("add_prefix_space") is False:
         proto.normalizer_spec.add_dummy_prefix = False
     flags = source.flags(add_bos=kind == "llama", add_eos=kind in ("t5", "mt5"))
@@ -273,6 +274,16 @@ def _sentencepiece(source: _Folder, proto, **options) -> Tokenizer:
     files = source.json(TOKENIZER_FILE), source.config
     if not prefix_after_special(*files, source.kind == "llama"):
         options["prefix_after_special"] = False
+    if single := [token.content for token in source.ordinary if token.single_word]:
+        raise source.refuse(
+            CONFIG_FILE, f"single_word of the added token {single[0]!r}"
+        )
+    ordinary = {token.content for token in source.ordinary}
+    options["added_tokens"] = [
+        piece.piece
+        for piece in proto.pieces
+        if piece.piece in ordinary and piece.type == piece.UNUSED
+    ]
     return SentencePieceTokenizer(model, **options)
 
 

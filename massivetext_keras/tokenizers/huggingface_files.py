@@ -223,10 +223,11 @@ def _pieces(tokenizer: SentencePieceTokenizer) -> dict[str, Any]:
     for index, piece in enumerate(proto.pieces):
         of_kind[piece.type].append(index)
     symbols = of_kind[kinds.USER_DEFINED]
+    added = [tokenizer.token_to_id(token) for token in tokenizer._added_tokens]
     refused = {
         "its model type": trainer.model_type not in (trainer.UNIGRAM, trainer.BPE),
         "treat_whitespace_as_suffix": trainer.treat_whitespace_as_suffix,
-        "unused pieces": of_kind[kinds.UNUSED],
+        "unused pieces": {*of_kind[kinds.UNUSED]} - {*added},
         "user-defined symbols with a prefix": symbols and tokenizer._strips,
     }
     for what, found in refused.items():
@@ -251,7 +252,7 @@ def _pieces(tokenizer: SentencePieceTokenizer) -> dict[str, Any]:
         pre_tokenizer = _FIRST
     return {
         "added_tokens": special
-        + [_added(tokenizer, i, special=False) for i in symbols],
+        + [_added(tokenizer, i, special=False) for i in (*symbols, *added)],
         "normalizer": _sequence("normalizers", normalizers),
         "pre_tokenizer": pre_tokenizer,
         "decoder": _sequence("decoders", _decoders(normalizer, tokenizer._strips)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import re
@@ -10,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import tensorflow as tf
-import tensorflow_text as tf_text
-from tensorflow_text.python.ops import sentencepiece_tokenizer
 
+from massivetext_keras.tokenizers.added_tokens import AddedTokens
 from massivetext_keras.tokenizers.base import Tokenizer
+from massivetext_keras.tokenizers.graph_pieces import graph_tokenizer
 from massivetext_keras.tokenizers.offsets import in_characters
 from massivetext_keras.tokenizers.rewriting import SPACE, rewrite, rewrite_with_origin
 from massivetext_keras.tokenizers.texts import read_lines
@@ -44,29 +43,6 @@ def parse_model(model: bytes, source: str = "model_proto"):
     return proto
 
 
-class _SharedModel(sentencepiece_tokenizer._SentencepieceModelResource):
-    """A model that outlives its kernel, which `tf.random.set_seed` clears away."""
-
-    def _create_resource(self):
-        return sentencepiece_tokenizer.gen_sentencepiece_tokenizer.sentencepiece_op(
-            model=self._model, shared_name=self._name
-        )
-
-
-def graph_tokenizer(
-    model: bytes, out_type: tf.DType = tf.int32
-) -> tf_text.SentencepieceTokenizer:
-    """Returns TF-Text's tokenizer of a serialized model; strings are pieces.
-
-    Its name tells models apart: in a SavedModel, tokenizers of equal names read one
-    and the same model.
-    """
-    name = f"sentencepiece_{hashlib.sha256(model).hexdigest()}"
-    tokenizer = tf_text.SentencepieceTokenizer(model, out_type=out_type, name=name)
-    tokenizer._model_resource = _SharedModel(model, name)
-    return tokenizer
-
-
 class SentencePieceTokenizer(Tokenizer):
     """A SentencePiece model, BPE or unigram, run by TF-Text.
 
@@ -84,6 +60,7 @@ class SentencePieceTokenizer(Tokenizer):
         rewrites: steps of `rewriting.rewrite` that a text goes through before.
         prefix_after_special: of a model that puts a space before a text: it does so
             after a special token, too.
+        added_tokens: unused pieces of the model that are found before all else.
         add_bos, add_eos: see `Tokenizer`.
     Raises:
         FileNotFoundError, ValueError: no such file, or not a SentencePiece model.
@@ -100,6 +77,7 @@ class SentencePieceTokenizer(Tokenizer):
         *,
         rewrites: Sequence[Sequence[str]] = (),
         prefix_after_special: bool = True,
+        added_tokens: Sequence[str] = (),
         **kwargs,
     ):
         source = "model_proto"
@@ -124,6 +102,8 @@ class SentencePieceTokenizer(Tokenizer):
             ]
         super().__init__(_vocabulary(proto), surfaces=surfaces, **kwargs)
         self._strips = strips
+        self._added_tokens = list(added_tokens)
+        self._added = AddedTokens({x: self.token_to_id(x) for x in added_tokens})
         self._model_proto = model_proto
         self._pieces = self._further_pieces = graph_tokenizer(model_proto)
         if normalizer.add_dummy_prefix:
@@ -205,15 +185,37 @@ class SentencePieceTokenizer(Tokenizer):
         return cls(_with_literal_spaces(model), **kwargs)
 
     def _tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
-        return self._pieces.tokenize(rewrite(text, self._rewrites))
+        after = self._further if self._prefixed == "first" else None
+        return self._added.tokenize(text, self._begun, after)
 
     def _tokenize_further(self, text: tf.Tensor) -> tf.RaggedTensor:
-        rewrites = [step for step in self._rewrites if step != _PREFIX]
-        return self._further_pieces.tokenize(rewrite(text, rewrites))
+        after = self._begun if self._prefixed == "always" else None
+        return self._added.tokenize(text, self._further, after)
+
+    def _begun(self, text: tf.Tensor) -> tf.RaggedTensor:
+        return self._pieces.tokenize(rewrite(text, self._rewrites))
+
+    def _further(self, text: tf.Tensor) -> tf.RaggedTensor:
+        return self._further_pieces.tokenize(rewrite(text, self._further_rewrites))
+
+    @property
+    def _further_rewrites(self) -> list[tuple[str, ...]]:
+        return [step for step in self._rewrites if step != _PREFIX]
 
     def _tokenize_with_offsets(self, text: tf.Tensor) -> tuple:
-        rewritten, origin = rewrite_with_origin(text, self._rewrites)
-        ids, *offsets = self._pieces.tokenize_with_offsets(rewritten)
+        def begun(text):
+            return self._pieces_with_offsets(text, self._pieces, self._rewrites)
+
+        def further(text):
+            rest = self._further_pieces, self._further_rewrites
+            return self._pieces_with_offsets(text, *rest)
+
+        after = further if self._prefixed == "first" else None
+        return self._added.tokenize_with_offsets(text, begun, after)
+
+    def _pieces_with_offsets(self, text: tf.Tensor, pieces, rewrites) -> tuple:
+        rewritten, origin = rewrite_with_origin(text, rewrites)
+        ids, *offsets = pieces.tokenize_with_offsets(rewritten)
         starts, ends = in_characters(
             rewritten, *(tf.cast(x, tf.int32) for x in offsets)
         )
@@ -238,7 +240,8 @@ class SentencePieceTokenizer(Tokenizer):
         rewrites = {"rewrites": [list(step) for step in self._rewrites]}
         settings = super()._settings() | (rewrites if self._rewrites else {})
         after = {} if self._prefix_after_special else {"prefix_after_special": False}
-        return settings | after
+        added = {"added_tokens": self._added_tokens} if self._added_tokens else {}
+        return settings | after | added
 
     def _files(self) -> dict[str, bytes]:
         return {MODEL_FILE: self._model_proto}

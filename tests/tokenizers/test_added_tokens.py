@@ -9,11 +9,13 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras.tokenizers import (
+    SentencePieceTokenizer,
     WordPieceTokenizer,
     from_huggingface,
     huggingface_files,
 )
 from massivetext_keras.tokenizers.added_tokens import AddedTokens
+from massivetext_keras.tokenizers.sentencepiece import parse_model
 from tests.tasks.tiny import WORDS
 
 NAMES = {"<e1>": 7, "<e1>b": 8, "cov": 9, "covid-19": 10, "a b": 11}
@@ -193,3 +195,30 @@ def test_unknown_classes_of_merges_are_refused(tmp_path):
     )
     with pytest.raises(ValueError, match="'CLIPTokenizer' beside merges.txt .known: G"):
         from_huggingface(tmp_path)
+
+
+@pytest.mark.parametrize("prefix", [True, False])
+def test_what_follows_one_has_no_space_before_it(tmp_path, prefix):
+    model = SentencePieceTokenizer.train(
+        texts=["the cat sat on the mat"] * 9, vocabulary_size=280
+    )
+    proto = parse_model(model._files()["tokenizer.model"])
+    proto.normalizer_spec.add_dummy_prefix = True
+    (tmp_path / "tokenizer.model").write_bytes(proto.SerializeToString())
+    count = len(proto.pieces)
+    config = {"tokenizer_class": "LlamaTokenizer", "add_prefix_space": prefix}
+    written(
+        tmp_path,
+        added_tokens__json={"<e1>": count, "covid-19": count + 1},
+        tokenizer_config__json={**config, "bos_token": "<s>", "eos_token": "</s>"},
+    )
+    tokenizer = from_huggingface(tmp_path)
+    one, two = tokenizer("cat").numpy().tolist(), tokenizer("<e1>cat").numpy().tolist()
+    assert two[0] == count and tokenizer.detokenize(two).numpy().endswith(b"cat")
+    assert (two[1:] == one) is not prefix
+    ids, starts, ends = tokenizer.tokenize_with_offsets("a covid-19<e1>b")
+    text, where = "a covid-19<e1>b", ids.numpy().tolist().index(count + 1)
+    assert text[starts[where] : ends[where]] == "covid-19"
+    assert ids[where + 1] == count
+    again = type(tokenizer).from_config(tokenizer.get_config())
+    assert again.fingerprint == tokenizer.fingerprint
