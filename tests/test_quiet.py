@@ -81,7 +81,7 @@ def test_a_command_with_tensorflow_says_nothing_else():
         "logger.warning('5 out of the last 5 calls triggered tf.function retracing')\n"
         "logger.info('Using MirroredStrategy')\n"
         "logger.warning('a weight is missing')\n"
-        "assert cli.run(['generate', '--preset=none', '--prompt=a']) == 1\n"
+        "assert cli.run(['generate', '--preset=none', '--prompt=a']) == 2\n"
     )
     done = python(code)
     assert done.returncode == 0, done.stderr
