@@ -272,7 +272,9 @@ class Adapting:
         if self.adapted():
             self.remove_adapters()
         names = list(lora.products)
-        self._add(names, lora.rank, lora.alpha, lora.dropout, heads=False)
+        self.add_adapters_to(
+            names, lora.rank, lora.alpha, lora.dropout, train_heads=False
+        )
         for name, layer in self.adapted().items():
             for weight, array in zip("ab", lora.products[name], strict=True):
                 getattr(layer.adapter, weight).assign(array)
