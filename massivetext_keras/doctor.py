@@ -37,8 +37,6 @@ def report(devices: bool = False) -> Iterator[str]:
     """
     yield f"python {platform.python_version()} on {platform.platform()}"
     yield from _machine()
-    if wrong := backend.problem():
-        yield wrong
     yield f"{NAME} {__version__}"
     yield from _packages()
     problem = backend.problem()
