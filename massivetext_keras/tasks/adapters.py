@@ -270,11 +270,10 @@ class Adapting:
             if name not in products:
                 raise ValueError(f"{folder}: {type(self).__name__} has no {name!r}")
         if self.adapted():
+            self.unmerge_adapters()
             self.remove_adapters()
-        names = list(lora.products)
-        self.add_adapters_to(
-            names, lora.rank, lora.alpha, lora.dropout, train_heads=False
-        )
+        settings = lora.rank, lora.alpha, lora.dropout
+        self.add_adapters_to(list(lora.products), *settings, train_heads=False)
         for name, layer in self.adapted().items():
             for weight, array in zip("ab", lora.products[name], strict=True):
                 getattr(layer.adapter, weight).assign(array)

@@ -113,9 +113,9 @@ def test_what_is_forbidden(tmp_path):
         "eos_token_id": [2, 3],
     }
     found = options(tmp_path, values)
-    assert found == {"never_ids": (7, 9, (5, 6))}
+    assert found["never_ids"] == (7, 9, (5, 6))
     again = options(tmp_path, generation_values(found))
-    assert again == found
+    assert again["never_ids"] == found["never_ids"]
 
 
 def test_what_is_not_taken_is_said_once(tmp_path, caplog):
