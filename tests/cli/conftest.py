@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import shutil
 from pathlib import Path
@@ -10,15 +11,11 @@ from types import SimpleNamespace
 
 import keras
 import pytest
+import tensorflow as tf
 
 from massivetext_keras import cli
-from massivetext_keras.generation import Decoder
-from massivetext_keras.tasks import (
-    CausalLM,
-    causal_lm,
-    causal_lm_export,
-    training_step,
-)
+from massivetext_keras.generation import beam, decoding
+from massivetext_keras.tasks import CausalLM, training_step
 from tests.cli.tiny import SMALL, STEPS, TEXT
 
 
@@ -27,13 +24,11 @@ def quick():
     """Spares XLA's compilation, which is not what is tested, and keeps the policy."""
     policy = keras.config.dtype_policy()
 
-    def plain(*arguments, compiled=False, **options):
-        return Decoder(*arguments, compiled=False, **options)
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training_step, "island", lambda function: function)
-        for module in (causal_lm, causal_lm_export):
-            patch.setattr(module, "Decoder", plain)
+        for module in (beam, decoding):
+            plain = functools.partial(tf.function, autograph=False)
+            patch.setattr(module, "island", plain)
         yield
     keras.config.set_dtype_policy(policy)
 

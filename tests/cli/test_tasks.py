@@ -146,18 +146,18 @@ def test_a_draft_of_more_examples_is_not_gone_on_with(bad, tuned, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "code", "line"),
     [
-        (["--task=TextClasifier"], 1, "unknown task 'TextClasifier': did you mean"),
+        (["--task=TextClasifier"], 2, "unknown task 'TextClasifier': did you mean"),
         (["--task=MaskedLM"], 2, "--task=MaskedLM learns from no examples"),
-        (["--preset=bert_tinny", "--data=none"], 1, "did you mean 'bert_tiny'"),
+        (["--preset=bert_tinny", "--data=none"], 2, "did you mean 'bert_tiny'"),
         (["--columns=text"], 2, "--columns=text: give FIELD=NAME or =NUMBER"),
         (["--columns=txt=0"], 1, "columns: no field 'txt': did you mean 'text'?"),
         (["--option=hed=mean"], 2, "TextClassifier has no 'hed': did you mean 'head'?"),
         (["--option=threshold=high"], 2, "threshold is float, not 'high'"),
         (["--encoding=utf9"], 1, "unknown encoding 'utf9': did you mean 'utf-8'?"),
-        (["--format=tvs"], 1, "unknown format 'tvs': did you mean 'tsv'?"),
+        (["--format=tvs"], 2, "unknown format 'tvs': did you mean 'tsv'?"),
         (["--strict"], 1, "train.tsv:25: 1 columns, no 'label'"),
         (["--set=optimizer.learning_rat=1"], 2, "did you mean 'learning_rate'?"),
-        (["--keep_best=acc"], 1, "unknown measure 'acc'"),
+        (["--keep_best=acc"], 2, "unknown measure 'acc'"),
     ],
 )
 def test_what_is_wrong_is_named(bad, place, tuned, table, tmp_path, flags, code, line):
