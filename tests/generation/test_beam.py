@@ -97,7 +97,7 @@ def test_a_causal_task_writes_them(case, monkeypatch):
     lm = CausalLM.from_preset(f"hf:{FIXTURES}/huggingface/{case['model']}")
     rows, limit = case["rows"], EXPECTED["max_new_tokens"]
     ids, stop = tf.ragged.constant(rows, dtype=tf.int32), (EXPECTED["stop_id"],)
-    found = lm.generate_ids(ids, limit, **case["setting"], stop_ids=stop)
+    found = lm.generate_ids(ids, limit, **{"stop_ids": stop, **case["setting"]})
     best = case["texts"][:: case["setting"]["num_beams"]]
     assert found.to_list() == [row + text for row, text in zip(rows, best, strict=True)]
 
