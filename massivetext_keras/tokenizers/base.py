@@ -79,7 +79,9 @@ class Tokenizer(keras.layers.Layer):
         super().__init__(**kwargs)
         self._convert_input_args = False
         self._allow_non_tensor_positional_args = True
-        self.build((None,))  # of strings [batch], for `summary`
+        # Not `build`, after which a subclass could hold no other tokenizer.
+        self.built = True
+        self._build_shapes_dict = {"input_shape": (None,)}  # strings, for `summary`
         self._vocabulary = vocabulary
         for flag, index in ((add_bos, self.bos_id), (add_eos, self.eos_id)):
             if flag and index is None:
