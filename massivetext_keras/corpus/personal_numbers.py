@@ -131,7 +131,9 @@ def _is_international(match: re.Match, language: str | None) -> bool:
         return False
     if len(digits) > (15 if code[0] in _LONG_NUMBERS else 13):
         return False
-    return (code[0] != "1" or len(digits) == 11) and not _NUMBER.fullmatch(match[0])
+    if code[0] == "1" and (len(digits) != 11 or digits[1] == "0"):
+        return False  # no area code begins with 0
+    return not _NUMBER.fullmatch(match[0])
 
 
 _LONG_NUMBERS = frozenset(["39", "43", "49", "62"])  # the others end at 13 digits
@@ -251,7 +253,7 @@ RULES = (
     ),
     _rule(
         "phone",
-        r"(?:1[ .\-])?(?:\([2-9][0-9]{2}\) ?[2-9][0-9]{2}[ .\-]"
+        r"(?:1[ .\-])?(?:\([2-9][0-9]{2}\)[ \-]?[2-9][0-9]{2}[ .\-]"
         r"|[2-9][0-9]{2}([.\-])[2-9][0-9]{2}\1)[0-9]{4}",
         _is_plain,
     ),

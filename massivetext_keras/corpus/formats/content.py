@@ -53,7 +53,7 @@ _MOST_CONTROLS = 0.1  # of them
 _FORMATS = [
     (r"\s*\[\s*\{\s*[\"}]", "json"),
     (r"WARC/\d", "warc"),
-    (r"\s*<mediawiki[\s>]", "mediawiki"),
+    (r"\s*(?:<\?xml[^>]{0,200}>\s*)?<mediawiki[\s>]", "mediawiki"),
     (r"\s*(?:<\?xml[^>]{0,200}>\s*)?<!doctype html|\s*<html[\s>]", "html"),
 ]
 _FORMATS = [(re.compile(pattern, re.I), name) for pattern, name in _FORMATS]

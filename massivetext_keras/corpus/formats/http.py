@@ -26,6 +26,7 @@ _SEEN = 1445  # bytes by which they know
 _SIZE = re.compile(rb"[0-9a-fA-F]{1,8}")
 _ANY_HEAD = zlib.MAX_WBITS | 32  # of gzip or zlib
 _PIECE = 2**10
+_MEMBER, _FRAME = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"  # where those of gzip, zstd begin
 # Names that servers give for no encoding at all.
 _NO_CODING = ("", "identity", "none", "binary", "7bit", "8bit", "utf-8", "utf8")
 
@@ -70,10 +71,12 @@ def unpacked(data: bytes, headers: dict[str, str], most: int) -> tuple[bytes, bo
         most: bytes of what it expands to; no more are given.
 
     Returns:
-        (up to `most` bytes, whether it was cut off in the transfer).
+        (up to `most` bytes, whether it was cut off in the transfer). Of encoded data
+        that end early this is what they are up to there.
 
     Raises:
-        ValueError: an encoding is unknown, or its data are damaged.
+        ValueError: an encoding is unknown, its data are damaged, or nothing of them can
+            be read.
     """
     length = headers.get("content-length", "")
     if "content-encoding" not in headers and "transfer-encoding" not in headers:
@@ -88,27 +91,42 @@ def unpacked(data: bytes, headers: dict[str, str], most: int) -> tuple[bytes, bo
         if coding == "chunked":
             data, cut = _joined(data)
         elif coding not in _NO_CODING:
-            data = _decoded(data, coding, most)
+            data, whole = _decoded(data, coding, most)
+            cut |= not whole
     return data[:most], cut
 
 
-def _decoded(data: bytes, coding: str, most: int) -> bytes:
+def _decoded(data: bytes, coding: str, most: int) -> tuple[bytes, bool]:
+    """What data stand for, and whether they are not cut off."""
     if coding not in _DECODERS:
         raise ValueError(f"its encoding {coding} is not known")
+    if not data:
+        return b"", True
     try:
         text, whole = _DECODERS[coding](data, most)
     except (zlib.error, zstandard.ZstdError, need("brotli").error) as error:
         if sniffed_type(data):  # a server, or an archive, that did not mean it
-            return data
+            return data, True
         raise ValueError(f"its {coding} data are damaged: {error}") from None
-    if not whole and len(text) < most:
+    if not (whole or text):
         raise ValueError(f"its {coding} data end early")
-    return text
+    return text, whole or len(text) >= most
 
 
 def _deflated(data: bytes, most: int, window: int = _ANY_HEAD) -> tuple[bytes, bool]:
     decompressor = zlib.decompressobj(window)
     return decompressor.decompress(data, most), decompressor.eof
+
+
+def _gunzipped(data: bytes, most: int) -> tuple[bytes, bool]:
+    """All members of gzip data; what stands behind them is not read."""
+    parts, size, whole = [], 0, True
+    while size < most and (not parts or data.startswith(_MEMBER)):
+        decompressor = zlib.decompressobj(_ANY_HEAD)
+        parts.append(decompressor.decompress(data, most - size))
+        size, whole = size + len(parts[-1]), decompressor.eof
+        data = decompressor.unused_data
+    return b"".join(parts), whole
 
 
 def _deflated_or_raw(data: bytes, most: int) -> tuple[bytes, bool]:
@@ -131,18 +149,22 @@ def _brotli(data: bytes, most: int) -> tuple[bytes, bool]:
 
 
 def _zstandard(data: bytes, most: int) -> tuple[bytes, bool]:
-    decompressor = zstandard.ZstdDecompressor().decompressobj()
-    parts, size, at = [], 0, 0
-    while size < most and at < len(data) and not decompressor.eof:
-        parts.append(decompressor.decompress(data[at : at + _PIECE]))
-        size, at = size + len(parts[-1]), at + _PIECE
-    return b"".join(parts), decompressor.eof
+    parts, size, at, whole = [], 0, 0, True
+    while size < most and at < len(data):
+        if whole:
+            if at and not data.startswith(_FRAME, at):
+                break
+            decompressor = zstandard.ZstdDecompressor().decompressobj()
+        piece = data[at : at + _PIECE]
+        parts.append(decompressor.decompress(piece))
+        size, whole = size + len(parts[-1]), decompressor.eof
+        at += len(piece) - len(decompressor.unused_data)
+    return b"".join(parts), whole
 
 
-_GZIP = functools.partial(_deflated, window=_ANY_HEAD)
 _DECODERS: dict[str, Callable[[bytes, int], tuple[bytes, bool]]] = {
-    "gzip": _GZIP,
-    "x-gzip": _GZIP,
+    "gzip": _gunzipped,
+    "x-gzip": _gunzipped,
     "deflate": _deflated_or_raw,
     "br": _brotli,
     "zstd": _zstandard,
@@ -156,13 +178,14 @@ def _joined(data: bytes) -> tuple[bytes, bool]:
     """
     parts, at = [], 0
     while at < len(data):
-        end = data.find(b"\r\n", at, at + 100)
+        end = data.find(b"\n", at, at + 100)  # some servers have no CR
         head = data[at:end].split(b";")[0].strip()
         if end < 0 or not _SIZE.fullmatch(head):
             return (b"".join(parts), True) if parts else (data, False)
         size = int(head, 16)
         if not size:
             return b"".join(parts), False
-        parts.append(data[end + 2 : end + 2 + size])
-        at = end + 4 + size
+        parts.append(data[end + 1 : end + 1 + size])
+        at = end + 1 + size
+        at += 1 + data.startswith(b"\r", at)
     return b"".join(parts), True

@@ -26,6 +26,7 @@ _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?([\w:.-]{1,40})""
 _HEAD = 4096  # bytes of a page in which its encoding is declared
 _READ = _LINE = 65_536
 _MOST_HEADERS = 1000
+_LISTS = ("content-encoding", "transfer-encoding")  # lines of one name go on
 _VERSION = re.compile(rb"WARC/\d")
 _FETCHED = ("http", "https", "ftp", "ftps", "gopher", "file")
 
@@ -159,7 +160,10 @@ def _headers(stream: BinaryIO | _Body) -> dict[str, str]:
             continue
         name, _, value = text.partition(":")
         name = name.strip().lower()
-        headers.setdefault(name, value.strip())
+        value = value.strip()
+        if name in _LISTS and name in headers:
+            value = f"{headers.pop(name)}, {value}"
+        headers.setdefault(name, value)
     raise DamagedFile("it ends within the head of a record")
 
 

@@ -38,18 +38,20 @@ _ENDS = {
 _TO_THE_END = ("!--", "includeonly")  # without a mark that closes them
 _NOWIKI = re.compile(r"</?nowiki\s*/?>", re.I)
 _PARAMETER = re.compile(r"\{\{\{[^{}|]{0,200}(?:\|([^{}|]{0,500}))?\}\}\}")
+# One letter is a variable as well: a<b and b>c
+_ATTRIBUTES = r"(?:\s[^<>=]{0,500}=[^<>]{0,2000}|\s*/?)"
 _BREAK = re.compile(
-    r"</?(?:br|hr)\b[^<>]{0,200}>"
-    r"|</?(?:p|div|blockquote|poem|li|dd|dt|center|h[1-6])(?=[\s/>])[^<>]{0,500}>",
+    rf"</?(?:br|hr)\b[^<>]{{0,200}}>|</?p{_ATTRIBUTES}>"
+    r"|</?(?:div|blockquote|poem|li|dd|dt|center|h[1-6])(?=[\s/>])[^<>]{0,500}>",
     re.I,
 )
 # The elements of HTML and of extensions that MediaWiki knows; another one is text.
 _TAG = re.compile(
-    "</?(?:abbr|b|bdi|bdo|big|caption|cite|code|data|del|dfn|dl|em|font|i|indicator|ins"
-    "|kbd|langconvert|link|mark|meta|noinclude|nowiki|ol|onlyinclude|includeonly|q|rb"
-    "|rp|rt|rtc|ruby|s|samp|section|small|span|strike|strong|sub|sup|td|th|time|tr"
-    f"|translate|tt|tvar|u|ul|var|wbr|{_SHOWN}|{_RAW}|{_NESTED})"
-    r"(?=[\s/>|])[^<>]{0,2000}>",
+    "</?(?:(?:abbr|bdi|bdo|big|caption|cite|code|data|del|dfn|dl|em|font|indicator|ins"
+    "|kbd|langconvert|link|mark|meta|noinclude|nowiki|ol|onlyinclude|includeonly|rb"
+    "|rp|rt|rtc|ruby|samp|section|small|span|strike|strong|sub|sup|td|th|time|tr"
+    f"|translate|tt|tvar|ul|var|wbr|{_SHOWN}|{_RAW}|{_NESTED})"
+    rf"(?=[\s/>|])[^<>]{{0,2000}}|[bipqsu]{_ATTRIBUTES})>",
     re.I,
 )
 _BRACKETS = re.compile(
@@ -76,6 +78,9 @@ _ENTITY = re.compile(
 )
 _SPACES = re.compile(r"[ \t]{2,}")
 _LEFT = re.compile(f" ?{_GONE}[ {_GONE}]*")
+# What separates from others what was left out, in brackets or between them
+_LED = re.compile(f"(?<=[(（]){_GONE}[ {_GONE}]*+[,;，；][ ,;，；{_GONE}]*+")
+_TRAILED = re.compile(f" ?[,;，；] ?{_GONE}[ {_GONE}]*+(?=[,;，；)）])")
 _HOLLOW = re.compile(
     f"\\([ ,;:]*+{_GONE}[ ,;:{_GONE}]*+\\)|（[ ，；：]*+{_GONE}[ ，；：{_GONE}]*+）"
 )
@@ -131,7 +136,8 @@ def plain_text(source: str, hidden: Collection[str] = HIDDEN) -> str:
     text = _with_characters(text)
     text = _SPACES.sub(" ", text)
     if _GONE in text:
-        text = _LEFT.sub(_blank, _HOLLOW.sub(_GONE, text))
+        text = _TRAILED.sub("", _LED.sub("", _HOLLOW.sub(_GONE, text)))
+        text = _LEFT.sub(_blank, text)
     text = _paragraphs(text)
     return _KEPT.sub(lambda match: kept[int(match[1])], text) if kept else text
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
-from massivetext_keras.corpus.streams import decode_line
+from massivetext_keras.corpus.formats.content import is_binary, is_noise
+from massivetext_keras.corpus.streams import as_utf8, decode_line
 
 logger = logging.getLogger(__name__)
 
 MOST_BYTES = 100_000_000  # of a line
+_SEEN = 2**13  # bytes by which a file is known for no text
 
 
 class Record(NamedTuple):
@@ -121,6 +123,18 @@ class Options(NamedTuple):
     def bad(self, line: int, what: str) -> None:
         """Notes a line that is no record."""
         self.problems.add(f"{self.path}:{line}", what)
+
+    def text(self, stream: BinaryIO) -> BinaryIO:
+        """The text of a file in UTF-8.
+
+        Raises:
+            ValueError: it is no text.
+        """
+        what = is_binary(stream.peek(_SEEN))
+        stream = stream if what else as_utf8(stream, self.encoding)
+        if what or is_noise(stream.peek(_SEEN)):
+            raise ValueError(f"{self.path} is no text, but {what or 'binary data'}")
+        return stream
 
     def decoded(self, line: int | None, data: bytes) -> str:
         """The text of a line, or of a whole file; what is not valid in it is noted."""

@@ -47,7 +47,7 @@ def class_folder_records(
         for path in _texts(folder):
             options = Options(str(path), encoding=encoding, problems=problems)
             with open_stream(path) as stream:
-                text = options.decoded(None, stream.read())
+                text = options.decoded(None, options.text(stream).read())
             fields = {"text": text.strip("\r\n"), "label": label}
             yield Record(fields, str(path))
 

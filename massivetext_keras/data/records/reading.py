@@ -9,13 +9,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from encodings.aliases import aliases
 from pathlib import Path
-from typing import BinaryIO
 
-from massivetext_keras.corpus.formats.content import (
-    format_by_content,
-    is_binary,
-    is_noise,
-)
+from massivetext_keras.corpus.formats.content import format_by_content, is_binary
 from massivetext_keras.corpus.sources import search, several
 from massivetext_keras.corpus.streams import (
     DamagedFile,
@@ -122,25 +117,12 @@ def read_records(
                     for path in group
                 ]
                 if form != "parquet":
-                    streams = [_text(stream, options) for stream in streams]
+                    streams = [options.text(stream) for stream in streams]
                 yield from FORMATS[form](*streams, options)
                 for damage in itertools.chain(*map(damages, streams)):
                     problems.add(None, f"{name} is damaged: {damage.detail}")
         except DamagedFile as error:
             raise ValueError(f"{name} is damaged: {error}") from error
-
-
-def _text(stream: BinaryIO, options: Options) -> BinaryIO:
-    """The text of a stream in UTF-8.
-
-    Raises:
-        ValueError: it is no text.
-    """
-    what = is_binary(stream.peek(_SEEN))
-    stream = stream if what else as_utf8(stream, options.encoding)
-    if what or is_noise(stream.peek(_SEEN)):
-        raise ValueError(f"{options.path} is no text, but {what or 'binary data'}")
-    return stream
 
 
 def _encoding_named(name: str) -> str:

@@ -312,6 +312,11 @@ def test_words_are_no_magic(tmp_path, word):
         ("a.jsonl", '[{"text": "one"}, {"text": "two"}]', ["one", "two"]),
         ("a.ndjson", '{"text": "one"}\n{"text": "two"}\n', ["one", "two"]),
         ("dump", "<mediawiki><page><ns>0</ns><title>A</title>x</page>", ["empty", 1]),
+        (
+            "dump.bz2",
+            bz2.compress(b'<?xml version="1.0"?>\n<mediawiki>\n<page></page>'),
+            ["empty", 1],
+        ),
         ("README", "{this} is a text", ["{this} is a text"]),
     ],
 )

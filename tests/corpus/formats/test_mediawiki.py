@@ -128,6 +128,13 @@ def test_other_xml(tmp_path, data, detail):
         ("Bonjour ; oui : non ! ( , ) [ , ]", "Bonjour ; oui : non ! ( , ) [ , ]"),
         ("List<String> a", "List<String> a"),
         ("x<y and y>z, 1 < 2 > 0", "x<y and y>z, 1 < 2 > 0"),
+        ("a<b and b>c, x<p or p>y", "a<b and b>c, x<p or p>y"),
+        ("<b>a</b> <i class=x>b</i><p >c</p><u/>d", "a b\nc\nd"),
+        # what is left out in brackets, with what separates it
+        ("A ({{l|B}}; born 1900, {{x}}) is", "A (born 1900) is"),
+        ("A ({{x}}, b, {{y}}, c; {{z}}) in {{w}}, d", "A (b, c) in, d"),
+        ("（{{x}}，b；{{y}}） f(,) g(;a) h(b,)", "（b） f(,) g(;a) h(b,)"),
+        ("(a,<ref>x</ref> b) a, <math>x</math>, and c", "(a, b) a, and c"),
         ("a <- b -> c <3 <T, U> <stdio.h>", "a <- b -> c <3 <T, U> <stdio.h>"),
         (
             "AT&T a&copy b &notit; x&lt;y &#8212; &#x41;",
@@ -158,7 +165,7 @@ def test_other_xml(tmp_path, data, detail):
         ("a<br>b</br>c<hr/>d<wbr>e<span lang=fr>f</span>", "a\nb\nc\ndef"),
         # what is left out leaves nothing behind
         ("a {{b}}, c ({{d}}) e {{f}}.", "a, c e."),
-        ("a{{b}}c ({{d}}; 1900) [[File:x.png]] e", "ac (; 1900) e"),
+        ("a{{b}}c ({{d}}; 1900) [[File:x.png]] e", "ac (1900) e"),
         ("{{a}} b\n{{c}}\nd", "b\n\nd"),
         ("{{{1|x}}} {{{a|}}} y {{!}}", "x y |"),
     ],

@@ -89,11 +89,11 @@ def test_records(tmp_path, compress):
     texts = [getattr(row, "text", None) or row.reason for row in rows]
     assert texts == [
         *("<p>für", "no_page", "no_page", "<p>zipped", "too_large", "not gzip at all"),
-        *("bad_record", "<p>flat", "brotli", "empty", "text", "<p>last"),
+        *("<p>cut", "damaged", "<p>flat", "brotli", "empty", "text", "<p>last"),
     ]
     assert rows[1].detail == "http://a.org/2: image/jpeg"
     assert rows[2].detail == "http://a.org/3: status 404"
-    assert rows[6].detail == "http://a.org/e: its gzip data end early"
+    assert rows[7].detail == "http://a.org/e: cut off when it was fetched (transfer)"
     assert [row.kind for row in (rows[0], rows[-2], rows[-1])] == [
         "html",
         "text",
@@ -148,6 +148,9 @@ def raw_deflate(data):
         ("deflate", raw_deflate(PAGE)),
         ("gzip, br", brotli.compress(gzip.compress(PAGE))),
         ("gzip, gzip", gzip.compress(gzip.compress(PAGE))),
+        ("gzip", gzip.compress(PAGE[:9]) + gzip.compress(PAGE[9:]) + b"\0\0behind"),
+        ("zstd", zstandard.compress(PAGE[:9]) + zstandard.compress(PAGE[9:]) + b"\0"),
+        ("zstd", b"".join(map(zstandard.compress, [PAGE[:9], PAGE[9:20], PAGE[20:]]))),
         ("identity", PAGE),
         ("UTF-8", PAGE),
         *((coding, PAGE) for coding in ("br", "zstd", "gzip", "deflate")),
@@ -166,8 +169,8 @@ def test_encodings_of_bodies(tmp_path, coding, data, is_chunked):
 @pytest.mark.parametrize(
     ("header", "data", "detail"),
     [
-        (BR, brotli.compress(PAGE)[:-4], "its br data end early"),
-        (ZSTD, zstandard.compress(PAGE)[:-4], "its zstd data end early"),
+        (BR, brotli.compress(PAGE)[:1], "its br data end early"),
+        (ZSTD, zstandard.compress(PAGE)[:9], "its zstd data end early"),
         (BR, b"\xff\x00\x01" * 40, "its br data are damaged: brotli: decoder failed"),
         (("Content-Encoding", "sdch"), PAGE, "its encoding sdch is not known"),
     ],
@@ -176,6 +179,36 @@ def test_bodies_that_cannot_be_read(tmp_path, header, data, detail):
     path = warc(tmp_path / "a.warc", ("http://a.org", data, "text/html", header))
     [row] = read(str(path))
     assert (row.reason, row.detail) == ("bad_record", f"http://a.org: {detail}")
+
+
+@pytest.mark.parametrize(
+    ("coding", "data"),
+    [
+        ("br", brotli.compress(PAGE)[:-4]),
+        ("zstd", zstandard.compress(PAGE * 1000 + bytes(200_000))[:-4]),
+        ("gzip", gzip.compress(PAGE)[:-9]),
+    ],
+)
+def test_of_encoded_bodies_that_were_cut_off_the_beginning_is_read(
+    tmp_path, coding, data
+):
+    header = ("Content-Encoding", coding)
+    path = warc(tmp_path / "a.warc", ("http://a.org", data, "text/html", header))
+    page, cut = read(str(path))
+    assert page.text.startswith("<html><p>a page with") and cut.reason == "damaged"
+
+
+def test_headers_and_chunks_as_servers_write_them(tmp_path):
+    coding, lists = "Content-Encoding", brotli.compress(gzip.compress(PAGE))
+    bare = b"%x\n" % len(PAGE) + PAGE + b"\n0\n\n"
+    path = warc(
+        tmp_path / "a.warc",
+        ("http://a", lists, "text/html", (coding, "gzip"), (coding, "br")),
+        ("http://b", bare, "text/html", ("Transfer-Encoding", "chunked")),
+        ("http://c", b"", "text/html", (coding, "gzip")),
+    )
+    rows = [getattr(row, "text", None) or row.reason for row in read(str(path))]
+    assert rows == [PAGE.decode(), PAGE.decode(), "empty"]
 
 
 def test_bombs_of_any_encoding(tmp_path):

@@ -36,6 +36,20 @@ def test_labels_are_the_names_of_folders(acl):
     assert len(TextClassifier.examples_of(str(acl / "test"))) == 4
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_texts_are_in_the_encoding_that_is_said_or_marked(acl, encoding):
+    (acl / "test" / "pos" / "0_7.txt").write_text("gut für uns", encoding=encoding)
+    said = {"latin-1": encoding}.get(encoding, "utf-8")
+    found = TextClassifier.read_examples(acl / "test", encoding=said)
+    assert [x.text for x in found if x.label == "pos"][0] == "gut für uns"
+
+
+def test_what_is_no_text_is_named(acl):
+    (acl / "test" / "pos" / "0_7.txt").write_bytes(b"%PDF-1.7 a b")
+    with pytest.raises(ValueError, match=r"pos/0_7.txt is no text, but a PDF"):
+        TextClassifier.read_examples(acl / "test")
+
+
 def test_parts_are_to_be_named(acl):
     with pytest.raises(ValueError, match="has parts .* give .*test or .*train"):
         TextClassifier.read_examples(acl)
