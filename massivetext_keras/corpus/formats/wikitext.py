@@ -77,13 +77,12 @@ _ENTITY = re.compile(
     r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});"
 )
 _SPACES = re.compile(r"[ \t]{2,}")
-_LEFT = re.compile(f" ?{_GONE}[ {_GONE}]*")
-# What separates from others what was left out, in brackets or between them
-_LED = re.compile(f"(?<=[(（]){_GONE}[ {_GONE}]*+[,;，；][ ,;，；{_GONE}]*+")
-_TRAILED = re.compile(f" ?[,;，；] ?{_GONE}[ {_GONE}]*+(?=[,;，；)）])")
-_HOLLOW = re.compile(
-    f"\\([ ,;:]*+{_GONE}[ ,;:{_GONE}]*+\\)|（[ ，；：]*+{_GONE}[ ，；：{_GONE}]*+）"
-)
+# Brackets, and what separates what is in them, or in a sentence
+_OPENS, _SHUTS = tuple("(（"), tuple(")）")
+_SIGNS = ",;:，；："
+_SEPARATES, _BEHIND = tuple(_SIGNS), (*_SHUTS, *",;，；")
+# Beside these no space is needed where something was left out
+_BEGINS, _STOPS = ("\n", "[", *_OPENS), ("\n", "]", ".", "。", *_BEHIND)
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z]+)*")
 _MOST_OPEN = 20  # links within each other
 # Prefixes of links to pictures and categories, in all wikis and in some languages
@@ -132,13 +131,12 @@ def plain_text(source: str, hidden: Collection[str] = HIDDEN) -> str:
     text = _SWITCH.sub("", text)
     if "''" in text:
         text = "\n".join(map(_without_quotes, text.split("\n")))
-    text = _RULE.sub("", text)
+    if "----" in text:
+        text = _RULE.sub("", text)
     text = _with_characters(text)
-    text = _SPACES.sub(" ", text)
-    if _GONE in text:
-        text = _TRAILED.sub("", _LED.sub("", _HOLLOW.sub(_GONE, text)))
-        text = _LEFT.sub(_blank, text)
-    text = _paragraphs(text)
+    if "  " in text or "\t" in text:
+        text = _SPACES.sub(" ", text)
+    text = _paragraphs(_closed_up(text))
     return _KEPT.sub(lambda match: kept[int(match[1])], text) if kept else text
 
 
@@ -154,13 +152,34 @@ def _character(match: re.Match) -> str:
     return html.unescape(match[0]) if name[0] == "#" else html5.get(name, match[0])
 
 
-def _blank(match: re.Match) -> str:
-    """What stands where something was left out: a space, if one was beside it, but at
-    the ends of lines, after an opening bracket and before what closes."""
-    text, start, end = match.string, match.start(), match.end()
-    before, after = text[start - 1 : start], text[end : end + 1]
-    is_edge = before in "\n([（" or after in "\n,.;)]，。；）"  # "" is one too
-    return "" if is_edge or " " not in match[0] else " "
+def _closed_up(text: str) -> str:
+    """Without the marks of what was left out, and what stood around it alone.
+
+    A space stays where one was beside it, but at the ends of lines, after an opening
+    bracket and before what closes. Brackets in which nothing is left go, and so does
+    what separated it from others: `(_; 1900, _)` is `(1900)`.
+    """
+    before, *rest = text.split(_GONE)
+    parts: list[str] = []
+    spaced = False
+    for left, after in zip(range(len(rest) - 1, -1, -1), rest, strict=True):
+        spaced |= before.endswith(" ") or after.startswith(" ")
+        before, after = before.rstrip(" "), after.lstrip(" ")
+        if before.endswith(_OPENS):
+            after = after.lstrip(_SIGNS + " ")
+        while before.endswith(_SEPARATES) and after.startswith(_BEHIND):
+            before = before[:-1].rstrip(" ")
+        if before.endswith(_OPENS) and after.startswith(_SHUTS):
+            before, after = before[:-1], after[1:]
+            spaced |= before.endswith(" ") or after.startswith(" ")
+            before, after = before.rstrip(" "), after.lstrip(" ")
+        if not after and left:
+            continue  # what follows is left out, too
+        is_edge = not before or before.endswith(_BEGINS) or not after
+        is_edge = is_edge or after.startswith(_STOPS)
+        parts += [before, " " if spaced and not is_edge else ""]
+        before, spaced = after, False
+    return "".join([*parts, before])
 
 
 def _without_quotes(line: str) -> str:
