@@ -20,6 +20,11 @@ from massivetext_keras.corpus.exponents import with_exponents
         ("x<sub>n+1</sub> x<sub>i</sub>", "xₙ₊₁ xᵢ"),
         ("e<sup>x+y</sup> a<sup>1/2</sup> e<sup>2x</sup>", "e^(x+y) a^(1/2) e^(2x)"),
         ("2<sup>k</sup>", "2^k"),
+        ("2<sup><i>n</i>+1</sup> x<sup>2<var>n</var></sup>", "2ⁿ⁺¹ x²ⁿ"),
+        ("2<sup>''n''−1</sup> a<sub>''i''</sub>", "2ⁿ⁻¹ aᵢ"),
+        ("10<sup>–6</sup> 10<sup>&ndash;9</sup>", "10⁻⁶ 10⁻⁹"),
+        ("e<sup>-x</sup> e<sup>−2''t''</sup>", "e^(-x) e^(−2t)"),
+        ("e<sup>iπ</sup> r<sup>2π</sup>", "e^(iπ) r^(2π)"),
         ("2<sup>2.5</sup>", "2^(2.5)"),
     ],
 )
@@ -33,6 +38,12 @@ def test_formulas(page, text):
         *("19<sup>th</sup>", "1<sup>er</sup>", "XIX<sup>e</sup>", "M<sup>me</sup>"),
         *("x<sup>[1]</sup>", "x<sub>max</sub>", "X<sup>®</sup>", "x<sup>2nd</sup>"),
         *("<sup>2", "2</sup>", "<sup>2</sub>", "<sup><a>2</a></sup>", "<sup> </sup>"),
+        *(
+            "19<sup>ος</sup>",
+            "1<sup>η</sup>",
+            "f<sup>''</sup>",
+            "1<sup><i>er</i></sup>",
+        ),
     ],
 )
 def test_what_is_no_formula_stays(page):

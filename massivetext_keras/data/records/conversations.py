@@ -21,7 +21,8 @@ _ROLES = {
 def with_messages(fields: dict[str, Any]) -> dict[str, Any]:
     """Fields of a record, with its conversation as `messages` of roles and contents.
 
-    ShareGPT has them as `conversations`, and says from and value, human and gpt.
+    ShareGPT has them as `conversations`, and says from and value, human and gpt; what a
+    `system` beside them says is the first message.
 
     >>> fields = with_messages({"conversations": [{"from": "human", "value": "Hi."}]})
     >>> fields["messages"]
@@ -30,7 +31,17 @@ def with_messages(fields: dict[str, Any]) -> dict[str, Any]:
     name = next((name for name in MESSAGES if fields.get(name) is not None), None)
     if name is None or not isinstance(fields[name], list):
         return fields
-    return fields | {"messages": [_message(item) for item in fields[name]]}
+    messages = [_message(item) for item in fields[name]]
+    system = fields.get("system")
+    if isinstance(system, str) and system.strip() and not _has_system(messages):
+        messages.insert(0, {"role": "system", "content": system})
+    return fields | {"messages": messages}
+
+
+def _has_system(messages: list[Any]) -> bool:
+    return any(
+        isinstance(item, dict) and item.get("role") == "system" for item in messages
+    )
 
 
 def _message(item: Any) -> Any:

@@ -142,8 +142,13 @@ def _lines(stream: BinaryIO, options: Options) -> Iterator[tuple[int, str]]:
 
 
 def read_json_lines(stream: BinaryIO, options: Options) -> Iterator[Record]:
-    """Reads an object of JSON on each line."""
-    yield from _objects(_json_values(stream, options), options)
+    """Reads an object of JSON on each line; or a list of objects."""
+    stream = buffered(stream)
+    head = stream.peek(_SEEN).lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head.startswith(b"[") and format_by_content(head) == "json":
+        yield from read_json(stream, options)
+    else:
+        yield from _objects(_json_values(stream, options), options)
 
 
 def _json_values(stream: BinaryIO, options: Options) -> Iterator[tuple[int, Any]]:

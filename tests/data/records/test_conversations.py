@@ -122,6 +122,26 @@ def test_conversations_of_others(tmp_path, fields):
     assert record.fields["messages"][0]["role"] == "user"
 
 
+def test_what_stands_beside_as_system_is_the_first_message(tmp_path):
+    path = tmp_path / "a.jsonl"
+    hello = {"from": "human", "value": "Hi."}
+    rows = [
+        {"system": "Be kind.", "conversations": [hello]},
+        {"system": "Be kind.", "conversations": [{"from": "system", "value": "!"}]},
+        {"system": " ", "conversations": [hello]},
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = [
+        [(message["role"], message["content"]) for message in record.fields["messages"]]
+        for record in read_records(path, ("messages",))
+    ]
+    assert said == [
+        [("system", "Be kind."), ("user", "Hi.")],
+        [("system", "!")],
+        [("user", "Hi.")],
+    ]
+
+
 def test_roles_that_nobody_knows_stay(tmp_path):
     path = tmp_path / "a.json"
     path.write_text(

@@ -227,7 +227,9 @@ def test_json_by_its_content(tmp_path):
     for name in ("a.json", "a.ndjson", "a.jsonl", "wiki_00", "a.unknown"):
         assert read(tmp_path / name, lines) == texts
     assert read(tmp_path / "a.json", '{"text": "a"}') == texts[:1]
-    assert read(tmp_path / "b", json.dumps(texts)) == texts
+    for name in ("b", "a.jsonl", "a.ndjson"):
+        assert read(tmp_path / name, json.dumps(texts)) == texts
+        assert read(tmp_path / name, json.dumps(texts, indent=1)) == texts
 
 
 def test_what_is_no_text_is_refused(tmp_path):
