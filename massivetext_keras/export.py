@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -151,8 +152,9 @@ def _readme(config: Mapping[str, Any]) -> str:
     signatures, versions = config["signatures"], config["made_with"]
     name = "serving_default" if "serving_default" in signatures else min(signatures)
     inputs, outputs = signatures[name]["inputs"], signatures[name]["outputs"]
-    given = ", ".join(f'{x}=tf.constant(["a text"])' for x in inputs)
-    shell = ";".join(f'{x}=["a text"]' for x in inputs)
+    text = json.dumps(config.get("example", "a text"), ensure_ascii=False)
+    given = ", ".join(f"{x}=tf.constant([{text}])" for x in inputs)
+    shell = ";".join(f"{x}=[{text}]" for x in inputs)
     rows = "\n".join(
         f"| `{name}` | {', '.join(x['inputs'])} | {', '.join(x['outputs'])} |"
         for name, x in sorted(signatures.items())

@@ -13,9 +13,9 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras.export import Probe, compare, write_saved_model
-from massivetext_keras.tasks import CausalLM
+from massivetext_keras.tasks import CausalLM, MaskedLM
 from massivetext_keras.tasks.writers import Writers
-from tests.tasks.tiny import TINY, byte_lm
+from tests.tasks.tiny import TINY, byte_lm, encoder_task
 
 SERVER = """
 import json, sys
@@ -210,6 +210,13 @@ def test_the_config_says_what_the_export_takes(exported):
         "chat": {"inputs": ["roles", "texts", *names[1:]], "outputs": ["text"]},
         "score": {"inputs": ["text"], "outputs": ["log_probability"]},
     }
+
+
+def test_the_readme_asks_what_the_task_can_answer(tmp_path):
+    encoder_task(MaskedLM).export(tmp_path / "1")
+    text = (tmp_path / "1" / "README.md").read_text()
+    assert 'text=tf.constant(["a [MASK] text"])' in text
+    assert """--input_exprs='text=["a [MASK] text"]'""" in text
 
 
 def test_an_answer_among_those_that_are_as_good_is_right():

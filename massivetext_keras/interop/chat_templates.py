@@ -27,7 +27,7 @@ def read_chat_template(folder: str | os.PathLike) -> str | dict[str, str] | None
     files = {p.stem: p for p in sorted((folder / _FOLDER).glob("*.jinja"))}
     if (folder / _FILE).is_file():
         files[_DEFAULT] = folder / _FILE
-    found = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
+    found = {name: _read(path) for name, path in files.items()}
     for name in _OLD_FILES:
         if found or not (folder / name).is_file():
             continue
@@ -44,6 +44,13 @@ def read_chat_template(folder: str | os.PathLike) -> str | dict[str, str] | None
     if found.keys() == {_DEFAULT}:
         return found[_DEFAULT]
     return found or None
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: not UTF-8 ({error})") from None
 
 
 def chat_template_files(options: Mapping[str, Any]) -> dict[str, bytes]:

@@ -62,6 +62,15 @@ _OTHERS: dict[str, Any] = {
     "typical_p": 1.0,
     "watermarking_config": None,
 }
+_COUNTS = (
+    "max_new_tokens",
+    "min_new_tokens",
+    "max_length",
+    "min_length",
+    "num_beams",
+    "no_repeat_ngram_size",
+    "top_k",
+)
 _SAMPLED_TOP_K = 50  # theirs, where a model samples and says nothing
 
 
@@ -191,7 +200,9 @@ def generation_values(options: Mapping[str, Any]) -> dict[str, Any]:
 def _of_one_task(tasks: Any, prefix: str | None) -> dict[str, Any]:
     """The `task_specific_params` of the only task, or of the one with a prefix."""
     tasks = tasks or {}
-    if not all(isinstance(values, dict) for values in tasks.values()):
+    if not isinstance(tasks, dict) or not all(
+        isinstance(values, dict) for values in tasks.values()
+    ):
         raise unsupported("task_specific_params", tasks, "objects by name")
     fitting = [
         values
@@ -229,6 +240,10 @@ def _arguments(values: Mapping[str, Any], encoder_decoder: bool) -> dict[str, An
                 raise unsupported(name, value, True, False, "never")
         elif value is not None and type(value) not in (int, float):
             raise unsupported(name, value, "a number")
+        elif name in _COUNTS and value is not None:
+            if not float(value).is_integer():
+                raise unsupported(name, value, "a whole number")
+            value = int(value)
         if value not in (None, _NOTHING.get(name)):
             found[name] = value
     longest, least = found.pop("max_length", None), found.pop("min_length", 0)
@@ -240,6 +255,8 @@ def _arguments(values: Mapping[str, Any], encoder_decoder: bool) -> dict[str, An
     if strings := values.get("stop_strings"):
         found["stop"] = [strings] if isinstance(strings, str) else strings
     sampled, beams = values.get("do_sample"), "num_beams" in found
+    if sampled not in (None, True, False):
+        raise unsupported("do_sample", sampled, True, False)
     if sampled and not beams:
         found.setdefault("temperature", 1.0)
         if values.get("top_k") is None:

@@ -145,4 +145,6 @@ def _prompts(file: Path) -> dict[str, Any]:
             measure,
         )
     prompts, own = values.get("prompts") or {}, values.get("default_prompt_name")
+    if not isinstance(prompts, dict):
+        raise ValueError(f"{file}: {unsupported('prompts', prompts, 'texts by name')}")
     return {"prompts": {k: v or "" for k, v in prompts.items()}, "prompt": own}

@@ -21,6 +21,7 @@ INDEX = "model.safetensors.index.json"
 _FLOATS = ("F64", "F32", "F16", "BF16")
 _MOST_LISTED = 10
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+_POINTER = b"version https://git-lfs"
 _NO_PICKLE = "only safetensors are read: a pickle can run code"
 
 Shape = tuple[int, ...]
@@ -225,7 +226,11 @@ def _open(paths: list[Path]) -> Tensors:
         try:
             file = safe_open(path, "np")
         except (SafetensorError, OSError) as error:
-            raise ValueError(f"{path}: not readable safetensors ({error})") from None
+            reason = str(error)
+            with path.open("rb") as begun:
+                if begun.read(len(_POINTER)) == _POINTER:
+                    reason = "a pointer of Git LFS: `git lfs pull` fetches the file"
+            raise ValueError(f"{path}: not readable safetensors ({reason})") from None
         for name in file.keys():  # noqa: SIM118  the file is no Mapping
             shapes[name] = tuple(file.get_slice(name).get_shape())
             homes[name] = path, file

@@ -49,8 +49,8 @@ class Task(Adapting, Datasets, TrainingStep):
 
     backbone_class: type[Backbone]
     options: tuple[str, ...] = ()  # arguments of the constructor that presets keep
-    # names in `layout.head_layout`, the first that is there is read
-    hugging_face_heads: tuple[str, ...] = ()
+    hugging_face_heads: tuple[str, ...] = ()  # of `head_layout`; the first is read
+    example_text: str = "a text"  # that it can be asked
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -310,6 +310,7 @@ class Task(Adapting, Datasets, TrainingStep):
             "model": self.config.to_dict(),
             "tokenizer": module.tokenizer.fingerprint,
             "xla": xla,
+            "example": self.example_text,
         }
         with quiet("massivetext_keras"):  # warnings are of our own questions
             probes = self.probes()

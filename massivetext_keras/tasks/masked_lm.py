@@ -325,7 +325,9 @@ class MaskedLM(Task):
             return tf.pad(losses, [[0, _ROWS_AT_ONCE - tf.size(some)]])
 
         starts = tf.range(0, tf.size(rows), _ROWS_AT_ONCE)
-        losses = tf.map_fn(score_some, starts, fn_output_signature=tf.float32)
+        # Whose shape is known even where there is none.
+        part = tf.TensorSpec([_ROWS_AT_ONCE], tf.float32)
+        losses = tf.map_fn(score_some, starts, fn_output_signature=part)
         losses = tf.reshape(losses, [-1])[: tf.size(rows)]
         owners = tf.gather(owners, rows)
         return tf.math.unsorted_segment_sum(-losses, owners, tf.size(texts))
@@ -335,6 +337,10 @@ class MaskedLM(Task):
         with in_float32(self):
             hidden = self.backbone(features)
             return self.logits(tf.gather(hidden, places, batch_dims=1))
+
+    @property
+    def example_text(self) -> str:
+        return f"a {self.mask_token} text"
 
     def signatures(self, xla=True):
         """`fill_mask` (text, top_k -> token, score, filled), `score` (text ->

@@ -8,6 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from massivetext_keras.configs import choose
+from massivetext_keras.generation import BeamRules, Sampling, StopStrings
+
+# The least that the other numbers may be.
+_LEAST = {"max_new_tokens": 0, "num_beams": 1, "no_repeat_ngram_size": 0}
 
 
 def own_defaults(*skipped: str) -> Callable:
@@ -59,9 +63,21 @@ def checked(generate: Callable, generation: Mapping[str, Any] | None) -> dict[st
     """Own arguments of a task's `generate`, a bound method, as they can be kept.
 
     Raises:
-        ValueError: one is none of its arguments.
+        ValueError: one is none of its arguments, or out of its range.
     """
+    own = dict(generation or {})
     known = dict.fromkeys([*inspect.signature(generate).parameters][1:])
-    for name in generation or {}:
+    for name in own:
         choose("generation", name, known)
-    return dict(generation or {})
+    given = {name: value for name, value in own.items() if value is not None}
+    try:
+        for make in (Sampling.make, BeamRules.make):
+            names = inspect.signature(make).parameters.keys() & given.keys()
+            make(**{name: given[name] for name in names})
+        StopStrings.make(given.get("stop", ()))
+        for name, least in _LEAST.items():
+            if not given.get(name, least) >= least:
+                raise ValueError(f"{name} must be at least {least}, got {own[name]}")
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"generation: {error}") from None
+    return own

@@ -141,7 +141,9 @@ class TextEmbedder(Task):
         self.prompt = prompt
         if sequence_length is not None and sequence_length < 1:
             raise ValueError(f"sequence_length must be positive, got {sequence_length}")
-        self.sequence_length = sequence_length
+        # What is no limit is none, in whatever folder it is written down.
+        limited = sequence_length is not None and sequence_length < config.max_length
+        self.sequence_length = sequence_length if limited else None
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
         """Features of `BERT` -> float32 vectors [batch, d].

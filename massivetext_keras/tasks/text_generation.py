@@ -114,6 +114,8 @@ class TextGraphs:
         def write_some(state):
             limit = tf.minimum(state.step + interval, max_new_tokens)
             state = self.decoder.decode(state, sampling, limit)
+            # A graph that was traced for tables of any size forgets theirs.
+            state = state._replace(banned=banned)
             return (self._mark_stopped(prompts, state, stop),)
 
         state = self._mark_stopped(prompts, state, stop)

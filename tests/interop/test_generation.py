@@ -145,11 +145,28 @@ def test_what_is_not_taken_is_said_once(tmp_path, caplog):
         ({"top_k": "5"}, 'generation_config.json: top_k="5" is not .*a number'),
         ({"early_stopping": 3}, 'early_stopping=3 is not supported; .*"never"'),
         ({"bad_words_ids": [3]}, r"bad_words_ids=\[3\] is not .*lists of ids"),
+        ({"do_sample": "false"}, 'do_sample="false" is not supported; known: true'),
+        ({"num_beams": 2.5}, "num_beams=2.5 is not .*a whole number"),
+        ({"max_new_tokens": float("inf")}, "max_new_tokens=.* is not .*a whole number"),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path, values, message):
     with pytest.raises(ValueError, match=message):
         options(tmp_path, values)
+
+
+def test_other_wrong_values_are_named(tmp_path):
+    with pytest.raises(ValueError, match=r"task_specific_params=\[1\] is not"):
+        options(tmp_path, {}, {"task_specific_params": [1]})
+    (tmp_path / "chat_template.jinja").write_bytes(b"\xff")
+    with pytest.raises(ValueError, match="chat_template.jinja: not UTF-8"):
+        options(tmp_path, {})
+
+
+def test_whole_numbers_may_be_floats(tmp_path):
+    found = options(tmp_path, {"top_k": 5.0, "max_new_tokens": 7.0})["generation"]
+    assert found == {"top_k": 5, "max_new_tokens": 7}
+    assert {type(value) for value in found.values()} == {int}
 
 
 class Task:
@@ -224,5 +241,15 @@ def test_no_text_ends_too_early_in_python_stream_and_graph():
 def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="did you mean 'min_new_tokens'"):
         byte_lm(generation={"min_new_token": 3})
+    for name, value, wanted in [
+        ("top_p", 2.0, r"in \(0, 1\], got 2.0"),
+        ("temperature", float("nan"), "at least 0, got nan"),
+        ("num_beams", 0, "at least 1, got 0"),
+        ("max_new_tokens", -5, "at least 0, got -5"),
+    ]:
+        with pytest.raises(ValueError, match=f"generation: {name} must be {wanted}"):
+            byte_lm(generation={name: value})
+    with pytest.raises(ValueError, match="generation: a stop string is a string"):
+        byte_lm(generation={"stop": [3]})
     with pytest.raises(ValueError, match="min_new_tokens must be at least 0, got -1"):
         byte_lm().generate("a", min_new_tokens=-1)

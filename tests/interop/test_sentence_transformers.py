@@ -99,6 +99,12 @@ def test_what_would_give_other_vectors_is_refused(tmp_path, modules, pooling, me
         read_embedding_options(tmp_path)
 
 
+def test_prompts_that_have_no_names_are_refused(tmp_path):
+    folder_of(tmp_path, USUAL, pooling=CLS, prompts={"prompts": ["a"]})
+    with pytest.raises(ValueError, match=r'prompts=\["a"\] is not supported'):
+        read_embedding_options(tmp_path)
+
+
 def test_an_embedder_is_read_obeyed_and_written(tmp_path):
     options = {
         "pooling": "cls",

@@ -194,6 +194,15 @@ def test_a_truncated_file_is_named(tmp_path, kept):
         weights.read_tensors(tmp_path)
 
 
+def test_a_pointer_to_weights_is_named(tmp_path):
+    file = tmp_path / weights.FILE
+    file.write_text("version https://git-lfs.github.com/spec/v1\nsize 7\n")
+    with pytest.raises(
+        ValueError, match="safetensors \\(a pointer of Git LFS: `git lfs"
+    ):
+        weights.read_tensors(tmp_path)
+
+
 def test_a_folder_without_weights_says_what_it_has(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nor .*index.json is here$"):
         weights.read_tensors(tmp_path)

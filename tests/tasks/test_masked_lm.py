@@ -125,6 +125,7 @@ def test_scores_are_pseudo_log_likelihoods(lm):
         assert score == pytest.approx(total, rel=1e-4, abs=1e-6)
     assert lm.score("the cat sat") == pytest.approx(found[0], rel=1e-5)
     assert lm.score([]) == []
+    assert lm.score(["", " "]) == [0.0, 0.0]  # of no token at all
 
 
 @pytest.mark.parametrize(
