@@ -80,7 +80,7 @@ _SPACES = re.compile(r"[ \t]{2,}")
 # Brackets, and what separates what is in them, or in a sentence
 _OPENS, _SHUTS = tuple("(（"), tuple(")）")
 _SIGNS = ",;:，；："
-_SEPARATES, _BEHIND = tuple(_SIGNS), (*_SHUTS, *",;，；")
+_BEHIND = (*_SHUTS, *",;，；")
 # Beside these no space is needed where something was left out
 _BEGINS, _STOPS = ("\n", "[", *_OPENS), ("\n", "]", ".", "。", *_BEHIND)
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z]+)*")
@@ -167,8 +167,8 @@ def _closed_up(text: str) -> str:
         before, after = before.rstrip(" "), after.lstrip(" ")
         if before.endswith(_OPENS):
             after = after.lstrip(_SIGNS + " ")
-        while before.endswith(_SEPARATES) and after.startswith(_BEHIND):
-            before = before[:-1].rstrip(" ")
+        if after.startswith(_BEHIND):
+            before = before.rstrip(_SIGNS + " ")
         if before.endswith(_OPENS) and after.startswith(_SHUTS):
             before, after = before[:-1], after[1:]
             spaced |= before.endswith(" ") or after.startswith(" ")
