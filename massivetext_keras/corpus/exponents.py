@@ -16,7 +16,7 @@ _PLAIN = "0123456789+-=()\u2212"
 _ABOVE = str.maketrans(_PLAIN + "ni", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾⁻ⁿⁱ")
 _BELOW = str.maketrans(_PLAIN + "aeijnox", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎₋ₐₑᵢⱼₙₒₓ")
 _SIGNS = re.escape(_PLAIN[10:])
-_NUMBER = re.compile(rf"(?:[0-9n{_SIGNS}]*[0-9n][{_SIGNS}]*(?:,\s?(?=\d))?)+|i")
+_NUMBER = re.compile(rf"(?=[{_SIGNS}]*[0-9n])(?:[0-9n{_SIGNS}]|,\s?(?=\d))+|i")
 _INDEX = re.compile(rf"[0-9aeijnox{_SIGNS}]*[0-9][0-9aeijnox{_SIGNS}]*|[ijnx]")
 # a+1, x/2, 2.5, -x, 2x, 2π, k; but neither nd nor e nor ος, which are of ordinals
 _FORMULA = re.compile(

@@ -32,6 +32,12 @@ def test_formulas(page, text):
     assert with_exponents(page) == text
 
 
+@pytest.mark.parametrize("inside", ["n" * 59 + "x", "1" * 50 + "?", "1+" * 29 + "?"])
+def test_what_is_nearly_a_number_takes_no_time(inside):
+    page = f"<sup>{inside}</sup><sub>{inside}</sub>" * 100
+    assert with_exponents(page) == page
+
+
 @pytest.mark.parametrize(
     "page",
     [
