@@ -103,7 +103,7 @@ def _byte_pair(
         named[role] = token or named[role]
     others = source.special - {*named.values()}
     if source.kind == "roberta" and TOKENIZER_FILE not in source:
-        others |= {"<mask>"}
+        others |= {"<mask>", "<unk>"}
         if named["pad_token"] is None and "<pad>" in vocabulary:
             named["pad_token"] = "<pad>"
     return BytePairTokenizer(

@@ -186,6 +186,23 @@ def test_class_or_model_decide_about_merges(
     assert (again.add_bos, again.separators) == (tokenizer.add_bos, 2 if frame else 1)
 
 
+def test_the_unknown_token_of_roberta_is_special(tmp_path):
+    from massivetext_keras.tokenizers.byte_pair import byte_symbols
+
+    tokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *byte_symbols()]
+    written(
+        tmp_path,
+        vocab__json={token: i for i, token in enumerate(tokens)},
+        merges__txt="",
+        config__json={"model_type": "roberta"},
+    )
+    tokenizer = from_huggingface(tmp_path)
+    a = tokens.index("a")
+    ids = tokenizer.tokenize("a<unk><mask>", parse_special=True).numpy().tolist()
+    assert ids == [a, 3, 4] and tokenizer("<unk>").shape == (5,)
+    assert tokenizer.detokenize([a, 3, a]).numpy() == b"aa"
+
+
 def test_unknown_classes_of_merges_are_refused(tmp_path):
     written(
         tmp_path,
