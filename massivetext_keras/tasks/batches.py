@@ -109,17 +109,29 @@ def unpacked(
     known = _default_weights(features, labels, weighs_rows)
     if weights is None:
         return features, labels, known
-    weights = tf.cast(weights, tf.float32)
-    if weights.shape.rank == known.shape.rank + 1:
-        weights = tf.squeeze(weights, -1)
-    if weights.shape.rank == known.shape.rank - 1:
-        weights = known * weights[:, None]
-    return features, labels, weights
+    return features, labels, _of_labels(tf.cast(weights, tf.float32), known)
 
 
 def _as_int32(x: tf.Tensor) -> tf.Tensor:
     x = tf.convert_to_tensor(x)
     return tf.cast(x, tf.int32) if x.dtype.is_integer else x
+
+
+def _of_labels(weights: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+    """Weights of rows or of labels, as those of labels.
+
+    Args:
+        weights: float32 [batch], [batch, 1] or as `known`; a graph that has seen more
+            than one of these does not know which.
+        known: weights where nobody gives some, float32 [batch] or [batch, length].
+    """
+    rank, rows = weights.shape.rank, tf.shape(known)[0]
+    if known.shape.rank == 1:
+        return weights if rank == 1 else tf.reshape(weights, [rows])
+    if rank == known.shape.rank and weights.shape[1] not in (1, None):
+        return weights
+    by_row = weights if rank == known.shape.rank else tf.reshape(weights, [rows, -1])
+    return tf.where(tf.shape(by_row)[1] == 1, known * by_row[:, :1], by_row)
 
 
 def _default_weights(features, labels: tf.Tensor, weighs_rows: bool) -> tf.Tensor:

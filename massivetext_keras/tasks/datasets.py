@@ -22,7 +22,9 @@ from massivetext_keras.tasks.strings import (
     Given,
     are_records,
     are_texts,
+    check_rows,
     dataset_of,
+    opened,
     split,
     weighed,
     without_missing,
@@ -192,15 +194,20 @@ class Datasets:
                 weight, is for a `TextClassifier` with one label.
         """
         named = dict(zip(_FIT, args, strict=False)) | kwargs
+        x = opened(x)
         given = Given(x, y, named.pop("sample_weight", None))
         share = named.pop("validation_split", 0.0)
         held_out = named.pop("validation_data", None)
+        if isinstance(held_out, list) and not are_texts(held_out):
+            held_out = tuple(held_out)  # of arrays, as Keras has it
         if share and held_out is None:
             given, held_out = split(given, share)
-            held_out = tuple(part for part in held_out if part is not None)
+            held_out = tuple(held_out)
         if are_texts(x):
             shuffle = bool(named.get("shuffle", True))
             given = Given(self._batches_of_texts(given, batch_size, True, shuffle))
+        if held_out is not None and not isinstance(held_out, tuple):
+            held_out = opened(held_out)
         there = Given(*held_out) if isinstance(held_out, tuple) else Given(held_out)
         if are_texts(there.x):
             rows = named.get("validation_batch_size") or batch_size
@@ -213,6 +220,7 @@ class Datasets:
 
     def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
         """As `keras.Model.evaluate`, of all that `fit` takes."""
+        x = opened(x)
         if are_texts(x):
             given = Given(x, y, kwargs.pop("sample_weight", None))
             x, y = self._batches_of_texts(given, batch_size, False), None
@@ -221,6 +229,7 @@ class Datasets:
 
     def predict(self, x, batch_size=None, *args, **kwargs):
         """As `keras.Model.predict`, of all that `fit` takes; a row for each text."""
+        x = opened(x)
         if are_texts(x):
             if are_records(x):
                 x = self.asked(self.read_data(list(rows_of(x))))
@@ -235,9 +244,12 @@ class Datasets:
         training: bool,
         shuffle: bool = False,
     ) -> tf.data.Dataset:
+        check_rows(given)
         columns = isinstance(given.x, Mapping) and given.y is None
         if self.fits_strings and not are_records(given.x) and not columns:
             given = without_missing(given)
+            if given.y is not None and not isinstance(given.x, tf.data.Dataset):
+                given = given._replace(y=self.readable_labels(given.y))
             return dataset_of(given, self.encode_texts, batch_size, shuffle)
         if given.sample_weight is not None:
             raise ValueError("sample_weight goes with arrays of texts, x and y")
@@ -281,6 +293,10 @@ class Datasets:
     def text_features(self) -> Preprocessor:
         """The layer that `fit`, `evaluate` and `predict` read texts with."""
         return self.preprocessor()
+
+    def readable_labels(self, labels: Any) -> Any:
+        """Labels in memory, of rows, as `encode_texts` takes them."""
+        return labels
 
     def encode_texts(self, x, y=None, sample_weight=None) -> tuple:
         """Texts, and what is to be said of them, as a batch, inside a graph.

@@ -12,15 +12,22 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras import evaluation
-from massivetext_keras.configs import choose
+from massivetext_keras.configs import choose, nearest
 from massivetext_keras.data.examples import LabeledText
 from massivetext_keras.data.records import Problems
 from massivetext_keras.layers.loss import token_losses
+from massivetext_keras.tasks.label_numbers import (
+    are_one_hot,
+    column,
+    numbers_of_classes,
+    whole,
+)
 from massivetext_keras.tasks.labels import (
     SEPARATOR,
     WHOLE,
     Classification,
     from_multi_hot,
+    label_of,
     name_of,
     names_of,
 )
@@ -154,14 +161,34 @@ class Labelling:
         """Whether an answer can be what an example says."""
         return True
 
+    def name_at(self, row: int, value: Any) -> str:
+        """What `encode` takes for the label of a row.
+
+        Raises:
+            ValueError: it is none of the task's.
+        """
+        if isinstance(value, list | tuple) and len(value) == 1:
+            (value,) = value
+        label = label_of(value)
+        for name in names_of(label) if self.labels else ():
+            if not self._knows(label) and name not in self.index:
+                raise ValueError(
+                    f"row {row}: label {name!r}: {nearest(name, self.labels)}"
+                )
+        return SEPARATOR.join(names_of(label))
+
     def encode(self, labels: tf.Tensor) -> tf.Tensor:
         """Labels as people give them to `fit`, names or numbers of them, to targets
         [batch, …], inside a graph. Whole numbers are names where all labels are."""
         return self.as_labels(labels)
 
     def as_labels(self, labels: tf.Tensor) -> tf.Tensor:
-        """Numbers of any type, to targets [batch, …]."""
-        return tf.cast(labels, tf.float32)
+        """Numbers of any type, to targets [batch, …].
+
+        Raises:
+            ValueError: they have another shape.
+        """
+        raise NotImplementedError
 
     def losses(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         """Float32 [batch, size] and [batch, …] -> [batch]."""
@@ -284,22 +311,15 @@ class SingleLabel(Labelling):
             return tf.lookup.StaticHashTable(known, -1)
 
     def encode(self, labels):
-        if labels.dtype != tf.string and all(map(WHOLE.fullmatch, self.labels)):
-            labels = tf.strings.as_string(tf.cast(labels, tf.int64))  # they are names
+        numbers = labels.dtype != tf.string and not are_one_hot(labels, self.size)
+        if numbers and all(map(WHOLE.fullmatch, self.labels)):  # they are names
+            labels = tf.strings.as_string(whole(labels))
         if labels.dtype == tf.string:
             labels = self._numbers.lookup(labels)
-        labels = self.as_labels(labels)
-        message = f"a label that is none of the task's {self.size}"
-        checks = [
-            tf.debugging.assert_less(labels, self.size, message),
-            tf.debugging.assert_greater_equal(labels, 0, message),
-        ]
-        with tf.control_dependencies([x for x in checks if x is not None]):
-            return tf.identity(labels)
+        return self.as_labels(labels)
 
     def as_labels(self, labels):
-        labels = tf.cast(labels, tf.int32)
-        return labels[:, 0] if labels.shape.rank == 2 else labels
+        return numbers_of_classes(labels, self.size)
 
 
 class MultiLabel(Labelling):
@@ -326,6 +346,17 @@ class MultiLabel(Labelling):
         names = tf.strings.split(labels, SEPARATOR).to_tensor()
         known = tf.constant(self.labels)
         return tf.cast(tf.reduce_any(names[:, :, None] == known, axis=1), tf.float32)
+
+    def as_labels(self, labels):
+        if labels.shape.rank not in (2, None) or labels.shape[1] not in (
+            None,
+            self.size,
+        ):
+            raise ValueError(
+                f"labels must be 0 or 1 for each of {self.size}, [batch, {self.size}], "
+                f"got {labels.shape}"
+            )
+        return tf.cast(labels, tf.float32)
 
     def losses(self, logits, targets):
         losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
@@ -395,8 +426,7 @@ class Regression(Labelling):
         return np.float32(label)
 
     def as_labels(self, labels):
-        labels = tf.cast(labels, tf.float32)
-        return labels[:, 0] if labels.shape.rank == 2 else labels
+        return column(tf.cast(labels, tf.float32), "a number")
 
     def encode(self, labels):
         if labels.dtype == tf.string:

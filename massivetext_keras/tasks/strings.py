@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import logging
-from collections.abc import Callable, Mapping
+import types
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -53,6 +58,72 @@ def are_texts(x: Any) -> bool:
     return str(kind) in ("object", "string", "str", "String")
 
 
+def opened(x: Any) -> Any:
+    """What is given to `fit` as data that may be asked what they hold.
+
+    Batches of texts that a generator or a `keras.utils.PyDataset` makes become a
+    tf.data.Dataset; of numbers, they stay what they are.
+
+    Raises:
+        ValueError: it is one text, or nothing.
+
+    >>> next(iter(opened((batch for batch in [(["a"], [1])]))))[0].numpy().tolist()
+    [b'a']
+    """
+    if isinstance(x, str | bytes | Path):
+        raise ValueError(
+            f"{str(x)[:80]!r} is one string: give a list of texts, or of files what "
+            "task.datasets(files) makes"
+        )
+    if isinstance(x, list | tuple | np.ndarray) and not len(x):
+        raise ValueError("there are no rows")
+    if isinstance(x, keras.utils.PyDataset):
+        first, again = x[0], functools.partial(_passes, x)
+    elif isinstance(x, types.GeneratorType):
+        first = next(x)
+        x = (batch for batch in itertools.chain([first], x))
+        again = functools.partial(iter, x)
+    else:
+        return x
+    if not are_texts(first):
+        return x
+    rows = tf.data.Dataset.from_generator(
+        lambda: map(_columns, again()),
+        output_signature=tf.nest.map_structure(_batch_spec, _columns(first)),
+    )
+    if isinstance(x, keras.utils.PyDataset) and x.num_batches is not None:
+        return rows.apply(tf.data.experimental.assert_cardinality(x.num_batches))
+    return rows
+
+
+def _passes(batches: keras.utils.PyDataset) -> Iterator[Any]:
+    """One pass over them."""
+    count = batches.num_batches
+    for i in itertools.count() if count is None else range(count):
+        yield batches[i]
+    batches.on_epoch_end()
+
+
+def _batch_spec(part: Any) -> tf.TensorSpec:
+    part = tf.convert_to_tensor(part)
+    return tf.TensorSpec([None, *part.shape[1:]], part.dtype)
+
+
+def check_rows(given: Given) -> None:
+    """Refuses labels or weights that are not as many as the rows.
+
+    Raises:
+        ValueError: says how many there are.
+    """
+    for name in ("y", "sample_weight"):
+        part = getattr(given, name)
+        if part is None or isinstance(given.x, tf.data.Dataset):
+            continue
+        rows, others = _count(given.x), _count(part)
+        if rows != others:
+            raise ValueError(f"x has {rows:,} rows, {name} {others:,}")
+
+
 def are_records(x: Any) -> bool:
     """Whether texts are in records with fields, and not strings alone."""
     if isinstance(x, tf.data.Dataset):
@@ -77,20 +148,22 @@ def dataset_of(
         shuffle: whether arrays come in another order in each epoch.
     """
     if isinstance(given.x, tf.data.Dataset):
-        rows = given.x
+        rows, encoded = given.x, encode
         if not _specs(rows.element_spec)[0].shape.rank:
             rows = rows.batch(batch_size or _ROWS)
     else:
-        parts = [_columns(part) for part in given if part is not None]
-        rows = tf.data.Dataset.from_tensor_slices(tuple(parts))
+        named = given._asdict().items()  # there may be weights without labels
+        parts = {name: _columns(part) for name, part in named if part is not None}
+        rows = tf.data.Dataset.from_tensor_slices(parts)
         if shuffle:
             count = int(rows.cardinality())
             rows = rows.shuffle(count)
         rows = rows.batch(batch_size or _ROWS)
-    spec = rows.element_spec
-    if not isinstance(spec, tuple):  # a tuple is (x, y, …), as Keras has it
-        return rows.map(encode, num_parallel_calls=1).prefetch(2)
-    return rows.map(lambda *parts: encode(*parts), num_parallel_calls=1).prefetch(2)
+
+        def encoded(parts):
+            return encode(**parts)
+
+    return rows.map(encoded, num_parallel_calls=1).prefetch(2)
 
 
 def split(given: Given, share: float) -> tuple[Given, Given]:
@@ -145,6 +218,8 @@ def weighed(given: Given, table: np.ndarray, as_labels: Callable) -> Given:
         return Given(given.x.changed(weigh))
     if isinstance(given.x, tf.data.Dataset):
         return Given(given.x.map(weigh))
+    if given.y is None:
+        raise ValueError("class_weight= is for arrays and datasets: give sample_weight")
     *_, weights = weigh(given.x, tf.constant(np.asarray(given.y)), given.sample_weight)
     return given._replace(sample_weight=weights.numpy())
 

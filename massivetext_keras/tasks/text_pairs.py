@@ -88,7 +88,7 @@ class FromPairs(FillsSpans, HeldOutLoss, FromExamples):
         source = features["encoder_token_ids"], features["encoder_padding_mask"]
         features, labels, weights = pair_example(self.start_id, *source, target, mask)
         if sample_weight is not None:
-            weights *= tf.cast(sample_weight, tf.float32)[:, None]
+            weights *= tf.reshape(tf.cast(sample_weight, tf.float32), [-1, 1])
         return features, labels, weights
 
     def read_data(self, data, **reading):

@@ -98,7 +98,7 @@ class TextsOrChats(Chat):
         ids, mask = self.text_features.documents(x)
         features, labels, weights = data.text_example(ids, mask)
         if sample_weight is not None:
-            weights *= tf.cast(sample_weight, tf.float32)[:, None]
+            weights *= tf.reshape(tf.cast(sample_weight, tf.float32), [-1, 1])
         return features, labels, weights
 
     def _text_rows(self, texts: Sequence[str], how: Batching) -> data.Batches:

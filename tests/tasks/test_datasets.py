@@ -19,6 +19,7 @@ from massivetext_keras.tasks import (
     TextEmbedder,
     TokenClassifier,
 )
+from massivetext_keras.tasks.batches import unpacked
 from massivetext_keras.tokenizers import ByteTokenizer
 from tests.tasks.test_inputs import Frame
 from tests.tasks.tiny import byte_lm, encoder_task
@@ -205,6 +206,34 @@ def test_texts_are_measured_wherever_they_are(classifier, x, y):
     assert found == pytest.approx(wanted, rel=1e-4)
 
 
+class Batches(keras.utils.PyDataset):
+    """Two batches of words and names."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, i):
+        some = slice(4 * i, 4 * i + 4)
+        return np.array(WORDS[some]), np.array(NAMES[some])
+
+
+def test_generators_and_other_datasets_of_texts(classifier):
+    wanted = losses(classifier, WORDS, NAMES)
+    for batches in (Batches(), (Batches()[i] for i in range(2))):
+        assert losses(classifier, batches) == pytest.approx(wanted, rel=1e-4)
+    found = classifier.predict(Batches(), verbose=0)
+    np.testing.assert_allclose(found, classifier.predict(WORDS, verbose=0), atol=1e-4)
+    classifier.optimizer.learning_rate = 0.0
+    for held_out in ([np.array(WORDS), np.array(NAMES)], Batches()):
+        history = classifier.fit(
+            Batches(), epochs=2, validation_data=held_out, verbose=0
+        ).history
+        assert history["loss"] == pytest.approx([wanted] * 2, rel=0.2)
+        assert history["val_loss"] == pytest.approx([wanted] * 2, rel=1e-3)
+    ids = ((np.array([[5, 6], [7, 8]]),) for _ in range(2))
+    assert classifier.predict(ids, verbose=0).shape == (4, 2)
+
+
 def test_texts_are_learnt(classifier, caplog):
     options = {"verbose": 0, "batch_size": 4}
     fit = classifier.fit
@@ -214,8 +243,17 @@ def test_texts_are_learnt(classifier, caplog):
     assert len(fit(dicts(), epochs=2, **options).history["loss"]) == 2
     fit(WORDS, np.array([0.0, np.nan, 1, 0, 1, 0, 1]), **options)
     assert "1 of 7 examples have no label" in caplog.text
-    with pytest.raises(tf.errors.InvalidArgumentError, match="none of the task"):
-        fit(WORDS, ["cow"] * 7, **options)
+    for labels in (NUMBERS + 1, NUMBERS - 1):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="none of 2 classes"):
+            fit(WORDS, labels, **options)
+    with pytest.raises(ValueError, match="row 2: label 'cow'"):
+        fit(WORDS, ["cat", "dog", "cow", *NAMES[3:]], **options)
+    with pytest.raises(ValueError, match="x has 7 rows, y 5"):
+        fit(WORDS, NAMES[:5], **options)
+    with pytest.raises(ValueError, match="there are no rows"):
+        fit([], [], **options)
+    with pytest.raises(ValueError, match="'the cat' is one string"):
+        fit("the cat", "cat", **options)
     with pytest.raises(ValueError, match="give what is to be learnt too"):
         fit(WORDS, **options)
     with pytest.raises(ValueError, match="none of 7 examples has a label"):
@@ -258,6 +296,26 @@ def test_arrays_of_ids_and_int64():
     task.fit(features, labels[:, None], sample_weight=np.ones([8, 1]), verbose=0)
 
 
+@pytest.mark.parametrize("known", [[1.0, 1.0], [[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]]])
+def test_weights_in_a_graph_that_has_seen_other_shapes(known):
+    """Their rank is not known there, as after rows [batch] and [batch, 1]."""
+    of_tokens = np.ndim(known) == 2
+    mask = {"padding_mask": tf.constant(known)} if of_tokens else {}
+    ids = tf.zeros(np.shape(known), tf.int32)
+
+    @tf.function(input_signature=[tf.TensorSpec(None)])
+    def weights_of(weights):
+        data = {"token_ids": ids, **mask}, ids, weights
+        return unpacked(data, tf.identity, weighs_rows=not of_tokens)[2]
+
+    wanted = (np.array([0.5, 2.0]) * np.array(known).T).T
+    for weights in ([0.5, 2.0], [[0.5], [2.0]]):
+        np.testing.assert_allclose(weights_of(weights), wanted)
+    if of_tokens:
+        each = np.float32([[1, 2, 3], [4, 5, 6]])
+        np.testing.assert_allclose(weights_of(each), each)
+
+
 def test_weights_of_rows_are_those_of_their_tokens():
     lm = byte_lm()
     lm.compile("sgd", jit_compile=False)
@@ -274,6 +332,25 @@ def test_weights_of_rows_are_those_of_their_tokens():
         ValueError, match="class_weight= is for classes, and a CausalLM"
     ):
         lm.fit(x, y, class_weight={0: 1.0}, verbose=0)
+
+
+def test_weights_of_texts_that_have_no_labels():
+    task = byte_lm()
+    task.compile(keras.optimizers.SGD(0.0), jit_compile=False)
+    texts, weights = ["a cat", "the dog and", "x"], np.array([0.0, 1.0, 3.0])
+    counts = np.array([len(text) for text in texts])  # the first is not predicted
+    each = np.array([losses(task, [text]) for text in texts])
+    wanted = (each * weights * counts).sum() / (weights * counts).sum()
+    for given in (weights, weights[:, None]):
+        found = losses(task, texts, sample_weight=given)
+        assert found == pytest.approx(wanted, rel=1e-4)
+    history = task.fit(
+        [*texts, *texts],
+        sample_weight=[1, 1, 1, *weights],
+        validation_split=0.5,
+        verbose=0,
+    ).history
+    assert history["val_loss"][0] == pytest.approx(wanted, rel=1e-4)
 
 
 def test_a_language_model_reads_texts_and_conversations():

@@ -8,8 +8,10 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
+import tensorflow as tf
 
 from massivetext_keras.tasks import TextClassifier
+from massivetext_keras.tasks.labelling import LABELLINGS
 from massivetext_keras.tasks.labels import label_of
 from tests.tasks.test_inputs import Frame
 from tests.tasks.tiny import encoder_task
@@ -121,3 +123,67 @@ def test_one_class_is_too_few():
     examples = TextClassifier.examples_of([("a", "x"), ("b", "x")])
     with pytest.raises(ValueError, match="there must be 2 labels or more"):
         encoder_task(TextClassifier, **TextClassifier.options_for(examples))
+
+
+def labelling(problem: str = "single_label", labels=("cat", "dog", "cow")):
+    return LABELLINGS[problem](labels, 0.5)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([2, 0], np.int64),
+        np.array([[2.0], [0.0]]),
+        np.array([[0, 0, 1], [1, 0, 0]], np.int8),
+        np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]),
+    ],
+)
+def test_numbers_of_classes_and_one_hot(labels):
+    for function in (labelling().as_labels, labelling().encode):
+        found = function(tf.constant(labels))
+        assert (found.dtype, found.numpy().tolist()) == (tf.int32, [2, 0])
+
+
+def test_names_that_are_numbers_and_one_hot():
+    encode = labelling(labels=("1", "2", "3")).encode
+    for labels in ([3, 1], [3.0, 1.0], ["3", "1"], [[0, 0, 1], [1, 0, 0]]):
+        assert encode(tf.constant(labels)).numpy().tolist() == [2, 0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 3], "none of 3 classes"),
+        ([0, -1], "none of 3 classes"),
+        ([0.5, 1.0], "no whole number"),
+        ([np.nan, 1.0], "no whole number"),
+        ([[0.0, 0.2, 0.8]], "no whole number"),
+        ([[0, 1, 1]], "0 but for one"),
+        ([[0, 1]], "the number of a class, or one-hot, got labels of"),
+    ],
+)
+def test_what_is_no_number_of_a_class_fails(labels, message):
+    kinds = ValueError, tf.errors.InvalidArgumentError
+    with pytest.raises(kinds, match=message):
+        tf.function(labelling().as_labels)(tf.constant(labels))
+
+
+@pytest.mark.parametrize(
+    ("problem", "labels", "message"),
+    [
+        ("regression", [[0.5, 1.0]], "a number, got labels of"),
+        ("multi_label", [0.0, 1.0], "0 or 1 for each of 3"),
+        ("multi_label", [[0.0, 1.0]], "0 or 1 for each of 3"),
+    ],
+)
+def test_other_shapes_of_labels_are_refused(problem, labels, message):
+    with pytest.raises(ValueError, match=message):
+        labelling(problem).as_labels(tf.constant(labels))
+
+
+def test_an_unknown_name_is_told_with_its_row():
+    assert labelling().name_at(0, ["cat"]) == "cat"
+    assert labelling("multi_label").name_at(0, ("cat", "cow")) == "cat|cow"
+    assert labelling("multi_label").name_at(0, ()) == ""
+    with pytest.raises(ValueError, match="row 7: label 'dgo': did you mean 'dog'"):
+        labelling().name_at(7, "dgo")
