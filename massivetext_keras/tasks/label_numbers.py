@@ -38,6 +38,20 @@ def are_one_hot(labels: tf.Tensor, size: int) -> bool:
     return labels.shape.rank == 2 and labels.shape[1] == size
 
 
+def multi_hot(labels: tf.Tensor, size: int) -> tf.Tensor:
+    """0 or 1 of any type for each of so many labels, as float32 [batch, size].
+
+    Raises:
+        ValueError: they have another shape.
+    """
+    shape = labels.shape
+    if shape.rank is not None and (shape.rank != 2 or shape[1] not in (None, size)):
+        raise ValueError(
+            f"labels must be 0 or 1 for each of {size}, [batch, {size}], got {shape}"
+        )
+    return tf.cast(labels, tf.float32)
+
+
 def whole(labels: tf.Tensor) -> tf.Tensor:
     """Numbers of any type as int32; a fraction fails."""
     numbers = tf.cast(labels, tf.int32)

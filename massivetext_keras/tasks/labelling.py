@@ -12,13 +12,14 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras import evaluation
-from massivetext_keras.configs import choose, nearest
+from massivetext_keras.configs import choose
 from massivetext_keras.data.examples import LabeledText
 from massivetext_keras.data.records import Problems
 from massivetext_keras.layers.loss import token_losses
 from massivetext_keras.tasks.label_numbers import (
     are_one_hot,
     column,
+    multi_hot,
     numbers_of_classes,
     whole,
 )
@@ -27,7 +28,7 @@ from massivetext_keras.tasks.labels import (
     WHOLE,
     Classification,
     from_multi_hot,
-    label_of,
+    joined_names,
     name_of,
     names_of,
 )
@@ -132,7 +133,7 @@ class Labelling:
     def warn_of_unknown(self, examples: Sequence[LabeledText]) -> None:
         """Says how many examples have labels that no answer can be."""
         given = [x.label for x in examples if x.label not in (None, ())]
-        strange = [label for label in given if not self._knows(label)]
+        strange = [label for label in given if not self.knows(label)]
         if strange:
             logger.warning(
                 "%s of %s examples have labels that the task has not learnt, such as "
@@ -157,25 +158,13 @@ class Labelling:
             raise ValueError(f"no example has a label to use{why or HINT}")
         return kept, values
 
-    def _knows(self, label: Any) -> bool:
+    def knows(self, label: Any) -> bool:
         """Whether an answer can be what an example says."""
         return True
 
-    def name_at(self, row: int, value: Any) -> str:
-        """What `encode` takes for the label of a row.
-
-        Raises:
-            ValueError: it is none of the task's.
-        """
-        if isinstance(value, list | tuple) and len(value) == 1:
-            (value,) = value
-        label = label_of(value)
-        for name in names_of(label) if self.labels else ():
-            if not self._knows(label) and name not in self.index:
-                raise ValueError(
-                    f"row {row}: label {name!r}: {nearest(name, self.labels)}"
-                )
-        return SEPARATOR.join(names_of(label))
+    def joined_names(self, rows: Any) -> Any:
+        """See `labels.joined_names`."""
+        return joined_names(rows, self.labels, self.knows)
 
     def encode(self, labels: tf.Tensor) -> tf.Tensor:
         """Labels as people give them to `fit`, names or numbers of them, to targets
@@ -255,7 +244,7 @@ class SingleLabel(Labelling):
             raise ValueError("a label that the task has not learnt")
         return np.int32(self.index[label])
 
-    def _knows(self, label):
+    def knows(self, label):
         return self.read(label) in self.index
 
     def losses(self, logits, targets):
@@ -337,7 +326,7 @@ class MultiLabel(Labelling):
             raise ValueError("only labels that the task has not learnt")
         return np.float32([name in label for name in self.labels])
 
-    def _knows(self, label):
+    def knows(self, label):
         return all(name in self.index for name in self.read(label))
 
     def encode(self, labels):
@@ -348,15 +337,7 @@ class MultiLabel(Labelling):
         return tf.cast(tf.reduce_any(names[:, :, None] == known, axis=1), tf.float32)
 
     def as_labels(self, labels):
-        if labels.shape.rank not in (2, None) or labels.shape[1] not in (
-            None,
-            self.size,
-        ):
-            raise ValueError(
-                f"labels must be 0 or 1 for each of {self.size}, [batch, {self.size}], "
-                f"got {labels.shape}"
-            )
-        return tf.cast(labels, tf.float32)
+        return multi_hot(labels, self.size)
 
     def losses(self, logits, targets):
         losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from massivetext_keras.tasks.inputs import is_missing, plain
+import tensorflow as tf
+
+from massivetext_keras.tasks.inputs import is_missing, plain, rows_of
+from massivetext_keras.values import nearest
 
 SEPARATOR = "|"  # between several labels in a table
 WHOLE = re.compile(r"[+-]?\d+")
@@ -78,6 +81,36 @@ def name_of(label: str | float) -> str:
 def names_of(label: str | float | tuple[str, ...]) -> tuple[str, ...]:
     """The names of the classes that a text has."""
     return label if isinstance(label, tuple) else (name_of(label),)
+
+
+def joined_names(
+    rows: Any, known: Sequence[str], knows: Callable[[Label], bool]
+) -> Any:
+    """Names of classes as one string for each row; numbers stay what they are.
+
+    Args:
+        rows: a name, or several, of each.
+        known: all there are.
+        knows: whether a label may be a row's.
+
+    Raises:
+        ValueError: a name is unknown; names its row and the nearest one.
+
+    >>> joined_names([("a", "b"), "a", ()], ["a", "b"], lambda _: True)
+    ['a|b', 'a', '']
+    """
+    values = list(rows_of(rows))
+    if not any(isinstance(x, str) for x in tf.nest.flatten(values)):
+        return rows
+    names = []
+    for i, value in enumerate(values):
+        one = isinstance(value, list | tuple) and len(value) == 1
+        label = label_of(value[0] if one else value)
+        for name in names_of(label) if known and not knows(label) else ():
+            if name not in known:
+                raise ValueError(f"row {i}: label {name!r}: {nearest(name, known)}")
+        names.append(SEPARATOR.join(names_of(label)))
+    return names
 
 
 def are_numbers(labels: Sequence[Label]) -> bool:

@@ -23,12 +23,7 @@ from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks import text_classifier_export
 from massivetext_keras.tasks.base import FORMATS, Task, in_batches
 from massivetext_keras.tasks.from_examples import EMPTY, Examples, FromExamples
-from massivetext_keras.tasks.inputs import rows_of
-from massivetext_keras.tasks.labelling import (
-    HINT,
-    LABELLINGS,
-    SingleLabel,
-)
+from massivetext_keras.tasks.labelling import HINT, LABELLINGS, SingleLabel
 from massivetext_keras.tasks.labels import Classification, label_of, problem_of
 from massivetext_keras.tasks.text_classifier_export import SECOND, TEXT
 from massivetext_keras.tasks.trackers import mean
@@ -187,15 +182,7 @@ class TextClassifier(FromExamples, Task):
         return self.labelling.as_labels(labels)
 
     def readable_labels(self, labels):
-        """As they are, but for names, of which several are joined.
-
-        Raises:
-            ValueError: one is none of the task's; names its row and the nearest one.
-        """
-        rows = list(rows_of(labels))
-        if not any(isinstance(x, str) for x in tf.nest.flatten(rows)):
-            return labels
-        return [self.labelling.name_at(i, row) for i, row in enumerate(rows)]
+        return self.labelling.joined_names(labels)
 
     def encode_texts(self, x, y=None, sample_weight=None):
         x, y = self.parted(x, y)

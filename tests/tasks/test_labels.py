@@ -182,8 +182,14 @@ def test_other_shapes_of_labels_are_refused(problem, labels, message):
 
 
 def test_an_unknown_name_is_told_with_its_row():
-    assert labelling().name_at(0, ["cat"]) == "cat"
-    assert labelling("multi_label").name_at(0, ("cat", "cow")) == "cat|cow"
-    assert labelling("multi_label").name_at(0, ()) == ""
-    with pytest.raises(ValueError, match="row 7: label 'dgo': did you mean 'dog'"):
-        labelling().name_at(7, "dgo")
+    task = encoder_task(TextClassifier, labels=("cat", "dog"), num_layers=1)
+    assert task.readable_labels([["cat"], ["dog"]]) == ["cat", "dog"]
+    with pytest.raises(ValueError, match="row 1: label 'dgo': did you mean 'dog'"):
+        task.readable_labels(["cat", "dgo"])
+    options = {"labels": ("cat", "dog"), "problem": "multi_label", "num_layers": 1}
+    several = encoder_task(TextClassifier, **options)
+    assert several.readable_labels([("cat", "dog"), (), "dog"]) == [
+        "cat|dog",
+        "",
+        "dog",
+    ]
