@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import logging
+import lzma
 import subprocess
 import sys
 
@@ -247,3 +248,39 @@ def test_importing_the_corpus_loads_no_tensorflow():
         "sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.ndjson", b'{"text": "one"}\n{"text": "two"}\n'),
+        ("a.json", b'{"text": "one"}\n{"text": "two"}\n'),
+        ("a.json", b'[{"text": "one"},\n{"text": "two"}]'),
+        ("wiki_00", b'{"text": "one"}\n{"text": "two"}\n'),
+        ("a.jsonl", '{"text": "one"}\n{"text": "two"}\n'.encode("utf-16")),
+        ("a.jsonl.xz", lzma.compress(b'{"text": "one"}\n{"text": "two"}\n')),
+    ],
+)
+def test_json_whatever_its_name(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    assert list(read_documents(tmp_path / name)) == ["one", "two"]
+
+
+def test_text_with_a_mark_and_what_is_no_text(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes("für Ċ".encode("utf-16"))
+    assert list(read_documents(path)) == ["für Ċ"]
+    for data, what in ((b"%PDF-1.7", "a PDF document"), (bytes(99), "binary data")):
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match=f"a.txt is no text, but {what}"):
+            list(read_documents(path))
+
+
+def test_what_stands_behind_compressed_data_is_warned_of(tmp_path, caplog):
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(gzip.compress(b"text") + b"garbage")
+    assert list(read_documents(path)) == ["text"]
+    assert "a.txt.gz: 7 bytes that are no gzip data" in caplog.text
+    path.write_bytes(gzip.compress(b"text")[:-9])
+    with pytest.raises(ValueError, match="is damaged: the compressed data end early"):
+        list(read_documents(path))

@@ -139,3 +139,23 @@ def test_remote_paths():
         find(f"{url}/*.csv")
     [row] = read(f"{url}/missing.txt")
     assert row.reason == "unreadable"
+
+
+def test_json_in_folders(tmp_path):
+    line = b'{"text": "one"}\n'
+    for name in ("AA/wiki_00", "c4/a.json.gz", "c4/b.json.zst", "c4/settings.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(gzip.compress(line) if "gz" in name else line)
+    found = find(tmp_path)
+    assert [(source.name, source.format) for source in found] == [
+        ("AA/wiki_00", "jsonl"),
+        ("c4/a.json.gz", "jsonl"),
+        ("c4/b.json.zst", "jsonl"),
+    ]
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "settings/a.json").write_bytes(line)
+    (tmp_path / "settings/b.tar.gz").write_bytes(b"")
+    said = r"only \.json \.tar\.gz; if \.json holds documents, say \*\.json$"
+    with pytest.raises(ValueError, match=said):
+        find(tmp_path / "settings")
+    assert names(tmp_path / "settings/*.json") == ["a.json"]
