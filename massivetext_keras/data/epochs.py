@@ -7,6 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+_LAST = np.iinfo(np.int64).max
+_INFINITE = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+
 
 class TrainingBatches(tf.data.Dataset):
     """Batches of training, each a function of its number alone.
@@ -66,8 +69,14 @@ class TrainingBatches(tf.data.Dataset):
         self._next.insert(np.int64(0), tf.constant(number, tf.int64))
 
     def endless(self) -> tf.data.Dataset:
-        """All batches from the next one on."""
-        return self._from(self.next_batch)
+        """All batches from the one that is the next when they are iterated."""
+
+        def batches(_):
+            first = self._next.lookup(np.int64(0))
+            numbers = tf.data.Dataset.range(first, _LAST)
+            return numbers.map(self.batch, num_parallel_calls=1)
+
+        return tf.data.Dataset.range(1).flat_map(batches).prefetch(2).apply(_INFINITE)
 
     def changed(self, function: Callable[..., tuple]) -> TrainingBatches:
         """Batches that a function makes of these; both go on with the same number."""
@@ -82,10 +91,9 @@ class TrainingBatches(tf.data.Dataset):
         return TrainingBatches(self.batch, self.per_epoch, self.next_batch)
 
     def _from(self, start: int) -> tf.data.Dataset:
-        numbers = tf.data.Dataset.range(start, np.iinfo(np.int64).max)
+        numbers = tf.data.Dataset.range(start, _LAST)
         batches = numbers.map(self.batch, num_parallel_calls=1).prefetch(2)
-        infinite = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
-        return batches.apply(infinite)
+        return batches.apply(_INFINITE)
 
     def _epochs(self) -> tf.data.Dataset:
         def epoch(_):

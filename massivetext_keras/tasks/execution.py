@@ -8,6 +8,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from massivetext_keras.data.epochs import TrainingBatches
 from massivetext_keras.tasks.batches import timed_next
 
 _ITERATORS = (tf.data.Iterator, tf.distribute.DistributedIterator)
@@ -57,3 +58,39 @@ def graph_of_steps(model: keras.Model, step: Callable) -> Callable:
         return logs
 
     return function
+
+
+class Learnt(keras.callbacks.Callback):
+    """Tells training batches how many of them an optimizer has learnt.
+
+    Other callbacks, such as `BackupAndRestore`, put back an optimizer as training
+    begins: the batches then go on where it was.
+
+    Args:
+        batches: of a `fit` that begins.
+        optimizer: of the same.
+    """
+
+    def __init__(self, batches: TrainingBatches, optimizer: keras.Optimizer):
+        super().__init__()
+        self.batches, self.optimizer = batches, optimizer
+        self._first = batches.next_batch - int(optimizer.iterations.numpy())
+
+    def count(self) -> None:
+        """Sets which batch is next."""
+        self.batches.next_batch = self._first + int(self.optimizer.iterations.numpy())
+
+    def on_train_begin(self, logs=None):
+        self.count()
+
+
+def with_last(callbacks, last: keras.callbacks.Callback):
+    """What `fit` takes as callbacks, and one more behind them.
+
+    >>> with_last(None, last := keras.callbacks.Callback()) == [last]
+    True
+    """
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks.append(last)
+        return callbacks
+    return [*keras.tree.flatten(callbacks or []), last]

@@ -15,7 +15,7 @@ from massivetext_keras.layers.fused import island
 from massivetext_keras.layers.stack import TransformerStack
 from massivetext_keras.tasks import freezing
 from massivetext_keras.tasks.batches import cut, padding, unpacked
-from massivetext_keras.tasks.execution import graph_of_steps
+from massivetext_keras.tasks.execution import Learnt, graph_of_steps, with_last
 from massivetext_keras.tasks.overriding import (
     check_arguments,
     check_methods,
@@ -232,11 +232,12 @@ class TrainingStep(keras.Model):
         choose_modes(kwargs.get("callbacks"), self.metrics)
         if not isinstance(x, TrainingBatches):
             return super().fit(x, *args, **kwargs)
-        before = int(self.optimizer.iterations.numpy())
+        kept = Learnt(x, self.optimizer)
+        kwargs["callbacks"] = with_last(kwargs.get("callbacks"), kept)
         try:
             return super().fit(x.endless(), *args, **kwargs)
         finally:
-            x.next_batch += int(self.optimizer.iterations.numpy()) - before
+            kept.count()
 
     def as_labels(self, labels: tf.Tensor) -> tf.Tensor:
         """Labels that somebody gave to `fit`, as `summed_loss` takes them."""

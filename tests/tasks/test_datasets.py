@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -152,6 +154,32 @@ def test_passes_with_steps_and_without_are_the_same():
     for one, *others in zip(*ends, strict=True):
         for other in others:
             np.testing.assert_array_equal(one, other)
+
+
+class Stop(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+
+def test_what_keras_restores_goes_on_with_its_next_batch(tmp_path):
+    def run(*callbacks):
+        keras.utils.set_random_seed(0)
+        task = encoder_task(TextClassifier, labels=["cat", "dog"], num_layers=1)
+        task.compile(keras.optimizers.SGD(0.01), jit_compile=False)
+        train, _ = task.datasets(LABELED, batch_size=2)
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+        with contextlib.suppress(KeyboardInterrupt):
+            task.fit(train, epochs=2, verbose=0, callbacks=[backup, *callbacks])
+        return train.next_batch, [weight.numpy() for weight in task.weights]
+
+    place, weights = run()
+    assert place == 8
+    assert run(Stop())[0] == 4
+    place, resumed = run()
+    assert place == 8
+    for one, other in zip(weights, resumed, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_predict_gives_a_row_for_each_text_in_order(classifier):
