@@ -6,6 +6,7 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -95,6 +96,18 @@ def with_own_keys(function: Callable) -> Callable:
             return function(*args, **kwargs)
 
     return wrapper
+
+
+def with_equal_keys(*functions: Callable[[], Any]) -> list[Any]:
+    """What functions give that all begin with the same key of `keys_from`."""
+    scope = getattr(_scopes, "now", None)
+    begun = None if scope is None else scope[1]
+    given = []
+    for function in functions:
+        if scope is not None:
+            scope[1] = begun
+        given.append(function())
+    return given
 
 
 def keep_mask(shape: tuple, key: tf.Tensor, rate: float) -> tf.Tensor:

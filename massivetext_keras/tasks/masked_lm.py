@@ -15,6 +15,7 @@ from massivetext_keras.export import signature
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.threads import made_once
 from massivetext_keras.layers.dense import Dense
+from massivetext_keras.layers.dropout import with_equal_keys
 from massivetext_keras.layers.heads import MaskedHead
 from massivetext_keras.layers.loss import logits_losses, token_losses
 from massivetext_keras.models.bert import BERT
@@ -130,8 +131,8 @@ class MaskedLM(Task):
     def summed_loss(self, features, labels, weights, training):
         """Losses at `masked_positions`, int32 [batch, n] of the features, where the
         labels are [batch, n]; without them, at all positions."""
-        hidden = self.backbone(features, training=training)
         if type(self).call is MaskedLM.call:
+            hidden = self.backbone(features, training=training)
             loss, rows = self.backbone.summed_loss(
                 self.head(masked_states(hidden, features), training=training),
                 labels,
@@ -139,7 +140,11 @@ class MaskedLM(Task):
                 bias=tf.convert_to_tensor(self.head.bias),
             )
         else:
-            logits = masked_states(self(features, training=training), features)
+            hidden, logits = with_equal_keys(
+                lambda: self.backbone(features, training=training),
+                lambda: self(features, training=training),
+            )
+            logits = masked_states(logits, features)
             (loss,), rows = logits_losses(logits, labels, weights)
         if self.sentence_head is None:
             return [loss], rows
