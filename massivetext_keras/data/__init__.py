@@ -59,7 +59,7 @@ from massivetext_keras.data.separated_templates import SeparatedTemplate, separa
 from massivetext_keras.data.shard_format import SIDES, is_shards, read_manifest
 from massivetext_keras.data.shard_writer import write_shards
 from massivetext_keras.data.shards import Shards, open_shards
-from massivetext_keras.data.strings import Texts, as_texts
+from massivetext_keras.data.strings import Texts, as_python, as_texts
 from massivetext_keras.data.texts import text_batches, text_example, text_rows
 from massivetext_keras.data.windows import training_batches, validation_batches
 
@@ -91,6 +91,7 @@ __all__ = [
     "Texts",
     "TrainingBatches",
     "alike",
+    "as_python",
     "as_rows",
     "as_texts",
     "chat_ids",

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from massivetext_keras.data.encoding import utf8
 from massivetext_keras.data.examples import Conversation
+from massivetext_keras.data.strings import as_python
 from massivetext_keras.values import choose, nearest
 
 ROLES = ("system", "user", "assistant")
@@ -171,6 +172,7 @@ def conversation_of(messages: Any) -> Conversation:
     >>> conversation_of([{"role": "user", "content": "Hi."}])
     Conversation(texts=('Hi.',), roles=('user',))
     """
+    messages = as_python(messages)
     if isinstance(messages, str):
         return Conversation((messages,), ("user",))
     if not isinstance(messages, Conversation):

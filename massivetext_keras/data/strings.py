@@ -29,24 +29,33 @@ def as_texts(what: str, value: Texts) -> tuple[list[str], bool]:
     >>> as_texts("prompt", tf.constant(["é", "b"]))
     (['é', 'b'], False)
     """
-    value = _plain(value)
+    value = as_python(value)
     if isinstance(value, str):
         return [value], True
     if not isinstance(value, Iterable) or isinstance(value, Mapping):
         raise ValueError(f"a {what} must be a string or a list of them, got {value!r}")
-    texts = [_plain(text) for text in value]
+    texts = [as_python(text) for text in value]
     for i, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(f"{what} {i} is no string: {text!r}")
     return texts, False
 
 
-def _plain(value: Any) -> Any:
-    """Python's string for any kind of one; what is none stays."""
+def as_python(value: Any) -> Any:
+    """Python's string for any kind of one, a list for an array; all else stays.
+
+    >>> (
+    ...     as_python(b"a"),
+    ...     as_python(np.str_("b")),
+    ...     as_python(np.array(["c"])),
+    ...     as_python(3),
+    ... )
+    ('a', 'b', ['c'], 3)
+    """
     if callable(getattr(value, "numpy", None)):  # a tensor
         value = value.numpy()
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value.item()
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     return str(value) if isinstance(value, str) else value

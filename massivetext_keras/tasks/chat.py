@@ -138,6 +138,7 @@ class Chat(HeldOutLoss, FromExamples):
         sampling = Sampling.make(
             temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
         )
+        messages = data.as_python(messages)
         one = _is_one(messages)
         messages = [messages] if one else messages
         conversations = [data.conversation_of(some) for some in messages]

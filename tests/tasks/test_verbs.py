@@ -102,7 +102,12 @@ def same(a, b) -> bool:
 
 def graphs(task) -> list:
     owners = [task, getattr(task, "writers", None)]
-    made = [x for owner in owners if owner for x in vars(owner)["_made_once"].values()]
+    made = [
+        x
+        for owner in owners
+        if owner
+        for x in vars(owner).get("_made_once", {}).values()
+    ]
     inner = [x for graph in made for x in getattr(graph, "__dict__", {}).values()]
     return [x for x in [*made, *inner] if hasattr(x, "experimental_get_tracing_count")]
 
