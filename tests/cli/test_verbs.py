@@ -224,18 +224,21 @@ def test_a_prompt_longer_than_the_context_keeps_its_end(good, finished, lm, capl
 
 
 @pytest.mark.parametrize(
-    "flag, line",
+    "flags, line",
     [
         (
-            "--max_new_tokens=32",
+            ["--max_new_tokens=32"],
             "max_new_tokens must be at least 0 and below the "
             "context of 32 tokens, got 32",
         ),
-        ("--stop=", "a stop string is empty: it would end every text at once"),
+        (
+            ["--max_new_tokens=4", "--stop="],
+            "a stop string is empty: it would end every text at once",
+        ),
     ],
 )
-def test_generate_refuses_what_makes_no_sense(bad, finished, flag, line):
-    argv = (f"--preset={finished.folder}", "--prompt=a", flag)
+def test_generate_refuses_what_makes_no_sense(bad, finished, flags, line):
+    argv = (f"--preset={finished.folder}", "--prompt=a", *flags)
     assert bad("generate", *argv) == (1, line)
 
 
