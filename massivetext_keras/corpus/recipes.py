@@ -84,7 +84,8 @@ class Recipe(Config):
     {'gopher_quality': {'min_words': 7}}
     >>> recipe.override("gopher_quality.min_word=7")
     Traceback (most recent call last):
-    ValueError: unknown argument of gopher_quality 'min_word': did you mean 'min_words'?
+    massivetext_keras.values.UnknownName: unknown argument of gopher_quality 'min_word':
+    did you mean 'min_words'?
     """
 
     name: str = ""

@@ -166,7 +166,8 @@ def make_optimizer(
     'lion'
     >>> make_optimizer("adamv")
     Traceback (most recent call last):
-    ValueError: unknown optimizer 'adamv': did you mean 'adam'?
+    massivetext_keras.values.UnknownName: unknown optimizer 'adamv': did you mean
+    'adam'?
     """
     betas = {"beta_1": beta_1, "beta_2": beta_2}
     adam_betas = {f"adam_{name}": value for name, value in betas.items()}

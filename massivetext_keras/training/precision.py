@@ -31,7 +31,8 @@ def set_precision(name: str = "auto") -> str:
     'float32'
     >>> set_precision("bfloat16")
     Traceback (most recent call last):
-    ValueError: unknown precision 'bfloat16': did you mean 'mixed_bfloat16'?
+    massivetext_keras.values.UnknownName: unknown precision 'bfloat16': did you mean
+    'mixed_bfloat16'?
     """
     choose("precision", name, dict.fromkeys(POLICIES))
     if name == "auto":

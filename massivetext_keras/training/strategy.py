@@ -45,7 +45,8 @@ def make_strategy(
     False
     >>> make_strategy("mirorred")
     Traceback (most recent call last):
-    ValueError: unknown strategy 'mirorred': did you mean 'mirrored'?
+    massivetext_keras.values.UnknownName: unknown strategy 'mirorred': did you mean
+    'mirrored'?
     """
     table: dict[str, Callable[[], tf.distribute.Strategy]] = {
         "none": tf.distribute.get_strategy,
