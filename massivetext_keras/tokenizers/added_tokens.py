@@ -118,7 +118,7 @@ class AddedTokens(tf.Module):
         text = tf.where(added < 0, parts.flat_values, "")
         between = plain(text)
         if after is not None:
-            first = _first(parts)
+            first = first_of(parts.value_rowids())
             between = plain(tf.where(first, text, ""))
             between = tf.concat([between, after(tf.where(first, "", text))], axis=1)
         found = tf.ragged.boolean_mask(added[:, None], added[:, None] >= 0)
@@ -140,7 +140,7 @@ class AddedTokens(tf.Module):
         text = tf.where(added < 0, flat, "")
         ids, *offsets = plain(text)
         if after is not None:
-            first = _first(parts)
+            first = first_of(parts.value_rowids())
             sides = plain(tf.where(first, text, "")), after(tf.where(first, "", text))
             ids, *offsets = (
                 tf.concat(pair, axis=1) for pair in zip(*sides, strict=True)
@@ -154,9 +154,12 @@ class AddedTokens(tf.Module):
         return tuple(_joined(x, parts) for x in (ids, starts, ends))
 
 
-def _first(parts: tf.RaggedTensor) -> tf.Tensor:
-    """Whether each part is the first of its text, bool [parts]."""
-    rows = parts.value_rowids()
+def first_of(rows: tf.Tensor) -> tf.Tensor:
+    """Whether each part is the first of its row, int [parts] -> bool [parts].
+
+    >>> first_of(tf.constant([0, 0, 2])).numpy().tolist()
+    [True, False, True]
+    """
     return tf.concat([[True], rows[1:] != rows[:-1]], 0)[: tf.size(rows)]
 
 

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
+from massivetext_keras.tokenizers.added_tokens import first_of
+
 # None of them occurs in valid UTF-8.
 _BREAK, _WHOLE, _CUT = b"\xfd", b"\xfe", b"\xff"
 _WS = r"[\t-\r \x{85}\p{Z}]*"
@@ -131,7 +133,7 @@ def tokenize_pieces(tokenizer, pieces: tf.Tensor) -> tf.RaggedTensor:
         ids = tokenizer._tokenize(text)
     else:
         row = place // tf.maximum(count, 1)
-        first = tf.concat([[True], row[1:] != row[:-1]], 0)[: tf.size(row)]
+        first = first_of(row)
         if tokenizer._prefixed == "always":
             first |= tf.concat([[False], special[:-1] >= 0], 0)[: tf.size(row)]
         begun = tokenizer._tokenize(tf.where(first, text, ""))
