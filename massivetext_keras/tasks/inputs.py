@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from massivetext_keras import corpus
 from massivetext_keras.corpus.sources import search
+from massivetext_keras.data.strings import as_python
 
 logger = logging.getLogger(__name__)
 
@@ -115,14 +116,11 @@ def plain(value: Any) -> Any:
         return {name: plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(map(plain, value))
-    if isinstance(value, tf.Tensor):
-        value = value.numpy()
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
+    value = as_python(value)
+    if isinstance(value, list):  # of an array
+        return plain(value)
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
     return None if is_missing(value) else value
 
 
