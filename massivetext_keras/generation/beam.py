@@ -74,6 +74,13 @@ class BeamRules(NamedTuple):
             tf.constant(repetition_penalty, tf.float32),
         )
 
+    @classmethod
+    def spec(cls) -> BeamRules:
+        """The signature of any values: scalars by name."""
+        whole = {"early_stopping", "min_new_tokens"}
+        kinds = {x: tf.int32 if x in whole else tf.float32 for x in cls._fields}
+        return cls(*(tf.TensorSpec([], kind, x) for x, kind in kinds.items()))
+
     def checked(self) -> BeamRules:
         """The same inside a graph that gets what numbers it gets: no finite penalty
         raises `InvalidArgumentError`."""

@@ -74,6 +74,13 @@ class Sampling(NamedTuple):
         top_k, least = (tf.constant(x, tf.int32) for x in (top_k, min_new_tokens))
         return cls(temperature, top_k, top_p, min_p, penalty, seed, least)
 
+    @classmethod
+    def spec(cls) -> Sampling:
+        """The signature of any numbers: scalars by name."""
+        whole = {"top_k", "seed", "min_new_tokens"}
+        kinds = {x: tf.int32 if x in whole else tf.float32 for x in cls._fields}
+        return cls(*(tf.TensorSpec([], kind, x) for x, kind in kinds.items()))
+
     def checked(self) -> Sampling:
         """The same inside a graph that gets what numbers it gets: one out of its range
         raises `InvalidArgumentError`, and a seed below 0 is as in `make`."""

@@ -27,7 +27,7 @@ class BeamGraphs:
         signature = [
             tf.RaggedTensorSpec([None, None], tf.int32),
             tf.TensorSpec([], tf.int32, "max_new_tokens"),
-            rules_spec(),
+            BeamRules.spec(),
             BannedPhrases.spec() if bans else (),
             StopStrings.spec(),
         ]
@@ -122,13 +122,3 @@ def check_beams(
     for name, is_given in given.items():
         if is_given:
             raise ValueError(f"beams take no {name}: give one or the other")
-
-
-def rules_spec() -> BeamRules:
-    """Signature of `BeamRules`: scalars by name."""
-    return BeamRules(
-        length_penalty=tf.TensorSpec([], tf.float32, "length_penalty"),
-        early_stopping=tf.TensorSpec([], tf.int32, "early_stopping"),
-        min_new_tokens=tf.TensorSpec([], tf.int32, "min_new_tokens"),
-        repetition_penalty=tf.TensorSpec([], tf.float32, "repetition_penalty"),
-    )

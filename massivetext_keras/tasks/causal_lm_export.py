@@ -18,11 +18,11 @@ from massivetext_keras.export import Probe, signature
 from massivetext_keras.generation.checks import checked
 from massivetext_keras.generation.precision import ROUNDING
 from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.tasks.own_defaults import made_of
 from massivetext_keras.tasks.text_generation import (
     TextGenerator,
     earlier_copies,
     prompt_ids,
-    sampling_spec,
 )
 from massivetext_keras.tasks.text_scoring import log_probabilities
 
@@ -41,14 +41,6 @@ _SURE = 3 * ROUNDING
 # What Python calls whitespace among ASCII, at the beginning.
 _BLANKS = r"\A[ \t\n\r\v\f]+"
 _DEFAULT_NEW_TOKENS = 64
-_SAMPLING = (
-    "temperature",
-    "top_k",
-    "top_p",
-    "min_p",
-    "repetition_penalty",
-    "min_new_tokens",
-)
 
 
 def signatures(task, xla: bool) -> dict[str, Callable]:
@@ -59,9 +51,10 @@ def signatures(task, xla: bool) -> dict[str, Callable]:
         xla: whether the loop of `serving_default` is an XLA program.
     """
     prompt = tf.TensorSpec([None], tf.string, "prompt")
-    tokens, spec = tf.TensorSpec([], tf.int32, "max_new_tokens"), sampling_spec()
+    tokens, spec = tf.TensorSpec([], tf.int32, "max_new_tokens"), Sampling.spec()
     scalars = [tokens, spec.temperature, spec.top_k, spec.top_p, spec.seed]
-    own, usual = task.generation, usual_sampling(task, seed=0)
+    own = task.generation
+    usual = made_of(own, Sampling.make, seed=0)
     tokenizer, context = task.need_tokenizer(), task.config.max_length
     # A server fills in what a request leaves out.
     room = min(own.get("max_new_tokens", _DEFAULT_NEW_TOKENS), context - 1)
@@ -154,12 +147,6 @@ def signatures(task, xla: bool) -> dict[str, Callable]:
     }
 
 
-def usual_sampling(task, **changes) -> Sampling:
-    """How a task chooses tokens where nobody says otherwise, but for some changes."""
-    own = task.generation
-    return Sampling.make(**{**{k: own[k] for k in _SAMPLING if k in own}, **changes})
-
-
 def usual_generator(task, compiled: bool = True) -> TextGenerator:
     """What writes the texts of a task where nobody says otherwise."""
     stop = task.generation.get("stop", ())
@@ -178,9 +165,9 @@ def probes(task) -> list[Probe]:
     prompts are not asked.
     """
     tokens = min(_PROBE_TOKENS, task.config.max_length - 1)
-    greedy = {"max_new_tokens": tokens, "temperature": 0.0}
-    greedy |= {"top_k": 0, "top_p": 1.0, "seed": 0}
-    sampling = usual_sampling(task, temperature=0.0, top_k=0, top_p=1.0, seed=0)
+    asked_for = {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0}
+    greedy = {"max_new_tokens": tokens, **asked_for}
+    sampling = made_of(task.generation, Sampling.make, **asked_for)
     ids = prompt_ids(task.need_tokenizer(), _PROBES)
     generator = usual_generator(task)
     new, lead = generator.write_surely(_PROBES, ids, tokens, sampling)

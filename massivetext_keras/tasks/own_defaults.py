@@ -59,6 +59,22 @@ def own_defaults(*skipped: str) -> Callable:
     return decorate
 
 
+def made_of(own: Mapping[str, Any], make: Callable, **changes: Any) -> Any:
+    """What `make` gives of those of a task's own arguments that it has.
+
+    Args:
+        own: see `checked`; None is as nothing.
+        make: such as `Sampling.make`.
+        **changes: arguments of `make` that are others.
+
+    >>> int(made_of({"top_k": 5, "num_beams": 4}, Sampling.make, seed=3).top_k)
+    5
+    """
+    names = inspect.signature(make).parameters
+    chosen = {k: v for k, v in own.items() if k in names and v is not None}
+    return make(**{**chosen, **changes})
+
+
 def checked(generate: Callable, generation: Mapping[str, Any] | None) -> dict[str, Any]:
     """Own arguments of a task's `generate`, a bound method, as they can be kept.
 
@@ -72,8 +88,7 @@ def checked(generate: Callable, generation: Mapping[str, Any] | None) -> dict[st
     given = {name: value for name, value in own.items() if value is not None}
     try:
         for make in (Sampling.make, BeamRules.make):
-            names = inspect.signature(make).parameters.keys() & given.keys()
-            make(**{name: given[name] for name in names})
+            made_of(own, make)
         StopStrings.make(given.get("stop", ()))
         for name, least in _LEAST.items():
             if not given.get(name, least) >= least:

@@ -13,7 +13,8 @@ from massivetext_keras.generation.beam import BeamRules
 from massivetext_keras.generation.checks import checked
 from massivetext_keras.generation.precision import ROUNDING
 from massivetext_keras.generation.sampling import Sampling
-from massivetext_keras.tasks.text_generation import earlier_copies, sampling_spec
+from massivetext_keras.tasks.own_defaults import made_of
+from massivetext_keras.tasks.text_generation import earlier_copies
 from massivetext_keras.tasks.text_to_text import is_blank
 
 # Checked on several scripts and lengths.
@@ -21,15 +22,6 @@ _PROBES = ["Once upon a time", "Über", "中文 text\n\n", "a" * 50]
 _PROBE_TOKENS = 8
 _MOST_NEW_TOKENS = 128
 _BEAMS = 4
-_SAMPLING = (
-    "temperature",
-    "top_k",
-    "top_p",
-    "min_p",
-    "repetition_penalty",
-    "min_new_tokens",
-)
-_RANKING = ("early_stopping", "min_new_tokens", "repetition_penalty")
 
 
 def signatures(task, xla: bool) -> dict[str, Callable]:
@@ -40,13 +32,13 @@ def signatures(task, xla: bool) -> dict[str, Callable]:
         xla: whether the loop of `serving_default` is an XLA program.
     """
     text = tf.TensorSpec([None], tf.string, "text")
-    tokens, spec = tf.TensorSpec([], tf.int32, "max_new_tokens"), sampling_spec()
+    tokens, spec = tf.TensorSpec([], tf.int32, "max_new_tokens"), Sampling.spec()
     longest = task.config.max_length
     # A server fills in what a request leaves out.
     own = task.generation
     room = tf.constant(min(own.get("max_new_tokens", _MOST_NEW_TOKENS), longest))
     length_penalty = tf.constant(own.get("length_penalty", 1.0), tf.float32)
-    choice = Sampling.make(**{k: own[k] for k in _SAMPLING if k in own}, seed=0)
+    choice = made_of(own, Sampling.make, seed=0)
     if "temperature" not in own:
         choice = choice._replace(temperature=tf.constant(0.0))
     graphs = functools.partial(
@@ -64,7 +56,7 @@ def signatures(task, xla: bool) -> dict[str, Callable]:
 
     def searched(compiled: bool):
         graph = graphs(own.get("num_beams", _BEAMS), search=True, compiled=compiled)
-        rest = BeamRules.make(**{k: own[k] for k in _RANKING if k in own})
+        rest = made_of(own, BeamRules.make)
 
         def translate(text, max_new_tokens=room, length_penalty=length_penalty):
             rules = rest._replace(length_penalty=length_penalty).checked()
@@ -135,13 +127,12 @@ def probes(task) -> list[Probe]:
         Probe(name, {"text": _PROBES, **limit, "length_penalty": 1.0}, searched)
         for name in ("translate", "translate_compiled")
     ]
-    shared = {k: own[k] for k in _SAMPLING[3:] if k in own}
-    sampling = Sampling.make(temperature=0.0, **shared, seed=0)
+    greedy = {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0}
+    sampling = made_of(own, Sampling.make, **greedy)
     how = own.get("no_repeat_ngram_size", 0), "repetition_penalty" in own
     answers, lead = task.sure_answers(_PROBES, tokens, sampling, *how)
     sure = [i for i in range(len(_PROBES)) if lead[i] > 3 * ROUNDING]
     if sure:
-        greedy = {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0}
         question = {"text": [_PROBES[i] for i in sure], **limit, **greedy}
         written = {"text": [answers[i] for i in sure]}
         names = "generate", "generate_compiled"

@@ -68,7 +68,7 @@ class TextGraphs:
             tf.RaggedTensorSpec([None, None], tf.int32),
             tf.TensorSpec([None], tf.int32, "rows"),
             tf.TensorSpec([], tf.int32, "max_new_tokens"),
-            sampling_spec(),
+            Sampling.spec(),
             BannedPhrases.spec() if bans else (),
         ]
         self.begin = tf.function(
@@ -328,16 +328,3 @@ def ragged_ids(ids) -> tf.RaggedTensor:
     if not isinstance(ids, tf.RaggedTensor):
         ids = tf.RaggedTensor.from_tensor(tf.convert_to_tensor(ids))
     return tf.cast(ids, tf.int32)
-
-
-def sampling_spec() -> Sampling:
-    """Signature of `Sampling`: scalars by name."""
-    return Sampling(
-        temperature=tf.TensorSpec([], tf.float32, "temperature"),
-        top_k=tf.TensorSpec([], tf.int32, "top_k"),
-        top_p=tf.TensorSpec([], tf.float32, "top_p"),
-        min_p=tf.TensorSpec([], tf.float32, "min_p"),
-        repetition_penalty=tf.TensorSpec([], tf.float32, "repetition_penalty"),
-        seed=tf.TensorSpec([], tf.int32, "seed"),
-        min_new_tokens=tf.TensorSpec([], tf.int32, "min_new_tokens"),
-    )

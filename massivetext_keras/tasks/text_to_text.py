@@ -9,8 +9,6 @@ from massivetext_keras.generation.beam import BeamDecoder, BeamRules
 from massivetext_keras.generation.decoding import Decoder, power_of_two, written
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import Sampling
-from massivetext_keras.tasks.beam_texts import rules_spec
-from massivetext_keras.tasks.text_generation import sampling_spec
 
 _FEWEST_KEYS = 32
 
@@ -125,8 +123,8 @@ def _graphs(answers: IdsToIds | TextToText, sources) -> tuple:
     """`sampled` and `searched` as graphs for sources of any number and length."""
     limit = tf.TensorSpec([], tf.int32, "max_new_tokens")
     rows = tf.TensorSpec([None], tf.int32, "rows")
-    sampled = [sources, rows, limit, sampling_spec()]
-    searched = [sources, limit, rules_spec()]
+    sampled = [sources, rows, limit, Sampling.spec()]
+    searched = [sources, limit, BeamRules.spec()]
     return (
         tf.function(answers.sampled, input_signature=sampled, autograph=False),
         tf.function(answers.searched, input_signature=searched, autograph=False),
