@@ -9,10 +9,10 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
+
+from massivetext_keras.importing import Execute, around_import
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _PACKAGES = ("tensorflow", "tensorflow_text")  # each has the same to say
@@ -37,9 +37,8 @@ def quiet_tensorflow() -> None:
     logger = logging.getLogger("tensorflow")
     logger.removeFilter(_tells_something)
     logger.addFilter(_tells_something)
-    there = any(isinstance(finder, _QuietImport) for finder in sys.meta_path)
-    if not there and hasattr(os, "fork") and os.environ[_LEVEL] != "0":
-        sys.meta_path.insert(0, _QuietImport())
+    if hasattr(os, "fork") and os.environ[_LEVEL] != "0":
+        around_import(_PACKAGES, _execute_quietly)
 
 
 def _tells_something(record: logging.LogRecord) -> bool:
@@ -47,28 +46,11 @@ def _tells_something(record: logging.LogRecord) -> bool:
     return record.levelno > logging.INFO and _RETRACING not in record.getMessage()
 
 
-class _QuietImport(MetaPathFinder):
-    """Finds TensorFlow as others do, and has it executed without its notes."""
-
-    def find_spec(self, name, path=None, target=None) -> ModuleSpec | None:
-        if name not in _PACKAGES:
-            return None
-        for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(name, path, target)
-            if spec is not None and spec.loader is not None:
-                spec.loader.exec_module = _quietly(spec.loader.exec_module)
-                return spec
-        return None
-
-
-def _quietly(execute):
-    def execute_quietly(module: ModuleType) -> None:
-        with without_notes():
-            execute(module)
-            if module.__name__ == "tensorflow":
-                module.config.list_physical_devices()  # says that there is no GPU
-
-    return execute_quietly
+def _execute_quietly(execute: Execute, module: ModuleType) -> None:
+    with without_notes():
+        execute(module)
+        if module.__name__ == "tensorflow":
+            module.config.list_physical_devices()  # says that there is no GPU
 
 
 @contextlib.contextmanager

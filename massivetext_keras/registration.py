@@ -7,11 +7,10 @@ there as stand-ins, which import the real ones when a file has one of them.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
 from types import ModuleType
+
+from massivetext_keras.importing import Execute, around_import
 
 PACKAGE = __name__.partition(".")[0]
 
@@ -54,7 +53,12 @@ def introduce() -> None:
     if hasattr(keras, "saving"):
         _register(keras)
     else:
-        sys.meta_path.insert(0, _WhenKerasIsImported())
+        around_import(("keras",), _execute_keras)
+
+
+def _execute_keras(execute: Execute, module: ModuleType) -> None:
+    execute(module)
+    _register(module)
 
 
 def _register(keras: ModuleType) -> None:
@@ -71,22 +75,3 @@ def _stand_in(module: str, name: str) -> type:
         return known[f"{PACKAGE}>{name}"].from_config(config)
 
     return type(name, (), {"from_config": classmethod(from_config)})
-
-
-class _WhenKerasIsImported(MetaPathFinder):
-    """Finds nothing itself; once Keras is there, it introduces the package."""
-
-    def find_spec(self, name, path=None, target=None) -> ModuleSpec | None:
-        if name != "keras":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.loader is not None:
-            run = spec.loader.exec_module
-
-            def exec_module(module: ModuleType) -> None:
-                run(module)
-                _register(module)
-
-            spec.loader.exec_module = exec_module
-        return spec

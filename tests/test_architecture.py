@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = "massivetext_keras"
 LEVELS = [
+    ["importing"],
     [
         "backend",
         "extras",
