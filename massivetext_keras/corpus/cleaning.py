@@ -12,10 +12,11 @@ import xxhash
 
 from massivetext_keras.corpus.arguments import use_contents
 from massivetext_keras.corpus.documents import Batch, Document, left_empty, reasons
+from massivetext_keras.corpus.encodings import valid
 from massivetext_keras.corpus.engines import guard
 from massivetext_keras.corpus.formats import Problem, Source, read
 from massivetext_keras.corpus.minhash import minhash_bands
-from massivetext_keras.corpus.plain import to_json, valid
+from massivetext_keras.corpus.plain import to_json
 from massivetext_keras.corpus.recipes import Recipe, Step
 
 CLEANED = pa.schema(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
-from typing import BinaryIO
+from typing import BinaryIO, overload
 
 from massivetext_keras.corpus.compression import Damage
 
@@ -81,6 +81,29 @@ def decode_line(data: bytes) -> tuple[str, int]:
         text = data.decode("utf-8", "replace")
         invalid = max(len(data) - len(data.decode("utf-8", "ignore").encode()), 1)
     return text.removeprefix("\ufeff"), invalid
+
+
+@overload
+def valid(text: str) -> str: ...
+
+
+@overload
+def valid(text: None) -> None: ...
+
+
+def valid(text):
+    """A text that UTF-8 has a form for: U+FFFD for half of a surrogate pair.
+
+    >>> valid("a\\ud83d"), valid("\\ud83d\\ude00")
+    ('a\\ufffd', '😀')
+    """
+    if text is None or text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def as_utf8(stream: BinaryIO, encoding: str = "utf-8") -> BinaryIO:

@@ -5,34 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, overload
+from typing import Any
 
 import orjson
 
+from massivetext_keras.corpus.encodings import valid
+
 _SORTED = {False: 0, True: orjson.OPT_SORT_KEYS}
-
-
-@overload
-def valid(text: str) -> str: ...
-
-
-@overload
-def valid(text: None) -> None: ...
-
-
-def valid(text):
-    """A text that UTF-8 has a form for: U+FFFD for half of a surrogate pair.
-
-    >>> valid("a\\ud83d"), valid("\\ud83d\\ude00")
-    ('a\\ufffd', '😀')
-    """
-    if text is None or text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def to_json(values: Mapping[str, Any], *, sort_keys: bool = False) -> bytes:

@@ -65,8 +65,9 @@ def corpus_stats(values: Values) -> None:
 
 
 def corpus_explain(values: Values) -> None:
+    from massivetext_keras.corpus.encodings import valid
     from massivetext_keras.corpus.explain import explain
-    from massivetext_keras.corpus.plain import to_json, valid
+    from massivetext_keras.corpus.plain import to_json
 
     recipe = _recipe(values)
     if "gopher_repetition" in recipe.steps:  # what a build need not measure, too

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massivetext_keras.corpus.encodings import as_utf8, decode, decode_line
+from massivetext_keras.corpus.encodings import as_utf8, decode, decode_line, valid
 
 WIDE = ["utf-16", "utf-32"]
 
@@ -51,3 +51,15 @@ def test_line_ends_of_carriage_returns_alone():
     assert list(as_utf8(io.BytesIO(b"one\rtwo\r"))) == [b"one\n", b"two\n"]
     assert as_utf8(io.BytesIO(b"one\r\ntwo\rthree")).read() == b"one\r\ntwo\rthree"
     assert list(as_utf8(io.BytesIO("a\rb".encode("utf-32")))) == [b"a\n", b"b"]
+
+
+@given(st.text(st.characters()))
+def test_valid_text_stays_and_all_else_becomes_valid(text):
+    found = valid(text)
+    found.encode()
+    halves = any("\ud800" <= character <= "\udfff" for character in text)
+    assert (found == text) is not halves
+
+
+def test_no_text_stays_none():
+    assert valid(None) is None

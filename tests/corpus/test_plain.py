@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massivetext_keras.corpus.plain import from_json, to_json, valid
+from massivetext_keras.corpus.plain import from_json, to_json
 
 
 @pytest.mark.parametrize(
@@ -68,15 +68,3 @@ def test_strict_parsers_take_what_is_written(values):
     orjson.loads(data)
     assert json.loads(data, parse_constant=pytest.fail) == from_json(data)
     assert from_json(to_json(from_json(data))) == from_json(data)
-
-
-@given(st.text(st.characters()))
-def test_valid_text_stays_and_all_else_becomes_valid(text):
-    found = valid(text)
-    found.encode()
-    halves = any("\ud800" <= character <= "\udfff" for character in text)
-    assert (found == text) is not halves
-
-
-def test_no_text_stays_none():
-    assert valid(None) is None

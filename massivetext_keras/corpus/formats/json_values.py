@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
+from massivetext_keras.corpus.encodings import valid
 from massivetext_keras.corpus.formats.content import format_by_content
 from massivetext_keras.corpus.streams import buffered, lines
 from massivetext_keras.extras import need
@@ -113,5 +114,5 @@ def _valid(value: Any) -> Any:
     if isinstance(value, list):
         return [_valid(item) for item in value]
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return valid(value)
     return value
