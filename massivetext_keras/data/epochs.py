@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 _LAST = np.iinfo(np.int64).max
-_INFINITE = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
 
 
 class TrainingBatches(tf.data.Dataset):
@@ -53,7 +52,7 @@ class TrainingBatches(tf.data.Dataset):
             # Not a variable: those of a strategy are made for each replica.
             self._next = tf.lookup.experimental.MutableHashTable(tf.int64, tf.int64, 0)
             self.next_batch = start
-        self._batches = self._from(start) if endless else self._epochs()
+        self._batches = self.endless() if endless else self._epochs()
         super().__init__(self._batches._variant_tensor)
 
     def __len__(self) -> int:
@@ -70,13 +69,7 @@ class TrainingBatches(tf.data.Dataset):
 
     def endless(self) -> tf.data.Dataset:
         """All batches from the one that is the next when they are iterated."""
-
-        def batches(_):
-            first = self._next.lookup(np.int64(0))
-            numbers = tf.data.Dataset.range(first, _LAST)
-            return numbers.map(self.batch, num_parallel_calls=1)
-
-        return tf.data.Dataset.range(1).flat_map(batches).prefetch(2).apply(_INFINITE)
+        return self._iterated(lambda first: _LAST, tf.data.INFINITE_CARDINALITY)
 
     def changed(self, function: Callable[..., tuple]) -> TrainingBatches:
         """Batches that a function makes of these; both go on with the same number."""
@@ -90,21 +83,26 @@ class TrainingBatches(tf.data.Dataset):
         """The same batches from the next one on, an epoch at each iteration."""
         return TrainingBatches(self.batch, self.per_epoch, self.next_batch)
 
-    def _from(self, start: int) -> tf.data.Dataset:
-        numbers = tf.data.Dataset.range(start, _LAST)
-        batches = numbers.map(self.batch, num_parallel_calls=1).prefetch(2)
-        return batches.apply(_INFINITE)
-
     def _epochs(self) -> tf.data.Dataset:
-        def epoch(_):
-            first = self._next.lookup(np.int64(0))
+        def end(first: tf.Tensor) -> tf.Tensor:
             self._next.insert(np.int64(0), first + self.per_epoch)
-            numbers = tf.data.Dataset.range(first, first + self.per_epoch)
+            return first + self.per_epoch
+
+        return self._iterated(end, self.per_epoch)
+
+    def _iterated(
+        self, end: Callable[[tf.Tensor], int | tf.Tensor], count: int
+    ) -> tf.data.Dataset:
+        """As many batches as are counted, from the one that is the next when they are
+        iterated to the one before an end."""
+
+        def batches(_):
+            first = self._next.lookup(np.int64(0))
+            numbers = tf.data.Dataset.range(first, end(first))
             return numbers.map(self.batch, num_parallel_calls=1)
 
-        batches = tf.data.Dataset.range(1).flat_map(epoch).prefetch(2)
-        count = tf.data.experimental.assert_cardinality(self.per_epoch)
-        return batches.apply(count)
+        found = tf.data.Dataset.range(1).flat_map(batches).prefetch(2)
+        return found.apply(tf.data.experimental.assert_cardinality(count))
 
     @property
     def element_spec(self):
