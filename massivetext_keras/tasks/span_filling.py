@@ -14,7 +14,7 @@ class FillsSpans:
 
     def fill_spans(
         self,
-        texts: str | Sequence[str],
+        texts: data.Texts,
         max_new_tokens: int | None = None,
         num_beams: int = 1,
     ) -> dict[str, str] | list[dict[str, str]]:
@@ -36,7 +36,7 @@ class FillsSpans:
             ValueError: a text names no special token, or there is no tokenizer.
         """
         tokenizer = self.need_tokenizer()
-        rows = [texts] if isinstance(texts, str) else list(texts)
+        rows, one = data.as_texts("text", texts)
         if not rows:
             return []
         sources = tf.constant([data.utf8(text) for text in rows])
@@ -51,7 +51,7 @@ class FillsSpans:
             spans_behind(tokenizer, some, row)
             for some, row in zip(asked, found, strict=True)
         ]
-        return spans[0] if isinstance(texts, str) else spans
+        return spans[0] if one else spans
 
 
 def _sentinels(tokenizer, ids: Sequence[int]) -> list[int]:
