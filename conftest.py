@@ -56,7 +56,7 @@ def without_xla():
     import keras
     import tensorflow as tf
 
-    from massivetext_keras.tasks import training_step
+    from massivetext_keras.optimization import step as training_step
 
     policy = keras.config.dtype_policy()
     options = tf.config.optimizer.set_experimental_options

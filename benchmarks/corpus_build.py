@@ -23,7 +23,7 @@ import orjson
 
 from massivetext_keras.corpus import python_documentation
 from massivetext_keras.corpus.engines.memory import proportional_bytes
-from massivetext_keras.values import parse_size
+from massivetext_keras.support.values import parse_size
 
 FILE_BYTES = 16 << 20
 

@@ -13,8 +13,9 @@ from collections import Counter
 from common import corpus_pages
 
 from massivetext_keras.corpus.cleaning import kept_rows
-from massivetext_keras.corpus.documents import Batch, Document, reasons
+from massivetext_keras.corpus.documents import Batch, reasons
 from massivetext_keras.corpus.recipes import load_recipe
+from massivetext_keras.reading.document import Document
 
 BATCH, ROUNDS = 64, 3
 

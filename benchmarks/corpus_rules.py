@@ -42,11 +42,12 @@ def speeds(texts: list[str], runs: dict[str, Callable], repeats: int) -> dict:
 
 
 def ours() -> dict[str, float]:
-    from massivetext_keras.corpus.c4 import c4_lines, c4_pages
-    from massivetext_keras.corpus.documents import Batch, Document
-    from massivetext_keras.corpus.minhash import minhash_bands
-    from massivetext_keras.corpus.quality import fineweb_quality, gopher_quality
-    from massivetext_keras.corpus.repetition import gopher_repetition
+    from massivetext_keras.corpus.documents import Batch
+    from massivetext_keras.corpus.duplicates.minhash import minhash_bands
+    from massivetext_keras.corpus.rules.c4 import c4_lines, c4_pages
+    from massivetext_keras.corpus.rules.quality import fineweb_quality, gopher_quality
+    from massivetext_keras.corpus.rules.repetition import gopher_repetition
+    from massivetext_keras.reading.document import Document
 
     steps = {
         "quality": [gopher_quality],

@@ -71,8 +71,9 @@ def grow(size: int, seed: int) -> tuple[list[str], list[int]]:
 
 def write(texts: list[str], folder: Path) -> float:
     """Parts of cleaned documents; the seconds that their signatures took."""
-    from massivetext_keras.corpus.documents import Batch, Document
-    from massivetext_keras.corpus.minhash import minhash_bands
+    from massivetext_keras.corpus.documents import Batch
+    from massivetext_keras.corpus.duplicates.minhash import minhash_bands
+    from massivetext_keras.reading.document import Document
 
     folder.mkdir()
     seconds = 0.0
@@ -100,9 +101,9 @@ def write(texts: list[str], folder: Path) -> float:
 
 def work(task: str, folder: Path) -> None:
     """What runs in a process of its own."""
-    from massivetext_keras.corpus.deduplication import find_duplicates
+    from massivetext_keras.corpus.duplicates.deduplication import find_duplicates
+    from massivetext_keras.corpus.duplicates.repeats import find_repeats
     from massivetext_keras.corpus.engines.local import LocalEngine
-    from massivetext_keras.corpus.repeats import find_repeats
 
     begin = time.perf_counter()
     documents = sorted((folder / "documents").glob("*.parquet"))
@@ -155,8 +156,9 @@ def family(process: int) -> list[int]:
 
 def jaccard(left: str, right: str) -> float:
     """Of the sets of 13-grams, by the words themselves."""
-    from massivetext_keras.corpus.documents import Batch, Document
-    from massivetext_keras.corpus.words import words as words_of
+    from massivetext_keras.corpus.documents import Batch
+    from massivetext_keras.corpus.text.words import words as words_of
+    from massivetext_keras.reading.document import Document
 
     sets = []
     for text in (left, right):

@@ -18,7 +18,7 @@ from absl import app, flags
 import massivetext_keras as mtk
 from massivetext_keras.data import LabeledText
 from massivetext_keras.tasks import TextClassifier
-from massivetext_keras.tasks.from_examples import split_examples
+from massivetext_keras.tasks.examples import split_examples
 
 flags.DEFINE_enum("task", "sst2", ["sst2", "trec", "sms"], "what the texts are")
 flags.DEFINE_string("data", None, "folder of the task's files", required=True)

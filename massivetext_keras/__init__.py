@@ -3,35 +3,37 @@
 import importlib
 import logging
 
-from massivetext_keras import backend, registration
+from massivetext_keras.support import backend, registration
 
 __version__ = "0.1.0"
 
 _MODULES = (
-    "backend",
+    "architecture",
     "cli",
     "commands",
     "configs",
     "corpus",
     "data",
+    "distribution",
     "doctor",
     "evaluation",
-    "export",
-    "files",
+    "experiment",
     "generation",
-    "interop",
+    "huggingface",
+    "kernels",
     "layers",
-    "layout",
     "models",
     "ngram",
-    "presets",
-    "registration",
+    "optimization",
+    "pages",
+    "reading",
+    "saving",
+    "support",
     "tasks",
+    "text",
     "tokenizers",
     "training",
-    "values",
     "verbs",
-    "versions",
 )
 
 __all__ = [*_MODULES, "__version__"]

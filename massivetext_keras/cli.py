@@ -13,9 +13,8 @@ from absl import flags
 
 from massivetext_keras import __version__
 from massivetext_keras.commands import REQUIRED, VERBS, Flag
-from massivetext_keras.configs import nearest
-from massivetext_keras.quiet import quiet_tensorflow
-from massivetext_keras.values import UnknownName
+from massivetext_keras.support.quiet import quiet_tensorflow
+from massivetext_keras.support.values import UnknownName, nearest
 from massivetext_keras.verbs import UsageError
 
 WIDTH = 80

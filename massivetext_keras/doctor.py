@@ -10,7 +10,8 @@ from importlib import metadata
 
 from packaging.requirements import Requirement
 
-from massivetext_keras import __version__, backend, machine
+from massivetext_keras import __version__
+from massivetext_keras.support import backend, machine
 
 NAME = "massivetext-keras"
 # that matter to the products of matrices, from old to new
@@ -110,7 +111,7 @@ def _java() -> str:
 def _devices() -> Iterator[str]:
     import tensorflow as tf
 
-    from massivetext_keras.training.precision import device_multiplies_bfloat16
+    from massivetext_keras.optimization.precision import device_multiplies_bfloat16
 
     for device in tf.config.list_physical_devices():
         yield f"device {device.name}"

@@ -7,14 +7,10 @@ import json
 
 import pytest
 
-from massivetext_keras.configs import (
-    Config,
-    DataConfig,
-    ExperimentConfig,
-    OptimizerConfig,
-    TransformerConfig,
-)
-from massivetext_keras.presets import preset
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.shapes import preset
+from massivetext_keras.experiment import DataConfig, ExperimentConfig, OptimizerConfig
+from massivetext_keras.support.values import Config
 
 
 @dataclasses.dataclass(frozen=True)

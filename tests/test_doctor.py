@@ -11,7 +11,8 @@ from importlib import metadata
 import pytest
 from packaging.requirements import Requirement
 
-from massivetext_keras import __version__, doctor, machine, training
+from massivetext_keras import __version__, doctor, training
+from massivetext_keras.support import machine
 from tests.processes import ROOT
 
 

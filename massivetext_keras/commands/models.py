@@ -18,7 +18,7 @@ from massivetext_keras.commands.flags import (
     Flag,
     Verb,
 )
-from massivetext_keras.configs import ExperimentConfig
+from massivetext_keras.experiment import ExperimentConfig
 
 _DEFAULT = ExperimentConfig()
 

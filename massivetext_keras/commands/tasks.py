@@ -18,7 +18,7 @@ from massivetext_keras.commands.flags import (
     Flag,
     Verb,
 )
-from massivetext_keras.configs import FINE_TUNING
+from massivetext_keras.experiment import FINE_TUNING
 
 _EXAMPLES = (
     Flag(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from massivetext_keras import verbs
 from massivetext_keras.commands.flags import DATA, REQUIRED, TOKENIZER, Flag, Verb
-from massivetext_keras.configs import ExperimentConfig
+from massivetext_keras.experiment import ExperimentConfig
 
 _DEFAULT = ExperimentConfig()
 

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from massivetext_keras.corpus.pydoc import (
+from massivetext_keras.corpus.python_documentation import (
     python_documentation,
     write_python_documentation,
 )
-from massivetext_keras.corpus.readers import (
+from massivetext_keras.corpus.shards.split import Split, split_documents
+from massivetext_keras.reading.documents import (
     ReadReport,
     expand,
     fingerprint,
     read_documents,
     read_file,
 )
-from massivetext_keras.corpus.split import Split, split_documents
-from massivetext_keras.extras import need
+from massivetext_keras.support.extras import need
 
 # These need the packages of the extra `corpus`.
 _PIPELINE = {
     "LocalEngine": "engines.local",
-    "Manifest": "manifest",
+    "Manifest": "shards.manifest",
     "RECIPES": "recipes",
     "Recipe": "recipes",
     "SparkEngine": "engines.spark",
     "build": "pipeline",
     "load_recipe": "recipes",
-    "read_manifest": "manifest",
-    "write_report": "report",
+    "read_manifest": "shards.manifest",
+    "write_report": "report.page",
 }
 
 __all__ = [

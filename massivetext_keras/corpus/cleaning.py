@@ -10,14 +10,15 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import xxhash
 
-from massivetext_keras.corpus.arguments import use_contents
-from massivetext_keras.corpus.documents import Batch, Document, left_empty, reasons
-from massivetext_keras.corpus.encodings import valid
+from massivetext_keras.corpus.documents import Batch, left_empty, reasons
+from massivetext_keras.corpus.duplicates.minhash import minhash_bands
 from massivetext_keras.corpus.engines import guard
-from massivetext_keras.corpus.formats import Problem, Source, read
-from massivetext_keras.corpus.minhash import minhash_bands
-from massivetext_keras.corpus.plain import to_json
 from massivetext_keras.corpus.recipes import Recipe, Step
+from massivetext_keras.corpus.shards.plain import to_json
+from massivetext_keras.reading.arguments import use_contents
+from massivetext_keras.reading.document import Document
+from massivetext_keras.reading.encodings import valid
+from massivetext_keras.reading.formats import Problem, Source, read
 
 CLEANED = pa.schema(
     [

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from massivetext_keras.corpus.aligned import aligned
-from massivetext_keras.corpus.documents import Batch, Document, left_empty, reasons
-from massivetext_keras.corpus.formats import Problem, read
+from massivetext_keras.corpus.documents import Batch, left_empty, reasons
+from massivetext_keras.reading.document import Document
+from massivetext_keras.reading.formats import Problem, read
+from massivetext_keras.support.aligned import aligned
 
 # name, function of a batch, arguments; as `Recipe.bound` gives them
 Step = tuple[str, Callable, Mapping[str, Any]]
@@ -124,7 +125,7 @@ def explain(
 
     >>> path = getfixture("tmp_path") / "a.txt"
     >>> _ = path.write_text("Write to ada@example.org")
-    >>> from massivetext_keras.corpus.personal_data import personal_data
+    >>> from massivetext_keras.corpus.rules.personal_data import personal_data
     >>> [found] = explain(path, [("personal_data", personal_data, {"max_spans": 0})])
     >>> print(found)
     a.txt, document 0: 24 characters

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from massivetext_keras.corpus.sources import find
-from massivetext_keras.corpus.streams import open_bytes
-from massivetext_keras.extras import need
-from massivetext_keras.files import replacing_file
+from massivetext_keras.reading.find import find
+from massivetext_keras.reading.streams import open_bytes
+from massivetext_keras.support.extras import need
+from massivetext_keras.support.files import replacing_file
 
 FILES = pa.schema(
     [

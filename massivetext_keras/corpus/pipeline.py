@@ -13,15 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from massivetext_keras.corpus import shards
-from massivetext_keras.corpus.arguments import Amount, Known, Share, Size, checked
-from massivetext_keras.corpus.assembly import assemble
 from massivetext_keras.corpus.cleaning import clean
-from massivetext_keras.corpus.deduplication import (
+from massivetext_keras.corpus.duplicates.deduplication import (
     Cluster,
     find_duplicates,
     largest_clusters,
 )
+from massivetext_keras.corpus.duplicates.repeats import cut_repeats, find_repeats
 from massivetext_keras.corpus.engines import Engine
 from massivetext_keras.corpus.engines.local import LocalEngine
 from massivetext_keras.corpus.inputs import (
@@ -30,15 +28,17 @@ from massivetext_keras.corpus.inputs import (
     summary,
     write_listing,
 )
-from massivetext_keras.corpus.manifest import MANIFEST, Manifest, read_manifest
-from massivetext_keras.corpus.placing import MIXTURES, Fractions, check_weights
 from massivetext_keras.corpus.recipes import Recipe, load_recipe
-from massivetext_keras.corpus.repeats import cut_repeats, find_repeats
-from massivetext_keras.corpus.report_data import ReportData
+from massivetext_keras.corpus.report.data import ReportData
+from massivetext_keras.corpus.shards import write as shards
+from massivetext_keras.corpus.shards.assembly import assemble
+from massivetext_keras.corpus.shards.manifest import MANIFEST, Manifest, read_manifest
+from massivetext_keras.corpus.shards.placing import MIXTURES, Fractions, check_weights
 from massivetext_keras.corpus.work import Work
-from massivetext_keras.files import replacing_folder
-from massivetext_keras.values import choose
-from massivetext_keras.versions import versions
+from massivetext_keras.reading.arguments import Amount, Known, Share, Size, checked
+from massivetext_keras.support.files import replacing_folder
+from massivetext_keras.support.values import choose
+from massivetext_keras.support.versions import versions
 
 logger = logging.getLogger(__name__)
 

@@ -10,38 +10,38 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from massivetext_keras.corpus.arguments import (
+from massivetext_keras.reading.arguments import (
     checked,
     content_hash,
     defaults,
     files_of,
 )
-from massivetext_keras.files import read_json
-from massivetext_keras.values import Config, choose, nearest
+from massivetext_keras.support.files import read_json
+from massivetext_keras.support.values import Config, choose, nearest
 
 # name of a step, which is that of its function -> module
 STEPS = {
-    "extract": "extraction",
-    "normalize": "normalization",
-    "identify": "language",
-    "url_blocklist": "blocklists",
-    "word_blocklist": "blocklists",
-    "gopher_quality": "quality",
-    "gopher_repetition": "repetition",
-    "c4_lines": "c4",
-    "c4_pages": "c4",
-    "mc4_pages": "c4",
-    "fineweb_quality": "quality",
-    "contamination": "contamination",
-    "personal_data": "personal_data",
-    "statistics": "statistics",
+    "extract": "corpus.rules.extraction",
+    "normalize": "corpus.rules.normalization",
+    "identify": "corpus.rules.language",
+    "url_blocklist": "corpus.rules.blocklists",
+    "word_blocklist": "corpus.rules.blocklists",
+    "gopher_quality": "corpus.rules.quality",
+    "gopher_repetition": "corpus.rules.repetition",
+    "c4_lines": "corpus.rules.c4",
+    "c4_pages": "corpus.rules.c4",
+    "mc4_pages": "corpus.rules.c4",
+    "fineweb_quality": "corpus.rules.quality",
+    "contamination": "corpus.rules.contamination",
+    "personal_data": "corpus.rules.personal_data",
+    "statistics": "corpus.rules.statistics",
 }
 # what comes before and after the steps: name of a function -> module
 STAGES = {
-    "read": "formats",
-    "minhash_bands": "minhash",
-    "find_duplicates": "deduplication",
-    "find_repeats": "repeats",
+    "read": "reading.formats",
+    "minhash_bands": "corpus.duplicates.minhash",
+    "find_duplicates": "corpus.duplicates.deduplication",
+    "find_repeats": "corpus.duplicates.repeats",
 }
 
 
@@ -84,8 +84,8 @@ class Recipe(Config):
     {'gopher_quality': {'min_words': 7}}
     >>> recipe.override("gopher_quality.min_word=7")
     Traceback (most recent call last):
-    massivetext_keras.values.UnknownName: unknown argument of gopher_quality 'min_word':
-    did you mean 'min_words'?
+    massivetext_keras.support.values.UnknownName: unknown argument of
+    gopher_quality 'min_word': did you mean 'min_words'?
     """
 
     name: str = ""
@@ -209,7 +209,7 @@ def load_recipe(name: str | Path) -> Recipe:
 
 
 def _function(module: str, name: str) -> Callable:
-    return getattr(importlib.import_module(f"massivetext_keras.corpus.{module}"), name)
+    return getattr(importlib.import_module(f"massivetext_keras.{module}"), name)
 
 
 def _checked(name: str, module: str, arguments: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from massivetext_keras.corpus.inputs import stamp
-from massivetext_keras.corpus.manifest import Manifest
+from massivetext_keras.corpus.shards.manifest import Manifest
 
 
 class Work:

@@ -1,13 +1,32 @@
 """Texts to batches of features, labels and loss weights."""
 
-from massivetext_keras.backend import require
+from massivetext_keras.support.backend import require
 
 require()
 
-from massivetext_keras.data.buckets import Batches, BucketedRows
-from massivetext_keras.data.cloze import cloze_questions
-from massivetext_keras.data.contrast import contrastive_batches
-from massivetext_keras.data.conversations import (
+from massivetext_keras.data.batching.buckets import Batches, BucketedRows
+from massivetext_keras.data.batching.epochs import TrainingBatches
+from massivetext_keras.data.batching.texts import text_batches, text_example, text_rows
+from massivetext_keras.data.batching.windows import training_batches, validation_batches
+from massivetext_keras.data.objectives.cloze import cloze_questions
+from massivetext_keras.data.objectives.contrast import contrastive_batches
+from massivetext_keras.data.objectives.denoising import (
+    Infilling,
+    SpanCorruption,
+    denoising_batches,
+)
+from massivetext_keras.data.objectives.masking import Masking, masked_batches, put
+from massivetext_keras.data.objectives.pairs import (
+    enclosed,
+    encode_pairs,
+    pair_batches,
+    start_id,
+)
+from massivetext_keras.data.records import Problems, Record, read_records
+from massivetext_keras.data.shards.format import SIDES, is_shards, read_manifest
+from massivetext_keras.data.shards.reader import Shards, open_shards
+from massivetext_keras.data.shards.writer import write_shards
+from massivetext_keras.text.conversations import (
     CHAT_TEMPLATES,
     ChatTemplate,
     as_rows,
@@ -15,23 +34,8 @@ from massivetext_keras.data.conversations import (
     conversation_of,
     encode_conversations,
 )
-from massivetext_keras.data.denoising import (
-    Infilling,
-    SpanCorruption,
-    denoising_batches,
-)
-from massivetext_keras.data.documents import encode_documents, encoded_documents
-from massivetext_keras.data.encoding import (
-    frame,
-    framed,
-    joined,
-    padded,
-    room,
-    text_ids,
-    utf8,
-)
-from massivetext_keras.data.epochs import TrainingBatches
-from massivetext_keras.data.examples import (
+from massivetext_keras.text.documents import encode_documents, encoded_documents
+from massivetext_keras.text.examples import (
     Answer,
     Conversation,
     LabeledText,
@@ -40,28 +44,23 @@ from massivetext_keras.data.examples import (
     TaggedText,
     TextPair,
 )
-from massivetext_keras.data.jinja_templates import (
+from massivetext_keras.text.framing import (
+    frame,
+    framed,
+    joined,
+    padded,
+    room,
+    text_ids,
+    utf8,
+)
+from massivetext_keras.text.jinja_templates import (
     JinjaTemplate,
     chat_template,
     is_jinja,
     jinja_source,
 )
-from massivetext_keras.data.labeled import alike, encode_labeled, rows_graph
-from massivetext_keras.data.masking import Masking, masked_batches, put
-from massivetext_keras.data.pairs import (
-    enclosed,
-    encode_pairs,
-    pair_batches,
-    start_id,
-)
-from massivetext_keras.data.records import Problems, Record, read_records
-from massivetext_keras.data.separated_templates import SeparatedTemplate, separate
-from massivetext_keras.data.shard_format import SIDES, is_shards, read_manifest
-from massivetext_keras.data.shard_writer import write_shards
-from massivetext_keras.data.shards import Shards, open_shards
-from massivetext_keras.data.strings import Texts, as_python, as_texts
-from massivetext_keras.data.texts import text_batches, text_example, text_rows
-from massivetext_keras.data.windows import training_batches, validation_batches
+from massivetext_keras.text.separated_templates import SeparatedTemplate, separate
+from massivetext_keras.text.strings import Texts, as_python, as_texts
 
 __all__ = [
     "SeparatedTemplate",
@@ -90,7 +89,6 @@ __all__ = [
     "TextPair",
     "Texts",
     "TrainingBatches",
-    "alike",
     "as_python",
     "as_rows",
     "as_texts",
@@ -102,7 +100,6 @@ __all__ = [
     "enclosed",
     "encode_conversations",
     "encode_documents",
-    "encode_labeled",
     "encode_pairs",
     "encoded_documents",
     "frame",
@@ -117,7 +114,6 @@ __all__ = [
     "read_manifest",
     "read_records",
     "room",
-    "rows_graph",
     "start_id",
     "text_batches",
     "text_example",

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from massivetext_keras.evaluation.words import UNKNOWN, marks, unspaced_letters
-from massivetext_keras.values import choose
+from massivetext_keras.support.values import choose
 
 # Of the scripts of SQuAD and, but for English, MLQA.
 _ARTICLES = {

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from massivetext_keras.extras import need
+from massivetext_keras.support.extras import need
 
 logger = logging.getLogger(__name__)
 

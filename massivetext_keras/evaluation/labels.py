@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from massivetext_keras.extras import need
+from massivetext_keras.support.extras import need
 
 _MOST_CLASSES = 40  # whose names and numbers a picture has room for
 _AVERAGES = ("macro", "micro")

@@ -16,7 +16,6 @@ from massivetext_keras.evaluation.significance import (
     Interval,
 )
 from massivetext_keras.evaluation.tuning import Search
-from massivetext_keras.files import replacing_file, write_json
 from massivetext_keras.pages.elements import (
     Html,
     bar_of,
@@ -27,6 +26,7 @@ from massivetext_keras.pages.elements import (
     tag,
     tiles_of,
 )
+from massivetext_keras.support.files import replacing_file, write_json
 
 PAGE, DATA = "report.html", "report.json"
 _WORST = 20  # examples that are shown

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from massivetext_keras.extras import need
-from massivetext_keras.files import read_json, write_json
-from massivetext_keras.values import Config, choose
+from massivetext_keras.support.extras import need
+from massivetext_keras.support.files import read_json, write_json
+from massivetext_keras.support.values import Config, choose
 
 METHODS = ("random", "grid", "hyperband")
 TRIALS, SEARCH, BEST = "trials.jsonl", "search.json", "best.json"

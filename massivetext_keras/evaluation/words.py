@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from massivetext_keras.scripts import UNSPACED_BLOCKS
+from massivetext_keras.support.scripts import UNSPACED_BLOCKS
 
 # no letters, and without a say in what a word is: soft hyphens, joiners, directions
 _IGNORED = dict.fromkeys(

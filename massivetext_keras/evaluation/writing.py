@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from massivetext_keras.evaluation.words import language_of, words
-from massivetext_keras.extras import need
-from massivetext_keras.values import choose
+from massivetext_keras.support.extras import need
+from massivetext_keras.support.values import choose
 
 _SNOWBALL = {"de": "german"}
 

@@ -1,6 +1,6 @@
 """Cached decoding and the choice of the next token."""
 
-from massivetext_keras.backend import require
+from massivetext_keras.support.backend import require
 
 require()
 

@@ -11,7 +11,7 @@ from massivetext_keras.generation.constraints import Constraints, not_yet
 from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import Sampling, choose, penalize
-from massivetext_keras.layers.fused import island
+from massivetext_keras.kernels.fused import island
 from massivetext_keras.layers.stack import Cache
 
 _SMALLEST_CAPACITY = 64

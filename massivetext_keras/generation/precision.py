@@ -9,10 +9,6 @@ import keras
 
 from massivetext_keras.generation.threads import TRACING
 
-# Floats that differ by no more than this share of them (or, below 1, than this) are
-# equal: processors, batches and ways to compile a graph round differently.
-ROUNDING = 1e-4
-
 
 @contextlib.contextmanager
 def in_float32(model: keras.Model) -> Iterator[None]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from massivetext_keras.generation.checks import checked
-from massivetext_keras.layers.dropout import random_bits
+from massivetext_keras.kernels.random import random_bits
 
 _COLDEST = 1e-20  # of temperatures above 0
 _ROUNDING = 1e-6  # of sums of probabilities

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from massivetext_keras.kernels.dropout import keep_mask
+from massivetext_keras.kernels.fused import fused
 from massivetext_keras.layers.dense import Dense
-from massivetext_keras.layers.dropout import Dropout, keep_mask
-from massivetext_keras.layers.fused import fused
+from massivetext_keras.layers.dropout import Dropout
 from massivetext_keras.layers.positions import rotate
 
 # Rows of queries that share one set of visible keys in causal training.

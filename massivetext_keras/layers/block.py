@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.layers.attention import Attention, LayerCache
 from massivetext_keras.layers.dropout import Dropout
 from massivetext_keras.layers.experts import MixtureOfExperts

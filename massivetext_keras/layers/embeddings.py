@@ -5,10 +5,10 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.kernels.lookup import rows_of
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.dropout import Dropout
-from massivetext_keras.layers.lookup import rows_of
 from massivetext_keras.layers.normalization import Normalization
 from massivetext_keras.layers.positions import sinusoidal
 

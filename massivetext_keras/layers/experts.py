@@ -5,9 +5,9 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from massivetext_keras.kernels.lookup import rows_of
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.feed_forward import activated
-from massivetext_keras.layers.lookup import rows_of
 
 
 class ExpertDense(keras.layers.Layer):

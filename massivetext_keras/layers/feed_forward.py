@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from massivetext_keras.kernels.fused import fused_elementwise
 from massivetext_keras.layers.dense import Dense
-from massivetext_keras.layers.fused import fused_elementwise
 
 
 def _gelu_tanh(x: tf.Tensor) -> tf.Tensor:

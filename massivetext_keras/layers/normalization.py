@@ -7,7 +7,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from massivetext_keras.layers.fused import island
+from massivetext_keras.kernels.fused import island
 
 
 def _mean(x: tf.Tensor) -> tf.Tensor:

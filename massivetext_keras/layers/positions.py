@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.layers.lookup import rows_of
+from massivetext_keras.kernels.lookup import rows_of
 
 
 def sinusoidal(positions: tf.Tensor, size: int) -> tf.Tensor:

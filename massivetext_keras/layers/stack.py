@@ -8,18 +8,18 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.kernels.random import with_own_keys
+from massivetext_keras.kernels.recomputation import recomputed
 from massivetext_keras.layers import masks
 from massivetext_keras.layers.attention import LayerCache, at_beginning
 from massivetext_keras.layers.block import Block
-from massivetext_keras.layers.dropout import with_own_keys
 from massivetext_keras.layers.normalization import Normalization
 from massivetext_keras.layers.positions import (
     RelativePositionBias,
     rotary_angles,
     rotary_frequencies,
 )
-from massivetext_keras.layers.recomputation import recomputed
 
 
 class Cache(NamedTuple):

@@ -1,6 +1,6 @@
 """Models: token ids to hidden states, and the n-grams to compare them with."""
 
-from massivetext_keras.backend import require
+from massivetext_keras.support.backend import require
 
 require()
 

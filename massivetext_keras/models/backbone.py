@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.shapes import preset
+from massivetext_keras.kernels.cross_entropy import cross_entropy
 from massivetext_keras.layers.embeddings import TokenEmbedding
-from massivetext_keras.layers.loss import cross_entropy
 from massivetext_keras.layers.stack import Cache
-from massivetext_keras.presets import preset
 
 # What names of features end in, such as "encoder_token_ids".
 FEATURES = ("token_ids", "padding_mask", "segment_ids", "positions", "prefix_mask")

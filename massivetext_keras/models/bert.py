@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.embeddings import Embeddings
 from massivetext_keras.layers.stack import TransformerStack
@@ -18,7 +18,7 @@ class BERT(Backbone):
         config: the shape; its rows in `presets.PRESETS` make it BERT, RoBERTa,
             DistilBERT, MiniLM, ALBERT or ELECTRA.
 
-    >>> from massivetext_keras.presets import preset
+    >>> from massivetext_keras.architecture.shapes import preset
     >>> model = BERT(preset("bert_tiny"))
     >>> model.count_params()
     4385920

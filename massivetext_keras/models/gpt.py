@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.layers.embeddings import Embeddings
 from massivetext_keras.layers.stack import Cache, TransformerStack
 from massivetext_keras.models.backbone import Backbone, as_features, positions_of
@@ -17,7 +17,7 @@ class GPT(Backbone):
         config: the shape; its rows in `presets.PRESETS` make it GPT-2 or Llama, or with
             `stack="prefix"` a prefix language model (Dong et al., 2019).
 
-    >>> from massivetext_keras.presets import preset
+    >>> from massivetext_keras.architecture.shapes import preset
     >>> model = GPT(preset("gpt_nano"))
     >>> model.count_params()
     4273664

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.layers.attention import LayerCache
 from massivetext_keras.layers.embeddings import Embeddings
 from massivetext_keras.layers.stack import Cache, TransformerStack
@@ -18,7 +18,7 @@ class Seq2Seq(Backbone):
         config: the shape; its rows in `presets.PRESETS` make it the original
             Transformer, BART, Marian or T5.
 
-    >>> from massivetext_keras.presets import preset
+    >>> from massivetext_keras.architecture.shapes import preset
     >>> config = preset("transformer_base").replace(vocabulary_size=100, num_layers=1)
     >>> model = Seq2Seq(config)
     >>> ids = {"encoder_token_ids": [[5, 6, 7]], "decoder_token_ids": [[1, 8]]}

@@ -14,13 +14,20 @@ from typing import Any
 import keras
 import numpy as np
 
-from massivetext_keras import interop
-from massivetext_keras.files import expanded, file_hash, read_json, write_json
 from massivetext_keras.generation.threads import forget_what_was_made
+from massivetext_keras.huggingface.peft import Lora, is_peft, read_lora
 from massivetext_keras.layers import adapters
 from massivetext_keras.layers.dense import Dense
-from massivetext_keras.tasks.freezing import settle
-from massivetext_keras.values import matching
+from massivetext_keras.optimization.freezing import settle
+from massivetext_keras.saving.weights import (
+    Tensors,
+    assign,
+    named_weights,
+    read_tensors,
+    save_weights,
+)
+from massivetext_keras.support.files import expanded, file_hash, read_json, write_json
+from massivetext_keras.support.values import matching
 
 FORMAT = "massivetext_keras adapters"
 CONFIG, WEIGHTS = "adapters.json", "adapters.safetensors"
@@ -176,7 +183,7 @@ class Adapting:
 
     def base_weights(self) -> dict[str, keras.Variable]:
         """The backbone's weights by name, without adapters."""
-        named = interop.named_weights(self.backbone)
+        named = named_weights(self.backbone)
         return {k: v for k, v in named.items() if f"/{adapters.NAME}/" not in k}
 
     def whole_weights(self) -> dict[str, Any]:
@@ -201,7 +208,7 @@ class Adapting:
         """
         folder = Path(folder)
         self._need_adapters()
-        interop.save_weights(self._learnt(), folder / WEIGHTS)
+        save_weights(self._learnt(), folder / WEIGHTS)
         header = {
             "format": FORMAT,
             "task": type(self).__name__,
@@ -224,8 +231,8 @@ class Adapting:
                 base; the message says which. Nothing has changed then.
         """
         folder = expanded(folder)
-        if interop.is_peft(folder):
-            self._take_lora(interop.read_lora(folder, self.config), folder)
+        if is_peft(folder):
+            self._take_lora(read_lora(folder, self.config), folder)
             return
         header, tensors = _read(folder)
         self._check(header, folder)
@@ -238,7 +245,7 @@ class Adapting:
             if before:
                 self.remove_adapters()
             self.add_adapters_to(header["products"], *settings)
-        interop.assign(self._learnt(), tensors)
+        assign(self._learnt(), tensors)
 
     @classmethod
     def from_adapters(cls, source: str, folder: str | Path, **changes):
@@ -253,7 +260,7 @@ class Adapting:
             FileNotFoundError, ValueError: as `from_preset` and `load_adapters`.
         """
         folder = expanded(folder)
-        if interop.is_peft(folder):
+        if is_peft(folder):
             task = cls.from_preset(source, **changes)
             task.load_adapters(folder)
             return task
@@ -264,7 +271,7 @@ class Adapting:
         task.load_adapters(folder)
         return task
 
-    def _take_lora(self, lora: interop.Lora, folder: Path) -> None:
+    def _take_lora(self, lora: Lora, folder: Path) -> None:
         products = self._products()
         for name in lora.products:
             if name not in products:
@@ -376,7 +383,7 @@ class Adapting:
         return super().train_step(data)
 
 
-def _read(folder: str | Path) -> tuple[dict[str, Any], interop.Tensors]:
+def _read(folder: str | Path) -> tuple[dict[str, Any], Tensors]:
     folder = Path(folder)
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).exists():
@@ -389,7 +396,7 @@ def _read(folder: str | Path) -> tuple[dict[str, Any], interop.Tensors]:
             f"{folder / WEIGHTS} is not what {CONFIG} describes: half written or "
             "changed"
         )
-    return header, interop.read_tensors(folder / WEIGHTS)
+    return header, read_tensors(folder / WEIGHTS)
 
 
 def _other_task(folder: str | Path, theirs: str, ours: str) -> ValueError:

@@ -13,16 +13,26 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras import data, interop, presets, tokenizers
-from massivetext_keras.configs import TransformerConfig, choose, closest
-from massivetext_keras.export import Probe, compare, quiet, write_saved_model
-from massivetext_keras.files import check_free
+from massivetext_keras import tokenizers
+from massivetext_keras.architecture import shapes as presets
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.huggingface.generation import read_options
+from massivetext_keras.huggingface.models import heads_in
+from massivetext_keras.huggingface.models import load as load_huggingface
+from massivetext_keras.huggingface.models import save as save_huggingface
+from massivetext_keras.huggingface.positions import shortened
 from massivetext_keras.models.backbone import Backbone, cannot_quantize, register
+from massivetext_keras.optimization.step import TrainingStep
+from massivetext_keras.saving.export import Probe, compare, quiet, write_saved_model
+from massivetext_keras.saving.presets import read_preset, write_preset
+from massivetext_keras.saving.weights import Tensors, assign, named_weights
+from massivetext_keras.support.files import check_free
+from massivetext_keras.support.values import choose, closest
 from massivetext_keras.tasks.adapters import Adapting
 from massivetext_keras.tasks.datasets import Datasets
 from massivetext_keras.tasks.keras_config import config_of, task_from
 from massivetext_keras.tasks.source import HUGGING_FACE, located, unknown_source
-from massivetext_keras.tasks.training_step import TrainingStep
+from massivetext_keras.text.documents import encode_documents
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +148,7 @@ class Task(Adapting, Datasets, TrainingStep):
             )
         if not Path(source).is_dir():
             raise unknown_source(source)
-        header, tensors = interop.read_preset(source)
+        header, tensors = read_preset(source)
         if tokenizer is None and header["tokenizer"]:
             tokenizer = tokenizers.load(source)
             if tokenizer.fingerprint != header["tokenizer"]:
@@ -150,16 +160,16 @@ class Task(Adapting, Datasets, TrainingStep):
         there = TransformerConfig.from_dict(header["model"])
         config = there.replace(**changes)
         task = cls(config, tokenizer, **options)
-        tensors = interop.shortened(tensors, there, config, source)
+        tensors = shortened(tensors, there, config, source)
         task.take_weights(tensors, source)
         return task
 
     @classmethod
     def _from_hugging_face(cls, folder, tokenizer, options, changes):
-        there = interop.heads_in(folder) if cls.hugging_face_heads else ()
+        there = heads_in(folder) if cls.hugging_face_heads else ()
         head = next((head for head in cls.hugging_face_heads if head in there), None)
-        config, tensors = interop.load_huggingface(folder, head)
-        written = interop.read_options(
+        config, tensors = load_huggingface(folder, head)
+        written = read_options(
             folder,
             head,
             cls.accepted_options(),
@@ -179,7 +189,7 @@ class Task(Adapting, Datasets, TrainingStep):
                 problem = f"{folder}: the model works on ids only: {error}"
                 logger.warning(problem)
         wanted = config.replace(**changes)
-        tensors = interop.shortened(tensors, config, wanted, folder)
+        tensors = shortened(tensors, config, wanted, folder)
         task = cls(wanted, tokenizer, **options)
         if problem:
             task.no_tokenizer = problem
@@ -211,7 +221,7 @@ class Task(Adapting, Datasets, TrainingStep):
             named |= self._head_weights(prefix)
         return named
 
-    def take_weights(self, tensors: interop.Tensors, source: str) -> None:
+    def take_weights(self, tensors: Tensors, source: str) -> None:
         """Sets all weights; a head that is not there whole stays as it is.
 
         Args:
@@ -235,10 +245,10 @@ class Task(Adapting, Datasets, TrainingStep):
                     "weights are random, to be trained"
                 )
         names = [n for n in tensors if n in wanted or not n.startswith(HEAD)]
-        interop.assign(wanted, tensors.only(names))
+        assign(wanted, tensors.only(names))
 
     def _head_weights(self, prefix: str) -> dict[str, keras.Variable]:
-        named = interop.named_weights(self.heads()[prefix])
+        named = named_weights(self.heads()[prefix])
         return {f"{prefix}/{name}": weight for name, weight in named.items()}
 
     def save_preset(self, folder: str | Path, format: str = FORMATS[0]) -> None:
@@ -259,7 +269,7 @@ class Task(Adapting, Datasets, TrainingStep):
         """
         choose("format", format, dict.fromkeys(FORMATS))
         if format == "huggingface":
-            interop.save_huggingface(
+            save_huggingface(
                 folder,
                 self.config,
                 self.whole_weights(),
@@ -267,7 +277,7 @@ class Task(Adapting, Datasets, TrainingStep):
                 options=self.huggingface_options(),
             )
             return
-        interop.write_preset(
+        write_preset(
             folder,
             type(self).__name__,
             self.config,
@@ -344,7 +354,7 @@ class Task(Adapting, Datasets, TrainingStep):
             add_bos: see `data.encode_documents`.
         """
         tokenizer = self.need_tokenizer()
-        return data.encode_documents(tokenizer, texts, progress, add_bos)
+        return encode_documents(tokenizer, texts, progress, add_bos)
 
     def within_context(self, name: str, length: int | None) -> int:
         """A length that the caller chose, or the model's longest if it chose none.
@@ -403,8 +413,8 @@ class Task(Adapting, Datasets, TrainingStep):
 
 
 def _with_labels(
-    written: Mapping[str, Any], options: dict[str, Any], tensors: interop.Tensors
-) -> interop.Tensors:
+    written: Mapping[str, Any], options: dict[str, Any], tensors: Tensors
+) -> Tensors:
     """The tensors, without a head that is for other labels than those in `options`; the
     same labels are put in the order in which the head tells them."""
     labels, there = options.get("labels"), written.get("labels")
@@ -414,37 +424,3 @@ def _with_labels(
         options["labels"] = there
         return tensors
     return tensors.only(name for name in tensors if not name.startswith(HEAD))
-
-
-def in_batches(
-    function: Callable, texts: Sequence[str], *columns: Sequence, at_once: int = 32
-) -> list[np.ndarray]:
-    """Asks a graph about texts, those of like length together: little is padding.
-
-    Strings are sent as `data.utf8` spells them.
-
-    Args:
-        function: string [n], and the same rows of the columns, -> tensors whose first
-            axis is n.
-        texts: at least one.
-        columns: more about each text.
-        at_once: texts in a call.
-
-    Returns:
-        The tensors for all texts, in their order.
-
-    >>> in_batches(lambda x: [tf.strings.length(x)], ["abc", "", "a"], at_once=2)
-    [array([3, 0, 1], dtype=int32)]
-    """
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    parts = []
-    for first in range(0, len(order), at_once):
-        some = order[first : first + at_once]
-        rows = ([_sent(column[i]) for i in some] for column in (texts, *columns))
-        parts.append(function(*map(tf.constant, rows)))
-    places = np.argsort(order)
-    return [np.concatenate(part)[places] for part in zip(*parts, strict=True)]
-
-
-def _sent(value: Any) -> Any:
-    return data.utf8(value) if isinstance(value, str) else value

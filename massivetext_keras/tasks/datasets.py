@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras import corpus
-from massivetext_keras.configs import nearest
-from massivetext_keras.data.epochs import TrainingBatches
-from massivetext_keras.data.shards import open_shards
+from massivetext_keras.data.batching.epochs import TrainingBatches
+from massivetext_keras.data.shards.reader import open_shards
+from massivetext_keras.support.values import nearest
 from massivetext_keras.tasks.inputs import are_files, rows_of, texts_of
 from massivetext_keras.tasks.preprocessor import Preprocessor
 from massivetext_keras.tasks.strings import (

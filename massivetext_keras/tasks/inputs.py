@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras import corpus
-from massivetext_keras.corpus.sources import search
-from massivetext_keras.data.strings import as_python
+from massivetext_keras.reading.find import search
+from massivetext_keras.text.strings import as_python
 
 logger = logging.getLogger(__name__)
 

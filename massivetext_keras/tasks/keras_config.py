@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from massivetext_keras.configs import TransformerConfig
-from massivetext_keras.tasks.freezing import settle
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.optimization.freezing import settle
 
 
 def config_of(task) -> dict[str, Any]:

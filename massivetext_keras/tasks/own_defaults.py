@@ -7,8 +7,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from massivetext_keras.configs import choose
 from massivetext_keras.generation import BeamRules, Sampling, StopStrings
+from massivetext_keras.support.values import choose
 
 # The least that the other numbers may be.
 _LEAST = {"max_new_tokens": 0, "num_beams": 1, "no_repeat_ngram_size": 0}

@@ -9,6 +9,8 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras import data
+from massivetext_keras.tasks.classification.encoding import rows_graph
+from massivetext_keras.text.framing import padded, room, utf8
 from massivetext_keras.tokenizers import Tokenizer
 from massivetext_keras.tokenizers.base import valid_utf8
 from massivetext_keras.tokenizers.rewriting import rewrite
@@ -64,7 +66,7 @@ class Preprocessor(keras.layers.Layer):
         if stack not in STACKS:
             raise ValueError(f"stack must be one of {', '.join(STACKS)}, got {stack!r}")
         longest = sequence_length or max_length
-        if data.room(tokenizer, longest) < 1:
+        if room(tokenizer, longest) < 1:
             raise ValueError(f"a row of {longest} tokens has no room for text")
         self.tokenizer, self.stack = tokenizer, stack
         self.sequence_length, self.max_length = sequence_length, max_length
@@ -103,7 +105,7 @@ class Preprocessor(keras.layers.Layer):
             }
         if self.stack != "encoder":
             return self._padded(self._opened(first)[:, : self._longest])
-        ids, segments, _ = data.rows_graph(self.tokenizer, self._longest, first, second)
+        ids, segments, _ = rows_graph(self.tokenizer, self._longest, first, second)
         features = self._padded(ids)
         if second is not None and self.segmented:
             shape = tf.shape(features["token_ids"], ids.row_splits.dtype)
@@ -163,7 +165,7 @@ class Preprocessor(keras.layers.Layer):
                 powers.insert(0, length)
             widths = tf.constant([*powers, self.max_length])
             length = widths[tf.searchsorted(widths, needed[None])[0]]
-        features = data.padded(self.tokenizer, ids, length + more)
+        features = padded(self.tokenizer, ids, length + more)
         if self.sequence_length is not None:
             shape = [None, self.sequence_length + more]
             features = {k: tf.ensure_shape(x, shape) for k, x in features.items()}
@@ -214,7 +216,7 @@ def _two(inputs: Any, symbolic: bool = False) -> tuple:
 def _strings(texts: Any) -> tf.Tensor:
     """string [batch], valid UTF-8."""
     if not isinstance(texts, tf.Tensor):
-        texts = [data.utf8(x) if isinstance(x, str) else x for x in texts]
+        texts = [utf8(x) if isinstance(x, str) else x for x in texts]
     texts = tf.convert_to_tensor(texts, tf.string)
     if texts.shape.rank == 2:  # Keras gives each row an axis
         texts = tf.squeeze(texts, 1)

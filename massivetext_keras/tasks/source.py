@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from massivetext_keras import presets
-from massivetext_keras.configs import nearest
-from massivetext_keras.files import expanded
-from massivetext_keras.values import UnknownName
+from massivetext_keras.architecture import shapes as presets
+from massivetext_keras.support.files import expanded
+from massivetext_keras.support.values import UnknownName, nearest
 
 HUGGING_FACE = "hf:"
 

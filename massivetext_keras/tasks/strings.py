@@ -14,9 +14,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.data.encoding import utf8
-from massivetext_keras.data.epochs import TrainingBatches
+from massivetext_keras.data.batching.epochs import TrainingBatches
 from massivetext_keras.tasks.inputs import is_frame, rows_of
+from massivetext_keras.text.framing import utf8
 
 logger = logging.getLogger(__name__)
 

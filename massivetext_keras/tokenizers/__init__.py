@@ -1,6 +1,8 @@
 """Tokenizers that run inside the TensorFlow graph."""
 
-from massivetext_keras.backend import require
+import importlib
+
+from massivetext_keras.support.backend import require
 
 require()
 
@@ -8,8 +10,6 @@ from massivetext_keras.tokenizers.base import Tokenizer
 from massivetext_keras.tokenizers.byte import ByteTokenizer
 from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer
 from massivetext_keras.tokenizers.character import CharacterTokenizer
-from massivetext_keras.tokenizers.huggingface import from_huggingface
-from massivetext_keras.tokenizers.huggingface_files import huggingface_files
 from massivetext_keras.tokenizers.sentencepiece import SentencePieceTokenizer
 from massivetext_keras.tokenizers.training import train
 from massivetext_keras.tokenizers.translation import TranslationTokenizer
@@ -30,3 +30,10 @@ __all__ = [
     "load",
     "train",
 ]
+
+
+def __getattr__(name: str):
+    # from the floor above, for those who look for them here
+    if name in ("from_huggingface", "huggingface_files"):
+        return getattr(importlib.import_module("massivetext_keras.huggingface"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,12 +11,10 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from massivetext_keras.configs import nearest
-from massivetext_keras.files import replacing_file, write_json
+from massivetext_keras.support.files import replacing_file, write_json
+from massivetext_keras.support.values import nearest
 from massivetext_keras.tokenizers.special_tokens import SpecialTokens, tokenize_pieces
-from massivetext_keras.tokenizers.vocabulary import (
-    Vocabulary,
-)
+from massivetext_keras.tokenizers.vocabulary import Vocabulary
 
 CONFIG_FILE = "tokenizer_config.json"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from massivetext_keras.configs import TokenizerConfig, choose
+from massivetext_keras.experiment import TokenizerConfig
+from massivetext_keras.support.values import choose
 from massivetext_keras.tokenizers.base import Tokenizer
 from massivetext_keras.tokenizers.byte import ByteTokenizer
 from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer

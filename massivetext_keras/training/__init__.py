@@ -1,31 +1,28 @@
 """Where, how and with what record a model is trained."""
 
-from massivetext_keras.backend import require
+from massivetext_keras.support.backend import require
 
 require()
 
-from massivetext_keras.machine import processor_multiplies_bfloat16
-from massivetext_keras.training.averaging import AveragedWeights, take_averages
-from massivetext_keras.training.callbacks import Clock
-from massivetext_keras.training.checkpoint import Checkpoint
-from massivetext_keras.training.cost import flops_per_token, measured_peak
-from massivetext_keras.training.curves import draw_curves
+from massivetext_keras.architecture.cost import flops_per_token
+from massivetext_keras.distribution.devices import measured_peak
+from massivetext_keras.distribution.strategy import describe, make_strategy
+from massivetext_keras.optimization.averaging import AveragedWeights, take_averages
+from massivetext_keras.optimization.optimizers import WarmupDecay, adamw, make_optimizer
+from massivetext_keras.optimization.precision import set_precision
+from massivetext_keras.support.machine import processor_multiplies_bfloat16
+from massivetext_keras.training.callbacks.checkpoint import Checkpoint
+from massivetext_keras.training.callbacks.guard import Guard
+from massivetext_keras.training.callbacks.measuring import Measure
+from massivetext_keras.training.callbacks.signals import StopOnSignal
+from massivetext_keras.training.callbacks.step import Clock
 from massivetext_keras.training.estimate import memory_estimate, plan
 from massivetext_keras.training.fine_tuning import fine_tune, learn
-from massivetext_keras.training.guard import Guard
-from massivetext_keras.training.measuring import Measure
-from massivetext_keras.training.optimization import (
-    WarmupDecay,
-    adamw,
-    make_optimizer,
-)
-from massivetext_keras.training.precision import set_precision
-from massivetext_keras.training.progress import Progress
-from massivetext_keras.training.signals import StopOnSignal
-from massivetext_keras.training.strategy import describe, make_strategy
 from massivetext_keras.training.summary import write_summary
-from massivetext_keras.training.tensorboard import TensorBoard
 from massivetext_keras.training.trainer import train
+from massivetext_keras.training.watching.curves import draw_curves
+from massivetext_keras.training.watching.progress import Progress
+from massivetext_keras.training.watching.tensorboard import TensorBoard
 
 __all__ = [
     "AveragedWeights",

@@ -11,17 +11,19 @@ import keras
 import numpy as np
 
 from massivetext_keras import corpus
-from massivetext_keras.configs import ExperimentConfig, TransformerConfig
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.cost import flops_per_token
 from massivetext_keras.data import encode_documents, open_shards
+from massivetext_keras.distribution.devices import measured_peak
+from massivetext_keras.experiment import ExperimentConfig
+from massivetext_keras.kernels.cross_entropy import CHUNK_LOGITS
 from massivetext_keras.layers.attention import CAUSAL_ROWS
-from massivetext_keras.layers.loss import CHUNK_LOGITS
+from massivetext_keras.optimization.precision import set_precision
 from massivetext_keras.tasks.base import Task
-from massivetext_keras.training.callbacks import Clock
-from massivetext_keras.training.cost import flops_per_token, measured_peak
-from massivetext_keras.training.meter import memory
-from massivetext_keras.training.precision import set_precision
-from massivetext_keras.training.progress import duration
+from massivetext_keras.training.callbacks.step import Clock
 from massivetext_keras.training.trainer import class_for_text, compile_task
+from massivetext_keras.training.watching.meter import memory
+from massivetext_keras.training.watching.progress import duration
 
 _SAMPLE = 1 << 20  # bytes of text that tell how many tokens there are to a byte
 _STEPS = 3  # timed, after one that compiles

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import keras
 
-from massivetext_keras.configs import FINE_TUNING, ExperimentConfig, TrainConfig
+from massivetext_keras.experiment import FINE_TUNING, ExperimentConfig, TrainConfig
 from massivetext_keras.tasks.base import Task
-from massivetext_keras.tasks.from_examples import Examples, split_examples
-from massivetext_keras.training.measuring import Measure
-from massivetext_keras.training.progress import Progress
+from massivetext_keras.tasks.examples import Examples, split_examples
+from massivetext_keras.training.callbacks.measuring import Measure
 from massivetext_keras.training.run import conclude, fit_until, run
 from massivetext_keras.training.trainer import compile_task
+from massivetext_keras.training.watching.progress import Progress
 
 
 def fine_tune(

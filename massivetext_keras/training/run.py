@@ -12,19 +12,19 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from massivetext_keras.configs import ExperimentConfig, TrainConfig
-from massivetext_keras.data.epochs import TrainingBatches
-from massivetext_keras.files import write_json
+from massivetext_keras.data.batching.epochs import TrainingBatches
+from massivetext_keras.distribution.workers import losing_no_worker
+from massivetext_keras.experiment import ExperimentConfig, TrainConfig
+from massivetext_keras.optimization.averaging import AveragedWeights, take_averages
+from massivetext_keras.support.files import write_json
 from massivetext_keras.tasks.base import Task
-from massivetext_keras.training.averaging import AveragedWeights, take_averages
-from massivetext_keras.training.callbacks import StepCallback
-from massivetext_keras.training.checkpoint import Checkpoint
-from massivetext_keras.training.guard import Guard
-from massivetext_keras.training.progress import Progress
-from massivetext_keras.training.signals import StopOnSignal
+from massivetext_keras.training.callbacks.checkpoint import Checkpoint
+from massivetext_keras.training.callbacks.guard import Guard
+from massivetext_keras.training.callbacks.signals import StopOnSignal
+from massivetext_keras.training.callbacks.step import StepCallback
 from massivetext_keras.training.summary import leaving_summary
-from massivetext_keras.training.tensorboard import TensorBoard
-from massivetext_keras.training.workers import losing_no_worker
+from massivetext_keras.training.watching.progress import Progress
+from massivetext_keras.training.watching.tensorboard import TensorBoard
 
 logger = logging.getLogger(__name__)
 

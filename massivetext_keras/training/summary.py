@@ -14,11 +14,11 @@ from typing import Any
 
 import keras
 
-from massivetext_keras.configs import ExperimentConfig
-from massivetext_keras.files import write_json
-from massivetext_keras.training.curves import draw_curves, read_scalars
-from massivetext_keras.training.strategy import describe
-from massivetext_keras.versions import versions
+from massivetext_keras.distribution.strategy import describe
+from massivetext_keras.experiment import ExperimentConfig
+from massivetext_keras.support.files import write_json
+from massivetext_keras.support.versions import versions
+from massivetext_keras.training.watching.curves import draw_curves, read_scalars
 
 logger = logging.getLogger(__name__)
 

@@ -11,13 +11,13 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras import corpus, data
-from massivetext_keras.configs import DataConfig, ExperimentConfig
+from massivetext_keras.distribution.strategy import make_strategy
+from massivetext_keras.experiment import DataConfig, ExperimentConfig
+from massivetext_keras.optimization.optimizers import from_config
+from massivetext_keras.optimization.precision import set_precision
 from massivetext_keras.tasks import FROM_TEXT, task_class
 from massivetext_keras.tasks.base import Task
-from massivetext_keras.training.optimization import from_config
-from massivetext_keras.training.precision import set_precision
 from massivetext_keras.training.run import check_counts, run
-from massivetext_keras.training.strategy import make_strategy
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from massivetext_keras.configs import ExperimentConfig
+from massivetext_keras.experiment import ExperimentConfig
 
 # name -> flag, and each value as an attribute, as `absl.flags.FlagValues` has them.
 Values = Any
@@ -54,7 +54,7 @@ def experiment_of(values: Values, experiment: ExperimentConfig) -> ExperimentCon
     Raises:
         UsageError: a setting is unknown or wrong.
     """
-    from massivetext_keras import presets
+    from massivetext_keras.architecture import shapes as presets
 
     if values.preset in presets.PRESETS:
         experiment = experiment.replace(model=presets.preset(values.preset))

@@ -8,7 +8,7 @@ import logging
 import re
 from pathlib import Path
 
-from massivetext_keras.values import parse_size
+from massivetext_keras.support.values import parse_size
 from massivetext_keras.verbs.common import UsageError, Values
 
 logger = logging.getLogger(__name__)
@@ -49,25 +49,25 @@ def corpus_build(values: Values) -> None:
 
 
 def corpus_report(values: Values) -> None:
-    from massivetext_keras.corpus.manifest import read_manifest
-    from massivetext_keras.corpus.report import write_report
+    from massivetext_keras.corpus.report.page import write_report
+    from massivetext_keras.corpus.shards.manifest import read_manifest
 
     read_manifest(values.corpus)
     print(write_report(values.corpus))
 
 
 def corpus_stats(values: Values) -> None:
-    from massivetext_keras.corpus.manifest import read_manifest
-    from massivetext_keras.corpus.summary import summary
+    from massivetext_keras.corpus.report.summary import summary
+    from massivetext_keras.corpus.shards.manifest import read_manifest
 
     read_manifest(values.corpus)
     print(summary(values.corpus))
 
 
 def corpus_explain(values: Values) -> None:
-    from massivetext_keras.corpus.encodings import valid
     from massivetext_keras.corpus.explain import explain
-    from massivetext_keras.corpus.plain import to_json
+    from massivetext_keras.corpus.shards.plain import to_json
+    from massivetext_keras.reading.encodings import valid
 
     recipe = _recipe(values)
     if "gopher_repetition" in recipe.steps:  # what a build need not measure, too
@@ -84,7 +84,7 @@ def corpus_explain(values: Values) -> None:
 
 
 def corpus_ngram(values: Values) -> None:
-    from massivetext_keras.corpus.perplexity import fit_ngram_model
+    from massivetext_keras.corpus.rules.perplexity import fit_ngram_model
 
     files = values.input.split(",")
     fit_ngram_model(files, values.output, values.vocabulary_size, values.order)

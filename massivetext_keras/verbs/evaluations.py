@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from massivetext_keras.configs import ExperimentConfig, choose
-from massivetext_keras.values import UnknownName
+from massivetext_keras.experiment import ExperimentConfig
+from massivetext_keras.support.values import UnknownName, choose
 from massivetext_keras.verbs.common import UsageError, Values
 from massivetext_keras.verbs.examples import (
     Learning,
@@ -208,7 +208,7 @@ def tune(values: Values) -> None:
 
 def _split(learning: Learning) -> dict[str, list]:
     """Training and validation examples, the same for every trial."""
-    from massivetext_keras.tasks.from_examples import split_examples
+    from massivetext_keras.tasks.examples import split_examples
 
     if learning.validation is not None:
         return {"validation": learning.validation}

@@ -10,7 +10,8 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from massivetext_keras.configs import FINE_TUNING, ExperimentConfig, nearest
+from massivetext_keras.experiment import FINE_TUNING, ExperimentConfig
+from massivetext_keras.support.values import nearest
 from massivetext_keras.verbs.common import (
     UsageError,
     Values,
@@ -82,7 +83,8 @@ class Learning(NamedTuple):
 
 def learning_of(values: Values) -> Learning:
     """What the flags of `finetune` say; the examples are read."""
-    from massivetext_keras import presets, tasks, training
+    from massivetext_keras import tasks, training
+    from massivetext_keras.architecture import shapes as presets
 
     tasks.task_class(values.preset)  # a wrong name is said before all the reading
     cls, experiment = class_named(values.task), experiment_of(values, FINE_TUNING)

@@ -7,7 +7,8 @@ import json
 import math
 import sys
 
-from massivetext_keras.configs import ExperimentConfig
+from massivetext_keras.experiment import ExperimentConfig
+from massivetext_keras.text.documents import encode_documents
 from massivetext_keras.verbs.common import (
     UsageError,
     Values,
@@ -19,7 +20,8 @@ from massivetext_keras.verbs.tasks import measure
 
 
 def train(values: Values) -> None:
-    from massivetext_keras import presets, tasks, training
+    from massivetext_keras import tasks, training
+    from massivetext_keras.architecture import shapes as presets
 
     experiment, preset = experiment_of(values, ExperimentConfig()), values.preset
     fixed = [word for word in values.set if word.strip().startswith("model.")]
@@ -71,7 +73,7 @@ def evaluate(values: Values) -> None:
         documents = list(corpus.read_documents(values.data.split(",")))
     except ValueError as error:
         raise ValueError(f"{error}; of conversations say the --format") from None
-    tokens = data.encode_documents(task.need_tokenizer(), documents, progress=True)
+    tokens = encode_documents(task.need_tokenizer(), documents, progress=True)
     length = min(values.sequence_length or task.config.max_length, len(tokens) - 1)
     task.compile()
     batches = data.validation_batches(tokens, values.batch_size, length)
@@ -131,7 +133,7 @@ def export(values: Values) -> None:
 
 
 def presets(values: Values) -> None:
-    from massivetext_keras.presets import PAPERS, PRESETS
+    from massivetext_keras.architecture.shapes import PAPERS, PRESETS
 
     if values.json:
         table = {

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from massivetext_keras.files import json_line, read_json, write_json
+from massivetext_keras.support.files import json_line, read_json, write_json
 from massivetext_keras.verbs.common import Values
 from massivetext_keras.verbs.evaluations import cross_validate, report_answers
 from massivetext_keras.verbs.examples import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from massivetext_keras.configs import TokenizerConfig
+from massivetext_keras.experiment import TokenizerConfig
 from massivetext_keras.verbs.common import Values, tokenizer_named
 
 

@@ -15,7 +15,8 @@ import tensorflow as tf
 
 from massivetext_keras import cli
 from massivetext_keras.generation import beam, decoding
-from massivetext_keras.tasks import CausalLM, training_step
+from massivetext_keras.optimization import step as training_step
+from massivetext_keras.tasks import CausalLM
 from tests.cli.tiny import SMALL, STEPS, TEXT
 
 

@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras import __version__, cli, training
-from massivetext_keras.configs import ExperimentConfig
-from massivetext_keras.presets import PRESETS
+from massivetext_keras.architecture.shapes import PRESETS
+from massivetext_keras.experiment import ExperimentConfig
 from tests.cli.tiny import ORDERED, TINY
 
 # The command line

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from massivetext_keras import cli
 from massivetext_keras.tasks import CausalLM
-from massivetext_keras.training.curves import read_scalars
+from massivetext_keras.training.watching.curves import read_scalars
 from tests.cli.tiny import SMALL, STEPS, contents
 
 # Training

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from massivetext_keras.corpus.documents import Batch, Document
-from massivetext_keras.corpus.minhash import minhash_bands
+from massivetext_keras.corpus.documents import Batch
+from massivetext_keras.corpus.duplicates.minhash import minhash_bands
+from massivetext_keras.reading.document import Document
 from tests.corpus.plain_engine import PlainEngine
 
 SCHEMA = pa.schema(

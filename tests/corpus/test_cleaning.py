@@ -11,13 +11,13 @@ import xxhash
 
 from massivetext_keras.corpus import recipes
 from massivetext_keras.corpus.cleaning import apply
-from massivetext_keras.corpus.documents import Document
 from massivetext_keras.corpus.engines import guard
 from massivetext_keras.corpus.engines.guard import Guard, Name
-from massivetext_keras.corpus.manifest import read_manifest
 from massivetext_keras.corpus.pipeline import build
 from massivetext_keras.corpus.recipes import Recipe, Step
-from massivetext_keras.corpus.summary import summary
+from massivetext_keras.corpus.report.summary import summary
+from massivetext_keras.corpus.shards.manifest import read_manifest
+from massivetext_keras.reading.document import Document
 from tests.corpus.plain_engine import PlainEngine
 from tests.corpus.small_corpus import documents
 

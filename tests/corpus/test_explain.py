@@ -9,11 +9,12 @@ import json
 import numpy as np
 import pytest
 
-from massivetext_keras.corpus.aligned import aligned
-from massivetext_keras.corpus.documents import Check, Document
+from massivetext_keras.corpus.documents import Check
 from massivetext_keras.corpus.explain import explain, explain_document
-from massivetext_keras.corpus.personal_data import personal_data
-from massivetext_keras.corpus.quality import gopher_quality
+from massivetext_keras.corpus.rules.personal_data import personal_data
+from massivetext_keras.corpus.rules.quality import gopher_quality
+from massivetext_keras.reading.document import Document
+from massivetext_keras.support.aligned import aligned
 
 
 def upper_first(batch, *, letters="a"):

@@ -13,7 +13,7 @@ WITHOUT = (
     "from massivetext_keras import corpus\n"
     "from massivetext_keras.corpus import extraction, language, normalization\n"
     "from massivetext_keras.corpus import sources\n"
-    "from massivetext_keras.corpus.documents import Batch, Document\n"
+    "from massivetext_keras.reading.document import Batch, Document\n"
 )
 
 

@@ -17,11 +17,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from massivetext_keras.corpus import formats, python_documentation
+from massivetext_keras.corpus import python_documentation
 from massivetext_keras.corpus.engines.local import LocalEngine
-from massivetext_keras.corpus.manifest import Manifest, read_manifest
 from massivetext_keras.corpus.pipeline import build
 from massivetext_keras.corpus.recipes import Recipe
+from massivetext_keras.corpus.shards.manifest import Manifest, read_manifest
+from massivetext_keras.reading import formats
 from tests.corpus.plain_engine import PlainEngine
 from tests.corpus.small_corpus import (
     QUICK,
@@ -209,7 +210,7 @@ def test_damaged_files_are_counted_and_the_rest_is_kept(raw, tmp_path):
 
 
 def test_a_step_that_fails_on_a_document_leaves_it_out(raw, tmp_path, monkeypatch):
-    from massivetext_keras.corpus import normalization
+    from massivetext_keras.corpus.rules import normalization
 
     plain = normalization.normalize
 

@@ -7,10 +7,10 @@ import os
 import fsspec
 import pytest
 
-from massivetext_keras.corpus import contamination
 from massivetext_keras.corpus.inputs import stamp
 from massivetext_keras.corpus.pipeline import build
 from massivetext_keras.corpus.recipes import Recipe
+from massivetext_keras.corpus.rules import contamination
 from tests.corpus.plain_engine import PlainEngine
 from tests.corpus.small_corpus import documents
 

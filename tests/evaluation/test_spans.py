@@ -7,11 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
-from massivetext_keras.evaluation.spans import (
-    span_scores,
-    spans_of_tags,
-    tags_of_spans,
-)
+from massivetext_keras.evaluation.spans import span_scores
+from massivetext_keras.support.tags import spans_of_tags, tags_of_spans
 
 WORDS = [(0, 3), (4, 8), (8, 9), (10, 15), (16, 17)]
 TAGS = st.lists(

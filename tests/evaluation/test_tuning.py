@@ -12,9 +12,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from massivetext_keras.configs import ExperimentConfig
 from massivetext_keras.evaluation import Range, parse_values, search
 from massivetext_keras.evaluation.tuning import with_values
+from massivetext_keras.experiment import ExperimentConfig
 
 BASE = {"a": 0.0, "b": {"c": 0}}
 SPACE = {"a": Range(0.0, 1.0), "b.c": Range(1, 8, "int")}

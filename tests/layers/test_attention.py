@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from massivetext_keras.kernels.dropout import keep_mask
 from massivetext_keras.layers import attention
 from massivetext_keras.layers.attention import Attention, attend, attend_training
-from massivetext_keras.layers.dropout import Dropout, keep_mask
+from massivetext_keras.layers.dropout import Dropout
 from tests.layers import plain
 from tests.tasks.tiny import randomize
 

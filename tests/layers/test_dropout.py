@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from massivetext_keras.layers.dropout import Dropout, dropout, keep_mask, random_bits
+from massivetext_keras.kernels.dropout import dropout, keep_mask
+from massivetext_keras.kernels.random import random_bits
+from massivetext_keras.layers.dropout import Dropout
 
 
 def key(value: int) -> tf.Tensor:

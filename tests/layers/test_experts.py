@@ -9,9 +9,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from massivetext_keras.kernels.fused import island
 from massivetext_keras.layers import experts
 from massivetext_keras.layers.experts import MixtureOfExperts, balance, lay_out
-from massivetext_keras.layers.fused import island
 
 
 def layer(num_experts: int = 5, per_token: int = 2, **kwargs) -> MixtureOfExperts:

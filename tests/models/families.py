@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.shapes import PRESETS
 from massivetext_keras.models import BERT, GPT, Seq2Seq
 from massivetext_keras.models.backbone import Backbone
-from massivetext_keras.presets import PRESETS
 from tests.tasks.tiny import randomize
 
 FAMILIES = (

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from massivetext_keras.architecture.shapes import PRESETS
 from massivetext_keras.models import BERT, GPT, Seq2Seq
 from massivetext_keras.models.backbone import positions_of
-from massivetext_keras.presets import PRESETS
 from tests.models.families import backbone
 
 IDS = np.array([[3, 1, 4, 1, 5]])

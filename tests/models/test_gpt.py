@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras.models.gpt import GPT
-from massivetext_keras.tasks.causal_lm import CausalLM
+from massivetext_keras.tasks.language_model.task import CausalLM
 from tests.tasks.tiny import TINY, gpt, randomize
 
 VARIANTS = {

@@ -8,11 +8,12 @@ import textwrap
 
 import pytest
 
-from massivetext_keras.corpus.c4 import c4_lines, c4_pages
-from massivetext_keras.corpus.documents import Batch, Document, reasons
-from massivetext_keras.corpus.quality import fineweb_quality, gopher_quality
-from massivetext_keras.corpus.repetition import gopher_repetition
-from massivetext_keras.corpus.words import folded_words, words
+from massivetext_keras.corpus.documents import Batch, reasons
+from massivetext_keras.corpus.rules.c4 import c4_lines, c4_pages
+from massivetext_keras.corpus.rules.quality import fineweb_quality, gopher_quality
+from massivetext_keras.corpus.rules.repetition import gopher_repetition
+from massivetext_keras.corpus.text.words import folded_words, words
+from massivetext_keras.reading.document import Document
 
 STEPS = [gopher_quality, gopher_repetition, fineweb_quality, c4_lines, c4_pages]
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import pytest
 import tensorflow as tf
 
-from massivetext_keras.data.words import word_offsets
-from massivetext_keras.evaluation.spans import (
-    span_scores,
-    spans_of_tags,
-    tags_of_spans,
-)
+from massivetext_keras.evaluation.spans import span_scores
+from massivetext_keras.support.tags import spans_of_tags, tags_of_spans
 from massivetext_keras.tasks import TokenClassifier
-from massivetext_keras.tasks.tagged_examples import spans_in
+from massivetext_keras.tasks.tagging.examples import spans_in
+from massivetext_keras.text.words import word_offsets
 
 
 def through_tags(examples, scheme: str) -> list[list[tuple[int, int, str]]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from massivetext_keras.presets import preset
+from massivetext_keras.architecture.shapes import preset
 from massivetext_keras.tasks import (
     MaskedLM,
     QuestionAnswerer,

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from massivetext_keras.architecture.shapes import preset
 from massivetext_keras.data import Conversation, LabeledText, TextPair
-from massivetext_keras.presets import preset
+from massivetext_keras.optimization.batches import unpacked
 from massivetext_keras.tasks import (
     CausalLM,
     MaskedLM,
@@ -21,7 +22,6 @@ from massivetext_keras.tasks import (
     TextEmbedder,
     TokenClassifier,
 )
-from massivetext_keras.tasks.batches import unpacked
 from massivetext_keras.tokenizers import ByteTokenizer
 from tests.tasks.test_inputs import Frame
 from tests.tasks.tiny import byte_lm, encoder_task

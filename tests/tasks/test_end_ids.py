@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras import tasks
-from massivetext_keras.interop.generation import end_ids
-from massivetext_keras.presets import preset
+from massivetext_keras.architecture.shapes import preset
+from massivetext_keras.huggingface.generation import end_ids
 from massivetext_keras.tokenizers import ByteTokenizer
 from tests.tasks.tiny import byte_lm, randomize
 

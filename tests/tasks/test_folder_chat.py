@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras.data import Conversation, JinjaTemplate
-from massivetext_keras.interop.chat_templates import read_chat_template
+from massivetext_keras.huggingface.chat_templates import read_chat_template
 from massivetext_keras.tasks import CausalLM
 from massivetext_keras.tokenizers import BytePairTokenizer
 from massivetext_keras.tokenizers.byte_pair import byte_symbols

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from massivetext_keras.layout import head_layout
+from massivetext_keras.architecture.weights import head_layout
 from massivetext_keras.tasks import (
     MaskedLM,
     ReplacedTokenDetector,

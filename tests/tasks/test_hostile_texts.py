@@ -9,13 +9,13 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massivetext_keras.data.examples import LabeledText
 from massivetext_keras.tasks import (
     QuestionAnswerer,
     Seq2SeqLM,
     TextClassifier,
     TokenClassifier,
 )
+from massivetext_keras.text.examples import LabeledText
 from massivetext_keras.tokenizers import ByteTokenizer
 from tests.tasks.tiny import TINY, byte_lm, encoder_task, randomize
 

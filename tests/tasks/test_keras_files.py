@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from massivetext_keras import registration
 from massivetext_keras.models import BERT, GPT, Seq2Seq
+from massivetext_keras.optimization.optimizers import RULES
+from massivetext_keras.support import registration
 from massivetext_keras.tasks import CausalLM, TextClassifier
 from massivetext_keras.training import adamw
-from massivetext_keras.training.optimization import RULES
 from tests.processes import last_line_of
 from tests.tasks.every import SEQ2SEQ, TASKS, one_batch
 from tests.tasks.tiny import ENCODER, TINY, byte_lm, encoder_task, gpt

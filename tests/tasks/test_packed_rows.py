@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from massivetext_keras.corpus import split_documents
 from massivetext_keras.data import write_shards
-from massivetext_keras.data.shards import packed_example
+from massivetext_keras.data.shards.reader import packed_example
 from massivetext_keras.tasks import CausalLM, MaskedLM
 from massivetext_keras.tokenizers import ByteTokenizer
 from tests.tasks.tiny import TINY, byte_lm

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras import data
+from massivetext_keras.architecture.shapes import preset
 from massivetext_keras.generation import beam, decoding
-from massivetext_keras.presets import preset
 from massivetext_keras.tasks import Seq2SeqLM
 from massivetext_keras.tokenizers import ByteTokenizer, CharacterTokenizer
 from massivetext_keras.training import adamw

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from massivetext_keras.architecture.shapes import preset
 from massivetext_keras.data import as_texts
-from massivetext_keras.presets import preset
 from massivetext_keras.tasks import (
     CausalLM,
     MaskedLM,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from massivetext_keras.configs import TransformerConfig
+from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.models.gpt import GPT
-from massivetext_keras.tasks.causal_lm import CausalLM
+from massivetext_keras.tasks.language_model.task import CausalLM
 from massivetext_keras.tokenizers import ByteTokenizer, WordPieceTokenizer
 
 TINY = TransformerConfig(

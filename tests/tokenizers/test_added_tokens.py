@@ -8,11 +8,11 @@ import random
 import pytest
 import tensorflow as tf
 
+from massivetext_keras.huggingface.tokenizers import write as huggingface_files
 from massivetext_keras.tokenizers import (
     SentencePieceTokenizer,
     WordPieceTokenizer,
     from_huggingface,
-    huggingface_files,
 )
 from massivetext_keras.tokenizers.added_tokens import AddedTokens
 from massivetext_keras.tokenizers.sentencepiece import parse_model

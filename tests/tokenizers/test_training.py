@@ -6,7 +6,7 @@ import keras
 import pytest
 
 from massivetext_keras import tokenizers
-from massivetext_keras.configs import TokenizerConfig
+from massivetext_keras.experiment import TokenizerConfig
 from massivetext_keras.tokenizers import training
 
 TEXTS = ["the cat sat on the mat, the dog sat on the log.\n"] * 20

@@ -34,7 +34,7 @@ if __name__ == "__main__":
     tf.function = plain
 
 from massivetext_keras import cli, training  # noqa: E402
-from massivetext_keras.configs import ExperimentConfig  # noqa: E402
+from massivetext_keras.experiment import ExperimentConfig  # noqa: E402
 from massivetext_keras.tokenizers import ByteTokenizer  # noqa: E402
 
 Process = multiprocessing.Process

@@ -8,9 +8,10 @@ import re
 import pytest
 
 from massivetext_keras import training
-from massivetext_keras.configs import ExperimentConfig
+from massivetext_keras.experiment import ExperimentConfig
 from massivetext_keras.tokenizers import ByteTokenizer
-from massivetext_keras.training import callbacks, estimate, memory_estimate
+from massivetext_keras.training import estimate, memory_estimate
+from massivetext_keras.training.callbacks import step as callbacks
 
 TEXT = "the cat sat on the mat, the dog sat on the log.\n" * 40
 EXPERIMENT = ExperimentConfig.from_dict(

@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from massivetext_keras.data import LabeledText
 from massivetext_keras.tasks import TextClassifier
 from massivetext_keras.training import fine_tune
-from massivetext_keras.training.curves import read_scalars
+from massivetext_keras.training.watching.curves import read_scalars
 from tests.tasks.tiny import ENCODER, words
 
 pytestmark = pytest.mark.usefixtures("without_xla")

@@ -9,8 +9,8 @@ import keras
 import pytest
 import tensorflow as tf
 
-from massivetext_keras.configs import ExperimentConfig
-from massivetext_keras.training.optimization import adamw
+from massivetext_keras.experiment import ExperimentConfig
+from massivetext_keras.optimization.optimizers import adamw
 from massivetext_keras.training.summary import write_summary
 from tests.training.tiny import TinyLM
 

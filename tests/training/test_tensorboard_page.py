@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from massivetext_keras.tasks import training_step
+from massivetext_keras.optimization import step as training_step
 from massivetext_keras.training import TensorBoard, adamw
 from tests.browser import SECONDS, ask, browser
 from tests.tasks.tiny import words

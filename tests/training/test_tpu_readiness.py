@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from massivetext_keras.presets import PRESETS
+from massivetext_keras.architecture.shapes import PRESETS
 from massivetext_keras.tasks import ReplacedTokenDetector, task_class
 from massivetext_keras.training import adamw
 from tests.models.families import shrunk

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from massivetext_keras import training
-from massivetext_keras.configs import ExperimentConfig
+from massivetext_keras.experiment import ExperimentConfig
 from massivetext_keras.tasks import CausalLM
 from massivetext_keras.tokenizers import ByteTokenizer
-from massivetext_keras.training.curves import read_scalars
+from massivetext_keras.training.watching.curves import read_scalars
 
 TEXT = "the cat sat on the mat, the dog sat on the log.\n" * 40
 EXPERIMENT = ExperimentConfig.from_dict(

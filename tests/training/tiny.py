@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.configs import TransformerConfig
-from massivetext_keras.tasks.causal_lm import CausalLM
-from massivetext_keras.tasks.trackers import mean
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.optimization.trackers import mean
+from massivetext_keras.tasks.language_model.task import CausalLM
 from tests.tasks.tiny import TINY
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from massivetext_keras.corpus.engines import Function, groups, parts
 from massivetext_keras.corpus.engines.tasks import Task
-from massivetext_keras.files import write_json
+from massivetext_keras.support.files import write_json
 
 Read = Callable[[], Iterator[pa.Table]]
 

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from massivetext_keras.corpus.engines.memory import returning_memory
 from massivetext_keras.corpus.engines.parts import cut, row_sizes
-from massivetext_keras.files import replacing_file
+from massivetext_keras.support.files import replacing_file
 
 _PREFIX = 256  # bytes of the sort key that ranges are divided by
 _SAMPLES = 64  # rows looked at for each range

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
-from massivetext_keras.corpus.documents import Document
+from massivetext_keras.reading.document import Document
 
 T = TypeVar("T")
 _END: Any = object()

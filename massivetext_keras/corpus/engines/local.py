@@ -14,8 +14,8 @@ from massivetext_keras.corpus.engines.memory import proportional_bytes
 from massivetext_keras.corpus.engines.pool import Pool
 from massivetext_keras.corpus.engines.progress import Progress
 from massivetext_keras.corpus.engines.tasks import Task
-from massivetext_keras.machine import cores, free_bytes
-from massivetext_keras.values import parse_size
+from massivetext_keras.support.machine import cores, free_bytes
+from massivetext_keras.support.values import parse_size
 
 LEAST_WORKER = 200 * 10**6  # bytes that a worker needs to do anything
 LIBRARIES = 50 * 10**6  # bytes of these that are code, which the system shares

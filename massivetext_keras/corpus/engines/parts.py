@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from massivetext_keras.files import replacing_file
-from massivetext_keras.values import nearest
+from massivetext_keras.support.files import replacing_file
+from massivetext_keras.support.values import nearest
 
 # A row group is read at once, so it is small; of constant size, so that the bytes of a
 # part depend neither on memory nor on the tables that its rows came in.

@@ -26,8 +26,8 @@ from massivetext_keras.corpus.engines.local import IDLE_WORKER, LEAST_WORKER, LI
 from massivetext_keras.corpus.engines.pool import Pool
 from massivetext_keras.corpus.engines.progress import Progress, Report
 from massivetext_keras.corpus.engines.tasks import StageError, Task
-from massivetext_keras.machine import LEAST_JAVA, cores, java
-from massivetext_keras.values import parse_size
+from massivetext_keras.support.machine import LEAST_JAVA, cores, java
+from massivetext_keras.support.values import parse_size
 
 _LEAST_HEAP = 512 * 2**20  # Spark does not start with less
 _ANSWER = 5.0  # seconds in which a master answers

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from massivetext_keras.corpus.engines import guard
 from massivetext_keras.corpus.engines.guard import Counts, Guard, Memory, Name
-from massivetext_keras.files import write_json
+from massivetext_keras.support.files import write_json
 
 _FULL = os.strerror(errno.ENOSPC)  # what DuckDB says of it
 _DUCKDB_MEMORY = "OutOfMemoryException"  # not named by its type: that is a slow import

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
-from massivetext_keras.corpus.streams import lines
 from massivetext_keras.data.records.common import MOST_BYTES, Options, Record
-from massivetext_keras.evaluation.spans import PLACES, place_of, spans_of_tags
+from massivetext_keras.reading.streams import lines
+from massivetext_keras.support.tags import PLACES, place_of, spans_of_tags
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
-from massivetext_keras.corpus.formats.content import is_binary, is_noise
-from massivetext_keras.corpus.streams import as_utf8, decode_line
+from massivetext_keras.reading.formats.content import is_binary, is_noise
+from massivetext_keras.reading.streams import as_utf8, decode_line
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from massivetext_keras.data.records.common import Options, Record
-from massivetext_keras.extras import need
+from massivetext_keras.support.extras import need
 
 MESSAGES = ("messages", "conversations", "conversation")
 _ROLE, _CONTENT = ("role", "from"), ("content", "value")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from massivetext_keras.corpus.streams import open_stream, suffixes
 from massivetext_keras.data.records.common import Options, Problems, Record
+from massivetext_keras.reading.streams import open_stream, suffixes
 
 PARTS = {"train", "test", "dev", "val", "valid", "validation"}
 UNLABELLED = {"unsup", "unlabelled", "unlabeled"}

@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from massivetext_keras.corpus.streams import lines
 from massivetext_keras.data.records.common import MOST_BYTES, Options, Record
+from massivetext_keras.reading.streams import lines
 
 UNPAIRED = "the other file has no such line"
 

@@ -10,15 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from encodings.aliases import aliases
 from pathlib import Path
 
-from massivetext_keras.corpus.formats.content import format_by_content, is_binary
-from massivetext_keras.corpus.sources import search, several
-from massivetext_keras.corpus.streams import (
-    DamagedFile,
-    as_utf8,
-    damages,
-    open_stream,
-    suffixes,
-)
 from massivetext_keras.data.records.columns import read_conll, read_conllu
 from massivetext_keras.data.records.common import Options, Problems, Reader, Record
 from massivetext_keras.data.records.conversations import read_conversations
@@ -31,7 +22,16 @@ from massivetext_keras.data.records.tables import (
     read_parquet,
     read_separated,
 )
-from massivetext_keras.values import choose, nearest
+from massivetext_keras.reading.find import search, several
+from massivetext_keras.reading.formats.content import format_by_content, is_binary
+from massivetext_keras.reading.streams import (
+    DamagedFile,
+    as_utf8,
+    damages,
+    open_stream,
+    suffixes,
+)
+from massivetext_keras.support.values import choose, nearest
 
 FORMATS: dict[str, Reader] = {
     "tsv": functools.partial(read_separated, delimiter="\t"),

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
-from massivetext_keras.data.examples import Answer, Question
 from massivetext_keras.data.records.common import Options, Record
+from massivetext_keras.text.examples import Answer, Question
 
 MOVED = "the answer is elsewhere in its context, and only once: moved there"
 NOWHERE = "an answer is not where it is said to be"

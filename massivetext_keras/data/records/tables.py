@@ -11,20 +11,20 @@ import string
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
-from massivetext_keras.corpus.formats.content import format_by_content
-from massivetext_keras.corpus.formats.tables import values_of
-from massivetext_keras.corpus.separated import more_columns, separated_rows
-from massivetext_keras.corpus.streams import (
+from massivetext_keras.data.records.common import MOST_BYTES, Options, Record
+from massivetext_keras.data.records.conversations import with_messages
+from massivetext_keras.data.records.squad import is_squad, json_value, squad_records
+from massivetext_keras.reading.formats.content import format_by_content
+from massivetext_keras.reading.formats.tables import values_of
+from massivetext_keras.reading.separated import more_columns, separated_rows
+from massivetext_keras.reading.streams import (
     DamagedFile,
     buffered,
     decode_line,
     lines,
     read_whole,
 )
-from massivetext_keras.data.records.common import MOST_BYTES, Options, Record
-from massivetext_keras.data.records.conversations import with_messages
-from massivetext_keras.data.records.squad import is_squad, json_value, squad_records
-from massivetext_keras.values import nearest
+from massivetext_keras.support.values import nearest
 
 logger = logging.getLogger(__name__)
 

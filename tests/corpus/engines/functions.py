@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from massivetext_keras.corpus.documents import Document
 from massivetext_keras.corpus.engines import guard
+from massivetext_keras.reading.document import Document
 
 LENGTHS = pa.schema(
     {"position": pa.int64(), "length": pa.int64(), "reason": pa.string()}

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from massivetext_keras.corpus.documents import Document
 from massivetext_keras.corpus.engines import guard, parts, pool
 from massivetext_keras.corpus.engines.guard import Counts, Guard, Memory, Name
 from massivetext_keras.corpus.engines.local import LocalEngine
 from massivetext_keras.corpus.engines.memory import proportional_bytes
 from massivetext_keras.corpus.engines.tasks import StageError
+from massivetext_keras.reading.document import Document
 from tests.corpus.engines import functions
 
 HARM = {

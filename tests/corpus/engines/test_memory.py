@@ -11,12 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from massivetext_keras.corpus.engines.local import LocalEngine
-from massivetext_keras.corpus.engines.memory import (
-    own_bytes,
-    proportional_bytes,
-)
-from massivetext_keras.machine import free_bytes
-from massivetext_keras.values import parse_size
+from massivetext_keras.corpus.engines.memory import own_bytes, proportional_bytes
+from massivetext_keras.support.machine import free_bytes
+from massivetext_keras.support.values import parse_size
 from tests.corpus.engines import functions
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from massivetext_keras.data import Problems, read_records
-from massivetext_keras.data.examples import TextPair
 from massivetext_keras.tasks import Seq2SeqLM
+from massivetext_keras.text.examples import TextPair
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from massivetext_keras.data.records import FORMATS, Problems, read_records
-from massivetext_keras.extras import need
+from massivetext_keras.support.extras import need
 
 FIELDS = ("text", "label")
 

@@ -1,0 +1,1 @@
+"""Documents, paragraphs and lines that others have too."""

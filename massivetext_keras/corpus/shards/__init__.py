@@ -1,0 +1,1 @@
+"""Where kept documents go: sides, shards and their manifest."""

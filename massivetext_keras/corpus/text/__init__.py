@@ -1,0 +1,1 @@
+"""What rules measure texts by: words, characters, hashes."""

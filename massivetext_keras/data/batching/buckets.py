@@ -1,0 +1,317 @@
+"""Batches of rows of like lengths: little padding, few shapes, a function of k."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from massivetext_keras.data.batching.epochs import TrainingBatches
+from massivetext_keras.data.batching.windows import shuffled
+
+logger = logging.getLogger(__name__)
+
+# A share of padding below which more shapes are not worth their compilation.
+_ENOUGH = 0.08
+_MOST_SHAPES = 64
+
+
+class Bucket(NamedTuple):
+    """Rows that are padded to one shape.
+
+    Attributes:
+        rows: int [n], their numbers.
+        shape: tokens of each column: of a text, or of a source and its target.
+    """
+
+    rows: np.ndarray
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, rows: np.ndarray, lengths: np.ndarray) -> Bucket:
+        """The bucket of some rows, as wide as the longest of them."""
+        return cls(rows, tuple(lengths[rows].max(axis=0).tolist()))
+
+    @property
+    def size(self) -> int:
+        """Tokens, padding included."""
+        return len(self.rows) * sum(self.shape)
+
+
+def make_buckets(
+    lengths: np.ndarray, batch_tokens: int | None, batch_size: int | None = None
+) -> list[Bucket]:
+    """Cuts rows into buckets until little is padding.
+
+    One bucket holds all; again and again the cut that saves the most padding is made,
+    by the length of a column, where both parts still fill a batch.
+
+    Args:
+        lengths: int [rows, columns], tokens.
+        batch_tokens: tokens of a batch.
+        batch_size: rows of a batch, instead.
+
+    >>> [b.shape for b in make_buckets(np.array([[2, 2], [2, 2], [9, 9], [9, 8]]), 8)]
+    [(2, 2), (9, 9)]
+    """
+    number = itertools.count()  # equal savings are cut in the order they were found
+
+    def entry(bucket):
+        saved, parts = _best_cut(bucket, lengths, batch_tokens, batch_size)
+        return -saved, next(number), bucket, parts
+
+    queue = [entry(Bucket.of(np.arange(len(lengths)), lengths))]
+    real = lengths.sum()
+    while len(queue) < _MOST_SHAPES and queue[0][0] < 0:
+        if 1 - real / sum(bucket.size for _, _, bucket, _ in queue) < _ENOUGH:
+            break
+        _, _, _, parts = heapq.heappop(queue)
+        for part in parts:
+            heapq.heappush(queue, entry(part))
+    return sorted((b for _, _, b, _ in queue), key=lambda b: (sum(b.shape), b.shape))
+
+
+def _best_cut(
+    bucket: Bucket,
+    lengths: np.ndarray,
+    batch_tokens: int | None,
+    batch_size: int | None,
+):
+    """The padding that the best cut saves, 0 if there is none, and its two parts."""
+    best, parts = 0, ()
+    count = np.arange(1, len(bucket.rows))
+    for axis in range(lengths.shape[1]):
+        rows = bucket.rows[np.argsort(lengths[bucket.rows, axis], kind="stable")]
+        sorted_lengths = lengths[rows]
+        low = np.maximum.accumulate(sorted_lengths)[:-1].sum(axis=1) * count
+        high = np.maximum.accumulate(sorted_lengths[::-1])[::-1][1:].sum(axis=1)
+        high = high * count[::-1]
+        saved = bucket.size - low - high
+        if batch_size is None:
+            saved[(low < batch_tokens) | (high < batch_tokens)] = 0
+        else:
+            saved[(count < batch_size) | (count[::-1] < batch_size)] = 0
+        if saved.size and saved.max() > best:
+            at = int(saved.argmax()) + 1
+            best = int(saved.max())
+            parts = Bucket.of(rows[:at], lengths), Bucket.of(rows[at:], lengths)
+    return best, parts
+
+
+class BucketedRows:
+    """Rows of tokens, in one column or several, and the batches they make.
+
+    A batch is of one bucket and has about `batch_tokens` tokens, or `batch_size` rows,
+    so that every batch of a bucket has one shape. An epoch has every row once; where a
+    bucket's last rows do not fill a batch, empty rows do.
+
+    Args:
+        columns: ids of each row; of pairs those of the sources, then of the targets.
+        batch_tokens: tokens of a batch, all columns and padding together.
+        batch_size: rows of a batch, instead.
+        aligned: more of each row, with a number for each id of the first column.
+        fixed: more of each row, arrays [rows, …] of one shape for all.
+
+    Raises:
+        ValueError: there are no rows, or `batch_tokens` is less than a row needs.
+
+    >>> pairs = BucketedRows([[[5, 6], [7]], [[8], [9]]], batch_tokens=6)
+    >>> pairs.count, pairs.batches, round(pairs.padding, 2)
+    (2, 1, 0.17)
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[Iterable],
+        batch_tokens: int | None = None,
+        batch_size: int | None = None,
+        aligned: Sequence[Iterable] = (),
+        fixed: Sequence[np.ndarray] = (),
+    ):
+        if (batch_tokens is None) == (batch_size is None):
+            raise ValueError("give batch_tokens or batch_size, and not both")
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size must be positive, got {batch_size}")
+        self._columns = [_Column(rows) for rows in columns]
+        self._aligned = [_Column(rows) for rows in aligned]
+        self._fixed = [tf.constant(_with_empty(np.asarray(x))) for x in fixed]
+        lengths = np.stack([column.lengths for column in self._columns], axis=1)[:-1]
+        self.count = len(lengths)
+        if not self.count:
+            raise ValueError("there are no rows to make batches of")
+        self.buckets = make_buckets(lengths, batch_tokens, batch_size)
+        self._batch_tokens, self._batch_size = batch_tokens, batch_size
+        longest = max(sum(bucket.shape) for bucket in self.buckets)
+        if batch_tokens is not None and batch_tokens < longest:
+            raise ValueError(
+                f"batch_tokens {batch_tokens} is less than the longest row, which "
+                f"takes {longest}"
+            )
+        counts, sizes = [], []
+        for rows, shape in self.buckets:
+            fitting = batch_size or batch_tokens // sum(shape)
+            counts.append(-(-len(rows) // fitting))
+            sizes.append(-(-len(rows) // counts[-1]))  # all batches of about one size
+        self.batches = sum(counts)
+        shapes = np.array([bucket.shape for bucket in self.buckets])
+        tokens = np.dot(np.multiply(counts, sizes), shapes.sum(axis=1))
+        self.padding = float(1 - lengths.sum() / tokens)
+        self._ends = tf.constant(np.cumsum(counts), tf.int32)
+        self._counts, self._sizes = tf.constant(counts), tf.constant(sizes)
+        self._shapes = tf.constant(shapes, tf.int32)
+        self._rows = tf.ragged.constant([b.rows.tolist() for b in self.buckets])
+
+    def log(self, what: str) -> None:
+        """Says how much there is and how much of it is padding."""
+        logger.info(
+            f"{self.count:,} {what} make {self.batches:,} batches of "
+            f"{len(self.buckets)} shapes an epoch, {self.padding:.1%} of them padding"
+        )
+
+    def training(
+        self, example: Callable, seed: int = 0, start: int = 0
+    ) -> TrainingBatches:
+        """Endless batches, in an order that only depends on the seed.
+
+        Args:
+            example: ids and mask of each column, int32 [batch, tokens], then what is
+                aligned, [batch, tokens], and fixed, [batch, …], to what a batch is.
+            seed: of the order of batches and of the rows in them.
+            start: number of the first batch.
+
+        Returns:
+            Dataset of what `example` gives.
+        """
+
+        def batch(k):
+            place, seeds = shuffled(k, self.batches, seed)
+            return example(*self._batch(place, tf.cast(seeds, tf.int32)))
+
+        return TrainingBatches(batch, self.batches, start, endless=True)
+
+    def validation(self, example: Callable) -> tf.data.Dataset:
+        """Batches that hold every row once, from the shortest to the longest; empty
+        rows fill them."""
+        batches = tf.data.Dataset.range(self.batches, output_type=tf.int32)
+        return batches.map(lambda k: example(*self._batch(k)), 1).prefetch(2)
+
+    def in_order(self, example: Callable) -> tf.data.Dataset:
+        """Batches that hold every row once, in their order, and no other row.
+
+        They are as wide as one of the buckets: no shapes are added but that of the
+        last batch. There is more padding than in those of `validation`.
+        """
+        spans = [np.array(column) for column in zip(*self._spans(), strict=True)]
+        firsts, ends, widths = (tf.constant(column, tf.int32) for column in spans)
+
+        def batch(first, end, widths):
+            return example(*self._padded(tf.range(first, end), widths))
+
+        batches = tf.data.Dataset.from_tensor_slices((firsts, ends, widths))
+        return batches.map(batch, 1).prefetch(2)
+
+    def _spans(self) -> Iterator[tuple[int, int, list[int]]]:
+        """First row, the one behind the last, and widths of the batches in order."""
+        shapes = np.unique([bucket.shape for bucket in self.buckets], axis=0)
+        known = [np.unique(shapes[:, i]) for i in range(shapes.shape[1])]
+        lengths = np.stack([column.lengths for column in self._columns], axis=1)[:-1]
+
+        def wide(longest: np.ndarray) -> list[int]:
+            pairs = zip(known, longest, strict=True)
+            return [int(some[np.searchsorted(some, size)]) for some, size in pairs]
+
+        first, longest = 0, lengths[0]
+        for row in range(1, self.count):
+            wider = np.maximum(longest, lengths[row])
+            rows = row + 1 - first
+            full = rows > (self._batch_size or self._batch_tokens // sum(wide(wider)))
+            if full:
+                yield first, row, wide(longest)
+                first, wider = row, lengths[row]
+            longest = wider
+        yield first, self.count, wide(longest)
+
+    def _batch(self, place: tf.Tensor, seeds: tf.Tensor | None = None) -> tuple:
+        """What `example` gets for batch `place` of an epoch, shuffled with seeds."""
+        bucket = tf.searchsorted(self._ends, place[None], side="right")[0]
+        rows, size = self._rows[bucket], self._sizes[bucket]
+        nth = place - self._ends[bucket] + self._counts[bucket]
+        index = nth * size + tf.range(size)
+        real = tf.minimum(index, tf.size(rows) - 1)
+        if seeds is not None:
+            # every bucket in an order of its own
+            seeds = seeds + tf.stack([bucket * self.batches, 0])
+            real = tf.random.experimental.index_shuffle(real, seeds, tf.size(rows) - 1)
+        picked = tf.where(index < tf.size(rows), tf.gather(rows, real), self.count)
+        return self._padded(picked, self._shapes[bucket])
+
+    def _padded(self, picked: tf.Tensor, widths: tf.Tensor) -> tuple:
+        """What `example` gets of some rows, padded to the widths of their columns."""
+        widths = tf.unstack(widths, len(self._columns))
+        pairs = zip(self._columns, widths, strict=True)
+        parts = [column.padded(picked, width) for column, width in pairs]
+        aligned = [column.padded(picked, widths[0])[0] for column in self._aligned]
+        fixed = [tf.gather(values, picked) for values in self._fixed]
+        return *itertools.chain(*parts), *aligned, *fixed
+
+
+def _with_empty(values: np.ndarray) -> np.ndarray:
+    """The values of all rows, and zeros for the empty row behind them."""
+    return np.concatenate([values, np.zeros_like(values[:1])])
+
+
+class _Column:
+    """Rows of numbers, one after another, and an empty one behind them."""
+
+    def __init__(self, rows: Iterable):
+        rows = [np.asarray(row) for row in rows]
+        whole = all(row.dtype.kind in "iub" or not row.size for row in rows)
+        kind = np.int32 if whole else np.float32
+        rows = [row.astype(kind) for row in rows]
+        self.lengths = np.array([*map(len, rows), 0])
+        self._flat = tf.constant(np.concatenate([*rows, np.zeros(1, kind)]))
+        ends = np.cumsum(self.lengths)
+        self._starts = tf.constant(ends - self.lengths, tf.int32)
+        self._lengths = tf.constant(self.lengths, tf.int32)
+
+    def padded(self, picked: tf.Tensor, width: tf.Tensor) -> tuple:
+        """Numbers and mask, int32 [rows, width], of some rows."""
+        places = tf.range(width)[None]
+        mask = places < tf.gather(self._lengths, picked)[:, None]
+        places = tf.where(mask, tf.gather(self._starts, picked)[:, None] + places, 0)
+        values, mask = tf.gather(self._flat, places), tf.cast(mask, tf.int32)
+        return values * tf.cast(mask, values.dtype), mask
+
+
+class Batches(NamedTuple):
+    """Rows, and what a batch of them is.
+
+    Attributes:
+        rows: of tokens.
+        example: see `BucketedRows.training`.
+    """
+
+    rows: BucketedRows
+    example: Callable
+
+    @property
+    def count(self) -> int:
+        """Batches of an epoch."""
+        return self.rows.batches
+
+    def training(self, seed: int = 0, start: int = 0) -> TrainingBatches:
+        """Endless shuffled batches; see `BucketedRows.training`."""
+        return self.rows.training(self.example, seed, start)
+
+    def validation(self) -> tf.data.Dataset:
+        """Every row once; see `BucketedRows.validation`."""
+        return self.rows.validation(self.example)
+
+    def in_order(self) -> tf.data.Dataset:
+        """Every row once, in their order; see `BucketedRows.in_order`."""
+        return self.rows.in_order(self.example)

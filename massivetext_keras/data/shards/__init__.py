@@ -1,0 +1,1 @@
+"""Tokens on disk: written once, read as a function of the seed and k."""

@@ -1,0 +1,32 @@
+"""What the devices give that would train."""
+
+from __future__ import annotations
+
+import functools
+import time
+
+import tensorflow as tf
+
+_PRODUCT, _TRIES = 1024, 10
+
+
+@functools.cache
+def measured_peak(dtype: str) -> float:
+    """FLOPs per second of a product of matrices on the devices that would train.
+
+    The best of ten products of 1024 x 1024, about a tenth of a second on two cores:
+    what is to be had here, which is less than a data sheet says. Several GPUs count as
+    often as there are.
+
+    Args:
+        dtype: of the matrices, such as "bfloat16".
+    """
+    left = tf.cast(tf.random.stateless_normal([_PRODUCT, _PRODUCT], [0, 0]), dtype)
+    multiply = tf.function(lambda x: tf.reduce_sum(tf.matmul(x, x)))
+    times = []
+    for _ in range(_TRIES + 1):  # the first makes the graph
+        start = time.perf_counter()
+        multiply(left).numpy()
+        times.append(time.perf_counter() - start)
+    devices = max(1, len(tf.config.list_logical_devices("GPU")))
+    return devices * 2 * _PRODUCT**3 / min(times[1:])

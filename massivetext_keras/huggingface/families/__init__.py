@@ -1,0 +1,1 @@
+"""Families of models at Hugging Face, a table of names for each."""

@@ -1,0 +1,400 @@
+"""Hugging Face folders in and out: `config.json` and safetensors."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.weights import head_layout
+from massivetext_keras.huggingface.chat_templates import chat_template_files
+from massivetext_keras.huggingface.families.family import Family, require
+from massivetext_keras.huggingface.families.table import FAMILIES, unknown_family
+from massivetext_keras.huggingface.folder import CONFIG, config_file
+from massivetext_keras.huggingface.generation import GENERATION, generation_values
+from massivetext_keras.huggingface.labels import (
+    OF_TOKENS,
+    architecture,
+    head_of,
+    in_order,
+    label_options,
+    label_values,
+)
+from massivetext_keras.huggingface.sentence_transformers import embedding_files
+from massivetext_keras.huggingface.tokenizers import write as huggingface_files
+from massivetext_keras.saving.weights import (
+    FILE,
+    Tensors,
+    arrays_of,
+    check_shapes,
+    read_tensors,
+    save_arrays,
+)
+from massivetext_keras.support.files import read_json, replacing_file, write_json
+from massivetext_keras.support.values import choose
+from massivetext_keras.tokenizers import Tokenizer
+
+logger = logging.getLogger(__name__)
+
+_ROLES = ("pad", "bos", "eos")
+_TAGGING = "token_classification"
+_WITHOUT_POOLER = ("masked_lm", "question_answering", _TAGGING)
+_CLASSES = ("head/classes", "head")  # layers with an output for each class
+
+
+def read_config(folder: str | os.PathLike) -> TransformerConfig:
+    """The shape of the model that the `config.json` of a folder describes.
+
+    What the file leaves out has the value that transformers gives it. GPT-2's two rates
+    of dropout outside attention become one, that of the residual stream.
+
+    Args:
+        folder: a local folder.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or no `config.json` in it.
+        ValueError: the file is damaged or asks for what would give other numbers.
+    """
+    return _read(folder)[-1]
+
+
+def head_named(folder: str | os.PathLike) -> str | None:
+    """The head of the class that the `config.json` of a folder names, if it has one.
+
+    Raises:
+        FileNotFoundError, ValueError: see `read_config`.
+    """
+    name = architecture(read_json(config_file(Path(folder))))
+    heads = _read(folder)[0].heads
+    return next((head for head in heads if heads[head].architecture == name), None)
+
+
+def heads_in(folder: str | os.PathLike) -> tuple[str, ...]:
+    """The heads that `load` can load from a folder.
+
+    Raises:
+        FileNotFoundError, ValueError: see `load`.
+    """
+    family, config, tensors = _open(folder)
+    names = {head: _head_names(family, config, head) for head in family.heads}
+    there = [head for head in names if names[head] <= set(tensors)]
+    # Classes of tokens and those of texts may have the same names.
+    values = read_json(config_file(Path(folder)))
+    tags = architecture(values).endswith(OF_TOKENS)
+    if tags and not label_options(values):
+        logger.warning("%s: id2label has no tags such as O, B-X and I-X", folder)
+        tags = None
+    return tuple(
+        head
+        for head in there
+        if "classification" not in head or (head == _TAGGING) is tags
+    )
+
+
+def load(
+    folder: str | os.PathLike, head: str | None = None
+) -> tuple[TransformerConfig, Tensors]:
+    """The model in a Hugging Face folder: its shape, and weights by our names.
+
+    Args:
+        folder: a local folder with `config.json` and `model.safetensors`, or shards.
+        head: of an encoder, to be loaded with it, one of `layout.head_layout`; its
+            weights are named head/… Those of other heads that the family has are passed
+            over.
+
+    Returns:
+        The config, and the weights for `weights.assign`, each read when asked for.
+        Whether there is a pooler, T5's own output layer, or Marian's and BART's bias of
+        it is what the file says, not `config.json`.
+
+    Raises:
+        FileNotFoundError: the folder or one of its files is missing.
+        ValueError: a file is damaged, the config asks for what would give other
+            numbers, there is no such head, or tensors are missing, left over or of
+            another shape.
+    """
+    family, config, tensors = _open(folder)
+    if head is not None:
+        _check_head(family, config, head, str(folder), tensors)
+    prefix = family.prefix
+    if not any(name.startswith(prefix) for name in tensors):
+        prefix = ""
+    for field in family.optional:
+        config = config.replace(**{field: _decide(field, family, prefix, tensors)})
+    if config.tied_embeddings:
+        words, output = _vocabulary_names(family, config, prefix)
+        hint = f", though {CONFIG} ties them"
+        if "tied_embeddings" in family.fields:
+            hint += '; set "tie_word_embeddings": false to keep both'
+        pattern = f"^{re.escape(output)}$"
+        tensors = _merged(tensors, ((pattern, words),), str(folder), hint)
+
+    classes = 2
+    for layer in _CLASSES if head is not None else ():
+        bias = f"{family.heads[head].names.get(layer)}.bias"
+        classes = tensors.shapes.get(bias, (classes,))[0]
+    table = family.table(config, prefix, head, tensors, classes)
+    wanted = {name: s for rule in table.values() for name, s in rule.parts.items()}
+    heads = [_head_names(family, config, name) for name in family.heads]
+    aside = set().union(*heads) - wanted.keys()
+    found = {
+        name: shape
+        for name, shape in tensors.shapes.items()
+        if not (name in aside or re.fullmatch(family.buffers, name))
+    }
+    check_shapes(wanted, found, f"{folder}: the tensors do not fit {CONFIG}")
+    shapes = {ours: rule.shape for ours, rule in table.items()}
+    weights = Tensors(shapes, lambda ours: table[ours].join(tensors))
+    return config, _tags_in_order(weights, folder) if head == _TAGGING else weights
+
+
+def _tags_in_order(weights: Tensors, folder: str | os.PathLike) -> Tensors:
+    """The weights, those of the head in the order of our tags."""
+    values = read_json(config_file(Path(folder)))
+    head = {k: in_order(values, weights[k]) for k in weights if k.startswith("head/")}
+    shapes = weights.shapes | {name: array.shape for name, array in head.items()}
+    return Tensors(shapes, lambda name: head[name] if name in head else weights[name])
+
+
+def save(
+    folder: str | os.PathLike,
+    config: TransformerConfig,
+    model: keras.Model | Mapping[str, np.ndarray],
+    tokenizer: Tokenizer | None = None,
+    model_type: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes a Hugging Face folder: weights, tokenizer and, at last, `config.json`.
+
+    Each file replaces its predecessor at once; other files of the folder stay. A pooler
+    is not written beside a masked-LM head: the class of transformers has none.
+
+    Args:
+        folder: made if missing.
+        config: shape of the model.
+        model: the backbone, or its weights by name and those of a head as head/…
+        tokenizer: to write too, or None.
+        model_type: family to write it as (None: the first that can hold it).
+        options: as `generation.read_options` gives them.
+
+    Raises:
+        ValueError: no family can hold the model, or the tokenizer cannot be written;
+            nothing is written then.
+    """
+    folder, arrays = Path(folder), arrays_of(model)
+    parts = {name for name in arrays if name.startswith("head/")}
+    name, family = _family_for(config, parts, model_type)
+    head = _head_of(family, config, parts)
+    if head in _WITHOUT_POOLER and config.pooler:
+        config = config.replace(pooler=False)
+        arrays = {k: v for k, v in arrays.items() if not k.startswith("pooler/")}
+    if head is not None:
+        _check_head(family, config, head, str(folder))
+        kind, own = family.heads[head].architecture, (options or {}).get("head")
+        if own not in (None, head_of(kind)):
+            raise ValueError(f"{kind} has the head {head_of(kind)!r}, not {own!r}")
+    bare = head is None and family.heads
+    classes = max(len(arrays.get(f"{layer}/bias", ())) for layer in _CLASSES) or 2
+    prefix = "" if bare else family.prefix
+    table = family.table(config, prefix, head, classes=classes)
+    shapes = {ours: rule.shape for ours, rule in table.items()}
+    found = {ours: array.shape for ours, array in arrays.items()}
+    check_shapes(shapes, found, f"the weights are not those of a {name} model")
+    theirs = {}
+    for ours, rule in table.items():
+        theirs |= rule.split(arrays[ours])
+    # without a tokenizer none: the family's own may be beyond this vocabulary
+    special = {
+        f"{role}_token_id": getattr(tokenizer, f"{role}_id", None) for role in _ROLES
+    }
+    writing = special | generation_values(options or {})
+    values = {
+        "architectures": [(family.heads[head] if head else family).architecture],
+        "model_type": name,
+        "dtype": "float32",
+        **special,
+        **family.write(config),
+        **(label_values(options or {}) if "classification" in (head or "") else {}),
+    }
+    if config.stack == "encoder_decoder":
+        writing.setdefault("decoder_start_token_id", 0)
+        values["decoder_start_token_id"] = writing["decoder_start_token_id"]
+    files = _tokenizer_files(name, config, tokenizer, values)
+    if "pooling" in (options or {}):
+        files |= embedding_files(options, config)
+    files |= chat_template_files(options or {})
+
+    save_arrays(theirs, folder / FILE, {"format": "pt"})
+    for file, data in files.items():
+        with replacing_file(folder / file) as draft:
+            draft.write_bytes(data)
+    if config.stack != "encoder":
+        write_json(folder / GENERATION, writing)
+    write_json(folder / CONFIG, values)
+
+
+def _tokenizer_files(
+    name: str,
+    config: TransformerConfig,
+    tokenizer: Tokenizer | None,
+    values: Mapping[str, Any],
+) -> dict[str, bytes]:
+    if tokenizer is None:
+        return {}
+    if values["pad_token_id"] != tokenizer.pad_id:  # RoBERTa's positions hang on it
+        raise ValueError(
+            f"a {name} model with position_offset={config.position_offset} needs the "
+            f"padding token {values['pad_token_id']}, the tokenizer has "
+            f"{tokenizer.pad_id}"
+        )
+    if name == "qwen2":
+        logger.warning(
+            "transformers reads the tokenizer of every qwen2 folder as Qwen2Tokenizer; "
+            "PreTrainedTokenizerFast.from_pretrained gives the ids of this one"
+        )
+    inputs = ["input_ids", "attention_mask"]
+    if config.segment_types > 1:
+        inputs.insert(1, "token_type_ids")
+    return huggingface_files(
+        tokenizer, model_max_length=config.max_length, model_input_names=inputs
+    )
+
+
+def _family_for(
+    config: TransformerConfig, head: set[str], model_type: str | None
+) -> tuple[str, Family]:
+    """The first family that can hold a model and the weights of its head."""
+    families = FAMILIES
+    if model_type is not None:
+        families = {model_type: choose("model_type", model_type, FAMILIES)}
+    lacks: dict[str, list[str]] = {}
+    for name, family in families.items():
+        lacks[name] = family.differences(config)
+        if head and not lacks[name] and _head_of(family, config, head) is None:
+            lacks[name] = [f"no head of {', '.join(sorted(head))}"]
+        if not lacks[name]:
+            return name, family
+
+    def distance(name: str) -> tuple[bool, int]:
+        return families[name].base.stack != config.stack, len(lacks[name])
+
+    name = min(lacks, key=distance)
+    problem = f"{name} of Hugging Face cannot hold this model: "
+    if model_type is None:
+        problem = (
+            f"no family of Hugging Face holds this model; the nearest, {name}, has "
+        )
+    raise ValueError(problem + ", ".join(lacks[name]))
+
+
+def _check_head(
+    family: Family,
+    config: TransformerConfig,
+    head: str,
+    where: str,
+    tensors: Tensors | None = None,
+) -> None:
+    """Refuses a head that family or file do not have, or have with other numbers."""
+    if head not in family.heads:
+        raise ValueError(
+            f"{where}: {family.architecture} has no head {head!r}; known: "
+            + (", ".join(family.heads) or "none")
+        )
+    there = [
+        name
+        for name in family.heads
+        if tensors is None or not _head_names(family, config, name).isdisjoint(tensors)
+    ]
+    if head not in there:
+        raise ValueError(
+            f"{where}: there is no head {head!r} in the weights; there is "
+            + (", ".join(there) or "none")
+        )
+    only = family.heads[head].activation
+    if only not in (None, config.activation):
+        raise ValueError(
+            f"{where}: activation {config.activation!r} is not that of "
+            f"{family.heads[head].architecture}'s head, which is always {only!r}"
+        )
+
+
+def _head_of(family: Family, config: TransformerConfig, parts: set[str]) -> str | None:
+    """The head that has exactly these weights."""
+    return next(
+        (h for h in family.heads if head_layout(config, h).keys() == parts), None
+    )
+
+
+def _head_names(family: Family, config: TransformerConfig, head: str) -> set[str]:
+    """Their names of the weights of a head."""
+    table = family.table(config, "", head)
+    rules = (rule for name, rule in table.items() if name.startswith("head/"))
+    return {name for rule in rules for name in rule.parts}
+
+
+def _vocabulary_names(family: Family, config: TransformerConfig, prefix: str):
+    """Their names of the token embedding and of the output layer."""
+    table = family.table(config.replace(tied_embeddings=False), prefix)
+    layers = (table["tokens/embeddings"], table["output/embeddings"])
+    return [next(iter(layer.parts)) for layer in layers]
+
+
+def _decide(field: str, family: Family, prefix: str, tensors: Tensors) -> bool:
+    """What the file says about a field of `Family.optional`."""
+    if field == "tied_embeddings":
+        pair = _vocabulary_names(family, family.base, prefix)
+        both = all(name in tensors for name in pair)
+        return not both or np.array_equal(*(tensors[name] for name in pair))
+    table = family.table(family.base.replace(**{field: True}), prefix)
+    rules = (rule for name, rule in table.items() if name.startswith(field))
+    return any(name in tensors for rule in rules for name in rule.parts)
+
+
+def _merged(
+    tensors: Tensors, renames: tuple[tuple[str, str], ...], folder: str, hint: str = ""
+) -> Tensors:
+    """The tensors by other names, where copies of one tensor may meet.
+
+    Raises:
+        ValueError: they are no copies.
+    """
+    homes: dict[str, list[str]] = {}
+    for old in tensors:
+        new = old
+        for pattern, replacement in renames:
+            new = re.sub(pattern, replacement, new)
+        homes.setdefault(new, []).append(old)
+    for new, olds in homes.items():
+        olds.sort(key=lambda old: old != new)
+        for copy in olds[1:]:
+            if not np.array_equal(tensors[olds[0]], tensors[copy]):
+                raise ValueError(f"{folder}: {copy} differs from {olds[0]}{hint}")
+    shapes = {new: tensors.shapes[olds[0]] for new, olds in homes.items()}
+    return Tensors(shapes, lambda name: tensors[homes[name][0]])
+
+
+def _open(folder: str | os.PathLike) -> tuple[Family, TransformerConfig, Tensors]:
+    """A folder's family, config and tensors, by the names that `Family` has."""
+    family, config = _read(folder)
+    return family, config, _merged(read_tensors(folder), family.renames, str(folder))
+
+
+def _read(folder: str | os.PathLike) -> tuple[Family, TransformerConfig]:
+    file = config_file(Path(folder))
+    values = read_json(file)
+    name = values.get("model_type")
+    try:
+        family = FAMILIES.get(name)
+        if family is None:
+            raise unknown_family(values)
+        require(values, {"quantization_config": None})
+        return family, family.read(values)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file}: {error}") from None

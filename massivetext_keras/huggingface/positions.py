@@ -1,0 +1,50 @@
+"""Learned positions for a shorter context than they were learnt for."""
+
+from __future__ import annotations
+
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.saving.weights import Tensors
+
+_POSITIONS = "embeddings/positions/embeddings"
+
+
+def shortened(
+    tensors: Tensors, there: TransformerConfig, wanted: TransformerConfig, source: str
+) -> Tensors:
+    """The tensors of a model, of learned positions only the first.
+
+    Args:
+        tensors: by our names.
+        there: shape of the model that they are of.
+        wanted: shape of the model that they are for.
+        source: where they are from, for the message.
+
+    Raises:
+        ValueError: more positions are wanted than were learnt.
+
+    >>> import numpy as np
+    >>> rows = np.arange(6.0).reshape(6, 1)
+    >>> all_rows = Tensors({_POSITIONS: (6, 1)}, lambda name: rows)
+    >>> there = TransformerConfig(max_length=4, position_offset=2)
+    >>> some = shortened(all_rows, there, there.replace(max_length=1), "folder")
+    >>> some.shapes[_POSITIONS], some[_POSITIONS].ravel().tolist()
+    ((3, 1), [0.0, 1.0, 2.0])
+    """
+    longest, length = there.max_length, wanted.max_length
+    if there.position != "learned" or wanted.position != "learned" or longest == length:
+        return tensors
+    if length > longest:
+        raise ValueError(
+            f"{source}: max_length={length} is more than the {longest} positions that "
+            "the model has learnt"
+        )
+    rows = length + there.position_offset
+    names = {name for name in tensors if name.endswith(_POSITIONS)}
+    shapes = {
+        name: (rows, *shape[1:]) if name in names else shape
+        for name, shape in tensors.shapes.items()
+    }
+    return Tensors(
+        shapes,
+        lambda name: tensors[name][:rows] if name in names else tensors[name],
+    )

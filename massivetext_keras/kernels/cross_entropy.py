@@ -1,0 +1,160 @@
+"""Cross-entropy over a vocabulary that never holds all the logits."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from massivetext_keras.kernels.fused import island
+
+# Logits per chunk: 1,024 tokens of an 8,192-token vocabulary, 16 MB in bfloat16.
+CHUNK_LOGITS = 1 << 23
+
+
+@island
+def _normalize(logits, largest, labels, weights, smoothing):
+    """Log of each row's partition sum [n], and the gradient by the logits."""
+    largest = tf.cast(largest, tf.float32)
+    exponentials = tf.exp(tf.cast(logits, tf.float32) - largest)
+    totals = tf.reduce_sum(exponentials, -1, keepdims=True)
+    target = labels[:, None] == tf.range(tf.shape(logits)[1])
+    weights = weights[:, None]
+    gradient = exponentials * (weights / totals)
+    if smoothing:
+        spread = smoothing / tf.cast(tf.shape(logits)[1], tf.float32)
+        gradient = gradient - weights * spread
+    gradient = tf.where(target, gradient - weights * (1.0 - smoothing), gradient)
+    return tf.math.log(totals[:, 0]) + largest[:, 0], tf.cast(gradient, logits.dtype)
+
+
+@island
+def _accumulate(total, part):
+    return tf.cast(total, tf.float32) + tf.cast(part, tf.float32)
+
+
+def _chunk_loss(logits, labels, weights, smoothing, mean_logits):
+    """Weighted negative log-probabilities [n] and their gradient by the logits."""
+    largest = tf.reduce_max(logits, -1, keepdims=True)
+    partition, gradient = _normalize(logits, largest, labels, weights, smoothing)
+    scores = tf.cast(tf.gather(logits, labels, batch_dims=1), tf.float32)
+    if smoothing:
+        scores = (1.0 - smoothing) * scores + smoothing * mean_logits
+    return (partition - scores) * weights, gradient
+
+
+def cross_entropy(
+    hidden: tf.Tensor,
+    matrix: tf.Tensor,
+    labels: tf.Tensor,
+    weights: tf.Tensor,
+    bias: tf.Tensor | None = None,
+    smoothing: float = 0.0,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Sum of weighted -log p(label), the output layer included, and its parts.
+
+    Logits exist for a few hundred tokens at a time; the gradient is made with them in
+    the forward pass, so that they are computed once and never stored.
+
+    Args:
+        hidden: [tokens, d].
+        matrix: float32 [vocabulary, d], the output layer; its gradient is summed in
+            float32, the products are of the dtype of `hidden`.
+        labels: int32 [tokens].
+        weights: float32 [tokens]; 0 leaves a token out.
+        bias: float32 [vocabulary], added to the logits.
+        smoothing: share of each label that is spread evenly over the vocabulary
+            (Szegedy et al., 2016).
+
+    Returns:
+        float32 scalar, and float32 [tokens], from which no gradient flows.
+
+    >>> import tensorflow as tf
+    >>> total, _ = cross_entropy(tf.zeros([1, 2]), tf.zeros([4, 2]), [3], [1.0])
+    >>> round(float(total), 4)
+    1.3863
+    """
+    hidden, matrix = tf.convert_to_tensor(hidden), tf.convert_to_tensor(matrix)
+    labels = tf.convert_to_tensor(labels, tf.int32)
+    weights = tf.convert_to_tensor(weights, tf.float32)
+    biases = [] if bias is None else [tf.convert_to_tensor(bias)]
+
+    @tf.custom_gradient
+    def summed(hidden, matrix, *biases):
+        parts = _summed(hidden, matrix, labels, weights, biases, smoothing)
+        losses, dhidden, dmatrix, *dbias = parts
+
+        def backward(upstream, _):
+            return (
+                dhidden * tf.cast(upstream, dhidden.dtype),
+                tf.cast(tf.cast(dmatrix, tf.float32) * upstream, matrix.dtype),
+                *[x * upstream for x in dbias],
+            )
+
+        return (tf.reduce_sum(losses), losses), backward
+
+    return summed(hidden, matrix, *biases)
+
+
+def _summed(hidden, matrix, labels, weights, biases, smoothing) -> list:
+    """Losses [tokens]; gradients of their sum by hidden states, matrix and any bias."""
+    rounded = tf.cast(matrix, hidden.dtype)
+    tokens, vocabulary = hidden.shape[0] or tf.shape(hidden)[0], matrix.shape[0]
+    chunk = max(1, CHUNK_LOGITS // vocabulary)
+    if not isinstance(tokens, int):
+        chunk = tokens
+        bounds = [(0, tokens)]
+    else:
+        bounds = [(i, min(i + chunk, tokens)) for i in range(0, tokens, chunk)]
+    losses, dhidden, dmatrix, dbias, mean_logits = [], [], None, [], None
+    for start, end in bounds:
+        rows = hidden[start:end]
+        logits = tf.matmul(rows, rounded, transpose_b=True)
+        for bias in biases:
+            logits = logits + tf.cast(bias, logits.dtype)
+        if smoothing:
+            mean_row = tf.reduce_mean(matrix, axis=0)
+            mean_logits = tf.linalg.matvec(tf.cast(rows, tf.float32), mean_row)
+            mean_logits += sum(map(tf.reduce_mean, biases))
+        loss, dlogits = _chunk_loss(
+            logits, labels[start:end], weights[start:end], smoothing, mean_logits
+        )
+        losses.append(loss)
+        dhidden.append(tf.matmul(dlogits, rounded))
+        part = tf.matmul(dlogits, rows, transpose_a=True)
+        dmatrix = part if dmatrix is None else _accumulate(dmatrix, part)
+        if biases:
+            ones = tf.ones([1, tf.shape(dlogits)[0]], dlogits.dtype)
+            dbias.append(tf.cast(tf.matmul(ones, dlogits)[0], tf.float32))
+    gradients = [tf.add_n(dbias)] if biases else []
+    return [tf.concat(losses, 0), tf.concat(dhidden, 0), dmatrix, *gradients]
+
+
+def token_losses(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """-log p(label) of every token: logits [..., vocabulary], int labels [...]."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+
+def logits_losses(
+    logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, smoothing: float = 0.0
+) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """What `cross_entropy` gives, for logits that there are.
+
+    Args:
+        logits: float32 [batch, length, vocabulary].
+        labels: int32 [batch, length].
+        weights: float32 [batch, length]; 0 leaves a token out.
+        smoothing: share of each label that is spread evenly over the vocabulary.
+
+    Returns:
+        A list of the float32 scalar, and float32 [batch], its part of each row.
+
+    >>> import tensorflow as tf
+    >>> (total,), _ = logits_losses(tf.zeros([1, 1, 4]), [[3]], tf.ones([1, 1]), 0.1)
+    >>> round(float(total), 4)
+    1.3863
+    """
+    losses = token_losses(logits, labels)
+    if smoothing:
+        spread = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
+        losses = (1.0 - smoothing) * losses + smoothing * spread
+    rows = tf.reduce_sum(losses * weights, axis=-1)
+    return [tf.reduce_sum(rows)], rows

@@ -1,0 +1,44 @@
+"""Dropout in one pass over memory, the mask made again in the backward pass."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from massivetext_keras.kernels.fused import fused, island
+from massivetext_keras.kernels.random import random_bits
+
+
+def keep_mask(shape: tuple, key: tf.Tensor, rate: float) -> tf.Tensor:
+    """Boolean tensor, False at a share `rate` of the positions."""
+    return random_bits(shape, key) >= tf.constant(round(rate * 2**32), tf.uint32)
+
+
+def dropped(x: tf.Tensor, key: tf.Tensor, rate: float) -> tf.Tensor:
+    """`dropout` in float32, inside a compiled function."""
+    keep = keep_mask(tf.shape(x), key, rate)
+    return tf.where(keep, tf.cast(x, tf.float32) * (1.0 / (1.0 - rate)), 0.0)
+
+
+@fused
+def dropout(x: tf.Tensor, key: tf.Tensor, *, rate: float) -> tf.Tensor:
+    """Zeroes a share `rate` of `x` and scales the rest up (Srivastava et al., 2014)."""
+    return tf.cast(dropped(x, key, rate), x.dtype)
+
+
+@island
+def _add_kept(residual, x, key, rate):
+    kept = dropped(x, key, rate)
+    return tf.cast(tf.cast(residual, tf.float32) + kept, residual.dtype)
+
+
+def add_dropout(
+    residual: tf.Tensor, x: tf.Tensor, key: tf.Tensor, rate: float
+) -> tf.Tensor:
+    """`residual + dropout(x)` in one pass over memory."""
+
+    @tf.custom_gradient
+    def call(residual, x):
+        output = _add_kept(residual, x, key, rate)
+        return output, lambda upstream: (upstream, dropout(upstream, key, rate=rate))
+
+    return call(residual, x)

@@ -1,0 +1,238 @@
+"""Heads that tell from the states of a text's tokens which class the text is of."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.layers.dense import Dense
+from massivetext_keras.layers.dropout import Dropout
+
+
+class ClassificationHead(keras.layers.Layer):
+    """Makes a vector of a text, drops out, and scores classes by one product.
+
+    A subclass gives `pool`, and in `width` the size of its vectors. Padding changes
+    nothing of what it gives.
+
+    Args:
+        config: shape of the encoder.
+        classes: how many scores.
+        dropout: rate on the vector (None: `default_dropout`, or else the config's).
+    """
+
+    default_dropout: float | None = None
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        classes: int,
+        dropout: float | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.config = config
+        rate = self.default_dropout if dropout is None else dropout
+        self.dropout = Dropout(config.dropout if rate is None else rate)
+        # Scores are compared with each other: 8 bits of them would not do.
+        self.classes = Dense(classes, dtype="float32", name="classes")
+
+    @property
+    def width(self) -> int:
+        """Of the vector of a text."""
+        return self.config.hidden_size
+
+    def build(self, input_shape=None):
+        self.classes.build((None, self.width))
+
+    def pool(self, hidden: tf.Tensor, mask: tf.Tensor, training: bool) -> tf.Tensor:
+        """States [batch, length, d] and masks [batch, length, 1] -> [batch, width]."""
+        raise NotImplementedError
+
+    def call(
+        self, hidden: tf.Tensor, mask: tf.Tensor, training: bool | None = None
+    ) -> tf.Tensor:
+        """States of tokens to scores of classes.
+
+        Args:
+            hidden: [batch, length, d].
+            mask: int [batch, length], 0 at padding.
+
+        Returns:
+            float32 [batch, classes].
+        """
+        mask = tf.cast(mask, hidden.dtype)[..., None]
+        vectors = self.dropout(self.pool(hidden, mask, training), training=training)
+        return self.classes(tf.cast(vectors, tf.float32))
+
+    def compute_output_shape(self, input_shape, *_, **__):
+        return (input_shape[0], self.classes.units)
+
+
+class PooledHead(ClassificationHead):
+    """Reads the first token by way of a tanh product (Devlin et al., 2019); subclasses
+    have other functions than tanh.
+
+    Where the encoder has a pooler, that is the product, and the head is given what it
+    makes of a text as the only state.
+
+    >>> config = TransformerConfig(stack="encoder", hidden_size=8, num_heads=2)
+    >>> PooledHead(config, 3)(tf.ones([2, 5, 8]), tf.ones([2, 5])).shape
+    TensorShape([2, 3])
+    """
+
+    function = staticmethod(tf.tanh)
+
+    def __init__(self, config: TransformerConfig, *args, **kwargs):
+        super().__init__(config, *args, **kwargs)
+        self.transform = None
+        if not (config.pooler and self.function is tf.tanh):
+            self.transform = Dense(
+                config.hidden_size, dtype=self.dtype_policy, name="transform"
+            )
+
+    def build(self, input_shape=None):
+        super().build()
+        if self.transform is not None:
+            self.transform.build((None, self.config.hidden_size))
+
+    def pool(self, hidden, mask, training):
+        first = hidden[:, 0]
+        return first if self.transform is None else self.function(self.transform(first))
+
+
+class ReluPooledHead(PooledHead):
+    """With the larger of the product and 0 (Sanh et al., 2019: DistilBERT)."""
+
+    function = staticmethod(tf.nn.relu)
+
+
+class GeluPooledHead(PooledHead):
+    """With the product times its normal probability (Clark et al., 2020: ELECTRA)."""
+
+    function = staticmethod(tf.nn.gelu)
+
+
+class MeanHead(ClassificationHead):
+    """Reads the mean of all real tokens, [CLS] and [SEP] among them.
+
+    >>> config = TransformerConfig(stack="encoder", hidden_size=8, num_heads=2)
+    >>> MeanHead(config, 3)(tf.ones([2, 5, 8]), tf.ones([2, 5])).shape
+    TensorShape([2, 3])
+    """
+
+    def pool(self, hidden, mask, training):
+        hidden, mask = tf.cast(hidden, tf.float32), tf.cast(mask, tf.float32)
+        total = tf.reduce_sum(hidden * mask, axis=1)
+        return tf.math.divide_no_nan(total, tf.reduce_sum(mask, axis=1))
+
+
+class ConvolutionHead(ClassificationHead):
+    """Looks for short sequences of tokens anywhere in a text (Kim, 2014).
+
+    For each of some widths, 100 products with as many neighbouring tokens, ReLU, and
+    the largest value over all places, of which a text without any token has none: 0.
+
+    Attributes:
+        widths: tokens that a product sees.
+        maps: products of each width.
+
+    >>> config = TransformerConfig(stack="encoder", hidden_size=8, num_heads=2)
+    >>> head = ConvolutionHead(config, 3)
+    >>> head(tf.ones([2, 1, 8]), tf.ones([2, 1])).shape, head.width
+    (TensorShape([2, 3]), 300)
+    """
+
+    default_dropout = 0.5
+    widths = (3, 4, 5)
+    maps = 100
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for n in self.widths:
+            # He et al., 2015
+            scale = (2.0 / (n * self.config.hidden_size)) ** 0.5
+            product = Dense(
+                self.maps, scale=scale, dtype=self.dtype_policy, name=f"width_{n}"
+            )
+            setattr(self, f"width_{n}", product)
+
+    @property
+    def width(self):
+        return self.maps * len(self.widths)
+
+    def build(self, input_shape=None):
+        super().build()
+        for n in self.widths:
+            getattr(self, f"width_{n}").build((None, n * self.config.hidden_size))
+
+    def pool(self, hidden, mask, training):
+        hidden = hidden * mask
+        found = []
+        for n in self.widths:
+            windows = _windows(hidden, n)
+            values = tf.nn.relu(getattr(self, f"width_{n}")(windows))
+            # ReLU gives no less than 0, which is what a window of padding counts.
+            values *= tf.reduce_max(_windows(mask, n), axis=-1, keepdims=True)
+            found.append(tf.reduce_max(values, axis=1))
+        return tf.concat(found, axis=-1)
+
+
+def _windows(x: tf.Tensor, n: int) -> tf.Tensor:
+    """All that n neighbours see: [batch, length, d] -> [batch, length+n-1, n·d]."""
+    length = tf.shape(x)[1] + n - 1
+    x = tf.pad(x, [[0, 0], [n - 1, n - 1], [0, 0]])
+    return tf.concat([x[:, i : i + length] for i in range(n)], axis=-1)
+
+
+class LSTMHead(ClassificationHead):
+    """Reads a text from both ends and keeps what it ends with (Hochreiter &
+    Schmidhuber, 1997; Schuster & Paliwal, 1997).
+
+    Keras's layer it is: on a CPU one pass of XLA over both directions, with a gradient
+    by hand, took as long, and compiled anew for every length of a batch.
+
+    Attributes:
+        units: of each direction.
+
+    >>> config = TransformerConfig(stack="encoder", hidden_size=8, num_heads=2)
+    >>> LSTMHead(config, 3)(tf.ones([2, 5, 8]), tf.ones([2, 5])).shape
+    TensorShape([2, 3])
+    """
+
+    default_dropout = 0.5
+    units = 150
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        both = {"units": self.units, "dtype": self.dtype_policy}
+        self.forwards = keras.layers.LSTM(**both, name="forwards")
+        self.backwards = keras.layers.LSTM(**both, go_backwards=True, name="backwards")
+
+    @property
+    def width(self):
+        return 2 * self.units
+
+    def build(self, input_shape=None):
+        super().build()
+        for layer in (self.forwards, self.backwards):
+            layer.build((None, None, self.config.hidden_size))
+
+    def pool(self, hidden, mask, training):
+        real = mask[..., 0] > 0
+        ends = [
+            layer(hidden, mask=real, training=training)
+            for layer in (self.forwards, self.backwards)
+        ]
+        return tf.concat(ends, axis=-1)
+
+
+HEADS: dict[str, type[ClassificationHead]] = {
+    "pooled": PooledHead,
+    "pooled_relu": ReluPooledHead,
+    "pooled_gelu": GeluPooledHead,
+    "mean": MeanHead,
+    "convolution": ConvolutionHead,
+    "lstm": LSTMHead,
+}

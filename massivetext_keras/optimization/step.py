@@ -1,0 +1,426 @@
+"""One training step that gives the same weights on any number of devices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from massivetext_keras.data.batching.epochs import TrainingBatches
+from massivetext_keras.distribution.replicas import replica_count, sum_over_replicas
+from massivetext_keras.kernels.fused import island
+from massivetext_keras.kernels.random import hashed, keys_from, replica_id
+from massivetext_keras.layers.stack import TransformerStack
+from massivetext_keras.optimization import freezing
+from massivetext_keras.optimization.batches import cut, padding, unpacked
+from massivetext_keras.optimization.execution import Learnt, graph_of_steps, with_last
+from massivetext_keras.optimization.overriding import (
+    check_arguments,
+    check_methods,
+    choose_modes,
+)
+from massivetext_keras.optimization.trackers import mean, metrics_in
+from massivetext_keras.optimization.update import Update, adopt, with_update
+
+
+class TrainingStep(keras.Model):
+    """A `keras.Model` whose loss is a mean over all real tokens of the global batch.
+
+    Keras averages, clips and checks per replica, and gives Adam the rows of an
+    embedding one by one; here gradients are made dense and summed over micro-batches
+    and replicas before anything reads them. A subclass says what its losses are.
+
+    Batch number k has dropout of its own, on each replica: its keys are made of a seed,
+    which checkpoints hold, of k (the optimizer's count of batches) and of the replica.
+    """
+
+    # Keras would trace `call` with float inputs when the model is tracked.
+    _default_save_signature = None
+    # Whether the loss of a row is its own, whatever the other rows of the batch are.
+    separable = True
+    # Whether a loss weight is of a row, and not of each of its labels.
+    weighs_rows = False
+    # Whether the loss is that of tokens, whose exponential is a perplexity.
+    predicts_tokens = True
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.loss_tracker = mean("loss", "down")
+        self.bits_tracker = None
+        self.corpus_trackers: list[keras.metrics.Mean] = []
+        self.tally_trackers: list[keras.metrics.Mean] = []
+        self.padding_tracker = keras.metrics.Mean(name="padding_share")
+        self.data_wait = None  # seconds without a batch, once there is a graph
+        self.randomness = keras.random.SeedGenerator(name="randomness")
+        self.micro_batches = 1
+        self._compiled_with: dict[str, Any] = {}  # beside what Keras keeps
+        self._trained: list[int] | None = None  # ids of what the graph trains
+
+    def summed_loss(
+        self, features: dict, labels: tf.Tensor, weights: tf.Tensor, training: bool
+    ) -> tuple[list[tf.Tensor], tf.Tensor | None]:
+        """The losses of a batch; the method to override for a loss of one's own.
+
+        Args:
+            features: of the batch, by name.
+            labels: int32 [batch, …].
+            weights: float32 [batch, …], of the labels; 0 leaves one out.
+            training: whether a gradient is taken.
+
+        Returns:
+            Float32 scalars, weighted losses summed, one for each of `loss_counts`;
+            float32 [batch], the first by row, or None if a row has none of its own; and
+            of a task with `tally_trackers` float32 [trackers, 2], what each of them is
+            the share of: so many of so many.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no loss to train with")
+
+    def name_corpora(self, names: Sequence[str]) -> None:
+        """Tracks the loss of each corpus, as `loss/NAME`, where it is told by row.
+
+        Args:
+            names: by their number in the feature `corpus_ids`, int32 [batch].
+        """
+        with self.distribute_strategy.scope():
+            self.corpus_trackers = [mean(f"loss/{name}", "down") for name in names]
+        self.train_function = self.test_function = None  # made for other trackers
+
+    def loss_counts(
+        self, features: dict, labels: tf.Tensor, weights: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """What each of the summed losses is divided by; summed over the global
+        batch."""
+        return [tf.reduce_sum(weights)]
+
+    def label_bytes(self, labels: tf.Tensor) -> tf.Tensor | None:
+        """UTF-8 bytes that each label stands for, float32, or None if not known."""
+
+    def compile(
+        self,
+        optimizer="adamw",
+        micro_batches: int = 1,
+        recompute: bool = False,
+        **kwargs,
+    ):
+        """As `keras.Model.compile`; the loss is the task's own.
+
+        Args:
+            optimizer: of `training` or of Keras; see `tasks.update.Update`.
+            micro_batches: parts of a batch, on each replica, that go through the model
+                one after another, so that a part has to fit into memory alone. The
+                update is that of the whole batch.
+            recompute: in training keep only what enters a block.
+            **kwargs: of Keras. `jit_compile="auto"` compiles the elementwise parts of a
+                step by XLA and leaves products to oneDNN, the faster of all on a CPU;
+                True compiles the whole step, or under a strategy all of it that is
+                done on one replica.
+
+        Raises:
+            ValueError: a loss or metrics are given, a method is overridden that is not
+                called, or what is asked for does not go together; the message says
+                why.
+        """
+        check_arguments(kwargs)
+        check_methods(type(self), TrainingStep)
+        if kwargs.get("jit_compile", "auto") == "auto":
+            kwargs["jit_compile"] = bool(tf.config.list_physical_devices("GPU"))
+        if kwargs.get("steps_per_execution") == "auto":
+            kwargs["steps_per_execution"] = 1  # Keras takes little of such a step
+        if micro_batches < 1:
+            raise ValueError(f"micro_batches must be positive, got {micro_batches}")
+        if not self.separable and micro_batches > 1:
+            raise ValueError(
+                f"micro_batches={micro_batches}: {type(self).__name__} compares all "
+                "rows of a batch with each other, so it cannot be cut"
+            )
+        replicated = self._distribute_strategy is not None
+        if not self.separable and kwargs["jit_compile"] and replicated:
+            raise ValueError(
+                f"jit_compile=True: {type(self).__name__} compares rows of all "
+                "replicas, which is not one replica's program"
+            )
+        stacks = [x for x in self._flatten_layers() if isinstance(x, TransformerStack)]
+        if recompute and any(stack.config.num_experts for stack in stacks):
+            raise ValueError(
+                "recompute=True: the balance of experts would be counted twice"
+            )
+        for stack in stacks:
+            stack.recompute = recompute
+        self.micro_batches = micro_batches
+        optimizer = adopt(optimizer)
+        optimizer.scales_loss = self.compute_dtype == "float16"
+        super().compile(optimizer=optimizer, auto_scale_loss=False, **kwargs)
+        self._compiled_with = {"micro_batches": micro_batches, "recompute": recompute}
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        if not config:
+            return config
+        known = None
+        if self.optimizer.built:  # perhaps before something was frozen
+            new = {id(v) for v in self.updater.unknown(self.weights)}
+            known = [i for i, v in enumerate(self.weights) if id(v) not in new]
+        return {**config, **self._compiled_with, "optimized": known}
+
+    def compile_from_config(self, config):
+        config = keras.saving.deserialize_keras_object(config)
+        known = config.pop("optimized", None)
+        self.compile(**config)
+        if known is not None:
+            self.build_optimizer([self.weights[i] for i in known])
+
+    def freeze(self, pattern: str) -> list[str]:
+        """Keeps weights as they are, from the next `fit` on.
+
+        Args:
+            pattern: regular expression, searched for in the weights' paths.
+
+        Returns:
+            The paths of what is frozen.
+
+        Raises:
+            ValueError: it is found in none that is trained, or is no expression.
+        """
+        return freezing.freeze(self, pattern)
+
+    def unfreeze(self, pattern: str = "") -> list[str]:
+        """Trains frozen weights again; `compile` after it, if the optimizer was made
+        without them.
+
+        Args:
+            pattern: regular expression, searched for in the weights' paths.
+
+        Returns:
+            The paths of what is trained again.
+
+        Raises:
+            ValueError: it is found in none that is frozen, or is no expression.
+        """
+        return freezing.unfreeze(self, pattern)
+
+    def make_train_function(self, force: bool = False):
+        """As that of `keras.Model`, but made anew where other weights are trained."""
+        freezing.check_trained(self.trainable_variables, self.updater.unknown)
+        trained = [id(variable) for variable in self.trainable_variables]
+        force = force or trained != self._trained
+        self._trained = trained
+        return super().make_train_function(force)
+
+    def fit(self, x=None, *args, **kwargs):
+        """As `keras.Model.fit`; a dataset keeps its order.
+
+        Of `TrainingBatches` an epoch is one pass, or `steps_per_epoch` batches; each
+        epoch, and each `fit`, goes on with the batch after the last one.
+
+        Raises:
+            ValueError: `steps_per_epoch` is no multiple of `steps_per_execution`.
+        """
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)
+        at_once = self.steps_per_execution
+        if isinstance(x, TrainingBatches) and not kwargs.get("steps_per_epoch"):
+            kwargs["steps_per_epoch"] = -(-len(x) // at_once) * at_once
+        steps = kwargs.get("steps_per_epoch")
+        if steps and steps % at_once:
+            raise ValueError(
+                f"steps_per_epoch={steps} is no multiple of "
+                f"steps_per_execution={at_once}: more updates would be made"
+            )
+        choose_modes(kwargs.get("callbacks"), self.metrics)
+        if not isinstance(x, TrainingBatches):
+            return super().fit(x, *args, **kwargs)
+        kept = Learnt(x, self.optimizer)
+        kwargs["callbacks"] = with_last(kwargs.get("callbacks"), kept)
+        try:
+            return super().fit(x.endless(), *args, **kwargs)
+        finally:
+            kept.count()
+
+    def as_labels(self, labels: tf.Tensor) -> tf.Tensor:
+        """Labels that somebody gave to `fit`, as `summed_loss` takes them."""
+        return labels
+
+    @property
+    def metrics(self) -> list:
+        """Trackers of the loss, of bits per byte if bytes are known, of what the task
+        tallies and of each corpus; and metrics that a subclass has as attributes."""
+        trackers = [self.loss_tracker, self.bits_tracker]
+        trackers += [*self.tally_trackers, *self.corpus_trackers]
+        trackers += metrics_in(vars(self), [*trackers, self.padding_tracker])
+        return [tracker for tracker in trackers if tracker is not None]
+
+    def reset_metrics(self):
+        """As `keras.Model.reset_metrics`; padding, which is no result, begins anew."""
+        super().reset_metrics()
+        self.padding_tracker.reset_state()
+
+    def train_step(self, data):
+        """Loss, gradients summed over micro-batches and replicas, update."""
+        batch = unpacked(data, self.as_labels, self.weighs_rows)
+        padded, positions = padding(*batch[:2])
+        share = tf.math.divide_no_nan(padded, positions)
+        self.padding_tracker.update_state(share, positions)
+        counts = sum_over_replicas(self.loss_counts(*batch))
+        seed, step = self.randomness.state[0], self.optimizer.iterations
+        key = hashed(seed, tf.convert_to_tensor(step), replica_id())
+        gradients_of = self._gradients
+        if self.jit_compile and tf.distribute.has_strategy():
+            gradients_of = island(gradients_of)  # the update is not one replica's own
+        summed, parts, gradients = gradients_of(batch, counts, key)
+        total, *gradients = sum_over_replicas([summed, *gradients])
+        norm = self._update(gradients, total)
+        logs = {"gradient_norm": norm} | self._update_logs()
+        self._track(summed, parts, batch, tf.math.is_finite(total))
+        return self.get_metrics_result() | logs
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """The task's own loss, for a `train_step` of one's own.
+
+        Args:
+            x, y, sample_weight: features, labels and weights of this replica's batch.
+            y_pred: not read: the loss makes what it needs.
+            training: whether a gradient is taken.
+
+        Returns:
+            float32 scalar: this replica's part of the mean over the global batch, with
+            what layers add. `optimizer.apply_gradients` sums parts over replicas.
+        """
+        batch = unpacked((x, y, sample_weight), self.as_labels, self.weighs_rows)
+        counts = sum_over_replicas(self.loss_counts(*batch))
+        summed, _ = self._total(batch, counts, training)
+        return summed / tf.maximum(counts[0], 1.0) + sum(self.losses) / replica_count()
+
+    def test_step(self, data):
+        """Loss alone."""
+        batch = unpacked(data, self.as_labels, self.weighs_rows)
+        counts = sum_over_replicas(self.loss_counts(*batch))
+        self._track(*self._total(batch, counts, training=False), batch)
+        return self.get_metrics_result()
+
+    def _gradients(self, batch, counts, key):
+        """This replica's `_total` and gradients of the scaled loss, float32, after all
+        its micro-batches."""
+        if self.micro_batches == 1:
+            return self._gradients_at_once(batch, counts, key)
+        part = cut(batch, self.micro_batches)
+
+        def body(i, sums):
+            more = self._gradients_at_once(part(i), counts, hashed(key, i))
+            return i + 1, tf.nest.map_structure(tf.add, sums, more)
+
+        parts = tf.zeros([len(self.corpus_trackers)]), self._no_tallies()
+        zeros = [tf.zeros(v.shape) for v in self.trainable_variables]
+        return tf.while_loop(
+            lambda i, _: i < self.micro_batches,
+            body,
+            (tf.constant(0), (tf.constant(0.0), parts, zeros)),
+            parallel_iterations=1,
+        )[1]
+
+    def _gradients_at_once(self, batch, counts, key):
+        variables = self.trainable_variables
+        with keys_from(key), tf.GradientTape() as tape:
+            summed, parts = self._total(batch, counts, training=True)
+            mean = summed / tf.maximum(counts[0], 1.0)
+            # What layers add, such as the balance of experts, is a mean of its own.
+            mean += sum(self.losses) / (replica_count() * self.micro_batches)
+            loss = self.updater.scale_loss(mean)
+        gradients = tape.gradient(loss, variables)
+        gradients = [
+            tf.zeros(v.shape) if g is None else tf.convert_to_tensor(g)
+            for g, v in zip(gradients, variables, strict=True)
+        ]
+        return summed, parts, gradients
+
+    def _no_tallies(self) -> tf.Tensor:
+        return tf.zeros([len(self.tally_trackers), 2])
+
+    def _total(self, batch, counts, training: bool) -> tuple[tf.Tensor, tuple]:
+        """The losses of some rows, each scaled such that, over the first count of the
+        global batch, all together are the sum of their means; and the first of them by
+        corpus, float32 [corpora], with the tallies, float32 [trackers, 2]."""
+        summed, rows, *tallies = self.summed_loss(*batch, training=training)
+        scales = [tf.math.divide_no_nan(counts[0], count) for count in counts[1:]]
+        pairs = zip(summed[1:], scales, strict=True)
+        total = tf.add_n([summed[0], *(s * scale for s, scale in pairs)])
+        return total, (self._by_corpus(batch, rows), *(tallies or [self._no_tallies()]))
+
+    def _by_corpus(self, batch, rows: tf.Tensor | None) -> tf.Tensor:
+        """Float32 [batch] -> [corpora]."""
+        count = len(self.corpus_trackers)
+        if not count or rows is None:
+            return tf.zeros([count])
+        return tf.math.unsorted_segment_sum(rows, batch[0]["corpus_ids"], count)
+
+    @property
+    def updater(self) -> Update:
+        """The optimizer with all that `Update` adds to it."""
+        return with_update(self.optimizer)
+
+    def build_optimizer(self, variables: list[keras.Variable] | None = None) -> None:
+        """Makes the optimizer's state, if there is none.
+
+        Args:
+            variables: that it updates (None: those that are trained now).
+        """
+        with self.distribute_strategy.scope():
+            self.updater.build(variables or self.trainable_variables)
+
+    def _update(self, gradients: list[tf.Tensor], total: tf.Tensor) -> tf.Tensor:
+        """Applies gradients, one XLA program on one device, and gives their norm."""
+        variables, updater = self.trainable_variables, self.updater
+
+        def apply(total, *gradients):
+            return updater.update(list(gradients), variables, loss=total)
+
+        if tf.distribute.has_strategy():
+            return apply(total, *gradients)
+        return island(apply)(total, *gradients)
+
+    def _update_logs(self) -> dict[str, tf.Tensor]:
+        updater = self.updater
+        logs = {"skipped_in_row": tf.cast(updater.skipped_in_row, tf.float32)}
+        if updater.dynamic_scale is not None:
+            logs["loss_scale"] = tf.convert_to_tensor(updater.dynamic_scale)
+        return logs
+
+    def _make_function(self, step):
+        if self.data_wait is None:
+            with tf.device("CPU:0"):
+                self.data_wait = tf.Variable(0.0, dtype=tf.float64)
+        return graph_of_steps(self, step)
+
+    def _get_metrics_result_or_logs(self, logs):
+        # An epoch may end within an execution, whose logs there are none of then.
+        return {**logs, **self.get_metrics_result()}
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Keras's own fails on the batches of several workers; tasks are built already.
+        if self.optimizer is not None:
+            self.build_optimizer()
+
+    def _track(self, summed, parts, batch, finite: tf.Tensor | bool = True) -> None:
+        """Adds this replica's losses to the trackers, if they are finite: else the
+        epoch's mean would not be."""
+        _, labels, weights = batch
+        summed, (parts, tallies), weights = tf.nest.map_structure(
+            lambda x: tf.where(finite, x, 0.0), (summed, parts, weights)
+        )
+        count = tf.reduce_sum(weights)
+        self.loss_tracker.update_state(tf.math.divide_no_nan(summed, count), count)
+        sizes = self.label_bytes(labels)
+        if sizes is not None:
+            total = tf.reduce_sum(sizes * weights)
+            bits = tf.math.divide_no_nan(summed, total * math.log(2.0))
+            self.bits_tracker.update_state(bits, total)
+        counts = self._by_corpus(batch, tf.reduce_sum(weights, axis=-1))
+        for i, tracker in enumerate(self.corpus_trackers):
+            tracker.update_state(tf.math.divide_no_nan(parts[i], counts[i]), counts[i])
+        for i, tracker in enumerate(self.tally_trackers):
+            part, whole = tallies[i, 0], tallies[i, 1]
+            tracker.update_state(tf.math.divide_no_nan(part, whole), whole)

@@ -1,0 +1,305 @@
+"""What every optimizer does beside its own rule, and the same on any devices."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+import keras
+import tensorflow as tf
+
+from massivetext_keras.distribution.replicas import sum_over_replicas
+from massivetext_keras.support.values import matching
+
+# Micikevicius et al., 2018; the numbers are those of `keras.mixed_precision`.
+_FIRST_SCALE, _UPDATES_TO_DOUBLE = 2.0**15, 2000
+
+
+class Update:
+    """A mixin for Keras optimizers, made part of one by `updating`.
+
+    - `apply` and `apply_gradients` take, as those of Keras do, the gradients of one
+      replica, but make them dense and sum them over replicas before anything reads
+      them: the bound on their norm too. `update` takes them as sums already.
+    - Weight decay is decoupled (Loshchilov & Hutter, 2019) and is for `is_decayed`
+      variables alone.
+    - Each variable has its own factor on the rate: `layer_decay` to the power of how
+      many layers lie above its own (Clark et al., 2020), times those of `rates`.
+    - If the loss or a gradient is not finite, weights, moments and averages stay as
+      they are; `iterations` counts the batch all the same, `skipped` how many there
+      were and `skipped_in_row` how many since the last good one.
+    - In float16 `dynamic_scale` multiplies the loss: doubled after 2,000 good updates,
+      halved after a bad one (Micikevicius et al., 2018).
+    - `optimizer.learning_rate = x`, as callbacks of Keras write, ends a schedule: the
+      rate is x from then on, in graphs that there are too.
+
+    Args:
+        layer_decay: in (0, 1]; 1 gives all layers the same rate.
+        rates: pattern of a variable's path -> factor.
+    """
+
+    layer_decay: float = 1.0
+    rates: dict[str, float] = {}
+    scales_loss = False
+    dynamic_scale = None
+    skipped = None
+    chosen_rate = None  # instead of what a schedule gives, where it is not negative
+    _finite = None
+
+    def __init__(self, *args, layer_decay: float = 1.0, rates=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        if not 0.0 < layer_decay <= 1.0:
+            raise ValueError(f"layer_decay must be in (0, 1], got {layer_decay}")
+        self.layer_decay, self.rates = layer_decay, dict(rates or {})
+        if callable(self._learning_rate):
+            self.chosen_rate = self.add_variable(
+                (),
+                keras.initializers.Constant(-1.0),
+                "float32",
+                "only_first_replica",
+                name="chosen_rate",
+            )
+
+    def build(self, variables):
+        if self.skipped is not None:
+            return
+        super().build(variables)  # nothing, if Keras has done so
+        variables = self._trainable_variables
+        shared = {"shape": (), "aggregation": "only_first_replica"}
+        self.skipped = self.add_variable(name="skipped", dtype="int32", **shared)
+        self.skipped_in_row = self.add_variable(
+            name="skipped_in_row", dtype="int32", **shared
+        )
+        if self.scales_loss:
+            first = keras.initializers.Constant(_FIRST_SCALE)
+            self.dynamic_scale = self.add_variable(
+                name="dynamic_scale", dtype="float32", initializer=first, **shared
+            )
+            self.good_updates = self.add_variable(
+                name="good_updates", dtype="int32", **shared
+            )
+        self._factors = rate_factors(variables, self.layer_decay, self.rates)
+        self._decayed = [is_decayed(v) and self._use_weight_decay(v) for v in variables]
+
+    def unknown(self, variables: list[keras.Variable]) -> list[keras.Variable]:
+        """Those of some variables that the optimizer has no state for."""
+        known = self._trainable_variables_indices
+        return [v for v in variables if self._var_key(v) not in known]
+
+    def scale_loss(self, loss):
+        loss = super().scale_loss(loss)
+        return loss if self.dynamic_scale is None else loss * self.dynamic_scale
+
+    @property
+    def learning_rate(self):
+        """Of the next update."""
+        return super().learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate):
+        if self.chosen_rate is None or callable(rate):
+            super(Update, type(self)).learning_rate.fset(self, rate)
+            rate = -1.0
+        if self.chosen_rate is not None:
+            self.chosen_rate.assign(rate)
+
+    def _get_current_learning_rate(self):
+        rate = super()._get_current_learning_rate()
+        if self.chosen_rate is None:
+            return rate
+        chosen = tf.convert_to_tensor(self.chosen_rate)
+        return tf.where(chosen < 0.0, tf.cast(rate, tf.float32), chosen)
+
+    def apply(self, grads, trainable_variables=None):
+        """One update with gradients of this replica, dense or `tf.IndexedSlices`.
+
+        Args:
+            grads: of the loss's part on this replica; None where there is none.
+            trainable_variables: those of the gradients (None: all).
+        """
+        grads = [None if g is None else tf.convert_to_tensor(g) for g in grads]
+        summed = iter(sum_over_replicas([g for g in grads if g is not None]))
+        grads = [None if g is None else next(summed) for g in grads]
+        self.update(grads, trainable_variables)
+
+    def update(
+        self,
+        gradients: list[tf.Tensor | None],
+        variables: list[keras.Variable] | None = None,
+        loss: tf.Tensor | float = 0.0,
+    ) -> tf.Tensor:
+        """One update with gradients that are sums over replicas already.
+
+        Args:
+            gradients: of the scaled loss, dense, the same on every replica.
+            variables: those of the gradients (None: all).
+            loss: float32 scalar; if it is not finite the update is skipped.
+
+        Returns:
+            float32 scalar, the norm of all gradients before they were clipped.
+        """
+        if self.dynamic_scale is not None:
+            scale = self.dynamic_scale
+            gradients = [
+                g if g is None else g / tf.cast(scale, g.dtype) for g in gradients
+            ]
+        there = [g for g in gradients if g is not None] or [tf.zeros([])]
+        norm = tf.linalg.global_norm(there) / (self.loss_scale_factor or 1.0)
+        self._finite = tf.math.is_finite(norm) & tf.math.is_finite(loss)
+        super().apply(gradients, variables)
+        self._count()
+        self._finite = None  # a tensor of the graph just made
+        return norm
+
+    def _count(self) -> None:
+        bad = tf.cast(~self._finite, tf.int32)
+        self.skipped.assign_add(bad)
+        self.skipped_in_row.assign((self.skipped_in_row + bad) * bad)
+        if self.dynamic_scale is not None:
+            good = (self.good_updates + 1) * (1 - bad)
+            double = good >= _UPDATES_TO_DOUBLE
+            factor = tf.where(self._finite, tf.where(double, 2.0, 1.0), 0.5)
+            self.dynamic_scale.assign(self.dynamic_scale * factor)
+            self.good_updates.assign(tf.where(double, 0, good))
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        rate = learning_rate * self._factors[index]
+        if self.weight_decay and self._decayed[index]:
+            self.assign_sub(variable, variable * (rate * self.weight_decay))
+        super().update_step(gradient, variable, rate)
+
+    def _apply_weight_decay(self, variables):
+        pass  # in `update_step`, at the variable's own rate
+
+    def _update_model_variables_moving_average(self, variables):
+        # Keras takes the first update's weights as they are; the first may be skipped.
+        begun = tf.cast(self.iterations > tf.cast(self.skipped, tf.int64), tf.float32)
+        for variable, average in zip(
+            variables, self._model_variables_moving_average, strict=True
+        ):
+            kept = tf.cast(begun * self.ema_momentum, variable.dtype)
+            value = kept * average + (1.0 - kept) * variable
+            average.assign(self._if_finite(value, average))
+
+    def finalize_variable_values(self, variables):
+        pass  # at the end of a `fit`, which another one may go on from
+
+    def _all_reduce_sum_gradients(self, pairs):
+        return pairs  # `apply` has done so
+
+    def assign(self, variable, value):
+        value = tf.cast(value, variable.dtype)
+        super().assign(variable, self._if_finite(value, variable))
+
+    def assign_add(self, variable, value):
+        value = tf.cast(value, variable.dtype)
+        super().assign_add(variable, self._if_finite(value, tf.zeros_like(value)))
+
+    def assign_sub(self, variable, value):
+        value = tf.cast(value, variable.dtype)
+        super().assign_sub(variable, self._if_finite(value, tf.zeros_like(value)))
+
+    def _if_finite(self, value, otherwise):
+        # Unlike `tf.where` this op does not broadcast, and copies nothing.
+        otherwise = tf.convert_to_tensor(otherwise)
+        return tf.raw_ops.Select(condition=self._finite, x=value, y=otherwise)
+
+    def get_config(self):
+        own = {"layer_decay": self.layer_decay, "rates": dict(self.rates)}
+        return {**super().get_config(), **own}
+
+
+@functools.cache
+def updating(cls: type[keras.Optimizer]) -> type[keras.Optimizer]:
+    """The class of optimizers with the rule of `cls` and all that `Update` adds.
+
+    >>> updating(keras.optimizers.SGD)(0.1, layer_decay=0.9).layer_decay
+    0.9
+    """
+    if issubclass(cls, Update):
+        return cls
+    body = {"__doc__": cls.__doc__, "__module__": __name__}
+    made = type(cls.__name__, (Update, cls), body)
+    return keras.saving.register_keras_serializable("massivetext_keras")(made)
+
+
+def adopt(optimizer: str | keras.Optimizer) -> keras.Optimizer:
+    """The optimizer that a task is to be trained with; it stays what it is, see
+    `with_update`.
+
+    Raises:
+        ValueError: it accumulates gradients itself, or it has updated a model before.
+    """
+    optimizer = keras.optimizers.get(optimizer)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if optimizer.gradient_accumulation_steps:
+        raise ValueError(
+            "gradient_accumulation_steps is Keras's own: compile(…, micro_batches="
+            f"{optimizer.gradient_accumulation_steps}) gives the same on any devices"
+        )
+    if optimizer.built and getattr(optimizer, "skipped", None) is None:
+        raise ValueError("the optimizer has updated another model: make a new one")
+    return optimizer
+
+
+def with_update(optimizer: keras.Optimizer) -> Update:
+    """An optimizer with all that `Update` adds.
+
+    One of Keras is seen through another class, with the same state: to everybody else,
+    in models of their own and in their files, it is what it was.
+
+    >>> optimizer = keras.optimizers.SGD(0.5)
+    >>> seen = with_update(optimizer)
+    >>> seen.learning_rate = 0.25
+    >>> type(optimizer) is keras.optimizers.SGD, float(optimizer.learning_rate)
+    (True, 0.25)
+    """
+    if isinstance(optimizer, Update):
+        return optimizer
+    seen = object.__new__(updating(type(optimizer)))
+    object.__setattr__(seen, "__dict__", optimizer.__dict__)
+    return seen
+
+
+def is_decayed(variable: keras.Variable) -> bool:
+    """Whether weight decay applies: matrices, but no table of positions.
+
+    Biases, gains and offsets have fewer than two axes; a position's table is known by
+    the name of a layer on its path, which begins with "position" or "relative".
+    """
+    position = re.search(r"(^|[/_])(position|relative)", _path(variable))
+    return len(variable.shape) >= 2 and position is None
+
+
+def rate_factors(
+    variables: list[keras.Variable], layer_decay: float, rates: dict[str, float]
+) -> list[float]:
+    """The factor of each variable on the learning rate.
+
+    Args:
+        variables: of a model.
+        layer_decay: to the power of how many layers lie above a variable's own. The
+            embeddings are the lowest layer, and heads and the last norm the highest.
+        rates: pattern -> factor, on each variable whose path it is found in.
+
+    Raises:
+        ValueError: a pattern is found in no path, or is no expression.
+    """
+    paths = [_path(variable) for variable in variables]
+    factor_of = dict.fromkeys(paths, 1.0)
+    for pattern, factor in rates.items():
+        for path in set(matching("rates", pattern, paths, "variable")):
+            factor_of[path] *= factor
+    blocks = [re.search(r"block_(\d+)/", path) for path in paths]
+    top = max((int(block[1]) for block in blocks if block), default=-1) + 2
+    factors = []
+    for path, block in zip(paths, blocks, strict=True):
+        embeds = re.search(r"(^|/)(tokens|embeddings)/", path)
+        layer = int(block[1]) + 1 if block else 0 if embeds else top
+        factors.append(layer_decay ** (top - layer) * factor_of[path])
+    return factors
+
+
+def _path(variable: keras.Variable | tf.Variable) -> str:
+    return getattr(variable, "path", variable.name)

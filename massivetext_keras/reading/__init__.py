@@ -1,0 +1,1 @@
+"""Files of any format, on any disk, as documents with their problems."""

@@ -1,0 +1,233 @@
+"""Pages: files of HTML, and the archives of crawls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from massivetext_keras.reading.document import Document
+from massivetext_keras.reading.formats.common import (
+    Options,
+    Problem,
+    problem,
+    too_large,
+)
+from massivetext_keras.reading.formats.http import (
+    HTML,
+    media_type,
+    sniffed_type,
+    unpacked,
+)
+from massivetext_keras.reading.streams import DamagedFile, decode, go_on, read_whole
+from massivetext_keras.support.extras import need
+
+_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?([\w:.-]{1,40})""", re.I)
+_HEAD = 4096  # bytes of a page in which its encoding is declared
+_READ = _LINE = 65_536
+_MOST_HEADERS = 1000
+_LISTS = ("content-encoding", "transfer-encoding")  # lines of one name go on
+_VERSION = re.compile(rb"WARC/\d")
+_FETCHED = ("http", "https", "ftp", "ftps", "gopher", "file")
+
+
+def read_page(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
+    """Reads a file of HTML."""
+    data = read_whole(stream, options.max_document_bytes)
+    if data is None:
+        yield too_large(options)
+        return
+    yield _page(data)
+
+
+def _page(data: bytes, declared: str | None = None) -> Document:
+    text, invalid = decode_page(data, declared)
+    columns = {"invalid_bytes": invalid} if invalid else {}
+    return Document(text, kind="html", columns=columns)
+
+
+def decode_page(data: bytes, declared: str | None = None) -> tuple[str, int]:
+    """The text of a page, and how many bytes of it were not valid.
+
+    The encoding is UTF-8 if that is valid for most that is not ASCII, else what the
+    server or the page declares, else what the bytes are most like (uchardet). Labels
+    mean what they mean to browsers (WHATWG, Encoding).
+
+    Args:
+        data: of the page.
+        declared: by the server.
+
+    >>> decode_page('<meta charset="gbk">中文'.encode("gbk"))
+    ('<meta charset="gbk">中文', 0)
+    """
+    text, invalid = decode(data)
+    if invalid:
+        beyond = len(text) - len(text.encode("ascii", "ignore")) - text.count("\ufffd")
+    if not invalid or invalid < beyond:
+        return text, invalid
+    encodings = need("resiliparse.parse.encoding")
+    found = _CHARSET.search(data, 0, _HEAD)
+    for label in (declared, found and found[1].decode("ascii")):
+        name = label and encodings.map_encoding_to_html5(label, fallback_utf8=False)
+        if name and name != "utf-8":
+            return decode(data, name)
+    return decode(data, encodings.detect_encoding(data) or "utf-8")
+
+
+def read_warc(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
+    """Reads the pages of a WARC file (ISO 28500), or the texts of a WET file.
+
+    What servers sent that is no page is a problem, so that it is counted: another
+    status than 200, pictures. Pages are HTML and plain text, by their Content-Type, or
+    by what they begin with if they have none. Requests, metadata and what a crawler
+    notes of itself are no responses. A page that was cut off is read as far as it goes,
+    and is a problem besides. Behind what is damaged, reading goes on with the next
+    record. `columns["date"]` is when the page was fetched.
+
+    It is not left to a library: warcio 1.8 holds what a page expands to, FastWARC 2.0
+    panics where data are damaged.
+    """
+    line = b""
+    while (line := line or stream.readline(_LINE)) or go_on(stream):
+        try:
+            if line and not line.isspace():
+                yield from _record(line, stream, options)
+            line = b""
+        except DamagedFile as error:
+            line = b""
+            if not go_on(stream):  # else it is damage that the stream tells of
+                yield problem("damaged", str(error))
+                while (line := stream.readline(_LINE)) and not _VERSION.match(line):
+                    pass
+
+
+def _record(
+    line: bytes, stream: BinaryIO, options: Options
+) -> Iterator[Document | Problem]:
+    """What comes of the record that begins with a line."""
+    if not _VERSION.match(line):
+        raise DamagedFile(f"no record begins with {line[:20]!r}")
+    headers = _headers(stream)
+    length = headers.get("content-length", "")
+    if not length.isdecimal():
+        raise DamagedFile(f"a record of length {length[:20]!r}")
+    body = _Body(stream, int(length))
+    found = list(_of_record(headers, body, options))
+    body.skip()
+    yield from found
+
+
+class _Body:
+    """The bytes of a record."""
+
+    def __init__(self, stream: BinaryIO, length: int):
+        self._stream, self.left = stream, length
+
+    def read(self, most: int) -> bytes:
+        """As many bytes as there are, up to some number."""
+        wanted = min(most, self.left)
+        data = self._stream.read(wanted)
+        if len(data) < wanted:
+            raise DamagedFile("it ends within a record")
+        self.left -= wanted
+        return data
+
+    def readline(self, most: int) -> bytes:
+        """The next line, or its beginning."""
+        line = self._stream.readline(min(most, self.left))
+        self.left -= len(line)
+        return line
+
+    def skip(self) -> None:
+        """Passes over the rest."""
+        while self.left:
+            self.read(_READ)
+
+
+def _headers(stream: BinaryIO | _Body) -> dict[str, str]:
+    """Names in lower case and values, up to the empty line that ends them."""
+    headers: dict[str, str] = {}
+    name = ""
+    for _ in range(_MOST_HEADERS):
+        line = stream.readline(_LINE)
+        if not line.endswith(b"\n"):
+            break
+        text = line.decode("utf-8", "replace").rstrip()
+        if not text:
+            return headers
+        if text[0] in " \t" and name:  # goes on with the line before
+            headers[name] += " " + text.strip()
+            continue
+        name, _, value = text.partition(":")
+        name = name.strip().lower()
+        value = value.strip()
+        if name in _LISTS and name in headers:
+            value = f"{headers.pop(name)}, {value}"
+        headers.setdefault(name, value)
+    raise DamagedFile("it ends within the head of a record")
+
+
+def _of_record(
+    headers: dict[str, str], body: _Body, options: Options
+) -> Iterator[Document | Problem]:
+    kind = headers.get("warc-type", "").lower()
+    url = headers.get("warc-target-uri", "").strip("<>")
+    scheme = url.partition(":")[0].lower()
+    if kind == "continuation":
+        yield problem("bad_record", f"{url}: a segment of a record", body.left)
+    is_own = kind == "resource" and scheme not in _FETCHED  # of wget: metadata://
+    if kind not in ("response", "resource", "conversion") or is_own:
+        return
+    size = body.left
+    media, charset = media_type(headers.get("content-type"))
+    http: dict[str, str] = {}
+    if media == "application/http":
+        http = _answer(body, url)
+        if isinstance(http, Problem):
+            yield http
+            return
+        media, charset = media_type(http.get("content-type"))
+    if media not in (*HTML, "text/plain", None):
+        yield problem("no_page", f"{url}: {media}", size)
+        return
+    most = options.max_document_bytes
+    data, cut = body.read(most + 1), False
+    if len(data) <= most:
+        try:
+            data, cut = unpacked(data, http, most + 1)
+        except ValueError as error:
+            yield problem("bad_record", f"{url}: {error}", len(data))
+            return
+    if len(data) > most:
+        yield too_large(options, url)
+        return
+    media = media or sniffed_type(data)
+    if media is None:
+        yield problem("no_page", f"{url}: neither a Content-Type nor text", size)
+        return
+    document = _page(data, charset)
+    document.kind = "html" if media in HTML else "text"
+    document.url = url or None
+    if "warc-date" in headers:
+        document.columns["date"] = headers["warc-date"]
+    yield document
+    why = headers.get("warc-truncated") or ("transfer" if cut else "")
+    if why:
+        yield problem("damaged", f"{url}: cut off when it was fetched ({why})")
+
+
+def _answer(body: _Body, url: str) -> dict[str, str] | Problem:
+    """The headers of a response, or why it is no page."""
+    size = body.left
+    status = body.readline(_LINE).split()
+    if len(status) < 2 or not status[0].startswith(b"HTTP/"):
+        return problem("bad_record", f"{url}: not HTTP", body.left)
+    if status[1] != b"200":
+        code = status[1].decode("ascii", "replace")
+        return problem("no_page", f"{url}: status {code[:20]}", size)
+    try:
+        return _headers(body)
+    except DamagedFile:
+        if not body.left:
+            return problem("bad_record", f"{url}: a head without end")
+        raise

@@ -1,0 +1,464 @@
+"""Text classification: a label, several labels or a number for a text or a pair."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from massivetext_keras import data, evaluation
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.generation.precision import in_float32
+from massivetext_keras.generation.threads import made_once
+from massivetext_keras.layers.heads.classification import HEADS
+from massivetext_keras.models.bert import BERT
+from massivetext_keras.optimization.trackers import mean
+from massivetext_keras.saving.export import signature
+from massivetext_keras.support.values import choose
+from massivetext_keras.tasks.base import FORMATS, Task
+from massivetext_keras.tasks.classification import export as text_classifier_export
+from massivetext_keras.tasks.classification.encoding import (
+    alike,
+    encode_labeled,
+    rows_graph,
+)
+from massivetext_keras.tasks.classification.export import SECOND, TEXT
+from massivetext_keras.tasks.classification.labelling import (
+    HINT,
+    LABELLINGS,
+    SingleLabel,
+)
+from massivetext_keras.tasks.classification.labels import (
+    Classification,
+    label_of,
+    problem_of,
+)
+from massivetext_keras.tasks.examples import EMPTY, Examples, FromExamples
+from massivetext_keras.text.batches import in_batches
+from massivetext_keras.text.examples import LabeledText
+from massivetext_keras.text.framing import padded
+from massivetext_keras.text.strings import Texts, as_texts
+
+logger = logging.getLogger(__name__)
+
+
+class TextClassifier(FromExamples, Task):
+    """An encoder and a head that says which class a text, or a pair of texts, is of.
+
+    Args:
+        config: shape of the model; its `stack` is "encoder".
+        tokenizer: strings to ids; None for a task on ids alone.
+        labels: the classes, in the order of the scores.
+        problem: "single_label", "multi_label" (any of the labels, or none) or
+            "regression" (a number; there are no labels).
+        head: of `layers.classification`: "pooled" (the first token; "pooled_relu" as
+            DistilBERT, "pooled_gelu" as ELECTRA), "mean" (of all tokens), "convolution"
+            (Kim, 2014) or "lstm" (both ways; Hochreiter & Schmidhuber, 1997).
+        head_dropout: rate on what the head makes of a text (None: the config's, or 0.5
+            with "convolution" and "lstm").
+        class_weights: of the loss of training examples with one label: "balanced" (all
+            classes weigh the same together) or label -> weight (None: all weigh 1).
+        r_drop: how much two passes with other dropout shall agree in training: weight
+            of their divergence beside the mean of their losses (R-Drop; Liang et al.,
+            2021); an update then takes twice the time (0: one pass).
+        threshold: probability from which one of several labels is given.
+        temperature: divides the logits where probabilities are made of them; see
+            `calibrate`.
+
+    Raises:
+        ValueError: there are too few labels, a name is unknown, a number out of range,
+            or the config does not fit.
+
+    >>> from massivetext_keras.tokenizers import ByteTokenizer
+    >>> config = TransformerConfig(
+    ...     stack="encoder",
+    ...     vocabulary_size=259,
+    ...     num_layers=1,
+    ...     hidden_size=8,
+    ...     num_heads=2,
+    ...     intermediate_size=16,
+    ...     max_length=32,
+    ... )
+    >>> classifier = TextClassifier(config, ByteTokenizer(), labels=["ham", "spam"])
+    >>> answer = classifier.classify("You won a prize!")
+    >>> answer.label in ("ham", "spam"), round(sum(answer.scores.values()), 4)
+    (True, 1.0)
+    >>> classifier({"token_ids": [[1, 100, 2]]}).shape
+    TensorShape([1, 2])
+    """
+
+    backbone_class = BERT
+    predicts_tokens = False
+    weighs_rows = True
+    hugging_face_heads = ("classification", "dense_classification")
+    fields = ("text", "label", "second")
+    dataset_options = ("class_weights",)
+    options = (
+        "labels",
+        "problem",
+        "head",
+        "head_dropout",
+        "class_weights",
+        "r_drop",
+        "threshold",
+        "temperature",
+    )
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        tokenizer=None,
+        labels: Sequence[str] = (),
+        problem: str = "single_label",
+        head: str = "pooled",
+        head_dropout: float | None = None,
+        class_weights: str | Mapping[str, float] | None = None,
+        r_drop: float = 0.0,
+        threshold: float = 0.5,
+        temperature: float = 1.0,
+        **kwargs,
+    ):
+        super().__init__(config, tokenizer, **kwargs)
+        if temperature <= 0.0:
+            raise ValueError(f"temperature must be positive, got {temperature}")
+        if r_drop < 0.0:
+            raise ValueError(f"r_drop must not be negative, got {r_drop}")
+        self.labelling = choose("problem", problem, LABELLINGS)(labels, threshold)
+        self.labelling.check_weights(class_weights)
+        self.labels, self.problem = self.labelling.labels, problem
+        self.head, self.head_dropout = head, head_dropout
+        self.class_weights, self.r_drop = class_weights, r_drop
+        self.threshold, self.temperature = threshold, temperature
+        self.classifier = choose("head", head, HEADS)(
+            config,
+            self.labelling.size,
+            head_dropout,
+            dtype=self.dtype_policy,
+            name="head",
+        )
+        self.classifier.build((None, None, config.hidden_size))
+        better = "down" if problem == "regression" else "up"
+        self.tally_trackers = [mean(self.labelling.tally, better)]
+
+    def save_preset(self, folder, format=FORMATS[0]):
+        if format == "huggingface":
+            if not self.head.startswith("pooled"):
+                raise ValueError(
+                    f"no class of Hugging Face has the head {self.head!r}, but 'pooled'"
+                )
+            if self.temperature != 1.0:
+                logger.warning(
+                    "Hugging Face has no place for a temperature: probabilities are "
+                    "those before the calibration"
+                )
+        super().save_preset(folder, format)
+
+    @property
+    def segmented(self) -> bool:
+        """Whether the model tells the second text of a pair by its segment."""
+        return self.config.segment_types > 1
+
+    def heads(self):
+        return {"head": self.classifier}
+
+    def call(self, inputs, training: bool | None = None) -> tf.Tensor:
+        """Features of `BERT` -> float32 logits [batch, labels]; of a regression the
+        number, [batch, 1]."""
+        if not isinstance(inputs, dict):
+            inputs = {"token_ids": inputs}
+        ids = tf.convert_to_tensor(inputs["token_ids"])
+        mask = inputs.get("padding_mask")
+        mask = tf.ones_like(ids) if mask is None else mask
+        hidden = self.backbone(inputs, training=training)
+        if self.head == "pooled" and self.config.pooler:
+            hidden = self.backbone.pooled(hidden)[:, None]
+        return self.classifier(hidden, mask, training=training)
+
+    def summed_loss(self, features, labels, weights, training):
+        """Losses of texts; labels are int32 [batch], or float32 [batch, labels] of 0
+        and 1, or numbers."""
+        logits = self(features, training=training)
+        rows = self.labelling.losses(logits, labels)
+        if training and self.r_drop:
+            again = self(features, training=True)
+            apart = self.r_drop * self.labelling.divergence(logits, again)
+            rows = 0.5 * (rows + self.labelling.losses(again, labels) + apart)
+        rows *= weights
+        tallies = self.labelling.tallies(logits, labels, weights)
+        return [tf.reduce_sum(rows)], rows, tallies[None]
+
+    fits_strings = True
+
+    def as_labels(self, labels):
+        return self.labelling.as_labels(labels)
+
+    def readable_labels(self, labels):
+        return self.labelling.joined_names(labels)
+
+    def encode_texts(self, x, y=None, sample_weight=None):
+        x, y = self.parted(x, y)
+        labels = None if y is None else self.labelling.encode(y)
+        features = self.text_features(x)
+        return keras.utils.pack_x_y_sample_weight(features, labels, sample_weight)
+
+    def table_of_weights(self, class_weight):
+        if not isinstance(self.labelling, SingleLabel):
+            return super().table_of_weights(class_weight)
+        named = {}
+        for key, weight in class_weight.items():
+            known = isinstance(key, Integral) and 0 <= key < len(self.labels)
+            named[self.labels[key] if known else str(key)] = float(weight)
+        self.labelling.check_weights(named)
+        return self.labelling.table(named)
+
+    @classmethod
+    def example(cls, fields: Mapping[str, Any]) -> LabeledText:
+        """The `LabeledText` of a record.
+
+        Its "label" is a class; or several, a list in JSON or joined by "|" in a table,
+        where nothing means none of them; or a number. A whole number is a class; where
+        there is none, None or NaN, the example has no label.
+
+        Raises:
+            ValueError: there is no text, or a field is of the wrong kind.
+
+        >>> TextClassifier.example({"text": "good", "label": "funny|sad"})
+        LabeledText(text='good', label=('funny', 'sad'), second=None)
+        """
+        text, second = fields.get("text"), fields.get("second")
+        if text is None:
+            raise ValueError("no 'text'")
+        if not isinstance(text, str) or not isinstance(second, str | None):
+            raise ValueError("'text' or 'second' is no string")
+        return LabeledText(text, label_of(fields.get("label")), second)
+
+    @classmethod
+    def noted_example(cls, fields, note):
+        example = cls.example(fields)
+        if not (example.text.strip() and (example.second or "-").strip()):
+            note(EMPTY)
+        return example
+
+    @classmethod
+    def options_for(cls, examples: Sequence[LabeledText]) -> dict[str, Any]:
+        """The labels that examples have, sorted, and the problem that they are.
+
+        One that has several labels makes it "multi_label"; numbers, of which one has a
+        fraction, "regression". Lists of 0 and 1 (multi-hot) are labels without names,
+        LABEL_0 and so on, as Hugging Face calls them.
+
+        Raises:
+            ValueError: none has a label.
+
+        >>> TextClassifier.options_for([LabeledText("a", "x"), LabeledText("b", "c")])
+        {'labels': ('c', 'x'), 'problem': 'single_label'}
+        """
+        found = [x.label for x in examples if x.label is not None]
+        if not found:
+            raise ValueError(f"no example has a label{HINT}")
+        labels, problem = problem_of(found)
+        return {"labels": labels, "problem": problem}
+
+    def training_data(self, items, how):
+        """As in `FromExamples`; `class_weights` are those of the constructor from now
+        on, if they are given."""
+        weights = how.options.get("class_weights")
+        if weights is not None:
+            self.labelling.check_weights(weights)
+            self.class_weights = weights
+        return super().training_data(items, how)
+
+    def example_batches(
+        self,
+        examples,
+        batch_size=32,
+        batch_tokens=None,
+        max_length=None,
+        training=True,
+    ):
+        length = self.within_context("max_length", max_length)
+        kept, targets = self.labelling.targets(examples)
+        encoded = encode_labeled(self.need_tokenizer(), kept, length)
+        self._log_cut(encoded.cut, len(kept), length)
+        weights = self.labelling.weights(
+            targets, self.class_weights if training else None
+        )
+        paired = self.segmented and any(x.second is not None for x in kept)
+        rows = data.BucketedRows(
+            [encoded.ids],
+            batch_tokens,
+            batch_size,
+            aligned=[encoded.segments] if paired else [],
+            fixed=[targets, weights],
+        )
+        rows.log("texts")
+
+        def example(ids, mask, *rest):
+            *segments, labels, weights = rest
+            features = {"token_ids": ids, "padding_mask": mask}
+            if segments:
+                features["segment_ids"] = segments[0]
+            return features, labels, weights
+
+        return data.Batches(rows, example)
+
+    def _log_cut(self, cut: int, count: int, max_length: int) -> None:
+        if cut:
+            logger.warning(
+                "%s of %s texts have more than %s tokens: what comes after is not read",
+                f"{cut:,}",
+                f"{count:,}",
+                f"{max_length:,}",
+            )
+
+    def logits_graph(
+        self, texts: tf.Tensor, second: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Strings [batch], or pairs -> float32 logits [batch, labels], and whether
+        something did not fit, bool [batch], inside a graph."""
+        length = self.config.max_length
+        ids, segments, cut = rows_graph(self.tokenizer, length, texts, second)
+        features = padded(self.tokenizer, ids)
+        if second is not None and self.segmented:
+            shape = tf.shape(features["token_ids"], ids.row_splits.dtype)
+            features["segment_ids"] = segments.to_tensor(0, shape=shape)
+        with in_float32(self):
+            return self(features), cut
+
+    @property
+    @made_once
+    def _classify_texts(self):
+        return signature(self.logits_graph, TEXT)
+
+    @property
+    @made_once
+    def _classify_pairs(self):
+        return signature(self.logits_graph, TEXT, SECOND)
+
+    def logits_of(
+        self, examples: Sequence[LabeledText], progress: bool = False
+    ) -> np.ndarray:
+        """Scores before they are probabilities, computed in float32.
+
+        Args:
+            examples: their labels are not read.
+            progress: show a bar.
+
+        Returns:
+            float32 [examples, labels].
+        """
+        logits, cut = np.zeros([len(examples), self.labelling.size], np.float32), 0
+        with tqdm(total=len(examples), unit="text", disable=not progress) as bar:
+
+            def ask(*columns):
+                bar.update(len(columns[0]))
+                return [self._classify_texts, self._classify_pairs][len(columns) - 1](
+                    *columns
+                )
+
+            for places, columns in alike(examples):
+                logits[places], too_long = in_batches(ask, *columns)
+                cut += int(too_long.sum())
+        self._log_cut(cut, len(examples), self.config.max_length)
+        return logits
+
+    def _answers(self, examples, progress: bool = False) -> list:
+        self.need_tokenizer()
+        if not examples:
+            return []
+        logits = self.logits_of(examples, progress)
+        scores = self.labelling.scores(tf.constant(logits), self.temperature).numpy()
+        return [self.labelling.answer(row) for row in scores]
+
+    def classify(
+        self,
+        texts: Texts,
+        second: Texts | None = None,
+    ) -> Classification | float | list[Classification] | list[float]:
+        """Says what texts, or pairs of texts, are.
+
+        Args:
+            texts: one text or several; of one that is too long, the beginning counts.
+            second: the second text of each pair, one or as many.
+
+        Returns:
+            A `Classification` for a text, a list for a list; numbers of a regression.
+
+        Raises:
+            ValueError: there is no tokenizer, or not as many texts on both sides.
+        """
+        texts, one = as_texts("text", texts)
+        if second is None:
+            second = [None] * len(texts)
+        else:
+            second, _ = as_texts("second text", second)
+        if len(second) != len(texts):
+            raise ValueError(f"{len(texts)} texts, but {len(second)} second ones")
+        pairs = zip(texts, second, strict=True)
+        answers = self._answers([LabeledText(a, None, b) for a, b in pairs])
+        return answers[0] if one else answers
+
+    def predictions(self, examples, progress=False):
+        answers = self._answers(list(examples), progress)
+        if self.problem == "regression":
+            return [{"label": number} for number in answers]
+        return [
+            {
+                "label": list(label) if isinstance(label, tuple) else label,
+                "score": score,
+                "scores": scores,
+            }
+            for label, score, scores in answers
+        ]
+
+    def scores(self, examples, predictions):
+        """Accuracy, F1, precision and recall as means and for each label, and the
+        expected calibration error; or errors and correlations of numbers."""
+        return self.labelling.measures(*self.labelling.judged(examples, predictions))
+
+    def check_measured(self, examples):
+        self.labelling.warn_of_unknown(examples)
+
+    def pictures(self, examples, predictions) -> dict[str, np.ndarray]:
+        """The confusion matrix, uint8 [height, width, 3], of single labels."""
+        if not isinstance(self.labelling, SingleLabel):
+            return {}
+        true, given = self.labelling.judged(examples, predictions)
+        given = [one["label"] for one in given]
+        matrix = evaluation.confusion(true, given, self.labels)
+        return {"confusion": evaluation.draw_confusion(matrix, self.labels)}
+
+    def calibrate(self, examples: Examples) -> float:
+        """Sets the temperature such that probabilities fit (Guo et al., 2017).
+
+        It is the one that makes the labels of these examples most likely. No answer
+        changes, but its probability.
+
+        Args:
+            examples: labelled, and not those of training; or files of such.
+
+        Returns:
+            The temperature.
+
+        Raises:
+            ValueError: there is none to use, or the task has no probabilities.
+        """
+        if self.problem == "regression":
+            raise ValueError("a regression has no probabilities to calibrate")
+        kept, targets = self.labelling.targets(self.examples_of(examples))
+        self.temperature = evaluation.fit_temperature(self.logits_of(kept), targets)
+        return self.temperature
+
+    def signatures(self, xla=True):
+        """`classify` (text -> labels, scores, classes), which is also
+        `serving_default`, and `classify_pairs` (text, second -> the same)."""
+        return text_classifier_export.signatures(self)
+
+    def probes(self):
+        return text_classifier_export.probes(self)

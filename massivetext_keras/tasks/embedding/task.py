@@ -1,0 +1,286 @@
+"""Texts as vectors: near where the texts mean the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from massivetext_keras import data
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.data.records import Problems, read_records
+from massivetext_keras.distribution.replicas import gather_over_replicas
+from massivetext_keras.generation.precision import in_float32
+from massivetext_keras.generation.threads import made_once
+from massivetext_keras.kernels.cross_entropy import token_losses
+from massivetext_keras.models.bert import BERT
+from massivetext_keras.saving.export import Probe, signature
+from massivetext_keras.support.values import choose
+from massivetext_keras.tasks.base import Task
+from massivetext_keras.tasks.datasets import Batching
+from massivetext_keras.tasks.inputs import are_files, rows_of
+from massivetext_keras.text.batches import in_batches
+from massivetext_keras.text.framing import framed, padded, room
+from massivetext_keras.text.strings import Texts, as_texts
+from massivetext_keras.tokenizers.rewriting import rewrite
+
+_HIDDEN = -1e9
+
+
+def _mean(hidden: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    total = tf.reduce_sum(hidden * mask, axis=1)
+    return tf.math.divide_no_nan(total, tf.reduce_sum(mask, axis=1))
+
+
+def _max(hidden: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_max(tf.where(mask > 0, hidden, _HIDDEN), axis=1)
+
+
+def _mean_sqrt_length(hidden: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    total = tf.reduce_sum(hidden * mask, axis=1)
+    return tf.math.divide_no_nan(total, tf.sqrt(tf.reduce_sum(mask, axis=1)))
+
+
+def _weighted_mean(hidden: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    return _mean(hidden, mask * tf.cumsum(mask, axis=1))
+
+
+def _last(hidden: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    behind = tf.cumsum(mask, axis=1, exclusive=True, reverse=True)
+    return tf.reduce_sum(hidden * mask * tf.cast(behind == 0.0, mask.dtype), axis=1)
+
+
+# float32 [batch, length, d] and masks [batch, length, 1] -> [batch, d]
+POOLINGS = {
+    "mean": _mean,
+    "cls": lambda hidden, mask: hidden[:, 0],
+    "max": _max,
+    "mean_sqrt_length": _mean_sqrt_length,
+    "weighted_mean": _weighted_mean,
+    "last": _last,
+}
+
+
+class TextEmbedder(Task):
+    """An encoder whose pooled states are vectors of texts (Reimers & Gurevych, 2019).
+
+    It is trained on pairs of texts that belong together: the second text of a pair is
+    to be nearer to the first than the second texts of all other pairs of the batch
+    (Henderson et al., 2017). Pairs of each text with itself, which dropout makes two
+    different ones, are SimCSE (Gao et al., 2021).
+
+    Args:
+        config: shape of the model; its `stack` is "encoder".
+        tokenizer: strings to ids; None for a task on ids alone.
+        pooling: "mean" over the real tokens, [CLS] and [SEP] included, "max" over them,
+            "cls", the first, "last", "mean_sqrt_length", their sum divided by the root
+            of their number, or "weighted_mean", by their places from 1 on; of several,
+            the vectors side by side.
+        unit_length: divide vectors by their length.
+        temperature: divides the cosines of the loss.
+        sequence_length: tokens of a text that count, at most (None: `max_length`).
+        lowercase: texts in lower case, whatever the tokenizer does.
+        prompts: what to put before a text, by name, such as {"query": "query: "}.
+        prompt: name of the one that is put before where none is said (None: none).
+
+    Raises:
+        ValueError: the pooling is unknown, or the config does not fit.
+
+    >>> from massivetext_keras.tokenizers import ByteTokenizer
+    >>> config = TransformerConfig(
+    ...     stack="encoder",
+    ...     vocabulary_size=259,
+    ...     num_layers=1,
+    ...     hidden_size=8,
+    ...     num_heads=2,
+    ...     intermediate_size=16,
+    ...     max_length=32,
+    ... )
+    >>> embedder = TextEmbedder(config, ByteTokenizer())
+    >>> embedder.embed(["a cat", "a dog"]).shape
+    (2, 8)
+    >>> round(embedder.similarity("a cat", "a cat"), 4)
+    1.0
+    """
+
+    backbone_class = BERT
+    predicts_tokens = False
+    weighs_rows = True
+    separable = False  # a text is told from all others of the batch
+    options = (
+        "pooling",
+        "unit_length",
+        "temperature",
+        "sequence_length",
+        "lowercase",
+        "prompts",
+        "prompt",
+    )
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        tokenizer=None,
+        pooling: str | Sequence[str] = "mean",
+        unit_length: bool = True,
+        temperature: float = 0.05,
+        sequence_length: int | None = None,
+        lowercase: bool = False,
+        prompts: Mapping[str, str] | None = None,
+        prompt: str | None = None,
+        **kwargs,
+    ):
+        super().__init__(config, tokenizer, **kwargs)
+        self._poolings = [pooling] if isinstance(pooling, str) else list(pooling)
+        for name in self._poolings:
+            choose("pooling", name, POOLINGS)
+        self.prompts = dict(prompts or {})
+        if prompt is not None:
+            choose("prompt", prompt, self.prompts)
+        if temperature <= 0.0:
+            raise ValueError(f"temperature must be positive, got {temperature}")
+        self.pooling, self.unit_length = pooling, unit_length
+        self.temperature, self.lowercase = temperature, lowercase
+        self.prompt = prompt
+        if sequence_length is not None and sequence_length < 1:
+            raise ValueError(f"sequence_length must be positive, got {sequence_length}")
+        # What is no limit is none, in whatever folder it is written down.
+        limited = sequence_length is not None and sequence_length < config.max_length
+        self.sequence_length = sequence_length if limited else None
+
+    def call(self, inputs, training: bool | None = None) -> tf.Tensor:
+        """Features of `BERT` -> float32 vectors [batch, d].
+
+        Where the features are [batch, 2, length], pairs of texts, so are the vectors.
+        """
+        if not isinstance(inputs, dict):
+            inputs = {"token_ids": inputs}
+        inputs = {name: tf.convert_to_tensor(x) for name, x in inputs.items()}
+        shape = tf.shape(inputs["token_ids"])
+        rows = {name: tf.reshape(x, [-1, shape[-1]]) for name, x in inputs.items()}
+        hidden = tf.cast(self.backbone(rows, training=training), tf.float32)
+        mask = rows.get("padding_mask")
+        mask = tf.ones_like(rows["token_ids"]) if mask is None else mask
+        mask = tf.cast(mask, tf.float32)[..., None]
+        vectors = [POOLINGS[name](hidden, mask) for name in self._poolings]
+        vectors = tf.concat(vectors, axis=-1)
+        if self.unit_length:
+            vectors = tf.math.l2_normalize(vectors, axis=-1)
+        return tf.reshape(vectors, tf.concat([shape[:-1], [vectors.shape[-1]]], 0))
+
+    def summed_loss(self, features, labels, weights, training):
+        """Cross-entropy over the second texts of the whole global batch."""
+        vectors = tf.math.l2_normalize(self(features, training=training), axis=-1)
+        others, real = gather_over_replicas([vectors[:, 1], weights])
+        scores = tf.matmul(vectors[:, 0], others, transpose_b=True) / self.temperature
+        scores = tf.where(real > 0.0, scores, _HIDDEN)
+        return [tf.reduce_sum(token_losses(scores, labels) * weights)], None
+
+    def read_data(self, data, **reading):
+        """Pairs of texts that belong together."""
+        if are_files(data):
+            problems, names = Problems(), ("text", "second")
+            rows = read_records(data, names, problems=problems, **reading)
+            pairs = [tuple(row.fields.get(name) for name in names) for row in rows]
+            problems.log()
+            return pairs
+        rows = rows_of(data)
+        return [tuple(x.values()) if isinstance(x, Mapping) else x for x in rows]
+
+    def split_data(self, items, share):
+        """A share of the pairs held out, at random."""
+        order = np.random.default_rng(0).permutation(len(items))
+        count = int(len(items) * share)
+        sides = order[count:], order[:count]
+        return tuple([items[i] for i in sorted(side)] for side in sides)
+
+    def training_data(self, items, how: Batching):
+        return self._pairs(items, how, seed=how.seed, start=how.start)
+
+    def validation_data(self, items, how: Batching):
+        return self._pairs(items, how, validation=True)
+
+    def _pairs(self, pairs: Sequence[tuple[str, str]], how: Batching, **side):
+        """Batches in which all other pairs are wrong; see `data.contrastive_batches`"""
+        length = how.length or self._longest
+        tokenizer = self.need_tokenizer()
+        if self.lowercase:
+            pairs = [tuple(map(str.lower, pair)) for pair in pairs]
+        return data.contrastive_batches(tokenizer, pairs, how.rows, length, **side)
+
+    def embed(self, texts: Texts, prompt: str | None = None) -> np.ndarray:
+        """Vectors of texts, computed in float32.
+
+        Args:
+            texts: one text or several; of one that is too long, the beginning counts.
+            prompt: name of the one of `prompts` to put before (None: the task's own).
+
+        Returns:
+            float32 [d] for a text, [n, d] for n of them.
+
+        Raises:
+            ValueError: there is no tokenizer, or no such prompt.
+        """
+        self.need_tokenizer()
+        before, (texts, one) = "", as_texts("text", texts)
+        if prompt is not None:
+            before = choose("prompt", prompt, self.prompts)
+        elif self.prompt is not None:
+            before = self.prompts[self.prompt]
+        texts = [before + text for text in texts]
+        if not texts:
+            size = self.config.hidden_size * len(self._poolings)
+            return np.zeros([0, size], np.float32)
+        (vectors,) = in_batches(lambda some: [self._embedder(some)], texts)
+        return vectors[0] if one else vectors
+
+    def similarity(self, first: Texts, second: Texts) -> float | np.ndarray:
+        """Cosines of the vectors of texts.
+
+        Args:
+            first: one text, or n.
+            second: one text, or m.
+
+        Returns:
+            float32 [n, m], without the axis of what is one text; a float for two texts.
+        """
+        sides = [self.embed(first), self.embed(second)]
+        sides = [x / np.linalg.norm(x, axis=-1, keepdims=True) for x in sides]
+        cosines = np.tensordot(*sides, axes=[-1, -1])
+        return cosines if cosines.ndim else float(cosines)
+
+    @property
+    @made_once
+    def _embedder(self):
+        return signature(self.embed_graph, tf.TensorSpec([None], tf.string, "text"))
+
+    @property
+    def _longest(self) -> int:
+        """Tokens of a text that count."""
+        return min(
+            self.sequence_length or self.config.max_length, self.config.max_length
+        )
+
+    def embed_graph(self, texts: tf.Tensor) -> tf.Tensor:
+        """Strings [batch] with their prompts -> float32 [batch, d], inside a graph."""
+        if self.lowercase:
+            texts = rewrite(texts, [["lowercase"]])
+        ids = self.tokenizer.tokenize(texts)
+        ids = ids[:, : room(self.tokenizer, self._longest)]
+        with in_float32(self):
+            return self(padded(self.tokenizer, framed(self.tokenizer, ids)))
+
+    def signatures(self, xla=True):
+        """`embed` (text -> embedding), which is also `serving_default`; the task's own
+        prompt is put before."""
+        before = "" if self.prompt is None else self.prompts[self.prompt]
+        embed = signature(
+            lambda text: {"embedding": self.embed_graph(before + text)},
+            tf.TensorSpec([None], tf.string, "text"),
+        )
+        return {"serving_default": embed, "embed": embed}
+
+    def probes(self):
+        texts = ["", "Once upon a time", "Über", "a" * 50]
+        return [Probe("embed", {"text": texts}, {"embedding": self.embed(texts)})]

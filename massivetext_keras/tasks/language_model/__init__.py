@@ -1,0 +1,1 @@
+"""Causal language models: texts that go on, and chats."""

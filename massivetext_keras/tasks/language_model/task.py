@@ -1,0 +1,365 @@
+"""Causal language modelling: predict the next token, score texts, write texts."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.generation.beam import BeamRules
+from massivetext_keras.generation.beam_texts import check_beams
+from massivetext_keras.generation.constraints import ids_or_sequences
+from massivetext_keras.generation.decoding import written
+from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.generation.scoring import log_probabilities
+from massivetext_keras.generation.texts import (
+    TextGenerator,
+    checked_end_ids,
+    ids_that_end,
+    prompt_ids,
+    ragged_ids,
+    warn_of_long,
+)
+from massivetext_keras.generation.threads import made_once
+from massivetext_keras.generation.writers import Writers
+from massivetext_keras.kernels.cross_entropy import logits_losses
+from massivetext_keras.models.gpt import GPT
+from massivetext_keras.optimization.trackers import mean
+from massivetext_keras.saving.export import signature
+from massivetext_keras.tasks.base import Task
+from massivetext_keras.tasks.language_model import export as causal_lm_export
+from massivetext_keras.tasks.language_model.texts_or_chats import TextsOrChats
+from massivetext_keras.tasks.own_defaults import checked, own_defaults
+from massivetext_keras.text.framing import utf8
+from massivetext_keras.text.strings import Texts, as_texts
+
+
+class CausalLM(TextsOrChats, Task):
+    """A language model that reads from left to right (Radford et al., 2019).
+
+    Args:
+        config: shape of the model; its `stack` is "decoder".
+        tokenizer: strings to ids; without one, `generate_ids` takes ids.
+        chat_template: how `chat` puts messages into one text: a name or strings, see
+            `data.ChatTemplate`, or a template in Jinja as at Hugging Face, see
+            `data.JinjaTemplate` (None: "plain").
+        banned: phrases that are never written, in any upper or lower case.
+        never_ids: tokens, and sequences of tokens, that are never written.
+        generation: arguments of `generate` where a caller gives none, such as
+            {"temperature": 0.7}.
+        end_ids: ids that end a text (None: the tokenizer's `eos_id`).
+
+    >>> from massivetext_keras.configs import TransformerConfig
+    >>> config = TransformerConfig(
+    ...     vocabulary_size=50,
+    ...     num_layers=1,
+    ...     hidden_size=8,
+    ...     num_heads=2,
+    ...     intermediate_size=16,
+    ...     max_length=32,
+    ... )
+    >>> lm = CausalLM(config)
+    >>> lm({"token_ids": [[1, 2, 3]]}).shape
+    TensorShape([1, 3, 50])
+    >>> lm.generate_ids([[1, 2, 3]], max_new_tokens=4).shape
+    TensorShape([1, None])
+    """
+
+    backbone_class = GPT
+    options = ("chat_template", "banned", "never_ids", "generation", "end_ids")
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        tokenizer=None,
+        chat_template: str | Mapping[str, Any] | None = None,
+        banned: str | Sequence[str] = (),
+        never_ids: Sequence[int | Sequence[int]] = (),
+        generation: Mapping[str, Any] | None = None,
+        end_ids: Sequence[int] | None = None,
+        **kwargs,
+    ):
+        super().__init__(config, tokenizer, **kwargs)
+        self.never_ids = ids_or_sequences(never_ids)
+        self.generation = checked(self.generate, generation)
+        self.end_ids = checked_end_ids(end_ids, config.vocabulary_size)
+        self.set_chat_template(chat_template)
+        self.banned = tuple(as_texts("banned phrase", banned)[0])
+        self.writers.banned_phrases()  # says now what cannot be kept
+        self._label_bytes = None
+        sizes = None if tokenizer is None else tokenizer.token_bytes()
+        if sizes is not None:
+            sizes += [0] * (config.vocabulary_size - len(sizes))
+            self._label_bytes = tf.constant(sizes, tf.float32)
+            self.bits_tracker = mean("bits_per_byte", "down")
+
+    def call(self, inputs, training: bool | None = None) -> tf.Tensor:
+        """Features of `GPT` -> float32 logits [batch, length, vocabulary]."""
+        return self.backbone.logits(self.backbone(inputs, training=training))
+
+    def summed_loss(self, features, labels, weights, training):
+        if type(self).call is not CausalLM.call:
+            return logits_losses(self(features, training=training), labels, weights)
+        hidden = self.backbone(features, training=training)
+        loss, rows = self.backbone.summed_loss(hidden, labels, weights)
+        return [loss], rows
+
+    def label_bytes(self, labels: tf.Tensor) -> tf.Tensor | None:
+        """UTF-8 bytes behind each label, float32, or None if not known."""
+        if self._label_bytes is None:
+            return None
+        return tf.gather(self._label_bytes, labels)
+
+    @own_defaults()
+    def generate(
+        self,
+        prompts: Texts,
+        max_new_tokens: int = 64,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        seed: int | None = None,
+        stop: str | Sequence[str] = (),
+        banned: str | Sequence[str] = (),
+        num_samples: int | None = None,
+        include_prompt: bool = True,
+        min_new_tokens: int = 0,
+        parse_special: bool = False,
+        num_beams: int = 1,
+        length_penalty: float = 1.0,
+        early_stopping: bool | str = False,
+    ) -> str | list:
+        """Continues texts, all at once, until each ends or has enough tokens.
+
+        A text depends on its prompt, the arguments and the seed, not on the other
+        prompts; equal prompts get different samples. Texts and scores are computed in
+        float32, whatever the precision of training. An argument that is not given is
+        what the task's `generation` says, and else as below.
+
+        Args:
+            prompts: one text or several. One that is too long keeps its end.
+            max_new_tokens: tokens to write at the most.
+            temperature: divides the logits; 0 always takes the most probable token.
+            top_k: sample among the k most probable tokens (0: all).
+            top_p: sample among the most probable tokens that have this probability.
+            min_p: sample among tokens at least this share as probable as the best.
+            repetition_penalty: above 1 makes tokens that occurred less likely.
+            seed: of the sampling (None: a new one each time).
+            stop: strings that end the text: it is cut at the earliest place where one
+                begins in what is new.
+            banned: phrases that are never written, whatever their case, beside the
+                task's own; also none that the prompt begins.
+            num_samples: texts per prompt (None: one, not in a list); of beams the best.
+            include_prompt: whether the texts begin with their prompts.
+            min_new_tokens: tokens before one may end a text; a stop string may.
+            parse_special: whether names of special tokens in a prompt are those tokens;
+                in what other people typed they should be characters.
+            num_beams: above 1, nothing is sampled: the best text is taken of those that
+                beam search finds, by the rules of transformers.
+            length_penalty: of beams; above 0 favours long texts, see `BeamRules`.
+            early_stopping: of beams: False, True or "never", see `BeamRules`.
+
+        Returns:
+            A text for a text, a list for a list; with `num_samples` a list of that many
+            for each prompt.
+
+        Raises:
+            ValueError: an argument is out of range, or there is no tokenizer.
+        """
+        limits = temperature, top_k, top_p, min_p
+        others = repetition_penalty, seed, min_new_tokens
+        sampling = Sampling.make(*limits, *others)
+        rules = BeamRules.make(
+            length_penalty, early_stopping, min_new_tokens, repetition_penalty
+        )
+        count = 1 if num_samples is None else num_samples
+        check_beams(num_beams, *limits, count, usual=1.0)
+        penalize = repetition_penalty != 1.0
+        prompts, one = as_texts("prompt", prompts)
+        if not prompts:
+            return []
+        ids = self._read(prompts, max_new_tokens, parse_special)
+        if num_beams > 1:
+            beams = self.writers.beam_texts(num_beams, stop, penalize, banned)
+            found = beams.write(prompts, ids, max_new_tokens, rules)
+        else:
+            generator = self.writers.text_generator(stop, penalize, banned)
+            ids = tf.gather(ids, np.repeat(np.arange(len(prompts)), count))
+            repeated = [prompt for prompt in prompts for _ in range(count)]
+            texts = generator.write(repeated, ids, max_new_tokens, sampling)
+            found = [texts[i : i + count] for i in range(0, len(texts), count)]
+        texts = [
+            [prompt * include_prompt + text for text in some[:count]]
+            for prompt, some in zip(prompts, found, strict=True)
+        ]
+        if num_samples is None:
+            texts = [text for (text,) in texts]
+        return texts[0] if one else texts
+
+    @own_defaults()
+    def stream(
+        self,
+        prompt: str,
+        max_new_tokens: int = 64,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        seed: int | None = None,
+        stop: str | Sequence[str] = (),
+        banned: str | Sequence[str] = (),
+        include_prompt: bool = True,
+        min_new_tokens: int = 0,
+        parse_special: bool = False,
+    ) -> Iterator[str]:
+        """`generate` of one prompt, piece by piece.
+
+        The pieces join to the text of `generate` with the same arguments. A piece never
+        ends within a character, nor within what may become a stop string.
+        """
+        sampling = Sampling.make(
+            temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
+        )
+        generator = self.writers.text_generator(stop, repetition_penalty != 1.0, banned)
+        (prompt,), _ = as_texts("prompt", [prompt])
+        ids = self._read([prompt], max_new_tokens, parse_special)
+        if include_prompt and prompt:
+            yield prompt
+        yield from generator.stream(ids, max_new_tokens, sampling)
+
+    @own_defaults()
+    def generate_ids(
+        self,
+        ids,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        seed: int | None = None,
+        stop_ids: Sequence[int] | None = None,
+        min_new_tokens: int = 0,
+        num_beams: int = 1,
+        length_penalty: float = 1.0,
+        early_stopping: bool | str = False,
+    ) -> tf.RaggedTensor:
+        """Continues rows of token ids, with the arguments of `generate`.
+
+        Args:
+            ids: int32 [batch, length] or a RaggedTensor, no row empty.
+            max_new_tokens: tokens to write at the most.
+            stop_ids: ids that end a row and belong to it (None: those that end a
+                text of `generate`).
+
+        Returns:
+            int32 RaggedTensor, the prompts included.
+
+        Raises:
+            ValueError: an argument is out of range, a row is empty, or prompt and new
+                tokens together exceed the context.
+        """
+        limits = temperature, top_k, top_p, min_p
+        others = repetition_penalty, seed, min_new_tokens
+        sampling = Sampling.make(*limits, *others)
+        rules = BeamRules.make(
+            length_penalty, early_stopping, min_new_tokens, repetition_penalty
+        )
+        check_beams(num_beams, *limits, usual=1.0)
+        penalize = repetition_penalty != 1.0
+        ids = ragged_ids(ids)
+        longest = int(ids.bounding_shape()[1])
+        if int(tf.reduce_min(ids.row_lengths())) == 0:
+            raise ValueError("generate_ids cannot continue an empty row: give it an id")
+        self.check_new_tokens(max_new_tokens)
+        if longest + max_new_tokens > self.config.max_length:
+            raise ValueError(
+                f"{longest} ids and {max_new_tokens} new tokens exceed the context of "
+                f"{self.config.max_length} tokens"
+            )
+        stop_ids = ids_that_end(self) if stop_ids is None else tuple(stop_ids)
+        banned = self.writers.banned_phrases()
+        limit = tf.constant(max_new_tokens, tf.int32)
+        if not max_new_tokens:
+            return ids
+        if num_beams > 1:
+            searcher = self.writers.searcher(num_beams, stop_ids, penalize)
+            new, _ = searcher.begin(ids, limit, rules, (), banned)
+            return tf.concat([ids, new[::num_beams]], axis=1)
+        decoder = self.writers.decoder(stop_ids, penalize)
+        rows = tf.range(tf.cast(ids.nrows(), tf.int32))
+        state = decoder.begin(ids, limit, sampling, rows, (), banned)
+        state = decoder.decode(state, sampling, limit)
+        return tf.concat([ids, written(state, ids.nrows(), limit)], axis=1)
+
+    def score(self, texts: Texts) -> float | list[float]:
+        """Log-probability of texts, in nats, of all their tokens together.
+
+        The first token is conditioned on the token that documents begin with. A text
+        longer than the context is scored in consecutive windows.
+        """
+        texts, one = as_texts("text", texts)
+        if not texts:
+            return []
+        scores = self._scorer(tf.constant([*map(utf8, texts)])).numpy().tolist()
+        return scores[0] if one else scores
+
+    def signatures(self, xla: bool = True) -> dict:
+        """`generate` (prompt, max_new_tokens, temperature, top_k, top_p, seed -> text),
+        `generate_compiled` (the same with the loop as an XLA program: faster, where the
+        server allows it), `chat` (roles and texts [batch, turns], padded with "", and
+        what `generate` has -> text), `score` (text -> log_probability) and
+        `serving_default` (prompt -> text, greedy; compiled where `xla` says so)."""
+        return causal_lm_export.signatures(self, xla)
+
+    def probes(self) -> list:
+        return causal_lm_export.probes(self)
+
+    @property
+    @made_once
+    def _scorer(self):
+        return signature(
+            functools.partial(log_probabilities, self),
+            tf.TensorSpec([None], tf.string, "text"),
+        )
+
+    @property
+    @made_once
+    def writers(self) -> Writers:
+        """What writes texts and ids, and keeps phrases from being written."""
+        return Writers(self)
+
+    def text_generator(self, *args, **kwargs) -> TextGenerator:
+        """See `Writers.text_generator`."""
+        return self.writers.text_generator(*args, **kwargs)
+
+    def check_new_tokens(self, max_new_tokens: int) -> None:
+        context = self.config.max_length
+        if not 0 <= max_new_tokens < context:
+            raise ValueError(
+                f"max_new_tokens must be at least 0 and below the context of {context} "
+                f"tokens, got {max_new_tokens}"
+            )
+
+    def _read(
+        self, prompts: Sequence[str], max_new_tokens: int, parse_special: bool
+    ) -> tf.RaggedTensor:
+        """Prompts as ids; one that is too long is warned about."""
+        tokenizer = self.need_tokenizer()
+        self.check_new_tokens(max_new_tokens)
+        context = self.config.max_length
+        room = context - max_new_tokens
+        ids = prompt_ids(tokenizer, prompts, parse_special)
+        but = (
+            f"with {max_new_tokens} new ones the context of {context} has room for its "
+            f"last {room}"
+        )
+        warn_of_long("prompt", ids.row_lengths().numpy(), room, but)
+        return ids

@@ -1,0 +1,224 @@
+"""Replaced-token detection: which tokens did another model make up?"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tensorflow as tf
+
+from massivetext_keras import data
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.generation.precision import in_float32
+from massivetext_keras.generation.sampling import gumbel
+from massivetext_keras.generation.threads import made_once
+from massivetext_keras.kernels.cross_entropy import token_losses
+from massivetext_keras.layers.dropout import Dropout
+from massivetext_keras.layers.heads.pretraining import DiscriminatorHead
+from massivetext_keras.models.bert import BERT
+from massivetext_keras.saving.export import Probe, signature
+from massivetext_keras.tasks.base import Task
+from massivetext_keras.tasks.datasets import Batching
+from massivetext_keras.tasks.masked_lm.task import MaskedLM, masked_states
+from massivetext_keras.text.batches import in_batches
+from massivetext_keras.text.framing import frame, framed, padded, room
+from massivetext_keras.text.strings import Texts, as_texts
+
+_DETECTION_WEIGHT = 50.0  # Clark et al., 2020
+
+
+class ReplacedTokenDetector(Task):
+    """An encoder that tells made-up tokens from real ones (ELECTRA; Clark et al. 2020).
+
+    In training `generator`, a small `MaskedLM` with the same token embedding, learns to
+    fill gaps, and the encoder to find where its samples differ from the text: it learns
+    from all tokens. A preset holds the encoder and its head, for `TextEmbedder` and
+    others to start from; `task.generator.save_preset` keeps the generator.
+
+    Args:
+        config: shape of the encoder; its `stack` is "encoder".
+        tokenizer: strings to ids; None for a task on ids alone.
+        generator_size: width of the generator, as a share of the encoder's.
+
+    Raises:
+        ValueError: the config does not fit, or has no row for the mask.
+
+    >>> from massivetext_keras.tokenizers import ByteTokenizer
+    >>> config = TransformerConfig(
+    ...     stack="encoder",
+    ...     vocabulary_size=260,
+    ...     num_layers=1,
+    ...     hidden_size=8,
+    ...     num_heads=2,
+    ...     intermediate_size=16,
+    ...     max_length=32,
+    ... )
+    >>> detector = ReplacedTokenDetector(config, ByteTokenizer())
+    >>> detector({"token_ids": [[1, 100, 101, 2]]}).shape
+    TensorShape([1, 4])
+    >>> [token for token, _ in detector.detect("cat")]
+    ['c', 'a', 't']
+    """
+
+    backbone_class = BERT
+    options = ("generator_size",)
+    hugging_face_heads = ("discriminator",)
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        tokenizer=None,
+        generator_size: float = 0.25,
+        **kwargs,
+    ):
+        super().__init__(config, tokenizer, **kwargs)
+        policy = self.dtype_policy
+        self.head = DiscriminatorHead(config, dtype=policy, name="head")
+        self.head.build((None, None, config.hidden_size))
+        self.generator_size = generator_size
+        small = generator_config(config, generator_size)
+        shared = {"tokens": self.backbone.tokens, "dtype": policy}
+        backbone = BERT(small, **shared, name="generator")
+        self.generator = MaskedLM(small, tokenizer, backbone=backbone, dtype=policy)
+        # For its keys alone: other ones at each step and replica, kept in checkpoints.
+        self.noise = Dropout(0.5, name="noise")
+
+    embedded_tokens = MaskedLM.embedded_tokens
+
+    def heads(self):
+        return {"head": self.head}
+
+    def call(self, inputs, training: bool | None = None) -> tf.Tensor:
+        """Features of `BERT` -> float32 logits [batch, length] of being replaced."""
+        return self.head(self.backbone(inputs, training=training), training=training)
+
+    def summed_loss(self, features, labels, weights, training):
+        """As `MaskedLM`, and 50 times the mean loss of the detection."""
+        generator, positions = self.generator, features["masked_positions"]
+        hidden = generator.backbone(features, training=training)
+        logits = generator.logits(masked_states(hidden, features), training)
+        rows = tf.reduce_sum(token_losses(logits, labels) * weights, axis=1)
+
+        sampled = tf.where(weights > 0.0, self._sample(logits, training), labels)
+        original = data.put(features["token_ids"], positions, labels)
+        corrupted = data.put(original, positions, sampled)
+        replaced = tf.cast(corrupted != original, tf.float32)
+        scores = self({**features, "token_ids": corrupted}, training=training)
+        found = tf.nn.sigmoid_cross_entropy_with_logits(replaced, scores)
+        found = tf.reduce_sum(found * _real(features))
+        return [tf.reduce_sum(rows), _DETECTION_WEIGHT * found], rows
+
+    def loss_counts(self, features, labels, weights):
+        counts = super().loss_counts(features, labels, weights)
+        return [*counts, tf.reduce_sum(_real(features))]
+
+    def _sample(self, logits: tf.Tensor, training: bool) -> tf.Tensor:
+        """Float32 logits [batch, n, vocabulary] -> int32 [batch, n]."""
+        shape = tf.shape(logits)
+        rows = tf.range(shape[0] * shape[1])
+        key = self.noise.next_key() if training else tf.zeros([], tf.uint32)
+        noise = gumbel([None, logits.shape[-1]], key, rows, tf.constant(0))
+        noisy = tf.reshape(logits, [-1, logits.shape[-1]]) + noise
+        sampled = tf.argmax(noisy, axis=-1, output_type=tf.int32)
+        return tf.reshape(sampled, shape[:2])
+
+    share_held_out, batches_of = MaskedLM.share_held_out, MaskedLM.batches_of
+    dataset_options = MaskedLM.dataset_options
+
+    def training_data(self, items, how: Batching):
+        return self.generator.training_data(items, _hiding_all(how))
+
+    def validation_data(self, items, how: Batching):
+        return self.generator.validation_data(items, _hiding_all(how))
+
+    def detect(
+        self, texts: Texts
+    ) -> list[tuple[str, float]] | list[list[tuple[str, float]]]:
+        """The tokens of texts, each with the probability that it was replaced.
+
+        Args:
+            texts: one text or several; of one that is too long, the beginning.
+
+        Raises:
+            ValueError: there is no tokenizer.
+        """
+        self.need_tokenizer()
+        texts, one = as_texts("text", texts)
+        rows = []
+        for text in texts:  # rows of unequal lengths
+            tokens, scores = in_batches(self._detector, [text])
+            known = scores[0] >= 0.0
+            tokens = [token.decode() for token in tokens[0][known]]
+            rows.append(list(zip(tokens, scores[0][known].tolist(), strict=True)))
+        return rows[0] if one else rows
+
+    @property
+    @made_once
+    def _detector(self):
+        return signature(self.detect_graph, tf.TensorSpec([None], tf.string, "text"))
+
+    def detect_graph(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Strings [batch] -> tokens, string [batch, length], and float32 probabilities,
+        -1 after the last token, inside a graph."""
+        tokenizer = self.tokenizer
+        ids = tokenizer.tokenize(texts)
+        ids = ids[:, : room(tokenizer, self.config.max_length)]
+        with in_float32(self):
+            scores = tf.sigmoid(self(padded(tokenizer, framed(tokenizer, ids))))
+        first = len(frame(tokenizer)[0])
+        length = tf.cast(ids.bounding_shape(1), tf.int32)
+        known = tf.sequence_mask(ids.row_lengths(), length)
+        scores = tf.where(known, scores[:, first : first + length], -1.0)
+        tokens = tokenizer.detokenize(ids.flat_values[:, None])
+        return ids.with_flat_values(tokens).to_tensor(""), scores
+
+    def signatures(self, xla=True):
+        """`detect` (text -> token, score), which is also `serving_default`; rows are
+        padded with "" and -1."""
+
+        def detect(text):
+            token, score = self.detect_graph(text)
+            return {"token": token, "score": score}
+
+        detect = signature(detect, tf.TensorSpec([None], tf.string, "text"))
+        return {"serving_default": detect, "detect": detect}
+
+    def probes(self):
+        probes = []
+        for text in ("Once upon a time", "Über", "a" * 50):
+            tokens, scores = zip(*self.detect(text), strict=True)
+            answer = {"token": [list(tokens)], "score": [list(scores)]}
+            probes.append(Probe("detect", {"text": [text]}, answer))
+        return probes
+
+
+def _hiding_all(how: Batching) -> Batching:
+    """The same batches, of which every chosen token is hidden unless others are."""
+    hide_all = {"mask_share": 1.0, "random_share": 0.0}
+    return dataclasses.replace(how, options={**hide_all, **how.options})
+
+
+def _real(features: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Float32 [batch, length], 0 at padding."""
+    whole = tf.ones_like(features["token_ids"])
+    return tf.cast(features.get("padding_mask", whole), tf.float32)
+
+
+def generator_config(config: TransformerConfig, size: float) -> TransformerConfig:
+    """The shape of a generator beside an encoder: as deep, but narrower.
+
+    >>> from massivetext_keras.architecture.shapes import preset
+    >>> small = generator_config(preset("electra_base_discriminator"), 1 / 3)
+    >>> small.hidden_size, small.num_heads, small.intermediate_size
+    (256, 4, 1024)
+    """
+    if not 0.0 < size <= 1.0:
+        raise ValueError(f"generator_size must be in (0, 1], got {size}")
+    heads = max(1, round(config.num_heads * size))
+    return config.replace(
+        embedding_size=config.width_of_embedding,
+        hidden_size=heads * config.width_of_head,
+        num_heads=heads,
+        num_key_value_heads=None,
+        intermediate_size=max(1, round(config.intermediate_size * size)),
+        pooler=False,
+    )

@@ -1,0 +1,453 @@
+"""Encoder-decoder language modelling: read one text, write another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from massivetext_keras import corpus, data
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.generation.beam import BeamDecoder, BeamRules
+from massivetext_keras.generation.beam_texts import check_beams
+from massivetext_keras.generation.constraints import Constraints, ids_or_sequences
+from massivetext_keras.generation.decoding import Decoder
+from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.generation.text_to_text import IdsToIds, TextToText
+from massivetext_keras.generation.texts import (
+    checked_end_ids,
+    earlier_copies,
+    ids_that_end,
+    ragged_ids,
+    warn_of_long,
+)
+from massivetext_keras.generation.threads import made_once
+from massivetext_keras.kernels.cross_entropy import logits_losses
+from massivetext_keras.models.seq2seq import Seq2Seq
+from massivetext_keras.saving.export import Probe
+from massivetext_keras.tasks.base import Task
+from massivetext_keras.tasks.datasets import Datasets
+from massivetext_keras.tasks.own_defaults import checked, own_defaults
+from massivetext_keras.tasks.seq2seq import export as seq2seq_lm_export
+from massivetext_keras.tasks.seq2seq.text_pairs import FromPairs
+from massivetext_keras.text.batches import in_batches
+from massivetext_keras.text.framing import utf8
+from massivetext_keras.text.strings import Texts, as_texts
+
+_MOST_NEW_TOKENS = 128
+
+
+class Seq2SeqLM(FromPairs, Task):
+    """A model that writes a text for a text (Sutskever et al., 2014; Vaswani, 2017).
+
+    Args:
+        config: shape of the model; its `stack` is "encoder_decoder".
+        tokenizer: strings to ids, of both texts; without one, `generate_ids` takes ids.
+        prefix: put before every source, such as T5's name of what is to be done.
+        start_id: what the decoder reads first (None: that of `data.start_id`, or 0).
+        first_id: the token that every answer begins with (None: any).
+        last_id: the token that ends an answer where the room does (None: any).
+        never_ids: tokens, and sequences of tokens, that no answer has.
+        generation: arguments of `generate` where a caller gives none, such as
+            {"num_beams": 4}.
+        end_ids: ids that end an answer (None: the tokenizer's `eos_id`).
+        language: ISO code, for `measure` (None: that of what should be written).
+        measures: what `measure` gives, names in `evaluation.writing.MEASURES`.
+
+    >>> from massivetext_keras.architecture.shapes import preset
+    >>> from massivetext_keras.tokenizers import ByteTokenizer
+    >>> config = preset("transformer_base").replace(
+    ...     vocabulary_size=259, num_layers=1, hidden_size=16, num_heads=2
+    ... )
+    >>> lm = Seq2SeqLM(config, ByteTokenizer())
+    >>> ids = {"encoder_token_ids": [[100, 2]], "decoder_token_ids": [[0, 101, 102]]}
+    >>> lm(ids).shape
+    TensorShape([1, 3, 259])
+    >>> len(lm.translate(["one", "two"], max_new_tokens=4, num_beams=2))
+    2
+    """
+
+    backbone_class = Seq2Seq
+    options = (
+        "prefix",
+        "start_id",
+        "first_id",
+        "last_id",
+        "never_ids",
+        "generation",
+        "end_ids",
+        "language",
+        "measures",
+    )
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        tokenizer=None,
+        prefix: str = "",
+        start_id: int | None = None,
+        first_id: int | None = None,
+        last_id: int | None = None,
+        never_ids: Sequence[int | Sequence[int]] = (),
+        generation: Mapping[str, Any] | None = None,
+        language: str | None = None,
+        measures: str | Sequence[str] = ("chrf", "bleu"),
+        end_ids: Sequence[int] | None = None,
+        **kwargs,
+    ):
+        super().__init__(config, tokenizer, **kwargs)
+        if tokenizer is not None and tokenizer.eos_id is None:
+            raise ValueError("Seq2SeqLM needs a tokenizer with a token that ends texts")
+        if start_id is None:
+            start_id = 0 if tokenizer is None else data.start_id(tokenizer)
+        self.prefix, self.start_id = prefix, start_id
+        self.first_id, self.last_id = first_id, last_id
+        self.never_ids = ids_or_sequences(never_ids)
+        self.generation = checked(self.generate, generation)
+        self.end_ids = checked_end_ids(end_ids, config.vocabulary_size)
+        self.measure_by(language, measures)
+        self.label_smoothing = 0.0
+
+    def call(self, inputs, training: bool | None = None) -> tf.Tensor:
+        """Features of `Seq2Seq` -> float32 logits [batch, length, vocabulary]."""
+        return self.backbone.logits(self.backbone(inputs, training=training))
+
+    def compile(self, optimizer="adamw", label_smoothing: float = 0.0, **kwargs):
+        """As `TrainingStep.compile`.
+
+        Args:
+            optimizer: see `training.adamw`.
+            label_smoothing: share, in [0, 1), of a label that is spread over the
+                vocabulary in training (Szegedy et al., 2016); evaluation has none.
+        """
+        if not 0.0 <= label_smoothing < 1.0:
+            raise ValueError(f"label_smoothing must be in [0, 1): {label_smoothing}")
+        self.label_smoothing = label_smoothing
+        super().compile(optimizer, **kwargs)
+        self._compiled_with["label_smoothing"] = label_smoothing
+
+    def summed_loss(self, features, labels, weights, training):
+        smoothing = self.label_smoothing if training else 0.0
+        if type(self).call is not Seq2SeqLM.call:
+            given = self(features, training=training), labels, weights
+            return logits_losses(*given, smoothing)
+        hidden = self.backbone(features, training=training)
+        loss, rows = self.backbone.summed_loss(hidden, labels, weights, smoothing)
+        return [loss], rows
+
+    def denoising_datasets(
+        self,
+        files: str | Path | Sequence[str | Path],
+        damage: data.SpanCorruption | data.Infilling,
+        batch_size: int = 16,
+        sequence_length: int | None = None,
+        validation_fraction: float = 0.05,
+        seed: int = 0,
+        start: int = 0,
+        progress: bool = True,
+    ) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
+        """Text files to batches that teach to restore damaged texts, to pretrain on.
+
+        Args:
+            files: as `datasets` takes texts.
+            damage: T5's or BART's.
+            batch_size: rows of the global batch.
+            sequence_length: tokens of a text before damage (None: what the model's
+                `max_length` has room for).
+            validation_fraction: share of the text held out (0: none).
+            seed: of the training batches and their damage.
+            start: number of the first training batch.
+            progress: show a bar.
+
+        Returns:
+            As `datasets` does.
+
+        Raises:
+            FileNotFoundError: a pattern matches nothing.
+            ValueError: there is no text, or too little of it.
+        """
+        tokenizer = self.need_tokenizer()
+        length = sequence_length or self.config.max_length - 1 - tokenizer.add_bos
+        self.within_context("sequence_length", length)
+        texts = Datasets.read_data(self, files)
+        train, valid = corpus.split_documents(texts, validation_fraction)
+
+        def batches(texts, seed):
+            sizes = batch_size, length
+            how = damage, tokenizer, self.start_id, seed, start
+            row = self.token_row(texts, progress)
+            return data.denoising_batches(row, *sizes, *how)
+
+        return batches(train, seed).epochs(), batches(valid, None) if valid else None
+
+    @own_defaults()
+    def generate(
+        self,
+        sources: Texts,
+        max_new_tokens: int | None = None,
+        num_beams: int = 1,
+        length_penalty: float = 1.0,
+        early_stopping: bool | str = False,
+        no_repeat_ngram_size: int = 0,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        seed: int | None = None,
+        prefix: str | None = None,
+        min_new_tokens: int = 0,
+        repetition_penalty: float = 1.0,
+    ) -> str | list[str]:
+        """Writes a text for each source, all at once; also called `translate` and
+        `summarize`.
+
+        With one beam the most probable token is taken again and again, or one at random
+        if there is a temperature; with more, the best text that beam search finds. A
+        text depends on its source, the arguments and the seed alone; it is computed in
+        float32, whatever the precision of training. An argument that is not given is
+        what the task's `generation` says, and else as below.
+
+        Args:
+            sources: one text or several. One that is too long keeps its beginning; one
+                that is blank is answered with "".
+            max_new_tokens: tokens to write at the most (None: 128, or the context).
+            num_beams: texts that are followed at a time.
+            length_penalty: of beams; above 0 favours long texts, see `BeamRules`.
+            early_stopping: of beams: False, True or "never", see `BeamRules`.
+            no_repeat_ngram_size: no sequence of so many tokens occurs twice (0: any).
+            temperature: divides the logits; 0 always takes the most probable token.
+            top_k: sample among the k most probable tokens (0: all).
+            top_p: sample among the most probable tokens that have this probability.
+            min_p: sample among tokens at least this share as probable as the best.
+            seed: of the sampling (None: a new one each time).
+            prefix: put before every source (None: the task's own).
+            min_new_tokens: tokens before one may end a text.
+            repetition_penalty: above 1 makes tokens that occurred less likely.
+
+        Returns:
+            A text for a text, a list for a list.
+
+        Raises:
+            ValueError: an argument is out of range, or there is no tokenizer.
+        """
+        check_beams(num_beams, temperature, top_k, top_p, min_p)
+        texts, one = as_texts("source", sources)
+        if num_beams > 1:
+            rules = length_penalty, early_stopping, no_repeat_ngram_size
+            more = prefix, min_new_tokens, repetition_penalty
+            best = self.n_best(texts, 1, max_new_tokens, num_beams, *rules, *more)
+            answers = [found[0][0] for found in best]
+        else:
+            how = temperature, top_k, top_p, min_p, repetition_penalty, seed
+            how = max_new_tokens, Sampling.make(*how, min_new_tokens)
+            how = *how, no_repeat_ngram_size, repetition_penalty != 1.0, prefix
+            answers, _ = self.sure_answers(texts, *how)
+        return answers[0] if one else answers
+
+    translate = summarize = generate
+
+    def sure_answers(
+        self,
+        sources: Sequence[str],
+        max_new_tokens: int | None,
+        sampling: Sampling,
+        no_repeat_ngram_size: int = 0,
+        penalize: bool = False,
+        prefix: str | None = None,
+    ) -> tuple[list[str], np.ndarray]:
+        """A text for each source, and how sure its tokens were: see `State.lead`."""
+        graph = self._text_graphs(1, no_repeat_ngram_size, penalize=penalize).sample
+        limit, (texts, some) = self._limit(max_new_tokens), self._asked(sources, prefix)
+        answers, lead = np.full(len(sources), "", object), np.full(len(sources), np.inf)
+        if texts:
+            copies = earlier_copies(tf.constant(texts)).numpy()
+            found, lead[some] = in_batches(
+                lambda *some: graph(*some, limit, sampling), texts, copies
+            )
+            answers[some] = [answer.decode() for answer in found]
+        return answers.tolist(), lead
+
+    @own_defaults("num_beams")
+    def n_best(
+        self,
+        sources: Texts,
+        n: int = 4,
+        max_new_tokens: int | None = None,
+        num_beams: int | None = None,
+        length_penalty: float = 1.0,
+        early_stopping: bool | str = False,
+        no_repeat_ngram_size: int = 0,
+        prefix: str | None = None,
+        min_new_tokens: int = 0,
+        repetition_penalty: float = 1.0,
+    ) -> list:
+        """The `n` best texts for each source that beam search finds, with their scores.
+
+        Args:
+            sources: one text or several.
+            n: texts of each, at most `num_beams`.
+            num_beams: texts that are followed at a time (None: the task's own, but at
+                least `n`).
+
+        The other arguments are those of `generate`.
+
+        Returns:
+            `(text, score)` pairs, best first, a list of them for each of several
+            sources. A score is the log-probability in nats, divided by the number of
+            tokens to the power of `length_penalty`.
+
+        Raises:
+            ValueError: as `generate`.
+        """
+        num_beams = num_beams or max(n, self.generation.get("num_beams", 1))
+        if not 1 <= n <= num_beams:
+            raise ValueError(f"n must be from 1 to num_beams={num_beams}, got {n}")
+        limit = self._limit(max_new_tokens)
+        rules = BeamRules.make(
+            length_penalty, early_stopping, min_new_tokens, repetition_penalty
+        )
+        graph = self._text_graphs(
+            num_beams, no_repeat_ngram_size, True, penalize=repetition_penalty != 1.0
+        ).search
+
+        sources, one = as_texts("source", sources)
+        texts, some = self._asked(sources, prefix)
+        best = [[("", 0.0)] for _ in sources]
+        if texts:
+            columns = in_batches(lambda some: graph(some, limit, rules), texts)
+            for i, *row in zip(some, *columns, strict=True):
+                pairs = zip(*row, strict=True)
+                best[i] = [(text.decode(), float(score)) for text, score in pairs][:n]
+        return best[0] if one else best
+
+    @own_defaults()
+    def generate_ids(
+        self,
+        ids,
+        max_new_tokens: int | None = None,
+        num_beams: int = 1,
+        length_penalty: float = 1.0,
+        early_stopping: bool | str = False,
+        no_repeat_ngram_size: int = 0,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        seed: int | None = None,
+        stop_ids: Sequence[int] | None = None,
+        min_new_tokens: int = 0,
+        repetition_penalty: float = 1.0,
+    ) -> tf.RaggedTensor:
+        """Answers rows of token ids, with the arguments of `generate`.
+
+        Args:
+            ids: int32 [batch, length] or a RaggedTensor, no row empty.
+            stop_ids: ids that end an answer and belong to it (None: the task's own).
+
+        Returns:
+            int32 RaggedTensor, the best answer to each row.
+
+        Raises:
+            ValueError: an argument is out of range, or a row empty or too long.
+        """
+        ids = ragged_ids(ids)
+        lengths = ids.row_lengths().numpy()
+        if lengths.min() < 1 or lengths.max() > self.config.max_length:
+            raise ValueError(
+                f"rows must have 1 to {self.config.max_length} ids, the context; they "
+                f"have {lengths.min()} to {lengths.max()}"
+            )
+        limit = self._limit(max_new_tokens)
+        stop_ids = ids_that_end(self) if stop_ids is None else tuple(stop_ids)
+        check_beams(num_beams, temperature, top_k, top_p, min_p)
+        penalize = repetition_penalty != 1.0
+        key = (num_beams, no_repeat_ngram_size, num_beams > 1, stop_ids, True, penalize)
+        answers = self._id_graphs(*key)
+        if num_beams > 1:
+            rules = BeamRules.make(
+                length_penalty, early_stopping, min_new_tokens, repetition_penalty
+            )
+            best, _ = answers.search(ids, limit, rules)
+            return best[::num_beams]
+        sampling = Sampling.make(
+            temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
+        )
+        rows = tf.range(tf.cast(ids.nrows(), tf.int32))
+        return answers.sample(ids, rows, limit, sampling)[0]
+
+    def signatures(self, xla: bool = True) -> dict[str, Callable]:
+        """`translate` (text, max_new_tokens, length_penalty -> text, score) by beam
+        search, also called `summarize`; `generate` (text, max_new_tokens, temperature,
+        top_k, top_p, seed -> text); both also `_compiled` with the loop as an XLA
+        program (faster, where the server allows it); and `serving_default` (text ->
+        text), which translates (compiled where `xla` says so)."""
+        return seq2seq_lm_export.signatures(self, xla)
+
+    def probes(self) -> list[Probe]:
+        return seq2seq_lm_export.probes(self)
+
+    def text_graphs(
+        self,
+        num_beams: int = 1,
+        no_repeat_ngram_size: int = 0,
+        search: bool = False,
+        compiled: bool = True,
+        penalize: bool = False,
+    ) -> TextToText:
+        """Graphs from strings to strings.
+
+        Args:
+            num_beams: texts that are followed at a time.
+            no_repeat_ngram_size: see `Constraints`.
+            search: whether the graph is to be `search`, or else `sample`.
+            compiled: run the loops as XLA programs.
+            penalize: whether repetitions can be discouraged.
+        """
+        tokenizer, stop_ids = self.need_tokenizer(), ids_that_end(self)
+        key = (num_beams, no_repeat_ngram_size, search, stop_ids, compiled, penalize)
+        return TextToText(tokenizer, self._id_graphs(*key))
+
+    _text_graphs = made_once(text_graphs)
+
+    @made_once
+    def _id_graphs(
+        self, num_beams, no_repeat_ngram_size, search, stop_ids, compiled, penalize
+    ) -> IdsToIds:
+        rules = Constraints(
+            self.never_ids, self.first_id, self.last_id, no_repeat_ngram_size
+        )
+        if search:
+            how = stop_ids, rules, compiled, penalize
+            decoder = BeamDecoder(self.backbone, num_beams, *how)
+        else:
+            decoder = Decoder(self.backbone, stop_ids, penalize, compiled, rules)
+        return IdsToIds(decoder, self.start_id)
+
+    def _limit(self, max_new_tokens: int | None) -> tf.Tensor:
+        context = self.config.max_length
+        if max_new_tokens is None:
+            max_new_tokens = min(_MOST_NEW_TOKENS, context)
+        if not 1 <= max_new_tokens <= context:
+            raise ValueError(
+                f"max_new_tokens must be from 1 to the context of {context} tokens, "
+                f"got {max_new_tokens}"
+            )
+        return tf.constant(max_new_tokens, tf.int32)
+
+    def _asked(
+        self, sources: Sequence[str], prefix: str | None
+    ) -> tuple[list[bytes], list[int]]:
+        """The bytes of prefix and source, and which sources they are of: all but blank
+        ones. One that is too long is warned about."""
+        tokenizer, context = self.need_tokenizer(), self.config.max_length
+        prefix = self.prefix if prefix is None else prefix
+        texts = [utf8(prefix + source) for source in sources]
+        ids = tokenizer.tokenize(tf.constant(texts, tf.string))
+        lengths = data.enclosed(tokenizer, ids).row_lengths().numpy()
+        but = f"the context of {context} has room for its beginning"
+        warn_of_long("source", lengths, context, but)
+        some = [i for i, source in enumerate(sources) if source.strip()]
+        return [texts[i] for i in some], some

@@ -1,0 +1,455 @@
+"""Tagging: entities in a text, or the roles of a predicate, as spans of characters."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from massivetext_keras import data, evaluation
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.generation.precision import in_float32
+from massivetext_keras.generation.threads import made_once
+from massivetext_keras.kernels.cross_entropy import token_losses
+from massivetext_keras.layers.dense import Dense
+from massivetext_keras.layers.dropout import Dropout
+from massivetext_keras.layers.heads.crf import CRF
+from massivetext_keras.models.bert import BERT
+from massivetext_keras.support.tags import tags_of_spans
+from massivetext_keras.support.values import nearest
+from massivetext_keras.tasks.base import FORMATS, Task
+from massivetext_keras.tasks.examples import EMPTY, FromExamples, in_parts
+from massivetext_keras.tasks.tagging import export as token_classifier_export
+from massivetext_keras.tasks.tagging.decoding import TagSet
+from massivetext_keras.tasks.tagging.encoding import tagged_rows
+from massivetext_keras.tasks.tagging.examples import (
+    spans_in,
+    tagged_text,
+    tags_of_words,
+)
+from massivetext_keras.text.batches import in_batches
+from massivetext_keras.text.examples import Span, TaggedText
+from massivetext_keras.text.framing import padded, utf8
+from massivetext_keras.text.strings import Texts, as_texts
+from massivetext_keras.tokenizers.base import valid_utf8
+
+logger = logging.getLogger(__name__)
+
+_WINDOWS_AT_ONCE = 32
+_TEXTS_AT_ONCE = 256  # encoded together
+
+Predicates = tuple[int, int] | Sequence[tuple[int, int]] | None
+
+
+class TokenClassifier(FromExamples, Task):
+    """An encoder that tags words, and spans of characters out of the tags.
+
+    A text is cut into words in the graph, the same way for training and in use, and
+    each word has its tag at its first token (Devlin et al., 2019). Spans are of
+    characters: wherever people cut their words, an example is a text and places in it.
+
+    Args:
+        config: shape of the model; its `stack` is "encoder".
+        tokenizer: strings to ids; None for a task on ids alone.
+        labels: of the spans.
+        scheme: of the tags: "BIO", or "BIOES", which also tells where spans end.
+        crf: whether the tags of a text are a linear chain (Lample et al., 2016), or
+            each is found for itself.
+        predicate: whether the spans are the roles of a predicate in the text (He et
+            al., 2017; Shi and Lin, 2019), whose tokens are of the second segment.
+
+    Raises:
+        ValueError: there are no labels, one occurs twice, the scheme is unknown, or the
+            config does not fit.
+
+    >>> from massivetext_keras.tokenizers import ByteTokenizer
+    >>> config = TransformerConfig(
+    ...     stack="encoder",
+    ...     vocabulary_size=259,
+    ...     num_layers=1,
+    ...     hidden_size=8,
+    ...     num_heads=2,
+    ...     intermediate_size=16,
+    ...     max_length=32,
+    ... )
+    >>> tagger = TokenClassifier(config, ByteTokenizer(), labels=["PER", "LOC"])
+    >>> tagger({"token_ids": [[1, 100, 2]]}).shape
+    TensorShape([1, 3, 5])
+    >>> spans = tagger.tag("Angela Merkel visited Paris")
+    >>> all(x.text == "Angela Merkel visited Paris"[x.start : x.end] for x in spans)
+    True
+    """
+
+    backbone_class = BERT
+    hugging_face_heads = ("token_classification",)
+    predicts_tokens = False
+    fields = ("text", "entities", "words", "tags", "predicate")
+    options = ("labels", "scheme", "crf", "predicate")
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        tokenizer=None,
+        labels: Sequence[str] = (),
+        scheme: str = "BIO",
+        crf: bool = False,
+        predicate: bool = False,
+        **kwargs,
+    ):
+        super().__init__(config, tokenizer, **kwargs)
+        self.labels, self.scheme = tuple(labels), scheme
+        if not self.labels or len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"labels must be some, each once, got {list(labels)}")
+        if predicate and config.segment_types < 2:
+            raise ValueError("a predicate needs a config with segment_types=2")
+        self.predicate = predicate
+        self.tag_set = TagSet(self.labels, scheme)
+        tags = len(self.tag_set.names)
+        self.dropout = Dropout(config.dropout, name="head_dropout")
+        self.dropout.build((None, None, config.hidden_size))
+        self.head = Dense(tags, dtype=self.dtype_policy, name="head")
+        self.head.build((None, None, config.hidden_size))
+        self.crf = bool(crf)
+        self.chain = CRF(tags, self.tag_set.allowed(), name="crf") if crf else None
+
+    def save_preset(self, folder, format=FORMATS[0]):
+        if format == "huggingface":
+            if self.crf:
+                raise ValueError("no class of Hugging Face has a chain of tags: crf")
+            if self.predicate:
+                logger.warning(
+                    "Hugging Face has no place for what the second segment means, the "
+                    "predicate"
+                )
+        super().save_preset(folder, format)
+
+    def heads(self):
+        heads = {"head": self.head}
+        if self.chain is not None:
+            heads["head/crf"] = self.chain
+        return heads
+
+    def call(self, inputs, training: bool | None = None) -> tf.Tensor:
+        """Features of `BERT` -> float32 logits [batch, length, tags]."""
+        hidden = self.backbone(inputs, training=training)
+        hidden = self.dropout(hidden, training=training)
+        return tf.cast(self.head(hidden), tf.float32)
+
+    def summed_loss(self, features, labels, weights, training):
+        """Negative log-probabilities of the tags where they have a weight: of each for
+        itself, or of all of a row as a chain."""
+        logits = self(features, training=training)
+        if self.chain is not None:
+            rows = -self.chain.log_likelihood(logits, labels, weights > 0.0)
+        else:
+            losses = token_losses(logits, labels) * weights
+            rows = tf.reduce_sum(losses, axis=1)
+        return [tf.reduce_sum(rows)], rows
+
+    @classmethod
+    def example(cls, fields: Mapping[str, Any]) -> TaggedText:
+        """A `TaggedText` of `text` and, if known, `entities`, [start, end, label] each
+        in characters, `words` and `predicate`; or of `words` as strings and `tags`."""
+        return tagged_text(fields)
+
+    @classmethod
+    def noted_example(cls, fields, note):
+        example = tagged_text(fields)
+        if not example.text.strip():
+            note(EMPTY)
+        return example
+
+    @classmethod
+    def options_for(cls, examples: Sequence[TaggedText]) -> dict[str, Any]:
+        labels = {span.label for x in examples for span in x.spans or ()}
+        if not labels:
+            raise ValueError("no example has entities or tags to learn")
+        predicate = any(x.predicate is not None for x in examples)
+        return {"labels": sorted(labels), "predicate": predicate}
+
+    def example_batches(
+        self,
+        examples: Sequence[TaggedText],
+        batch_size: int | None = 32,
+        batch_tokens: int | None = None,
+        max_length: int | None = None,
+        training: bool = True,
+    ) -> data.Batches:
+        tokenizer = self.need_tokenizer()
+        length = self.within_context("max_length", max_length)
+        known = [x for x in examples if x.spans is not None]
+        if not known:
+            raise ValueError("there are no examples with spans to learn from")
+        self._check(known, training)
+        rows: dict[str, list] = {"ids": [], "marks": [], "tags": [], "weights": []}
+        for first in range(0, len(known), _TEXTS_AT_ONCE):
+            for name, some in self._rows(
+                known[first : first + _TEXTS_AT_ONCE], length
+            ).items():
+                rows[name] += some
+        rows_of = data.BucketedRows(
+            [rows["ids"]],
+            batch_tokens,
+            batch_size,
+            aligned=[rows["marks"], rows["tags"], rows["weights"]],
+        )
+        rows_of.log("rows of words")
+
+        def example(ids, mask, marks, tags, weights):
+            ids = tf.where(mask > 0, ids, tokenizer.pad_id or 0)
+            features = {"token_ids": ids, "padding_mask": mask}
+            if self.predicate:
+                features["segment_ids"] = marks
+            return features, tags, weights
+
+        return data.Batches(rows_of, example)
+
+    def _check(self, examples: Sequence[TaggedText], training: bool) -> None:
+        """Raises ValueError for labels or predicates that the task does not know; where
+        it only measures, it warns of labels."""
+        given = [s.label for x in examples for s in x.spans or ()]
+        others = [label for label in given if label not in self.labels]
+        if others:
+            label = min(others)
+            hint = nearest(label, self.labels)
+            if training:
+                raise ValueError(f"label {label!r} is not one of the task's: {hint}")
+            logger.warning(
+                "%s of %s spans have labels that the task has not learnt, such as %r "
+                "(%s): they count as wrong",
+                f"{len(others):,}",
+                f"{len(given):,}",
+                label,
+                hint,
+            )
+        if self.predicate and any(x.predicate is None for x in examples):
+            raise ValueError("an example has no predicate, whose roles are learnt")
+
+    def _rows(self, examples: Sequence[TaggedText], length: int) -> dict[str, list]:
+        """Ids, marks of the predicate, tags and weights of the windows of examples."""
+        texts = tf.constant([utf8(x.text) for x in examples])
+        rows = self._row_graph(texts, self._places(examples), length)
+        starts, ends = rows.starts.to_list(), rows.ends.to_list()
+        numbers: list[int] = []
+        for example, *words in zip(examples, starts, ends, strict=True):
+            spans = [s for s in spans_in(example.spans) if s[2] in self.labels]
+            tags = tags_of_spans([*zip(*words, strict=True)], spans, self.scheme)
+            numbers += (self.tag_set.ids[tag] for tag in tags)
+        ids, marks, places = (
+            x.to_list() for x in (rows.token_ids, rows.segment_ids, rows.places)
+        )
+        found: dict[str, list] = {"ids": ids, "marks": marks, "tags": [], "weights": []}
+        numbers_left = iter(numbers)
+        for row, asked in zip(ids, places, strict=True):
+            tags, weights = np.zeros(len(row), np.int32), np.zeros(len(row), np.float32)
+            for place in asked:
+                tags[place], weights[place] = next(numbers_left), 1.0
+            found["tags"].append(tags)
+            found["weights"].append(weights)
+        return found
+
+    @staticmethod
+    def _places(examples: Sequence[TaggedText]) -> tf.Tensor:
+        """Predicates, int32 [n, 2]; (0, 0) where there is none."""
+        return tf.constant([x.predicate or (0, 0) for x in examples], tf.int32)
+
+    @property
+    @made_once
+    def _row_graph(self):
+        return tf.function(
+            lambda texts, predicates, length: tagged_rows(
+                self.tokenizer, texts, length, predicates
+            ),
+            autograph=False,
+            reduce_retracing=True,
+        )
+
+    def tag(
+        self, texts: Texts, predicate: Predicates = None
+    ) -> list[Span] | list[list[Span]]:
+        """The spans of texts, computed in float32.
+
+        Args:
+            texts: one text or several, of any length: long ones are read in windows
+                that overlap. A list of words is for `tag_words`.
+            predicate: (start, end) of the predicate in the text, in characters, or one
+                for each text; for a task of predicates.
+
+        Returns:
+            `Span`s of a text, in their order, with `text[start:end] == span.text`; a
+            list of such for a list. The score of a span is the mean of its words'
+            probabilities: of a CRF, their marginal ones.
+
+        Raises:
+            ValueError: there is no tokenizer; or predicates are missing, too many, or
+                not in their texts.
+        """
+        self.need_tokenizer()
+        texts, one = as_texts("text", texts)
+        places = self._predicates([predicate] if one else predicate, texts)
+        if not texts:
+            return []
+        spans = [
+            [
+                Span(text[start:end], self.labels[label], start, end, score)
+                for start, end, label, score in row
+            ]
+            for text, row in zip(texts, self._ask(texts, places), strict=True)
+        ]
+        return spans[0] if one else spans
+
+    def tag_words(self, words, predicate=None) -> list[str] | list[list[str]]:
+        """The tags of words that are given; see `tagged_examples.tags_of_words`."""
+        return tags_of_words(self, words, predicate)
+
+    def _predicates(self, predicates, texts: Sequence[str]) -> list[tuple[int, int]]:
+        given = [x for x in predicates or () if x is not None]
+        if not self.predicate:
+            if given:
+                raise ValueError("this task has no predicates: predicate=False")
+            return [(0, 0)] * len(texts)
+        if len(given) != len(texts):
+            raise ValueError(
+                f"{len(given)} predicates for {len(texts)} texts: this task labels the "
+                "roles of one predicate, (start, end), in each"
+            )
+        for (start, end), text in zip(given, texts, strict=True):
+            if not 0 <= start < end <= len(text):
+                raise ValueError(
+                    f"predicate ({start}, {end}) is not in a text of {len(text)} "
+                    "characters"
+                )
+        return given
+
+    def _ask(self, texts: list[str], predicates: list) -> list[list[tuple]]:
+        """(start, end, number of the label, score) of the spans of each text."""
+
+        def some(texts, predicates):
+            columns = [x.to_list() for x in self._tagger(texts, predicates)]
+            rows = np.empty(len(texts), object)
+            for i, row in enumerate(zip(*columns, strict=True)):
+                rows[i] = [*zip(*row, strict=True)]
+            return [rows]
+
+        return in_batches(some, texts, predicates)[0].tolist()
+
+    @property
+    @made_once
+    def _tagger(self):
+        return tf.function(
+            self.tag_graph,
+            autograph=False,
+            input_signature=[
+                tf.TensorSpec([None], tf.string, "text"),
+                tf.TensorSpec([None, 2], tf.int32, "predicate"),
+            ],
+        )
+
+    def tag_graph(self, texts: tf.Tensor, predicates: tf.Tensor | None = None) -> tuple:
+        """Strings [n], and places of predicates, int32 [n, 2] -> spans [n, (spans)],
+        inside a graph: see `TagSet.spans`."""
+        rows, tags, probabilities = self.tagged(texts, predicates)
+        of_tags = tf.gather(probabilities.flat_values, tags.flat_values, batch_dims=1)
+        probabilities = tags.with_flat_values(of_tags)
+        if self.predicate:  # far away from it there are no roles
+            sees = rows.sees.flat_values
+            tags = tags.with_flat_values(tags.flat_values * sees)
+        return self.tag_set.spans(tags, probabilities, rows.starts, rows.ends)
+
+    def tagged(self, texts: tf.Tensor, predicates: tf.Tensor | None) -> tuple:
+        """The rows of texts, and what `_decoded` gives for them, inside a graph."""
+        length = self.config.max_length
+        asked = predicates if self.predicate else None
+        rows = tagged_rows(self.tokenizer, valid_utf8(texts), length, asked)
+        return rows, *self._decoded(self._emissions(rows), rows)
+
+    def _emissions(self, rows) -> tf.Tensor:
+        """Logits of all words, one after another, float32 [words, tags]."""
+        features = padded(self.tokenizer, rows.token_ids)
+        shape = tf.shape(features["token_ids"])
+        if self.predicate:
+            features["segment_ids"] = rows.segment_ids.to_tensor(shape=shape)
+        # Windows in parts of about one size, which memory has room for.
+        parts = tf.maximum(-(-shape[0] // _WINDOWS_AT_ONCE), 1)
+        size = -(-shape[0] // parts)
+        more = parts * size - shape[0]
+
+        def cut(x):
+            x = tf.pad(x, [[0, more], [0, 0]])
+            return tf.reshape(x, tf.stack([parts, size, shape[1]]))
+
+        with in_float32(self):
+            logits = tf.map_fn(
+                self.__call__,
+                {name: cut(x) for name, x in features.items()},
+                fn_output_signature=tf.float32,
+            )
+        logits = tf.reshape(logits, tf.stack([-1, shape[1], logits.shape[-1]]))
+        places = rows.places
+        at = tf.stack(
+            [tf.cast(places.value_rowids(), tf.int32), places.flat_values], axis=1
+        )
+        return tf.gather_nd(logits, at)
+
+    def _decoded(self, emissions: tf.Tensor, rows) -> tuple:
+        """Tags, int32, and the probabilities of all, float32, [n, (words)]."""
+        if self.chain is None:
+            probabilities = tf.nn.softmax(emissions)
+            tags = tf.argmax(emissions, axis=-1, output_type=tf.int32)
+        else:
+            by_text = tf.RaggedTensor.from_row_splits(
+                emissions, rows.starts.row_splits, validate=False
+            )
+            dense = by_text.to_tensor(shape=[None, None, emissions.shape[-1]])
+            mask = tf.ones_like(rows.starts).to_tensor()
+            real = tf.where(mask > 0)
+            tags = tf.gather_nd(self.chain.decode(dense, mask), real)
+            probabilities = tf.gather_nd(self.chain.marginals(dense, mask), real)
+        return tuple(rows.starts.with_flat_values(x) for x in (tags, probabilities))
+
+    def predictions(
+        self, examples: Sequence[TaggedText], progress: bool = False
+    ) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for some in in_parts(list(examples), "text", progress):
+            places = [x.predicate for x in some] if self.predicate else None
+            for spans in self.tag([x.text for x in some], places):
+                found.append({"entities": [span._asdict() for span in spans]})
+        return found
+
+    def scores(
+        self,
+        examples: Sequence[TaggedText],
+        predictions: Sequence[Mapping[str, Any]],
+    ) -> dict[str, float]:
+        """F1, precision and recall of spans by seqeval, over the words of people where
+        they are given; see `evaluation.span_scores`.
+
+        Raises:
+            ValueError: nobody says what spans there are.
+        """
+        pairs = zip(examples, predictions, strict=True)
+        pairs = [(x, found) for x, found in pairs if x.spans is not None]
+        if not pairs:
+            raise ValueError("no example has entities or tags to compare with")
+        return evaluation.span_scores(
+            [spans_in(x.spans) for x, _ in pairs],
+            [spans_in(found["entities"]) for _, found in pairs],
+            [x.words for x, _ in pairs],
+        )
+
+    def check_measured(self, examples):
+        self._check(examples, training=False)
+        if unknown := sum(x.spans is None for x in examples):
+            logger.warning("%s examples without entities or tags", f"{unknown:,}")
+
+    def signatures(self, xla=True):
+        """`tag` (text, of a task of predicates also start and end -> texts, labels,
+        starts, ends, scores, counts), which is also `serving_default`."""
+        return token_classifier_export.signatures(self)
+
+    def probes(self):
+        return token_classifier_export.probes(self)

@@ -1,0 +1,45 @@
+"""Texts asked about in batches of like length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from massivetext_keras.text.framing import utf8
+
+
+def in_batches(
+    function: Callable, texts: Sequence[str], *columns: Sequence, at_once: int = 32
+) -> list[np.ndarray]:
+    """Asks a graph about texts, those of like length together: little is padding.
+
+    Strings are sent as `utf8` spells them.
+
+    Args:
+        function: string [n], and the same rows of the columns, -> tensors whose first
+            axis is n.
+        texts: at least one.
+        columns: more about each text.
+        at_once: texts in a call.
+
+    Returns:
+        The tensors for all texts, in their order.
+
+    >>> in_batches(lambda x: [tf.strings.length(x)], ["abc", "", "a"], at_once=2)
+    [array([3, 0, 1], dtype=int32)]
+    """
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    parts = []
+    for first in range(0, len(order), at_once):
+        some = order[first : first + at_once]
+        rows = ([_sent(column[i]) for i in some] for column in (texts, *columns))
+        parts.append(function(*map(tf.constant, rows)))
+    places = np.argsort(order)
+    return [np.concatenate(part)[places] for part in zip(*parts, strict=True)]
+
+
+def _sent(value: Any) -> Any:
+    return utf8(value) if isinstance(value, str) else value

@@ -1,0 +1,392 @@
+"""Chat templates in Jinja, as folders of Hugging Face have them, rendered as there."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jinja2
+import jinja2.ext
+import jinja2.sandbox
+import tensorflow as tf
+
+from massivetext_keras.text.conversations import (
+    ChatIds,
+    ChatTemplate,
+    as_rows,
+    chat_ids,
+)
+from massivetext_keras.text.examples import Conversation
+from massivetext_keras.text.framing import utf8
+
+DEFAULT = "default"
+_ROLES = ("bos", "eos", "pad", "unk", "mask")
+# What no text has stands around `{% generation %}` blocks.
+_BEGIN, _END = "\udc80", "\udc81"
+# What a template may raise on a conversation that it is not made for.
+_FAILURES = (
+    jinja2.TemplateError,
+    TypeError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+)
+_REPLY = "Zq7Reply7qZ"
+
+Span = tuple[int, int]
+
+
+class JinjaTemplate:
+    """A chat template of Hugging Face's form.
+
+    It is rendered in a sandbox, with `messages`, `add_generation_prompt`, the names of
+    the special tokens such as `bos_token`, `raise_exception`, `strftime_now` and the
+    filter `tojson`; there are no tools and no documents.
+
+    Args:
+        source: the template, or several by name, of which "default" is taken.
+        tokenizer: whose special tokens the template writes; None for none.
+
+    Raises:
+        ValueError: it is no Jinja, or several have no default.
+
+    >>> template = JinjaTemplate(
+    ...     "{% for m in messages %}{{ m.role }}: {{ m.content | trim }}\\n"
+    ...     "{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"
+    ... )
+    >>> template.render(Conversation((" Hi.",), ("user",)))
+    'user: Hi.\\nassistant: '
+    """
+
+    adds_bos = False  # a template writes it itself
+
+    def __init__(self, source: str | Mapping[str, str], tokenizer=None):
+        self.source = source if isinstance(source, str) else dict(source)
+        if not isinstance(source, str) and DEFAULT not in source:
+            raise ValueError(
+                f"chat_template: there are {', '.join(source)}, and no {DEFAULT!r}"
+            )
+        self.text = source if isinstance(source, str) else source[DEFAULT]
+        self.tokenizer = tokenizer
+        self.unseparated = ""
+        self.dated = False  # whether the last text has the date in it
+        self.variables = {
+            f"{role}_token": tokenizer.id_to_token(index)
+            for role in _ROLES
+            if (index := getattr(tokenizer, f"{role}_id", None)) is not None
+        }
+        environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=[_Generation, jinja2.ext.loopcontrols],
+        )
+        environment.filters["tojson"] = _to_json
+        environment.globals["raise_exception"] = _refuse
+        environment.globals["strftime_now"] = self._now
+        try:
+            self._template = environment.from_string(self.text)
+        except jinja2.TemplateSyntaxError as error:
+            raise ValueError(
+                f"chat_template: line {error.lineno}: {error.message}"
+            ) from None
+
+    def _now(self, form: str) -> str:
+        self.dated = True
+        return datetime.datetime.now().strftime(form)
+
+    def render(self, conversation: Conversation, opened: bool = True) -> str:
+        """A conversation as one text.
+
+        Args:
+            conversation: whose roles are known.
+            opened: begin a reply after it.
+
+        Raises:
+            ValueError: the template refuses the conversation; the message is its own.
+        """
+        return _without_marks(self._rendered(conversation, opened))
+
+    def writes(self, conversation: Conversation) -> bool:
+        """Whether it does not refuse a conversation."""
+        try:
+            self.render(conversation)
+        except ValueError:
+            return False
+        return True
+
+    def _rendered(self, conversation: Conversation, opened: bool) -> str:
+        messages = [
+            {"role": role, "content": text}
+            for text, role in zip(*conversation, strict=True)
+        ]
+        try:
+            return self._template.render(
+                messages=messages,
+                add_generation_prompt=opened,
+                tools=None,
+                documents=None,
+                **self.variables,
+            )
+        except _FAILURES as error:
+            raise ValueError(f"chat_template: {error}") from None
+
+    @property
+    def end(self) -> str:
+        """What ends a reply; "" if the template has no replies, or nothing ends them.
+
+        Blanks around it need not follow.
+        """
+        try:
+            whole = self.render(
+                Conversation(("x", _REPLY), ("user", "assistant")), False
+            )
+        except ValueError:
+            return ""
+        after = whole.rpartition(_REPLY)[2]
+        return after.strip() or after
+
+    def cut(self, conversation: Conversation, opened: bool = True) -> list[str]:
+        """What `render` gives, cut where replies begin and end.
+
+        Replies are what `{% generation %}` blocks write; without such, what follows
+        where one was asked for: the text with the reply begins with the one without.
+
+        Returns:
+            What is read and what is replied, in turn, first and last what is read.
+
+        Raises:
+            ValueError: the template refuses the conversation, or what is said later
+                changes what was said before.
+        """
+        whole = self._rendered(conversation, opened)
+        if _BEGIN in whole:
+            return whole.replace(_END, _BEGIN).split(_BEGIN)
+        texts, roles = conversation
+        parts, place = [], 0
+        for turn, role in enumerate(roles):
+            if role != "assistant":
+                continue
+            before = Conversation(texts[:turn], roles[:turn])
+            upto = Conversation(texts[: turn + 1], roles[: turn + 1])
+            if not (asked := self._asked(before)):
+                continue  # no such reply is ever asked for
+            told = self._rendered(upto, False)
+            if not whole.startswith(told):  # as Phi's, which ends all texts with it
+                told = told.removesuffix(self.variables.get("eos_token", ""))
+            if not (told.startswith(asked) and whole.startswith(told)):
+                raise ValueError(
+                    f"chat_template: message {turn} is written in another way when it "
+                    "is asked for or when others follow: only a template with "
+                    "{% generation %} blocks says what its reply is"
+                )
+            parts += [whole[place : len(asked)], whole[len(asked) : len(told)]]
+            place = len(told)
+        return [*parts, whole[place:]]
+
+    def _asked(self, conversation: Conversation) -> str | None:
+        """The text to be replied to; None where the template refuses it."""
+        if not conversation.texts:
+            return None
+        try:
+            return self._rendered(conversation, True)
+        except ValueError:
+            return None
+
+    def encode(
+        self,
+        tokenizer,
+        conversations: Sequence[Conversation],
+        room: int,
+        opened: bool = True,
+        problems: list[str] | None = None,
+    ) -> ChatIds:
+        """Conversations as ids: `ChatTemplate.encode`.
+
+        One that is too long is cut as a graph does it. Where the template has no form
+        there, its oldest turns are left out, with their replies, until it fits.
+
+        Raises:
+            ValueError: the template refuses a conversation, and `problems` is None.
+        """
+        kept = list(conversations)
+        ids: list[list[int]] = [[] for _ in kept]
+        replied: list[list[int]] = [[] for _ in kept]
+        lost, cut = [0] * len(kept), [0] * len(kept)
+        waiting = list(range(len(kept)))
+        while waiting:
+            pieces = [self._pieces(kept[i], opened, problems) for i in waiting]
+            for i, found in zip(waiting, _tokenized(tokenizer, pieces), strict=True):
+                ids[i], replied[i] = found
+            waiting = [i for i in waiting if len(ids[i]) > room]
+            if waiting and self.separated is not None:
+                rows = as_rows([kept[i] for i in waiting])
+                found = chat_ids(tokenizer, self.separated, *rows, room, opened)
+                columns = (x.to_list() for x in found[:2])
+                counts = (x.numpy().tolist() for x in found[2:])
+                for i, *row in zip(waiting, *columns, *counts, strict=True):
+                    ids[i], replied[i], lost[i], cut[i] = row
+                break
+            shorter = {i: _without_oldest(kept[i]) for i in waiting}
+            waiting = [i for i, some in shorter.items() if some is not None]
+            for i in waiting:
+                lost[i] += len(kept[i].texts) - len(shorter[i].texts)
+                kept[i] = shorter[i]
+        for i in (i for i, row in enumerate(ids) if len(row) > room):
+            cut[i] += len(ids[i]) - room
+            if not opened:  # no turn is learnt in part
+                ids[i], replied[i], cut[i] = [], [], 0
+                lost[i] = len(conversations[i].texts)
+        rows = (
+            tf.ragged.constant([row[-room:] for row in side], tf.int32, ragged_rank=1)
+            for side in (ids, replied)
+        )
+        return ChatIds(*rows, tf.constant(lost, tf.int32), tf.constant(cut, tf.int32))
+
+    @functools.cached_property
+    def separated(self):
+        """The template for a graph, a `SeparatedTemplate`; None if it has no such form,
+        and `unseparated` says why."""
+        # which reads off it what it writes
+        from massivetext_keras.text.separated_templates import separate
+
+        try:
+            return separate(self, self.tokenizer)
+        except ValueError as error:
+            self.unseparated = str(error)
+
+    def _pieces(
+        self, conversation: Conversation, opened: bool, problems: list[str] | None
+    ) -> list[str]:
+        """`cut`; what is only read, and cannot be cut, is one piece."""
+        texts = tuple(_escaped(self.tokenizer, text) for text in conversation.texts)
+        conversation = Conversation(texts, conversation.roles)
+        try:
+            return self.cut(conversation, opened)
+        except ValueError as error:
+            if problems is not None:
+                problems.append(str(error))
+                return []
+            return [self.render(conversation, opened)]
+
+
+class _Generation(jinja2.ext.Extension):
+    """The block that says what an assistant writes."""
+
+    tags = {"generation"}
+
+    def parse(self, parser):
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(["name:endgeneration"], drop_needle=True)
+        call = self.call_method("_marked")
+        return jinja2.nodes.CallBlock(call, [], [], body).set_lineno(line)
+
+    def _marked(self, caller) -> str:
+        return _BEGIN + caller() + _END
+
+
+def _without_marks(text: str) -> str:
+    return text.replace(_BEGIN, "").replace(_END, "")
+
+
+def _refuse(message: str) -> None:
+    raise jinja2.TemplateError(message)
+
+
+def _to_json(value, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
+    return json.dumps(
+        value,
+        ensure_ascii=ensure_ascii,
+        indent=indent,
+        separators=separators,
+        sort_keys=sort_keys,
+    )
+
+
+def _escaped(tokenizer, text: str) -> str:
+    return tokenizer.special_tokens.escape_text(utf8(text).decode())
+
+
+def _tokenized(
+    tokenizer, pieces: Sequence[Sequence[str]]
+) -> list[tuple[list[int], list[int]]]:
+    """Of each conversation, in pieces, its ids and which of them are replied."""
+    longest = max(map(len, pieces))
+    rows = [
+        [_without_marks(x).encode("utf-8", "surrogateescape") for x in row]
+        + [b""] * (longest - len(row))
+        for row in pieces
+    ]
+    ids = tokenizer.tokenize_pieces(tf.constant(rows, tf.string, [len(rows), longest]))
+    ids = iter(ids.to_list())
+    found = []
+    for _ in rows:
+        some = [next(ids) for _ in range(longest)]
+        marks = [[i % 2] * len(piece) for i, piece in enumerate(some)]
+        found.append((sum(some, []), sum(marks, [])))
+    return found
+
+
+def _without_oldest(conversation: Conversation) -> Conversation | None:
+    """Without its first turns, up to the next of the user's; the system's stay."""
+    texts, roles = conversation
+    first = next((i for i, role in enumerate(roles) if role != "system"), len(roles))
+    later = next((i for i in range(first + 1, len(roles)) if roles[i] == "user"), None)
+    if later is None:
+        return None
+    return Conversation(texts[:first] + texts[later:], roles[:first] + roles[later:])
+
+
+def chat_template(
+    value: str | Mapping[str, Any], tokenizer=None
+) -> ChatTemplate | JinjaTemplate:
+    """A template by its name in `CHAT_TEMPLATES`, its strings, or in Jinja.
+
+    Raises:
+        ValueError: see `ChatTemplate.of` and `JinjaTemplate`.
+    """
+    if is_jinja(value):
+        return JinjaTemplate(value, tokenizer)
+    return ChatTemplate.of(value)
+
+
+def is_jinja(value: Any) -> bool:
+    """Whether a chat template is one in Jinja, or several.
+
+    >>> is_jinja("{{ messages }}"), is_jinja("chatml")
+    (True, False)
+    """
+    if isinstance(value, Mapping):
+        return bool(value) and all(isinstance(text, str) for text in value.values())
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def jinja_source(template: ChatTemplate, adds_bos: bool = False) -> str:
+    """A template of strings in Jinja.
+
+    Args:
+        template: of this package.
+        adds_bos: whether `bos_token` opens a text.
+
+    >>> template = ChatTemplate(("", ""), ("<", ">"), ("[", "]"))
+    >>> talk = Conversation(("a", "b", "c"), ("user", "assistant", "user"))
+    >>> JinjaTemplate(jinja_source(template)).render(talk)
+    '<a>[b]<c>['
+    """
+
+    def quoted(text: str) -> str:
+        return json.dumps(text, ensure_ascii=False)
+
+    branches = []
+    for role, (before, after) in template.to_dict().items():
+        key = "elif" if branches else "if"
+        said = f"{quoted(before)} + message['content'] + {quoted(after)}"
+        branches.append(f"{{% {key} message['role'] == '{role}' %}}{{{{ {said} }}}}")
+    start = "{{ bos_token }}" if adds_bos else ""
+    opening = f"{{{{ {quoted(template.assistant[0])} }}}}"
+    return (
+        f"{start}{{% for message in messages %}}{''.join(branches)}{{% endif %}}"
+        f"{{% endfor %}}{{% if add_generation_prompt %}}{opening}{{% endif %}}"
+    )

@@ -1,0 +1,376 @@
+"""Checkpoints from which a run goes on as if it had never stopped, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import safetensors.numpy
+
+from massivetext_keras.distribution.workers import check_same_step
+from massivetext_keras.optimization.step import TrainingStep
+from massivetext_keras.support.files import (
+    file_hash,
+    read_json,
+    replacing_folder,
+    write_json,
+)
+from massivetext_keras.support.versions import versions
+from massivetext_keras.training.callbacks.step import StepCallback
+
+logger = logging.getLogger(__name__)
+
+_DATA, _MANIFEST = "state.safetensors", "manifest.json"
+_DISTRIBUTIONS = ("keras", "tensorflow")
+
+
+class Checkpoint(StepCallback):
+    """Saves a run as it trains; `restore` goes on with it.
+
+    `checkpoints/step_00000250` in the run's folder holds `state.safetensors` (weights
+    and the optimizer's state with its count of batches, on which schedule, dropout and
+    data depend) and `manifest.json` (step, SHA-256 of the state, the settings, versions
+    and the validation loss). It appears whole or not at all. The state is copied within
+    the step and written by a thread while training goes on. One is also saved when
+    training ends. Of several workers, the chief writes.
+
+    A save that fails, as on a full disk, is a warning and is tried again when the next
+    one is due; at the end of training it is an error.
+
+    Args:
+        folder: of the run.
+        every: updates between checkpoints.
+        keep: checkpoints kept, the newest.
+        keep_best: also save after an evaluation with the lowest loss so far, and keep
+            that checkpoint.
+        steps: updates of the run, if it is trained by several calls of `fit`; it ends
+            with the one that reaches them.
+        settings: what has to be equal for a run to go on, section -> field -> JSON
+            value; the model's config need not be among it.
+
+    Raises:
+        ValueError: `every` or `keep` is not positive.
+
+    >>> Checkpoint("runs/1", every=500).folder.as_posix()
+    'runs/1/checkpoints'
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        every: int = 250,
+        keep: int = 2,
+        keep_best: bool = True,
+        steps: int | None = None,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+    ):
+        super().__init__()
+        if every < 1 or keep < 1:
+            raise ValueError(f"every={every} and keep={keep} must be positive")
+        self.folder = Path(folder) / "checkpoints"
+        self.every, self.keep, self.keep_best = every, keep, keep_best
+        self.steps, self.settings = steps, settings or {}
+        self._saved: int | None = None
+        self._writing: threading.Thread | None = None
+        self._problem = "the writing thread failed"
+        self._training = False
+        self._skipped = 0
+
+    def restore(self, model: keras.Model, best: bool = False) -> int:
+        """Loads the newest intact checkpoint into a compiled model.
+
+        Args:
+            model: as it was when it was saved; its values are replaced.
+            best: load that with the lowest validation loss instead.
+
+        Returns:
+            The number of updates behind it, 0 where there is none to load. Batches
+            after as many are the ones to go on with.
+
+        Raises:
+            ValueError: the model is not compiled, or it or the settings are not what
+                was saved, and the message names the fields that differ; no checkpoint
+                is intact; or other workers found another one.
+        """
+        if getattr(model, "optimizer", None) is None:
+            raise ValueError("compile the model before its checkpoint is restored")
+        found = sorted(_steps(self.folder).values(), reverse=True)
+        if best:
+            losses = {path: _validation_loss(path) for path in found}
+            found = sorted((p for p in found if losses[p] < np.inf), key=losses.get)
+        self._saved = self._load(model, found)
+        if found and self._saved is None:
+            raise ValueError(
+                f"no checkpoint in {self.folder} is intact: start anew with "
+                "--resume=never or another --run_dir"
+            )
+        check_same_step(model.distribute_strategy, self._saved or 0)
+        return self._saved or 0
+
+    def go_back(self, model: keras.Model) -> int:
+        """Loads the newest checkpoint that followed a good batch, but for the count of
+        batches: that stays.
+
+        Returns:
+            The number of updates behind it, 0 where there is none.
+        """
+        self.wait()
+        found = [p for p in _steps(self.folder).values() if _is_good(p)]
+        batches = int(model.optimizer.iterations.numpy())
+        step = self._load(model, sorted(found, reverse=True)) or 0
+        model.optimizer.iterations.assign(batches)
+        check_same_step(model.distribute_strategy, step)
+        return step
+
+    def finish(self) -> None:
+        """Saves this step and waits until it is on the disk.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        self.save()
+        self.wait()
+        if self._writes and self._saved != self.step:
+            raise OSError(f"step {self.step} is not saved: {self._problem}")
+
+    def save(self, validation_loss: float | None = None) -> None:
+        """Has this step written, once; adds the loss if one is given."""
+        self.wait()
+        step = self.read_step()
+        if not self._writes:
+            return
+        if self._saved != step:
+            variables = _variables(self.model)
+            state = {k: np.asarray(v.numpy()) for k, v in variables.items()}
+            manifest = {"step": step, "settings": self._settings(self.model)}
+            if self._skipped:
+                manifest["skipped_in_row"] = self._skipped
+            if validation_loss is not None:
+                manifest["validation_loss"] = float(validation_loss)
+            self._writing = threading.Thread(
+                target=self._write, args=(step, state, manifest), name="checkpoint"
+            )
+            self._writing.start()
+        elif validation_loss is not None:
+            path = self._path(step) / _MANIFEST
+            manifest = {**read_json(path), "validation_loss": float(validation_loss)}
+            write_json(path, manifest)
+            self._prune()
+
+    def wait(self) -> None:
+        """Until nothing is being written."""
+        if self._writing is not None:
+            self._writing.join()
+            self._writing = None
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin()
+        self._training = True
+        if self._saved != self.step:
+            self._saved = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch)
+        self._skipped = int((logs or {}).get("skipped_in_row", 0))
+        # Not while batches are skipped: they may be about to be taken back.
+        if self.is_due(self.every) and not self._skipped:
+            self.save()
+
+    def on_test_end(self, logs=None):
+        if not (self._training and self.keep_best):
+            return
+        self.wait()
+        best = min(map(_validation_loss, _steps(self.folder).values()), default=np.inf)
+        if logs["loss"] < best:
+            self.save(logs["loss"])
+
+    def on_train_end(self, logs=None):
+        stopped = getattr(self.model, "stop_training", False)
+        if self.steps is None or self.read_step() >= self.steps or stopped:
+            self.finish()
+        self.wait()
+        self._training = False
+
+    @property
+    def _writes(self) -> bool:
+        return self.model.distribute_strategy.extended.should_checkpoint
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"step_{step:08d}"
+
+    def _settings(self, model: keras.Model) -> dict:
+        """What a checkpoint is compared by, as it comes back from JSON."""
+        config = getattr(model, "config", None)
+        fields = {"model": {} if config is None else config.to_dict(), **self.settings}
+        return json.loads(json.dumps(fields))
+
+    def _load(self, model: keras.Model, paths: Sequence[Path]) -> int | None:
+        """Loads the first of some checkpoints that is intact; its step."""
+        for path in paths:
+            try:
+                manifest, state = _read(path)
+            except (OSError, ValueError, KeyError) as error:
+                logger.warning("skipped a corrupt checkpoint, %s: %s", path, error)
+                continue
+            _check_settings(path, manifest["settings"], self._settings(model))
+            with model.distribute_strategy.scope():
+                _build_optimizer(model)
+                _assign(path, state, _variables(model))
+            return manifest["step"]
+        return None
+
+    def _write(self, step: int, state: dict[str, np.ndarray], manifest: dict) -> None:
+        """What the thread does."""
+        try:
+            _set_aside(self.folder, step)
+            _write(self._path(step), state, manifest)
+            self._saved = step
+            self._prune()
+        except OSError as error:
+            needed = sum(array.nbytes for array in state.values()) / 1e6
+            there = [p for p in (self.folder, *self.folder.parents) if p.exists()]
+            free = shutil.disk_usage(there[0]).free / 1e6
+            newest = max(_steps(self.folder), default=None)
+            stays = "" if newest is None else f"; that of step {newest} stays"
+            self._problem = (
+                f"{error} (a checkpoint needs {needed:,.1f} MB, the disk of "
+                f"{self.folder} has {free:,.1f} MB free{stays})"
+            )
+            text = "step %d is not saved, the next save tries again: %s"
+            logger.warning(text, step, self._problem)
+
+    def _prune(self) -> None:
+        """Removes all but the newest ones, as many good ones, and the best."""
+        steps = _steps(self.folder)
+        good = [step for step, path in steps.items() if _is_good(path)]
+        kept = {*sorted(steps)[-1:], *sorted(good)[-self.keep :]}
+        losses = {step: _validation_loss(path) for step, path in steps.items()}
+        best = min(losses, key=losses.get)
+        if self.keep_best and losses[best] < np.inf:
+            kept.add(best)
+        for step, path in steps.items():
+            if step not in kept:
+                shutil.rmtree(path)
+
+
+def _build_optimizer(model: keras.Model) -> None:
+    if isinstance(model, TrainingStep):
+        model.build_optimizer()
+    elif not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+
+
+def _variables(model: keras.Model) -> dict[str, keras.Variable]:
+    """Weights, seeds and the optimizer's state, by a name that sorts in their order.
+
+    The paths alone would do if Keras did not number the objects of a process.
+    """
+    groups = {"model": model.variables, "optimizer": model.optimizer.variables}
+    return {
+        f"{group}/{i:05d}/{variable.path}": variable
+        for group, variables in groups.items()
+        for i, variable in enumerate(variables)
+    }
+
+
+def _check_settings(path: Path, there: dict, here: dict) -> None:
+    different = [
+        f"{section}.{name} is {there[section][name]!r} there and {value!r} here"
+        for section, fields in here.items()
+        for name, value in fields.items()
+        if name in there.get(section, {}) and there[section][name] != value
+    ]
+    if different:
+        raise ValueError(
+            f"{path} is of another run: {'; '.join(different)}; give what is there to "
+            "go on, --resume=never or another --run_dir to start anew"
+        )
+
+
+def _assign(path: Path, state: dict, variables: dict[str, keras.Variable]) -> None:
+    if len(state) != len(variables):
+        raise ValueError(
+            f"{path} is of another model or optimizer: it has {len(state)} variables, "
+            f"this one {len(variables)}"
+        )
+    pairs = list(zip(sorted(state), variables.items(), strict=True))
+    for saved, (name, variable) in pairs:
+        array, shape = state[saved], tuple(variable.shape)
+        if array.shape != shape or array.dtype != variable.dtype:
+            raise ValueError(
+                f"{path} is of another model or optimizer: {saved} is {array.dtype} "
+                f"{list(array.shape)}, {name} is {variable.dtype} {list(shape)}"
+            )
+    for saved, (_, variable) in pairs:
+        variable.assign(state[saved])
+
+
+def _steps(folder: Path) -> dict[int, Path]:
+    """The checkpoints in a folder by their step."""
+    matches = [(re.fullmatch(r"step_(\d{8,})", p.name), p) for p in folder.glob("*")]
+    return {int(match[1]): path for match, path in matches if match}
+
+
+def _validation_loss(path: Path) -> float:
+    """The validation loss of a checkpoint, infinite where it has none."""
+    with suppress(OSError, ValueError, KeyError):
+        return read_json(path / _MANIFEST)["validation_loss"]
+    return np.inf
+
+
+def _is_good(path: Path) -> bool:
+    """Whether the last batch before a checkpoint was not skipped."""
+    with suppress(OSError, ValueError):
+        return not read_json(path / _MANIFEST).get("skipped_in_row", 0)
+    return False
+
+
+def _set_aside(folder: Path, step: int) -> None:
+    """Renames what an earlier run left at later steps: it is not this run's past."""
+    for later, path in _steps(folder).items():
+        if later > step:
+            new = path.with_name(f"replaced_{path.name}")
+            shutil.rmtree(new, ignore_errors=True)
+            path.rename(new)
+            logger.warning("%s is of an earlier run and is now %s", path, new.name)
+
+
+def _write(path: Path, state: dict[str, np.ndarray], manifest: dict) -> None:
+    """Makes a checkpoint, and clears away what a killed run left of one.
+
+    Raises:
+        OSError: the disk is full, or cannot be written for another reason.
+    """
+    for stale in path.parent.glob(".step_*"):
+        shutil.rmtree(stale)
+    with replacing_folder(path, overwrite=True) as folder:
+        try:
+            safetensors.numpy.save_file(state, folder / _DATA)
+        except safetensors.SafetensorError as error:
+            raise OSError(str(error)) from error
+        hashed = {
+            "sha256": file_hash(folder / _DATA),
+            "versions": versions(*_DISTRIBUTIONS),
+        }
+        write_json(folder / _MANIFEST, {**manifest, **hashed})
+
+
+def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    """A checkpoint's manifest and state.
+
+    Raises:
+        OSError, ValueError, KeyError: it is not intact.
+    """
+    manifest = read_json(path / _MANIFEST)
+    if file_hash(path / _DATA) != manifest["sha256"]:
+        raise ValueError(f"{_DATA} is not the file that was written")
+    return manifest, safetensors.numpy.load_file(path / _DATA)

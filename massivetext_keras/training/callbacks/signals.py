@@ -1,0 +1,81 @@
+"""A run that is told to stop saves first."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+
+import keras
+
+from massivetext_keras.distribution.workers import sum_over_workers
+from massivetext_keras.training.callbacks.checkpoint import Checkpoint
+
+logger = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopOnSignal(keras.callbacks.Callback):
+    """Saves at the end of the step in which SIGTERM or SIGINT comes, then exits.
+
+    The exit code is what a shell calls the signal: 143 after SIGTERM, 130 after SIGINT
+    (control-C). A second one of the same kind does what it did before. Of several
+    workers one is enough to be told: all stop after the same step, on which they agree
+    by adding up, after every step, who was told. It is the last of the callbacks, and
+    what `fit` is called in:
+
+    >>> checkpoint = Checkpoint("runs/1")
+    >>> with StopOnSignal(checkpoint) as stop:
+    ...     callbacks = [checkpoint, stop]  # for fit
+
+    Args:
+        checkpoint: what saves.
+    """
+
+    def __init__(self, checkpoint: Checkpoint):
+        super().__init__()
+        self.checkpoint = checkpoint
+        self._told: int | None = None
+        self._before = {}
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            self._before = {s: signal.signal(s, self._note) for s in SIGNALS}
+        else:  # Python hands signals to the main thread alone
+            logger.warning("not in the main thread: SIGTERM will not save first")
+        return self
+
+    def __exit__(self, *error):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+        self.checkpoint.wait()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._stop_if_told()
+
+    def on_test_batch_end(self, batch, logs=None):
+        # What is evaluated may be averages, until it ends.
+        if not getattr(self.model.optimizer, "use_ema", False):
+            self._stop_if_told()
+
+    def on_test_end(self, logs=None):
+        self._stop_if_told()
+
+    def _note(self, number, frame):
+        self._told = number
+        signal.signal(number, self._before[number])
+        name = signal.Signals(number).name
+        logger.warning("%s: saving after this step; a second one stops at once", name)
+
+    def _stop_if_told(self) -> None:
+        strategy = self.model.distribute_strategy
+        if not sum_over_workers(strategy, int(self._told is not None)):
+            return
+        self.checkpoint.finish()
+        sum_over_workers(strategy, 0)  # nobody leaves before the chief has saved
+        logger.warning(
+            "stopped after step %d; the same command goes on", self.checkpoint.step
+        )
+        raise SystemExit(128 + (self._told or signal.SIGTERM))
