@@ -11,7 +11,8 @@ from importlib import metadata
 import pytest
 from packaging.requirements import Requirement
 
-from massivetext_keras import __version__, doctor, training
+from massivetext_keras import __version__, doctor
+from massivetext_keras.optimization import precision as policies
 from massivetext_keras.support import machine
 from tests.processes import ROOT
 
@@ -179,17 +180,13 @@ def precision() -> str:
 
 @pytest.mark.parametrize("has, policy", [(True, "mixed_bfloat16"), (False, "float32")])
 def test_the_precision_is_that_of_auto(monkeypatch, no_cluster, has, policy):
-    monkeypatch.setattr(
-        training.precision, "processor_multiplies_bfloat16", lambda: has
-    )
+    monkeypatch.setattr(policies, "processor_multiplies_bfloat16", lambda: has)
     assert precision().startswith(f"precision auto is {policy}: ")
 
 
 def test_the_precision_is_that_of_the_device_that_trains(monkeypatch, no_cluster):
     # A TPU multiplies bfloat16 whatever its host's processor does.
     monkeypatch.setenv("TPU_NAME", "nowhere")
-    monkeypatch.setattr(
-        training.precision, "processor_multiplies_bfloat16", lambda: False
-    )
+    monkeypatch.setattr(policies, "processor_multiplies_bfloat16", lambda: False)
     monkeypatch.setattr(doctor, "_strategies", lambda: iter(()))
     assert precision().startswith("precision auto is mixed_bfloat16: ")

@@ -137,7 +137,7 @@ def make_optimizer(
     the form before section 2.1; "adam" decays nothing), "adafactor" (Shazeer & Stern,
     2018), "lion" (Chen et al., 2023), "muon" (Jordan et al., 2024) for the matrices of
     the blocks and Adam for the rest, its steps scaled to be of the size of Adam's (Liu
-    et al., 2025). What all of them have besides is told by `tasks.update.Update`.
+    et al., 2025). What all of them have besides is told by `Update`.
 
     Args:
         name: of the rule.

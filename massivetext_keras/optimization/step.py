@@ -108,7 +108,7 @@ class TrainingStep(keras.Model):
         """As `keras.Model.compile`; the loss is the task's own.
 
         Args:
-            optimizer: of `training` or of Keras; see `tasks.update.Update`.
+            optimizer: of `training` or of Keras; see `optimization.update.Update`.
             micro_batches: parts of a batch, on each replica, that go through the model
                 one after another, so that a part has to fit into memory alone. The
                 update is that of the whole batch.

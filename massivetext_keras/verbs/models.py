@@ -8,7 +8,6 @@ import math
 import sys
 
 from massivetext_keras.experiment import ExperimentConfig
-from massivetext_keras.text.documents import encode_documents
 from massivetext_keras.verbs.common import (
     UsageError,
     Values,
@@ -57,6 +56,7 @@ def train(values: Values) -> None:
 
 def evaluate(values: Values) -> None:
     from massivetext_keras import corpus, data, tasks
+    from massivetext_keras.text.documents import encode_documents
 
     cls = tasks.task_class(values.preset, values.task)
     if cls is not tasks.CausalLM or _of_examples(values):
