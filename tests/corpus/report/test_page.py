@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pyarrow as pa
 import pytest
-from tests.corpus.test_report_data import SCHEMA
+from tests.corpus.report.test_data import SCHEMA
 
 from massivetext_keras.corpus.duplicates.deduplication import Cluster
 from massivetext_keras.corpus.report.data import ReportData

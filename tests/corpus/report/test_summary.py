@@ -6,7 +6,7 @@ import json
 
 import pyarrow as pa
 import pytest
-from tests.corpus.test_report_data import ROWS, SCHEMA
+from tests.corpus.report.test_data import ROWS, SCHEMA
 
 from massivetext_keras.corpus.report.data import ReportData
 from massivetext_keras.corpus.report.summary import summarize, summary

@@ -111,7 +111,7 @@ def test_dropout_goes_on_where_it_was(straight, stopped, resumed):
 def test_another_process_resumes_bit_for_bit(tmp_path, straight, stopped):
     shutil.copytree(stopped[1], tmp_path, dirs_exist_ok=True)
     program = (
-        "import sys; from tests.training import test_checkpoint as t\n"
+        "import sys; from tests.training.callbacks import test_checkpoint as t\n"
         "model = t.built(seed=5)\n"
         "callback = t.Checkpoint(sys.argv[1])\n"
         "t.train(model, callback.restore(model), 6, callback)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.training.test_checkpoint import assert_equal, built, names, train
+from tests.training.callbacks.test_checkpoint import assert_equal, built, names, train
 
 from massivetext_keras.training import Checkpoint, Guard
 from tests.training.tiny import batches

@@ -6,7 +6,7 @@ import signal
 import threading
 
 import pytest
-from tests.training.test_checkpoint import assert_equal, built, names
+from tests.training.callbacks.test_checkpoint import assert_equal, built, names
 
 from massivetext_keras.training import Checkpoint, StopOnSignal
 
