@@ -7,11 +7,12 @@ import shutil
 
 import numpy as np
 import pytest
-from massivetext_keras.interop import read_lora, read_tensors, shortened
 from safetensors.numpy import save_file
 
 from massivetext_keras import tasks
+from massivetext_keras.huggingface import read_lora, shortened
 from massivetext_keras.huggingface.families.table import unknown_family
+from massivetext_keras.saving import read_tensors
 from massivetext_keras.support import files
 from tests.huggingface.fixtures import FIXTURES, expected
 from tests.tasks.tiny import ENCODER, byte_lm, encoder_task

@@ -7,12 +7,12 @@ import math
 
 import numpy as np
 import pytest
-from massivetext_keras.interop import read_tensors
 from safetensors.numpy import save_file
 
 from massivetext_keras import tasks, tokenizers
 from massivetext_keras.architecture.shapes import PRESETS
 from massivetext_keras.huggingface.models import load as load_huggingface
+from massivetext_keras.saving import read_tensors
 from tests.huggingface.fixtures import FIXTURES, HEADS, NAMES, expected, real
 
 BY_HEAD = {

@@ -8,13 +8,13 @@ from html.parser import HTMLParser
 
 import pyarrow as pa
 import pytest
-from tests.corpus.report.test_data import SCHEMA
 
 from massivetext_keras.corpus.duplicates.deduplication import Cluster
 from massivetext_keras.corpus.report.data import ReportData
 from massivetext_keras.corpus.report.page import write_report
 from massivetext_keras.pages.pictures import short_size
 from tests.browser import browser
+from tests.corpus.report.test_data import SCHEMA
 
 NAUGHTY = [
     "<script>document.title = 'run'</script>",

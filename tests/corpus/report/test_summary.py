@@ -6,10 +6,10 @@ import json
 
 import pyarrow as pa
 import pytest
-from tests.corpus.report.test_data import ROWS, SCHEMA
 
 from massivetext_keras.corpus.report.data import ReportData
 from massivetext_keras.corpus.report.summary import summarize, summary
+from tests.corpus.report.test_data import ROWS, SCHEMA
 
 SPLITS = {
     "books": {"train": {"documents": 1, "bytes": 18}},

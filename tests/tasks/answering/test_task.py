@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from massivetext_keras.interop import read_tensors
 
 from massivetext_keras.architecture.shapes import PRESETS
 from massivetext_keras.data import Answer, Question
+from massivetext_keras.saving import read_tensors
 from massivetext_keras.tasks import QuestionAnswerer
 from massivetext_keras.tasks.answering.span_search import earliest_best, is_answer
 from massivetext_keras.tokenizers import ByteTokenizer

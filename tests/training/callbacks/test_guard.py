@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.training.callbacks.test_checkpoint import assert_equal, built, names, train
 
 from massivetext_keras.training import Checkpoint, Guard
+from tests.training.callbacks.test_checkpoint import assert_equal, built, names, train
 from tests.training.tiny import batches
 
 pytestmark = pytest.mark.usefixtures("without_xla")

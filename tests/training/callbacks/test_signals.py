@@ -6,9 +6,9 @@ import signal
 import threading
 
 import pytest
-from tests.training.callbacks.test_checkpoint import assert_equal, built, names
 
 from massivetext_keras.training import Checkpoint, StopOnSignal
+from tests.training.callbacks.test_checkpoint import assert_equal, built, names
 
 
 @pytest.fixture
