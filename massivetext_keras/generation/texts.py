@@ -196,6 +196,16 @@ class TextGenerator(NamedTuple):
         new, lead = in_batches(write, prompts, range(len(prompts)), copies)
         return [text.decode() for text in new], lead
 
+    def continued(
+        self, token_ids, rows, max_new_tokens: tf.Tensor, sampling: Sampling
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """`TextGraphs.continuations` with these stop strings and banned phrases."""
+        most = tf.maximum(max_new_tokens, 1)  # one is always written
+        new, lead = self.graphs.continuations(
+            token_ids, rows, most, sampling, self.banned, self.stop
+        )
+        return tf.where(max_new_tokens > 0, new, ""), lead
+
     def stream(self, token_ids, max_new_tokens: int, sampling) -> Iterator[str]:
         """What `write` gives for one prompt, piece by piece.
 

@@ -28,7 +28,7 @@ from massivetext_keras.huggingface.labels import (
     label_values,
 )
 from massivetext_keras.huggingface.sentence_transformers import embedding_files
-from massivetext_keras.huggingface.tokenizers import write as huggingface_files
+from massivetext_keras.huggingface.tokenizers.write import huggingface_files
 from massivetext_keras.saving.weights import (
     FILE,
     Tensors,

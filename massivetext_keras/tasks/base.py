@@ -31,6 +31,7 @@ from massivetext_keras.support.values import choose, closest
 from massivetext_keras.tasks.adapters import Adapting
 from massivetext_keras.tasks.datasets import Datasets
 from massivetext_keras.tasks.keras_config import config_of, task_from
+from massivetext_keras.tasks.served import probes, signatures
 from massivetext_keras.tasks.source import HUGGING_FACE, located, unknown_source
 from massivetext_keras.text.documents import encode_documents
 
@@ -334,13 +335,13 @@ class Task(Adapting, Datasets, TrainingStep):
         )
 
     def signatures(self, xla: bool = True) -> dict[str, Callable]:
-        """Graphs of an export by name, as `export.signature` makes them; see `export`
-        for `xla`."""
-        raise NotImplementedError(f"{type(self).__name__} has no signatures to export")
+        """Graphs of an export by name, of what the task declares by `served`; see
+        `export` for `xla`."""
+        return signatures(self, xla)
 
     def probes(self) -> list[Probe]:
         """Questions to an export, with this model's own answers."""
-        raise NotImplementedError(f"{type(self).__name__} has nothing to compare with")
+        return probes(self)
 
     def token_row(
         self, texts: Sequence[str], progress: bool, add_bos: bool | None = None

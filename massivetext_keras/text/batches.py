@@ -26,7 +26,8 @@ def in_batches(
         at_once: texts in a call.
 
     Returns:
-        The tensors for all texts, in their order.
+        The tensors for all texts, in their order; an array of objects, a row each,
+        where calls gave rows of other lengths.
 
     >>> in_batches(lambda x: [tf.strings.length(x)], ["abc", "", "a"], at_once=2)
     [array([3, 0, 1], dtype=int32)]
@@ -38,7 +39,14 @@ def in_batches(
         rows = ([_sent(column[i]) for i in some] for column in (texts, *columns))
         parts.append(function(*map(tf.constant, rows)))
     places = np.argsort(order)
-    return [np.concatenate(part)[places] for part in zip(*parts, strict=True)]
+    return [_joined(part)[places] for part in zip(*parts, strict=True)]
+
+
+def _joined(parts: Sequence[Any]) -> np.ndarray:
+    if len({tuple(part.shape[1:]) for part in parts}) == 1:
+        return np.concatenate(parts)
+    rows = [row for part in parts for row in np.asarray(part)]
+    return np.fromiter(rows, object, len(rows))
 
 
 def _sent(value: Any) -> Any:

@@ -8,7 +8,7 @@ import random
 import pytest
 import tensorflow as tf
 
-from massivetext_keras.huggingface.tokenizers import write as huggingface_files
+from massivetext_keras.huggingface.tokenizers.write import huggingface_files
 from massivetext_keras.tokenizers import (
     SentencePieceTokenizer,
     WordPieceTokenizer,

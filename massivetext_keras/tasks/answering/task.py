@@ -20,7 +20,7 @@ from massivetext_keras.kernels.cross_entropy import token_losses
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.optimization.trackers import mean
-from massivetext_keras.saving.export import Probe, signature
+from massivetext_keras.saving.export import signature
 from massivetext_keras.support.rounding import ROUNDING
 from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.answering.encoding import question_batches
@@ -31,6 +31,7 @@ from massivetext_keras.tasks.answering.span_search import (
 )
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.examples import EMPTY, Examples, FromExamples
+from massivetext_keras.tasks.served import STRING, Check, served
 from massivetext_keras.text.batches import in_batches
 from massivetext_keras.text.examples import Answer, Question
 from massivetext_keras.text.strings import Texts, as_texts
@@ -317,8 +318,16 @@ class QuestionAnswerer(FromExamples, Task):
         search = functools.partial(best_spans, self)
         return signature(search, text, text, tf.TensorSpec([], tf.int32))
 
+    @served(
+        "answer",
+        "serving_default",
+        question=STRING,
+        context=STRING,
+        checks=lambda task: task._checks(),
+    )
     def answer_graph(self, questions: tf.Tensor, contexts: tf.Tensor) -> dict:
-        """Strings [batch] -> `text`, `start`, `end` and `score`, inside a graph."""
+        """`answer` (question, context -> text, start, end, score); without an answer
+        the text is "" and the places are -1."""
         contexts = valid_utf8(contexts)
         *best, no_answer = best_spans(self, questions, contexts, tf.constant(1))
         starts, ends, odds, scores = (x[:, 0] for x in best)
@@ -365,18 +374,8 @@ class QuestionAnswerer(FromExamples, Task):
         for question in examples:
             _known(question)
 
-    def signatures(self, xla=True):
-        """`answer` (question, context -> text, start, end, score), which is also
-        `serving_default`; without an answer the text is "" and the places are -1."""
-        text = functools.partial(tf.TensorSpec, [None], tf.string)
-
-        def answer(question, context):
-            return self.answer_graph(question, context)
-
-        answer = signature(answer, text("question"), text("context"))
-        return {"serving_default": answer, "answer": answer}
-
-    def probes(self):
+    def _checks(self) -> list[Check]:
+        """Questions in which several answers may be as good but for rounding."""
         question, context = (
             "Who sat on the mat?",
             "The cat sat on the mat. Über 中文 🙂.",
@@ -396,7 +395,7 @@ class QuestionAnswerer(FromExamples, Task):
             name: [frozenset(getattr(x, name) for x in row) for row in best]
             for name in Answer._fields
         }
-        return [Probe("answer", {"question": questions, "context": contexts}, outputs)]
+        return [({"question": questions, "context": contexts}, outputs)]
 
     def _as_good_as_the_best(self, spans, no_answer: Answer) -> list[Answer]:
         """Which answers could be the first of `_ranked` where floats are rounded in

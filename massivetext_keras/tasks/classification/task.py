@@ -15,20 +15,16 @@ from tqdm import tqdm
 from massivetext_keras import data, evaluation
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.generation.precision import in_float32
-from massivetext_keras.generation.threads import made_once
 from massivetext_keras.layers.heads.classification import HEADS
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.optimization.trackers import mean
-from massivetext_keras.saving.export import signature
 from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.base import FORMATS, Task
-from massivetext_keras.tasks.classification import export as text_classifier_export
 from massivetext_keras.tasks.classification.encoding import (
     alike,
     encode_labeled,
     rows_graph,
 )
-from massivetext_keras.tasks.classification.export import SECOND, TEXT
 from massivetext_keras.tasks.classification.labelling import (
     HINT,
     LABELLINGS,
@@ -40,7 +36,7 @@ from massivetext_keras.tasks.classification.labels import (
     problem_of,
 )
 from massivetext_keras.tasks.examples import EMPTY, Examples, FromExamples
-from massivetext_keras.text.batches import in_batches
+from massivetext_keras.tasks.served import STRING, served
 from massivetext_keras.text.examples import LabeledText
 from massivetext_keras.text.framing import padded
 from massivetext_keras.text.strings import Texts, as_texts
@@ -317,11 +313,23 @@ class TextClassifier(FromExamples, Task):
                 f"{max_length:,}",
             )
 
-    def logits_graph(
-        self, texts: tf.Tensor, second: tf.Tensor | None = None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Strings [batch], or pairs -> float32 logits [batch, labels], and whether
-        something did not fit, bool [batch], inside a graph."""
+    @served("classify", "serving_default", text=STRING)
+    def texts_graph(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`classify` (text -> labels, scores, classes).
+
+        `labels` is string [n]; several are joined by "|", and of a regression it is the
+        number. `scores` is float32 [n, classes], and `classes`, string [n, classes],
+        says whose they are. Python also gets `_logits`, and in `_cut` which texts are
+        too long.
+        """
+        return self._graph(texts, None)
+
+    @served("classify_pairs", text=STRING, second=STRING)
+    def pairs_graph(self, texts: tf.Tensor, second: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`classify_pairs` (text, second -> the same as `classify`)."""
+        return self._graph(texts, second)
+
+    def _graph(self, texts, second) -> dict[str, tf.Tensor]:
         length = self.config.max_length
         ids, segments, cut = rows_graph(self.tokenizer, length, texts, second)
         features = padded(self.tokenizer, ids)
@@ -329,17 +337,16 @@ class TextClassifier(FromExamples, Task):
             shape = tf.shape(features["token_ids"], ids.row_splits.dtype)
             features["segment_ids"] = segments.to_tensor(0, shape=shape)
         with in_float32(self):
-            return self(features), cut
-
-    @property
-    @made_once
-    def _classify_texts(self):
-        return signature(self.logits_graph, TEXT)
-
-    @property
-    @made_once
-    def _classify_pairs(self):
-        return signature(self.logits_graph, TEXT, SECOND)
+            logits = self(features)
+        scores = self.labelling.scores(logits, self.temperature)
+        classes = tf.constant(self.labels or ("",))[None]
+        return {
+            "labels": self.labelling.names(scores),
+            "scores": scores,
+            "classes": tf.tile(classes, [tf.shape(scores)[0], 1]),
+            "_logits": logits,
+            "_cut": cut,
+        }
 
     def logits_of(
         self, examples: Sequence[LabeledText], progress: bool = False
@@ -355,16 +362,10 @@ class TextClassifier(FromExamples, Task):
         """
         logits, cut = np.zeros([len(examples), self.labelling.size], np.float32), 0
         with tqdm(total=len(examples), unit="text", disable=not progress) as bar:
-
-            def ask(*columns):
-                bar.update(len(columns[0]))
-                return [self._classify_texts, self._classify_pairs][len(columns) - 1](
-                    *columns
-                )
-
             for places, columns in alike(examples):
-                logits[places], too_long = in_batches(ask, *columns)
-                cut += int(too_long.sum())
+                graph = self.texts_graph if len(columns) == 1 else self.pairs_graph
+                found = graph.rows(*columns, bar=bar)
+                logits[places], cut = found["_logits"], cut + int(found["_cut"].sum())
         self._log_cut(cut, len(examples), self.config.max_length)
         return logits
 
@@ -454,11 +455,3 @@ class TextClassifier(FromExamples, Task):
         kept, targets = self.labelling.targets(self.examples_of(examples))
         self.temperature = evaluation.fit_temperature(self.logits_of(kept), targets)
         return self.temperature
-
-    def signatures(self, xla=True):
-        """`classify` (text -> labels, scores, classes), which is also
-        `serving_default`, and `classify_pairs` (text, second -> the same)."""
-        return text_classifier_export.signatures(self)
-
-    def probes(self):
-        return text_classifier_export.probes(self)

@@ -12,16 +12,14 @@ from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.data.records import Problems, read_records
 from massivetext_keras.distribution.replicas import gather_over_replicas
 from massivetext_keras.generation.precision import in_float32
-from massivetext_keras.generation.threads import made_once
 from massivetext_keras.kernels.cross_entropy import token_losses
 from massivetext_keras.models.bert import BERT
-from massivetext_keras.saving.export import Probe, signature
 from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.datasets import Batching
 from massivetext_keras.tasks.inputs import are_files, rows_of
-from massivetext_keras.text.batches import in_batches
-from massivetext_keras.text.framing import framed, padded, room
+from massivetext_keras.tasks.served import STRING, TEXT, served
+from massivetext_keras.text.framing import framed, padded, room, utf8
 from massivetext_keras.text.strings import Texts, as_texts
 from massivetext_keras.tokenizers.rewriting import rewrite
 
@@ -223,16 +221,12 @@ class TextEmbedder(Task):
             ValueError: there is no tokenizer, or no such prompt.
         """
         self.need_tokenizer()
-        before, (texts, one) = "", as_texts("text", texts)
-        if prompt is not None:
-            before = choose("prompt", prompt, self.prompts)
-        elif self.prompt is not None:
-            before = self.prompts[self.prompt]
-        texts = [before + text for text in texts]
+        texts, one = as_texts("text", texts)
+        before = self._before(self.prompt if prompt is None else prompt)
         if not texts:
             size = self.config.hidden_size * len(self._poolings)
             return np.zeros([0, size], np.float32)
-        (vectors,) = in_batches(lambda some: [self._embedder(some)], texts)
+        vectors = self.embed_graph.rows(texts, _before=utf8(before))["embedding"]
         return vectors[0] if one else vectors
 
     def similarity(self, first: Texts, second: Texts) -> float | np.ndarray:
@@ -251,36 +245,30 @@ class TextEmbedder(Task):
         return cosines if cosines.ndim else float(cosines)
 
     @property
-    @made_once
-    def _embedder(self):
-        return signature(self.embed_graph, tf.TensorSpec([None], tf.string, "text"))
-
-    @property
     def _longest(self) -> int:
         """Tokens of a text that count."""
         return min(
             self.sequence_length or self.config.max_length, self.config.max_length
         )
 
-    def embed_graph(self, texts: tf.Tensor) -> tf.Tensor:
-        """Strings [batch] with their prompts -> float32 [batch, d], inside a graph."""
+    def _before(self, prompt: str | None) -> str:
+        return "" if prompt is None else choose("prompt", prompt, self.prompts)
+
+    @served(
+        "embed",
+        "serving_default",
+        text=STRING,
+        _before=TEXT,
+        defaults=lambda task: {"_before": utf8(task._before(task.prompt))},
+    )
+    def embed_graph(self, texts: tf.Tensor, before: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`embed` (text -> embedding): float32 [n, d]; the task's own prompt is put
+        before."""
+        texts = before + texts
         if self.lowercase:
             texts = rewrite(texts, [["lowercase"]])
         ids = self.tokenizer.tokenize(texts)
         ids = ids[:, : room(self.tokenizer, self._longest)]
         with in_float32(self):
-            return self(padded(self.tokenizer, framed(self.tokenizer, ids)))
-
-    def signatures(self, xla=True):
-        """`embed` (text -> embedding), which is also `serving_default`; the task's own
-        prompt is put before."""
-        before = "" if self.prompt is None else self.prompts[self.prompt]
-        embed = signature(
-            lambda text: {"embedding": self.embed_graph(before + text)},
-            tf.TensorSpec([None], tf.string, "text"),
-        )
-        return {"serving_default": embed, "embed": embed}
-
-    def probes(self):
-        texts = ["", "Once upon a time", "Über", "a" * 50]
-        return [Probe("embed", {"text": texts}, {"embedding": self.embed(texts)})]
+            vectors = self(padded(self.tokenizer, framed(self.tokenizer, ids)))
+        return {"embedding": vectors}

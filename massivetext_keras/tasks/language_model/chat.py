@@ -207,9 +207,11 @@ class Chat(HeldOutLoss, FromExamples):
     def chat_stop_ids(self) -> tuple[int, ...]:
         """The special tokens in what ends a reply: they stop it, as its text does."""
         tokenizer = self.need_tokenizer()
-        ids = tokenizer.tokenize(self.template.end, parse_special=True)
+        with tf.init_scope():  # perhaps a graph is made now
+            ids = tokenizer.tokenize(self.template.end, parse_special=True)
+            ids = ids.numpy().tolist()
         special = set(tokenizer.special_ids)
-        return tuple(dict.fromkeys(i for i in ids.numpy().tolist() if i in special))
+        return tuple(dict.fromkeys(i for i in ids if i in special))
 
     def chat_stop_strings(self) -> tuple[str, ...]:
         """What ends a reply; of a template in Jinja, where no special token does."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +12,7 @@ import tensorflow as tf
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.generation.beam import BeamRules
 from massivetext_keras.generation.beam_texts import check_beams
+from massivetext_keras.generation.checks import checked as checked_number
 from massivetext_keras.generation.constraints import ids_or_sequences
 from massivetext_keras.generation.decoding import written
 from massivetext_keras.generation.sampling import Sampling
@@ -19,6 +20,7 @@ from massivetext_keras.generation.scoring import log_probabilities
 from massivetext_keras.generation.texts import (
     TextGenerator,
     checked_end_ids,
+    earlier_copies,
     ids_that_end,
     prompt_ids,
     ragged_ids,
@@ -29,13 +31,43 @@ from massivetext_keras.generation.writers import Writers
 from massivetext_keras.kernels.cross_entropy import logits_losses
 from massivetext_keras.models.gpt import GPT
 from massivetext_keras.optimization.trackers import mean
-from massivetext_keras.saving.export import signature
 from massivetext_keras.tasks.base import Task
-from massivetext_keras.tasks.language_model import export as causal_lm_export
 from massivetext_keras.tasks.language_model.texts_or_chats import TextsOrChats
-from massivetext_keras.tasks.own_defaults import checked, own_defaults
+from massivetext_keras.tasks.own_defaults import checked, made_of, own_defaults
+from massivetext_keras.tasks.served import (
+    FLOAT,
+    INTEGER,
+    STRING,
+    STRINGS,
+    Check,
+    graph_of,
+    served,
+)
+from massivetext_keras.text.conversations import ROLES, as_rows, chat_ids
+from massivetext_keras.text.examples import Conversation
 from massivetext_keras.text.framing import utf8
 from massivetext_keras.text.strings import Texts, as_texts
+
+logger = logging.getLogger(__name__)
+
+_NEW_TOKENS = 64  # of a request that does not say
+_CHOICE = {
+    "max_new_tokens": INTEGER,
+    "temperature": FLOAT,
+    "top_k": INTEGER,
+    "top_p": FLOAT,
+    "seed": INTEGER,
+}
+# What an export is checked with: an empty text, several scripts, several lengths.
+_PROMPTS = ["", "Once upon a time", "Über", "中文 text\n\n", "a" * 50]
+_CONVERSATIONS = [
+    Conversation(("Be brief.", "Hi", "Hi!", "你好 😀"), (*ROLES, "user")),
+    Conversation(("Über\n\n",), ("user",)),
+    Conversation(("a" * 9, "b" * 50), ("user", "assistant")),
+    Conversation(("</s><|im_end|>",), ("user",)),
+]
+# What Python calls whitespace among ASCII, at the beginning.
+_BLANKS = r"\A[ \t\n\r\v\f]+"
 
 
 class CausalLM(TextsOrChats, Task):
@@ -308,27 +340,111 @@ class CausalLM(TextsOrChats, Task):
         texts, one = as_texts("text", texts)
         if not texts:
             return []
-        scores = self._scorer(tf.constant([*map(utf8, texts)])).numpy().tolist()
+        scores = self.score_graph([*map(utf8, texts)])["log_probability"]
+        scores = scores.numpy().tolist()
         return scores[0] if one else scores
 
-    def signatures(self, xla: bool = True) -> dict:
-        """`generate` (prompt, max_new_tokens, temperature, top_k, top_p, seed -> text),
-        `generate_compiled` (the same with the loop as an XLA program: faster, where the
-        server allows it), `chat` (roles and texts [batch, turns], padded with "", and
-        what `generate` has -> text), `score` (text -> log_probability) and
-        `serving_default` (prompt -> text, greedy; compiled where `xla` says so)."""
-        return causal_lm_export.signatures(self, xla)
+    @served("score", text=STRING)
+    def score_graph(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`score` (text -> log_probability)."""
+        return {"log_probability": log_probabilities(self, text)}
 
-    def probes(self) -> list:
-        return causal_lm_export.probes(self)
+    @served(
+        "generate",
+        prompt=STRING,
+        **_CHOICE,
+        defaults=lambda task: task._served_defaults(),
+        checks=lambda task: [({"prompt": _PROMPTS, **task._few()}, None)],
+        loops=True,
+    )
+    def generate_graph(self, prompt, max_new_tokens, *choice, compiled) -> dict:
+        """`generate` (prompt, max_new_tokens, temperature, top_k, top_p, seed -> text),
+        the prompt included."""
+        stop = self.generation.get("stop", ())
+        writer = self.writers.text_generator(stop, self._penalizes, compiled=compiled)
+        ids, copies = prompt_ids(self.tokenizer, prompt), earlier_copies(prompt)
+        how = self._checked(max_new_tokens), self._own_sampling(*choice).checked()
+        new, lead = writer.continued(ids, copies, *how)
+        return {"text": prompt + new, "_lead": lead}
+
+    @served("serving_default", prompt=STRING, checks=lambda task: [], loops=True)
+    def default_graph(self, prompt, compiled) -> dict[str, tf.Tensor]:
+        """The most probable text of `generate`."""
+        # Zero, but no constant: Grappler cannot sort a graph where it sees that a
+        # branch with a loop in it is never taken, and says so on stderr.
+        temperature = tf.cast(tf.size(prompt) < 0, tf.float32)
+        generate = graph_of(self, CausalLM.generate_graph, compiled)
+        return {"text": generate(prompt, temperature=temperature)["text"]}
+
+    @served(
+        "chat",
+        roles=STRINGS,
+        texts=STRINGS,
+        **_CHOICE,
+        defaults=lambda task: task._served_defaults(),
+        checks=lambda task: task._chat_checks(),
+        when=lambda task: task.serves_chat(),
+    )
+    def chat_graph(self, roles, texts, max_new_tokens, *choice) -> dict:
+        """`chat` (roles and texts [batch, turns], padded with "", and what `generate`
+        has -> text)."""
+        known = tf.reduce_any(roles[..., None] == tf.constant([*ROLES, ""]), axis=-1)
+        roles = checked_number(
+            roles, known, f"roles must be {', '.join(ROLES)}, or empty"
+        )
+        limit, template = self._checked(max_new_tokens), self.graph_template()
+        room = self.config.max_length - limit
+        found = chat_ids(self.tokenizer, template, roles, texts, room)
+        whole = tf.strings.reduce_join(template.pieces(roles, texts), axis=1)
+        ends = self.chat_stop_strings(), self._penalizes, (), self.chat_stop_ids()
+        writer = self.writers.text_generator(*ends, compiled=False)
+        sampling = self._own_sampling(*choice).checked()
+        text, lead = writer.continued(
+            found.token_ids, earlier_copies(whole), limit, sampling
+        )
+        return {"text": tf.strings.regex_replace(text, _BLANKS, ""), "_lead": lead}
+
+    def serves_chat(self) -> bool:
+        """Whether an export can have `chat`; says why where it cannot."""
+        if self.graph_template() is not None:
+            return True
+        logger.warning(
+            "the export has no signature `chat`: %s; chat_template=… may give a "
+            "template of strings",
+            self.template.unseparated,
+        )
+        return False
+
+    def _served_defaults(self) -> dict[str, Any]:
+        """What a request leaves out is as the task's `generation` says."""
+        most = self.generation.get("max_new_tokens", _NEW_TOKENS)
+        choice = self._own_sampling()._asdict()
+        return {**choice, "max_new_tokens": min(most, self.config.max_length - 1)}
+
+    def _own_sampling(self, *choice) -> Sampling:
+        usual = made_of(self.generation, Sampling.make, seed=0)
+        given = dict(zip(list(_CHOICE)[1:], choice, strict=True)) if choice else {}
+        return usual._replace(**given)
 
     @property
-    @made_once
-    def _scorer(self):
-        return signature(
-            functools.partial(log_probabilities, self),
-            tf.TensorSpec([None], tf.string, "text"),
-        )
+    def _penalizes(self) -> bool:
+        return "repetition_penalty" in self.generation
+
+    def _checked(self, count: tf.Tensor) -> tf.Tensor:
+        context = self.config.max_length
+        wanted = f"max_new_tokens must be at least 0 and below the context of {context}"
+        return checked_number(count, (count >= 0) & (count < context), wanted)
+
+    def _few(self) -> dict[str, Any]:
+        greedy = {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0}
+        return {"max_new_tokens": min(8, self.config.max_length - 1), **greedy}
+
+    def _chat_checks(self) -> list[Check]:
+        talks = [talk for talk in _CONVERSATIONS if self.template.writes(talk)]
+        if not talks:
+            return []
+        roles, texts = (x.numpy() for x in as_rows(talks))
+        return [({"roles": roles, "texts": texts, **self._few()}, None)]
 
     @property
     @made_once

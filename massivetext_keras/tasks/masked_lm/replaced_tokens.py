@@ -10,16 +10,14 @@ from massivetext_keras import data
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import gumbel
-from massivetext_keras.generation.threads import made_once
 from massivetext_keras.kernels.cross_entropy import token_losses
 from massivetext_keras.layers.dropout import Dropout
 from massivetext_keras.layers.heads.pretraining import DiscriminatorHead
 from massivetext_keras.models.bert import BERT
-from massivetext_keras.saving.export import Probe, signature
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.datasets import Batching
 from massivetext_keras.tasks.masked_lm.task import MaskedLM, masked_states
-from massivetext_keras.text.batches import in_batches
+from massivetext_keras.tasks.served import STRING, served
 from massivetext_keras.text.framing import frame, framed, padded, room
 from massivetext_keras.text.strings import Texts, as_texts
 
@@ -143,22 +141,19 @@ class ReplacedTokenDetector(Task):
         """
         self.need_tokenizer()
         texts, one = as_texts("text", texts)
-        rows = []
-        for text in texts:  # rows of unequal lengths
-            tokens, scores = in_batches(self._detector, [text])
-            known = scores[0] >= 0.0
-            tokens = [token.decode() for token in tokens[0][known]]
-            rows.append(list(zip(tokens, scores[0][known].tolist(), strict=True)))
+        if not texts:
+            return []
+        found = self.detect_graph.rows(texts)
+        rows = [
+            [(t.decode(), float(s)) for t, s in zip(*row, strict=True) if s >= 0.0]
+            for row in zip(found["token"], found["score"], strict=True)
+        ]
         return rows[0] if one else rows
 
-    @property
-    @made_once
-    def _detector(self):
-        return signature(self.detect_graph, tf.TensorSpec([None], tf.string, "text"))
-
-    def detect_graph(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Strings [batch] -> tokens, string [batch, length], and float32 probabilities,
-        -1 after the last token, inside a graph."""
+    @served("detect", "serving_default", text=STRING)
+    def detect_graph(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`detect` (text -> token, score): string and float32 [n, tokens], padded with
+        "" and -1."""
         tokenizer = self.tokenizer
         ids = tokenizer.tokenize(texts)
         ids = ids[:, : room(tokenizer, self.config.max_length)]
@@ -169,26 +164,7 @@ class ReplacedTokenDetector(Task):
         known = tf.sequence_mask(ids.row_lengths(), length)
         scores = tf.where(known, scores[:, first : first + length], -1.0)
         tokens = tokenizer.detokenize(ids.flat_values[:, None])
-        return ids.with_flat_values(tokens).to_tensor(""), scores
-
-    def signatures(self, xla=True):
-        """`detect` (text -> token, score), which is also `serving_default`; rows are
-        padded with "" and -1."""
-
-        def detect(text):
-            token, score = self.detect_graph(text)
-            return {"token": token, "score": score}
-
-        detect = signature(detect, tf.TensorSpec([None], tf.string, "text"))
-        return {"serving_default": detect, "detect": detect}
-
-    def probes(self):
-        probes = []
-        for text in ("Once upon a time", "Über", "a" * 50):
-            tokens, scores = zip(*self.detect(text), strict=True)
-            answer = {"token": [list(tokens)], "score": [list(scores)]}
-            probes.append(Probe("detect", {"text": [text]}, answer))
-        return probes
+        return {"token": ids.with_flat_values(tokens).to_tensor(""), "score": scores}
 
 
 def _hiding_all(how: Batching) -> Batching:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,23 +12,24 @@ import tensorflow as tf
 
 from massivetext_keras import data
 from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.generation.checks import checked
 from massivetext_keras.generation.precision import in_float32
-from massivetext_keras.generation.threads import made_once
 from massivetext_keras.kernels.cross_entropy import logits_losses, token_losses
 from massivetext_keras.kernels.random import with_equal_keys
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.heads.pretraining import MaskedHead
 from massivetext_keras.models.bert import BERT
-from massivetext_keras.saving.export import signature
+from massivetext_keras.support.rounding import ROUNDING
 from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.datasets import Batching
-from massivetext_keras.tasks.masked_lm import export as masked_lm_export
-from massivetext_keras.text.batches import in_batches
+from massivetext_keras.tasks.served import INTEGER, STRING, Check, served
 from massivetext_keras.text.framing import frame, framed, padded, room, text_ids
 from massivetext_keras.text.strings import Texts, as_texts
 
 _ROWS_AT_ONCE = 64
+_TOP_K = 5  # of an export
+_MOST_TIES = 20
 
 
 class Fill(NamedTuple):
@@ -216,13 +218,13 @@ class MaskedLM(Task):
                 )
         if not texts:
             return []
-        columns = in_batches(lambda some: self._filler(some, tf.constant(top_k)), texts)
+        found = self.fill_graph.rows(texts, top_k=top_k)
         fills = [
             [
                 Fill(t.decode(), float(p), w.decode())
                 for t, p, w in zip(*row, strict=True)
             ]
-            for row in zip(*columns, strict=True)
+            for row in zip(*found.values(), strict=True)
         ]
         return fills[0] if one else fills
 
@@ -236,22 +238,8 @@ class MaskedLM(Task):
         texts, one = as_texts("text", texts)
         if not texts:
             return []
-        (scores,) = in_batches(lambda some: [self._scorer(some)], texts)
-        return float(scores[0]) if one else scores.tolist()
-
-    @property
-    @made_once
-    def _filler(self):
-        return signature(
-            self.fill_graph,
-            tf.TensorSpec([None], tf.string, "text"),
-            tf.TensorSpec([], tf.int32, "top_k"),
-        )
-
-    @property
-    @made_once
-    def _scorer(self):
-        return signature(self.score_graph, tf.TensorSpec([None], tf.string, "text"))
+        scores = self.score_graph.rows(texts)["log_probability"].tolist()
+        return scores[0] if one else scores
 
     @functools.cached_property
     def fillers(self) -> np.ndarray:
@@ -259,10 +247,20 @@ class MaskedLM(Task):
         ids = np.arange(self.config.vocabulary_size)
         return np.isin(ids, text_ids(self.tokenizer))
 
-    def fill_graph(self, texts: tf.Tensor, top_k: tf.Tensor) -> tuple:
-        """Strings [batch] with a mask -> tokens, float32 probabilities and texts, all
-        [batch, top_k], inside a graph."""
-        tokenizer = self.tokenizer
+    @served(
+        "fill_mask",
+        "serving_default",
+        text=STRING,
+        top_k=INTEGER,
+        defaults=lambda task: {"top_k": min(_TOP_K, int(task.fillers.sum()))},
+        checks=lambda task: task._fill_checks(),
+    )
+    def fill_graph(self, texts: tf.Tensor, top_k: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`fill_mask` (text, top_k -> token, score, filled), all [batch, top_k]: the
+        tokens in place of the mask, their probabilities, the texts with them."""
+        tokenizer, most = self.tokenizer, int(self.fillers.sum())
+        right = (top_k >= 1) & (top_k <= most)
+        top_k = checked(top_k, right, f"top_k must be between 1 and {most}")
         parts = tf.strings.split(texts, self.mask_token)
         one = tf.reduce_all(parts.row_lengths() == 2)
         check = tf.Assert(one, [f"every text needs one {self.mask_token}"])
@@ -298,10 +296,12 @@ class MaskedLM(Task):
             begins = tf.gather(tf.constant(tokenizer.begins_word()), found)
             left = tf.where(begins, parts[:, :1], left)
             filled = tf.strings.regex_replace(tokens, "^##", "")
-        return tokens, scores, left + filled + right[:, None]
+        filled = left + filled + right[:, None]
+        return {"token": tokens, "score": scores, "filled": filled}
 
-    def score_graph(self, texts: tf.Tensor) -> tf.Tensor:
-        """Strings [batch] -> float32 [batch], inside a graph."""
+    @served("score", text=STRING)
+    def score_graph(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`score` (text -> log_probability)."""
         tokenizer = self.tokenizer
         ids = tokenizer.tokenize(texts)
         width = room(tokenizer, self.config.max_length)
@@ -337,7 +337,28 @@ class MaskedLM(Task):
         losses = tf.map_fn(score_some, starts, fn_output_signature=part)
         losses = tf.reshape(losses, [-1])[: tf.size(rows)]
         owners = tf.gather(owners, rows)
-        return tf.math.unsorted_segment_sum(-losses, owners, tf.size(texts))
+        sums = tf.math.unsorted_segment_sum(-losses, owners, tf.size(texts))
+        return {"log_probability": sums}
+
+    def _fill_checks(self) -> list[Check]:
+        """Gaps, and all fills that are as probable as each of the best, but for
+        rounding."""
+        mask, most = self.mask_token, int(self.fillers.sum())
+        gaps = [mask, f"Paris is the {mask} of France.", f"中文 {mask}", f"Un{mask}!"]
+        count = min(2, most)
+        ranked = [
+            [[fill for fill in row if _as_probable(fill, best)] for best in row[:count]]
+            for row in self.fill_mask(gaps, top_k=min(_MOST_TIES, most))
+        ]
+        fields = {"token": "token", "score": "score", "filled": "text"}
+        outputs = {
+            name: [
+                [frozenset(getattr(fill, field) for fill in fills) for fills in row]
+                for row in ranked
+            ]
+            for name, field in fields.items()
+        }
+        return [({"text": gaps, "top_k": count}, outputs)]
 
     def _logits_at(self, features: dict, places: tf.Tensor) -> tf.Tensor:
         """Float32 logits [batch, vocabulary] at one place of each row."""
@@ -349,13 +370,9 @@ class MaskedLM(Task):
     def example_text(self) -> str:
         return f"a {self.mask_token} text"
 
-    def signatures(self, xla=True):
-        """`fill_mask` (text, top_k -> token, score, filled), `score` (text ->
-        log_probability) and `serving_default` (text -> the best of `fill_mask`)."""
-        return masked_lm_export.signatures(self)
 
-    def probes(self):
-        return masked_lm_export.probes(self)
+def _as_probable(fill: Fill, other: Fill) -> bool:
+    return math.isclose(fill.score, other.score, rel_tol=3 * ROUNDING)
 
 
 def _real_rows(weights: tf.Tensor) -> tf.Tensor:

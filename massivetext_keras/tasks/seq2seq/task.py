@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from massivetext_keras import corpus, data
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.generation.beam import BeamDecoder, BeamRules
 from massivetext_keras.generation.beam_texts import check_beams
+from massivetext_keras.generation.checks import checked as checked_number
 from massivetext_keras.generation.constraints import Constraints, ids_or_sequences
 from massivetext_keras.generation.decoding import Decoder
 from massivetext_keras.generation.sampling import Sampling
-from massivetext_keras.generation.text_to_text import IdsToIds, TextToText
+from massivetext_keras.generation.text_to_text import IdsToIds, TextToText, is_blank
 from massivetext_keras.generation.texts import (
     checked_end_ids,
     earlier_copies,
@@ -27,17 +29,30 @@ from massivetext_keras.generation.texts import (
 from massivetext_keras.generation.threads import made_once
 from massivetext_keras.kernels.cross_entropy import logits_losses
 from massivetext_keras.models.seq2seq import Seq2Seq
-from massivetext_keras.saving.export import Probe
+from massivetext_keras.support.rounding import ROUNDING
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.datasets import Datasets
-from massivetext_keras.tasks.own_defaults import checked, own_defaults
-from massivetext_keras.tasks.seq2seq import export as seq2seq_lm_export
+from massivetext_keras.tasks.own_defaults import checked, made_of, own_defaults
 from massivetext_keras.tasks.seq2seq.text_pairs import FromPairs
+from massivetext_keras.tasks.served import (
+    FLOAT,
+    INTEGER,
+    STRING,
+    Check,
+    graph_of,
+    served,
+)
 from massivetext_keras.text.batches import in_batches
 from massivetext_keras.text.framing import utf8
 from massivetext_keras.text.strings import Texts, as_texts
 
 _MOST_NEW_TOKENS = 128
+_BEAMS = 4  # of an export
+_CHOICE = ("temperature", "top_k", "top_p", "seed")
+# What an export is checked with: several scripts and lengths.
+_PROBES = ["Once upon a time", "Über", "中文 text\n\n", "a" * 50]
+_PROBE_TOKENS = 8
+_GREEDY = {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0}
 
 
 class Seq2SeqLM(FromPairs, Task):
@@ -378,16 +393,103 @@ class Seq2SeqLM(FromPairs, Task):
         rows = tf.range(tf.cast(ids.nrows(), tf.int32))
         return answers.sample(ids, rows, limit, sampling)[0]
 
-    def signatures(self, xla: bool = True) -> dict[str, Callable]:
-        """`translate` (text, max_new_tokens, length_penalty -> text, score) by beam
-        search, also called `summarize`; `generate` (text, max_new_tokens, temperature,
-        top_k, top_p, seed -> text); both also `_compiled` with the loop as an XLA
-        program (faster, where the server allows it); and `serving_default` (text ->
-        text), which translates (compiled where `xla` says so)."""
-        return seq2seq_lm_export.signatures(self, xla)
+    @served(
+        "generate",
+        text=STRING,
+        max_new_tokens=INTEGER,
+        temperature=FLOAT,
+        top_k=INTEGER,
+        top_p=FLOAT,
+        seed=INTEGER,
+        defaults=lambda task: task._served_defaults(),
+        checks=lambda task: [({"text": _PROBES, **task._few(), **_GREEDY}, None)],
+        loops=True,
+    )
+    def generate_graph(self, text, max_new_tokens, *choice, compiled) -> dict:
+        """`generate` (text, max_new_tokens, temperature, top_k, top_p, seed -> text),
+        token by token."""
+        sampling = self._own_sampling()._replace(
+            **dict(zip(_CHOICE, choice, strict=True))
+        )
+        graph = self._own_graphs(compiled=compiled)
+        asked, limit = self.prefix + text, self._checked(max_new_tokens)
+        answers, lead = graph.sampled(
+            asked, earlier_copies(asked), limit, sampling.checked()
+        )
+        return {"text": tf.where(is_blank(text), "", answers), "_lead": lead}
 
-    def probes(self) -> list[Probe]:
-        return seq2seq_lm_export.probes(self)
+    @served(
+        "translate",
+        "summarize",
+        text=STRING,
+        max_new_tokens=INTEGER,
+        length_penalty=FLOAT,
+        defaults=lambda task: task._served_defaults(),
+        checks=lambda task: task._beam_checks(),
+        loops=True,
+    )
+    def translate_graph(self, text, max_new_tokens, length_penalty, compiled) -> dict:
+        """`translate`, or `summarize` (text, max_new_tokens, length_penalty -> text,
+        score), the best that beam search finds."""
+        rules = made_of(self.generation, BeamRules.make)
+        rules = rules._replace(length_penalty=length_penalty).checked()
+        beams = self.generation.get("num_beams", _BEAMS)
+        graph = self._own_graphs(beams, search=True, compiled=compiled)
+        limit = self._checked(max_new_tokens)
+        texts, scores = graph.searched(self.prefix + text, limit, rules)
+        blank = is_blank(text)
+        return {
+            "text": tf.where(blank, "", texts[:, 0]),
+            "score": tf.where(blank, 0.0, scores[:, 0]),
+        }
+
+    @served("serving_default", text=STRING, checks=lambda task: [], loops=True)
+    def default_graph(self, text, compiled) -> dict:
+        """The text of `translate`."""
+        usual = self._served_defaults()
+        usual = usual["max_new_tokens"], usual["length_penalty"]
+        found = graph_of(self, Seq2SeqLM.translate_graph, compiled)(text, *usual)
+        return {"text": found["text"]}
+
+    def _served_defaults(self) -> dict[str, Any]:
+        """What a request leaves out is as the task's `generation` says."""
+        own, choice = self.generation, self._own_sampling()
+        return {
+            "max_new_tokens": min(
+                own.get("max_new_tokens", _MOST_NEW_TOKENS), self.config.max_length
+            ),
+            "length_penalty": own.get("length_penalty", 1.0),
+            **{name: getattr(choice, name) for name in _CHOICE},
+        }
+
+    def _own_sampling(self) -> Sampling:
+        usual = {"temperature": 0.0, **self.generation}
+        return made_of(usual, Sampling.make, seed=0)
+
+    def _own_graphs(self, num_beams: int = 1, **how) -> TextToText:
+        own = self.generation
+        size, penalize = own.get("no_repeat_ngram_size", 0), "repetition_penalty" in own
+        return self.text_graphs(num_beams, size, penalize=penalize, **how)
+
+    def _checked(self, count: tf.Tensor) -> tf.Tensor:
+        longest = self.config.max_length
+        wanted = f"max_new_tokens must be from 1 to the context of {longest} tokens"
+        return checked_number(count, (count >= 1) & (count <= longest), wanted)
+
+    def _few(self) -> dict[str, int]:
+        return {"max_new_tokens": min(_PROBE_TOKENS, self.config.max_length)}
+
+    def _beam_checks(self) -> list[Check]:
+        """All that are as good as the best, but for rounding."""
+        limit, beams = self._few(), self.generation.get("num_beams", _BEAMS)
+        how = {**limit, "num_beams": beams, "length_penalty": 1.0}
+        ranked = self.n_best(_PROBES, beams, **how)
+        best = [[t for t, s in row if _as_good(s, row[0][1])] for row in ranked]
+        wanted = {
+            "text": [*map(frozenset, best)],
+            "score": [row[0][1] for row in ranked],
+        }
+        return [({"text": _PROBES, **limit, "length_penalty": 1.0}, wanted)]
 
     def text_graphs(
         self,
@@ -451,3 +553,7 @@ class Seq2SeqLM(FromPairs, Task):
         warn_of_long("source", lengths, context, but)
         some = [i for i, source in enumerate(sources) if source.strip()]
         return [texts[i] for i in some], some
+
+
+def _as_good(score: float, best: float) -> bool:
+    return math.isclose(score, best, rel_tol=3 * ROUNDING, abs_tol=3 * ROUNDING)

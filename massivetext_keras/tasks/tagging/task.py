@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from massivetext_keras import data, evaluation
 from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.generation.checks import checked
+from massivetext_keras.generation.decoding import lead_of
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.threads import made_once
 from massivetext_keras.kernels.cross_entropy import token_losses
@@ -22,7 +24,7 @@ from massivetext_keras.support.tags import tags_of_spans
 from massivetext_keras.support.values import nearest
 from massivetext_keras.tasks.base import FORMATS, Task
 from massivetext_keras.tasks.examples import EMPTY, FromExamples, in_parts
-from massivetext_keras.tasks.tagging import export as token_classifier_export
+from massivetext_keras.tasks.served import NUMBERS, SAMPLES, STRING, Check, served
 from massivetext_keras.tasks.tagging.decoding import TagSet
 from massivetext_keras.tasks.tagging.encoding import tagged_rows
 from massivetext_keras.tasks.tagging.examples import (
@@ -30,7 +32,6 @@ from massivetext_keras.tasks.tagging.examples import (
     tagged_text,
     tags_of_words,
 )
-from massivetext_keras.text.batches import in_batches
 from massivetext_keras.text.examples import Span, TaggedText
 from massivetext_keras.text.framing import padded, utf8
 from massivetext_keras.text.strings import Texts, as_texts
@@ -292,12 +293,18 @@ class TokenClassifier(FromExamples, Task):
         places = self._predicates([predicate] if one else predicate, texts)
         if not texts:
             return []
+        if self.predicate:
+            found = self.roles_graph.rows(texts, *zip(*places, strict=True))
+        else:
+            found = self.tag_graph.rows(texts)
+        names = "starts", "ends", "labels", "scores"
         spans = [
             [
-                Span(text[start:end], self.labels[label], start, end, score)
-                for start, end, label, score in row
+                Span(text[a:b], label.decode(), int(a), int(b), float(score))
+                for a, b, label, score in zip(*row, strict=True)
+                if a >= 0
             ]
-            for text, row in zip(texts, self._ask(texts, places), strict=True)
+            for text, *row in zip(texts, *(found[name] for name in names), strict=True)
         ]
         return spans[0] if one else spans
 
@@ -324,40 +331,67 @@ class TokenClassifier(FromExamples, Task):
                 )
         return given
 
-    def _ask(self, texts: list[str], predicates: list) -> list[list[tuple]]:
-        """(start, end, number of the label, score) of the spans of each text."""
+    @served("tag", "serving_default", text=STRING, when=lambda task: not task.predicate)
+    def tag_graph(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`tag` (text -> texts, labels, starts, ends, scores, counts).
 
-        def some(texts, predicates):
-            columns = [x.to_list() for x in self._tagger(texts, predicates)]
-            rows = np.empty(len(texts), object)
-            for i, row in enumerate(zip(*columns, strict=True)):
-                rows[i] = [*zip(*row, strict=True)]
-            return [rows]
+        A row for each text, padded with "" and -1; `counts`, int32 [n], says how many
+        spans it has.
+        """
+        return self._spans(texts, None)
 
-        return in_batches(some, texts, predicates)[0].tolist()
+    @served(
+        "tag",
+        "serving_default",
+        text=STRING,
+        start=NUMBERS,
+        end=NUMBERS,
+        checks=lambda task: task._checks(),
+        when=lambda task: task.predicate,
+    )
+    def roles_graph(
+        self, texts: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """`tag` (text, start, end -> as without a predicate): the roles of what stands
+        there in the text."""
+        places = tf.stack([starts, ends], axis=1)
+        size = tf.strings.length(valid_utf8(texts), unit="UTF8_CHAR")[:, None]
+        inside = (places >= 0) & (places <= size) & (places[:, :1] < places[:, 1:])
+        wanted = "start and end must be those of a part of the text"
+        return self._spans(texts, checked(places, inside, wanted))
 
-    @property
-    @made_once
-    def _tagger(self):
-        return tf.function(
-            self.tag_graph,
-            autograph=False,
-            input_signature=[
-                tf.TensorSpec([None], tf.string, "text"),
-                tf.TensorSpec([None, 2], tf.int32, "predicate"),
-            ],
-        )
+    def _checks(self) -> list[Check]:
+        texts = [text for text in SAMPLES if text]
+        places = {"start": [0] * len(texts), "end": [3] * len(texts)}
+        return [({"text": texts, **places}, None)]
 
-    def tag_graph(self, texts: tf.Tensor, predicates: tf.Tensor | None = None) -> tuple:
-        """Strings [n], and places of predicates, int32 [n, 2] -> spans [n, (spans)],
-        inside a graph: see `TagSet.spans`."""
+    def _spans(self, texts: tf.Tensor, predicates: tf.Tensor | None) -> dict:
         rows, tags, probabilities = self.tagged(texts, predicates)
+        lead = lead_of(tags.flat_values, probabilities.flat_values)
+        lead /= tf.reduce_max(probabilities.flat_values, axis=-1)
         of_tags = tf.gather(probabilities.flat_values, tags.flat_values, batch_dims=1)
-        probabilities = tags.with_flat_values(of_tags)
+        of_tags = tags.with_flat_values(of_tags)
+        sure = tags.with_flat_values(lead)  # below 0 where the chain takes another
         if self.predicate:  # far away from it there are no roles
-            sees = rows.sees.flat_values
-            tags = tags.with_flat_values(tags.flat_values * sees)
-        return self.tag_set.spans(tags, probabilities, rows.starts, rows.ends)
+            tags = tags.with_flat_values(tags.flat_values * rows.sees.flat_values)
+        found = self.tag_set.spans(tags, of_tags, rows.starts, rows.ends)
+        starts, ends, labels, scores = found
+        parts = tf.strings.substr(
+            tf.gather(valid_utf8(texts), starts.value_rowids()),
+            starts.flat_values,
+            ends.flat_values - starts.flat_values,
+            unit="UTF8_CHAR",
+        )
+        names = tf.gather(tf.constant(self.labels), labels.flat_values)
+        return {
+            "texts": starts.with_flat_values(parts).to_tensor(""),
+            "labels": starts.with_flat_values(names).to_tensor(""),
+            "starts": starts.to_tensor(-1),
+            "ends": ends.to_tensor(-1),
+            "scores": scores.to_tensor(0.0),
+            "counts": tf.cast(starts.row_lengths(), tf.int32),
+            "_lead": tf.reduce_min(sure, axis=1),
+        }
 
     def tagged(self, texts: tf.Tensor, predicates: tf.Tensor | None) -> tuple:
         """The rows of texts, and what `_decoded` gives for them, inside a graph."""
@@ -445,11 +479,3 @@ class TokenClassifier(FromExamples, Task):
         self._check(examples, training=False)
         if unknown := sum(x.spans is None for x in examples):
             logger.warning("%s examples without entities or tags", f"{unknown:,}")
-
-    def signatures(self, xla=True):
-        """`tag` (text, of a task of predicates also start and end -> texts, labels,
-        starts, ends, scores, counts), which is also `serving_default`."""
-        return token_classifier_export.signatures(self)
-
-    def probes(self):
-        return token_classifier_export.probes(self)

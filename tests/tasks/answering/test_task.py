@@ -331,7 +331,7 @@ def test_answers_in_long_contexts_can_be_learnt():
 REPLICAS = """
 from massivetext_keras.tasks import QuestionAnswerer
 from tests.tasks.replicas import report
-from tests.tasks.test_question_answerer import CONTEXT, question
+from tests.tasks.answering.test_task import CONTEXT, question
 from tests.tasks.tiny import encoder_task
 
 questions = [question(CONTEXT * n, x) for n in (1, 3) for x in ("cat", "dog", None)]

@@ -408,7 +408,7 @@ def test_an_export_answers_as_the_model(tmp_path, options, caplog):
 
 REPLICAS = """
 from tests.tasks.replicas import ALL, report
-from tests.tasks.test_text_classifier import EXAMPLES, task
+from tests.tasks.classification.test_task import EXAMPLES, task
 
 report(
     lambda: task(head="lstm", head_dropout=0.0, scale=0.2, num_layers=1),

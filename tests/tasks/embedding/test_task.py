@@ -149,7 +149,7 @@ def test_bad_input():
 REPLICAS = """
 from massivetext_keras.tasks import TextEmbedder
 from tests.tasks.replicas import ALL, report
-from tests.tasks.test_text_embedder import PAIRS
+from tests.tasks.embedding.test_task import PAIRS
 from tests.tasks.tiny import encoder_task
 
 report(

@@ -374,7 +374,7 @@ print(json.dumps([found["starts"].numpy().tolist(), found["counts"].numpy().toli
 
 REPLICAS = """
 from tests.tasks.replicas import report
-from tests.tasks.test_token_classifier import EXAMPLES, tagger
+from tests.tasks.tagging.test_task import EXAMPLES, tagger
 
 report(
     lambda: tagger(scale=0.2, crf=True),
