@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import re
@@ -62,105 +63,156 @@ def read_config(folder: str | os.PathLike) -> TransformerConfig:
         FileNotFoundError: there is no such folder, or no `config.json` in it.
         ValueError: the file is damaged or asks for what would give other numbers.
     """
-    return _read(folder)[-1]
+    return Folder(folder).config
 
 
 def head_named(folder: str | os.PathLike) -> str | None:
-    """The head of the class that the `config.json` of a folder names, if it has one.
-
-    Raises:
-        FileNotFoundError, ValueError: see `read_config`.
-    """
-    name = architecture(read_json(config_file(Path(folder))))
-    heads = _read(folder)[0].heads
-    return next((head for head in heads if heads[head].architecture == name), None)
+    """See `Folder.head_named`."""
+    return Folder(folder).head_named()
 
 
 def heads_in(folder: str | os.PathLike) -> tuple[str, ...]:
-    """The heads that `load` can load from a folder.
-
-    Raises:
-        FileNotFoundError, ValueError: see `load`.
-    """
-    family, config, tensors = _open(folder)
-    names = {head: _head_names(family, config, head) for head in family.heads}
-    there = [head for head in names if names[head] <= set(tensors)]
-    # Classes of tokens and those of texts may have the same names.
-    values = read_json(config_file(Path(folder)))
-    tags = architecture(values).endswith(OF_TOKENS)
-    if tags and not label_options(values):
-        logger.warning("%s: id2label has no tags such as O, B-X and I-X", folder)
-        tags = None
-    return tuple(
-        head
-        for head in there
-        if "classification" not in head or (head == _TAGGING) is tags
-    )
+    """See `Folder.heads`."""
+    return Folder(folder).heads()
 
 
 def load(
     folder: str | os.PathLike, head: str | None = None
 ) -> tuple[TransformerConfig, Tensors]:
-    """The model in a Hugging Face folder: its shape, and weights by our names.
+    """See `Folder.load`."""
+    return Folder(folder).load(head)
+
+
+class Folder:
+    """A Hugging Face folder whose files are read once, when they are asked for.
 
     Args:
-        folder: a local folder with `config.json` and `model.safetensors`, or shards.
-        head: of an encoder, to be loaded with it, one of `layout.head_layout`; its
-            weights are named head/… Those of other heads that the family has are passed
-            over.
-
-    Returns:
-        The config, and the weights for `weights.assign`, each read when asked for.
-        Whether there is a pooler, T5's own output layer, or Marian's and BART's bias of
-        it is what the file says, not `config.json`.
+        path: a local folder with `config.json` and `model.safetensors`, or shards.
 
     Raises:
-        FileNotFoundError: the folder or one of its files is missing.
-        ValueError: a file is damaged, the config asks for what would give other
-            numbers, there is no such head, or tensors are missing, left over or of
-            another shape.
+        FileNotFoundError: of whatever is asked: the folder or a file is missing.
+        ValueError: a file is damaged, or asks for what would give other numbers.
     """
-    family, config, tensors = _open(folder)
-    if head is not None:
-        _check_head(family, config, head, str(folder), tensors)
-    prefix = family.prefix
-    if not any(name.startswith(prefix) for name in tensors):
-        prefix = ""
-    for field in family.optional:
-        config = config.replace(**{field: _decide(field, family, prefix, tensors)})
-    if config.tied_embeddings:
-        words, output = _vocabulary_names(family, config, prefix)
-        hint = f", though {CONFIG} ties them"
-        if "tied_embeddings" in family.fields:
-            hint += '; set "tie_word_embeddings": false to keep both'
-        pattern = f"^{re.escape(output)}$"
-        tensors = _merged(tensors, ((pattern, words),), str(folder), hint)
 
-    classes = 2
-    for layer in _CLASSES if head is not None else ():
-        bias = f"{family.heads[head].names.get(layer)}.bias"
-        classes = tensors.shapes.get(bias, (classes,))[0]
-    table = family.table(config, prefix, head, tensors, classes)
-    wanted = {name: s for rule in table.values() for name, s in rule.parts.items()}
-    heads = [_head_names(family, config, name) for name in family.heads]
-    aside = set().union(*heads) - wanted.keys()
-    found = {
-        name: shape
-        for name, shape in tensors.shapes.items()
-        if not (name in aside or re.fullmatch(family.buffers, name))
-    }
-    check_shapes(wanted, found, f"{folder}: the tensors do not fit {CONFIG}")
-    shapes = {ours: rule.shape for ours, rule in table.items()}
-    weights = Tensors(shapes, lambda ours: table[ours].join(tensors))
-    return config, _tags_in_order(weights, folder) if head == _TAGGING else weights
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
 
+    @functools.cached_property
+    def values(self) -> dict[str, Any]:
+        """What `config.json` says."""
+        return read_json(config_file(self.path))
 
-def _tags_in_order(weights: Tensors, folder: str | os.PathLike) -> Tensors:
-    """The weights, those of the head in the order of our tags."""
-    values = read_json(config_file(Path(folder)))
-    head = {k: in_order(values, weights[k]) for k in weights if k.startswith("head/")}
-    shapes = weights.shapes | {name: array.shape for name, array in head.items()}
-    return Tensors(shapes, lambda name: head[name] if name in head else weights[name])
+    @functools.cached_property
+    def _described(self) -> tuple[Family, TransformerConfig]:
+        values = self.values
+        try:
+            family = FAMILIES.get(values.get("model_type"))
+            if family is None:
+                raise unknown_family(values)
+            require(values, {"quantization_config": None})
+            return family, family.read(values)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{self.path / CONFIG}: {error}") from None
+
+    @property
+    def family(self) -> Family:
+        """How such models are written down."""
+        return self._described[0]
+
+    @property
+    def config(self) -> TransformerConfig:
+        """The shape that `config.json` describes, see `read_config`."""
+        return self._described[1]
+
+    @functools.cached_property
+    def tensors(self) -> Tensors:
+        """The weights by the names that `Family` has."""
+        read = read_tensors(self.path)
+        return _merged(read, self.family.renames, str(self.path))
+
+    def head_named(self) -> str | None:
+        """The head of the class that `config.json` names, if it has one."""
+        name, heads = architecture(self.values), self.family.heads
+        return next((head for head in heads if heads[head].architecture == name), None)
+
+    def heads(self) -> tuple[str, ...]:
+        """The heads that `load` can load."""
+        family, config, tensors = self.family, self.config, self.tensors
+        names = {head: _head_names(family, config, head) for head in family.heads}
+        there = [head for head in names if names[head] <= set(tensors)]
+        # Classes of tokens and those of texts may have the same names.
+        tags = architecture(self.values).endswith(OF_TOKENS)
+        if tags and not label_options(self.values):
+            logger.warning("%s: id2label has no tags such as O, B-X and I-X", self.path)
+            tags = None
+        return tuple(
+            head
+            for head in there
+            if "classification" not in head or (head == _TAGGING) is tags
+        )
+
+    def load(self, head: str | None = None) -> tuple[TransformerConfig, Tensors]:
+        """The model in a Hugging Face folder: its shape, and weights by our names.
+
+        Args:
+            head: of an encoder, to be loaded with it, one of
+                `architecture.weights.head_layout`; its weights are named head/… Those
+                of other heads that the family has are passed over.
+
+        Returns:
+            The config, and the weights for `weights.assign`, each read when asked for.
+            Whether there is a pooler, T5's own output layer, or Marian's and BART's
+            bias of it is what the file says, not `config.json`.
+
+        Raises:
+            FileNotFoundError: the folder or one of its files is missing.
+            ValueError: a file is damaged, the config asks for what would give other
+                numbers, there is no such head, or tensors are missing, left over or of
+                another shape.
+        """
+        family, config, tensors = self.family, self.config, self.tensors
+        if head is not None:
+            _check_head(family, config, head, str(self.path), tensors)
+        prefix = family.prefix
+        if not any(name.startswith(prefix) for name in tensors):
+            prefix = ""
+        for field in family.optional:
+            config = config.replace(**{field: _decide(field, family, prefix, tensors)})
+        if config.tied_embeddings:
+            words, output = _vocabulary_names(family, config, prefix)
+            hint = f", though {CONFIG} ties them"
+            if "tied_embeddings" in family.fields:
+                hint += '; set "tie_word_embeddings": false to keep both'
+            pattern = f"^{re.escape(output)}$"
+            tensors = _merged(tensors, ((pattern, words),), str(self.path), hint)
+
+        classes = 2
+        for layer in _CLASSES if head is not None else ():
+            bias = f"{family.heads[head].names.get(layer)}.bias"
+            classes = tensors.shapes.get(bias, (classes,))[0]
+        table = family.table(config, prefix, head, tensors, classes)
+        wanted = {name: s for rule in table.values() for name, s in rule.parts.items()}
+        heads = [_head_names(family, config, name) for name in family.heads]
+        aside = set().union(*heads) - wanted.keys()
+        found = {
+            name: shape
+            for name, shape in tensors.shapes.items()
+            if not (name in aside or re.fullmatch(family.buffers, name))
+        }
+        check_shapes(wanted, found, f"{self.path}: the tensors do not fit {CONFIG}")
+        shapes = {ours: rule.shape for ours, rule in table.items()}
+        weights = Tensors(shapes, lambda ours: table[ours].join(tensors))
+        return config, self._tags_in_order(weights) if head == _TAGGING else weights
+
+    def _tags_in_order(self, weights: Tensors) -> Tensors:
+        """The weights, those of the head in the order of our tags."""
+        head = {
+            k: in_order(self.values, weights[k])
+            for k in weights
+            if k.startswith("head/")
+        }
+        shapes = weights.shapes | {name: array.shape for name, array in head.items()}
+        return Tensors(shapes, lambda k: head[k] if k in head else weights[k])
 
 
 def save(
@@ -378,23 +430,3 @@ def _merged(
                 raise ValueError(f"{folder}: {copy} differs from {olds[0]}{hint}")
     shapes = {new: tensors.shapes[olds[0]] for new, olds in homes.items()}
     return Tensors(shapes, lambda name: tensors[homes[name][0]])
-
-
-def _open(folder: str | os.PathLike) -> tuple[Family, TransformerConfig, Tensors]:
-    """A folder's family, config and tensors, by the names that `Family` has."""
-    family, config = _read(folder)
-    return family, config, _merged(read_tensors(folder), family.renames, str(folder))
-
-
-def _read(folder: str | os.PathLike) -> tuple[Family, TransformerConfig]:
-    file = config_file(Path(folder))
-    values = read_json(file)
-    name = values.get("model_type")
-    try:
-        family = FAMILIES.get(name)
-        if family is None:
-            raise unknown_family(values)
-        require(values, {"quantization_config": None})
-        return family, family.read(values)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{file}: {error}") from None

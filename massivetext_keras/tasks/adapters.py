@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,12 @@ from massivetext_keras.optimization.freezing import settle
 from massivetext_keras.saving.weights import (
     Tensors,
     assign,
-    named_weights,
     read_tensors,
     save_weights,
 )
 from massivetext_keras.support.files import expanded, file_hash, read_json, write_json
 from massivetext_keras.support.values import matching
+from massivetext_keras.tasks import weights
 
 FORMAT = "massivetext_keras adapters"
 CONFIG, WEIGHTS = "adapters.json", "adapters.safetensors"
@@ -35,13 +34,19 @@ CONFIG, WEIGHTS = "adapters.json", "adapters.safetensors"
 logger = logging.getLogger(__name__)
 
 
-class Adapting:
-    """A mixin for tasks: low-rank adapters beside the products of the backbone."""
+class Adapters:
+    """Low-rank adapters beside the products of a task's backbone.
 
-    _frozen: tuple[str, ...] = ()  # paths of what `add_adapters` froze
-    _train_heads = True
+    Args:
+        task: that has them.
+    """
 
-    def add_adapters(
+    def __init__(self, task: Any):
+        self.task = task
+        self.train_heads = True
+        self.frozen: tuple[str, ...] = ()  # paths of what `add` froze
+
+    def add(
         self,
         pattern: str = "attention",
         rank: int = 8,
@@ -71,12 +76,11 @@ class Adapting:
             ValueError: the pattern is found in none, an argument is out of range, or
                 there are adapters.
         """
-        products = self._products()
-        names = matching("adapters", pattern, products, "product")
-        self.add_adapters_to(names, rank, alpha, dropout, train_heads)
+        names = matching("adapters", pattern, self._products(), "product")
+        self.add_to(names, rank, alpha, dropout, train_heads)
         return names
 
-    def add_adapters_to(
+    def add_to(
         self,
         products: Sequence[str],
         rank: int,
@@ -84,47 +88,48 @@ class Adapting:
         dropout: float,
         train_heads: bool,
     ) -> None:
-        """`add_adapters` to products by their paths.
+        """`add` to products by their paths.
 
         Raises:
             ValueError: an argument is out of range, or there are adapters.
         """
-        if self.adapted():
+        task = self.task
+        if self.layers():
             raise ValueError("there are adapters: see remove_adapters and save_preset")
-        heads_of = self._all_heads() if train_heads else {}
+        heads_of = weights.of_heads(task) if train_heads else {}
         kept = {id(weight) for weight in heads_of.values()}
-        frozen = [w for w in self.trainable_weights if id(w) not in kept]
+        frozen = [w for w in task.trainable_weights if id(w) not in kept]
         layers = self._products()
-        with self.distribute_strategy.scope():
+        with task.distribute_strategy.scope():
             for name in products:
                 adapters.attach(layers[name], rank, alpha, dropout)
         for weight in frozen:
             weight.trainable = False
-        settle(self)
-        self._frozen, self._train_heads = tuple(w.path for w in frozen), train_heads
+        settle(task)
+        self.frozen, self.train_heads = tuple(w.path for w in frozen), train_heads
         self._changed()
 
-    def adapted(self) -> dict[str, Dense]:
+    def layers(self) -> dict[str, Dense]:
         """The products with an adapter, by path."""
         return {k: v for k, v in self._products().items() if v.adapter is not None}
 
-    def adapter_settings(self) -> dict[str, Any]:
-        """The arguments of `add_adapters_to` that made the adapters.
+    def settings(self) -> dict[str, Any]:
+        """The arguments of `add_to` that made the adapters.
 
         Raises:
             ValueError: there are none.
         """
-        layers = self._need_adapters()
+        layers = self._needed()
         one = next(iter(layers.values())).adapter
         return {
             "products": list(layers),
             "rank": one.rank,
             "alpha": one.alpha,
             "dropout": one.dropout.rate,
-            "train_heads": self._train_heads,
+            "train_heads": self.train_heads,
         }
 
-    def merge_adapters(self) -> None:
+    def merge(self) -> None:
         """Adds adapters to their kernels: answers stay and cost what they cost without.
 
         Training needs `unmerge_adapters`.
@@ -132,21 +137,21 @@ class Adapting:
         Raises:
             ValueError: there are none.
         """
-        for layer in self._need_adapters().values():
+        for layer in self._needed().values():
             adapters.merge(layer)
         self._forget_graphs()
 
-    def unmerge_adapters(self) -> None:
+    def unmerge(self) -> None:
         """Undoes `merge_adapters`: every kernel is what it was, bit for bit.
 
         Raises:
             ValueError: there are no adapters.
         """
-        for layer in self._need_adapters().values():
+        for layer in self._needed().values():
             adapters.unmerge(layer)
         self._forget_graphs()
 
-    def remove_adapters(self) -> None:
+    def remove(self) -> None:
         """Takes adapters away and trains again what they froze.
 
         Merged ones stay in their kernels for good.
@@ -154,20 +159,20 @@ class Adapting:
         Raises:
             ValueError: there are none.
         """
-        for layer in self._need_adapters().values():
+        for layer in self._needed().values():
             adapters.detach(layer)
-        frozen = set(self._frozen)
-        for weight in self.weights:
+        frozen = set(self.frozen)
+        for weight in self.task.weights:
             if weight.path in frozen:
                 weight.trainable = True
-        settle(self)
-        self._frozen = ()
+        settle(self.task)
+        self.frozen = ()
         self._changed()
 
     @contextlib.contextmanager
-    def adapters_merged(self) -> Iterator[None]:
+    def merged(self) -> Iterator[None]:
         """Inside, graphs are made without adapters, which are merged."""
-        layers = [x for x in self.adapted().values() if x.adapter.original is None]
+        layers = [x for x in self.layers().values() if x.adapter.original is None]
         if not layers:
             yield
             return
@@ -181,19 +186,18 @@ class Adapting:
                 adapters.unmerge(layer)
             self._forget_graphs(training=False)
 
-    def base_weights(self) -> dict[str, keras.Variable]:
-        """The backbone's weights by name, without adapters."""
-        named = named_weights(self.backbone)
-        return {k: v for k, v in named.items() if f"/{adapters.NAME}/" not in k}
+    def are_merged(self) -> bool:
+        """Whether kernels have them in them, so that they cannot be trained."""
+        return any(x.adapter.original is not None for x in self.layers().values())
 
-    def whole_weights(self) -> dict[str, Any]:
-        """`named_weights`, in which kernels do what their adapters do beside them."""
-        named = dict(self.named_weights())
-        for name, layer in self.adapted().items():
+    def merged_weights(self) -> dict[str, Any]:
+        """The task's weights, in which kernels do what adapters do beside them."""
+        named: dict[str, Any] = weights.of_preset(self.task)
+        for name, layer in self.layers().items():
             named[f"{name}/kernel"] = adapters.merged_kernel(layer)
         return named
 
-    def save_adapters(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Writes what adapters, and heads trained with them, have learnt, alone.
 
         `adapters.safetensors` holds their weights, `adapters.json`, which is written
@@ -207,20 +211,20 @@ class Adapting:
             ValueError: there are no adapters.
         """
         folder = Path(folder)
-        self._need_adapters()
+        self._needed()
         save_weights(self._learnt(), folder / WEIGHTS)
         header = {
             "format": FORMAT,
-            "task": type(self).__name__,
-            "options": self.chosen(),
-            **self.adapter_settings(),
+            "task": type(self.task).__name__,
+            "options": self.task.chosen(),
+            **self.settings(),
             "base": self.base_fingerprint(),
             "sha256": file_hash(folder / WEIGHTS),
         }
         write_json(folder / CONFIG, header)
 
-    def load_adapters(self, folder: str | Path) -> None:
-        """Takes what `save_adapters` or PEFT wrote, in place of adapters that are.
+    def load(self, folder: str | Path) -> None:
+        """Takes what `save` or PEFT wrote, in place of adapters that are.
 
         LoRA of PEFT gives the same products; its `modules_to_save` are refused. Where
         these are of the same shape training can go on; else compile after this.
@@ -232,63 +236,41 @@ class Adapting:
         """
         folder = expanded(folder)
         if is_peft(folder):
-            self._take_lora(read_lora(folder, self.config), folder)
+            self._take_lora(read_lora(folder, self.task.config), folder)
             return
         header, tensors = _read(folder)
         self._check(header, folder)
         settings = [header[k] for k in ("rank", "alpha", "dropout", "train_heads")]
-        if (before := self.adapted()) and any(
-            layer.adapter.original is not None for layer in before.values()
-        ):
-            self.unmerge_adapters()
+        if self.are_merged():
+            self.unmerge()
         if not self._has(header):
-            if before:
-                self.remove_adapters()
-            self.add_adapters_to(header["products"], *settings)
+            if self.layers():
+                self.remove()
+            self.add_to(header["products"], *settings)
         assign(self._learnt(), tensors)
-
-    @classmethod
-    def from_adapters(cls, source: str, folder: str | Path, **changes):
-        """`from_preset` with the options that adapters were trained with, and these.
-
-        Args:
-            source: of the base, as `from_preset` takes it.
-            folder: of `save_adapters`, or of PEFT.
-            **changes: for `from_preset`.
-
-        Raises:
-            FileNotFoundError, ValueError: as `from_preset` and `load_adapters`.
-        """
-        folder = expanded(folder)
-        if is_peft(folder):
-            task = cls.from_preset(source, **changes)
-            task.load_adapters(folder)
-            return task
-        header, _ = _read(folder)
-        if header["task"] != cls.__name__:
-            raise _other_task(folder, header["task"], cls.__name__)
-        task = cls.from_preset(source, **{**header["options"], **changes})
-        task.load_adapters(folder)
-        return task
 
     def _take_lora(self, lora: Lora, folder: Path) -> None:
         products = self._products()
         for name in lora.products:
             if name not in products:
-                raise ValueError(f"{folder}: {type(self).__name__} has no {name!r}")
-        if self.adapted():
-            self.unmerge_adapters()
-            self.remove_adapters()
+                raise ValueError(
+                    f"{folder}: {type(self.task).__name__} has no {name!r}"
+                )
+        if self.layers():
+            self.unmerge()
+            self.remove()
         settings = lora.rank, lora.alpha, lora.dropout
-        self.add_adapters_to(list(lora.products), *settings, train_heads=False)
-        for name, layer in self.adapted().items():
+        self.add_to(list(lora.products), *settings, train_heads=False)
+        for name, layer in self.layers().items():
             for weight, array in zip("ab", lora.products[name], strict=True):
                 getattr(layer.adapter, weight).assign(array)
 
     def _check(self, header: dict[str, Any], folder: str | Path) -> None:
-        if header["task"] != type(self).__name__:
-            raise _other_task(folder, header["task"], type(self).__name__)
-        for name, value in json.loads(json.dumps(self.chosen())).items():
+        own = type(self.task).__name__
+        if header["task"] != own:
+            raise _other_task(folder, header["task"], own)
+        options = json.loads(json.dumps(self.task.chosen()))
+        for name, value in options.items():
             if header["options"].get(name, value) != value:
                 raise ValueError(
                     f"{folder}: adapters for {name}={header['options'].get(name)!r}, "
@@ -303,7 +285,7 @@ class Adapting:
 
     def _has(self, header: dict[str, Any]) -> bool:
         """Whether the adapters that there are have the shapes of these."""
-        layers = self.adapted()
+        layers = self.layers()
         return (
             list(layers) == header["products"]
             and all(
@@ -311,25 +293,26 @@ class Adapting:
                 == (header["rank"], header["alpha"], header["dropout"])
                 for layer in layers.values()
             )
-            and self._train_heads == header["train_heads"]
+            and self.train_heads == header["train_heads"]
         )
 
     def _learnt(self) -> dict[str, keras.Variable]:
         """What is saved: adapters, and heads that are trained with them, by name."""
         named = {
             f"{name}/{adapters.NAME}/{part}": getattr(layer.adapter, part)
-            for name, layer in self.adapted().items()
+            for name, layer in self.layers().items()
             for part in ("a", "b")
         }
-        return named | (self._all_heads() if self._train_heads else {})
+        return named | (weights.of_heads(self.task) if self.train_heads else {})
 
     def base_fingerprint(self, train_heads: bool | None = None) -> str:
         """SHA-256 of all that is not learnt; merged kernels count as they were."""
-        train_heads = self._train_heads if train_heads is None else train_heads
-        named = self.base_weights() | ({} if train_heads else self._all_heads())
+        train_heads = self.train_heads if train_heads is None else train_heads
+        named = weights.of_backbone(self.task)
+        named |= {} if train_heads else weights.of_heads(self.task)
         originals = {
             f"{name}/kernel": layer.adapter.original
-            for name, layer in self.adapted().items()
+            for name, layer in self.layers().items()
             if layer.adapter.original is not None
         }
         digest = hashlib.sha256()
@@ -342,45 +325,47 @@ class Adapting:
 
     def _products(self) -> dict[str, Dense]:
         """The backbone's layers that an adapter fits, by path."""
-        start = f"{self.backbone.name}/"
+        backbone = self.task.backbone
+        start = f"{backbone.name}/"
         found = {
             layer.path.removeprefix(start): layer
-            for layer in self.backbone._flatten_layers()
+            for layer in backbone._flatten_layers()
             if isinstance(layer, Dense)
         }
-        ends = (name.removesuffix("/kernel") for name in self.base_weights())
+        ends = (name.removesuffix("/kernel") for name in weights.of_backbone(self.task))
         return {name: found[name] for name in ends if name in found}
 
-    def _need_adapters(self) -> dict[str, Dense]:
-        if not (layers := self.adapted()):
-            raise ValueError(f"this {type(self).__name__} has no adapters")
+    def _needed(self) -> dict[str, Dense]:
+        if not (layers := self.layers()):
+            raise ValueError(f"this {type(self.task).__name__} has no adapters")
         return layers
-
-    def _all_heads(self) -> dict[str, keras.Variable]:
-        named: dict[str, keras.Variable] = {}
-        for prefix in self.heads():
-            named |= self._head_weights(prefix)
-        return named
 
     def _changed(self) -> None:
         """What is trained is another: `compile` has to see it."""
         self._forget_graphs()
-        self.compiled = False
+        self.task.compiled = False
 
     def _forget_graphs(self, training: bool = True) -> None:
         """What was made with the layers as they were is made anew."""
+        task = self.task
         if training:
-            self.train_function = self.test_function = self.predict_function = None
-        for cls in type(self).__mro__:
-            for name, value in vars(cls).items():
-                if isinstance(value, functools.cached_property):
-                    vars(self).pop(name, None)
-        forget_what_was_made(self)
+            task.train_function = task.test_function = task.predict_function = None
+        forget_what_was_made(task)
 
-    def train_step(self, data):
-        if any(layer.adapter.original is not None for layer in self.adapted().values()):
-            raise ValueError("the adapters are merged: unmerge_adapters, then train")
-        return super().train_step(data)
+
+def load_task(cls: type, source: str, folder: str | Path, changes: Mapping) -> Any:
+    """A task with the options that adapters were trained with, and these: see
+    `Task.from_adapters`."""
+    folder = expanded(folder)
+    options: Mapping[str, Any] = {}
+    if not is_peft(folder):
+        header, _ = _read(folder)
+        if header["task"] != cls.__name__:
+            raise _other_task(folder, header["task"], cls.__name__)
+        options = header["options"]
+    task = cls.from_preset(source, **{**options, **changes})
+    task.load_adapters(folder)
+    return task
 
 
 def _read(folder: str | Path) -> tuple[dict[str, Any], Tensors]:

@@ -14,35 +14,32 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras import tokenizers
-from massivetext_keras.architecture import shapes as presets
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.huggingface.generation import read_options
-from massivetext_keras.huggingface.models import heads_in
-from massivetext_keras.huggingface.models import load as load_huggingface
 from massivetext_keras.huggingface.models import save as save_huggingface
 from massivetext_keras.huggingface.positions import shortened
+from massivetext_keras.layers.dense import Dense
 from massivetext_keras.models.backbone import Backbone, cannot_quantize, register
 from massivetext_keras.optimization.step import TrainingStep
 from massivetext_keras.saving.export import Probe, compare, quiet, write_saved_model
-from massivetext_keras.saving.presets import read_preset, write_preset
-from massivetext_keras.saving.weights import Tensors, assign, named_weights
+from massivetext_keras.saving.presets import write_preset
+from massivetext_keras.saving.weights import Tensors
 from massivetext_keras.support.files import check_free
 from massivetext_keras.support.values import choose, closest
-from massivetext_keras.tasks.adapters import Adapting
+from massivetext_keras.tasks import weights
+from massivetext_keras.tasks.adapters import Adapters, load_task
 from massivetext_keras.tasks.datasets import Datasets
 from massivetext_keras.tasks.keras_config import config_of, task_from
 from massivetext_keras.tasks.served import probes, signatures
-from massivetext_keras.tasks.source import HUGGING_FACE, located, unknown_source
+from massivetext_keras.tasks.source import Source
 from massivetext_keras.text.documents import encode_documents
 
 logger = logging.getLogger(__name__)
 
-HEAD = "head/"
 _PRECISIONS = ("dtype", "torch_dtype", "precision")
 FORMATS = ("massivetext_keras", "huggingface")
 
 
-class Task(Adapting, Datasets, TrainingStep):
+class Task(Datasets, TrainingStep):
     """A model, its tokenizer and its loss; strings in, strings out.
 
     A subclass says what its backbone is, adds what else it has in its constructor, and
@@ -99,6 +96,7 @@ class Task(Adapting, Datasets, TrainingStep):
         if backbone is None:
             backbone = self.backbone_class(config, dtype=self.dtype_policy)
         self.backbone = backbone
+        self.adapters = Adapters(self)
         self.built = True
 
     @classmethod
@@ -125,77 +123,21 @@ class Task(Adapting, Datasets, TrainingStep):
                 message says which and names the nearest right one.
             FileNotFoundError: a file of the folder is missing.
         """
-        source = located(source)
+        source = Source.open(source)
         options = {name: changes.pop(name) for name in cls.options if name in changes}
-        for name in changes:
-            if name in _PRECISIONS:
-                raise ValueError(
-                    f"{name} is none of a preset: call training.set_precision("
-                    "'mixed_bfloat16') before; weights stay in float32"
-                )
-            known = name in TransformerConfig.__dataclass_fields__
-            if not known and (near := closest(name, cls.options)):
-                raise ValueError(
-                    f"{cls.__name__} has no option {name!r}: did you mean {near!r}?"
-                )
-        if source in presets.PRESETS:
-            if tokenizer is not None:
-                changes.setdefault("vocabulary_size", cls.embedded_tokens(tokenizer))
-            config = presets.preset(source).replace(**changes)
-            return cls(config, tokenizer, **options)
-        if source.startswith(HUGGING_FACE):
-            return cls._from_hugging_face(
-                source.removeprefix(HUGGING_FACE), tokenizer, options, changes
-            )
-        if not Path(source).is_dir():
-            raise unknown_source(source)
-        header, tensors = read_preset(source)
-        if tokenizer is None and header["tokenizer"]:
-            tokenizer = tokenizers.load(source)
-            if tokenizer.fingerprint != header["tokenizer"]:
-                raise ValueError(f"{source}: the tokenizer is not the preset's own")
-        if header["task"] == cls.__name__:
-            written = header.get("options", {})
-            tensors = _with_labels(written, options, tensors)
-            options = {**written, **options}
-        there = TransformerConfig.from_dict(header["model"])
-        config = there.replace(**changes)
-        task = cls(config, tokenizer, **options)
-        tensors = shortened(tensors, there, config, source)
-        task.take_weights(tensors, source)
+        _check_changes(cls, changes)
+        parts = source.parts(cls, tokenizer, options)
+        config = parts.config.replace(**changes)
+        task = cls(config, parts.tokenizer, **parts.options)
+        task.no_tokenizer = parts.no_tokenizer or task.no_tokenizer
+        if parts.tensors is not None:
+            tensors = shortened(parts.tensors, parts.config, config, source.name)
+            task.take_weights(tensors, source.name)
+        task.loaded_from(source)
         return task
 
-    @classmethod
-    def _from_hugging_face(cls, folder, tokenizer, options, changes):
-        there = heads_in(folder) if cls.hugging_face_heads else ()
-        head = next((head for head in cls.hugging_face_heads if head in there), None)
-        config, tensors = load_huggingface(folder, head)
-        written = read_options(
-            folder,
-            head,
-            cls.accepted_options(),
-            config.stack == "encoder_decoder",
-            options.get("prefix"),
-            tensors.shapes.get("head/classes/bias", (None,))[0],
-        )
-        if tokenizer is not None:  # they are ids of the folder's own
-            written.pop("end_ids", None)
-        tensors = _with_labels(written, options, tensors)
-        options = {k: v for k, v in written.items() if k in cls.options} | options
-        problem = None
-        if tokenizer is None:
-            try:
-                tokenizer = tokenizers.from_huggingface(folder)
-            except (ValueError, FileNotFoundError) as error:
-                problem = f"{folder}: the model works on ids only: {error}"
-                logger.warning(problem)
-        wanted = config.replace(**changes)
-        tensors = shortened(tensors, config, wanted, folder)
-        task = cls(wanted, tokenizer, **options)
-        if problem:
-            task.no_tokenizer = problem
-        task.take_weights(tensors, folder)
-        return task
+    def loaded_from(self, source: Source) -> None:
+        """Is told where a task that was made is from."""
 
     @classmethod
     def accepted_options(cls) -> set[str]:
@@ -217,10 +159,11 @@ class Task(Adapting, Datasets, TrainingStep):
 
     def named_weights(self) -> dict[str, keras.Variable]:
         """The weights that a preset holds: the backbone's, and the heads' by prefix."""
-        named = self.base_weights()
-        for prefix in self.heads():
-            named |= self._head_weights(prefix)
-        return named
+        return weights.of_preset(self)
+
+    def base_weights(self) -> dict[str, keras.Variable]:
+        """The backbone's weights by name, without adapters."""
+        return weights.of_backbone(self)
 
     def take_weights(self, tensors: Tensors, source: str) -> None:
         """Sets all weights; a head that is not there whole stays as it is.
@@ -234,23 +177,7 @@ class Task(Adapting, Datasets, TrainingStep):
             ValueError: lists what of the backbone is missing, left over, or of another
                 shape.
         """
-        wanted = self.base_weights()
-        for prefix in self.heads():
-            weights = self._head_weights(prefix)
-            shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
-            if all(tensors.shapes.get(name) == shapes[name] for name in shapes):
-                wanted |= weights
-            else:
-                logger.warning(
-                    f"{source} has no {prefix!r} for this {type(self).__name__}: its "
-                    "weights are random, to be trained"
-                )
-        names = [n for n in tensors if n in wanted or not n.startswith(HEAD)]
-        assign(wanted, tensors.only(names))
-
-    def _head_weights(self, prefix: str) -> dict[str, keras.Variable]:
-        named = named_weights(self.heads()[prefix])
-        return {f"{prefix}/{name}": weight for name, weight in named.items()}
+        weights.take(self, tensors, source)
 
     def save_preset(self, folder: str | Path, format: str = FORMATS[0]) -> None:
         """Writes config, weights and tokenizer, for `from_preset` to read.
@@ -273,7 +200,7 @@ class Task(Adapting, Datasets, TrainingStep):
             save_huggingface(
                 folder,
                 self.config,
-                self.whole_weights(),
+                self.adapters.merged_weights(),
                 self.tokenizer,
                 options=self.huggingface_options(),
             )
@@ -282,7 +209,7 @@ class Task(Adapting, Datasets, TrainingStep):
             folder,
             type(self).__name__,
             self.config,
-            self.whole_weights(),
+            self.adapters.merged_weights(),
             self.tokenizer,
             self.chosen(),
         )
@@ -307,7 +234,7 @@ class Task(Adapting, Datasets, TrainingStep):
                 was written then.
         """
         check_free(path, overwrite)  # before anything is computed
-        with self.adapters_merged():
+        with self.adapters.merged():
             self._export(path, overwrite, xla)
 
     def _export(self, path: str | Path, overwrite: bool, xla: bool) -> None:
@@ -342,6 +269,62 @@ class Task(Adapting, Datasets, TrainingStep):
     def probes(self) -> list[Probe]:
         """Questions to an export, with this model's own answers."""
         return probes(self)
+
+    def add_adapters(
+        self,
+        pattern: str = "attention",
+        rank: int = 8,
+        alpha: float = 16.0,
+        dropout: float = 0.0,
+        train_heads: bool = True,
+    ) -> list[str]:
+        """Puts low-rank adapters beside products and freezes the rest; see
+        `Adapters.add`."""
+        return self.adapters.add(pattern, rank, alpha, dropout, train_heads)
+
+    def adapted(self) -> dict[str, Dense]:
+        """The products with an adapter, by path."""
+        return self.adapters.layers()
+
+    def merge_adapters(self) -> None:
+        """Adds adapters to their kernels; see `Adapters.merge`."""
+        self.adapters.merge()
+
+    def unmerge_adapters(self) -> None:
+        """Undoes `merge_adapters`; see `Adapters.unmerge`."""
+        self.adapters.unmerge()
+
+    def remove_adapters(self) -> None:
+        """Takes adapters away; see `Adapters.remove`."""
+        self.adapters.remove()
+
+    def save_adapters(self, folder: str | Path) -> None:
+        """Writes what adapters have learnt, alone; see `Adapters.save`."""
+        self.adapters.save(folder)
+
+    def load_adapters(self, folder: str | Path) -> None:
+        """Takes what `save_adapters` or PEFT wrote; see `Adapters.load`."""
+        self.adapters.load(folder)
+
+    @classmethod
+    def from_adapters(cls, source: str, folder: str | Path, **changes):
+        """`from_preset` with the options that adapters were trained with, and these.
+
+        Args:
+            source: of the base, as `from_preset` takes it.
+            folder: of `save_adapters`, or of PEFT.
+            **changes: for `from_preset`.
+
+        Raises:
+            FileNotFoundError, ValueError: as `from_preset` and `load_adapters`.
+        """
+        return load_task(cls, source, folder, changes)
+
+    def make_train_function(self, force: bool = False):
+        """As that of `TrainingStep`; adapters that are merged are not trained."""
+        if self.adapters.are_merged():
+            raise ValueError("the adapters are merged: unmerge_adapters, then train")
+        return super().make_train_function(force)
 
     def token_row(
         self, texts: Sequence[str], progress: bool, add_bos: bool | None = None
@@ -395,7 +378,7 @@ class Task(Adapting, Datasets, TrainingStep):
         frozen = hashlib.sha256(str(numbers).encode()).hexdigest()[:8]
         adapters = {
             path: [dense.adapter.rank, dense.adapter.alpha, dense.adapter.dropout.rate]
-            for path, dense in self.adapted().items()
+            for path, dense in self.adapters.layers().items()
         }
         return {
             **self.chosen(),
@@ -413,15 +396,16 @@ class Task(Adapting, Datasets, TrainingStep):
         return task_from(cls, values)
 
 
-def _with_labels(
-    written: Mapping[str, Any], options: dict[str, Any], tensors: Tensors
-) -> Tensors:
-    """The tensors, without a head that is for other labels than those in `options`; the
-    same labels are put in the order in which the head tells them."""
-    labels, there = options.get("labels"), written.get("labels")
-    if labels is None or there is None:
-        return tensors
-    if sorted(labels) == sorted(there):
-        options["labels"] = there
-        return tensors
-    return tensors.only(name for name in tensors if not name.startswith(HEAD))
+def _check_changes(cls: type[Task], changes: Mapping[str, Any]) -> None:
+    """Refuses what is neither an option of the task nor a field of the config."""
+    for name in changes:
+        if name in _PRECISIONS:
+            raise ValueError(
+                f"{name} is none of a preset: call training.set_precision("
+                "'mixed_bfloat16') before; weights stay in float32"
+            )
+        known = name in TransformerConfig.__dataclass_fields__
+        if not known and (near := closest(name, cls.options)):
+            raise ValueError(
+                f"{cls.__name__} has no option {name!r}: did you mean {near!r}?"
+            )

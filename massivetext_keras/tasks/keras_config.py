@@ -22,7 +22,7 @@ def config_of(task) -> dict[str, Any]:
         "config": task.config.to_dict(),
         "tokenizer": tokenizer,
         **task.chosen(),
-        "adapters": task.adapter_settings() if task.adapted() else None,
+        "adapters": task.adapters.settings() if task.adapters.layers() else None,
         "frozen": frozen,
         "seed": int(task.randomness.state.numpy()[0]),
     }
@@ -37,7 +37,7 @@ def task_from(cls: type, values: dict[str, Any]):
     )
     task = cls(config, **values)
     if adapters:
-        task.add_adapters_to(**adapters)
+        task.adapters.add_to(**adapters)
     if frozen is not None:
         for i, weight in enumerate(task.weights):
             weight.trainable = i not in frozen

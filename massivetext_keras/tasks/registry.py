@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from massivetext_keras.architecture import shapes as presets
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.huggingface.models import head_named
-from massivetext_keras.huggingface.models import read_config as read_huggingface_config
-from massivetext_keras.saving.presets import read_header
 from massivetext_keras.support.values import choose, nearest
 from massivetext_keras.tasks.answering.task import QuestionAnswerer
 from massivetext_keras.tasks.base import Task
@@ -18,7 +12,7 @@ from massivetext_keras.tasks.language_model.task import CausalLM
 from massivetext_keras.tasks.masked_lm.replaced_tokens import ReplacedTokenDetector
 from massivetext_keras.tasks.masked_lm.task import MaskedLM
 from massivetext_keras.tasks.seq2seq.task import Seq2SeqLM
-from massivetext_keras.tasks.source import HUGGING_FACE, located, unknown_source
+from massivetext_keras.tasks.source import Source
 from massivetext_keras.tasks.tagging.task import TokenClassifier
 
 _ALL = (
@@ -66,19 +60,13 @@ def task_class(source: str | TransformerConfig, name: str | None = None) -> type
         return choose("task", name, TASKS)
     if isinstance(source, TransformerConfig):
         return _OF_STACK[source.stack]
-    source = located(source)
-    if source.startswith(HUGGING_FACE):
-        folder = source.removeprefix(HUGGING_FACE)
-        head = head_named(folder)
-        for cls in _ALL:
-            if head in cls.hugging_face_heads:
-                return cls
-        return task_class(read_huggingface_config(folder))
-    if source in presets.PRESETS:
-        return task_class(presets.preset(source))
-    if not Path(source).is_dir():
-        raise unknown_source(source)
-    name = read_header(source)["task"]
-    if name not in TASKS:
-        raise ValueError(f"{source}: unknown task {name!r}: {nearest(name, TASKS)}")
-    return TASKS[name]
+    source = Source.open(source)
+    if source.task is not None:
+        if source.task not in TASKS:
+            hint = nearest(source.task, TASKS)
+            raise ValueError(f"{source.name}: unknown task {source.task!r}: {hint}")
+        return TASKS[source.task]
+    for cls in _ALL:
+        if source.head is not None and source.head in cls.hugging_face_heads:
+            return cls
+    return _OF_STACK[source.config.stack]

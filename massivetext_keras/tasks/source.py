@@ -1,30 +1,194 @@
-"""What `from_preset` takes: a preset's name, a folder, or "hf:" and a folder."""
+"""What `from_preset` takes: a shape's name, a folder, or "hf:" and a folder."""
 
 from __future__ import annotations
 
+import functools
+import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from massivetext_keras.architecture import shapes as presets
+from massivetext_keras import tokenizers
+from massivetext_keras.architecture import shapes
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.huggingface.generation import read_options
+from massivetext_keras.huggingface.models import Folder
+from massivetext_keras.saving.presets import read_header, read_preset
+from massivetext_keras.saving.weights import Tensors
 from massivetext_keras.support.files import expanded
 from massivetext_keras.support.values import UnknownName, nearest
+from massivetext_keras.tokenizers import Tokenizer
+
+logger = logging.getLogger(__name__)
 
 HUGGING_FACE = "hf:"
+_HEAD = "head/"
 
 
-def located(source: str | Path) -> str:
-    """What `from_preset` takes, with the home of whoever asks for ~.
+class Parts(NamedTuple):
+    """What a task is made of.
 
-    >>> located("hf:~/model") == f"hf:{Path.home()}/model"
-    True
+    Attributes:
+        config: the shape.
+        tokenizer: strings to ids, or None.
+        options: of the task, those that the source has where the caller gives none.
+        tensors: the weights by our names, None for random ones.
+        no_tokenizer: why there is none, "" if nobody knows.
     """
-    source = str(source)
-    kind = HUGGING_FACE if source.startswith(HUGGING_FACE) else ""
-    path = source.removeprefix(kind)
-    return f"{kind}{expanded(path)}" if path.startswith("~") else source
+
+    config: TransformerConfig
+    tokenizer: Tokenizer | None
+    options: dict[str, Any]
+    tensors: Tensors | None = None
+    no_tokenizer: str = ""
 
 
-def unknown_source(source: str) -> UnknownName:
-    """The error for what is neither a preset nor a folder; names the nearest one."""
-    beside = Path(source).parent.glob("*/config.json")
-    hint = nearest(source, [*presets.PRESETS, *(str(path.parent) for path in beside)])
-    return UnknownName(f"{source!r} is neither a preset nor a folder: {hint}")
+class Source:
+    """Where a task is from. `open` finds out of which kind it is.
+
+    Attributes:
+        name: as the caller wrote it, with the home of whoever asks for ~.
+        task: name of the class that wrote it, None if nobody says.
+        head: of `architecture.weights.head_layout`, which its class has, or None.
+        config: the shape of its model.
+    """
+
+    name: str
+    task: str | None = None
+    head: str | None = None
+    config: TransformerConfig
+
+    @staticmethod
+    def open(text: str | Path) -> Source:
+        """What a text stands for.
+
+        Raises:
+            ValueError: it is neither a shape nor a folder; names the nearest one.
+            FileNotFoundError: a folder of Hugging Face is not there.
+
+        >>> Source.open("bert_tiny").config.num_layers
+        2
+        """
+        text = str(text)
+        kind = HUGGING_FACE if text.startswith(HUGGING_FACE) else ""
+        path = text.removeprefix(kind)
+        path = str(expanded(path)) if path.startswith("~") else path
+        if kind:
+            return HuggingFaceFolder(path)
+        if path in shapes.PRESETS:
+            return Shape(path)
+        if not Path(path).is_dir():
+            beside = Path(path).parent.glob("*/config.json")
+            known = [*shapes.PRESETS, *(str(file.parent) for file in beside)]
+            hint = nearest(path, known)
+            raise UnknownName(f"{path!r} is neither a preset nor a folder: {hint}")
+        return PresetFolder(path)
+
+    def parts(
+        self, cls: type, tokenizer: Tokenizer | None, options: Mapping[str, Any]
+    ) -> Parts:
+        """What a task of a class is made of.
+
+        Args:
+            cls: of the task.
+            tokenizer: instead of the source's own.
+            options: of the task, instead of the source's own.
+        """
+        raise NotImplementedError
+
+
+class Shape(Source):
+    """A named shape with random weights."""
+
+    def __init__(self, name: str):
+        self.name, self.config = name, shapes.preset(name)
+
+    def parts(self, cls, tokenizer, options):
+        _say_random(self.name)
+        config = self.config
+        if tokenizer is not None:
+            config = config.replace(vocabulary_size=cls.embedded_tokens(tokenizer))
+        return Parts(config, tokenizer, dict(options))
+
+
+class PresetFolder(Source):
+    """A folder written by `save_preset`."""
+
+    def __init__(self, name: str):
+        self.name = name
+        header = read_header(name)
+        self.task = header["task"]
+        self.config = TransformerConfig.from_dict(header["model"])
+
+    def parts(self, cls, tokenizer, options):
+        header, tensors = read_preset(self.name)
+        options = dict(options)
+        if tokenizer is None and header["tokenizer"]:
+            tokenizer = tokenizers.load(self.name)
+            if tokenizer.fingerprint != header["tokenizer"]:
+                raise ValueError(f"{self.name}: the tokenizer is not the preset's own")
+        if self.task == cls.__name__:
+            written = header.get("options", {})
+            tensors = _with_labels(written, options, tensors)
+            options = {**written, **options}
+        return Parts(self.config, tokenizer, options, tensors)
+
+
+class HuggingFaceFolder(Source):
+    """A folder of Hugging Face."""
+
+    def __init__(self, name: str):
+        self.name, self.folder = name, Folder(name)
+
+    @functools.cached_property
+    def head(self) -> str | None:
+        return self.folder.head_named()
+
+    @property
+    def config(self) -> TransformerConfig:
+        return self.folder.config
+
+    def parts(self, cls, tokenizer, options):
+        there = self.folder.heads() if cls.hugging_face_heads else ()
+        head = next((head for head in cls.hugging_face_heads if head in there), None)
+        config, tensors = self.folder.load(head)
+        options = dict(options)
+        written = read_options(
+            self.name,
+            head,
+            cls.accepted_options(),
+            config.stack == "encoder_decoder",
+            options.get("prefix"),
+            tensors.shapes.get("head/classes/bias", (None,))[0],
+        )
+        if tokenizer is not None:  # they are ids of the folder's own
+            written.pop("end_ids", None)
+        tensors = _with_labels(written, options, tensors)
+        options = {k: v for k, v in written.items() if k in cls.options} | options
+        problem = ""
+        if tokenizer is None:
+            try:
+                tokenizer = tokenizers.from_huggingface(self.name)
+            except (ValueError, FileNotFoundError) as error:
+                problem = f"{self.name}: the model works on ids only: {error}"
+                logger.warning(problem)
+        return Parts(config, tokenizer, options, tensors, problem)
+
+
+@functools.cache
+def _say_random(name: str) -> None:
+    logger.warning("%s is a shape: the weights are random, to be trained", name)
+
+
+def _with_labels(
+    written: Mapping[str, Any], options: dict[str, Any], tensors: Tensors
+) -> Tensors:
+    """The tensors, without a head that is for other labels than those in `options`; the
+    same labels are put in the order in which the head tells them."""
+    labels, there = options.get("labels"), written.get("labels")
+    if labels is None or there is None:
+        return tensors
+    if sorted(labels) == sorted(there):
+        options["labels"] = there
+        return tensors
+    return tensors.only(name for name in tensors if not name.startswith(_HEAD))

@@ -127,7 +127,7 @@ def _check_maker(maker: Path, draft: Path, task) -> None:
     Raises:
         ValueError: another one began it.
     """
-    weights = task.base_fingerprint(train_heads=False)
+    weights = task.adapters.base_fingerprint(train_heads=False)
     described = json.loads(json.dumps({"weights": weights, "options": task.chosen()}))
     if draft.exists() and maker.exists() and read_json(maker) != described:
         raise ValueError(

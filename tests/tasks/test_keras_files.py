@@ -93,7 +93,7 @@ def test_adapters_are_in_the_file(merged, tmp_path):
     task.save(tmp_path / "task.keras")
     other = keras.models.load_model(tmp_path / "task.keras")
     assert list(other.adapted()) == names
-    assert other.adapter_settings() == task.adapter_settings()
+    assert other.adapters.settings() == task.adapters.settings()
     assert same(other.weights, task.weights)
     assert len(other.trainable_weights) == len(task.trainable_weights)
     if merged:

@@ -17,6 +17,7 @@ from massivetext_keras.generation.scoring import HeldOutLoss
 from massivetext_keras.generation.texts import TextGenerator
 from massivetext_keras.tasks.examples import FromExamples, in_parts
 from massivetext_keras.tasks.own_defaults import own_defaults
+from massivetext_keras.tasks.source import HuggingFaceFolder, Source
 from massivetext_keras.text.conversations import (
     ChatTemplate,
     conversation_of,
@@ -93,15 +94,12 @@ class Chat(HeldOutLoss, FromExamples):
             values["chat_template"] = jinja_source(self.template, add_bos)
         return values
 
-    @classmethod
-    def _from_hugging_face(cls, folder, tokenizer, options, changes):
-        task = super()._from_hugging_face(folder, tokenizer, options, changes)
-        if not task.template_is_chosen:
-            task.template_missing = (
-                f"{folder} has no chat template: messages are written as User: … "
+    def loaded_from(self, source: Source) -> None:
+        if isinstance(source, HuggingFaceFolder) and not self.template_is_chosen:
+            self.template_missing = (
+                f"{source.name} has no chat template: messages are written as User: … "
                 'Assistant: …; from_preset(…, chat_template="chatml") takes another one'
             )
-        return task
 
     def graph_template(self) -> ChatTemplate | SeparatedTemplate | None:
         """The template as a graph can use it; None if it has no such form."""

@@ -1,0 +1,58 @@
+"""The weights of a task by the names that presets have for them."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import keras
+
+from massivetext_keras.layers import adapters
+from massivetext_keras.saving.weights import Tensors, assign, named_weights
+
+logger = logging.getLogger(__name__)
+
+HEAD = "head/"
+Named = dict[str, keras.Variable]
+
+
+def of_backbone(task: Any) -> Named:
+    """The backbone's weights, without adapters."""
+    named = named_weights(task.backbone)
+    return {k: v for k, v in named.items() if f"/{adapters.NAME}/" not in k}
+
+
+def of_head(task: Any, prefix: str) -> Named:
+    """The weights of a head, below its prefix."""
+    named = named_weights(task.heads()[prefix])
+    return {f"{prefix}/{name}": weight for name, weight in named.items()}
+
+
+def of_heads(task: Any) -> Named:
+    """The weights of all heads."""
+    named: Named = {}
+    for prefix in task.heads():
+        named |= of_head(task, prefix)
+    return named
+
+
+def of_preset(task: Any) -> Named:
+    """All that a preset holds: the backbone's, and the heads'."""
+    return of_backbone(task) | of_heads(task)
+
+
+def take(task: Any, tensors: Tensors, source: str) -> None:
+    """Sets all weights of a task; see `Task.take_weights`."""
+    wanted = of_backbone(task)
+    for prefix in task.heads():
+        head = of_head(task, prefix)
+        shapes = {name: tuple(weight.shape) for name, weight in head.items()}
+        if all(tensors.shapes.get(name) == shapes[name] for name in shapes):
+            wanted |= head
+        else:
+            logger.warning(
+                f"{source} has no {prefix!r} for this {type(task).__name__}: its "
+                "weights are random, to be trained"
+            )
+    names = [name for name in tensors if name in wanted or not name.startswith(HEAD)]
+    assign(wanted, tensors.only(names))
