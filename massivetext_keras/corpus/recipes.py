@@ -5,38 +5,23 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import inspect
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from massivetext_keras.reading.arguments import (
+from massivetext_keras.corpus.contents import content_hash
+from massivetext_keras.corpus.rules import RULES
+from massivetext_keras.support.arguments import (
     checked,
-    content_hash,
     defaults,
     files_of,
 )
 from massivetext_keras.support.files import read_json
 from massivetext_keras.support.values import Config, choose, nearest
 
-# name of a step, which is that of its function -> module
-STEPS = {
-    "extract": "corpus.rules.extraction",
-    "normalize": "corpus.rules.normalization",
-    "identify": "corpus.rules.language",
-    "url_blocklist": "corpus.rules.blocklists",
-    "word_blocklist": "corpus.rules.blocklists",
-    "gopher_quality": "corpus.rules.quality",
-    "gopher_repetition": "corpus.rules.repetition",
-    "c4_lines": "corpus.rules.c4",
-    "c4_pages": "corpus.rules.c4",
-    "mc4_pages": "corpus.rules.c4",
-    "fineweb_quality": "corpus.rules.quality",
-    "contamination": "corpus.rules.contamination",
-    "personal_data": "corpus.rules.personal_data",
-    "statistics": "corpus.rules.statistics",
-}
-# what comes before and after the steps: name of a function -> module
+# What comes before and after the rules: name of a function -> module
 STAGES = {
     "read": "reading.formats",
     "minhash_bands": "corpus.duplicates.minhash",
@@ -65,8 +50,9 @@ class Recipe(Config):
 
     Attributes:
         name: for people.
-        steps: name of a step -> those of its arguments that are not the defaults, in
-            the order in which the steps are done. `STEPS` names them all.
+        steps: name of a rule -> those of its arguments that are not the defaults, in
+            the order in which the steps are done. `RULES` names them all; a rule of
+            another package may also be given as "package.module:function".
         read: arguments of the readers, as for a step.
         minhash_bands: arguments of the signatures by which documents that are nearly
             equal find each other.
@@ -98,12 +84,16 @@ class Recipe(Config):
     def __post_init__(self):
         super().__post_init__()
         steps = {
-            name: _checked(name, choose("step", name, STEPS), arguments)
+            name: _checked(name, choose("step", name, RULES), arguments)
             for name, arguments in self.steps.items()
         }
+        names = self.names()
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"the step {min(twice)!r} is there twice")
         object.__setattr__(self, "steps", steps)
         for name, module in STAGES.items():
-            object.__setattr__(self, name, _checked(name, module, getattr(self, name)))
+            function, given = _function(module, name), getattr(self, name)
+            object.__setattr__(self, name, _checked(name, function, given))
         ngram = self.stage("minhash_bands")["ngram"]
         if self.find_duplicates.pop("ngram", ngram) != ngram:
             raise ValueError("find_duplicates.ngram: set minhash_bands.ngram")
@@ -117,11 +107,15 @@ class Recipe(Config):
         """
         steps = []
         for name, given in self.steps.items():
-            function = _function(STEPS[name], name)
+            function = RULES[name]
             arguments = {**defaults(function), **given}
             bound = functools.partial(function, **arguments)
-            steps.append(Step(name, bound, arguments))
+            steps.append(Step(RULES.name_of(name), bound, arguments))
         return steps
+
+    def names(self) -> list[str]:
+        """The short names of the steps in order, with which reasons begin."""
+        return [RULES.name_of(name) for name in self.steps]
 
     def stage(self, name: str) -> dict[str, Any]:
         """All arguments of a stage, those at their defaults too.
@@ -136,21 +130,28 @@ class Recipe(Config):
 
     def spelled_out(self) -> dict[str, Any]:
         """The recipe with every argument, for a manifest."""
-        steps = {step.name: step.arguments for step in self.bound()}
+        steps = {
+            name: step.arguments
+            for name, step in zip(self.steps, self.bound(), strict=True)
+        }
         stages = {name: self.stage(name) for name in STAGES}
         return {"name": self.name, "steps": steps, **stages}
 
     def files(self) -> dict[str, str]:
         """Path or URL -> SHA-256 of the files that arguments of steps name.
 
+        Rules of other packages are among them: "module" -> SHA-256 of its source.
+
         Raises:
             FileNotFoundError: a name or pattern that nothing matches.
         """
         found = {}
         for name, arguments in self.steps.items():  # no default names a file
-            function = _function(STEPS[name], name)
+            function = RULES[name]
             for path in _named(name, files_of, function, arguments):
                 found[path] = content_hash(path)
+            if RULES.is_outside(name) and (source := inspect.getsourcefile(function)):
+                found[function.__module__] = content_hash(source)
         return found
 
     def override(self, *assignments: str) -> Recipe:
@@ -170,8 +171,10 @@ class Recipe(Config):
                 value = json.loads(text)
             except json.JSONDecodeError:
                 value = text
-            name, _, argument = path.strip().partition(".")
-            choose("step", name, {**STEPS, **STAGES})
+            name, argument = _name_and_argument(path.strip())
+            if name not in STAGES:
+                choose("step", name, {**RULES, **STAGES} if ":" not in name else RULES)
+                name = _as_given(name, steps)
             table = stages if name in stages else steps
             if argument:
                 if name not in table:
@@ -212,11 +215,27 @@ def _function(module: str, name: str) -> Callable:
     return getattr(importlib.import_module(f"massivetext_keras.{module}"), name)
 
 
-def _checked(name: str, module: str, arguments: Any) -> dict[str, Any]:
+def _name_and_argument(path: str) -> tuple[str, str]:
+    """The parts of "step.argument", also where the step is "package.module:function".
+
+    >>> _name_and_argument("a.b:c.d"), _name_and_argument("c")
+    (('a.b:c', 'd'), ('c', ''))
+    """
+    module, colon, rest = path.rpartition(":")
+    name, _, argument = rest.partition(".")
+    return module + colon + name, argument
+
+
+def _as_given(name: str, steps: Mapping[str, Any]) -> str:
+    """The name by which a recipe has a rule, whichever it is asked for by."""
+    short = RULES.name_of(name)
+    return next((one for one in steps if RULES.name_of(one) == short), name)
+
+
+def _checked(name: str, function: Callable, arguments: Any) -> dict[str, Any]:
     """The arguments of a step, if they are what it takes."""
     if not isinstance(arguments, dict):
         raise TypeError(f"{name}: its arguments must be an object, got {arguments!r}")
-    function = _function(module, name)
     known = defaults(function)
     for argument in arguments:
         choose(f"argument of {name}", argument, known)

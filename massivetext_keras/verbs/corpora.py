@@ -84,7 +84,7 @@ def corpus_explain(values: Values) -> None:
 
 
 def corpus_ngram(values: Values) -> None:
-    from massivetext_keras.corpus.rules.perplexity import fit_ngram_model
+    from massivetext_keras.corpus.text.perplexity import fit_ngram_model
 
     files = values.input.split(",")
     fit_ngram_model(files, values.output, values.vocabulary_size, values.order)

@@ -11,8 +11,8 @@ import pytest
 
 from massivetext_keras.corpus.documents import Check
 from massivetext_keras.corpus.explain import explain, explain_document
+from massivetext_keras.corpus.rules.gopher_quality import gopher_quality
 from massivetext_keras.corpus.rules.personal_data import personal_data
-from massivetext_keras.corpus.rules.quality import gopher_quality
 from massivetext_keras.reading.document import Document
 from massivetext_keras.support.aligned import aligned
 

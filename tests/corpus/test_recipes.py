@@ -8,7 +8,8 @@ import json
 import fsspec
 import pytest
 
-from massivetext_keras.corpus.recipes import RECIPES, STEPS, Recipe, load_recipe
+from massivetext_keras.corpus.recipes import RECIPES, Recipe, load_recipe
+from massivetext_keras.corpus.rules import RULES
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -23,8 +24,8 @@ def test_every_recipe_is_json_and_comes_back(name):
 
 def test_every_step_can_be_called_with_its_defaults():
     given = {"word_blocklist": {"words": "words.txt"}}  # what has no default
-    bound = Recipe(steps={name: given.get(name, {}) for name in STEPS}).bound()
-    assert [step.name for step in bound] == list(STEPS)
+    bound = Recipe(steps={name: given.get(name, {}) for name in RULES}).bound()
+    assert [step.name for step in bound] == list(RULES)
 
 
 def test_massivetext_has_the_papers_thresholds():

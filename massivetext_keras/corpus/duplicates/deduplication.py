@@ -24,7 +24,7 @@ from massivetext_keras.corpus.duplicates.rows import (
     run_starts,
 )
 from massivetext_keras.corpus.engines import Engine
-from massivetext_keras.reading.arguments import Positive, Share
+from massivetext_keras.support.arguments import Positive, Share
 
 EXACT = "deduplication.exact"
 FUZZY = "deduplication.fuzzy"

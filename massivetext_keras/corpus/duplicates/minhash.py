@@ -8,7 +8,7 @@ import numpy as np
 
 from massivetext_keras.corpus.documents import Batch
 from massivetext_keras.corpus.text.words import span_hashes, words
-from massivetext_keras.reading.arguments import Between, Positive
+from massivetext_keras.support.arguments import Interval, Positive
 from massivetext_keras.support.extras import need
 
 _SEED = 1
@@ -18,8 +18,8 @@ def minhash_bands(
     batch: Batch,
     *,
     ngram: Positive = 13,
-    bands: Annotated[int, Between(1, 1000)] = 20,
-    rows: Annotated[int, Between(1, 1000)] = 6,
+    bands: Annotated[int, Interval(1, 1000)] = 20,
+    rows: Annotated[int, Interval(1, 1000)] = 6,
 ) -> list[list[int]]:
     """Keys of which near-duplicates share one (Broder, 1997).
 

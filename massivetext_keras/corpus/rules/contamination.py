@@ -10,19 +10,22 @@ from typing import Annotated
 
 import numpy as np
 
+from massivetext_keras.corpus.contents import read_once
 from massivetext_keras.corpus.documents import Batch, Check
 from massivetext_keras.corpus.duplicates.minhash import shingles
-from massivetext_keras.corpus.rules.items import item_files, read_items
+from massivetext_keras.corpus.rules import rule
 from massivetext_keras.corpus.text.folding import folded, origins
+from massivetext_keras.corpus.text.items import item_files, read_items
 from massivetext_keras.corpus.text.words import words
-from massivetext_keras.reading.arguments import Count, Files, Positive, Share, read_once
 from massivetext_keras.reading.document import Document
+from massivetext_keras.support.arguments import Count, Files, Positive, Share
 
 _ITEMS_AT_ONCE = 4096
 
 logger = logging.getLogger(__name__)
 
 
+@rule
 def contamination(
     batch: Batch,
     *,

@@ -10,9 +10,10 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 
 from massivetext_keras.corpus.documents import Batch, Check
-from massivetext_keras.corpus.rules import identifiers
-from massivetext_keras.corpus.rules.personal_numbers import DIGITS, RULES
-from massivetext_keras.reading.arguments import Count, Known
+from massivetext_keras.corpus.rules import rule
+from massivetext_keras.corpus.text import identifiers
+from massivetext_keras.corpus.text.personal_numbers import DIGITS, RULES
+from massivetext_keras.support.arguments import Count, Known
 from massivetext_keras.support.values import choose
 
 MASKS = {
@@ -33,6 +34,7 @@ class Span(NamedTuple):
     kind: str
 
 
+@rule
 def personal_data(
     batch: Batch,
     *,

@@ -8,11 +8,12 @@ from typing import Annotated
 import numpy as np
 
 from massivetext_keras.corpus.documents import Batch, Check
-from massivetext_keras.corpus.rules.language import LanguageTag
-from massivetext_keras.corpus.rules.perplexity import load_ngram_model
+from massivetext_keras.corpus.rules import rule
+from massivetext_keras.corpus.text.languages import LanguageTag
+from massivetext_keras.corpus.text.perplexity import load_ngram_model
 from massivetext_keras.corpus.text.scripts import DIGIT, PUNCTUATION, UPPER
 from massivetext_keras.corpus.text.words import words
-from massivetext_keras.reading.arguments import Amount, Files
+from massivetext_keras.support.arguments import Amount, Files
 
 COLUMNS = (
     "characters",
@@ -27,6 +28,7 @@ COLUMNS = (
 _Model = Annotated[str, Files(lambda path: [path])]
 
 
+@rule
 def statistics(
     batch: Batch,
     *,

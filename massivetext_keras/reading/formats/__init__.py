@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Annotated, NamedTuple
 
-from massivetext_keras.reading.arguments import Between, Encoding, Known, Size
 from massivetext_keras.reading.document import Document
 from massivetext_keras.reading.formats.common import (
     REASONS,
@@ -45,6 +44,7 @@ from massivetext_keras.reading.streams import (
     open_stream,
     suffixes,
 )
+from massivetext_keras.support.arguments import Encoding, Interval, Known, Size
 from massivetext_keras.support.values import choose
 
 __all__ = [
@@ -156,7 +156,7 @@ def read(
     subset: str = "",
     text_field: str | None = None,
     max_document_bytes: Size = 10_000_000,
-    max_ratio: Annotated[float, Between(1)] | None = 250,
+    max_ratio: Annotated[float, Interval(1)] | None = 250,
     encoding: Encoding = "utf-8",
 ) -> Iterator[Document | Problem]:
     """Reads the documents of a file, and what is wrong with the others.

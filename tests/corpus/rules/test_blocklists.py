@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from massivetext_keras.corpus.documents import Batch, reasons
-from massivetext_keras.corpus.rules.blocklists import url_blocklist, word_blocklist
+from massivetext_keras.corpus.rules.url_blocklist import url_blocklist
+from massivetext_keras.corpus.rules.word_blocklist import word_blocklist
 from massivetext_keras.reading.document import Document
 
 

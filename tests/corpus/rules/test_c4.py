@@ -8,12 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massivetext_keras.corpus.documents import Batch, reasons
-from massivetext_keras.corpus.rules.c4 import (
-    POLICY_PHRASES,
-    c4_lines,
-    c4_pages,
-    mc4_pages,
-)
+from massivetext_keras.corpus.rules.c4_lines import POLICY_PHRASES, c4_lines
+from massivetext_keras.corpus.rules.c4_pages import c4_pages
+from massivetext_keras.corpus.rules.mc4_pages import mc4_pages
 from massivetext_keras.reading.document import Document
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from massivetext_keras.corpus.documents import Batch, reasons
 from massivetext_keras.corpus.rules.contamination import contamination
-from massivetext_keras.corpus.rules.items import read_items
+from massivetext_keras.corpus.text.items import read_items
 from massivetext_keras.reading.document import Document
 
 

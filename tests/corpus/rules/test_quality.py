@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from massivetext_keras.corpus.documents import Batch, reasons
-from massivetext_keras.corpus.rules.quality import fineweb_quality, gopher_quality
+from massivetext_keras.corpus.rules.fineweb_quality import fineweb_quality
+from massivetext_keras.corpus.rules.gopher_quality import gopher_quality
 from massivetext_keras.reading.document import Document
 
 

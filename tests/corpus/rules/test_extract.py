@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from massivetext_keras.corpus.documents import Batch, reasons
-from massivetext_keras.corpus.rules.extraction import extract
+from massivetext_keras.corpus.rules.extract import extract
 from massivetext_keras.reading.document import Document
 
 PARAGRAPHS = "".join(

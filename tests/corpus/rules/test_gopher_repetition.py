@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from massivetext_keras.corpus.documents import Batch
-from massivetext_keras.corpus.rules.repetition import gopher_repetition
+from massivetext_keras.corpus.rules.gopher_repetition import gopher_repetition
 from massivetext_keras.reading.document import Document
 
 

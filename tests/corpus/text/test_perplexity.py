@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from massivetext_keras.corpus.documents import Batch
-from massivetext_keras.corpus.rules.perplexity import NgramModel, fit_ngram_model
+from massivetext_keras.corpus.text.perplexity import NgramModel, fit_ngram_model
 from massivetext_keras.reading.document import Document
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from massivetext_keras.corpus.rules import identifiers
+from massivetext_keras.corpus.text import identifiers
 
 # Digits with what may separate them: all other kinds lie in such a piece of text.
 _GAP = " \u00a0.\\-\u2010\u2011\u2013/"

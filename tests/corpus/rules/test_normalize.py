@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massivetext_keras.corpus.documents import Batch
-from massivetext_keras.corpus.rules.normalization import _suspicious, normalize
+from massivetext_keras.corpus.rules.normalize import _suspicious, normalize
 from massivetext_keras.reading.document import Document
 
 

@@ -1,4 +1,4 @@
-"""The rules of C4 and mC4: lines that are sentences, pages that have enough of them."""
+"""Lines that are sentences; the others are taken away."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from massivetext_keras.corpus.documents import Batch, Check, of_prose
+from massivetext_keras.corpus.rules import rule
 from massivetext_keras.corpus.text.folding import composed
 from massivetext_keras.corpus.text.words import Spans, Words, words
-from massivetext_keras.reading.arguments import Count
+from massivetext_keras.support.arguments import Count
 
 POLICY_PHRASES = (
     *("terms of use", "privacy policy", "cookie policy"),
@@ -24,6 +25,7 @@ _CITATION = re.compile(
 )
 
 
+@rule
 def c4_lines(
     batch: Batch,
     *,
@@ -82,73 +84,6 @@ def c4_lines(
     if not kept.all():
         batch.rewrite(_lines_kept(batch, found, kept))
     return of_prose(batch, [Check("kept_lines", shares)])
-
-
-def c4_pages(
-    batch: Batch,
-    *,
-    min_sentences: Count | None = 5,
-    max_curly_brackets: Count | None = 0,
-    max_lorem_ipsum: Count | None = 0,
-) -> list[Check]:
-    """Drops pages without enough sentences or with placeholders or code in them, as C4.
-
-    (Raffel et al., 2020, section 2.2.) Looks at the text that it is given: after
-    `c4_lines` at the lines that it left, as the authors' code does. Holds for prose in
-    every language but those that write no punctuation: sentences in Thai and Lao
-    measure NaN.
-
-    Args:
-        batch: the documents. A bound that is None is none.
-        min_sentences: as terminal punctuation tells them.
-        max_curly_brackets: of `{`.
-        max_lorem_ipsum: of the phrase, however it is written.
-
-    >>> from massivetext_keras.reading.document import Document
-    >>> checks = c4_pages(Batch([Document("One. Two! Three? Four. " + "Five.")]))
-    >>> [check.values.tolist() for check in checks]
-    [[5.0], [0.0], [0.0]]
-    """
-    found = words(batch)
-    sentences = found.sums(found.ends_sentence).astype(float)
-    sentences[np.isnan(found.lines.punctuated_share)] = np.nan
-    brackets = [text.count("{") for text in batch.texts]
-    placeholders = [text.lower().count("lorem ipsum") for text in batch.texts]
-    checks = [
-        Check("sentences", sentences, at_least=min_sentences),
-        Check("curly_brackets", np.array(brackets), at_most=max_curly_brackets),
-        Check("lorem_ipsum", np.array(placeholders), at_most=max_lorem_ipsum),
-    ]
-    return of_prose(batch, checks)
-
-
-def mc4_pages(
-    batch: Batch,
-    *,
-    min_long_lines: Count | None = 3,
-    long_line: Count = 200,
-    unspaced_only: bool = True,
-) -> list[Check]:
-    """Drops pages without a few long lines, as mC4 does (Xue et al., 2021, 3.1).
-
-    mC4 asks for them in place of C4's terminal punctuation, which some scripts lack.
-
-    Args:
-        batch: the documents.
-        min_long_lines: lines that are long.
-        long_line: in characters, from here.
-        unspaced_only: hold for documents in scripts without spaces alone; others
-            measure NaN.
-
-    >>> from massivetext_keras.reading.document import Document
-    >>> mc4_pages(Batch([Document("好" * 200), Document("good")]))[0].values.tolist()
-    [1.0, nan]
-    """
-    found = words(batch)
-    values = found.lines.sums(found.lines.lengths >= long_line).astype(float)
-    if unspaced_only:
-        values[found.unspaced_share <= 0.5] = np.nan
-    return of_prose(batch, [Check("long_lines", values, at_least=min_long_lines)])
 
 
 def _trails_off(found: Words) -> np.ndarray:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from massivetext_keras.corpus.documents import Batch, Check, of_prose
+from massivetext_keras.corpus.rules import rule
 from massivetext_keras.corpus.text.hashing import equal_groups
 from massivetext_keras.corpus.text.words import Words, words
-from massivetext_keras.reading.arguments import Digits, Share
+from massivetext_keras.support.arguments import Digits, Share
 
 TOP_NGRAMS = {"2": 0.20, "3": 0.18, "4": 0.16}
 DUPLICATE_NGRAMS = {
@@ -19,6 +20,7 @@ DUPLICATE_NGRAMS = {
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
+@rule
 def gopher_repetition(
     batch: Batch,
     *,

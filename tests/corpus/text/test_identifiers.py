@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massivetext_keras.corpus.rules import identifiers
+from massivetext_keras.corpus.text import identifiers
 
 digits = st.text("0123456789", min_size=1, max_size=19)
 

@@ -12,9 +12,10 @@ from typing import Any, Literal
 import numpy as np
 
 from massivetext_keras.corpus.documents import Batch, Check
-from massivetext_keras.reading.arguments import Count, Share
+from massivetext_keras.corpus.rules import rule
 from massivetext_keras.reading.document import Document
 from massivetext_keras.reading.exponents import with_exponents
+from massivetext_keras.support.arguments import Count, Share
 from massivetext_keras.support.extras import need
 from massivetext_keras.support.values import choose
 
@@ -34,6 +35,7 @@ _DATED = (
 )
 
 
+@rule
 def extract(
     batch: Batch,
     *,

@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 
 from massivetext_keras.corpus.documents import Batch, Check
-from massivetext_keras.reading.arguments import Share
+from massivetext_keras.corpus.rules import rule
+from massivetext_keras.support.arguments import Share
 from massivetext_keras.support.extras import need
 
 # What of Unicode has no place in a text. Joiners (Persian, Hindi, emoji) and marks of
@@ -33,6 +34,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 _MOST_PASSES = 20
 
 
+@rule
 def normalize(
     batch: Batch,
     *,

