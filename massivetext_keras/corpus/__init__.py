@@ -7,7 +7,7 @@ from massivetext_keras.corpus.python_documentation import (
     write_python_documentation,
 )
 from massivetext_keras.corpus.shards.split import Split, split_documents
-from massivetext_keras.reading.documents import (
+from massivetext_keras.reading.texts import (
     ReadReport,
     expand,
     fingerprint,

@@ -17,9 +17,9 @@ from massivetext_keras.corpus.duplicates.minhash import minhash_bands
 from massivetext_keras.corpus.engines import guard
 from massivetext_keras.corpus.recipes import Recipe, Step
 from massivetext_keras.corpus.shards.plain import to_json
-from massivetext_keras.reading.document import Document
+from massivetext_keras.reading.document import Document, Problem
 from massivetext_keras.reading.encodings import valid
-from massivetext_keras.reading.formats import Problem, Source, read
+from massivetext_keras.reading.read import Source, read
 
 CLEANED = pa.schema(
     [

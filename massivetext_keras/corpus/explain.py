@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from massivetext_keras.corpus.documents import Batch, left_empty, reasons
-from massivetext_keras.reading.document import Document
-from massivetext_keras.reading.formats import Problem, read
+from massivetext_keras.reading.document import Document, Problem
+from massivetext_keras.reading.read import read
 from massivetext_keras.support.aligned import aligned
 
 # name, function of a batch, arguments; as `Recipe.bound` gives them
@@ -118,7 +118,7 @@ def explain(
     Args:
         path: of the file, in any format that a build reads.
         steps: of the recipe, as `Recipe.bound` gives them.
-        reading: arguments of `formats.read`.
+        reading: arguments of `reading.read.read`.
 
     Returns:
         An explanation of each document; what cannot be read has a reason and no steps.

@@ -32,6 +32,7 @@ from massivetext_keras.corpus.stages import (
     write_shards,
 )
 from massivetext_keras.corpus.work import Work
+from massivetext_keras.reading.formats import FORMATS
 from massivetext_keras.support.arguments import Amount, Known, Share, Size, checked
 from massivetext_keras.support.files import replacing_folder
 from massivetext_keras.support.values import choose
@@ -130,7 +131,7 @@ def build(
     if isinstance(weights, str):
         weights = options["weights"] = choose("mixture", weights, MIXTURES)
     fractions = Fractions(validation_fraction, test_fraction, seed=seed)
-    contents, modules = recipe.files(), RULES.modules(recipe.steps)
+    contents = recipe.files()
     others = [_place(stage) for stage in stages] if [*stages] != [*STAGES] else None
     manifest = Manifest(
         recipe=recipe.spelled_out(),
@@ -138,6 +139,8 @@ def build(
         versions=versions(*_PACKAGES),
     )
     files = list_files(inputs, recipe.stage("read")["format"])
+    modules = FORMATS.modules({file["format"] for file in files})
+    modules += RULES.modules(recipe.steps)
     if weights:
         check_weights(weights, {file["subset"] for file in files})
     work = Work(output, files, manifest)

@@ -23,7 +23,7 @@ from massivetext_keras.support.values import Config, choose, nearest
 
 # What comes before and after the rules: name of a function -> module
 STAGES = {
-    "read": "reading.formats",
+    "read": "reading.read",
     "minhash_bands": "corpus.duplicates.minhash",
     "find_duplicates": "corpus.duplicates.deduplication",
     "find_repeats": "corpus.duplicates.repeats",

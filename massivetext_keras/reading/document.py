@@ -1,9 +1,9 @@
-"""A text that was read, where it is from and what is known of it."""
+"""What is read of files: documents, and problems in the place of others."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(slots=True)
@@ -30,3 +30,38 @@ class Document:
     kind: str = "text"
     language: str | None = None
     columns: dict[str, Any] = field(default_factory=dict)
+
+
+REASONS = {
+    "too_large": "a document of more than max_document_bytes",
+    "empty": "a document without text",
+    "bad_record": "a record that cannot be parsed",
+    "no_text": "a record without the field that holds the text",
+    "no_page": "a response of a server that is no page: an error, a picture",
+    "damaged": "a file that is not what its suffix says, or a damaged part of it",
+    "unreadable": "a file that cannot be opened or read",
+    "stopped": "the rest of a file whose reader crashed or hung",
+}
+
+
+class Problem(NamedTuple):
+    """What was not read, and why.
+
+    Attributes:
+        source: the file, as `Document.source`.
+        position: of it among the documents and problems of that file, from 0.
+        reason: one of `REASONS`.
+        detail: for people, with the line or place in the file where there is one.
+        bytes: that were not read, where that is known.
+    """
+
+    source: str
+    position: int
+    reason: str
+    detail: str = ""
+    bytes: int = 0
+
+
+def problem(reason: str, detail: str = "", size: int = 0) -> Problem:
+    """A problem whose file and position `read` will fill in."""
+    return Problem("", 0, reason, detail, size)

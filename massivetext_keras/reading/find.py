@@ -10,7 +10,8 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from massivetext_keras.reading.formats import FORMATS, Source, content_of
+from massivetext_keras.reading.formats import FORMATS
+from massivetext_keras.reading.read import Source, content_of
 from massivetext_keras.reading.streams import suffixes
 from massivetext_keras.support.extras import need
 from massivetext_keras.support.values import choose, closest

@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 _BUFFER = 2**20
+_PIECE = 2**24  # bytes that are asked for at once; Python sets so many aside
 _HEAD = 16
 
 
@@ -118,7 +119,8 @@ def read_whole(stream: BinaryIO, most: int | None = None) -> bytes | None:
     """
     parts, size = [], 0
     while most is None or size <= most:
-        parts.append(stream.read() if most is None else stream.read(most + 1 - size))
+        left = -1 if most is None else min(most + 1 - size, _PIECE)
+        parts.append(stream.read(left))
         size += len(parts[-1])
         if not parts[-1] and not go_on(stream):
             break
@@ -127,6 +129,38 @@ def read_whole(stream: BinaryIO, most: int | None = None) -> bytes | None:
     if not size and (found := damages(stream)):
         raise DamagedFile(found.pop().detail)
     return b"".join(parts)
+
+
+def first_lines(stream: BinaryIO, size: int) -> BinaryIO:
+    """The lines of a stream up to the one in which so many bytes are full.
+
+    >>> first_lines(io.BytesIO(b"one\\ntwo\\nthree"), 5).read()
+    b'one\\ntwo\\n'
+    """
+    return io.BufferedReader(_FirstLines(buffered(stream), size), _BUFFER)
+
+
+class _FirstLines(io.RawIOBase):
+    """The beginning of a stream, in whole lines."""
+
+    def __init__(self, stream: BinaryIO, size: int):
+        self._stream, self._left, self._rest = stream, max(size - 1, 0), b""
+        self._has_ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target) -> int:
+        data = self._rest or self._stream.read1(min(len(target), self._left))
+        self._left -= 0 if self._rest else len(data)
+        if not data and not self._left and not self._has_ended:
+            data, self._has_ended = self._stream.readline(), True
+        self._rest = data[len(target) :]
+        target[: len(data[: len(target)])] = data[: len(target)]
+        return len(data[: len(target)])
+
+    def go_on(self) -> bool:
+        return go_on(self._stream)
 
 
 class _Inflated(io.RawIOBase):

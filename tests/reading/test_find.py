@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from massivetext_keras.reading.find import find
-from massivetext_keras.reading.formats import Source, read
+from massivetext_keras.reading.read import Source, read
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from massivetext_keras.reading.content import is_binary, is_noise
+from massivetext_keras.reading.document import Problem
 from massivetext_keras.reading.find import find
-from massivetext_keras.reading.formats import Problem, Source, read
-from massivetext_keras.reading.formats.content import is_binary, is_noise
+from massivetext_keras.reading.read import Source, read
 from massivetext_keras.reading.separated import separated_rows
 from massivetext_keras.reading.streams import (
     as_utf8,

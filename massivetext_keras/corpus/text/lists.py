@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-from massivetext_keras.reading.documents import expand, read_file
+from massivetext_keras.reading.texts import expand, read_file
 from massivetext_keras.support.arguments import Files
 
 ListFile = Annotated[str, Files(expand)]

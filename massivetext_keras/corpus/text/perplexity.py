@@ -18,7 +18,7 @@ from massivetext_keras.corpus.text.scripts import DIGIT, PUNCTUATION, character_
 from massivetext_keras.corpus.text.words import segment_sums, span_hashes, words
 from massivetext_keras.ngram import KneserNey
 from massivetext_keras.reading.document import Document
-from massivetext_keras.reading.documents import read_documents
+from massivetext_keras.reading.texts import read_documents
 from massivetext_keras.support.files import replacing_file
 
 FORMAT = 1

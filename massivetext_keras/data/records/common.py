@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
-from massivetext_keras.reading.formats.content import is_binary, is_noise
+from massivetext_keras.reading.content import is_binary, is_noise
 from massivetext_keras.reading.streams import as_utf8, decode_line
 
 logger = logging.getLogger(__name__)

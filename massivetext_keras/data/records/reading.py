@@ -1,4 +1,4 @@
-"""One door to all formats of examples."""
+"""Files in, records out: formats of examples, and all those of corpora."""
 
 from __future__ import annotations
 
@@ -9,21 +9,34 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from encodings.aliases import aliases
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from massivetext_keras.data.records.columns import read_conll, read_conllu
-from massivetext_keras.data.records.common import Options, Problems, Reader, Record
+from massivetext_keras.data.records.common import (
+    MOST_BYTES,
+    Options,
+    Problems,
+    Reader,
+    Record,
+)
 from massivetext_keras.data.records.conversations import read_conversations
 from massivetext_keras.data.records.parallel import read_parallel
 from massivetext_keras.data.records.squad import read_squad
 from massivetext_keras.data.records.tables import (
+    objects,
     read_json,
     read_json_lines,
     read_lines,
     read_parquet,
     read_separated,
 )
+from massivetext_keras.reading import formats
+from massivetext_keras.reading.content import is_binary
+from massivetext_keras.reading.document import Problem
 from massivetext_keras.reading.find import search, several
-from massivetext_keras.reading.formats.content import format_by_content, is_binary
+from massivetext_keras.reading.formats import by_content, by_suffix
+from massivetext_keras.reading.json_values import shape_of
+from massivetext_keras.reading.read import rows_of
 from massivetext_keras.reading.streams import (
     DamagedFile,
     as_utf8,
@@ -46,12 +59,11 @@ FORMATS: dict[str, Reader] = {
     "yaml": read_conversations,
     "parallel": read_parallel,  # two files at a time
 }
+# Beside those of `reading.formats`; of a list in .json an example is an item
 SUFFIXES = {
-    **{f".{name}": name for name in ("tsv", "csv", "jsonl", "json", "parquet")},
-    ".ndjson": "jsonl",
+    ".json": "json",
     **{f".{name}": "conll" for name in ("conll", "bio", "iob", "iob2")},
     ".conllu": "conllu",
-    ".txt": "text",
     ".yaml": "yaml",
     ".yml": "yaml",
 }
@@ -75,9 +87,11 @@ def read_records(
         fields: that are wanted, in the order of the columns of a table that has no
             head; a table has one if its first row names a column that is asked for, or
             the first field, or another one and nothing but names.
-        format: one of `FORMATS` (None: by the suffix of each file); or "parallel", of
-            files in pairs, in which lines with the same number belong together; of
-            patterns in pairs, the first file of one and the first of the other.
+        format: one of `FORMATS`, or of `reading.formats.FORMATS`, whose documents then
+            are records of their text and columns (None: by the suffix of each file); or
+            "parallel", of files in pairs, in which lines with the same number belong
+            together; of patterns in pairs, the first file of one and the first of the
+            other.
         columns: field -> its name in the file, or its number in a row, from 0.
         encoding: of the files; what is not valid becomes U+FFFD, and is noted. A
             byte-order mark says more.
@@ -116,9 +130,12 @@ def read_records(
                     stack.enter_context(open_stream(path, tolerant=True))
                     for path in group
                 ]
-                if form != "parquet":
-                    streams = [options.text(stream) for stream in streams]
-                yield from FORMATS[form](*streams, options)
+                if form not in FORMATS:
+                    yield from _documents(*streams, form, options)
+                else:
+                    if form != "parquet":
+                        streams = [options.text(stream) for stream in streams]
+                    yield from FORMATS[form](*streams, options)
                 for damage in itertools.chain(*map(damages, streams)):
                     problems.add(None, f"{name} is damaged: {damage.detail}")
         except DamagedFile as error:
@@ -169,19 +186,45 @@ def format_of(path: str | Path, format: str | None = None) -> str:
     'tsv'
     """
     if format is not None:
-        choose("format", format, FORMATS)
+        choose("format", format, FORMATS if format in FORMATS else _all_formats(format))
         return format
     suffix = suffixes(Path(path).name)[0]
-    if suffix in SUFFIXES:
-        return SUFFIXES[suffix]
+    if known := SUFFIXES.get(suffix) or by_suffix(suffix):
+        return known
     known = ", ".join(FORMATS)
     fault = f"{path}: unknown suffix {suffix!r}; give a format: {known}"
     with contextlib.suppress(OSError, DamagedFile), open_stream(path) as stream:
         head = stream.peek(_SEEN)
         if what := is_binary(head):
             fault = f"{path} is no text, but {what}"
-        found = format_by_content(head)
-        found = found or format_by_content(as_utf8(stream).peek(_SEEN))
-        if found in ("json", "jsonl", "parquet"):
+        as_text = as_utf8(stream).peek(_SEEN)
+        if shape_of(as_text) == "nested":
+            return "json"
+        if found := by_content(head) or by_content(as_text):
             return found
     raise ValueError(fault)
+
+
+def _all_formats(asked: str) -> Mapping[str, Any]:
+    """The formats that there are, those of corpora too."""
+    outside = formats.FORMATS
+    return outside if ":" in asked else {**outside, **FORMATS}
+
+
+def _documents(stream: BinaryIO, form: str, options: Options) -> Iterator[Record]:
+    """Records of the documents of a file: `text`, what else is known of it, columns."""
+    how = formats.Options(
+        max_document_bytes=MOST_BYTES, encoding=options.encoding, name=options.path
+    )
+
+    def values() -> Iterator[tuple[int, dict[str, Any]]]:
+        for number, row in enumerate(rows_of(stream, form, how), 1):
+            if isinstance(row, Problem):
+                options.bad(number, row.detail or row.reason)
+                continue
+            options.check_valid(number, row.columns.pop("invalid_bytes", 0))
+            known = {"url": row.url, "language": row.language}
+            known = {name: value for name, value in known.items() if value is not None}
+            yield number, {**known, **row.columns, "text": row.text}
+
+    yield from objects(values(), options)

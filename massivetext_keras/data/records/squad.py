@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from massivetext_keras.data.records.common import Options, Record
+from massivetext_keras.reading.json_values import parse_json
 from massivetext_keras.text.examples import Answer, Question
 
 MOVED = "the answer is elsewhere in its context, and only once: moved there"
@@ -21,7 +21,7 @@ def json_value(stream: BinaryIO, options: Options) -> Any:
         ValueError: it is no JSON.
     """
     try:
-        return json.loads(options.decoded(None, stream.read()))
+        return parse_json(options.decoded(None, stream.read()))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{options.path}: no JSON ({error})") from None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import json
 import logging
 import re
 import string
@@ -14,8 +13,8 @@ from typing import Any, BinaryIO
 from massivetext_keras.data.records.common import MOST_BYTES, Options, Record
 from massivetext_keras.data.records.conversations import with_messages
 from massivetext_keras.data.records.squad import is_squad, json_value, squad_records
-from massivetext_keras.reading.formats.content import format_by_content
-from massivetext_keras.reading.formats.tables import values_of
+from massivetext_keras.reading.formats.parquet import values_of
+from massivetext_keras.reading.json_values import parse_json, shape_of
 from massivetext_keras.reading.separated import more_columns, separated_rows
 from massivetext_keras.reading.streams import (
     DamagedFile,
@@ -145,10 +144,10 @@ def read_json_lines(stream: BinaryIO, options: Options) -> Iterator[Record]:
     """Reads an object of JSON on each line; or a list of objects."""
     stream = buffered(stream)
     head = stream.peek(_SEEN).lstrip(b"\xef\xbb\xbf \t\r\n")
-    if head.startswith(b"[") and format_by_content(head) == "json":
+    if head.startswith(b"[") and shape_of(head) == "nested":
         yield from read_json(stream, options)
     else:
-        yield from _objects(_json_values(stream, options), options)
+        yield from objects(_json_values(stream, options), options)
 
 
 def _json_values(stream: BinaryIO, options: Options) -> Iterator[tuple[int, Any]]:
@@ -156,7 +155,7 @@ def _json_values(stream: BinaryIO, options: Options) -> Iterator[tuple[int, Any]
         if not line.strip(string.whitespace):
             continue
         try:
-            yield number, json.loads(line)
+            yield number, parse_json(line)
         except (ValueError, RecursionError):
             options.bad(number, "no JSON")
 
@@ -164,7 +163,7 @@ def _json_values(stream: BinaryIO, options: Options) -> Iterator[tuple[int, Any]
 def read_json(stream: BinaryIO, options: Options) -> Iterator[Record]:
     """Reads a list of objects, or what is SQuAD's by its shape; or lines of objects."""
     stream = buffered(stream)
-    if format_by_content(stream.peek(_SEEN)) == "jsonl":
+    if shape_of(stream.peek(_SEEN)) == "lines":
         data = read_whole(stream) or b""
         if _OBJECTS.search(data):
             yield from read_json_lines(io.BytesIO(data), options)
@@ -179,10 +178,10 @@ def read_json(stream: BinaryIO, options: Options) -> Iterator[Record]:
         values = [values] if is_one else values.get("data")
     if not isinstance(values, list):
         raise ValueError(f"{options.path}: no list of objects")
-    yield from _objects(enumerate(values, 1), options)
+    yield from objects(enumerate(values, 1), options)
 
 
-def _objects(values: Iterable[tuple[int, Any]], options: Options) -> Iterator[Record]:
+def objects(values: Iterable[tuple[int, Any]], options: Options) -> Iterator[Record]:
     """Records of objects; a column that none of them has is an error in the end."""
     names: dict[str, None] = {}
     for number, value in values:
@@ -213,7 +212,7 @@ def read_parquet(stream: BinaryIO, options: Options) -> Iterator[Record]:
             raise ValueError(f"{options.path}: columns with one name: {min(both)!r}")
         columns = [name for name in names if name not in twice]
         tables = file.iter_batches(1000, columns=columns)
-        yield from _objects(_rows_of(tables, options), options)
+        yield from objects(_rows_of(tables, options), options)
     except (pyarrow.ArrowException, OSError) as error:
         raise DamagedFile(str(error).split("\n")[0]) from error
 

@@ -1,241 +1,147 @@
-"""Files in, documents out: one reader for each format, all of them streaming.
+"""Formats of files: a reader is one function in one file, known by its suffixes.
 
-    read(source) -> Iterator[Document | Problem]
+    @format(suffixes=[".srt"], textual=True)
+    def subtitles(stream, options) -> Iterator[Document | Problem]: ...
 
-A file never stops a run: what cannot be read, of it or in it, is a `Problem` with a
-reason, and reading goes on where that is possible. No more than about
-`max_document_bytes` of a file are held at once.
+Those of this folder are known by themselves; those of an installed package by an entry
+point of the group `massivetext_keras.formats`; any other, where a format can be named,
+as "package.module:function". What a reader gives is the same for a corpus, for
+training, for tokenizers and for examples.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator
-from pathlib import PurePosixPath
-from typing import Annotated, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import BinaryIO, NamedTuple, TypeVar
 
-from massivetext_keras.reading.document import Document
-from massivetext_keras.reading.formats.common import (
-    REASONS,
-    Options,
-    Problem,
-    Reader,
-    problem,
-    too_large,
-)
-from massivetext_keras.reading.formats.content import (
-    format_by_content,
-    is_binary,
-    is_noise,
-)
-from massivetext_keras.reading.formats.gettext import read_catalogue
-from massivetext_keras.reading.formats.mediawiki import read_dump
-from massivetext_keras.reading.formats.tables import (
-    read_json_lines,
-    read_parquet,
-    read_separated,
-)
-from massivetext_keras.reading.formats.text import LANGUAGES, read_code, read_text
-from massivetext_keras.reading.formats.web import read_page, read_warc
-from massivetext_keras.reading.streams import (
-    DamagedFile,
-    as_utf8,
-    damages,
-    open_stream,
-    suffixes,
-)
-from massivetext_keras.support.arguments import Encoding, Interval, Known, Size
-from massivetext_keras.support.values import choose
+from massivetext_keras.reading.document import Document, Problem, problem
+from massivetext_keras.support.registry import Registry
 
-__all__ = [
-    "FORMATS",
-    "REASONS",
-    "Options",
-    "Problem",
-    "Source",
-    "content_of",
-    "format_of",
-    "read",
-]
-
-FORMATS: dict[str, Reader] = {
-    "text": read_text,
-    "jsonl": read_json_lines,
-    "csv": functools.partial(read_separated, delimiter=","),
-    "tsv": functools.partial(read_separated, delimiter="\t"),
-    "parquet": read_parquet,
-    "html": read_page,
-    "warc": read_warc,
-    "mediawiki": read_dump,
-    "gettext": read_catalogue,
-    "code": read_code,
-}
-# Of text whose lines readers see in UTF-8
-TEXTUAL = ("text", "jsonl", "csv", "tsv", "code")
-SUFFIXES = {
-    **{suffix: "code" for suffix in LANGUAGES},
-    **{".txt": "text", ".text": "text", ".md": "text", ".rst": "text"},
-    **{".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv"},
-    **{".parquet": "parquet", ".html": "html", ".htm": "html", ".xhtml": "html"},
-    **{".warc": "warc", ".wet": "warc", ".xml": "mediawiki", ".po": "gettext"},
-}
-# Settings of programs more often than documents: only where a pattern says so, or
-# where they are compressed.
-BY_NAME = {".json": "jsonl"}
-_SEEN = 2**13  # bytes of a file by which its kind is known
+Function = TypeVar("Function", bound=Callable)
 
 
-class Source(NamedTuple):
-    """A file to read.
+class Options(NamedTuple):
+    """How the records of a file become documents; see `reading.read.read`.
 
     Attributes:
-        path: of the file, or its URL.
-        name: relative to where the search for it began; it names the file in the
-            corpus, wherever that was built.
-        bytes: its size, compressed if it is.
-        format: one of `FORMATS`.
-    """
-
-    path: str
-    name: str
-    bytes: int
-    format: str
-
-
-def format_of(name: str, by_name: bool = True) -> str | None:
-    """The format of a file by its suffix, with or without that of a compression.
-
-    Args:
+        text_field: the field or column that holds the text, None for a usual one.
+        max_document_bytes: of a document; a larger one is a problem.
+        max_ratio: bytes that a compressed byte may become.
+        encoding: of text, if no byte-order mark says another.
         name: of the file.
-        by_name: a user named the file or its suffix: then .json is taken for JSON, and
-            what is unknown for text.
-
-    >>> format_of("a.CSV.gz"), format_of("picture.png", by_name=False)
-    ('csv', None)
     """
-    suffix, compression = suffixes(name)
-    if by_name or compression:
-        known = SUFFIXES.get(suffix) or BY_NAME.get(suffix)
-        return known or ("text" if by_name else None)
-    return SUFFIXES.get(suffix)
+
+    text_field: str | None = None
+    max_document_bytes: int = 10_000_000
+    max_ratio: float | None = 250
+    encoding: str = "utf-8"
+    name: str = ""
+
+    def too_large(self, where: str = "", size: int = 0) -> Problem:
+        """The problem of a document that is larger than allowed."""
+        detail = f"more than {self.max_document_bytes:,} bytes"
+        return problem("too_large", f"{where}: {detail}" if where else detail, size)
 
 
-def content_of(path: str, by_name: bool = True) -> str | None:
-    """The format of a file as `format_of`, or by its content if its suffix is unknown.
+Reader = Callable[[BinaryIO, Options], Iterator[Document | Problem]]
 
-    Args:
-        path: of the file, or its URL.
-        by_name: a user named it; if not, only a file without a suffix is looked at.
 
-    >>> path = getfixture("tmp_path") / "wiki_00"
-    >>> _ = path.write_text('{"text": "one"}\\n')
-    >>> content_of(str(path))
-    'jsonl'
+class Format(NamedTuple):
+    """A format that files have.
+
+    Attributes:
+        name: of it.
+        read: gives the documents of a stream, and problems; it holds no more than about
+            `max_document_bytes` of it.
+        suffixes: that files of it have.
+        named: suffixes that mean it where a user spelled them or the file is
+            compressed: such files are settings of programs more often than documents.
+        textual: whether it is text in lines, which a reader gets in UTF-8.
+        is_text: whether a file of binary data is none of it.
+        is_one: whether a file is one document.
+        begins: whether bytes are the beginning of such a file (None: nobody can tell).
     """
-    suffix = suffixes(path)[0]
-    known = format_of(path, by_name)
-    if suffix in SUFFIXES or suffix in BY_NAME or (suffix and not by_name):
-        return known
-    try:
-        with open_stream(path) as stream:
-            raw = stream.peek(_SEEN)
-            found = format_by_content(raw) or format_by_content(
-                as_utf8(stream).peek(_SEEN)
-            )
-    except (OSError, DamagedFile):  # the reader says why
-        return known
-    if found == "html" and not by_name:
-        return known
-    return {"json": "jsonl"}.get(found, found) or known
+
+    name: str
+    read: Reader
+    suffixes: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
+    textual: bool = False
+    is_text: bool = False
+    is_one: bool = False
+    begins: Callable[[bytes], bool] | None = None
 
 
-def read(
-    source: Source | str,
+FORMATS: Registry[Format] = Registry("format", __name__, "massivetext_keras.formats")
+
+
+def format(
     *,
-    format: Annotated[str, Known(FORMATS)] | None = None,
-    subset: str = "",
-    text_field: str | None = None,
-    max_document_bytes: Size = 10_000_000,
-    max_ratio: Annotated[float, Interval(1)] | None = 250,
-    encoding: Encoding = "utf-8",
-) -> Iterator[Document | Problem]:
-    """Reads the documents of a file, and what is wrong with the others.
-
-    Bytes that are not valid become U+FFFD; `columns["invalid_bytes"]` counts them.
-    Everything else of a text is as it is in the file, but for line ends of plain text.
+    name: str | None = None,
+    suffixes: Sequence[str] = (),
+    named: Sequence[str] = (),
+    textual: bool = False,
+    is_text: bool = False,
+    is_one: bool = False,
+    begins: Callable[[bytes], bool] | None = None,
+) -> Callable[[Function], Function]:
+    """Registers a function as the reader of a format; the arguments are `Format`'s.
 
     Args:
-        source: a file, or its path or URL.
-        format: one of `FORMATS`; None for that of the source, or by suffix or content.
-        subset: of the corpus, for the documents.
-        text_field: which field of JSON lines, column of a table or number of a column
-            (from 0) of CSV and TSV without a head holds the text; None for the first
-            that there is of text, content, raw_content, body, document, html, code.
-        max_document_bytes: larger documents are problems, and never held in memory.
-        max_ratio: bytes that a compressed byte may become; None for any number.
-        encoding: of text, code, CSV, TSV and JSON; a byte-order mark says more.
-
-    Returns:
-        Documents and problems in the order of the file, `position` numbering both. The
-        same file always gives the same.
+        name: of the format, if it is not that of the function.
 
     Raises:
-        ValueError: the format is unknown.
-
-    >>> path = getfixture("tmp_path") / "a.jsonl"
-    >>> _ = path.write_text('{"text": "one", "url": "http://a.org"}\\n{"text": 2}\\n')
-    >>> for row in read(str(path), subset="web"):
-    ...     print(row)
-    Document(text='one', subset='web', source='a.jsonl', position=0,
-             url='http://a.org', kind='text', language=None, columns={})
-    Problem(source='a.jsonl', position=1, reason='no_text',
-            detail="line 2: 'text' is int, not text", bytes=0)
+        ValueError: another format has the name or a suffix.
     """
-    if not isinstance(source, Source):
-        name = PurePosixPath(source).name
-        source = Source(str(source), name, 0, format or content_of(str(source)))
-    format = format or source.format
-    choose("format", format, FORMATS)
-    options = Options(text_field, max_document_bytes, max_ratio, encoding, source.name)
-    return _numbered(_survive(source.path, format, options), source, subset, options)
+
+    def register(function: Function) -> Function:
+        own = name or function.__name__
+        for other in FORMATS.known():
+            taken = other.suffixes.intersection(suffixes)
+            if taken and other.name != own:
+                raise ValueError(f"{min(taken)} is the suffix of {other.name!r}")
+        made = Format(
+            own,
+            function,
+            frozenset(suffixes),
+            frozenset(named),
+            textual,
+            textual or is_text,
+            is_one,
+            begins,
+        )
+        FORMATS.add(function, own, made)
+        return function
+
+    return register
 
 
-def _survive(path: str, format: str, options: Options):
-    """What a reader gives, and problems at the end where something was damaged."""
-    stream = None
-    try:
-        with open_stream(path, options.max_ratio, tolerant=True) as stream:
-            other = is_binary(stream.peek(_SEEN))
-            if format in TEXTUAL and not other:
-                stream = as_utf8(stream, options.encoding)
-                other = "binary data" if is_noise(stream.peek(_SEEN)) else None
-            if other and format in (*TEXTUAL, "html", "gettext"):
-                raise DamagedFile(f"it is no text, but {other}")
-            yield from FORMATS[format](stream, options)
-    except DamagedFile as error:
-        yield problem("damaged", str(error))
-    except OSError as error:
-        yield problem("unreadable", error.strerror or str(error))
-    for damage in damages(stream):
-        yield problem("damaged", damage.detail)
+def by_suffix(suffix: str, is_named: bool = False) -> str | None:
+    """The format of a suffix, with a dot and in small letters; None if there is none.
+
+    Args:
+        suffix: such as ".txt".
+        is_named: whether a user spelled it.
+
+    >>> by_suffix(".ndjson"), by_suffix(".json"), by_suffix(".json", is_named=True)
+    ('jsonl', None, 'jsonl')
+    """
+    for found in FORMATS.values():
+        if suffix in found.suffixes or (is_named and suffix in found.named):
+            return found.name
+    return None
 
 
-def _numbered(rows, source: Source, subset: str, options: Options):
-    for position, row in enumerate(rows):
-        if isinstance(row, Document):
-            row = _checked(row, options)
-        if isinstance(row, Problem):
-            yield row._replace(source=source.name, position=position)
-        else:
-            row.subset, row.source, row.position = subset, source.name, position
-            yield row
+def by_content(head: bytes) -> str | None:
+    """The format of a file whose name says none; None for text or what is unknown.
 
+    Args:
+        head: its first bytes, in UTF-8.
 
-def _checked(document: Document, options: Options) -> Document | Problem:
-    """The document, or the problem that it is empty or too large."""
-    text, most = document.text, options.max_document_bytes
-    if not text or text.isspace():
-        return problem("empty")
-    if 4 * len(text) > most and len(text.encode()) > most:
-        return too_large(options, size=len(text.encode()))
-    return document
+    >>> by_content(b'{"text": "a"}\\n{"text'), by_content(b"{a}")
+    ('jsonl', None)
+    """
+    for found in FORMATS.values():
+        if found.begins is not None and found.begins(head):
+            return found.name
+    return None

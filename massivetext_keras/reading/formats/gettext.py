@@ -6,13 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from massivetext_keras.reading.document import Document
-from massivetext_keras.reading.formats.common import (
-    Options,
-    Problem,
-    problem,
-    too_large,
-)
+from massivetext_keras.reading.document import Document, Problem, problem
+from massivetext_keras.reading.formats import Options, format
 from massivetext_keras.reading.streams import decode, read_whole
 
 _CHARSET = re.compile(rb"charset=([\w:.-]{1,40})", re.I)
@@ -24,7 +19,8 @@ _BLANKS = " \t\r\f\v"  # not the line ends of Unicode, which a string may have
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
 
-def read_catalogue(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
+@format(suffixes=[".po"], is_text=True, is_one=True)
+def gettext(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
     """Reads a catalogue as one document: its translations, between empty lines.
 
     Messages that are not translated, marked as fuzzy or obsolete are left out. In a
@@ -33,7 +29,7 @@ def read_catalogue(stream: BinaryIO, options: Options) -> Iterator[Document | Pr
     """
     data = read_whole(stream, options.max_document_bytes)
     if data is None:
-        yield too_large(options)
+        yield options.too_large()
         return
     found = _CHARSET.search(data, 0, 10_000)
     label = found[1].decode("ascii") if found else "utf-8"

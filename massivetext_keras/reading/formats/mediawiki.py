@@ -8,25 +8,26 @@ from typing import BinaryIO
 from urllib.parse import quote
 from xml.parsers import expat
 
-from massivetext_keras.reading.document import Document
-from massivetext_keras.reading.formats.common import (
-    Options,
-    Problem,
-    problem,
-    too_large,
-)
-from massivetext_keras.reading.formats.wikitext import HIDDEN, plain_text
+from massivetext_keras.reading.document import Document, Problem, problem
+from massivetext_keras.reading.formats import Options, format
 from massivetext_keras.reading.streams import DamagedFile, go_on
+from massivetext_keras.reading.wikitext import HIDDEN, plain_text
 
 _READ = 2**16
 _ROOT, _PAGE = b"<mediawiki>", b"<page>"
 _KEPT = frozenset({"title", "ns", "id", "text", "timestamp", "model", "base"})
 _HIDDEN_SPACES = ("6", "14")  # of pictures and of categories
 _REDIRECT = re.compile(r"\s*#(?:redirect|weiterleitung|重定向|重新導向)\b", re.I)
+_BEGINS = re.compile(r"\s*(?:<\?xml[^>]{0,200}>\s*)?<mediawiki[\s>]", re.I)
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?=-|$)")
 
 
-def read_dump(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
+def _is_dump(head: bytes) -> bool:
+    return bool(_BEGINS.match(head.decode("utf-8", "replace").removeprefix("\ufeff")))
+
+
+@format(suffixes=[".xml"], begins=_is_dump)
+def mediawiki(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
     """Reads the articles of a dump as plain text; see `wikitext.plain_text`.
 
     Redirects, pages of other namespaces than the articles' (talk, users, templates) and
@@ -166,7 +167,7 @@ class _Pages:
         ):
             return None
         if "too_large" in fields:
-            return too_large(self._options, f"{title!r}")
+            return self._options.too_large(f"{title!r}")
         source = fields.get("text", "")
         if _REDIRECT.match(source):
             return None

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from massivetext_keras.corpus.shards.write import PLACED, join_pieces, write_pieces
-from massivetext_keras.reading.formats import read
+from massivetext_keras.reading.read import read
 
 
 def row(number: int, piece: int) -> dict:

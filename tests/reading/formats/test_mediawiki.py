@@ -8,8 +8,8 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from massivetext_keras.reading.formats import read
-from massivetext_keras.reading.formats.wikitext import plain_text
+from massivetext_keras.reading.read import read
+from massivetext_keras.reading.wikitext import plain_text
 
 HEAD = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.10/" xml:lang="de">
 <siteinfo><base>https://de.wikipedia.org/wiki/Wikipedia:Hauptseite</base><namespaces>

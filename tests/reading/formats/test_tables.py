@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from massivetext_keras.reading.formats import read
+from massivetext_keras.reading.read import read
 
 
 def rows_of(path, table, **arguments):

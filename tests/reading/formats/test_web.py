@@ -14,8 +14,8 @@ import zstandard
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from massivetext_keras.reading.formats import read
-from massivetext_keras.reading.formats.web import decode_page
+from massivetext_keras.reading.formats.html import decode_page
+from massivetext_keras.reading.read import read
 
 
 def warc(path, *records, compress=True):

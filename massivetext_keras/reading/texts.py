@@ -1,40 +1,30 @@
-"""Files, folders and patterns in; documents out."""
+"""The texts of files, for training: what cannot be read is an error that names it."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from massivetext_keras.reading.document import Document, Problem
+from massivetext_keras.reading.encodings import valid
 from massivetext_keras.reading.find import search, several
-from massivetext_keras.reading.formats.common import Options, Problem
-from massivetext_keras.reading.formats.content import (
-    format_by_content,
-    is_binary,
-    is_noise,
-)
-from massivetext_keras.reading.formats.json_values import raw_objects
-from massivetext_keras.reading.formats.tables import read_parquet
+from massivetext_keras.reading.formats import FORMATS, Options
+from massivetext_keras.reading.read import NoText, content_of, rows_of
 from massivetext_keras.reading.streams import (
     COMPRESSED,
     DamagedFile,
-    as_utf8,
     damages,
-    lines,
     open_stream,
-    read_whole,
     suffixes,
 )
 from massivetext_keras.support.files import file_hash
 
 TEXT_SUFFIXES = (".txt", ".text", ".md", ".rst", ".jsonl", ".ndjson", ".parquet")
-_LINES = (".jsonl", ".ndjson")
-_SEEN = 2**13  # bytes by which the kind of a file is known
+_ALL = 2**62  # bytes: no document is too large
 _NOT_TRAINING = re.compile(r"(validation|test|dropped)-\d+-of-\d+\.")
 
 logger = logging.getLogger(__name__)
@@ -130,11 +120,11 @@ def read_documents(
 ) -> Iterator[str]:
     """Read documents: a text file is one, a .jsonl file has one on each line.
 
-    Bytes that are not UTF-8 become U+FFFD as in `bytes.decode(errors="replace")`; a
-    byte-order mark is dropped; line ends of text files become `\\n`. A .jsonl line is
-    an object whose "text" is the document. Files with .gz are decompressed. Files and
-    lines without text are skipped. One warning at the end names the files that were
-    not UTF-8.
+    Files of any of `formats.FORMATS` are read as for a corpus; only what cannot be read
+    is an error here. Bytes that are not UTF-8 become U+FFFD as in
+    `bytes.decode(errors="replace")`; a byte-order mark is dropped; line ends of text
+    files become `\\n`. Files and records without text are skipped. One warning at the
+    end names the files that were not UTF-8.
 
     Args:
         patterns: what `expand` takes.
@@ -145,8 +135,8 @@ def read_documents(
 
     Raises:
         FileNotFoundError, ValueError: at the call, as `expand` does.
-        ValueError: while reading: a .jsonl line that is not an object with a string
-            "text", a damaged file, or at the end no text in all of the files.
+        ValueError: while reading: a record without a text, a damaged file, or at the
+            end no text in all of the files.
 
     Example:
         >>> path = getfixture("tmp_path") / "corpus.jsonl"
@@ -209,25 +199,36 @@ def _read(
 
 
 def read_file(
-    path: Path, report: ReadReport | None = None, max_bytes: int | None = None
+    path: str | Path, report: ReadReport | None = None, max_bytes: int | None = None
 ) -> Iterator[str]:
-    """Read the documents of one file, as `read_documents` does those of several.
+    """Read the texts of one file, as `read_documents` does those of several.
 
     Args:
-        path: of the file.
+        path: of the file, in any of `formats.FORMATS`.
         report: is filled in while reading.
         max_bytes: stop at the end of the line in which this many bytes were read.
 
     Raises:
-        ValueError: a .jsonl line that is not an object with a string "text", or a
-            damaged file.
+        ValueError: a record without a text, or a damaged file.
     """
     report = ReadReport() if report is None else report
+    format, taken = content_of(str(path)), 0
+    options = Options(max_document_bytes=_ALL, max_ratio=None, name=Path(path).name)
     try:
         with open_stream(path, tolerant=True) as stream:
-            read, text = _reader(stream, path)
-            yield from read(text, path, report, max_bytes)
+            for row in rows_of(stream, format, options, max_bytes):
+                text = _text_of(row, path)
+                if not text or text.isspace():
+                    _count_empty(row, format, report)
+                    continue
+                _count(row, path, report)
+                yield text
+                taken += len(text.encode())
+                if max_bytes is not None and taken >= max_bytes:
+                    return
             found = damages(stream)
+    except NoText as error:
+        raise ValueError(str(error).replace("it is", f"{path} is", 1)) from error
     except DamagedFile as error:
         raise ValueError(f"{path} is damaged: {error}") from error
     for damage in found:
@@ -236,106 +237,33 @@ def read_file(
         logger.warning("%s: %s", path, damage.detail)
 
 
-def _reader(stream, path: Path):
-    """How the documents of a file are read, by its suffix or what it begins with; and
-    the stream that is read."""
-    kind = suffixes(path.name)[0]
-    head = stream.peek(_SEEN)
-    by_content = kind not in TEXT_SUFFIXES
-    if kind == ".parquet" or (by_content and format_by_content(head) == "parquet"):
-        return _read_rows, stream
-    what = is_binary(head)
-    stream = stream if what else as_utf8(stream)
-    head = stream.peek(_SEEN)
-    if what or is_noise(head):
-        raise ValueError(f"{path} is no text, but {what or 'binary data'}")
-    found = format_by_content(head) if by_content else None
-    if kind in _LINES or found == "jsonl":
-        return _read_lines, stream
-    return (_read_objects if found == "json" else _read_text), stream
+def _text_of(row: Document | Problem, path: str | Path) -> str:
+    """The text of a row, "" for one that is none by its kind.
+
+    Raises:
+        ValueError: of a bad record; names file and line.
+    """
+    if isinstance(row, Document):
+        return valid(row.text)
+    if row.reason in ("empty", "no_page"):
+        return ""
+    place, _, what = row.detail.partition(": ")
+    number = place.removeprefix("line ")
+    if not number.isdecimal():
+        raise ValueError(f"{path}: {row.detail}")
+    between = " is " if what.startswith("not ") else ": "
+    raise ValueError(f"{path}:{number}{between}{what}")
 
 
-def _read_objects(file, path: Path, report: ReadReport, max_bytes) -> Iterator[str]:
-    taken = 0
-    for raw in raw_objects(file, sys.maxsize - 1):
-        text = _decode(_text_field(raw.data, f"{path}: {raw.where}"), path, report)
-        if text.strip():
-            report.documents += 1
-            yield text
-        else:
-            report.empty_documents += 1
-        taken += len(raw.data)
-        if max_bytes is not None and taken >= max_bytes:
-            return
+def _count(row: Document, path: str | Path, report: ReadReport) -> None:
+    report.documents += 1
+    report.bytes += len(row.text.encode())
+    if wrong := row.columns.get("invalid_bytes"):
+        report.invalid[str(path)] = report.invalid.get(str(path), 0) + wrong
 
 
-def _read_lines(file, path: Path, report: ReadReport, max_bytes) -> Iterator[str]:
-    taken = 0
-    for number, line in lines(file, sys.maxsize - 1):
-        if line.strip():
-            text = _decode(_text_field(line, f"{path}:{number}"), path, report)
-            if text.strip():
-                report.documents += 1
-                yield text
-            else:
-                report.empty_documents += 1
-        taken += len(line)
-        if max_bytes is not None and taken >= max_bytes:
-            return
-
-
-def _read_rows(file, path: Path, report: ReadReport, max_bytes) -> Iterator[str]:
-    taken = 0
-    for row in read_parquet(file, Options("text")):
-        if isinstance(row, Problem):
-            raise ValueError(f"{path}: {row.detail}")
-        size = len(row.text.encode())
-        report.bytes += size
-        if row.text.strip():
-            report.documents += 1
-            yield row.text
-        else:
-            report.empty_documents += 1
-        taken += size
-        if max_bytes is not None and taken >= max_bytes:
-            return
-
-
-def _read_text(file, path: Path, report: ReadReport, max_bytes) -> Iterator[str]:
-    if max_bytes is None:
-        data = read_whole(file)
-    else:
-        data = file.read(max(max_bytes - 1, 0)) + file.readline()
-    text = _decode(data, path, report)
-    if text.strip():
-        report.documents += 1
-        yield text.replace("\r\n", "\n").replace("\r", "\n")
-    else:
+def _count_empty(row: Document | Problem, format: str, report: ReadReport) -> None:
+    if FORMATS[format].is_one:
         report.empty_files += 1
-
-
-def _text_field(line: bytes, where: str) -> bytes:
-    """The "text" of a .jsonl line as UTF-8, what is not valid in it left as it is."""
-    try:
-        # Each invalid byte passes through json as a lone surrogate and back.
-        record = json.loads(line.decode("utf-8-sig", "surrogateescape"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where} is not JSON: {error}") from error
-    if not isinstance(record, dict) or not isinstance(record.get("text"), str):
-        raise ValueError(f'{where} is not an object with a string "text"')
-    text = record["text"]
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # an escape such as \ud800 in the JSON itself
-        return text.encode("utf-8", "surrogatepass")
-
-
-def _decode(data: bytes, path: Path, report: ReadReport) -> str:
-    report.bytes += len(data)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        valid = len(data.decode("utf-8", "ignore").encode())
-        name = str(path)
-        report.invalid[name] = report.invalid.get(name, 0) + len(data) - valid
-        return data.decode("utf-8-sig", "replace")
+    elif isinstance(row, Document) or row.reason == "empty":
+        report.empty_documents += 1

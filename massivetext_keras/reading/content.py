@@ -1,8 +1,7 @@
-"""What a file is by its first bytes, whatever its name says."""
+"""What is no text, by the first bytes of a file, whatever its name says."""
 
 from __future__ import annotations
 
-import json
 import re
 
 _UNPACK = "unpack it first"
@@ -50,13 +49,6 @@ _BINARY = [
 _CONTROLS = bytes({*range(32), 127} - {*b"\t\n\f\r\x0b\x08\x1b"})
 _FEWEST, _MOST = 64, 2**13  # bytes that are looked at
 _MOST_CONTROLS = 0.1  # of them
-_FORMATS = [
-    (r"\s*\[\s*\{\s*[\"}]", "json"),
-    (r"WARC/\d", "warc"),
-    (r"\s*(?:<\?xml[^>]{0,200}>\s*)?<mediawiki[\s>]", "mediawiki"),
-    (r"\s*(?:<\?xml[^>]{0,200}>\s*)?<!doctype html|\s*<html[\s>]", "html"),
-]
-_FORMATS = [(re.compile(pattern, re.I), name) for pattern, name in _FORMATS]
 
 
 def is_binary(head: bytes) -> str | None:
@@ -83,37 +75,3 @@ def is_noise(head: bytes) -> bool:
     head = head[:_MOST]
     controls = len(head) - len(head.translate(None, _CONTROLS))
     return len(head) >= _FEWEST and controls > _MOST_CONTROLS * len(head)
-
-
-def format_by_content(head: bytes) -> str | None:
-    """The format of a file whose name says none; None for text or what is unknown.
-
-    One of json, jsonl, warc, mediawiki, html and parquet.
-
-    Args:
-        head: its first bytes, in UTF-8.
-
-    >>> format_by_content(b'{"text": "a"}\\n{"text'), format_by_content(b"{a}")
-    ('jsonl', None)
-    """
-    if head.startswith(b"PAR1") and is_binary(head):
-        return "parquet"
-    text = head.decode("utf-8", "replace").removeprefix("\ufeff")
-    for pattern, name in _FORMATS:
-        if pattern.match(text):
-            return name
-    return _of_objects(text.lstrip())
-
-
-def _of_objects(text: str) -> str | None:
-    """jsonl for objects that fill lines, json for one that fills several."""
-    if not text.startswith("{"):
-        return None
-    line, end, _ = text.partition("\n")
-    try:
-        return "jsonl" if isinstance(json.loads(line), dict) else None
-    except (ValueError, RecursionError):
-        if not re.match(r'\{\s*(?:"|\}|$)', line):
-            return None
-        # A line may be longer than what is looked at, or a bad one.
-        return "json" if end and line.rstrip()[-1] in "{[," else "jsonl"

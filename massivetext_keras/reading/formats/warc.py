@@ -1,4 +1,4 @@
-"""Pages: files of HTML, and the archives of crawls."""
+"""WARC and WET: the archives of crawls."""
 
 from __future__ import annotations
 
@@ -6,24 +6,20 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from massivetext_keras.reading.document import Document
-from massivetext_keras.reading.formats.common import (
-    Options,
-    Problem,
-    problem,
-    too_large,
-)
-from massivetext_keras.reading.formats.http import (
+from massivetext_keras.reading.document import Document, Problem, problem
+from massivetext_keras.reading.formats import Options, format
+from massivetext_keras.reading.formats.html import page_of
+from massivetext_keras.reading.http import (
     HTML,
     media_type,
     sniffed_type,
     unpacked,
 )
-from massivetext_keras.reading.streams import DamagedFile, decode, go_on, read_whole
-from massivetext_keras.support.extras import need
+from massivetext_keras.reading.streams import (
+    DamagedFile,
+    go_on,
+)
 
-_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?([\w:.-]{1,40})""", re.I)
-_HEAD = 4096  # bytes of a page in which its encoding is declared
 _READ = _LINE = 65_536
 _MOST_HEADERS = 1000
 _LISTS = ("content-encoding", "transfer-encoding")  # lines of one name go on
@@ -31,50 +27,8 @@ _VERSION = re.compile(rb"WARC/\d")
 _FETCHED = ("http", "https", "ftp", "ftps", "gopher", "file")
 
 
-def read_page(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
-    """Reads a file of HTML."""
-    data = read_whole(stream, options.max_document_bytes)
-    if data is None:
-        yield too_large(options)
-        return
-    yield _page(data)
-
-
-def _page(data: bytes, declared: str | None = None) -> Document:
-    text, invalid = decode_page(data, declared)
-    columns = {"invalid_bytes": invalid} if invalid else {}
-    return Document(text, kind="html", columns=columns)
-
-
-def decode_page(data: bytes, declared: str | None = None) -> tuple[str, int]:
-    """The text of a page, and how many bytes of it were not valid.
-
-    The encoding is UTF-8 if that is valid for most that is not ASCII, else what the
-    server or the page declares, else what the bytes are most like (uchardet). Labels
-    mean what they mean to browsers (WHATWG, Encoding).
-
-    Args:
-        data: of the page.
-        declared: by the server.
-
-    >>> decode_page('<meta charset="gbk">中文'.encode("gbk"))
-    ('<meta charset="gbk">中文', 0)
-    """
-    text, invalid = decode(data)
-    if invalid:
-        beyond = len(text) - len(text.encode("ascii", "ignore")) - text.count("\ufffd")
-    if not invalid or invalid < beyond:
-        return text, invalid
-    encodings = need("resiliparse.parse.encoding")
-    found = _CHARSET.search(data, 0, _HEAD)
-    for label in (declared, found and found[1].decode("ascii")):
-        name = label and encodings.map_encoding_to_html5(label, fallback_utf8=False)
-        if name and name != "utf-8":
-            return decode(data, name)
-    return decode(data, encodings.detect_encoding(data) or "utf-8")
-
-
-def read_warc(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
+@format(suffixes=[".warc", ".wet"], begins=lambda head: bool(_VERSION.match(head)))
+def warc(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
     """Reads the pages of a WARC file (ISO 28500), or the texts of a WET file.
 
     What servers sent that is no page is a problem, so that it is counted: another
@@ -199,13 +153,13 @@ def _of_record(
             yield problem("bad_record", f"{url}: {error}", len(data))
             return
     if len(data) > most:
-        yield too_large(options, url)
+        yield options.too_large(url)
         return
     media = media or sniffed_type(data)
     if media is None:
         yield problem("no_page", f"{url}: neither a Content-Type nor text", size)
         return
-    document = _page(data, charset)
+    document = page_of(data, charset)
     document.kind = "html" if media in HTML else "text"
     document.url = url or None
     if "warc-date" in headers:

@@ -1,23 +1,14 @@
-"""What the readers of all formats take and give."""
+"""Records with fields as documents: which is the text, the address, the language."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, BinaryIO, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from massivetext_keras.reading.document import Document
+from massivetext_keras.reading.document import Document, Problem, problem
+from massivetext_keras.reading.formats import Options
 from massivetext_keras.support.values import nearest
 
-REASONS = {
-    "too_large": "a document of more than max_document_bytes",
-    "empty": "a document without text",
-    "bad_record": "a record that cannot be parsed",
-    "no_text": "a record without the field that holds the text",
-    "no_page": "a response of a server that is no page: an error, a picture",
-    "damaged": "a file that is not what its suffix says, or a damaged part of it",
-    "unreadable": "a file that cannot be opened or read",
-    "stopped": "the rest of a file whose reader crashed or hung",
-}
 TEXT_FIELDS = {  # name -> kind
     "text": "text",
     "content": "text",
@@ -30,48 +21,6 @@ TEXT_FIELDS = {  # name -> kind
 URL_FIELDS = ("url", "source_url", "link")
 LANGUAGE_FIELDS = ("language", "lang")
 COLUMNS = ("title", "date", "timestamp", "author", "id")
-
-
-class Problem(NamedTuple):
-    """What was not read, and why.
-
-    Attributes:
-        source: the file, as `Document.source`.
-        position: of it among the documents and problems of that file, from 0.
-        reason: one of `REASONS`.
-        detail: for people, with the line or place in the file where there is one.
-        bytes: that were not read, where that is known.
-    """
-
-    source: str
-    position: int
-    reason: str
-    detail: str = ""
-    bytes: int = 0
-
-
-class Options(NamedTuple):
-    """How records become documents; see `formats.read`."""
-
-    text_field: str | None = None
-    max_document_bytes: int = 10_000_000
-    max_ratio: float | None = 250
-    encoding: str = "utf-8"
-    name: str = ""  # of the file
-
-
-Reader = Callable[[BinaryIO, Options], Iterator[Document | Problem]]
-
-
-def problem(reason: str, detail: str = "", size: int = 0) -> Problem:
-    """A problem whose file and position `formats.read` will fill in."""
-    return Problem("", 0, reason, detail, size)
-
-
-def too_large(options: Options, where: str = "", size: int = 0) -> Problem:
-    """The problem of a document that is larger than allowed."""
-    detail = f"more than {options.max_document_bytes:,} bytes"
-    return problem("too_large", f"{where}: {detail}" if where else detail, size)
 
 
 def document_of(
@@ -123,6 +72,15 @@ def missing_field(fields, options: Options) -> str:
         near = nearest(options.text_field, map(str, fields))
         return f"no field {options.text_field!r}: {near}"
     return f"no field {', '.join(TEXT_FIELDS)}; there are {', '.join(map(str, fields))}"
+
+
+def without_text(names: Sequence[str], options: Options) -> str | None:
+    """What to say of columns of which none, or more than one, holds the text."""
+    field = text_field(names, options)
+    if field is None:
+        return missing_field(names, options)
+    count = names.count(field)
+    return f"{count} columns are named {field!r}" if count > 1 else None
 
 
 def _string(record: Mapping[str, Any], names: tuple[str, ...]) -> str | None:

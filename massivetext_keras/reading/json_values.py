@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
@@ -9,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 from massivetext_keras.reading.encodings import valid
-from massivetext_keras.reading.formats.content import format_by_content
 from massivetext_keras.reading.streams import buffered, lines
 from massivetext_keras.support.extras import need
 
@@ -17,6 +17,9 @@ _MARKS = re.compile(rb'\\.|["{}]', re.S)
 _LONG_NUMBER = re.compile("[0-9]{19}")
 _BETWEEN = b" \t\r\n,[]"
 _SEEN, _READ = 2**13, 2**18
+
+
+_LIST = re.compile(r"\s*\[\s*\{\s*[\"}]")
 
 
 class Raw(NamedTuple):
@@ -50,7 +53,7 @@ def raw_objects(stream: BinaryIO, most: int, in_lines: bool = False) -> Iterator
     stream = buffered(stream)
     head = stream.peek(_SEEN)
     is_list = head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
-    if format_by_content(head) == "json" and (is_list or not in_lines):
+    if shape_of(head) == "nested" and (is_list or not in_lines):
         yield from _nested(stream, most)
         return
     for number, line in lines(stream, most):
@@ -97,11 +100,9 @@ def parse_json(text: str) -> Any:
     Raises:
         ValueError, RecursionError: it is no JSON.
     """
-    try:
+    with contextlib.suppress(ImportError, ValueError):
         if not _LONG_NUMBER.search(text):
             return need("orjson").loads(text)
-    except ValueError:
-        pass
     # Python's parser takes NaN, deeper nesting, halves of surrogate pairs, and all the
     # digits of an integer.
     return _valid(json.loads(text))
@@ -116,3 +117,28 @@ def _valid(value: Any) -> Any:
     if isinstance(value, str):
         return valid(value)
     return value
+
+
+def shape_of(head: bytes) -> str | None:
+    """How objects of JSON lie in a file: in "lines", or "nested"; None for no JSON.
+
+    Args:
+        head: its first bytes, in UTF-8.
+
+    >>> [shape_of(x) for x in (b'[{"a": 1},', b'{"a": 1}\\n{"', b'{\\n"a"', b"{a}")]
+    ['nested', 'lines', 'nested', None]
+    """
+    text = head.decode("utf-8", "replace").removeprefix("\ufeff")
+    if _LIST.match(text):
+        return "nested"
+    text = text.lstrip()
+    if not text.startswith("{"):
+        return None
+    line, end, _ = text.partition("\n")
+    try:
+        return "lines" if isinstance(json.loads(line), dict) else None
+    except (ValueError, RecursionError):
+        if not re.match(r'\{\s*(?:"|\}|$)', line):
+            return None
+        # A line may be longer than what is looked at, or a bad one.
+        return "nested" if end and line.rstrip()[-1] in "{[," else "lines"

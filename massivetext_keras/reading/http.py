@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import zstandard
 
-from massivetext_keras.reading.formats.content import is_binary, is_noise
+from massivetext_keras.reading.content import is_binary, is_noise
 from massivetext_keras.support.extras import need
 
 HTML = ("text/html", "application/xhtml+xml")
