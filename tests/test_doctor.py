@@ -130,11 +130,10 @@ def test_java_is_told(monkeypatch, tmp_path):
 
 
 def test_the_machine_is_told(monkeypatch, tmp_path):
-    info, memory = tmp_path / "cpuinfo", tmp_path / "meminfo"
+    info = tmp_path / "cpuinfo"
     info.write_text("model name\t: A CPU @ 2 GHz\nflags\t\t: fpu avx2 amx_bf16 fma\n")
-    memory.write_text(f"MemTotal: 9 kB\nMemAvailable: {3 * 2**20} kB\n")
     monkeypatch.setattr(machine, "_CPU_INFO", info)
-    monkeypatch.setattr(machine, "_MEMORY_INFO", memory)
+    monkeypatch.setattr(machine, "free_bytes", lambda: 3 * 2**30)
     monkeypatch.setattr(machine, "cores", lambda: 6)
     monkeypatch.setattr(machine, "all_bytes", lambda: 4 * 2**30)
     lines = list(doctor.report())

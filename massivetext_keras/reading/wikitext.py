@@ -1,4 +1,8 @@
-"""Wikitext as plain text."""
+"""Wikitext as plain text.
+
+It is not left to mwparserfromhell 0.7, whose `strip_code` keeps references, captions of
+pictures, categories and the spaces of templates, and reads 0.07 MB/s, not 1.0.
+"""
 
 from __future__ import annotations
 

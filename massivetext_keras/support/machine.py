@@ -10,9 +10,10 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
 LEAST_JAVA = 17  # that Spark runs on
 _CPU_INFO = Path("/proc/cpuinfo")
-_MEMORY_INFO = Path("/proc/meminfo")
 
 
 def cores() -> int:
@@ -24,17 +25,13 @@ def cores() -> int:
 
 
 def free_bytes() -> int:
-    """What processes can still take; all there is where the system does not tell."""
-    try:
-        found = re.search(r"MemAvailable:\s*(\d+) kB", _MEMORY_INFO.read_text())
-    except OSError:
-        found = None
-    return int(found[1]) * 1024 if found else all_bytes()
+    """What processes can still take."""
+    return psutil.virtual_memory().available
 
 
 def all_bytes() -> int:
     """The memory that there is."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return psutil.virtual_memory().total
 
 
 def processor() -> str:

@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import re
 from collections.abc import Iterator
-from pathlib import Path
+
+import psutil
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
-def own_bytes(process: int | str = "self") -> int:
+def own_bytes(process: int | None = None) -> int:
     """What a process holds of its own: not files, which processes share.
 
-    0 where the system does not tell, and for a process that has ended.
+    Args:
+        process: its number; None for this one. 0 bytes if it has ended.
     """
     try:
-        status = Path(f"/proc/{process}/status").read_text()
-    except OSError:
+        held = psutil.Process(process).memory_info()
+    except psutil.Error:
         return 0
-    found = re.search(r"RssAnon:\s*(\d+) kB", status)
-    return int(found[1]) * 1024 if found else 0
+    return held.rss - getattr(held, "shared", 0)
 
 
-def proportional_bytes(process: int | str = "self") -> int:
+def proportional_bytes(process: int | None = None) -> int:
     """What a process adds to the memory in use: pages that n share count 1/n (PSS)."""
     try:
-        rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
-    except OSError:
+        held = psutil.Process(process).memory_full_info()
+    except psutil.Error:
         return own_bytes(process)
-    found = re.search(r"^Pss:\s*(\d+) kB", rollup, re.MULTILINE)
-    return int(found[1]) * 1024 if found else 0
+    return getattr(held, "pss", held.uss)
 
 
 @contextlib.contextmanager

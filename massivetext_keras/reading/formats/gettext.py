@@ -26,6 +26,9 @@ def gettext(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
     Messages that are not translated, marked as fuzzy or obsolete are left out. In a
     template, which translates none, the messages themselves are the text, which is
     English. The language is that of the head.
+
+    It is not left to polib 1.2, which gives up a catalogue for one bad line or a line
+    separator of Unicode in a text, and leaves bytes such as \\303\\274 as they are.
     """
     data = read_whole(stream, options.max_document_bytes)
     if data is None:
