@@ -16,19 +16,11 @@ from massivetext_keras.evaluation.significance import (
     Interval,
 )
 from massivetext_keras.evaluation.tuning import Search
-from massivetext_keras.pages.elements import (
-    Html,
-    bar_of,
-    breakable,
-    figure_of,
-    page_of,
-    table_of,
-    tag,
-    tiles_of,
-)
+from massivetext_keras.pages.render import Bar, Name, Section, Shade, Tile, render
 from massivetext_keras.support.files import replacing_file, write_json
 
 PAGE, DATA = "report.html", "report.json"
+_TEMPLATE = "evaluation/report.html"
 _WORST = 20  # examples that are shown
 _MOST_CLASSES = 40  # of a confusion matrix that is shown whole
 _MOST_MISTAKES = 15
@@ -149,19 +141,19 @@ def sureness(line: Line) -> float | None:
 
 def _page(report: Report) -> str:
     sections = (
-        ("Measures", "measures", _measures(report)),
-        ("Classes", "classes", _classes(report)),
-        ("Confusion", "confusion", _confusion(report)),
-        ("Two runs", "comparison", _comparisons(report)),
-        ("Cross-validation", "folds", _folds(report)),
-        ("Search", "search", _search(report)),
-        ("How sure it was", "sureness", _sureness(report)),
-        ("The worst answers", "worst", _worst(report)),
-        ("How it was made", "made", _made(report)),
+        Section("Measures", "measures", _measures(report)),
+        Section("Classes", "classes", _classes(report)),
+        Section("Confusion", "confusion", _confusion(report)),
+        Section("Two runs", "comparison", _comparisons(report)),
+        Section("Cross-validation", "folds", _folds(report)),
+        Section("Search", "search", _search(report)),
+        Section("How sure it was", "sureness", _sureness(report)),
+        Section("The worst answers", "worst", _worst(report)),
+        Section("How it was made", "made", _made(report)),
     )
     first = list(_means(report).items())[:_TILES]
-    summary = tiles_of((_number(_value(x)), name, _around(x)) for name, x in first)
-    return page_of(report.title, summary, sections, "Made by massivetext_keras")
+    tiles = [Tile(_number(_value(x)), name, _around(x)) for name, x in first]
+    return render(_TEMPLATE, report.title, tiles, sections, "Made by massivetext_keras")
 
 
 def _means(report: Report) -> dict[str, float | Interval]:
@@ -169,38 +161,33 @@ def _means(report: Report) -> dict[str, float | Interval]:
     return {name: x for name, x in report.measures.items() if "/" not in name}
 
 
-def _measures(report: Report) -> list[Html]:
+def _measures(report: Report) -> dict[str, Any]:
     measures = _means(report)
+    if not measures:
+        return {}
+    intervals = {k: x for k, x in measures.items() if isinstance(x, Interval)}
     rows = [
-        (None, [breakable(name), _number(_value(x)), *_bounds(x)])
+        (None, [Name(name), _number(_value(x)), *(_bounds(x) if intervals else [])])
         for name, x in measures.items()
     ]
-    if not rows:
-        return []
-    table = table_of(("measure", "#value", "#from", "#to"), rows)
-    intervals = {k: x for k, x in measures.items() if isinstance(x, Interval)}
-    if not intervals:
-        return [table_of(("measure", "#value"), [(None, c[:2]) for _, c in rows])]
-    note = "From and to: where the value may lie with other examples of the same kind."
-    caption = "Values and their intervals"
     shares = {k: x for k, x in intervals.items() if abs(x.value) <= 1.0}
     others = {k: x for k, x in intervals.items() if k not in shares}
     drawn = [
-        figure_of(report_pictures.intervals(some), caption)
+        report_pictures.intervals(some)
         for some in (shares, others)  # on scales of their own
         if some
     ]
-    return [tag("p", note, class_="soft"), table, *drawn]
+    return {"rows": rows, "has_bounds": bool(intervals), "pictures": drawn}
 
 
-def _classes(report: Report) -> list[Html]:
+def _classes(report: Report) -> dict[str, Any]:
     table: dict[str, dict[str, float]] = {}
     for name, x in report.measures.items():
         measure, slash, label = name.partition("/")
         if slash:
             table.setdefault(label, {})[measure] = _value(x)
     if not table:
-        return []
+        return {}
     names = list(dict.fromkeys(name for row in table.values() for name in row))
     rows = [
         (
@@ -208,18 +195,18 @@ def _classes(report: Report) -> list[Html]:
             [
                 label,
                 *(_number(row[n]) if n in row else "" for n in names),
-                bar_of((row.get(names[0], 0.0), "kept"), whole=1.0),
+                Bar(((row.get(names[0], 0.0), "kept"),), 1.0),
             ],
         )
         for label, row in table.items()
     ]
     heads = ["class", *(f"#{name}" for name in names), "="]
-    return [table_of(heads, rows)]
+    return {"heads": heads, "rows": rows}
 
 
-def _confusion(report: Report) -> list[Html]:
+def _confusion(report: Report) -> dict[str, Any]:
     if report.confusion is None:
-        return []
+        return {}
     classes, counts = report.confusion
     mistakes = sorted(
         (-int(count), true, predicted)
@@ -227,56 +214,50 @@ def _confusion(report: Report) -> list[Html]:
         for predicted, count in zip(classes, row, strict=True)
         if count and true != predicted
     )
-    parts = []
+    found: dict[str, Any] = {"classes": classes, "matrix": [], "mistakes": []}
     if len(classes) <= _MOST_CLASSES:
-        note = "Rows are what is true, columns what was said."
-        parts = [tag("p", note, class_="soft"), _matrix(classes, counts)]
-    if mistakes and len(classes) > 2:
-        rows = [(None, [t, p, -count]) for count, t, p in mistakes[:_MOST_MISTAKES]]
-        parts += [
-            tag("h3", "Most frequent mistakes"),
-            table_of(("true", "said", "#examples"), rows),
+        found["matrix"] = _matrix(classes, counts)
+    if len(classes) > 2:
+        found["mistakes"] = [
+            (None, [true, said, -count])
+            for count, true, said in mistakes[:_MOST_MISTAKES]
         ]
-    return parts
+    return found if found["matrix"] or found["mistakes"] else {}
 
 
-def _matrix(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Html:
-    """Counts on the colour of their share of the row."""
-
-    def cell(count: int, whole: int, right: bool) -> Html:
-        share = 100 * int(count) / max(whole, 1)
-        colour = "kept" if right else "dropped"
-        mixed = f"color-mix(in srgb, var(--{colour}) {share * 0.55:.1f}%, transparent)"
-        return tag("td", f"{count:,}", class_="number", style=f"background: {mixed}")
-
-    heads = [tag("th", ""), *(tag("th", name, class_="number") for name in classes)]
-    rows = [
-        tag(
-            "tr",
-            tag("th", name),
-            *(cell(n, sum(row), i == j) for j, n in enumerate(row)),
+def _matrix(
+    classes: Sequence[str], counts: Sequence[Sequence[int]]
+) -> list[tuple[str, list[Shade]]]:
+    """Counts on the colour of their share of the row, by the true class."""
+    return [
+        (
+            name,
+            [
+                Shade(
+                    int(count),
+                    55 * int(count) / max(sum(row), 1),
+                    "kept" if i == j else "dropped",
+                )
+                for j, count in enumerate(row)
+            ],
         )
         for i, (name, row) in enumerate(zip(classes, counts, strict=True))
     ]
-    table = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows))
-    return tag("div", table, class_="wide")
 
 
-def _comparisons(report: Report) -> list[Html]:
+def _comparisons(report: Report) -> dict[str, Any]:
     rows = []
     for name, found in report.comparisons.items():
         low, high = found.interval or (None, None)
         numbers = (found.first, found.second, found.difference, low, high)
         cells = ["" if x is None else _number(x) for x in numbers]
-        rows.append((None, [breakable(name), *cells, _number(found.p_value)]))
-    heads = ("measure", "#first", "#second", "#difference", "#from", "#to", "#p")
-    note = "p: how often runs that are equally good differ at least as much."
-    return [tag("p", note, class_="soft"), table_of(heads, rows)] if rows else []
+        rows.append((None, [Name(name), *cells, _number(found.p_value)]))
+    return {"rows": rows} if rows else {}
 
 
-def _folds(report: Report) -> list[Html]:
+def _folds(report: Report) -> dict[str, Any]:
     if report.folds is None:
-        return []
+        return {}
     mean, spread = report.folds.mean(), report.folds.spread()
     names = [name for name in mean if "/" not in name]
     rows: list[tuple[str | None, list]] = [
@@ -288,12 +269,13 @@ def _folds(report: Report) -> list[Html]:
     total = sum(report.folds.sizes)
     rows.append(("total", ["mean", total, *(_number(mean[n]) for n in names)]))
     rows.append((None, ["spread", "", *(_number(spread[n]) for n in names)]))
-    return [table_of(("fold", "#held out", *(f"#{n}" for n in names)), rows)]
+    heads = ("fold", "#held out", *(f"#{n}" for n in names))
+    return {"heads": heads, "rows": rows}
 
 
-def _search(report: Report) -> list[Html]:
+def _search(report: Report) -> dict[str, Any]:
     if report.search is None:
-        return []
+        return {}
     trials = report.search.trials
     best, names = report.search.best, list(report.search.best.values)
     rows = [
@@ -310,49 +292,44 @@ def _search(report: Report) -> list[Html]:
         for trial in trials
     ]
     heads = ("trial", *(f"#{n}" for n in names), "#budget", "#score", "#-time")
-    drawn = [
-        figure_of(report_pictures.trials(trials, name), f"Score by {name}")
-        for name in names
-    ]
-    return [table_of(heads, rows), tag("div", *drawn, class_="pictures")]
+    drawn = [(name, report_pictures.trials(trials, name)) for name in names]
+    return {"heads": heads, "rows": rows, "pictures": drawn}
 
 
-def _sureness(report: Report) -> list[Html]:
+def _sureness(report: Report) -> dict[str, Any]:
     lines = [x for x in report.lines if x.get("scores") and sureness(x) is not None]
     sides: tuple[list[float], list[float]] = [], []
     for line in lines:
         if (score := score_of(line)) not in (0.0, 1.0):
-            return []
+            return {}
         sides[int(score)].append(sureness(line))
     if not lines:
-        return []
+        return {}
     wrong, right = sides
-    caption = f"{len(right):,} right and {len(wrong):,} wrong answers, by probability"
-    return [figure_of(report_pictures.sureness(right, wrong), caption)]
+    picture = report_pictures.sureness(right, wrong)
+    return {"picture": picture, "right": len(right), "wrong": len(wrong)}
 
 
-def _worst(report: Report) -> list[Html]:
-    return [_example(line) for line in worst(report.lines)]
+def _worst(report: Report) -> dict[str, Any]:
+    examples = [_example(line) for line in worst(report.lines)]
+    return {"examples": examples} if examples else {}
 
 
-def _example(line: Line) -> Html:
+def _example(line: Line) -> dict[str, Any]:
     fields = {k: v for k, v in line.items() if k not in ("prediction", "scores")}
     name = next(iter(line["scores"]))
-    sure = sureness(line)
-    facts = [tag("b", f"{name} {_number(score_of(line))}")]
-    facts += [f" · probability {sure:.3f}"] if sure is not None else []
     prediction = line.get("prediction")
     said = prediction if isinstance(prediction, Mapping) else {"it": prediction}
     # Long texts last, which are the first of the fields.
     rows = [f"said {name}: {_shown(value)}" for name, value in said.items()]
     rows += [f"{name}: {_shown(value)}" for name, value in reversed(fields.items())]
-    facts = tag("div", *facts, class_="facts")
-    return tag("div", facts, tag("pre", "\n".join(rows)), class_="sample")
+    score = f"{name} {_number(score_of(line))}"
+    return {"score": score, "sureness": sureness(line), "text": "\n".join(rows)}
 
 
-def _made(report: Report) -> list[Html]:
+def _made(report: Report) -> dict[str, Any]:
     rows = [(None, [name, _shown(value)]) for name, value in report.about.items()]
-    return [table_of(("what", ""), rows)] if rows else []
+    return {"rows": rows} if rows else {}
 
 
 def _shown(value: Any) -> str:

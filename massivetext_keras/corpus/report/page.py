@@ -16,21 +16,20 @@ from massivetext_keras.corpus.report.data import (
     ReportData,
 )
 from massivetext_keras.corpus.report.pictures import draw
-from massivetext_keras.pages.elements import (
-    Html,
-    bar_of,
-    breakable,
-    figure_of,
-    page_of,
-    percent,
-    table_of,
-    tag,
-    tiles_of,
-)
 from massivetext_keras.pages.pictures import short_size
+from massivetext_keras.pages.render import (
+    Bar,
+    Link,
+    Name,
+    Section,
+    Tile,
+    percent,
+    render,
+)
 from massivetext_keras.support.files import read_json, replacing_folder
 
 PAGE = "report.html"
+_TEMPLATE = "corpus/report/page.html"
 _MOST_LANGUAGES = 15
 _MOST_WORDS = 120
 
@@ -72,26 +71,26 @@ def _page(
     name: str, data: ReportData, manifest: Mapping[str, Any], pictures: dict[str, str]
 ) -> str:
     sections = (
-        ("From raw to kept", "funnel", _funnel(data)),
-        ("Subsets", "subsets", _subsets(data)),
-        ("Languages", "languages", _languages(data)),
-        ("Lengths", "lengths", _lengths(data, pictures)),
-        ("Words", "words", _words(data, pictures)),
-        ("Duplicates", "duplicates", _clusters(data)),
-        ("What was dropped", "dropped", _samples(data)),
-        ("Personal data", "personal-data", _personal_data(data)),
-        ("Problems", "problems", _problems(data)),
-        ("How it was made", "made", _made(manifest)),
+        Section("From raw to kept", "funnel", _funnel(data)),
+        Section("Subsets", "subsets", _subsets(data)),
+        Section("Languages", "languages", _languages(data)),
+        Section("Lengths", "lengths", _lengths(data, pictures)),
+        Section("Words", "words", _words(data, pictures)),
+        Section("Duplicates", "duplicates", _clusters(data)),
+        Section("What was dropped", "dropped", _samples(data)),
+        Section("Personal data", "personal_data", _personal_data(data)),
+        Section("Problems", "problems", _problems(data)),
+        Section("How it was made", "made", _made(manifest)),
     )
     title = f"Corpus report: {name}"
-    return page_of(title, _summary(data), sections, _footer(manifest))
+    return render(_TEMPLATE, title, _tiles(data), sections, _footer(manifest))
 
 
 def _total(data: ReportData, outcome: str) -> Counter:
     return sum((entry[outcome] for entry in data.subsets.values()), Counter())
 
 
-def _summary(data: ReportData) -> Html:
+def _tiles(data: ReportData) -> list[Tile]:
     kept, dropped = _total(data, "kept"), _total(data, "dropped")
     read = kept + dropped
     share = percent(kept["documents"], read["documents"])
@@ -102,7 +101,7 @@ def _summary(data: ReportData) -> Html:
         "languages kept": _most_kept(data.languages),
         "subsets kept": _most_kept(data.subsets),
     }
-    return tiles_of((f"{value:,}", name, more) for name, (value, more) in tiles.items())
+    return [Tile(f"{value:,}", name, more) for name, (value, more) in tiles.items()]
 
 
 def _each(total: int, count: int) -> str:
@@ -116,11 +115,11 @@ def _most_kept(table: Mapping[str, Mapping[str, Counter]]) -> tuple[int, str]:
     return len(kept), ", ".join(kept[:4]) + (", …" if len(kept) > 4 else "")
 
 
-def _funnel(data: ReportData) -> list[Html]:
+def _funnel(data: ReportData) -> dict[str, Any]:
     kept, dropped = _total(data, "kept"), _total(data, "dropped")
     read = left = kept["documents"] + dropped["documents"]
     size = short_size(kept["bytes"] + dropped["bytes"])
-    full = bar_of((read, "kept"), whole=read)
+    full = Bar(((read, "kept"),), read)
     rows: list[tuple[str, list]] = [
         ("total", ["all documents", "", "", size, read, full])
     ]
@@ -134,25 +133,18 @@ def _funnel(data: ReportData) -> list[Html]:
 
     for step, reasons in _by_step(data).items():
         single = len(reasons) == 1
-        count, cells = losses(_link(reasons[0]) if single else breakable(step), reasons)
+        count, cells = losses(_link(reasons[0]) if single else Name(step), reasons)
         left -= count
-        bar = bar_of((left, "kept"), (count, "dropped"), whole=read)
+        bar = Bar(((left, "kept"), (count, "dropped")), read)
         rows.append(("step", [*cells, left, bar]))
         for reason in () if single else reasons:
             count, cells = losses(_link(reason, reason.partition(".")[2]), [reason])
-            bar = bar_of((count, "dropped"), whole=read)
+            bar = Bar(((count, "dropped"),), read)
             rows.append(("rule", [*cells, "", bar]))
-    size, bar = short_size(kept["bytes"]), bar_of((left, "kept"), whole=read)
+    size, bar = short_size(kept["bytes"]), Bar(((left, "kept"),), read)
     rows.append(("total", ["kept", "", percent(left, read), size, left, bar]))
-    note = (
-        "Rules in the order in which they decide: a document is dropped by the first "
-        "one that it fails, and counted there."
-    )
     idle = [step for step in data.steps if step not in (*_by_step(data), *PROBLEMS)]
-    if idle:
-        note += f" Nothing was dropped by {', '.join(idle)}."
-    heads = ("rule", "#dropped", "#-of all read", "#-bytes", "#left", "=")
-    return [tag("p", note, class_="soft"), _key(), table_of(heads, rows)]
+    return {"rows": rows, "idle": idle}
 
 
 def _by_step(data: ReportData) -> dict[str, list[str]]:
@@ -173,13 +165,13 @@ def _anchor(reason: str) -> str:
     return "rule-" + re.sub("[^A-Za-z0-9]+", "-", reason)
 
 
-def _link(reason: str, text: str | None = None) -> Html:
+def _link(reason: str, text: str | None = None) -> Link:
     is_problem = reason.partition(".")[0] in PROBLEMS
     place = "problems" if is_problem else _anchor(reason)
-    return tag("a", breakable(text or reason), href=f"#{place}")
+    return Link(text or reason, place)
 
 
-def _subsets(data: ReportData) -> list[Html]:
+def _subsets(data: ReportData) -> dict[str, Any]:
     kept = _total(data, "kept")
     weights = sum(data.mixture.values())
     rows = []
@@ -197,24 +189,14 @@ def _subsets(data: ReportData) -> list[Html]:
                     *(short_size(own["bytes"]), own["words"]),
                     percent(own["bytes"], kept["bytes"]),
                     *([percent(weight or 0, weights)] if weights else []),
-                    bar_of((own["bytes"], "kept"), whole=kept["bytes"]),
+                    Bar(((own["bytes"], "kept"),), kept["bytes"]),
                 ],
             )
         )
-    heads = ["subset", "#-read", "#documents kept", "#-of read", "#bytes kept"]
-    heads += ["#-words", "#share", *(["#asked for"] if weights else []), "-="]
-    return [
-        tag(
-            "p",
-            "Share is that of all bytes kept",
-            "; asked for is the mixture of the build." if weights else ".",
-            class_="soft",
-        ),
-        table_of(heads, rows),
-    ]
+    return {"rows": rows, "asked": bool(weights)}
 
 
-def _languages(data: ReportData) -> list[Html]:
+def _languages(data: ReportData) -> dict[str, Any]:
     totals = {
         code: entry["kept"] + entry["dropped"] for code, entry in data.languages.items()
     }
@@ -231,81 +213,32 @@ def _languages(data: ReportData) -> list[Html]:
         own, lost = entry["kept"]["documents"], entry["dropped"]["documents"]
         cells = [code, own + lost, own, percent(own, own + lost)]
         cells += [short_size(entry["kept"]["bytes"]), entry["kept"]["words"]]
-        bar = bar_of((own, "kept"), (lost, "dropped"), whole=whole)
+        bar = Bar(((own, "kept"), (lost, "dropped")), whole)
         rows.append((None, [*cells, bar]))
-    heads = ("language", "#read", "#kept", "#-of read", "#-bytes kept", "#-words", "=")
-    note = (
-        "ISO 639-1 codes; und: dropped before its language was identified, or not "
-        "identified at all."
-    )
-    return [tag("p", note, class_="soft"), _key(), table_of(heads, rows)]
+    return {"rows": rows}
 
 
-def _figure(pictures: Mapping[str, str], name: str, caption: str) -> Html:
-    return figure_of(pictures[name], caption) if name in pictures else Html("")
-
-
-def _lengths(data: ReportData, pictures: Mapping[str, str]) -> list[Html]:
+def _lengths(data: ReportData, pictures: Mapping[str, str]) -> dict[str, Any]:
     kept, dropped = _total(data, "kept"), _total(data, "dropped")
-    means = ", ".join(
+    means = [
         f"{short_size(total['bytes'] / total['documents'])} in a {name} document"
         for name, total in (("kept", kept), ("dropped", dropped))
         if total["documents"]
-    )
-    return [
-        tag("p", f"On average {means}.", class_="soft"),
-        tag(
-            "div",
-            _figure(pictures, "bytes", "Documents by their bytes of UTF-8"),
-            _figure(pictures, "words_per_document", "Kept documents by their words"),
-            class_="pictures",
-        ),
     ]
+    return {"means": means, "pictures": pictures}
 
 
-def _words(data: ReportData, pictures: Mapping[str, str]) -> list[Html]:
-    total, missed = data.words["total"], data.words["missed"]
+def _words(data: ReportData, pictures: Mapping[str, str]) -> dict[str, Any]:
     counts = list(data.words["counts"].items())[:_MOST_WORDS]
     if not counts:
-        return []
-    low = f"each count may be too low by at most {missed:,}"
-    exact = low if missed else "counts are exact"
-    note = f"{total:,} words in kept documents; {exact}. In scripts without spaces a "
-    most = (
-        tag(
-            "li",
-            tag("span", word),
-            tag("span", f"{count:,}", class_="number"),
-            title=f"{1e6 * count / total:,.0f} in a million words",
-        )
-        for word, count in counts
-    )
-    return [
-        tag("p", note, "word is a character.", class_="soft"),
-        _figure(pictures, "zipf", "Occurrences by rank (Zipf)"),
-        tag("h3", f"The {len(counts)} most frequent, with their occurrences"),
-        tag("ol", *most, class_="words"),
-    ]
+        return {}
+    totals = {name: data.words[name] for name in ("total", "missed")}
+    return {**totals, "counts": counts, "pictures": pictures}
 
 
-def _clusters(data: ReportData) -> list[Html]:
-    made = [
-        tag(
-            "div",
-            tag(
-                "div",
-                tag("b", f"{cluster['documents']:,} documents"),
-                f": {cluster['exact']:,} dropped as equal, {cluster['fuzzy']:,} as "
-                f"nearly equal; kept: {_place(cluster)}",
-                class_="facts",
-            ),
-            tag("pre", cluster["excerpt"]),
-            class_="sample cluster",
-        )
-        for cluster in data.clusters
-    ]
-    note = "The largest groups of documents that say the same; one of each was kept."
-    return [tag("p", note, class_="soft"), *made] if made else []
+def _clusters(data: ReportData) -> dict[str, Any]:
+    clusters = [{**cluster, "place": _place(cluster)} for cluster in data.clusters]
+    return {"clusters": clusters} if clusters else {}
 
 
 def _place(row: Mapping[str, Any]) -> str:
@@ -316,56 +249,38 @@ def _place(row: Mapping[str, Any]) -> str:
     return f"{row['subset']}: {where}" if row["subset"] else where
 
 
-def _samples(data: ReportData) -> list[Html]:
-    made = []
-    for step, reasons in _by_step(data).items():
-        for reason in reasons if step not in PROBLEMS else ():
-            entry = data.reasons[reason]
-            count = f" {entry['documents']:,} documents, {short_size(entry['bytes'])}"
-            summary = tag(
-                "summary",
-                tag("b", breakable(reason)),
-                tag("span", count, class_="count"),
-            )
-            # A link to what is inside opens it.
-            samples = tag("div", *map(_sample, entry["samples"]), id=_anchor(reason))
-            made.append(tag("details", summary, samples))
-    note = (
-        f"Up to {SAMPLES} of each rule, chosen by a hash of their text, with what was "
-        "measured and what would have been kept."
-    )
-    return [tag("p", note, class_="soft"), *made] if made else []
-
-
-def _sample(sample: Mapping[str, Any]) -> Html:
-    value, bounds = sample["value"], sample["bounds"]
-    facts = [short_size(sample["bytes"]), sample["language"], _place(sample)]
-    measured = [
-        *([tag("b", f"{value:,.4g}")] if value is not None else []),
-        *([f" (kept: {bounds})" if value is not None else bounds] if bounds else []),
-        *([" · "] if value is not None or bounds else []),
+def _samples(data: ReportData) -> dict[str, Any]:
+    rules = [
+        {
+            "reason": reason,
+            "anchor": _anchor(reason),
+            "documents": data.reasons[reason]["documents"],
+            "size": short_size(data.reasons[reason]["bytes"]),
+            "samples": [
+                {**sample, "facts": _facts(sample)}
+                for sample in data.reasons[reason]["samples"]
+            ],
+        }
+        for step, reasons in _by_step(data).items()
+        if step not in PROBLEMS
+        for reason in reasons
     ]
-    more = " · ".join(fact for fact in facts if fact)
-    return tag(
-        "div",
-        tag("div", *measured, more, class_="facts"),
-        tag("pre", sample["text"], lang=sample["language"]) if sample["text"] else None,
-        class_="sample",
-    )
+    return {"rules": rules, "most": SAMPLES} if rules else {}
 
 
-def _personal_data(data: ReportData) -> list[Html]:
+def _facts(sample: Mapping[str, Any]) -> list[str | None]:
+    return [short_size(sample["bytes"]), sample["language"], _place(sample)]
+
+
+def _personal_data(data: ReportData) -> dict[str, Any]:
     rows = [
         (None, [kind.replace("_", " "), counts["documents"], counts["spans"]])
         for kind, counts in sorted(data.personal_data.items())
     ]
-    heads = ("kind", "#documents", "#found")
-    note = "Masked in the documents that were kept."
-    table = table_of(heads, rows)
-    return [tag("p", note, class_="soft"), table] if rows else []
+    return {"rows": rows} if rows else {}
 
 
-def _problems(data: ReportData) -> list[Html]:
+def _problems(data: ReportData) -> dict[str, Any]:
     rows, total = [], 0
     for step, reasons in _by_step(data).items():
         for reason in reasons if step in PROBLEMS else ():
@@ -375,37 +290,17 @@ def _problems(data: ReportData) -> list[Html]:
                 (None, [reason, _place(sample), sample["bounds"] or ""])
                 for sample in entry["samples"]
             ]
-    if not rows:
-        note = "Every file was read and every document finished."
-        return [tag("p", note, class_="soft")]
-    note = f"{total:,} files or documents that were not read or not finished"
-    note += (
-        f"; up to {MOST_PROBLEMS} of each kind are listed."
-        if total > len(rows)
-        else "."
-    )
-    return [tag("p", note, class_="soft"), table_of(("what", "where", "detail"), rows)]
+    return {"rows": rows, "total": total, "most": MOST_PROBLEMS}
 
 
-def _made(manifest: Mapping[str, Any]) -> list[Html]:
+def _made(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """What the manifest says of the recipe, one block each."""
-    made = []
-    for name in ("recipe", "build", "inputs", "versions", "run"):
-        if manifest.get(name):
-            text = json.dumps(manifest[name], indent=2, ensure_ascii=False)
-            made.append(tag("details", tag("summary", name), tag("pre", text)))
-    return made
-
-
-def _key() -> Html:
-    return tag(
-        "p",
-        tag("i", style="background:var(--kept);margin-left:0"),
-        "kept",
-        tag("i", style="background:var(--dropped)"),
-        "dropped",
-        class_="key soft",
-    )
+    blocks = [
+        (name, json.dumps(manifest[name], indent=2, ensure_ascii=False))
+        for name in ("recipe", "build", "inputs", "versions", "run")
+        if manifest.get(name)
+    ]
+    return {"blocks": blocks} if blocks else {}
 
 
 def _footer(manifest: Mapping[str, Any]) -> str:
