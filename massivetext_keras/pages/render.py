@@ -10,10 +10,12 @@ import functools
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -121,6 +123,9 @@ def percent(part: float, whole: float) -> str:
 
 @functools.cache
 def _environment() -> Environment:
+    # Imported here: workers of a corpus import this module, and make no page.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     found = Environment(
         autoescape=True,
         finalize=_visible,

@@ -211,7 +211,7 @@ def test_damaged_files_are_counted_and_the_rest_is_kept(raw, tmp_path):
 def test_a_step_that_fails_on_a_document_leaves_it_out(raw, tmp_path):
     write_jsonl(tmp_path / "d.jsonl", ["one of many, do not read this"])
     inputs = {"docs": [raw, tmp_path / "d.jsonl"]}
-    recipe = QUICK.override("tests.corpus.failing:fails_at={}")
+    recipe = Recipe("mine", {"tests.corpus.failing:fails_at": {}, **QUICK.steps})
     manifest = build(inputs, tmp_path / "corpus", recipe, PlainEngine())
     assert manifest.dropped["quarantine.document"]["documents"] == 1
     assert manifest.documents["kept"] == 60

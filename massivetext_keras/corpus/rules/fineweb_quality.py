@@ -36,6 +36,7 @@ def fineweb_quality(
         short_unspaced_line: likewise, where most letters are of a script without
             spaces, whose sentences have a third of the characters.
 
+    >>> from massivetext_keras.reading.document import Document
     >>> checks = fineweb_quality(Batch([Document("Home\\nNews\\nNews\\nAbout us.")]))
     >>> [check.values.round(2).tolist() for check in checks]
     [[0.25], [0.19], [1.0]]

@@ -48,6 +48,7 @@ def url_blocklist(
         FileNotFoundError: a list is not there.
         ValueError: a list without entries, or with one that cannot match.
 
+    >>> from massivetext_keras.reading.document import Document
     >>> path = getfixture("tmp_path") / "domains.txt"
     >>> _ = path.write_text("example.com\\n")
     >>> pages = ["https://www.example.com/a", "https://notexample.com/", None]
