@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from massivetext_keras.corpus.python_documentation import (
+from massivetext_keras.corpus.python_docs import (
     python_documentation,
     write_python_documentation,
 )

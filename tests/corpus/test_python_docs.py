@@ -10,17 +10,15 @@ from pydoc_data.topics import topics
 import pytest
 
 from massivetext_keras.corpus import (
+    python_docs,
     python_documentation,
     read_documents,
-)
-from massivetext_keras.corpus import (
-    python_documentation as pydoc,
 )
 
 
 @pytest.fixture(scope="module")
 def named():
-    return pydoc._named_documents()
+    return python_docs._named_documents()
 
 
 def test_modules_read_as_inspect_reads_them(named):
@@ -56,8 +54,8 @@ def test_no_docstring_twice(named):
     source = (
         f'def a():\n    """{text}"""\nif True:\n  class B:\n    "two\\n\\n  three"\n'
     )
-    module = pydoc.ast.parse('"""one"""\n' + source)
-    assert list(pydoc._docstrings(module, "m")) == [
+    module = python_docs.ast.parse('"""one"""\n' + source)
+    assert list(python_docs._docstrings(module, "m")) == [
         ("m", "one"),
         ("m.a", text),
         ("m.B", "two\n\nthree"),
@@ -65,7 +63,7 @@ def test_no_docstring_twice(named):
 
 
 def test_written_files_read_back(tmp_path, named):
-    paths = pydoc.write_python_documentation(tmp_path / "made" / "here")
+    paths = python_docs.write_python_documentation(tmp_path / "made" / "here")
     assert len(paths) == len(named)
     assert sorted(read_documents(tmp_path)) == sorted(named.values())
     assert python_documentation() == list(named.values())
