@@ -110,7 +110,7 @@ TABLES = {
 
 def our_decisions() -> dict[str, list[bool]]:
     """ "step: rule" -> dropped, of each page; and the lines that C4's rules keep."""
-    from massivetext_keras.corpus.documents import Batch
+    from massivetext_keras.corpus.batch import Batch
     from massivetext_keras.corpus.rules.c4_lines import c4_lines
     from massivetext_keras.corpus.rules.c4_pages import c4_pages
     from massivetext_keras.corpus.rules.fineweb_quality import fineweb_quality

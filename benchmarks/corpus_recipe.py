@@ -12,8 +12,8 @@ from collections import Counter
 
 from common import corpus_pages
 
+from massivetext_keras.corpus.batch import Batch, reasons
 from massivetext_keras.corpus.cleaning import kept_rows
-from massivetext_keras.corpus.documents import Batch, reasons
 from massivetext_keras.corpus.recipes import load_recipe
 from massivetext_keras.reading.document import Document
 

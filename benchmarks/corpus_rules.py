@@ -42,7 +42,7 @@ def speeds(texts: list[str], runs: dict[str, Callable], repeats: int) -> dict:
 
 
 def ours() -> dict[str, float]:
-    from massivetext_keras.corpus.documents import Batch
+    from massivetext_keras.corpus.batch import Batch
     from massivetext_keras.corpus.duplicates.minhash import minhash_bands
     from massivetext_keras.corpus.rules.c4_lines import c4_lines
     from massivetext_keras.corpus.rules.c4_pages import c4_pages

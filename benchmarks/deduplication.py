@@ -71,7 +71,7 @@ def grow(size: int, seed: int) -> tuple[list[str], list[int]]:
 
 def write(texts: list[str], folder: Path) -> float:
     """Parts of cleaned documents; the seconds that their signatures took."""
-    from massivetext_keras.corpus.documents import Batch
+    from massivetext_keras.corpus.batch import Batch
     from massivetext_keras.corpus.duplicates.minhash import minhash_bands
     from massivetext_keras.reading.document import Document
 
@@ -156,7 +156,7 @@ def family(process: int) -> list[int]:
 
 def jaccard(left: str, right: str) -> float:
     """Of the sets of 13-grams, by the words themselves."""
-    from massivetext_keras.corpus.documents import Batch
+    from massivetext_keras.corpus.batch import Batch
     from massivetext_keras.corpus.text.words import words as words_of
     from massivetext_keras.reading.document import Document
 

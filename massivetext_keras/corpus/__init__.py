@@ -18,6 +18,8 @@ from massivetext_keras.support.extras import need
 
 # These need the packages of the extra `corpus`.
 _PIPELINE = {
+    "Batch": "batch",
+    "Check": "batch",
     "LocalEngine": "engines.local",
     "Manifest": "shards.manifest",
     "RECIPES": "recipes",
@@ -26,6 +28,7 @@ _PIPELINE = {
     "build": "pipeline",
     "load_recipe": "recipes",
     "read_manifest": "shards.manifest",
+    "rule": "rules",
     "write_report": "report.page",
 }
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import xxhash
 
+from massivetext_keras.corpus.batch import Batch, left_empty, reasons
 from massivetext_keras.corpus.contents import use_contents
-from massivetext_keras.corpus.documents import Batch, left_empty, reasons
 from massivetext_keras.corpus.duplicates.minhash import minhash_bands
 from massivetext_keras.corpus.engines import guard
 from massivetext_keras.corpus.recipes import Recipe, Step

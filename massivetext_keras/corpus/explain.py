@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from massivetext_keras.corpus.documents import Batch, left_empty, reasons
+from massivetext_keras.corpus.batch import Batch, left_empty, reasons
 from massivetext_keras.reading.document import Document, Problem
 from massivetext_keras.reading.read import read
 from massivetext_keras.support.aligned import aligned

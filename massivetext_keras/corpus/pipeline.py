@@ -169,13 +169,18 @@ def build(
         },
     )
     with replacing_folder(output, overwrite) as new:
-        for name in so_far.shards:
-            (new / name).parent.mkdir(parents=True, exist_ok=True)
-            os.link(work.stage("corpus") / name, new / name)
-        so_far.report.write(new)
-        manifest.write(new)
+        _put_together(new, so_far, manifest)
     work.remove()
     return manifest
+
+
+def _put_together(folder: Path, made: Build, manifest: Manifest) -> None:
+    """Links shards into the folder of a corpus, and writes what tells of them."""
+    for name in made.shards:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        os.link(made.work.stage("corpus") / name, folder / name)
+    made.report.write(folder)
+    manifest.write(folder)
 
 
 def _place(stage: Stage) -> str:

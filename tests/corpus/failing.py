@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from massivetext_keras.corpus.documents import Batch, Check
+from massivetext_keras.corpus.batch import Batch, Check
 from massivetext_keras.corpus.rules import rule
 from massivetext_keras.reading.formats import FORMATS, format
 

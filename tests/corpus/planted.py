@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from massivetext_keras.corpus.documents import Batch
+from massivetext_keras.corpus.batch import Batch
 from massivetext_keras.corpus.duplicates.minhash import minhash_bands
 from massivetext_keras.reading.document import Document
 from tests.corpus.plain_engine import PlainEngine

@@ -9,7 +9,7 @@ import json
 import numpy as np
 import pytest
 
-from massivetext_keras.corpus.documents import Check
+from massivetext_keras.corpus.batch import Check
 from massivetext_keras.corpus.explain import explain, explain_document
 from massivetext_keras.corpus.rules.gopher_quality import gopher_quality
 from massivetext_keras.corpus.rules.personal_data import personal_data

@@ -12,7 +12,7 @@ WITHOUT = (
     "    sys.modules[name] = None\n"
     "from massivetext_keras import corpus\n"
     "from massivetext_keras.corpus.rules import RULES\n"
-    "from massivetext_keras.corpus.documents import Batch\n"
+    "from massivetext_keras.corpus.batch import Batch\n"
     "from massivetext_keras.reading.document import Document\n"
     "from massivetext_keras.reading.find import find\n"
 )

@@ -13,10 +13,10 @@ from massivetext_keras.corpus.pipeline import STAGES, build
 from massivetext_keras.corpus.recipes import Recipe, load_recipe
 from massivetext_keras.corpus.rules import RULES, rule
 from tests.corpus.small_corpus import documents, write_jsonl
+from tests.outside import installed
 
 MODULE = """
-from massivetext_keras.corpus.documents import Batch, Check
-from massivetext_keras.corpus.rules import rule
+from massivetext_keras.corpus import Batch, Check, rule
 from massivetext_keras.support.arguments import Count
 
 
@@ -45,16 +45,12 @@ TEXTS = ["Good.", "Good!!", "Good!!!!"]
 @pytest.fixture(scope="module")
 def outside(tmp_path_factory):
     """The name of an installed module with rules, one of them declared."""
-    folder, name = tmp_path_factory.mktemp("site"), "rules_from_outside"
-    about = folder / f"{name}-1.0.dist-info"
-    about.mkdir()
-    (folder / f"{name}.py").write_text(MODULE)
-    (about / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(
-        f"[massivetext_keras.rules]\nshouts = {name}:shouts\n"
+    folder, points = (
+        tmp_path_factory.mktemp("site"),
+        {"massivetext_keras.rules:shouts": "shouts"},
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(folder))
+    folder = tmp_path_factory.mktemp("site")
+    with installed(folder, "rules_from_outside", MODULE, points) as name:
         yield name
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from massivetext_keras.corpus.documents import Batch, Check, reasons
+from massivetext_keras.corpus.batch import Batch, Check, reasons
 from massivetext_keras.reading.document import Document
 
 

@@ -12,6 +12,7 @@ from massivetext_keras.data.records import read_records
 from massivetext_keras.reading.find import find
 from massivetext_keras.reading.formats import FORMATS, by_suffix, format
 from massivetext_keras.tokenizers.texts import read_lines
+from tests.outside import installed
 
 MODULE = '''
 from massivetext_keras.reading.document import Document, problem
@@ -38,16 +39,12 @@ SAYINGS = "One.\n-- Ada\n%\nTwo.\n%\nThree.\n-- Bob\n"
 @pytest.fixture(scope="module")
 def outside(tmp_path_factory):
     """The name of an installed module that declares a format."""
-    folder, name = tmp_path_factory.mktemp("site"), "formats_from_outside"
-    about = folder / f"{name}-1.0.dist-info"
-    about.mkdir()
-    (folder / f"{name}.py").write_text(MODULE)
-    (about / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(
-        f"[massivetext_keras.formats]\nfortune = {name}:fortune\n"
+    folder, points = (
+        tmp_path_factory.mktemp("site"),
+        {"massivetext_keras.formats:fortune": "fortune"},
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(folder))
+    folder = tmp_path_factory.mktemp("site")
+    with installed(folder, "formats_from_outside", MODULE, points) as name:
         yield name
 
 

@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from massivetext_keras.corpus.documents import Batch, reasons
+from massivetext_keras.corpus.batch import Batch, reasons
 from massivetext_keras.corpus.rules.c4_lines import c4_lines
 from massivetext_keras.corpus.rules.c4_pages import c4_pages
 from massivetext_keras.corpus.rules.fineweb_quality import fineweb_quality

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import numpy as np
 
-from massivetext_keras.corpus.documents import Batch
+from massivetext_keras.corpus.batch import Batch
 from massivetext_keras.corpus.text.words import span_hashes, words
 from massivetext_keras.support.arguments import Interval, Positive
 from massivetext_keras.support.extras import need

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from massivetext_keras.corpus.documents import Batch
+from massivetext_keras.corpus.batch import Batch
 from massivetext_keras.corpus.duplicates.minhash import shingles
 from massivetext_keras.corpus.duplicates.rows import (
     ID,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from massivetext_keras.corpus.documents import Batch
+from massivetext_keras.corpus.batch import Batch
 from massivetext_keras.corpus.text.words import words
 from massivetext_keras.reading.document import Document
 from massivetext_keras.support.files import read_json, write_json

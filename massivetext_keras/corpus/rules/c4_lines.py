@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from massivetext_keras.corpus.documents import Batch, Check, of_prose
+from massivetext_keras.corpus.batch import Batch, Check, of_prose
 from massivetext_keras.corpus.rules import rule
 from massivetext_keras.corpus.text.folding import composed
 from massivetext_keras.corpus.text.words import Spans, Words, words

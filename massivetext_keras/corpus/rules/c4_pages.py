@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from massivetext_keras.corpus.documents import Batch, Check, of_prose
+from massivetext_keras.corpus.batch import Batch, Check, of_prose
 from massivetext_keras.corpus.rules import rule
 from massivetext_keras.corpus.text.words import words
 from massivetext_keras.support.arguments import Count

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import numpy as np
 
+from massivetext_keras.corpus.batch import Batch, Check
 from massivetext_keras.corpus.contents import read_once
-from massivetext_keras.corpus.documents import Batch, Check
 from massivetext_keras.corpus.duplicates.minhash import shingles
 from massivetext_keras.corpus.rules import rule
 from massivetext_keras.corpus.text.folding import folded, origins

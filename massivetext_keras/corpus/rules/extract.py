@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from massivetext_keras.corpus.documents import Batch, Check
+from massivetext_keras.corpus.batch import Batch, Check
 from massivetext_keras.corpus.rules import rule
 from massivetext_keras.reading.document import Document
 from massivetext_keras.reading.exponents import with_exponents

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from massivetext_keras.corpus.documents import Batch, Check, of_prose
+from massivetext_keras.corpus.batch import Batch, Check, of_prose
 from massivetext_keras.corpus.rules import rule
 from massivetext_keras.corpus.text.hashing import equal_groups
 from massivetext_keras.corpus.text.words import Words, words

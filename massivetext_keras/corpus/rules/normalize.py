@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from massivetext_keras.corpus.documents import Batch, Check
+from massivetext_keras.corpus.batch import Batch, Check
 from massivetext_keras.corpus.rules import rule
 from massivetext_keras.support.arguments import Share
 from massivetext_keras.support.extras import need

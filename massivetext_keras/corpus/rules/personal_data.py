@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 
-from massivetext_keras.corpus.documents import Batch, Check
+from massivetext_keras.corpus.batch import Batch, Check
 from massivetext_keras.corpus.rules import rule
 from massivetext_keras.corpus.text import identifiers
 from massivetext_keras.corpus.text.personal_numbers import DIGITS, RULES

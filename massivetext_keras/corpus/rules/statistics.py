@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
-from massivetext_keras.corpus.documents import Batch, Check
+from massivetext_keras.corpus.batch import Batch, Check
 from massivetext_keras.corpus.rules import rule
 from massivetext_keras.corpus.text.languages import LanguageTag
 from massivetext_keras.corpus.text.perplexity import load_ngram_model

@@ -8,8 +8,8 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from massivetext_keras.corpus.batch import Batch, Check
 from massivetext_keras.corpus.contents import read_once
-from massivetext_keras.corpus.documents import Batch, Check
 from massivetext_keras.corpus.rules import rule
 from massivetext_keras.corpus.text.folding import caseless, composed
 from massivetext_keras.corpus.text.lists import ListFile, entries

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from massivetext_keras.corpus.batch import Batch, Check, of_prose
 from massivetext_keras.corpus.contents import read_once
-from massivetext_keras.corpus.documents import Batch, Check, of_prose
 from massivetext_keras.corpus.rules import rule
 from massivetext_keras.corpus.text.hashing import find, span_hashes
 from massivetext_keras.corpus.text.languages import LanguageTag

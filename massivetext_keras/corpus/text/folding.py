@@ -14,7 +14,7 @@ import unicodedata
 
 import numpy as np
 
-from massivetext_keras.corpus.documents import Batch
+from massivetext_keras.corpus.batch import Batch
 from massivetext_keras.reading.document import Document
 
 _SPACE, _GONE, _ODD = 0x20, 0x110000, 0x110001

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from massivetext_keras.corpus.batch import Batch
 from massivetext_keras.corpus.contents import read_once
-from massivetext_keras.corpus.documents import Batch
 from massivetext_keras.corpus.text.folding import composed
 from massivetext_keras.corpus.text.scripts import DIGIT, PUNCTUATION, character_classes
 from massivetext_keras.corpus.text.words import segment_sums, span_hashes, words

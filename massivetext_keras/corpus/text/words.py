@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from massivetext_keras.corpus.documents import Batch
+from massivetext_keras.corpus.batch import Batch
 from massivetext_keras.corpus.text.folding import folded
 from massivetext_keras.corpus.text.hashing import (
     equal_groups,

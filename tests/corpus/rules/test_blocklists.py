@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from massivetext_keras.corpus.documents import Batch, reasons
+from massivetext_keras.corpus.batch import Batch, reasons
 from massivetext_keras.corpus.rules.url_blocklist import url_blocklist
 from massivetext_keras.corpus.rules.word_blocklist import word_blocklist
 from massivetext_keras.reading.document import Document

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massivetext_keras.corpus.documents import Batch, reasons
+from massivetext_keras.corpus.batch import Batch, reasons
 from massivetext_keras.corpus.rules.c4_lines import POLICY_PHRASES, c4_lines
 from massivetext_keras.corpus.rules.c4_pages import c4_pages
 from massivetext_keras.corpus.rules.mc4_pages import mc4_pages

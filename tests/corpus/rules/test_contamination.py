@@ -8,7 +8,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from massivetext_keras.corpus.documents import Batch, reasons
+from massivetext_keras.corpus.batch import Batch, reasons
 from massivetext_keras.corpus.rules.contamination import contamination
 from massivetext_keras.corpus.text.items import read_items
 from massivetext_keras.reading.document import Document

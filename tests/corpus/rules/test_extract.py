@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from massivetext_keras.corpus.documents import Batch, reasons
+from massivetext_keras.corpus.batch import Batch, reasons
 from massivetext_keras.corpus.rules.extract import extract
 from massivetext_keras.reading.document import Document
 

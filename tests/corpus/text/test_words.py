@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massivetext_keras.corpus.documents import Batch
+from massivetext_keras.corpus.batch import Batch
 from massivetext_keras.corpus.text.words import folded_words, words
 from massivetext_keras.reading.document import Document
 
@@ -131,7 +131,7 @@ def test_no_documents():
 def test_hashes_are_the_same_in_another_process():
     # Literal: a hash that changes would change the survivors of deduplication.
     code = (
-        "from massivetext_keras.corpus.documents import Batch;"
+        "from massivetext_keras.corpus.batch import Batch;"
         "from massivetext_keras.reading.document import Document;"
         "from massivetext_keras.corpus.text.words import words;"
         "print([hex(h) for h in words(Batch([Document('to be 中')])).hashes.tolist()])"

@@ -1,4 +1,4 @@
-"""What the pipeline hands from step to step: documents in batches, and checks."""
+"""What rules take and give: documents in batches, and checks of them."""
 
 from __future__ import annotations
 
