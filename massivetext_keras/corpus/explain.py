@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from massivetext_keras.corpus.batch import Batch, left_empty, reasons
+from massivetext_keras.corpus.report.aligned import aligned
 from massivetext_keras.reading.document import Document, Problem
 from massivetext_keras.reading.read import read
-from massivetext_keras.support.aligned import aligned
 
 # name, function of a batch, arguments; as `Recipe.bound` gives them
 Step = tuple[str, Callable, Mapping[str, Any]]
