@@ -7,6 +7,7 @@ from massivetext_keras.experiment import (
     DataConfig,
     ExperimentConfig,
     OptimizerConfig,
+    TaskConfig,
     TokenizerConfig,
     TrainConfig,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "FINE_TUNING",
     "OptimizerConfig",
     "SCHEDULES",
+    "TaskConfig",
     "TokenizerConfig",
     "TrainConfig",
     "TransformerConfig",

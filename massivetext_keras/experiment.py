@@ -1,16 +1,19 @@
-"""A whole run as one frozen value: model, tokenizer, data, optimizer, training.
+"""A whole run as one frozen value: model, task, tokenizer, data, optimizer, training.
 
 A config is compared, hashed, printed and stored as JSON. Flags of the command line are
-a view of it. Unknown names and wrong types are errors that name the nearest right one.
+a view of it. Unknown names, wrong types and numbers out of range are errors that name
+the field, and the nearest right name.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.support.values import Config, one_of
+from massivetext_keras.support.values import Config, one_of, setting
 
 SCHEDULES = (
     "cosine",
@@ -23,23 +26,82 @@ SCHEDULES = (
 
 
 @dataclasses.dataclass(frozen=True)
-class TokenizerConfig(Config):
-    """How a tokenizer is trained: its kind and the size of its vocabulary.
+class TaskConfig(Config):
+    """What is trained, and the options of its own.
+
+    As JSON, and for `override`, the options stand beside the fields:
+    `task.r_drop=1.0`. Which there are says the task; it checks them when it is made.
 
     Attributes:
-        kind: "sentencepiece", "wordpiece", "byte_pair" or "bytes".
+        name: of the task's class (None: that of the preset, or the language model of
+            the model's kind).
+        label_smoothing: share of a label that is spread over the vocabulary in training
+            (Szegedy et al., 2016), where the task's `compile` takes it.
+        adapters: pattern of the products beside which adapters are trained, instead of
+            all weights (None: none; Hu et al., 2022).
+        adapter_rank: of the adapters.
+        options: of the task's constructor, by name.
+
+    >>> TaskConfig("TextClassifier").override("r_drop=1.0").to_dict()["r_drop"]
+    1.0
+    """
+
+    name: str | None = None
+    label_smoothing: float = setting(0.0, least=0, below=1)
+    adapters: str | None = None
+    adapter_rank: int = setting(8, least=1)
+    options: dict = dataclasses.field(default_factory=dict)
+
+    def __hash__(self):
+        return hash(json.dumps(self.to_dict(), sort_keys=True))
+
+    def to_dict(self) -> dict[str, Any]:
+        values = super().to_dict()
+        return {**values.pop("options"), **values}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]):
+        return cls(**_with_options(cls, values, values.get("options", {})))
+
+    def _check_name(self, name: str) -> None:
+        """Any name may be an option."""
+
+    def _changed(self, changes: dict[str, Any]):
+        return self.replace(**_with_options(type(self), changes, self.options))
+
+
+def _with_options(cls, values: Mapping[str, Any], options: Mapping[str, Any]) -> dict:
+    """Values of fields as they are, all others among the options."""
+    fields = {field.name for field in dataclasses.fields(cls)} - {"options"}
+    given = {name: x for name, x in values.items() if name not in {*fields, "options"}}
+    options = {**options, **values.get("options", {}), **given}
+    return {
+        **{name: x for name, x in values.items() if name in fields},
+        "options": options,
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenizerConfig(Config):
+    """A tokenizer: how it is trained, or of a run the one that it had.
+
+    Attributes:
+        kind: "sentencepiece", "wordpiece", "byte_pair" or "bytes"; of a run also that
+            of another class of tokenizers.
         vocabulary_size: pieces, special ones included (bytes: always 259).
-        model_type: "bpe" or "unigram", for "sentencepiece".
+        model_type: "bpe" or "unigram", for "sentencepiece" (None: not known).
+        fingerprint: SHA-256 of the tokenizer, which a run sets.
     """
 
     kind: str = "sentencepiece"
-    vocabulary_size: int = 8192
-    model_type: str = "bpe"
+    vocabulary_size: int = setting(8192, least=1)
+    model_type: str | None = setting("bpe", choices=("bpe", "unigram"))
+    fingerprint: str | None = None
 
     def __post_init__(self):
         super().__post_init__()
-        one_of(self, "kind", ("sentencepiece", "wordpiece", "byte_pair", "bytes"))
-        one_of(self, "model_type", ("bpe", "unigram"))
+        if self.fingerprint is None:
+            one_of(self, "kind", ("sentencepiece", "wordpiece", "byte_pair", "bytes"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,13 +115,23 @@ class DataConfig(Config):
         sequence_length: tokens in a row.
         validation_fraction: share of the text held out.
         seed: of the order of the batches.
+        objective: what is learnt of a text, a name of `data.objectives` or
+            "package.module:Class" (None: the task's own).
+        objective_options: fields of the objective, such as {"mean_length": 3.0}.
+        text: SHA-256 of what is learnt, which a run sets.
     """
 
-    batch_size: int = 16
-    batch_tokens: int | None = None
-    sequence_length: int = 256
-    validation_fraction: float = 0.05
+    batch_size: int = setting(16, least=1)
+    batch_tokens: int | None = setting(None, least=1)
+    sequence_length: int = setting(256, least=1)
+    validation_fraction: float = setting(0.05, least=0, below=1)
     seed: int = 0
+    objective: str | None = None
+    objective_options: dict = dataclasses.field(default_factory=dict)
+    text: str | None = None
+
+    def __hash__(self):
+        return hash(json.dumps(self.to_dict(), sort_keys=True))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +142,8 @@ class OptimizerConfig(Config):
         name: "adamw", "adam", "sgd", "adafactor", "lion" or "muon".
         learning_rate: the peak.
         warmup_steps: of linear growth from zero.
+        warmup_fraction: share of all steps that these are, where a number of epochs
+            says how many steps there are (None: `warmup_steps`).
         schedule: "cosine", "linear", "exponential", "wsd", "inverse_square_root" or
             "constant", after the warm-up.
         final_fraction: of the peak, at the last step.
@@ -87,26 +161,21 @@ class OptimizerConfig(Config):
     """
 
     name: str = "adamw"
-    learning_rate: float = 1e-3
-    warmup_steps: int = 100
-    schedule: str = "cosine"
-    final_fraction: float = 0.1
-    decay_fraction: float = 0.2
-    weight_decay: float = 0.1
-    beta_1: float = 0.9
-    beta_2: float = 0.95
-    momentum: float = 0.9
-    epsilon: float = 1e-8
-    clip_norm: float | None = 1.0
-    layer_decay: float = 1.0
+    learning_rate: float = setting(1e-3, least=0)
+    warmup_steps: int = setting(100, least=0, instead_of="warmup_fraction")
+    warmup_fraction: float | None = setting(None, least=0, most=1)
+    schedule: str = setting("cosine", choices=SCHEDULES)
+    final_fraction: float = setting(0.1, least=0, most=1)
+    decay_fraction: float = setting(0.2, above=0, most=1)
+    weight_decay: float = setting(0.1, least=0)
+    beta_1: float = setting(0.9, least=0, below=1)
+    beta_2: float = setting(0.95, least=0, below=1)
+    momentum: float = setting(0.9, least=0, below=1)
+    epsilon: float = setting(1e-8, least=0)
+    clip_norm: float | None = setting(1.0, above=0)
+    layer_decay: float = setting(1.0, above=0, most=1)
     rates: dict = dataclasses.field(default_factory=dict)
-    ema: float | None = None
-
-    def __post_init__(self):
-        super().__post_init__()
-        one_of(self, "schedule", SCHEDULES)
-        if not 0.0 <= (self.ema or 0.0) < 1.0:
-            raise ValueError(f"ema must be in [0, 1), got {self.ema}")
+    ema: float | None = setting(None, least=0, below=1)
 
     def __hash__(self):
         return hash(json.dumps(self.to_dict(), sort_keys=True))
@@ -117,8 +186,9 @@ class TrainConfig(Config):
     """How long and where a model is trained.
 
     Attributes:
-        task: name of the task's class (None: the language model of the model's kind).
         steps: updates of the weights.
+        epochs: how often every example is seen; the steps, and when it is evaluated,
+            follow from it (None: `steps`; of text there are no epochs).
         micro_batches: parts of a batch that go through the model one after another,
             for batches that do not fit into memory; the update is the same.
         recompute: keep only what enters a block, and make the rest again in the
@@ -131,41 +201,113 @@ class TrainConfig(Config):
             "mixed_bfloat16" or "mixed_float16".
         strategy: "auto", "none", "mirrored", "multi_worker" or "tpu".
         seed: of the first weights and of dropout.
+        keep_best: the measure by which the best weights are kept (None: the last ones
+            are).
         evaluate_every: steps between evaluations.
         checkpoint_every: steps between checkpoints.
         sample_every: steps between samples of text (0: none).
+        callbacks: more of them, by the name of an entry point of the group
+            `massivetext_keras.callbacks` or as "package.module:Class".
     """
 
-    task: str | None = None
-    steps: int = 1000
-    micro_batches: int = 1
+    steps: int = setting(1000, least=0, instead_of="epochs")
+    epochs: float | None = setting(None, above=0)
+    micro_batches: int = setting(1, least=1)
     recompute: bool = False
     xla: bool | None = None
-    steps_per_execution: int = 1
+    steps_per_execution: int = setting(1, least=1)
     frozen: str | None = None
     precision: str = "auto"
     strategy: str = "auto"
     seed: int = 0
-    evaluate_every: int = 250
-    checkpoint_every: int = 250
-    sample_every: int = 250
+    keep_best: str | None = None
+    evaluate_every: int = setting(250, least=1)
+    checkpoint_every: int = setting(250, least=1)
+    sample_every: int = setting(250, least=0)
+    callbacks: tuple[str, ...] = ()
 
-    def __post_init__(self):
-        super().__post_init__()
-        for field in ("micro_batches", "steps_per_execution"):
-            if (value := getattr(self, field)) < 1:
-                raise ValueError(f"{field} must be positive, got {value}")
+    def check_counts(self) -> None:
+        """Refuses numbers of updates that do not go together.
+
+        Raises:
+            ValueError: names the field.
+        """
+        for name in ("steps", "evaluate_every"):
+            if getattr(self, name) % self.steps_per_execution:
+                raise ValueError(
+                    f"{name}={getattr(self, name)} is no multiple of "
+                    f"steps_per_execution={self.steps_per_execution}"
+                )
 
 
 @dataclasses.dataclass(frozen=True)
 class ExperimentConfig(Config):
-    """Everything that makes a run what it is; `config.json` of a run's folder."""
+    """Everything that makes a run what it is; `experiment.json` of a run's folder.
+
+    What a run learns of itself is added when it starts: the task's options, the
+    tokenizer, the fingerprint of the data, the steps of so many epochs.
+    """
 
     model: TransformerConfig = TransformerConfig()
+    task: TaskConfig = TaskConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     train: TrainConfig = TrainConfig()
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]):
+        """As `Config.from_dict`; an older version kept the task's name in `train`."""
+        train = dict(values.get("train", {}))
+        if "task" in train:
+            named = {"name": train.pop("task"), **values.get("task", {})}
+            values = {**values, "train": train, "task": named}
+        return super().from_dict(values)
+
+    def planned(self, batches: int | None = None) -> ExperimentConfig:
+        """The same with the numbers that follow from others: the steps of so many
+        epochs, and the warm-up of so many steps.
+
+        Args:
+            batches: of an epoch (None: there are no epochs).
+
+        Raises:
+            ValueError: there are epochs to count, and no number of batches.
+
+        >>> FINE_TUNING.planned(batches=50).train.steps
+        150
+        """
+        settings, optimizer = self.train, self.optimizer
+        steps = settings.steps
+        if settings.epochs is not None:
+            if batches is None:
+                raise ValueError("train.epochs is for examples: of text give the steps")
+            steps = max(1, round(settings.epochs * batches))
+            settings = settings.replace(
+                steps=steps,
+                epochs=settings.epochs,
+                evaluate_every=min(batches, steps),
+                sample_every=0,
+            )
+        if optimizer.warmup_fraction is not None:
+            share = optimizer.warmup_fraction
+            optimizer = optimizer.replace(
+                warmup_steps=round(share * steps), warmup_fraction=share
+            )
+        return self.replace(train=settings, optimizer=optimizer)
+
+    def compile_options(self) -> dict[str, Any]:
+        """What a task's `compile` takes beside its optimizer."""
+        settings = self.train
+        options = {
+            "micro_batches": settings.micro_batches,
+            "recompute": settings.recompute,
+            "jit_compile": "auto" if settings.xla is None else settings.xla,
+            "steps_per_execution": settings.steps_per_execution,
+        }
+        if self.task.label_smoothing:
+            options["label_smoothing"] = self.task.label_smoothing
+        return options
 
 
 # An encoder that has learnt a language learns a task in few small steps (Devlin et al.,
@@ -174,9 +316,11 @@ FINE_TUNING = ExperimentConfig(
     data=DataConfig(batch_size=32, sequence_length=512, validation_fraction=0.1),
     optimizer=OptimizerConfig(
         learning_rate=5e-5,
+        warmup_fraction=0.1,
         schedule="linear",
         final_fraction=0.0,
         weight_decay=0.01,
         beta_2=0.999,
     ),
+    train=TrainConfig(epochs=3.0),
 )

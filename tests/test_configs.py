@@ -38,7 +38,9 @@ def test_to_dict_is_plain_and_nested():
     values = ExperimentConfig().to_dict()
     assert values["optimizer"]["beta_2"] == 0.95
     assert values["model"]["hidden_size"] == 768
-    assert list(values) == ["model", "tokenizer", "data", "optimizer", "train"]
+    assert list(values) == [
+        *("model", "task", "tokenizer", "data", "optimizer", "train")
+    ]
 
 
 def test_missing_names_keep_their_defaults():

@@ -6,22 +6,27 @@ require()
 
 from massivetext_keras.data.batching.buckets import Batches, BucketedRows
 from massivetext_keras.data.batching.epochs import TrainingBatches
+from massivetext_keras.data.batching.sizes import Batching
 from massivetext_keras.data.batching.texts import text_batches, text_example, text_rows
 from massivetext_keras.data.batching.windows import training_batches, validation_batches
+from massivetext_keras.data.objectives.base import (
+    OBJECTIVES,
+    Objective,
+    make_objective,
+    objective,
+)
 from massivetext_keras.data.objectives.cloze import cloze_questions
 from massivetext_keras.data.objectives.contrast import contrastive_batches
-from massivetext_keras.data.objectives.denoising import (
-    Infilling,
-    SpanCorruption,
-    denoising_batches,
-)
-from massivetext_keras.data.objectives.masking import Masking, masked_batches, put
+from massivetext_keras.data.objectives.denoising import denoising_batches
+from massivetext_keras.data.objectives.infilling import Infilling
+from massivetext_keras.data.objectives.masked import Masking, masked_batches, put
 from massivetext_keras.data.objectives.pairs import (
     enclosed,
     encode_pairs,
     pair_batches,
     start_id,
 )
+from massivetext_keras.data.objectives.spans import SpanCorruption
 from massivetext_keras.data.records import Problems, Record, read_records
 from massivetext_keras.data.shards.format import SIDES, is_shards, read_manifest
 from massivetext_keras.data.shards.reader import Shards, open_shards
@@ -71,6 +76,7 @@ __all__ = [
     "JinjaTemplate",
     "Answer",
     "Batches",
+    "Batching",
     "BucketedRows",
     "CHAT_TEMPLATES",
     "ChatTemplate",
@@ -78,6 +84,8 @@ __all__ = [
     "Infilling",
     "LabeledText",
     "Masking",
+    "OBJECTIVES",
+    "Objective",
     "Problems",
     "Question",
     "Record",
@@ -107,6 +115,8 @@ __all__ = [
     "is_shards",
     "joined",
     "masked_batches",
+    "make_objective",
+    "objective",
     "open_shards",
     "padded",
     "pair_batches",

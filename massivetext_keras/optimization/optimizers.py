@@ -247,4 +247,6 @@ def from_config(
     >>> from_config(OptimizerConfig(beta_2=0.99), total_steps=1000).beta_2
     0.99
     """
-    return make_optimizer(total_steps=total_steps, **config.to_dict())
+    options = config.to_dict()
+    del options["warmup_fraction"]  # what `warmup_steps` was made of
+    return make_optimizer(total_steps=total_steps, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
 import json
@@ -105,10 +106,106 @@ def matching(
     return found
 
 
+class Range(typing.NamedTuple):
+    """Which numbers a field takes.
+
+    Attributes:
+        least, most: bounds that are among its values (None: no bound).
+        above, below: bounds that are not.
+
+    >>> str(Range(least=0, below=1)), str(Range(above=0)), str(Range(most=9))
+    ('in [0, 1)', 'positive', 'at most 9')
+    >>> 0.0 in Range(least=0, below=1), 1.0 in Range(least=0, below=1)
+    (True, False)
+    """
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def __contains__(self, value: float) -> bool:
+        return (
+            (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+    def __str__(self):
+        low = self.above if self.least is None else self.least
+        high = self.below if self.most is None else self.most
+        if low is not None and high is not None:
+            opening = "(" if self.least is None else "["
+            closing = ")" if self.most is None else "]"
+            return f"in {opening}{low:g}, {high:g}{closing}"
+        if (self.least, self.above) in ((1, None), (None, 0)):
+            return "positive"
+        bounds = {
+            "at least": self.least,
+            "above": self.above,
+            "at most": self.most,
+            "below": self.below,
+        }
+        known = ((word, x) for word, x in bounds.items() if x is not None)
+        return " and ".join(f"{word} {x:g}" for word, x in known)
+
+
+def setting(
+    default: Any,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    choices: typing.Sequence[str] | None = None,
+    instead_of: str | None = None,
+) -> Any:
+    """A field of a `Config` that says which values it takes.
+
+    Args:
+        default: its value where none is given.
+        least, most, above, below: bounds of a number, see `Range`.
+        choices: the strings that it may be.
+        instead_of: another field, from which this one follows unless that is None. To
+            change this one alone sets that one to None.
+
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Sizes(Config):
+    ...     count: int = setting(3, least=1)
+    >>> Sizes(count=0)
+    Traceback (most recent call last):
+    ValueError: Sizes.count must be positive, got 0
+    """
+    metadata = {
+        "range": Range(least, most, above, below),
+        "choices": choices,
+        "instead_of": instead_of,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+class _Within(dict):
+    """Changes within a field, and not instead of it."""
+
+
 class Config:
     """What all configs share: checked construction, JSON, replacement by path."""
 
     def __post_init__(self):
+        self._check_types()
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is None:
+                continue
+            if field.metadata.get("choices"):
+                one_of(self, field.name, field.metadata["choices"])
+            if value not in (allowed := field.metadata.get("range", Range())):
+                raise ValueError(
+                    f"{type(self).__name__}.{field.name} must be {allowed}, got {value}"
+                )
+
+    def _check_types(self) -> None:
         for name, hint in typing.get_type_hints(type(self)).items():
             value = getattr(self, name)
             if isinstance(value, list):
@@ -125,7 +222,11 @@ class Config:
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, for JSON."""
-        return dataclasses.asdict(self)
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {
+            name: x.to_dict() if isinstance(x, Config) else copy.deepcopy(x)
+            for name, x in values.items()
+        }
 
     @classmethod
     def from_dict(cls, values: typing.Mapping[str, Any]):
@@ -148,7 +249,16 @@ class Config:
         choices = {field.name: field for field in dataclasses.fields(self)}
         for name in changes:
             choose(f"field of {type(self).__name__}", name, choices)
-        return dataclasses.replace(self, **changes)
+        return dataclasses.replace(self, **self._with_implied(changes))
+
+    def _with_implied(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """Changes, and None for what a changed field stands instead of."""
+        implied = {}
+        for field in dataclasses.fields(self):
+            other = field.metadata.get("instead_of")
+            if other and field.name in changes:
+                implied[other] = None
+        return implied | changes
 
     def override(self, *assignments: str):
         """A copy changed by `"path.to.field=value"`, the value read as JSON if it is.
@@ -171,14 +281,20 @@ class Config:
             *sections, name = path.strip().split(".")
             config, place = self, changes
             for section in sections:
-                config._check_name(section)
-                config = getattr(config, section)
-                if not isinstance(config, Config):
-                    raise ValueError(f"{section!r} has no fields of its own")
-                place = place.setdefault(section, {})
-            config._check_name(name)
+                config = config._field(section)
+                place = place.setdefault(section, _Within())
+            if isinstance(config, Config):
+                config._check_name(name)
             place[name] = value
         return self._changed(changes)
+
+    def _field(self, name: str) -> Config | dict:
+        """The value of a field that has fields of its own."""
+        self._check_name(name)
+        value = getattr(self, name)
+        if not isinstance(value, Config | dict):
+            raise ValueError(f"{name!r} has no fields of its own")
+        return value
 
     def _check_name(self, name: str) -> None:
         choices = {field.name: field for field in dataclasses.fields(self)}
@@ -188,9 +304,12 @@ class Config:
         values = {}
         for name, value in changes.items():
             inner = getattr(self, name)
-            nested = isinstance(inner, Config) and isinstance(value, dict)
-            values[name] = inner._changed(value) if nested else value
-        return dataclasses.replace(self, **values)
+            if isinstance(inner, Config) and isinstance(value, dict):
+                value = inner._changed(value)
+            elif isinstance(value, _Within):
+                value = {**inner, **value}
+            values[name] = value
+        return dataclasses.replace(self, **self._with_implied(values))
 
 
 def _accepts(hint: Any, kind: type) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from numbers import Number
@@ -14,8 +13,14 @@ import tensorflow as tf
 
 from massivetext_keras import corpus
 from massivetext_keras.data.batching.epochs import TrainingBatches
+from massivetext_keras.data.batching.sizes import Batching
+from massivetext_keras.data.objectives.base import (
+    OBJECTIVES,
+    Objective,
+    make_objective,
+)
 from massivetext_keras.data.shards.reader import open_shards
-from massivetext_keras.support.values import nearest
+from massivetext_keras.support.values import choose, nearest
 from massivetext_keras.tasks.inputs import are_files, rows_of, texts_of
 from massivetext_keras.tasks.preprocessor import Preprocessor
 from massivetext_keras.tasks.strings import (
@@ -38,51 +43,17 @@ _FIT = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Batching:
-    """How examples become batches.
-
-    Attributes:
-        batch_size: rows of the global batch, or None.
-        batch_tokens: tokens of a batch, padding included, or None.
-        length: tokens of a row (None: the model's `max_length`).
-        seed: of the order of the training batches.
-        start: number of the first of them.
-        progress: show a bar.
-        options: what one task has and others have not.
-    """
-
-    batch_size: int | None
-    batch_tokens: int | None = None
-    length: int | None = None
-    seed: int = 0
-    start: int = 0
-    progress: bool = True
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-    @property
-    def rows(self) -> int:
-        """Rows of a batch.
-
-        Raises:
-            ValueError: the batch is to have so many tokens.
-        """
-        if self.batch_size is None:
-            raise ValueError("batch_tokens: this task takes rows, give batch_size")
-        return self.batch_size
-
-
 class Datasets:
     """A mixin for tasks: `datasets`, over what a task says of its examples.
 
-    A task gives `training_data` and `validation_data`, and, if its examples are not
-    texts alone, `read_data` and `split_data`.
+    A task names its `objective`; or it gives `training_data` and `validation_data`,
+    and, if its examples are not texts alone, `read_data` and `split_data`.
     """
 
     # Where nobody says them.
     batches_of: Mapping[str, int] = {"batch_size": 32}
-    share_held_out = 0.0
-    dataset_options: tuple[str, ...] = ()  # that `datasets` takes beside its own
+    objective: str | None = None  # of `data.objectives`; None: labels of the task's own
+    dataset_options: tuple[str, ...] = ()  # beside those of the objective
     # Whether `encode_texts` says all that is to be learnt of strings.
     fits_strings = False
 
@@ -102,6 +73,7 @@ class Datasets:
         columns: Mapping[str, str | int] | None = None,
         encoding: str = "utf-8",
         max_length: int | None = None,
+        objective: str | Objective | None = None,
         **options: Any,
     ) -> tuple[TrainingBatches, tf.data.Dataset | None]:
         """Batches for `fit`, `evaluate` and `predict`.
@@ -123,8 +95,10 @@ class Datasets:
             progress: show a bar.
             format, columns, encoding: of files, see `data.read_records`; two files of
                 parallel texts are `format="parallel"`.
-            **options: of one task: `mask_rate`, `whole_words`, `mask_share` and
-                `random_share` (`MaskedLM`), `class_weights` (`TextClassifier`).
+            objective: what is learnt of a text: a name of `data.OBJECTIVES`, or
+                "package.module:Class" (None: the task's own).
+            **options: of the objective, such as `mask_rate` of "masked", or of the
+                task: `class_weights` (`TextClassifier`).
 
         Returns:
             Training batches, an epoch in a new order at each iteration, see
@@ -136,7 +110,11 @@ class Datasets:
             TypeError: an argument is unknown, or given without its name.
             ValueError: there are no examples, or none that can be learnt from.
         """
-        _check_names(self, validation, batch_size, others, options)
+        _check_places(validation, batch_size, others)
+        if not isinstance(objective, Objective):
+            chosen, options = _divided(self, objective, options)
+            if objective or chosen:
+                objective = self.objective_named(objective, chosen)
         if None not in (sequence_length, max_length):
             raise TypeError("sequence_length and max_length are the same: give one")
         sizes = {"batch_size": batch_size, "batch_tokens": batch_tokens}
@@ -154,6 +132,7 @@ class Datasets:
             start=start,
             progress=progress,
             options=options,
+            objective=objective,
         )
         reading = {"format": format, "columns": columns, "encoding": encoding}
         return self.make_datasets(train, validation, validation_fraction, how, reading)
@@ -174,11 +153,14 @@ class Datasets:
             how: the sizes of batches.
             reading: how files are read.
         """
-        items = self.read_data(train, **reading)
-        held_out = [] if validation is None else self.read_data(validation, **reading)
-        share = self.share_of(items) if share is None else share
+        read, split, usual = self.read_data, self.split_data, self.share_of
+        if how.objective is not None and how.objective.reads == "texts":
+            read, split, usual = self.read_texts, self.split_texts, self.share_of_texts
+        items = read(train, **reading)
+        held_out = [] if validation is None else read(validation, **reading)
+        share = usual(items) if share is None else share
         if not held_out and share:
-            items, held_out = self.split_data(items, share)
+            items, held_out = split(items, share)
         batches = self.training_data(items, how).epochs()
         return batches, self.validation_data(held_out, how) if held_out else None
 
@@ -336,8 +318,51 @@ class Datasets:
             "rows: give sample_weight"
         )
 
-    def read_data(self, data: Any, format=None, columns=None, encoding="utf-8") -> list:
+    @property
+    def own_objective(self) -> str | None:
+        """Name of the objective where nobody says another."""
+        return self.objective
+
+    def objective_named(
+        self, name: str | None = None, options: Mapping[str, Any] | None = None
+    ) -> Objective | None:
+        """An objective, if the task can learn from it.
+
+        Args:
+            name: of `data.OBJECTIVES`, or "package.module:Class" (None: the task's
+                own).
+            options: its fields.
+
+        Returns:
+            None for a task that learns labels of its own.
+
+        Raises:
+            ValueError: the name or an option is unknown, an option out of range, or the
+                task learns from other batches.
+            TypeError: an option is of another type.
+        """
+        own = self.own_objective
+        if name is None and own is None:
+            return None
+        found = make_objective(name or own, options)
+        kind = None if own is None else OBJECTIVES[own].batches
+        if found.batches != kind:
+            fitting = [k for k, v in OBJECTIVES.items() if v.batches == kind]
+            kinds = f"these are: {', '.join(fitting)}" if own else "it has labels"
+            raise ValueError(
+                f"{type(self).__name__} does not learn from objective {name!r}: {kinds}"
+            )
+        found.check(self)
+        return found
+
+    def read_data(self, data: Any, **reading) -> list:
         """Texts, or what else a task learns from."""
+        return self.read_texts(data, **reading)
+
+    def read_texts(
+        self, data: Any, format=None, columns=None, encoding="utf-8"
+    ) -> list:
+        """Texts of files, or of what holds some."""
         if (format, columns, encoding) != (None, None, "utf-8"):
             raise TypeError(
                 f"{type(self).__name__} learns from text: format=, columns= and "
@@ -349,19 +374,34 @@ class Datasets:
 
     def share_of(self, items: Sequence[Any]) -> float:
         """The share of examples that is held out where nobody says another."""
-        return self.share_held_out
+        own = self.objective
+        return 0.0 if own is None else OBJECTIVES[own].share_held_out
+
+    def share_of_texts(self, items: Sequence[str]) -> float:
+        """The same of texts."""
+        return Objective.share_held_out
 
     def split_data(self, items: Sequence[Any], share: float) -> tuple[list, list]:
         """What is learnt, and what is held out."""
+        return self.split_texts(items, share)
+
+    def split_texts(self, items: Sequence[str], share: float) -> tuple[list, list]:
+        """The same of texts: equal ones are on one side."""
         return corpus.split_documents(items, share)
 
     def training_data(self, items: Sequence[Any], how: Batching) -> TrainingBatches:
         """Batches of what `read_data` gives, to learn from."""
-        raise NotImplementedError(f"{type(self).__name__} has no datasets")
+        return self._objective_of(how).training(self, items, how)
 
     def validation_data(self, items: Sequence[Any], how: Batching) -> tf.data.Dataset:
         """Batches of what `read_data` gives, once and in order."""
-        raise NotImplementedError(f"{type(self).__name__} has no datasets")
+        return self._objective_of(how).validation(self, items, how)
+
+    def _objective_of(self, how: Batching) -> Objective:
+        found = how.objective or self.objective_named()
+        if found is None:
+            raise NotImplementedError(f"{type(self).__name__} has no datasets")
+        return found
 
 
 def _features_alone(task: Datasets, x, *_) -> tuple:
@@ -370,8 +410,8 @@ def _features_alone(task: Datasets, x, *_) -> tuple:
     return (task.text_features(x),)
 
 
-def _check_names(task, validation, batch_size, others: tuple, options: Mapping) -> None:
-    """Refuses what `datasets` took by place once, and names that it does not know."""
+def _check_places(validation, batch_size, others: tuple) -> None:
+    """Refuses what `datasets` took by place once."""
     if isinstance(validation, Number) or others:
         numbers = [validation, batch_size, *others]
         numbers = [x for x in numbers if isinstance(x, Number)]
@@ -380,9 +420,24 @@ def _check_names(task, validation, batch_size, others: tuple, options: Mapping) 
         raise TypeError(
             f"datasets(train, validation, …): give what follows by name: {said or '…'}"
         )
-    for name in options:
-        if name not in task.dataset_options:
+
+
+def _divided(
+    task: Datasets, objective: str | None, options: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options of the objective, and those of the task.
+
+    Raises:
+        TypeError: one is of neither.
+    """
+    name = objective or task.own_objective
+    cls = Objective if name is None else choose("objective", name, OBJECTIVES)
+    fields = tuple(getattr(cls, "__dataclass_fields__", ()))
+    for option in options:
+        if option not in (*fields, *task.dataset_options):
             known = ("batch_size", "batch_tokens", "sequence_length", "seed", "start")
-            known += ("validation_fraction", *task.dataset_options)
-            hint = nearest(name, known)
-            raise TypeError(f"{type(task).__name__}.datasets has no {name!r}: {hint}")
+            known += ("validation_fraction", *fields, *task.dataset_options)
+            hint = nearest(option, known)
+            raise TypeError(f"{type(task).__name__}.datasets has no {option!r}: {hint}")
+    chosen = {k: v for k, v in options.items() if k in fields}
+    return chosen, {k: v for k, v in options.items() if k not in fields}

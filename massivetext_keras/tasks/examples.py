@@ -250,10 +250,14 @@ class FromExamples:
         return split_examples(items, share)
 
     def training_data(self, items, how: Batching):
+        if how.objective is not None:
+            return how.objective.training(self, items, how)
         sizes = how.batch_size, how.batch_tokens, how.length
         return self.example_batches(items, *sizes).training(how.seed, how.start)
 
     def validation_data(self, items, how: Batching):
+        if how.objective is not None:
+            return how.objective.validation(self, items, how)
         sizes = how.batch_size, how.batch_tokens, how.length
         return self.example_batches(items, *sizes, training=False).in_order()
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import typing
+from collections.abc import Mapping
+from typing import Any
+
 from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.data.objectives.base import OBJECTIVES
 from massivetext_keras.support.values import choose, nearest
 from massivetext_keras.tasks.answering.task import QuestionAnswerer
 from massivetext_keras.tasks.base import Task
@@ -27,7 +32,11 @@ _ALL = (
 )
 TASKS: dict[str, type[Task]] = {cls.__name__: cls for cls in _ALL}
 # Those whose `datasets` reads text files.
-FROM_TEXT = ("CausalLM", "MaskedLM", "ReplacedTokenDetector")
+FROM_TEXT = tuple(
+    name
+    for name, cls in TASKS.items()
+    if cls.objective and OBJECTIVES[cls.objective].reads == "texts"
+)
 _OF_STACK = {
     "decoder": CausalLM,
     "prefix": CausalLM,
@@ -70,3 +79,41 @@ def task_class(source: str | TransformerConfig, name: str | None = None) -> type
         if source.head is not None and source.head in cls.hugging_face_heads:
             return cls
     return _OF_STACK[source.config.stack]
+
+
+def check_options(cls: type[Task], options: Mapping[str, Any]) -> None:
+    """Refuses options that a task does not have, or of another type than it takes.
+
+    Args:
+        cls: of the task.
+        options: by name, as they come from JSON.
+
+    Raises:
+        ValueError: names the option.
+
+    >>> check_options(TextClassifier, {"r_drop": "much"})
+    Traceback (most recent call last):
+    ValueError: r_drop is float, not 'much'
+    """
+    hints = typing.get_type_hints(cls.__init__)
+    for name, value in options.items():
+        if name not in cls.options:
+            hint = nearest(name, cls.options)
+            raise ValueError(f"{cls.__name__} has no {name!r}: {hint}")
+        wanted = _plain_types(hints.get(name))
+        given = {int, float} if type(value) is int else {type(value)}
+        if wanted and not wanted & given:
+            kinds = " or ".join(sorted(kind.__name__ for kind in wanted))
+            raise ValueError(f"{name} is {kinds}, not {value!r}")
+
+
+def _plain_types(hint: Any) -> set[type]:
+    """The types of an annotation that is made of plain ones, else none.
+
+    >>> sorted(kind.__name__ for kind in _plain_types(int | None))
+    ['NoneType', 'int']
+    >>> _plain_types(str | Mapping[str, float])
+    set()
+    """
+    kinds = set(typing.get_args(hint) or (hint,))
+    return kinds if kinds <= {bool, int, float, str, type(None)} else set()

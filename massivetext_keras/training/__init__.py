@@ -14,18 +14,20 @@ from massivetext_keras.support.machine import processor_multiplies_bfloat16
 from massivetext_keras.training.callbacks.checkpoint import Checkpoint
 from massivetext_keras.training.callbacks.guard import Guard
 from massivetext_keras.training.callbacks.measuring import Measure
+from massivetext_keras.training.callbacks.registry import CALLBACKS
 from massivetext_keras.training.callbacks.signals import StopOnSignal
 from massivetext_keras.training.callbacks.step import Clock
 from massivetext_keras.training.estimate import memory_estimate, plan
 from massivetext_keras.training.fine_tuning import fine_tune, learn
+from massivetext_keras.training.pretraining import train, with_vocabulary
 from massivetext_keras.training.summary import write_summary
-from massivetext_keras.training.trainer import train
 from massivetext_keras.training.watching.curves import draw_curves
 from massivetext_keras.training.watching.progress import Progress
 from massivetext_keras.training.watching.tensorboard import TensorBoard
 
 __all__ = [
     "AveragedWeights",
+    "CALLBACKS",
     "Checkpoint",
     "Clock",
     "Guard",
@@ -49,5 +51,6 @@ __all__ = [
     "set_precision",
     "take_averages",
     "train",
+    "with_vocabulary",
     "write_summary",
 ]

@@ -18,10 +18,15 @@ from massivetext_keras.distribution.devices import measured_peak
 from massivetext_keras.experiment import ExperimentConfig
 from massivetext_keras.kernels.cross_entropy import CHUNK_LOGITS
 from massivetext_keras.layers.attention import CAUSAL_ROWS
+from massivetext_keras.optimization.optimizers import from_config
 from massivetext_keras.optimization.precision import set_precision
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.training.callbacks.step import Clock
-from massivetext_keras.training.trainer import class_for_text, compile_task
+from massivetext_keras.training.pretraining import (
+    class_for_text,
+    prepare,
+    text_batches,
+)
 from massivetext_keras.training.watching.meter import memory
 from massivetext_keras.training.watching.progress import duration
 
@@ -140,7 +145,7 @@ def plan(
     dtype = keras.config.dtype_policy().compute_dtype
     task, model = None, experiment.model
     if preset is not None:
-        task = cls.from_preset(preset, tokenizer)
+        task = cls.from_preset(preset, tokenizer, **experiment.task.options)
         model, tokenizer = task.config, task.need_tokenizer()
     yield f"parameters       {model.parameter_count():,}"
     yield from _memory_lines(experiment, model, 4 if dtype == "float32" else 2)
@@ -159,7 +164,7 @@ def plan(
     flops = in_step * flops_per_token(model, data.sequence_length)
     seconds = flops / measured_peak(dtype)
     if (_STEPS + 1) * seconds / _UTILISATION < _PATIENCE:
-        task = task or cls(model, tokenizer)
+        task = task or cls(model, tokenizer, **experiment.task.options)
         seconds = _seconds_per_step(task, experiment, shards or sample)
         how = f"{seconds:.3f} s a step, measured over {_STEPS}"
     else:
@@ -201,16 +206,13 @@ def _sample(files: Sequence[str]) -> tuple[list[Path], float]:
 
 
 def _seconds_per_step(task: Task, experiment: ExperimentConfig, sample) -> float:
-    data = experiment.data
-    compile_task(task, experiment)
-    batches, _ = task.datasets(
-        sample,
-        batch_size=data.batch_size,
-        sequence_length=data.sequence_length,
-        validation_fraction=0.0,
-        seed=data.seed,
-        progress=False,
+    prepare(task, experiment)
+    task.compile(
+        from_config(experiment.optimizer, experiment.train.steps),
+        **experiment.compile_options(),
     )
+    options = {"validation_fraction": 0.0, "progress": False}
+    batches, _ = text_batches(task, experiment, sample, **options)
     clock = Clock()
     task.fit(batches, steps_per_epoch=_STEPS + 1, callbacks=[clock], verbose=0)
     return clock.seconds_per_step

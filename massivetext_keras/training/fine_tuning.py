@@ -7,31 +7,37 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 
-from massivetext_keras.experiment import FINE_TUNING, ExperimentConfig, TrainConfig
+from massivetext_keras.experiment import FINE_TUNING, ExperimentConfig
+from massivetext_keras.optimization.optimizers import from_config
+from massivetext_keras.support.values import nearest
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.examples import Examples, split_examples
 from massivetext_keras.training.callbacks.measuring import Measure
+from massivetext_keras.training.callbacks.registry import named_callbacks
+from massivetext_keras.training.pretraining import prepare
 from massivetext_keras.training.run import conclude, fit_until, run
-from massivetext_keras.training.trainer import compile_task
 from massivetext_keras.training.watching.progress import Progress
+
+_DEFAULT = FINE_TUNING.optimizer
 
 
 def fine_tune(
     task: Task,
     train: Examples,
     validation: Examples | None = None,
-    epochs: float = 3.0,
-    learning_rate: float = 5e-5,
-    batch_size: int = 32,
+    epochs: float = FINE_TUNING.train.epochs,
+    learning_rate: float = _DEFAULT.learning_rate,
+    batch_size: int = FINE_TUNING.data.batch_size,
     batch_tokens: int | None = None,
     max_length: int | None = None,
-    warmup_fraction: float = 0.1,
-    weight_decay: float = 0.01,
-    schedule: str = "linear",
-    layer_decay: float = 1.0,
+    warmup_fraction: float = _DEFAULT.warmup_fraction,
+    weight_decay: float = _DEFAULT.weight_decay,
+    schedule: str = _DEFAULT.schedule,
+    layer_decay: float = _DEFAULT.layer_decay,
     ema: float | None = None,
     seed: int = 0,
     run_dir: str | Path | None = None,
@@ -66,7 +72,8 @@ def fine_tune(
         keep_best: the measure whose best weights the task has in the end (None: it has
             the last ones).
         callbacks: of Keras, more of them.
-        **compile_options: for the task's `compile`, such as `micro_batches`.
+        **compile_options: for the task's `compile`, such as `micro_batches`; what the
+            experiment has a field for is written into it.
 
     Returns:
         Measures of the weights that the task has in the end; {} without validation.
@@ -74,8 +81,10 @@ def fine_tune(
     Raises:
         ValueError: there are no examples, or a setting does not fit.
     """
+    smoothing, settings, others = _divided(compile_options)
     experiment = FINE_TUNING.replace(
         model=task.config,
+        task=FINE_TUNING.task.replace(**smoothing),
         data=FINE_TUNING.data.replace(
             batch_size=batch_size,
             batch_tokens=batch_tokens,
@@ -85,25 +94,40 @@ def fine_tune(
         ),
         optimizer=FINE_TUNING.optimizer.replace(
             learning_rate=learning_rate,
+            warmup_fraction=warmup_fraction,
             schedule=schedule,
             weight_decay=weight_decay,
             layer_decay=layer_decay,
             ema=ema,
         ),
-        train=TrainConfig(seed=seed, precision=task.dtype_policy.name),
+        train=FINE_TUNING.train.replace(
+            epochs=epochs,
+            seed=seed,
+            precision=task.dtype_policy.name,
+            keep_best=keep_best,
+            **settings,
+        ),
     )
     return learn(
         task,
         experiment,
         train,
         validation,
-        epochs,
-        warmup_fraction,
-        run_dir,
-        keep_best=keep_best,
+        run_dir=run_dir,
         callbacks=callbacks,
-        **compile_options,
+        **others,
     )
+
+
+def _divided(options: dict[str, Any]) -> tuple[dict, dict, dict]:
+    """Arguments of `compile`: fields of `task` and of `train`, and others."""
+    options = dict(options)
+    smoothing = {k: options.pop(k) for k in ("label_smoothing",) if k in options}
+    names = ("micro_batches", "recompute", "steps_per_execution")
+    settings = {name: options.pop(name) for name in names if name in options}
+    if isinstance(options.get("jit_compile"), bool):
+        settings["xla"] = options.pop("jit_compile")
+    return smoothing, settings, options
 
 
 def learn(
@@ -111,8 +135,8 @@ def learn(
     experiment: ExperimentConfig,
     train: Examples,
     validation: Examples | None = None,
-    epochs: float = 3.0,
-    warmup_fraction: float | None = 0.1,
+    epochs: float | None = None,
+    warmup_fraction: float | None = None,
     run_dir: str | Path | None = None,
     resume: bool = True,
     keep_best: str | None = None,
@@ -123,18 +147,21 @@ def learn(
 
     Args:
         task: of any kind that learns from examples.
-        experiment: its `train.steps`, `train.evaluate_every` and, with a
-            `warmup_fraction`, `optimizer.warmup_steps` follow from the rest.
+        experiment: with `train.epochs`, its `train.steps` and `train.evaluate_every`
+            follow from the examples, and with an `optimizer.warmup_fraction` so does
+            `optimizer.warmup_steps`.
+        epochs, warmup_fraction, keep_best: instead of the experiment's (None: those).
         resume: go on from the newest checkpoint in `run_dir`, if there is one.
 
     The other arguments are those of `fine_tune`.
     """
     started = time.perf_counter()
+    experiment = _with_arguments(experiment, epochs, warmup_fraction, keep_best)
+    _check_task(task, experiment)
     train, validation = task.examples_of(train), task.examples_of(validation)
-    if not validation and experiment.data.validation_fraction:
-        share = experiment.data.validation_fraction
-        train, validation = split_examples(train, share, experiment.data.seed)
     rows = experiment.data
+    if not validation and rows.validation_fraction:
+        train, validation = split_examples(train, rows.validation_fraction, rows.seed)
     sizes = (
         None if rows.batch_tokens else rows.batch_size,
         rows.batch_tokens,
@@ -144,20 +171,26 @@ def learn(
     held_out = None
     if validation:
         held_out = task.example_batches(validation, *sizes, training=False).validation()
-    experiment = _planned(experiment, batches.count, epochs, warmup_fraction)
-    compile_task(task, experiment, **compile_options)
+    experiment = experiment.planned(batches.count)
+    prepare(task, experiment)
+    task.compile(
+        from_config(experiment.optimizer, experiment.train.steps),
+        **experiment.compile_options(),
+        **compile_options,
+    )
     task.randomness.state.assign(keras.random.SeedGenerator(rows.seed).state)
-    measure = Measure(validation or (), keep_best, run_dir)
+    measure = Measure(validation or (), experiment.train.keep_best, run_dir)
     callbacks = [*([measure] if validation else []), *callbacks]
     if run_dir is None:
         total = experiment.train.steps
+        named = named_callbacks(experiment.train.callbacks)
         fit_until(
             task,
             batches.training(rows.seed),
             0,
             experiment.train,
             validation_data=held_out,
-            callbacks=[Progress(total), *callbacks],
+            callbacks=[Progress(total), *callbacks, *named],
         )
         conclude(task, measure.take_best)
     else:
@@ -171,28 +204,58 @@ def learn(
             callbacks,
             finish=measure.take_best,
             started=started,
-            keep_best=keep_best,
         )
     return measure.best
 
 
-def _planned(
+def _with_arguments(
     experiment: ExperimentConfig,
-    batches: int,
-    epochs: float,
+    epochs: float | None,
     warmup_fraction: float | None,
+    keep_best: str | None,
 ) -> ExperimentConfig:
-    """The experiment with as many updates as so many epochs have."""
-    if epochs <= 0:
-        raise ValueError(f"epochs must be positive, got {epochs}")
-    steps = max(1, round(epochs * batches))
-    settings = experiment.train.replace(
-        steps=steps, evaluate_every=min(batches, steps), sample_every=0
-    )
-    optimizer = experiment.optimizer
+    settings, optimizer = experiment.train, experiment.optimizer
+    if epochs is not None:
+        settings = settings.replace(epochs=epochs)
+    if keep_best is not None:
+        settings = settings.replace(keep_best=keep_best)
     if warmup_fraction is not None:
-        optimizer = optimizer.replace(warmup_steps=round(warmup_fraction * steps))
-    return experiment.replace(train=settings, optimizer=optimizer)
+        optimizer = optimizer.replace(warmup_fraction=warmup_fraction)
+    return experiment.replace(
+        model=experiment.model, train=settings, optimizer=optimizer
+    )
+
+
+def _check_task(task: Task, experiment: ExperimentConfig) -> None:
+    """Refuses an experiment that says other things of a task than the task does.
+
+    Raises:
+        ValueError: names the field.
+    """
+    asked, chosen = experiment.task, task.chosen()
+    for name, value in asked.options.items():
+        if name not in chosen:
+            hint = nearest(name, chosen)
+            raise ValueError(f"task.{name}: {type(task).__name__} has none: {hint}")
+        if _plain(chosen[name]) != _plain(value):
+            raise ValueError(
+                f"task.{name} is {value!r} in the experiment and {chosen[name]!r} of "
+                "the task: make the task with it"
+            )
+    if asked.name not in (None, type(task).__name__):
+        raise ValueError(
+            f"task.name is {asked.name!r}, but the task is a {type(task).__name__}"
+        )
+    if experiment.data.objective not in (None, task.own_objective):
+        raise ValueError(
+            f"data.objective is {experiment.data.objective!r}: examples are learnt by "
+            f"{task.own_objective or 'their labels'}; text is what `train` takes"
+        )
+
+
+def _plain(value: Any) -> Any:
+    """A value as it comes back from JSON."""
+    return json.loads(json.dumps(value))
 
 
 def _fingerprint(*examples: Sequence | None) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -20,8 +19,10 @@ from massivetext_keras.support.files import write_json
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.training.callbacks.checkpoint import Checkpoint
 from massivetext_keras.training.callbacks.guard import Guard
+from massivetext_keras.training.callbacks.registry import named_callbacks
 from massivetext_keras.training.callbacks.signals import StopOnSignal
 from massivetext_keras.training.callbacks.step import StepCallback
+from massivetext_keras.training.settings import compared, completed
 from massivetext_keras.training.summary import leaving_summary
 from massivetext_keras.training.watching.progress import Progress
 from massivetext_keras.training.watching.tensorboard import TensorBoard
@@ -29,12 +30,6 @@ from massivetext_keras.training.watching.tensorboard import TensorBoard
 logger = logging.getLogger(__name__)
 
 EXPERIMENT = "experiment.json"
-# Fields of TrainConfig that may change when a run goes on: how long it is, where and
-# how it is computed, and what is recorded of it.
-_FREE = (
-    *("steps", "micro_batches", "recompute", "xla", "steps_per_execution", "strategy"),
-    *("evaluate_every", "checkpoint_every", "sample_every"),
-)
 # Batches of training from a number on, and those of evaluation, if there are any.
 Datasets = Callable[[int], tuple[TrainingBatches, tf.data.Dataset | None]]
 
@@ -50,7 +45,6 @@ def run(
     describe: Callable[[int], str] | None = None,
     finish: Callable[[], None] | None = None,
     started: float | None = None,
-    keep_best: str | None = None,
 ) -> None:
     """Trains a compiled task; the folder of the run is a preset when it ends.
 
@@ -65,7 +59,6 @@ def run(
         describe: number of a batch -> where it is from, for messages.
         finish: changes the weights when training is over, before they are saved.
         started: `time.perf_counter()` when the work began.
-        keep_best: the measure by which the best weights are kept, if they are.
 
     Raises:
         ValueError: the checkpoint is of another config.
@@ -75,12 +68,12 @@ def run(
     """
     started = time.perf_counter() if started is None else started
     settings, strategy = experiment.train, task.distribute_strategy
-    described = experiment.to_dict()
+    experiment = completed(experiment, task, fingerprint)
     checkpoint = Checkpoint(
         run_dir,
         settings.checkpoint_every,
         steps=settings.steps,
-        settings=_settings(task, described, fingerprint, keep_best),
+        settings=compared(experiment, task),
     )
     step = checkpoint.restore(task) if resume else 0
     if step:
@@ -89,7 +82,7 @@ def run(
     # Not before the run is sure to start: the folder may hold an earlier one.
     is_chief = strategy.extended.should_checkpoint
     if is_chief:
-        write_json(Path(run_dir) / EXPERIMENT, described)
+        write_json(Path(run_dir) / EXPERIMENT, experiment.to_dict())
     callbacks = [
         _Until(settings.steps),
         *([_Resumed(started)] if step else []),
@@ -103,6 +96,7 @@ def run(
         checkpoint,
         Guard(checkpoint, describe=describe),
         *callbacks,
+        *named_callbacks(settings.callbacks),
     ]
     if step < settings.steps:
         with (
@@ -115,38 +109,6 @@ def run(
     conclude(task, finish)
     if is_chief:
         task.save_preset(run_dir)
-
-
-def _settings(
-    task: Task, described: Mapping[str, Any], fingerprint: str, keep_best: str | None
-) -> dict:
-    """What has to be equal for a run to go on."""
-    train = {k: v for k, v in described["train"].items() if k not in _FREE}
-    train |= {"task": type(task).__name__, "precision": task.dtype_policy.name}
-    train["keep_best"] = keep_best
-    return {
-        "optimizer": described["optimizer"],
-        "data": {**described["data"], "text": fingerprint},
-        "train": train,
-        "task": task.training_settings(),
-        "tokenizer": {"fingerprint": task.need_tokenizer().fingerprint},
-    }
-
-
-def check_counts(settings: TrainConfig) -> None:
-    """Refuses numbers of updates that do not go together.
-
-    Raises:
-        ValueError: names the field.
-    """
-    if settings.evaluate_every < 1:
-        raise ValueError(f"evaluate_every must be positive: {settings.evaluate_every}")
-    for name in ("steps", "evaluate_every"):
-        if getattr(settings, name) % settings.steps_per_execution:
-            raise ValueError(
-                f"{name}={getattr(settings, name)} is no multiple of "
-                f"steps_per_execution={settings.steps_per_execution}"
-            )
 
 
 def fit_until(

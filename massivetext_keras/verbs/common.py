@@ -12,15 +12,19 @@ Values = Any
 
 # Flags that are fields of the experiment.
 _FIELDS = {
-    "task": "train",
-    "steps": "train",
-    "batch_size": "data",
-    "validation_fraction": "data",
-    "learning_rate": "optimizer",
-    "sequence_length": "data",
-    "checkpoint_every": "train",
-    "seed": "train",
-    "strategy": "train",
+    "task": "task.name",
+    "adapters": "task.adapters",
+    "rank": "task.adapter_rank",
+    "steps": "train.steps",
+    "epochs": "train.epochs",
+    "keep_best": "train.keep_best",
+    "batch_size": "data.batch_size",
+    "validation_fraction": "data.validation_fraction",
+    "learning_rate": "optimizer.learning_rate",
+    "sequence_length": "data.sequence_length",
+    "checkpoint_every": "train.checkpoint_every",
+    "seed": "train.seed",
+    "strategy": "train.strategy",
 }
 
 
@@ -63,12 +67,13 @@ def experiment_of(values: Values, experiment: ExperimentConfig) -> ExperimentCon
             experiment = _merged(experiment, _read_config(values.config))
         except TypeError as error:
             raise ValueError(f"{values.config}: {error}") from None
-    given = {}
-    for name, section in _FIELDS.items():
-        if name in values and values[name].present:
-            given.setdefault(section, {})[name] = values[name].value
+    given = [
+        f"{path}={json.dumps(values[name].value)}"
+        for name, path in _FIELDS.items()
+        if name in values and values[name].present
+    ]
     try:
-        return _merged(experiment, given).override(*values.set)
+        return experiment.override(*given).override(*values.set)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from None
 

@@ -169,7 +169,8 @@ def tune(values: Values) -> None:
     learning = learning_of(values)
     learning = learning._replace(**_split(learning))
     options = {name: learning.options.get(name) for name in learning.cls.options}
-    base = learning.experiment.to_dict() | {"option": options, "epochs": values.epochs}
+    epochs = learning.experiment.train.epochs
+    base = learning.experiment.to_dict() | {"option": options, "epochs": epochs}
 
     def objective(config: dict[str, Any], budget: int) -> dict[str, float]:
         _, measures = _with(learning, config, space, budget, values).run(
@@ -233,10 +234,11 @@ def _with(
         for path in space
         if path.startswith("model.")
     }
+    experiment = ExperimentConfig.from_dict(config)
+    epochs = budget if values.method == "hyperband" else epochs
     return learning._replace(
         options=learning.options | chosen,
-        experiment=ExperimentConfig.from_dict(config),
-        epochs=budget if values.method == "hyperband" else epochs,
+        experiment=experiment.replace(train=experiment.train.replace(epochs=epochs)),
     )
 
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import sys
-import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -32,11 +31,9 @@ class Learning(NamedTuple):
         tokenizer: None for the preset's own.
         options: of the task, and fields of its model that are not the preset's.
         experiment: all other settings.
-        epochs: how often each example is seen.
         strategy: of tf.distribute.
         train: examples.
         validation: more of them, or None.
-        adapters: arguments of `add_adapters`, or None to train all weights.
     """
 
     cls: Any
@@ -44,11 +41,9 @@ class Learning(NamedTuple):
     tokenizer: Any
     options: dict[str, Any]
     experiment: ExperimentConfig
-    epochs: float
     strategy: Any
     train: list
     validation: list | None
-    adapters: dict[str, Any] | None
 
     def run(
         self, train: Sequence, validation: Sequence | None, **arguments
@@ -68,14 +63,11 @@ class Learning(NamedTuple):
         with contextlib.redirect_stdout(sys.stderr):  # what Keras prints is no result
             with self.strategy.scope():
                 task = self.cls.from_preset(self.preset, self.tokenizer, **self.options)
-            if self.adapters:
-                task.add_adapters(**self.adapters)
             measures = training.learn(
                 task,
                 self.experiment.replace(model=task.config),
                 train,
                 validation,
-                self.epochs,
                 **arguments,
             )
         return task, measures
@@ -85,6 +77,7 @@ def learning_of(values: Values) -> Learning:
     """What the flags of `finetune` say; the examples are read."""
     from massivetext_keras import tasks, training
     from massivetext_keras.architecture import shapes as presets
+    from massivetext_keras.tasks.registry import check_options
 
     tasks.task_class(values.preset)  # a wrong name is said before all the reading
     cls, experiment = class_named(values.task), experiment_of(values, FINE_TUNING)
@@ -97,7 +90,11 @@ def learning_of(values: Values) -> Learning:
         None if files is None else cls.read_examples(files.split(","), **how_of(values))
         for files in (values.data, values.validation)
     )
-    options = cls.options_for(train) | options_of(cls, values.option)
+    given = options_of(cls, values.option)
+    asked = experiment.task.replace(options=experiment.task.options | given)
+    check_options(cls, asked.options)
+    experiment = experiment.replace(task=asked.replace(options={}))
+    options = cls.options_for(train) | asked.options
     changed = (word.partition("=")[0].strip() for word in values.set)
     for name in (path.removeprefix("model.") for path in changed if "model." in path):
         options[name] = getattr(experiment.model, name)
@@ -109,11 +106,9 @@ def learning_of(values: Values) -> Learning:
         tokenizer,
         options,
         experiment,
-        values.epochs,
         strategy,
         train,
         validation,
-        values.adapters and {"pattern": values.adapters, "rank": values.rank},
     )
 
 
@@ -150,35 +145,21 @@ def how_of(values: Values) -> dict[str, Any]:
 
 def options_of(cls, pairs: Iterable[str]) -> dict[str, Any]:
     """Options of a task, their values read as JSON if they are."""
+    from massivetext_keras.tasks.registry import check_options
+
     options: dict[str, Any] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals:
             raise UsageError(f"--option={pair} is not of the form name=value")
-        if name not in cls.options:
-            hint = nearest(name, cls.options)
-            raise UsageError(f"--option: {cls.__name__} has no {name!r}: {hint}")
         with contextlib.suppress(json.JSONDecodeError):
             text = json.loads(text)
-        wanted = _plain(typing.get_type_hints(cls.__init__).get(name))
-        given = {int, float} if type(text) is int else {type(text)}
-        if wanted and not wanted & given:
-            kinds = " or ".join(sorted(kind.__name__ for kind in wanted))
-            raise UsageError(f"--option={pair}: {name} is {kinds}, not {text!r}")
+        try:
+            check_options(cls, {name: text})
+        except ValueError as error:
+            raise UsageError(f"--option={pair}: {error}") from None
         options[name] = text
     return options
-
-
-def _plain(hint: Any) -> set[type]:
-    """The types of an annotation that is made of plain ones, else none.
-
-    >>> sorted(kind.__name__ for kind in _plain(int | None))
-    ['NoneType', 'int']
-    >>> _plain(str | Mapping[str, float])
-    set()
-    """
-    kinds = set(typing.get_args(hint) or (hint,))
-    return kinds if kinds <= {bool, int, float, str, type(None)} else set()
 
 
 def print_measures(measures: Mapping[str, float]) -> None:

@@ -19,7 +19,7 @@ from massivetext_keras.verbs.tasks import measure
 
 
 def train(values: Values) -> None:
-    from massivetext_keras import tasks, training
+    from massivetext_keras import training
     from massivetext_keras.architecture import shapes as presets
 
     experiment, preset = experiment_of(values, ExperimentConfig()), values.preset
@@ -32,10 +32,7 @@ def train(values: Values) -> None:
     if preset in presets.PRESETS:
         preset = None
         need_tokenizer(tokenizer)
-        cls = tasks.task_class(experiment.model, experiment.train.task)
-        size = cls.embedded_tokens(tokenizer)
-        model = experiment.model.replace(vocabulary_size=size)
-        experiment = experiment.replace(model=model)
+        experiment = training.with_vocabulary(experiment, tokenizer)
     files = values.data.split(",")
     if values.dry_run:
         for line in training.plan(experiment, files, tokenizer, preset):

@@ -37,7 +37,6 @@ def finetune(values: Values) -> None:
         learning.validation,
         run_dir=values.run_dir,
         resume=values.resume == "auto",
-        keep_best=values.keep_best,
     )
     size = f"{task.count_params():,} parameters"
     if task.adapted():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,9 +10,49 @@ import tensorflow as tf
 
 from massivetext_keras.data.batching.epochs import TrainingBatches
 from massivetext_keras.data.batching.windows import shuffled
+from massivetext_keras.data.objectives.base import Objective, objective
 from massivetext_keras.text.framing import framed, padded, room
 
 _TEXTS_AT_ONCE = 1024
+
+
+@objective("contrast")
+@dataclasses.dataclass(frozen=True)
+class Contrast(Objective):
+    """Of two texts that belong together the second is to be found among all second
+    texts of the batch (Henderson et al., 2017).
+
+    A text without a second one is paired with itself: dropout makes them two (SimCSE;
+    Gao et al., 2021). The task may say how long texts are (`longest`), and that they
+    are read in lower case (`lowercase`).
+    """
+
+    reads = "examples"
+    batches = "pairs of texts"
+    share_held_out = 0.0
+
+    def training(self, task, items, how):
+        return self._batches(task, items, how, seed=how.seed, start=how.start)
+
+    def validation(self, task, items, how):
+        return self._batches(task, items, how, validation=True)
+
+    def _batches(self, task, items, how, **side):
+        pairs = [_pair(item) for item in items]
+        if getattr(task, "lowercase", False):
+            pairs = [tuple(map(str.lower, pair)) for pair in pairs]
+        length = how.length or getattr(task, "longest", task.config.max_length)
+        tokenizer = task.need_tokenizer()
+        return contrastive_batches(tokenizer, pairs, how.rows, length, **side)
+
+
+def _pair(item):
+    """Two texts; of one alone, that one twice."""
+    if isinstance(item, str):
+        return item, item
+    if len(item) == 2 and isinstance(item[0], str) and item[1] is None:
+        return item[0], item[0]
+    return item
 
 
 def encode_texts(tokenizer, texts: Sequence[str], length: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 from collections.abc import Iterable, Sequence
@@ -10,11 +11,33 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.data.batching.buckets import BucketedRows
+from massivetext_keras.data.objectives.base import Objective, objective
 from massivetext_keras.text.framing import utf8
 
 logger = logging.getLogger(__name__)
 
 _TEXTS_AT_ONCE = 1024
+
+
+@objective("pairs")
+@dataclasses.dataclass(frozen=True)
+class Pairs(Objective):
+    """A text is to be written for another one (Sutskever et al., 2014).
+
+    The task encodes its examples: see its `example_batches`.
+    """
+
+    reads = "examples"
+    batches = "written texts"
+    share_held_out = 0.0
+
+    def training(self, task, items, how):
+        sizes = how.batch_size, how.batch_tokens, how.length
+        return task.example_batches(items, *sizes).training(how.seed, how.start)
+
+    def validation(self, task, items, how):
+        sizes = how.batch_size, how.batch_tokens, how.length
+        return task.example_batches(items, *sizes, training=False).in_order()
 
 
 def encode_pairs(

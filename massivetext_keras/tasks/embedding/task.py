@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras import data
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.data.records import Problems, read_records
 from massivetext_keras.distribution.replicas import gather_over_replicas
@@ -16,7 +15,6 @@ from massivetext_keras.kernels.cross_entropy import token_losses
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.base import Task
-from massivetext_keras.tasks.datasets import Batching
 from massivetext_keras.tasks.inputs import are_files, rows_of
 from massivetext_keras.tasks.served import STRING, TEXT, served
 from massivetext_keras.text.framing import framed, padded, room, utf8
@@ -175,6 +173,8 @@ class TextEmbedder(Task):
         scores = tf.where(real > 0.0, scores, _HIDDEN)
         return [tf.reduce_sum(token_losses(scores, labels) * weights)], None
 
+    objective = "contrast"
+
     def read_data(self, data, **reading):
         """Pairs of texts that belong together."""
         if are_files(data):
@@ -192,20 +192,6 @@ class TextEmbedder(Task):
         count = int(len(items) * share)
         sides = order[count:], order[:count]
         return tuple([items[i] for i in sorted(side)] for side in sides)
-
-    def training_data(self, items, how: Batching):
-        return self._pairs(items, how, seed=how.seed, start=how.start)
-
-    def validation_data(self, items, how: Batching):
-        return self._pairs(items, how, validation=True)
-
-    def _pairs(self, pairs: Sequence[tuple[str, str]], how: Batching, **side):
-        """Batches in which all other pairs are wrong; see `data.contrastive_batches`"""
-        length = how.length or self._longest
-        tokenizer = self.need_tokenizer()
-        if self.lowercase:
-            pairs = [tuple(map(str.lower, pair)) for pair in pairs]
-        return data.contrastive_batches(tokenizer, pairs, how.rows, length, **side)
 
     def embed(self, texts: Texts, prompt: str | None = None) -> np.ndarray:
         """Vectors of texts, computed in float32.
@@ -245,7 +231,7 @@ class TextEmbedder(Task):
         return cosines if cosines.ndim else float(cosines)
 
     @property
-    def _longest(self) -> int:
+    def longest(self) -> int:
         """Tokens of a text that count."""
         return min(
             self.sequence_length or self.config.max_length, self.config.max_length
@@ -268,7 +254,7 @@ class TextEmbedder(Task):
         if self.lowercase:
             texts = rewrite(texts, [["lowercase"]])
         ids = self.tokenizer.tokenize(texts)
-        ids = ids[:, : room(self.tokenizer, self._longest)]
+        ids = ids[:, : room(self.tokenizer, self.longest)]
         with in_float32(self):
             vectors = self(padded(self.tokenizer, framed(self.tokenizer, ids)))
         return {"embedding": vectors}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from numbers import Number
 
 import tensorflow as tf
 
 from massivetext_keras import data
-from massivetext_keras.tasks.datasets import Batching, Datasets
+from massivetext_keras.tasks.datasets import Datasets
 from massivetext_keras.tasks.inputs import are_files, rows_of, texts_of
 from massivetext_keras.tasks.language_model.chat import Chat
 from massivetext_keras.text.examples import Conversation
@@ -17,8 +17,12 @@ from massivetext_keras.text.examples import Conversation
 class TextsOrChats(Chat):
     """A mixin for `CausalLM`: `datasets` of all three."""
 
-    share_held_out = 0.05
     batches_of = {"batch_size": 16}
+    objective = "causal"
+
+    @property
+    def own_objective(self) -> str:
+        return "prefix" if self.config.stack == "prefix" else self.objective
 
     def make_datasets(self, train, validation, share, how, reading):
         """As `datasets`; also of folders of shards, with weights or without, as
@@ -34,6 +38,8 @@ class TextsOrChats(Chat):
             return super().make_datasets(train, validation, share, how, reading)
         if self.config.stack == "prefix":
             raise ValueError("a prefix language model takes text, not shards")
+        if how.objective is not None and how.objective.name != "causal":
+            raise ValueError(f"objective {how.objective.name!r} takes text, not shards")
         if validation is not None:
             raise ValueError("shards have validation rows of their own: leave them")
         config = self.config
@@ -56,7 +62,9 @@ class TextsOrChats(Chat):
         return texts_of(rows)
 
     def share_of(self, items):
-        return 0.0 if isinstance(items[0], Conversation) else self.share_held_out
+        if isinstance(items[0], Conversation):
+            return 0.0
+        return self.share_of_texts(items)
 
     def split_data(self, items, share):
         if isinstance(items[0], Conversation):
@@ -66,26 +74,12 @@ class TextsOrChats(Chat):
     def training_data(self, items, how):
         if isinstance(items[0], Conversation):
             return super().training_data(items, how)
-        if how.batch_tokens is not None:
-            rows = self._text_rows(items, how)
-            rows.rows.log("texts")
-            return rows.training(how.seed, how.start)
-        return data.training_batches(
-            self.token_row(items, how.progress),
-            how.rows,
-            how.length or self.config.max_length,
-            how.seed,
-            how.start,
-            self.config.stack == "prefix",
-        )
+        return Datasets.training_data(self, items, how)
 
     def validation_data(self, items, how):
         if isinstance(items[0], Conversation):
             return super().validation_data(items, how)
-        if how.batch_tokens is not None:
-            return self._text_rows(items, how).in_order()
-        length = how.length or self.config.max_length
-        return data.validation_batches(self.token_row(items, False), how.rows, length)
+        return Datasets.validation_data(self, items, how)
 
     fits_strings = True
 
@@ -100,9 +94,3 @@ class TextsOrChats(Chat):
         if sample_weight is not None:
             weights *= tf.reshape(tf.cast(sample_weight, tf.float32), [-1, 1])
         return features, labels, weights
-
-    def _text_rows(self, texts: Sequence[str], how: Batching) -> data.Batches:
-        """A row for each text, beside others of like length."""
-        length = how.length or self.config.max_length
-        tokenizer = self.need_tokenizer()
-        return data.text_rows(tokenizer, texts, length, how.batch_tokens)

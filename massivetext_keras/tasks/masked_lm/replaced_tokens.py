@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import tensorflow as tf
 
 from massivetext_keras import data
@@ -15,7 +13,6 @@ from massivetext_keras.layers.dropout import Dropout
 from massivetext_keras.layers.heads.pretraining import DiscriminatorHead
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks.base import Task
-from massivetext_keras.tasks.datasets import Batching
 from massivetext_keras.tasks.masked_lm.task import MaskedLM, masked_states
 from massivetext_keras.tasks.served import STRING, served
 from massivetext_keras.text.framing import frame, framed, padded, room
@@ -119,14 +116,12 @@ class ReplacedTokenDetector(Task):
         sampled = tf.argmax(noisy, axis=-1, output_type=tf.int32)
         return tf.reshape(sampled, shape[:2])
 
-    share_held_out, batches_of = MaskedLM.share_held_out, MaskedLM.batches_of
-    dataset_options = MaskedLM.dataset_options
+    objective, batches_of = "replaced", MaskedLM.batches_of
 
-    def training_data(self, items, how: Batching):
-        return self.generator.training_data(items, _hiding_all(how))
-
-    def validation_data(self, items, how: Batching):
-        return self.generator.validation_data(items, _hiding_all(how))
+    @property
+    def mask_id(self) -> int | None:
+        """What the generator fills."""
+        return self.generator.mask_id
 
     def detect(
         self, texts: Texts
@@ -165,12 +160,6 @@ class ReplacedTokenDetector(Task):
         scores = tf.where(known, scores[:, first : first + length], -1.0)
         tokens = tokenizer.detokenize(ids.flat_values[:, None])
         return {"token": ids.with_flat_values(tokens).to_tensor(""), "score": scores}
-
-
-def _hiding_all(how: Batching) -> Batching:
-    """The same batches, of which every chosen token is hidden unless others are."""
-    hide_all = {"mask_share": 1.0, "random_share": 0.0}
-    return dataclasses.replace(how, options={**hide_all, **how.options})
 
 
 def _real(features: dict[str, tf.Tensor]) -> tf.Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +21,6 @@ from massivetext_keras.models.bert import BERT
 from massivetext_keras.support.rounding import ROUNDING
 from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.base import Task
-from massivetext_keras.tasks.datasets import Batching
 from massivetext_keras.tasks.served import INTEGER, STRING, Check, served
 from massivetext_keras.text.framing import frame, framed, padded, room, text_ids
 from massivetext_keras.text.strings import Texts, as_texts
@@ -164,31 +162,8 @@ class MaskedLM(Task):
             return counts
         return [*counts, tf.reduce_sum(_real_rows(weights))]
 
-    share_held_out = 0.05
+    objective = "masked"
     batches_of = {"batch_size": 16}
-    dataset_options = ("mask_rate", "whole_words", "mask_share", "random_share")
-
-    def training_data(self, items, how: Batching):
-        return self._masked(items, how, start=how.start)
-
-    def validation_data(self, items, how: Batching):
-        return self._masked(items, how, validation=True)
-
-    def _masked(self, texts: Sequence[str], how: Batching, **side):
-        """Batches with other tokens hidden each time; see `data.masked_batches`."""
-        options = dict(how.options)
-        if "mask_rate" in options:
-            options["rate"] = options.pop("mask_rate")
-        self.need_tokenizer()
-        return data.masked_batches(
-            self.token_row(texts, how.progress, add_bos=False),
-            how.rows,
-            how.length or self.config.max_length,
-            data.Masking(self.tokenizer, self.mask_id, **options),
-            self.sentences,
-            how.seed,
-            **side,
-        )
 
     def fill_mask(self, texts: Texts, top_k: int = 5) -> list[Fill] | list[list[Fill]]:
         """What most probably stands in the place of the mask.

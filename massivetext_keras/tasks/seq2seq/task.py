@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras import corpus, data
+from massivetext_keras import data
 from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.data.objectives.denoising import Denoised
 from massivetext_keras.generation.beam import BeamDecoder, BeamRules
 from massivetext_keras.generation.beam_texts import check_beams
 from massivetext_keras.generation.checks import checked as checked_number
@@ -31,7 +32,6 @@ from massivetext_keras.kernels.cross_entropy import logits_losses
 from massivetext_keras.models.seq2seq import Seq2Seq
 from massivetext_keras.support.rounding import ROUNDING
 from massivetext_keras.tasks.base import Task
-from massivetext_keras.tasks.datasets import Datasets
 from massivetext_keras.tasks.own_defaults import checked, made_of, own_defaults
 from massivetext_keras.tasks.seq2seq.text_pairs import FromPairs
 from massivetext_keras.tasks.served import (
@@ -184,19 +184,16 @@ class Seq2SeqLM(FromPairs, Task):
             FileNotFoundError: a pattern matches nothing.
             ValueError: there is no text, or too little of it.
         """
-        tokenizer = self.need_tokenizer()
-        length = sequence_length or self.config.max_length - 1 - tokenizer.add_bos
-        self.within_context("sequence_length", length)
-        texts = Datasets.read_data(self, files)
-        train, valid = corpus.split_documents(texts, validation_fraction)
-
-        def batches(texts, seed):
-            sizes = batch_size, length
-            how = damage, tokenizer, self.start_id, seed, start
-            row = self.token_row(texts, progress)
-            return data.denoising_batches(row, *sizes, *how)
-
-        return batches(train, seed).epochs(), batches(valid, None) if valid else None
+        return self.datasets(
+            files,
+            batch_size=batch_size,
+            sequence_length=sequence_length,
+            validation_fraction=validation_fraction,
+            seed=seed,
+            start=start,
+            progress=progress,
+            objective=Denoised(damage),
+        )
 
     @own_defaults()
     def generate(

@@ -23,6 +23,7 @@ class FromPairs(FillsSpans, HeldOutLoss, FromExamples):
     """A mixin for `Seq2SeqLM`: sources and targets from files, answers and scores."""
 
     fields = ("source", "target")
+    objective = "pairs"
     batches_of = {"batch_tokens": 4096}
 
     @classmethod

@@ -26,6 +26,7 @@ from massivetext_keras.support.files import (
 )
 from massivetext_keras.support.versions import versions
 from massivetext_keras.training.callbacks.step import StepCallback
+from massivetext_keras.training.settings import differences
 
 logger = logging.getLogger(__name__)
 
@@ -283,13 +284,7 @@ def _variables(model: keras.Model) -> dict[str, keras.Variable]:
 
 
 def _check_settings(path: Path, there: dict, here: dict) -> None:
-    different = [
-        f"{section}.{name} is {there[section][name]!r} there and {value!r} here"
-        for section, fields in here.items()
-        for name, value in fields.items()
-        if name in there.get(section, {}) and there[section][name] != value
-    ]
-    if different:
+    if different := differences(there, here):
         raise ValueError(
             f"{path} is of another run: {'; '.join(different)}; give what is there to "
             "go on, --resume=never or another --run_dir to start anew"

@@ -8,12 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from massivetext_keras.data.objectives.denoising import (
-    Infilling,
-    SpanCorruption,
-    denoising_batches,
-    permute_sentences,
-)
+from massivetext_keras.data.objectives.denoising import denoising_batches
+from massivetext_keras.data.objectives.infilling import Infilling, permute_sentences
+from massivetext_keras.data.objectives.spans import SpanCorruption
 from massivetext_keras.tokenizers import ByteTokenizer
 
 TEXTS = tf.reshape(tf.range(1, 401), [4, 100])

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras.data import Masking, masked_batches
-from massivetext_keras.data.objectives.masking import two_texts
+from massivetext_keras.data.objectives.masked import two_texts
 from massivetext_keras.tokenizers import (
     ByteTokenizer,
     SentencePieceTokenizer,

@@ -1,4 +1,4 @@
-"""A whole run from a config: what `massivetext train` does, in Python."""
+"""Training on text: a whole run from a config, what `massivetext train` does."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras import corpus, data
+from massivetext_keras.data.objectives.base import OBJECTIVES, make_objective
 from massivetext_keras.distribution.strategy import make_strategy
 from massivetext_keras.experiment import DataConfig, ExperimentConfig
 from massivetext_keras.optimization.optimizers import from_config
 from massivetext_keras.optimization.precision import set_precision
+from massivetext_keras.support.values import choose
 from massivetext_keras.tasks import FROM_TEXT, task_class
 from massivetext_keras.tasks.base import Task
-from massivetext_keras.training.run import check_counts, run
+from massivetext_keras.tasks.registry import check_options
+from massivetext_keras.training.run import run
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +67,9 @@ def train(
         SystemExit: the run was told to stop.
     """
     started = time.perf_counter()
+    experiment = experiment.planned()
     settings, rows = experiment.train, experiment.data
-    check_counts(settings)
+    settings.check_counts()
     cls = class_for_text(experiment, preset)
     precision = set_precision(settings.precision)
     keras.utils.set_random_seed(settings.seed)
@@ -73,33 +77,20 @@ def train(
     logger.info("computing in %s", precision)
     with strategy.scope():
         if preset is None:
-            task = cls(experiment.model, tokenizer)
+            task = cls(experiment.model, tokenizer, **experiment.task.options)
         else:
-            task = cls.from_preset(preset, tokenizer)
-        compile_task(task, experiment)
-    shards = data.open_shards(files)
-
-    by_tokens = {}
-    if rows.batch_tokens is not None:
-        if cls.__name__ != "CausalLM":
-            raise ValueError(f"data.batch_tokens: {cls.__name__} takes rows: leave it")
-        by_tokens["batch_tokens"] = rows.batch_tokens
-
-    def datasets(start):
-        return task.datasets(
-            shards or files,
-            batch_size=rows.batch_size,
-            sequence_length=rows.sequence_length,
-            validation_fraction=rows.validation_fraction,
-            seed=rows.seed,
-            start=start,
-            **by_tokens,
+            task = cls.from_preset(preset, tokenizer, **experiment.task.options)
+        prepare(task, experiment)
+        task.compile(
+            from_config(experiment.optimizer, settings.steps),
+            **experiment.compile_options(),
         )
-
+    experiment = experiment.replace(model=task.config)
+    shards = data.open_shards(files)
     run(
         task,
-        experiment.replace(model=task.config),
-        datasets,
+        experiment,
+        lambda start: text_batches(task, experiment, shards or files, start=start),
         shards.fingerprint if shards else corpus.fingerprint(files),
         run_dir,
         resume,
@@ -108,6 +99,30 @@ def train(
         started=started,
     )
     return task
+
+
+def text_batches(task: Task, experiment: ExperimentConfig, files, **options):
+    """What a task learns of files, and is evaluated with, as an experiment says.
+
+    Args:
+        task: of any kind.
+        experiment: its `data`.
+        files: what `Task.datasets` takes.
+        **options: for `Task.datasets`, instead of those of the experiment.
+    """
+    rows = experiment.data
+    objective = None
+    if rows.objective or rows.objective_options:
+        objective = task.objective_named(rows.objective, rows.objective_options)
+    given = {
+        "batch_size": rows.batch_size,
+        "batch_tokens": rows.batch_tokens,
+        "sequence_length": rows.sequence_length,
+        "validation_fraction": rows.validation_fraction,
+        "seed": rows.seed,
+        "objective": objective,
+    }
+    return task.datasets(files, **given | options)
 
 
 def _records(shards: data.Shards, rows: DataConfig, k: int) -> str:
@@ -119,34 +134,39 @@ def class_for_text(experiment: ExperimentConfig, preset: str | None) -> type[Tas
     """The task that `train` trains.
 
     Raises:
-        ValueError: it is trained on something else than text files.
+        ValueError: it learns from examples, and no other objective is asked for.
     """
     source = experiment.model if preset is None else preset
-    cls = task_class(source, experiment.train.task)
-    if cls.__name__ not in FROM_TEXT:
+    cls = task_class(source, experiment.task.name)
+    check_options(cls, experiment.task.options)
+    asked = experiment.data.objective
+    if asked is None and cls.__name__ not in FROM_TEXT:
         raise ValueError(
             f"{cls.__name__} is not trained on text files alone; these are: "
             + ", ".join(FROM_TEXT)
         )
+    if asked is not None:
+        choose("objective", asked, OBJECTIVES)
     return cls
 
 
-def compile_task(task: Task, experiment: ExperimentConfig, **options) -> None:
-    """Makes a task ready to be trained as an experiment says.
+def with_vocabulary(experiment: ExperimentConfig, tokenizer) -> ExperimentConfig:
+    """An experiment whose model embeds what a tokenizer and the objective need."""
+    cls, asked = class_for_text(experiment, None), experiment.data.objective
+    size = cls.embedded_tokens(tokenizer)
+    if asked is not None:
+        objective = make_objective(asked, experiment.data.objective_options)
+        size += objective.extra_tokens(tokenizer)
+    return experiment.replace(model=experiment.model.replace(vocabulary_size=size))
 
-    Args:
-        task: of any kind.
-        experiment: every setting.
-        **options: more for the task's `compile`.
-    """
-    settings = experiment.train
-    if settings.frozen:
-        logger.info("frozen: %d weights", len(task.freeze(settings.frozen)))
-    task.compile(
-        from_config(experiment.optimizer, settings.steps),
-        micro_batches=settings.micro_batches,
-        recompute=settings.recompute,
-        jit_compile="auto" if settings.xla is None else settings.xla,
-        steps_per_execution=settings.steps_per_execution,
-        **options,
-    )
+
+def prepare(task: Task, experiment: ExperimentConfig) -> None:
+    """Adds adapters to a task and freezes weights, as an experiment says."""
+    wanted = experiment.task
+    if wanted.label_smoothing and not hasattr(task, "label_smoothing"):
+        raise ValueError(f"task.label_smoothing: {type(task).__name__} has none")
+    if wanted.adapters and not task.adapted():
+        task.add_adapters(wanted.adapters, rank=wanted.adapter_rank)
+    if experiment.train.frozen:
+        frozen = task.freeze(experiment.train.frozen)
+        logger.info("frozen: %d weights", len(frozen))

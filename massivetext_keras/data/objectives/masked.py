@@ -8,7 +8,57 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.data.batching.windows import ordered_windows, shuffled_windows
+from massivetext_keras.data.objectives.base import Objective, objective
+from massivetext_keras.support.values import setting
 from massivetext_keras.text.framing import frame, framed, room, text_ids
+
+
+@objective("masked")
+@dataclasses.dataclass(frozen=True)
+class Masked(Objective):
+    """Tokens hidden at random are to be told from those around them; see `Masking`.
+
+    The task has a `mask_id`, and may have `sentences`, see `two_texts`.
+
+    Attributes:
+        mask_rate: share of the tokens that are chosen.
+        mask_share: share of the chosen ones that are hidden.
+        random_share: share of the chosen ones that become others.
+        whole_words: all tokens of a word are chosen, or none.
+    """
+
+    batches = "hidden tokens"
+
+    mask_rate: float = setting(0.15, above=0, below=1)
+    mask_share: float = setting(0.8, least=0, most=1)
+    random_share: float = setting(0.1, least=0, most=1)
+    whole_words: bool = False
+
+    def training(self, task, items, how):
+        return self._batches(task, items, how, start=how.start)
+
+    def validation(self, task, items, how):
+        return self._batches(task, items, how, validation=True)
+
+    def _batches(self, task, texts, how, **side):
+        tokenizer = task.need_tokenizer()
+        masking = Masking(
+            tokenizer,
+            task.mask_id,
+            self.mask_rate,
+            self.mask_share,
+            self.random_share,
+            self.whole_words,
+        )
+        return masked_batches(
+            task.token_row(texts, how.progress, add_bos=False),
+            how.rows,
+            how.length or task.config.max_length,
+            masking,
+            getattr(task, "sentences", None),
+            how.seed,
+            **side,
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
