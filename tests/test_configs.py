@@ -9,7 +9,13 @@ import pytest
 
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.shapes import preset
-from massivetext_keras.experiment import DataConfig, ExperimentConfig, OptimizerConfig
+from massivetext_keras.experiment import (
+    FINE_TUNING,
+    DataConfig,
+    ExperimentConfig,
+    OptimizerConfig,
+    TaskConfig,
+)
 from massivetext_keras.support.values import Config
 
 
@@ -103,12 +109,58 @@ def test_override_reads_the_value_as_json_if_it_is(assignment, path, expected):
         ("data.seed=abc", TypeError, "must be int, got 'abc'"),
         ("model.norm=rmsnorm", ValueError, "did you mean 'rms_norm'"),
         ("model.dropout=1.0", ValueError, r"dropout must be in \[0, 1\), got 1.0"),
+        ("train.steps=-5", ValueError, "TrainConfig.steps must be at least 0, got -5"),
+        ("train.epochs=0", ValueError, "epochs must be positive, got 0"),
+        ("train.checkpoint_every=0", ValueError, "checkpoint_every must be positive"),
+        ("train.micro_batches=0", ValueError, "micro_batches must be positive, got 0"),
+        ("data.batch_size=0", ValueError, "batch_size must be positive, got 0"),
+        ("data.batch_tokens=-1", ValueError, "batch_tokens must be positive, got -1"),
+        ("data.sequence_length=0", ValueError, "sequence_length must be positive"),
+        ("data.validation_fraction=2", ValueError, r"must be in \[0, 1\), got 2.0"),
+        ("optimizer.warmup_steps=-1", ValueError, "warmup_steps must be at least 0"),
+        ("optimizer.weight_decay=-0.1", ValueError, "weight_decay must be at least 0"),
+        ("optimizer.beta_2=1", ValueError, r"beta_2 must be in \[0, 1\), got 1.0"),
+        ("optimizer.clip_norm=0", ValueError, "clip_norm must be positive, got 0.0"),
+        ("optimizer.layer_decay=2", ValueError, r"layer_decay must be in \(0, 1\]"),
+        ("task.label_smoothing=1", ValueError, r"label_smoothing must be in \[0, 1\)"),
         ("model=3", TypeError, "model must be TransformerConfig, got 3"),
     ],
 )
 def test_override_names_what_is_wrong(assignment, error, message):
     with pytest.raises(error, match=message):
         ExperimentConfig().override(assignment)
+
+
+def test_options_of_the_task_and_of_the_objective_are_set_by_their_names():
+    config = ExperimentConfig().override(
+        "task.name=TextClassifier",
+        "task.r_drop=1.5",
+        "data.objective=spans",
+        "data.objective_options.mean_length=5",
+    )
+    config = config.override("data.objective_options.density=0.2")
+    assert config.task == TaskConfig("TextClassifier", options={"r_drop": 1.5})
+    assert config.to_dict()["task"]["r_drop"] == 1.5
+    assert config.data.objective_options == {"mean_length": 5, "density": 0.2}
+    assert ExperimentConfig.from_dict(config.to_dict()) == config
+
+
+def test_what_is_said_stands_instead_of_what_it_would_follow_from():
+    assert FINE_TUNING.planned(20).train.steps == 60
+    assert FINE_TUNING.planned(20).optimizer.warmup_steps == 6
+    said = FINE_TUNING.override("train.steps=7", "optimizer.warmup_steps=2")
+    assert said.train.epochs is said.optimizer.warmup_fraction is None
+    planned = said.planned(20)
+    assert (planned.train.steps, planned.optimizer.warmup_steps) == (7, 2)
+    with pytest.raises(ValueError, match="train.epochs is for examples"):
+        FINE_TUNING.planned()
+
+
+def test_a_file_of_before_says_the_task_where_it_did():
+    old = ExperimentConfig().to_dict()
+    del old["task"]
+    old["train"]["task"] = "MaskedLM"
+    assert ExperimentConfig.from_dict(old).task.name == "MaskedLM"
 
 
 def test_unknown_names_are_errors_everywhere():

@@ -152,7 +152,9 @@ def killed(place: Path, strategy: str, kills: int, steps: int) -> dict:
         kills came in the middle of a save, and whether weights and state are equal.
     """
     straight, folder = place / f"{strategy}_straight", place / strategy
-    output, changes = place / f"{strategy}.txt", {"strategy": strategy, "steps": steps}
+    output = place / f"{strategy}.txt"
+    # Micro-batches, whose graph takes the longest to make, are those of `command`.
+    changes = {"strategy": strategy, "steps": steps, "micro_batches": 1}
     whole = fork(output, train, place, straight, changes)
     random, codes, reached, torn = np.random.default_rng(1), [], [], 0
     for i in range(kills + 1):

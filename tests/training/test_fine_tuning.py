@@ -12,8 +12,9 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from massivetext_keras.data import LabeledText
+from massivetext_keras.experiment import FINE_TUNING
 from massivetext_keras.tasks import TextClassifier
-from massivetext_keras.training import fine_tune
+from massivetext_keras.training import fine_tune, learn
 from massivetext_keras.training.watching.curves import read_scalars
 from tests.tasks.tiny import ENCODER, words
 
@@ -173,6 +174,10 @@ def stopped(tmp_path_factory):
         ({}, {"batch_size": 3}, "data.batch_size is 2 there and 3 here"),
         ({}, {"weight_decay": 0.5}, "optimizer.weight_decay is 0.01 there"),
         ({}, {"seed": 4}, "data.seed is 3 there and 4 here"),
+        ({}, {"epochs": 5}, "train.epochs is 4.0 there and 5.0 here"),
+        ({}, {"batch_tokens": 64}, "data.batch_tokens is None there and 64 here"),
+        ({}, {"schedule": "constant"}, "optimizer.schedule is 'linear' there and"),
+        ({"threshold": 0.7}, {}, "task.threshold is 0.5 there and 0.7 here"),
         ({}, {"train": TRAIN[:4]}, "data.text is "),
         ({}, {"validation": VALID[:1]}, "data.text is "),
     ],
@@ -188,10 +193,31 @@ def test_a_stopped_run_goes_on_with_the_same_settings_alone(
             task.add_adapters(rank=value)
         else:
             setattr(task, name, value)
-    given = {"train": TRAIN, "validation": VALID, **QUICK, **arguments}
+    given = {"train": TRAIN, "validation": VALID, "epochs": 4, **QUICK, **arguments}
     with pytest.raises(ValueError, match="is of another run") as error:
-        fine_tune(task, epochs=4, run_dir=stopped, **given)
+        fine_tune(task, run_dir=stopped, **given)
     assert named in str(error.value)
+
+
+def test_the_folder_says_what_was_learnt_and_how(stopped):
+    written = json.loads((stopped / "experiment.json").read_text())
+    assert written["task"]["name"] == "TextClassifier"
+    assert written["task"]["labels"] == ["cat", "dog"]
+    assert written["task"]["r_drop"] == 0.0
+    assert (written["train"]["epochs"], written["train"]["steps"]) == (4.0, 12)
+    assert written["tokenizer"]["fingerprint"] == words().fingerprint
+
+
+def test_an_experiment_that_says_another_task_is_refused():
+    for change, said in (
+        ("task.r_drop=2.0", "task.r_drop is 2.0 in the experiment and 0.0 of the task"),
+        ("task.r_dorp=2.0", "TextClassifier has none: did you mean 'r_drop'"),
+        ("task.name=Seq2SeqLM", "task.name is 'Seq2SeqLM', but the task is a TextCl"),
+        ("data.objective=spans", "examples are learnt by their labels"),
+        ("task.label_smoothing=0.1", "label_smoothing: TextClassifier has none"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            learn(classifier(), FINE_TUNING.override(change), TRAIN)
 
 
 def test_what_does_not_fit_is_said():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import re
 import shutil
+import sys
 
 import keras
 import numpy as np
@@ -11,6 +14,7 @@ import pytest
 
 from massivetext_keras import training
 from massivetext_keras.experiment import ExperimentConfig
+from massivetext_keras.optimization.optimizers import WarmupDecay
 from massivetext_keras.tasks import CausalLM
 from massivetext_keras.tokenizers import ByteTokenizer
 from massivetext_keras.training.watching.curves import read_scalars
@@ -109,7 +113,22 @@ def test_updates_are_exactly_as_many_as_asked_for(straight):
 
 def test_the_folder_is_a_preset_that_gives_the_same_logits(straight):
     task, folder, _ = straight
-    assert json.loads((folder / "experiment.json").read_text()) == EXPERIMENT.to_dict()
+    written = json.loads((folder / "experiment.json").read_text())
+    text = written["data"].pop("text")
+    assert re.fullmatch("[0-9a-f]{64}", text)
+    assert written["tokenizer"] == {
+        "kind": "bytes",
+        "vocabulary_size": 259,
+        "model_type": None,
+        "fingerprint": ByteTokenizer().fingerprint,
+    }
+    assert written["task"]["name"] == "CausalLM"
+    assert written["data"].pop("objective") == "causal"
+    asked = EXPERIMENT.to_dict()
+    for name in ("text", "objective"):
+        del asked["data"][name]
+    for section in ("model", "data", "optimizer", "train"):
+        assert written[section] == asked[section]
     loaded = CausalLM.from_preset(str(folder))
     assert loaded.config == EXPERIMENT.model
     features = {"token_ids": [[119, 107, 104, 35]]}
@@ -177,6 +196,8 @@ def test_a_finished_run_is_left_as_it_is(text, tmp_path, straight):
         ("data.seed=1", "data.seed is 0 there and 1 here"),
         ("train.seed=1", "train.seed is 0 there and 1 here"),
         ("model.hidden_size=8", "model.hidden_size is 16 there and 8 here"),
+        ("train.frozen=embedding", "train.frozen is None there and 'embedding' here"),
+        ("task.chat_template=chatml", "task.chat_template is None there and 'chatml'"),
     ],
 )
 def test_a_run_does_not_go_on_as_another(text, straight, change, problem):
@@ -250,3 +271,47 @@ def test_a_count_of_zero_is_an_error_that_names_the_field(text, tmp_path, field)
     name = field.split(".")[1]
     with pytest.raises(ValueError, match=name):
         run(text, tmp_path, experiment=EXPERIMENT.override(f"{field}=0"))
+
+
+def test_one_setting_passes_few_modules_on_its_way_to_the_optimizer(text, tmp_path):
+    """Of a run; what reads the flags has three more at the most."""
+    found = []
+
+    def watch(frame, event, _):
+        code = frame.f_code
+        if event == "call" and code is WarmupDecay.__init__.__code__ and not found:
+            while frame is not None:
+                name = frame.f_globals["__name__"]
+                if name.startswith("massivetext_keras") and name not in found:
+                    found.append(name)
+                frame = frame.f_back
+
+    sys.setprofile(watch)
+    try:
+        with pytest.raises(FileNotFoundError):
+            run(tmp_path / "missing.txt", tmp_path / "run")
+    finally:
+        sys.setprofile(None)
+    assert found == [
+        "massivetext_keras.optimization.optimizers",
+        "massivetext_keras.training.pretraining",
+    ]
+
+
+def test_a_callback_from_outside_is_named_in_the_config(text, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(
+        "import keras\n\nSEEN = []\n\n\n"
+        "class Seeing(keras.callbacks.Callback):\n"
+        "    def on_train_batch_end(self, batch, logs=None):\n"
+        "        SEEN.append(float(logs['loss']))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    experiment = EXPERIMENT.override(
+        "train.steps=2", 'train.callbacks=["mine:Seeing"]', "train.evaluate_every=9"
+    )
+    run(text, tmp_path / "run", experiment=experiment)
+    assert len(importlib.import_module("mine").SEEN) == 2
+    wrong = experiment.override('train.callbacks=["mine:Seing"]')
+    with pytest.raises(ValueError, match="mine has no such; did you mean 'Seeing'"):
+        run(text, tmp_path / "other", experiment=wrong)
+    assert not (tmp_path / "other").exists()
