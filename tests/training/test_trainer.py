@@ -6,7 +6,6 @@ import importlib
 import json
 import re
 import shutil
-import sys
 
 import keras
 import numpy as np
@@ -14,7 +13,6 @@ import pytest
 
 from massivetext_keras import training
 from massivetext_keras.experiment import ExperimentConfig
-from massivetext_keras.optimization.optimizers import WarmupDecay
 from massivetext_keras.tasks import CausalLM
 from massivetext_keras.tokenizers import ByteTokenizer
 from massivetext_keras.training.watching.curves import read_scalars
@@ -271,31 +269,6 @@ def test_a_count_of_zero_is_an_error_that_names_the_field(text, tmp_path, field)
     name = field.split(".")[1]
     with pytest.raises(ValueError, match=name):
         run(text, tmp_path, experiment=EXPERIMENT.override(f"{field}=0"))
-
-
-def test_one_setting_passes_few_modules_on_its_way_to_the_optimizer(text, tmp_path):
-    """Of a run; what reads the flags has three more at the most."""
-    found = []
-
-    def watch(frame, event, _):
-        code = frame.f_code
-        if event == "call" and code is WarmupDecay.__init__.__code__ and not found:
-            while frame is not None:
-                name = frame.f_globals["__name__"]
-                if name.startswith("massivetext_keras") and name not in found:
-                    found.append(name)
-                frame = frame.f_back
-
-    sys.setprofile(watch)
-    try:
-        with pytest.raises(FileNotFoundError):
-            run(tmp_path / "missing.txt", tmp_path / "run")
-    finally:
-        sys.setprofile(None)
-    assert found == [
-        "massivetext_keras.optimization.optimizers",
-        "massivetext_keras.training.pretraining",
-    ]
 
 
 def test_a_callback_from_outside_is_named_in_the_config(text, tmp_path, monkeypatch):
