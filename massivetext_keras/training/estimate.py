@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -30,7 +31,6 @@ from massivetext_keras.training.pretraining import (
 from massivetext_keras.training.watching.meter import memory
 from massivetext_keras.training.watching.progress import duration
 
-_SAMPLE = 1 << 20  # bytes of text that tell how many tokens there are to a byte
 _STEPS = 3  # timed, after one that compiles
 _PATIENCE = 20.0  # seconds that they may take
 _UTILISATION = 0.3  # of the peak, to guess what they would take
@@ -125,8 +125,12 @@ def plan(
     files: Sequence[str],
     tokenizer,
     preset: str | None = None,
+    *,
+    time_steps: Callable[[Task, ExperimentConfig, Any], float] | None = None,
+    peak: Callable[[str], float] = measured_peak,
+    sample_bytes: int = 1 << 20,
 ) -> Iterator[str]:
-    """Lines that say what `trainer.train` with the same arguments would take.
+    """Lines that say what `pretraining.train` with the same arguments would take.
 
     Nothing is trained that lasts, and nothing written. The number of tokens is what
     shards say, or that of the first megabyte of text, scaled to the size of all files.
@@ -134,13 +138,20 @@ def plan(
     it follows from the FLOPs (see `flops_per_token`) and the measured peak, and is a
     lower bound.
 
+    Args:
+        experiment, files, tokenizer, preset: as `pretraining.train` takes them.
+        time_steps: seconds of a step of a task, of an experiment, on some files (None:
+            they are made).
+        peak: FLOP/s in a dtype.
+        sample_bytes: of text that tell how many tokens there are to a byte.
+
     Raises:
-        ValueError, FileNotFoundError: as `trainer.train`.
+        ValueError, FileNotFoundError: as `pretraining.train`.
     """
     settings, data = experiment.train, experiment.data
     cls = class_for_text(experiment, preset)
     shards = open_shards(files)
-    sample, share = ([], 1.0) if shards else _sample(files)
+    sample, share = ([], 1.0) if shards else _sample(files, sample_bytes)
     set_precision(settings.precision)
     dtype = keras.config.dtype_policy().compute_dtype
     task, model = None, experiment.model
@@ -162,10 +173,10 @@ def plan(
         there *= (1 - data.validation_fraction) / share
     yield f"epochs           {total / there:.2f}, of about {there:,.0f} tokens"
     flops = in_step * flops_per_token(model, data.sequence_length)
-    seconds = flops / measured_peak(dtype)
+    seconds = flops / peak(dtype)
     if (_STEPS + 1) * seconds / _UTILISATION < _PATIENCE:
         task = task or cls(model, tokenizer, **experiment.task.options)
-        seconds = _seconds_per_step(task, experiment, shards or sample)
+        seconds = (time_steps or seconds_per_step)(task, experiment, shards or sample)
         how = f"{seconds:.3f} s a step, measured over {_STEPS}"
     else:
         how = (
@@ -196,16 +207,26 @@ def _gib(size: float) -> str:
     return f"{size / 2**30:.2f} GiB"
 
 
-def _sample(files: Sequence[str]) -> tuple[list[Path], float]:
-    """The first files, of a megabyte together, and their share of all bytes."""
+def _sample(files: Sequence[str], most: int) -> tuple[list[Path], float]:
+    """The first files, of so many bytes together, and their share of all bytes."""
     paths = corpus.expand(files)
     sizes = [path.stat().st_size for path in paths]
     ends = list(itertools.accumulate(sizes))
-    count = int(np.searchsorted(ends, _SAMPLE)) + 1
+    count = int(np.searchsorted(ends, most)) + 1
     return paths[:count], ends[min(count, len(ends)) - 1] / ends[-1]
 
 
-def _seconds_per_step(task: Task, experiment: ExperimentConfig, sample) -> float:
+def seconds_per_step(
+    task: Task, experiment: ExperimentConfig, sample: Any, clock: Clock | None = None
+) -> float:
+    """Of a few updates that are made.
+
+    Args:
+        task: that is not compiled yet.
+        experiment: every setting.
+        sample: files of text, or shards.
+        clock: that times them.
+    """
     prepare(task, experiment)
     task.compile(
         from_config(experiment.optimizer, experiment.train.steps),
@@ -213,6 +234,6 @@ def _seconds_per_step(task: Task, experiment: ExperimentConfig, sample) -> float
     )
     options = {"validation_fraction": 0.0, "progress": False}
     batches, _ = text_batches(task, experiment, sample, **options)
-    clock = Clock()
+    clock = clock or Clock()
     task.fit(batches, steps_per_epoch=_STEPS + 1, callbacks=[clock], verbose=0)
     return clock.seconds_per_step

@@ -22,7 +22,7 @@ from massivetext_keras.training.callbacks.guard import Guard
 from massivetext_keras.training.callbacks.registry import named_callbacks
 from massivetext_keras.training.callbacks.signals import StopOnSignal
 from massivetext_keras.training.callbacks.step import StepCallback
-from massivetext_keras.training.settings import compared, completed
+from massivetext_keras.training.settings import complete, settings_of
 from massivetext_keras.training.summary import leaving_summary
 from massivetext_keras.training.watching.progress import Progress
 from massivetext_keras.training.watching.tensorboard import TensorBoard
@@ -68,12 +68,12 @@ def run(
     """
     started = time.perf_counter() if started is None else started
     settings, strategy = experiment.train, task.distribute_strategy
-    experiment = completed(experiment, task, fingerprint)
+    experiment = complete(experiment, task, fingerprint)
     checkpoint = Checkpoint(
         run_dir,
         settings.checkpoint_every,
         steps=settings.steps,
-        settings=compared(experiment, task),
+        settings=settings_of(experiment, task),
     )
     step = checkpoint.restore(task) if resume else 0
     if step:

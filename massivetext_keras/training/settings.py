@@ -18,7 +18,7 @@ _FREE = (
 )
 
 
-def completed(
+def complete(
     experiment: ExperimentConfig, task: Task, fingerprint: str
 ) -> ExperimentConfig:
     """An experiment with all that a run makes of it: what `experiment.json` says.
@@ -63,11 +63,11 @@ def described_tokenizer(tokenizer: tokenizers.Tokenizer) -> TokenizerConfig:
     )
 
 
-def compared(experiment: ExperimentConfig, task: Task) -> dict[str, dict[str, Any]]:
+def settings_of(experiment: ExperimentConfig, task: Task) -> dict[str, dict[str, Any]]:
     """What has to be equal for a run to go on, section -> field -> value.
 
     Args:
-        experiment: see `completed`.
+        experiment: see `complete`.
         task: which also says which weights it trains.
     """
     described = experiment.to_dict()

@@ -10,8 +10,8 @@ import pytest
 from massivetext_keras import training
 from massivetext_keras.experiment import ExperimentConfig
 from massivetext_keras.tokenizers import ByteTokenizer
-from massivetext_keras.training import estimate, memory_estimate
-from massivetext_keras.training.callbacks import step as callbacks
+from massivetext_keras.training import Clock, memory_estimate
+from massivetext_keras.training.estimate import seconds_per_step
 
 TEXT = "the cat sat on the mat, the dog sat on the log.\n" * 40
 EXPERIMENT = ExperimentConfig.from_dict(
@@ -60,15 +60,14 @@ def text(tmp_path):
     return path
 
 
-def lines(text, experiment=EXPERIMENT) -> dict[str, str]:
+def lines(text, experiment=EXPERIMENT, **measuring) -> dict[str, str]:
     """What the plan says, by the words before it."""
-    found = training.plan(experiment, [str(text)], ByteTokenizer())
+    found = training.plan(experiment, [str(text)], ByteTokenizer(), **measuring)
     return {line[:17].strip(): line[17:] for line in found}
 
 
-def test_a_plan_counts_and_measures(text, monkeypatch):
-    monkeypatch.setattr(estimate, "_seconds_per_step", lambda *_: 1.5)
-    told = lines(text)
+def test_a_plan_counts_and_measures(text):
+    told = lines(text, time_steps=lambda *_: 1.5)
     assert told["parameters"] == f"{EXPERIMENT.model.parameter_count():,}"
     assert told["tokens per step"] == "32 (2 rows of 16)"
     assert (told["steps"], told["tokens"]) == ("120", "3,840")
@@ -79,26 +78,28 @@ def test_a_plan_counts_and_measures(text, monkeypatch):
     assert [path.name for path in text.parent.iterdir()] == ["text.txt"]
 
 
-def test_the_speed_is_that_of_steps_that_were_made(text, monkeypatch):
+def test_the_speed_is_that_of_steps_that_were_made(text):
     now = itertools.count(0.0, 0.25)  # each look at the clock is later
-    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: next(now))
-    hours = lines(text)["hours"]
+    clock = Clock(now=lambda: next(now))
+
+    def time_steps(*given):
+        return seconds_per_step(*given, clock=clock)
+
+    hours = lines(text, time_steps=time_steps)["hours"]
     found = re.search(r"; ([\d.]+) s a step, measured over 3\)$", hours)
-    assert float(found[1]) > 0 and float(found[1]) % 0.25 == 0
+    assert float(found[1]) == 0.25 and len(clock.times) == 4
 
 
-def test_a_run_too_slow_to_try_is_told_from_its_arithmetic(text, monkeypatch):
-    monkeypatch.setattr(estimate, "measured_peak", lambda dtype: 1000.0)
+def test_a_run_too_slow_to_try_is_told_from_its_arithmetic(text):
     flops = 32 * training.flops_per_token(EXPERIMENT.model, 16)
-    told = lines(text)["hours"]
+    told = lines(text, peak=lambda dtype: 1000.0)["hours"]
     assert f"{flops / 1000:.3f} s a step at the least: {flops:.2e} FLOPs" in told
     assert told.startswith(f"{120 * flops / 1000 / 3600:.2f} (")
 
 
-def test_the_tokens_of_many_files_follow_from_the_first(tmp_path, monkeypatch):
-    monkeypatch.setattr(estimate, "_seconds_per_step", lambda *_: 1.0)
-    monkeypatch.setattr(estimate, "_SAMPLE", 10)
+def test_the_tokens_of_many_files_follow_from_the_first(tmp_path):
     for name, times in {"a.txt": 1, "b.txt": 3, "c.txt": 4}.items():
         (tmp_path / name).write_text(TEXT * times)
-    (told,) = {lines(tmp_path)["epochs"].split("about ")[1]}
+    measuring = {"time_steps": lambda *_: 1.0, "sample_bytes": 10}
+    told = lines(tmp_path, **measuring)["epochs"].split("about ")[1]
     assert told == f"{(len(TEXT) + 1) * 8 / 2:,.0f} tokens"
