@@ -19,7 +19,7 @@ from massivetext_keras.data.objectives.cloze import cloze_questions
 from massivetext_keras.data.objectives.contrast import contrastive_batches
 from massivetext_keras.data.objectives.denoising import denoising_batches
 from massivetext_keras.data.objectives.infilling import Infilling
-from massivetext_keras.data.objectives.masked import Masking, masked_batches, put
+from massivetext_keras.data.objectives.masked import Masking, masked_batches, scatter
 from massivetext_keras.data.objectives.pairs import (
     enclosed,
     encode_pairs,
@@ -53,8 +53,8 @@ from massivetext_keras.text.framing import (
     frame,
     framed,
     joined,
+    max_text_tokens,
     padded,
-    room,
     text_ids,
     utf8,
 )
@@ -118,12 +118,12 @@ __all__ = [
     "make_objective",
     "objective",
     "open_shards",
+    "max_text_tokens",
     "padded",
     "pair_batches",
-    "put",
     "read_manifest",
     "read_records",
-    "room",
+    "scatter",
     "start_id",
     "text_batches",
     "text_example",

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from massivetext_keras import data
 from massivetext_keras.tasks.classification.encoding import rows_graph
-from massivetext_keras.text.framing import padded, room, utf8
+from massivetext_keras.text.framing import max_text_tokens, padded, utf8
 from massivetext_keras.tokenizers import Tokenizer
 from massivetext_keras.tokenizers.base import valid_utf8
 from massivetext_keras.tokenizers.rewriting import rewrite
@@ -66,7 +66,7 @@ class Preprocessor(keras.layers.Layer):
         if stack not in STACKS:
             raise ValueError(f"stack must be one of {', '.join(STACKS)}, got {stack!r}")
         longest = sequence_length or max_length
-        if room(tokenizer, longest) < 1:
+        if max_text_tokens(tokenizer, longest) < 1:
             raise ValueError(f"a row of {longest} tokens has no room for text")
         self.tokenizer, self.stack = tokenizer, stack
         self.sequence_length, self.max_length = sequence_length, max_length

@@ -49,7 +49,7 @@ def joined(
     tokenizer, first: tf.RaggedTensor, second: tf.RaggedTensor, max_length: int
 ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
     """Two texts to a row, between and behind them `eos_id`: [CLS] a [SEP] b [SEP], or
-    with two of them in between, as RoBERTa has it; see `between`.
+    with two of them in between, as RoBERTa has it; see `separator_ids`.
 
     Where both do not fit, the longer one loses its end first.
 
@@ -69,7 +69,7 @@ def joined(
     before, after = (
         tf.constant(some, first.dtype, [len(some)]) for some in frame(tokenizer)
     )
-    inner = between(tokenizer)
+    inner = separator_ids(tokenizer)
     inner = tf.constant(inner, first.dtype, [len(inner)])
     places = max_length - tf.size(before) - tf.size(inner) - tf.size(after)
     places = tf.cast(places, first.row_splits.dtype)
@@ -101,21 +101,21 @@ def frame(tokenizer) -> tuple[list[int], list[int]]:
     return tuple([] if special is None else [special] for special in both)
 
 
-def between(tokenizer) -> list[int]:
+def separator_ids(tokenizer) -> list[int]:
     """The ids between two texts.
 
     >>> from massivetext_keras.tokenizers import ByteTokenizer
-    >>> between(ByteTokenizer(separators=2))
+    >>> separator_ids(ByteTokenizer(separators=2))
     [2, 2]
     """
     return frame(tokenizer)[1] * tokenizer.separators
 
 
-def room(tokenizer, max_length: int) -> int:
-    """Tokens of a text that a row of `max_length` has room for.
+def max_text_tokens(tokenizer, max_length: int) -> int:
+    """The most tokens of a text in a row of `max_length`.
 
     >>> from massivetext_keras.tokenizers import ByteTokenizer
-    >>> room(ByteTokenizer(), 16)
+    >>> max_text_tokens(ByteTokenizer(), 16)
     14
     """
     return max_length - sum(map(len, frame(tokenizer)))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from massivetext_keras.text.framing import between, frame, joined
+from massivetext_keras.text.framing import frame, joined, separator_ids
 
 
 class Passages(NamedTuple):
@@ -66,14 +66,14 @@ def passages(
     ([[1, 9, 2, 4, 5, 6, 2], [1, 9, 2, 5, 6, 7, 2]], [[0, 2], [2, 4]])
     """
     opening, closing = map(len, frame(tokenizer))
-    inner = len(between(tokenizer))
-    room = max_length - opening - inner - closing
-    if room < 2:
+    inner = len(separator_ids(tokenizer))
+    space = max_length - opening - inner - closing
+    if space < 2:
         raise ValueError(
             f"rows of {max_length} tokens have no room for a question and a window"
         )
-    questions = questions[:, : room // 2]
-    places = room - _int32(questions.row_lengths())
+    questions = questions[:, : space // 2]
+    places = space - _int32(questions.row_lengths())
     lengths = _int32(contexts.row_lengths())
     steps = places - tf.minimum(overlap, places // 2)
     counts = 1 + tf.maximum(0, -((places - lengths) // steps))  # rounded up

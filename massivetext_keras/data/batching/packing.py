@@ -60,18 +60,18 @@ def pack(sizes: Sequence[int], capacity: int) -> list[list[int]]:
 
     rows = []
     while there:
-        row, room = [], capacity
-        while fitting := there & ((2 << room) - 1):
+        row, left = [], capacity
+        while fitting := there & ((2 << left) - 1):
             size = fitting.bit_length() - 1
             # sizes of which another piece has what they leave
-            pairs = fitting & (mirrored >> (capacity - room)) if row else 0
-            if size < room and pairs:
+            pairs = fitting & (mirrored >> (capacity - left)) if row else 0
+            if size < left and pairs:
                 half = pairs.bit_length() - 1
-                if 2 * half != room or len(waiting[half]) > 1:
-                    row += [take(half), take(room - half)]
+                if 2 * half != left or len(waiting[half]) > 1:
+                    row += [take(half), take(left - half)]
                     break
             row.append(take(size))
-            room -= size
+            left -= size
         rows.append(row)
     return rows
 
@@ -143,10 +143,10 @@ class Packer:
     @property
     def ready(self) -> bool:
         """Whether there is a window of rows, of either kind."""
-        return self._ripe or len(self._full) >= self.window
+        return self._has_window or len(self._full) >= self.window
 
     @property
-    def _ripe(self) -> bool:
+    def _has_window(self) -> bool:
         return self._tokens >= self.window * (self.length + 1)
 
     def take(self, rest: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -159,7 +159,7 @@ class Packer:
             Tokens and segments, int32 [rows, length + 1], see `lay_out`.
         """
         pieces, self._full = self._full, []
-        if rest or self._ripe:
+        if rest or self._has_window:
             pieces += self._pieces
             self._pieces, self._tokens = [], 0
         capacity = self.length + 1

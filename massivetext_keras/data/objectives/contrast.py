@@ -11,7 +11,7 @@ import tensorflow as tf
 from massivetext_keras.data.batching.epochs import TrainingBatches
 from massivetext_keras.data.batching.windows import shuffled
 from massivetext_keras.data.objectives.base import Objective, objective
-from massivetext_keras.text.framing import framed, padded, room
+from massivetext_keras.text.framing import framed, max_text_tokens, padded
 
 _TEXTS_AT_ONCE = 1024
 
@@ -73,7 +73,7 @@ def encode_texts(tokenizer, texts: Sequence[str], length: int) -> np.ndarray:
     parts = []
     for i in range(0, len(texts), _TEXTS_AT_ONCE):
         ids = tokenizer.tokenize(tf.constant(list(texts[i : i + _TEXTS_AT_ONCE])))
-        rows = framed(tokenizer, ids[:, : room(tokenizer, length)])
+        rows = framed(tokenizer, ids[:, : max_text_tokens(tokenizer, length)])
         parts.append(np.stack(list(padded(tokenizer, rows, length).values())))
     rows = np.concatenate(parts, axis=1)
     return rows[:, :, : max(1, int(rows[1].sum(axis=1).max()))]

@@ -10,7 +10,7 @@ import tensorflow as tf
 from massivetext_keras.data.batching.windows import ordered_windows, shuffled_windows
 from massivetext_keras.data.objectives.base import Objective, objective
 from massivetext_keras.support.values import setting
-from massivetext_keras.text.framing import frame, framed, room, text_ids
+from massivetext_keras.text.framing import frame, framed, max_text_tokens, text_ids
 
 
 @objective("masked")
@@ -153,7 +153,7 @@ class Masking:
         new = tf.where(lot < self.mask_share, self.mask_id, new)
         new = tf.where(chosen, new, labels)
         features = {
-            "token_ids": put(token_ids, positions, new),
+            "token_ids": scatter(token_ids, positions, new),
             "masked_positions": positions,
         }
         return features, labels, tf.cast(chosen, tf.float32)
@@ -169,7 +169,7 @@ class Masking:
         return tf.cumsum(tf.cast(begin, tf.int32), axis=1) - 1
 
 
-def put(rows: tf.Tensor, positions: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+def scatter(rows: tf.Tensor, positions: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """Replaces what is at some positions of each row.
 
     Args:
@@ -177,7 +177,9 @@ def put(rows: tf.Tensor, positions: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
         positions: int32 [batch, n], different ones.
         values: [batch, n].
 
-    >>> put(tf.zeros([1, 4]), tf.constant([[2, 0]]), tf.constant([[1.0, 3.0]])).numpy()
+    >>> scatter(
+    ...     tf.zeros([1, 4]), tf.constant([[2, 0]]), tf.constant([[1.0, 3.0]])
+    ... ).numpy()
     array([[3., 0., 1., 0.]], dtype=float32)
     """
     numbers = tf.zeros_like(positions) + tf.range(tf.shape(rows)[0])[:, None]
@@ -217,7 +219,7 @@ def masked_batches(
         ValueError: there are not enough tokens for one window.
     """
     tokenizer = masking.tokenizer
-    length = room(tokenizer, sequence_length)
+    length = max_text_tokens(tokenizer, sequence_length)
     if sentences is not None:
         length -= 1
     if length < 2:

@@ -46,7 +46,7 @@ class Shards:
         self.folders, self.weights = [Path(folder) for folder in folders], weights
         self.manifests = [read_manifest(folder) for folder in self.folders]
         for folder, manifest in zip(self.folders, self.manifests, strict=True):
-            self._check_alike(folder, manifest)
+            self._check_same_format(folder, manifest)
             check_files(folder, manifest)
         self._train, self._valid = map(self._rows, SIDES)
         sizes = [manifest.train.examples for manifest in self.manifests]
@@ -220,7 +220,7 @@ class Shards:
             features["corpus_ids"] = corpora
         return features, labels, weights
 
-    def _check_alike(self, folder: Path, manifest: Manifest) -> None:
+    def _check_same_format(self, folder: Path, manifest: Manifest) -> None:
         first = self.manifests[0]
         for field in ("tokenizer", "sequence_length"):
             here, there = getattr(manifest, field), getattr(first, field)

@@ -9,7 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.text.examples import LabeledText
-from massivetext_keras.text.framing import between, framed, joined, room, utf8
+from massivetext_keras.text.framing import (
+    framed,
+    joined,
+    max_text_tokens,
+    separator_ids,
+    utf8,
+)
 
 _TEXTS_AT_ONCE = 1024
 
@@ -46,14 +52,14 @@ def rows_graph(
     >>> ids.to_list(), cut.numpy().tolist()
     ([[1, 100, 101, 2], [1, 2]], [True, False])
     """
-    ids, places = tokenizer.tokenize(texts), room(tokenizer, max_length)
+    ids, places = tokenizer.tokenize(texts), max_text_tokens(tokenizer, max_length)
     sizes = ids.row_lengths()
     if second is None:
         rows = framed(tokenizer, ids[:, :places])
         return rows, tf.zeros_like(rows), sizes > places
     others = tokenizer.tokenize(second)
     rows, segments = joined(tokenizer, ids, others, max_length)
-    places -= len(between(tokenizer))
+    places -= len(separator_ids(tokenizer))
     return rows, segments, sizes + others.row_lengths() > places
 
 

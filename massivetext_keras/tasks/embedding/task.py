@@ -17,7 +17,7 @@ from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.inputs import are_files, rows_of
 from massivetext_keras.tasks.served import STRING, TEXT, served
-from massivetext_keras.text.framing import framed, padded, room, utf8
+from massivetext_keras.text.framing import framed, max_text_tokens, padded, utf8
 from massivetext_keras.text.strings import Texts, as_texts
 from massivetext_keras.tokenizers.rewriting import rewrite
 
@@ -254,7 +254,7 @@ class TextEmbedder(Task):
         if self.lowercase:
             texts = rewrite(texts, [["lowercase"]])
         ids = self.tokenizer.tokenize(texts)
-        ids = ids[:, : room(self.tokenizer, self.longest)]
+        ids = ids[:, : max_text_tokens(self.tokenizer, self.longest)]
         with in_float32(self):
             vectors = self(padded(self.tokenizer, framed(self.tokenizer, ids)))
         return {"embedding": vectors}

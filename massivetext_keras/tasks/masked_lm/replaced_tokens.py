@@ -15,7 +15,7 @@ from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.masked_lm.task import MaskedLM, masked_states
 from massivetext_keras.tasks.served import STRING, served
-from massivetext_keras.text.framing import frame, framed, padded, room
+from massivetext_keras.text.framing import frame, framed, max_text_tokens, padded
 from massivetext_keras.text.strings import Texts, as_texts
 
 _DETECTION_WEIGHT = 50.0  # Clark et al., 2020
@@ -94,8 +94,8 @@ class ReplacedTokenDetector(Task):
         rows = tf.reduce_sum(token_losses(logits, labels) * weights, axis=1)
 
         sampled = tf.where(weights > 0.0, self._sample(logits, training), labels)
-        original = data.put(features["token_ids"], positions, labels)
-        corrupted = data.put(original, positions, sampled)
+        original = data.scatter(features["token_ids"], positions, labels)
+        corrupted = data.scatter(original, positions, sampled)
         replaced = tf.cast(corrupted != original, tf.float32)
         scores = self({**features, "token_ids": corrupted}, training=training)
         found = tf.nn.sigmoid_cross_entropy_with_logits(replaced, scores)
@@ -151,7 +151,7 @@ class ReplacedTokenDetector(Task):
         "" and -1."""
         tokenizer = self.tokenizer
         ids = tokenizer.tokenize(texts)
-        ids = ids[:, : room(tokenizer, self.config.max_length)]
+        ids = ids[:, : max_text_tokens(tokenizer, self.config.max_length)]
         with in_float32(self):
             scores = tf.sigmoid(self(padded(tokenizer, framed(tokenizer, ids))))
         first = len(frame(tokenizer)[0])

@@ -22,7 +22,13 @@ from massivetext_keras.support.rounding import ROUNDING
 from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.served import INTEGER, STRING, Check, served
-from massivetext_keras.text.framing import frame, framed, padded, room, text_ids
+from massivetext_keras.text.framing import (
+    frame,
+    framed,
+    max_text_tokens,
+    padded,
+    text_ids,
+)
 from massivetext_keras.text.strings import Texts, as_texts
 
 _ROWS_AT_ONCE = 64
@@ -251,7 +257,7 @@ class MaskedLM(Task):
         ids = tf.concat([before, masks, after], axis=1)
 
         # Of a long text, what is around the mask.
-        width = room(tokenizer, self.config.max_length)
+        width = max_text_tokens(tokenizer, self.config.max_length)
         spare = tf.cast(ids.row_lengths(), tf.int32) - width
         first = tf.clip_by_value(places - width // 2, 0, tf.maximum(spare, 0))
         index = tf.ragged.range(first, first + width)
@@ -279,7 +285,7 @@ class MaskedLM(Task):
         """`score` (text -> log_probability)."""
         tokenizer = self.tokenizer
         ids = tokenizer.tokenize(texts)
-        width = room(tokenizer, self.config.max_length)
+        width = max_text_tokens(tokenizer, self.config.max_length)
         lengths = tf.cast(ids.row_lengths(), tf.int32)
         # Windows: as many rows as a text needs, in order.
         counts = (lengths + width - 1) // width
@@ -301,7 +307,7 @@ class MaskedLM(Task):
             }
             places = tf.gather(at, some)
             masks = tf.fill([tf.size(some), 1], self.mask_id)
-            hidden = data.put(chosen["token_ids"], places[:, None], masks)
+            hidden = data.scatter(chosen["token_ids"], places[:, None], masks)
             logits = self._logits_at({**chosen, "token_ids": hidden}, places)
             losses = token_losses(logits, tf.gather(labels, some))
             return tf.pad(losses, [[0, _ROWS_AT_ONCE - tf.size(some)]])
