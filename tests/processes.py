@@ -11,6 +11,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
+def trace_quickly() -> None:
+    """Spares Grappler's work on each graph, which takes longer here than it saves."""
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
 def last_line_of(*arguments: str):
     """What the last line says, as JSON, that Python prints with these arguments."""
     done = subprocess.run(

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.training import adamw, make_strategy, set_precision
+from tests.processes import trace_quickly
 from tests.tasks.tiny import TINY
 from tests.training.tiny import TinyLM, batches
 
@@ -39,6 +40,7 @@ def weights(model: TinyLM) -> np.ndarray:
 
 
 def main() -> None:
+    trace_quickly()
     gc.disable()  # graphs are made until the end, and few are garbage
     tf.config.threading.set_inter_op_parallelism_threads(8)
     tf.config.set_logical_device_configuration(
