@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -41,7 +42,7 @@ def complete(
             label_smoothing=getattr(task, "label_smoothing", 0.0),
             adapters=experiment.task.adapters,
             adapter_rank=experiment.task.adapter_rank,
-            options=task.chosen(),
+            options=json.loads(json.dumps(task.chosen())),
         ),
         tokenizer=described_tokenizer(task.need_tokenizer()),
         data=rows.replace(text=fingerprint),
