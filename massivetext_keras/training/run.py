@@ -68,6 +68,7 @@ def run(
     """
     started = time.perf_counter() if started is None else started
     settings, strategy = experiment.train, task.distribute_strategy
+    named = named_callbacks(settings.callbacks)
     experiment = complete(experiment, task, fingerprint)
     checkpoint = Checkpoint(
         run_dir,
@@ -96,7 +97,7 @@ def run(
         checkpoint,
         Guard(checkpoint, describe=describe),
         *callbacks,
-        *named_callbacks(settings.callbacks),
+        *named,
     ]
     if step < settings.steps:
         with (

@@ -30,6 +30,7 @@ def complete(
         fingerprint: of the data.
     """
     rows = experiment.data
+    options = dict.fromkeys(task.options) | task.chosen()
     objective = task.objective_named(rows.objective, rows.objective_options)
     if objective is not None:
         rows = rows.replace(
@@ -42,7 +43,7 @@ def complete(
             label_smoothing=getattr(task, "label_smoothing", 0.0),
             adapters=experiment.task.adapters,
             adapter_rank=experiment.task.adapter_rank,
-            options=json.loads(json.dumps(task.chosen())),
+            options=json.loads(json.dumps(options)),  # no values of Keras's own
         ),
         tokenizer=described_tokenizer(task.need_tokenizer()),
         data=rows.replace(text=fingerprint),
