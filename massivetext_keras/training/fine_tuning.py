@@ -232,7 +232,7 @@ def _check_task(task: Task, experiment: ExperimentConfig) -> None:
     Raises:
         ValueError: names the field.
     """
-    asked, chosen = experiment.task, task.chosen()
+    asked, chosen = experiment.task, dict.fromkeys(task.options) | task.chosen()
     for name, value in asked.options.items():
         if name not in chosen:
             hint = nearest(name, chosen)
