@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import gc
 import os
+import sys
 from pathlib import Path
 
 # before anything imports TensorFlow
@@ -34,7 +35,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """What was imported is not searched for garbage again and again."""
+    """What was imported is not searched for garbage again and again; TensorFlow, if it
+    was, gets its threads before a test makes a tensor."""
+    if "tensorflow" in sys.modules:
+        from massivetext_keras.kernels.threads import overlap_operations
+
+        overlap_operations()
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 10)

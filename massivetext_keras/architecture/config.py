@@ -195,6 +195,12 @@ class TransformerConfig(Config):
         """Blocks of an encoder-decoder's decoder."""
         return self.num_decoder_layers or self.num_layers
 
+    @property
+    def residual_scale(self) -> float:
+        """Standard deviation of the first weights of what joins the residual stream,
+        whose variance is then the same at any depth (Radford et al., 2019)."""
+        return 0.02 * (2 * self.num_layers) ** -0.5
+
     def parameter_count(self) -> int:
         """Weights of the model with its output layer, counted without building it.
 
@@ -203,4 +209,4 @@ class TransformerConfig(Config):
         >>> TransformerConfig(vocabulary_size=50257).parameter_count()
         124439808
         """
-        return count(layout(self))
+        return count(layout(self).values())

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from massivetext_keras.kernels.threads import overlap_operations
 from massivetext_keras.support.values import choose
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ def make_strategy(
         "parameter_server": _parameter_server,
     }
     build = choose("strategy", name, {**table, "auto": None})
+    overlap_operations()
     if build is None:
         name = "mirrored" if devices else _automatic()
         build = table[name]

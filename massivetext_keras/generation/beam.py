@@ -15,7 +15,7 @@ from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import penalize
 from massivetext_keras.kernels.fused import island
-from massivetext_keras.layers.stack import Cache
+from massivetext_keras.layers.cache import Cache
 
 # Below every real score; what has it is no text yet.
 _NONE = -1e9

@@ -12,7 +12,7 @@ from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import Sampling, choose, penalize
 from massivetext_keras.kernels.fused import island
-from massivetext_keras.layers.stack import Cache
+from massivetext_keras.layers.cache import Cache
 
 _SMALLEST_CAPACITY = 64
 

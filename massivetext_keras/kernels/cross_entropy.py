@@ -1,4 +1,4 @@
-"""Cross-entropy over a vocabulary that never holds all the logits."""
+"""Cross-entropy over a vocabulary: as it reads, and without all the logits at once."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ def cross_entropy(
     weights: tf.Tensor,
     bias: tf.Tensor | None = None,
     smoothing: float = 0.0,
+    chunk_logits: int = CHUNK_LOGITS,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Sum of weighted -log p(label), the output layer included, and its parts.
 
@@ -63,6 +64,8 @@ def cross_entropy(
         bias: float32 [vocabulary], added to the logits.
         smoothing: share of each label that is spread evenly over the vocabulary
             (Szegedy et al., 2016).
+        chunk_logits: how many logits there are at a time, where the number of tokens
+            is known.
 
     Returns:
         float32 scalar, and float32 [tokens], from which no gradient flows.
@@ -79,7 +82,8 @@ def cross_entropy(
 
     @tf.custom_gradient
     def summed(hidden, matrix, *biases):
-        parts = _summed(hidden, matrix, labels, weights, biases, smoothing)
+        chunk = max(1, chunk_logits // matrix.shape[0])
+        parts = _summed(hidden, matrix, labels, weights, biases, smoothing, chunk)
         losses, dhidden, dmatrix, *dbias = parts
 
         def backward(upstream, _):
@@ -94,13 +98,15 @@ def cross_entropy(
     return summed(hidden, matrix, *biases)
 
 
-def _summed(hidden, matrix, labels, weights, biases, smoothing) -> list:
-    """Losses [tokens]; gradients of their sum by hidden states, matrix and any bias."""
+def _summed(hidden, matrix, labels, weights, biases, smoothing, chunk) -> list:
+    """Losses [tokens]; gradients of their sum by hidden states, matrix and any bias.
+
+    Args:
+        chunk: tokens that have logits at a time.
+    """
     rounded = tf.cast(matrix, hidden.dtype)
-    tokens, vocabulary = hidden.shape[0] or tf.shape(hidden)[0], matrix.shape[0]
-    chunk = max(1, CHUNK_LOGITS // vocabulary)
+    tokens = hidden.shape[0] or tf.shape(hidden)[0]
     if not isinstance(tokens, int):
-        chunk = tokens
         bounds = [(0, tokens)]
     else:
         bounds = [(i, min(i + chunk, tokens)) for i in range(0, tokens, chunk)]
@@ -128,6 +134,34 @@ def _summed(hidden, matrix, labels, weights, biases, smoothing) -> list:
     return [tf.concat(losses, 0), tf.concat(dhidden, 0), dmatrix, *gradients]
 
 
+def plain_cross_entropy(
+    hidden: tf.Tensor,
+    matrix: tf.Tensor,
+    labels: tf.Tensor,
+    weights: tf.Tensor,
+    bias: tf.Tensor | None = None,
+    smoothing: float = 0.0,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """`cross_entropy` as it reads, with all the logits at once.
+
+    >>> total, _ = plain_cross_entropy(tf.zeros([1, 2]), tf.zeros([4, 2]), [3], [1.0])
+    >>> round(float(total), 4)
+    1.3863
+    """
+    logits = tf.matmul(hidden, matrix, transpose_b=True)
+    logits = tf.cast(logits, tf.float32) + (0.0 if bias is None else bias)
+    losses = _smoothed_losses(logits, labels, smoothing) * weights
+    return tf.reduce_sum(losses), losses
+
+
+def _smoothed_losses(logits, labels, smoothing):
+    losses = token_losses(logits, labels)
+    if not smoothing:
+        return losses
+    spread = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
+    return (1.0 - smoothing) * losses + smoothing * spread
+
+
 def token_losses(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """-log p(label) of every token: logits [..., vocabulary], int labels [...]."""
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
@@ -152,9 +186,6 @@ def logits_losses(
     >>> round(float(total), 4)
     1.3863
     """
-    losses = token_losses(logits, labels)
-    if smoothing:
-        spread = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
-        losses = (1.0 - smoothing) * losses + smoothing * spread
+    losses = _smoothed_losses(logits, labels, smoothing)
     rows = tf.reduce_sum(losses * weights, axis=-1)
     return [tf.reduce_sum(rows)], rows

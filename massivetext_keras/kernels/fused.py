@@ -7,29 +7,9 @@ XLA, which reads and writes memory once for a chain of elementwise operations.
 from __future__ import annotations
 
 import functools
-import logging
-import os
 from collections.abc import Callable
 
 import tensorflow as tf
-
-logger = logging.getLogger(__name__)
-
-
-def _overlap_operations() -> None:
-    """Lets more operations run at once than there are cores, unless the user chose.
-
-    An XLA program holds its thread while it waits for its own workers.
-    """
-    if tf.config.threading.get_inter_op_parallelism_threads() != 0:
-        return
-    try:
-        tf.config.threading.set_inter_op_parallelism_threads(2 * os.cpu_count())
-    except RuntimeError as error:
-        logger.debug("TensorFlow runs already, its threads stay: %s", error)
-
-
-_overlap_operations()
 
 
 def island(function: Callable) -> Callable:

@@ -78,6 +78,24 @@ def next_key_in_scope() -> tf.Tensor | None:
     return random_bits((), scope[0] + tf.constant(scope[1], tf.uint32))
 
 
+@contextlib.contextmanager
+def own_keys(drawing: bool = True):
+    """Inside, keys come from one, which is the next of `keys_from`.
+
+    So how many are drawn inside changes nothing of what is drawn after it.
+
+    Args:
+        drawing: whether there is anything to draw; if not, or outside of `keys_from`,
+            nothing changes.
+    """
+    key = next_key_in_scope() if drawing else None
+    if key is None:
+        yield
+        return
+    with keys_from(key):
+        yield
+
+
 def with_own_keys(function: Callable) -> Callable:
     """`function` such that each time it is called it draws the same keys.
 

@@ -12,7 +12,7 @@ def recomputed(function: Callable, x: tf.Tensor, **others) -> tf.Tensor:
 
     Args:
         function: one tensor and keywords to one tensor; may read variables. What it
-            draws must be the same both times, see `dropout.with_own_keys`.
+            draws must be the same both times, see `random.with_own_keys`.
         x: what enters.
         **others: tensors, which get gradients too, and anything else, in any structure.
 

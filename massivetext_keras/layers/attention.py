@@ -1,205 +1,20 @@
-"""Scaled dot-product attention (Vaswani et al., 2017) and the layer around it."""
+"""Multi-head attention (Vaswani et al., 2017): projections around its kernel."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
-from massivetext_keras.kernels.dropout import keep_mask
-from massivetext_keras.kernels.fused import fused
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.kernels.attention import (
+    attend,
+    attend_training,
+    attention_scores,
+)
+from massivetext_keras.layers.cache import LayerCache, at_beginning, write
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.dropout import Dropout
 from massivetext_keras.layers.positions import rotate
-
-# Rows of queries that share one set of visible keys in causal training.
-CAUSAL_ROWS = 128
-
-
-class LayerCache(NamedTuple):
-    """Keys and values of one layer, [batch, key_value_heads, capacity, head_size]."""
-
-    keys: tf.Tensor
-    values: tf.Tensor
-
-
-def attend(
-    query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, bias: tf.Tensor | None = None
-) -> tf.Tensor:
-    """softmax(query key^T + bias) value, with grouped heads (Ainslie et al., 2023).
-
-    Args:
-        query: [batch, heads, queries, size], scaled already.
-        key: [batch, key_value_heads, keys, size].
-        value: the shape of `key`.
-        bias: added to the scores, broadcast to [batch, heads, queries, keys].
-
-    Returns:
-        [batch, heads, queries, size].
-
-    >>> import tensorflow as tf
-    >>> q = k = tf.zeros([1, 1, 1, 2])
-    >>> attend(q, k, tf.constant([[[[3.0, 4.0]]]])).numpy().tolist()
-    [[[[3.0, 4.0]]]]
-    """
-    weights = tf.nn.softmax(_scores(query, key, bias))
-    return _weighted(weights, value)
-
-
-def _scores(query, key, bias):
-    shape = tf.shape(query)
-    scores = tf.matmul(_grouped(query, key), key, transpose_b=True)
-    scores = tf.reshape(scores, [shape[0], query.shape[1], shape[2], tf.shape(key)[2]])
-    if bias is None:
-        return scores
-    # Not `scores + bias`: TensorFlow 2.21 fuses product, scale and sum into one oneDNN
-    # kernel that takes 300 times as long where the bias is broadcast.
-    return scores - bias * tf.constant(-1.0, bias.dtype)
-
-
-def _weighted(weights, value):
-    shape = tf.shape(weights)
-    output = tf.matmul(_grouped(weights, value), value)
-    return tf.reshape(output, [shape[0], weights.shape[1], shape[2], value.shape[3]])
-
-
-def _grouped(x: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-    """Folds the heads that share a key/value head into the rows: no copies of keys."""
-    if x.shape[1] == key.shape[1]:
-        return x
-    shape = tf.shape(x)
-    return tf.reshape(x, [shape[0], key.shape[1], -1, shape[3]])
-
-
-def attend_training(query, key, value, bias, dropout: Dropout, causal: bool):
-    """`attend` with dropout on the weights, and a backward pass written by hand.
-
-    With `causal` the queries go in blocks, each against the keys up to its last one: no
-    scores are made that causality hides anyway. Of the weights one tensor is kept for
-    the backward pass, with a minus sign where they were dropped.
-
-    Args:
-        query, key, value, bias: as for `attend`.
-        dropout: its rate, and a key for every block.
-        causal: `bias` hides the keys after a query.
-    """
-    rate = dropout.rate
-    length = query.shape[2]
-    size = min(CAUSAL_ROWS, length) if causal and length else length
-    ends = [*range(size, length, size), length] if size else [None]
-    blocks = list(zip([0, *ends[:-1]], ends, strict=True))
-    seen = ends if causal else [None] * len(ends)  # keys up to here
-    seeds = [dropout.next_key() for _ in blocks] if rate else [None] * len(blocks)
-    if bias is None:
-        bias = tf.zeros([1, 1, 1, 1], query.dtype)
-
-    def kept(signed):
-        return _undropped(signed, rate=rate) if rate else signed
-
-    @tf.custom_gradient
-    def attention(query, key, value, bias):
-        signed, outputs = [], []
-        for (start, end), last, seed in zip(blocks, seen, seeds, strict=True):
-            scores = _scores(
-                _rows(query, start, end),
-                _rows(key, 0, last),
-                _rows(_columns(bias, last), start, end),
-            )
-            weights = tf.nn.softmax(scores)
-            signed.append(_drop_by_sign(weights, seed, rate=rate) if rate else weights)
-            outputs.append(_weighted(kept(signed[-1]), _rows(value, 0, last)))
-        output = tf.concat(outputs, 2) if len(blocks) > 1 else outputs[0]
-
-        def backward(upstream):
-            dots = _row_dots(upstream, output)
-            dquery, dkey, dvalue, dbias = [], [], [], []
-            for (start, end), last, weights in zip(blocks, seen, signed, strict=True):
-                keys, values = _rows(key, 0, last), _rows(value, 0, last)
-                rows = _grouped(_rows(upstream, start, end), values)
-                grouped = _grouped(kept(weights), values)
-                dvalue.append(tf.matmul(grouped, rows, transpose_a=True))
-                dweights = tf.matmul(rows, values, transpose_b=True)
-                dweights = tf.reshape(dweights, tf.shape(weights))
-                dots_here = _rows(dots, start, end)
-                dscores = _softmax_backward(weights, dweights, dots_here, rate=rate)
-                queries = _rows(query, start, end)
-                grouped = _grouped(dscores, keys)
-                dkey.append(
-                    tf.matmul(grouped, _grouped(queries, keys), transpose_a=True)
-                )
-                dquery.append(tf.reshape(tf.matmul(grouped, keys), tf.shape(queries)))
-                dbias.append(dscores)
-            if len(blocks) == 1:
-                gradients = dquery[0], dkey[0], dvalue[0], dbias[0]
-            else:
-                gradients = (
-                    tf.concat(dquery, 2),
-                    _sum_prefixes(dkey, blocks),
-                    _sum_prefixes(dvalue, blocks),
-                    tf.concat([_padded(x, length) for x in dbias], 2),
-                )
-            return *gradients[:3], _sum_to(gradients[3], bias)
-
-        return output, backward
-
-    return attention(query, key, value, bias)
-
-
-@fused
-def _drop_by_sign(weights, seed, *, rate):
-    return tf.where(keep_mask(tf.shape(weights), seed, rate), weights, -weights)
-
-
-@fused
-def _undropped(signed, *, rate):
-    scaled = tf.nn.relu(tf.cast(signed, tf.float32)) * (1.0 / (1.0 - rate))
-    return tf.cast(scaled, signed.dtype)
-
-
-@fused
-def _softmax_backward(signed, upstream, dots, *, rate):
-    """Gradient of the scores; dots [..., 1] are the sums of upstream * output."""
-    signed = tf.cast(signed, tf.float32)
-    scaled = tf.cast(upstream, tf.float32) * (1.0 / (1.0 - rate))
-    kept = tf.where(signed > 0.0, scaled, 0.0)
-    return tf.cast(tf.abs(signed) * (kept - dots), upstream.dtype)
-
-
-@fused
-def _row_dots(x, y):
-    """Float32 sums of x * y over the last axis, kept."""
-    products = tf.cast(x, tf.float32) * tf.cast(y, tf.float32)
-    return tf.reduce_sum(products, -1, keepdims=True)
-
-
-def _rows(x: tf.Tensor, start: int, end: int | None) -> tf.Tensor:
-    """x[:, :, start:end], without an operation where that is all of it."""
-    whole = x.shape[2] == 1 or (start == 0 and end in (None, x.shape[2]))
-    return x if whole else x[:, :, start:end]
-
-
-def _columns(x: tf.Tensor, end: int | None) -> tf.Tensor:
-    whole = x.shape[3] == 1 or end in (None, x.shape[3])
-    return x if whole else x[..., :end]
-
-
-def _padded(x: tf.Tensor, size: int) -> tf.Tensor:
-    return tf.pad(x, [[0, 0], [0, 0], [0, 0], [0, size - x.shape[3]]])
-
-
-def _sum_prefixes(parts: list[tf.Tensor], blocks: list[tuple]) -> tf.Tensor:
-    """Sums tensors of which each holds the rows up to its block's end."""
-    sizes = [end - start for start, end in blocks]
-    pieces = [tf.split(x, sizes[: i + 1], axis=2) for i, x in enumerate(parts)]
-    sums = [tf.add_n([p[i] for p in pieces[i:]]) for i in range(len(sizes))]
-    return tf.concat(sums, axis=2)
-
-
-def _sum_to(gradient: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-    """Sums a gradient over the axes along which `like` was broadcast."""
-    axes = [i for i, size in enumerate(like.shape) if size == 1]
-    return tf.reduce_sum(gradient, axes, keepdims=True)
 
 
 class Attention(keras.layers.Layer):
@@ -258,6 +73,27 @@ class Attention(keras.layers.Layer):
         )
         self.dropout = Dropout(dropout, seed, dtype=self.dtype_policy, name="dropout")
 
+    @classmethod
+    def for_config(cls, config: TransformerConfig, **kwargs) -> Attention:
+        """That of the blocks of a model.
+
+        Args:
+            config: the shape of the model.
+            **kwargs: of the constructor, what the config does not say.
+        """
+        return cls(
+            config.hidden_size,
+            config.num_heads,
+            config.key_value_heads,
+            config.width_of_head,
+            qkv_bias=config.qkv_bias,
+            output_bias=config.output_bias,
+            dropout=config.attention_dropout_rate,
+            scale=config.attention_scale,
+            output_scale=config.residual_scale,
+            **kwargs,
+        )
+
     def _dense(self, size: int, bias: bool, name: str, scale: float = 0.02):
         return Dense(size, bias, scale, dtype=self.dtype_policy, name=name)
 
@@ -291,10 +127,7 @@ class Attention(keras.layers.Layer):
         Returns:
             [batch, length, d], and with a cache also the cache that holds `x`.
         """
-        query, key, value = self._project(x, memory)
-        if angles is not None:
-            query, key = rotate(query, angles), rotate(key, angles)
-        query = query * tf.cast(self.scale, query.dtype)
+        query, key, value = self.project(x, memory, angles)
         if cache is not None:
             cache = LayerCache(
                 write(cache.keys, key, start), write(cache.values, value, start)
@@ -308,12 +141,43 @@ class Attention(keras.layers.Layer):
         output = self.output_projection(_merge_heads(mixed))
         return output if cache is None else (output, cache)
 
-    def _project(self, x, memory):
-        """Queries [b, heads, l, size], keys, values [b, key_value_heads, k, size]."""
+    def project(
+        self,
+        x: tf.Tensor,
+        memory: LayerCache | None = None,
+        angles: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Queries, scaled, [b, heads, l, size]; keys and values [b, groups, k, size].
+
+        Args:
+            x, memory, angles: as of `call`.
+        """
         h, g = self.num_heads, self.num_key_value_heads
         if self.cross:
-            return _split_heads(self.query(x), h), *memory
-        return tf.split(_split_heads(self.qkv(x), h + 2 * g), [h, g, g], axis=1)
+            query, (key, value) = _split_heads(self.query(x), h), memory
+        else:
+            heads = _split_heads(self.qkv(x), h + 2 * g)
+            query, key, value = tf.split(heads, [h, g, g], axis=1)
+        if angles is not None:
+            query, key = rotate(query, angles), rotate(key, angles)
+        return query * tf.cast(self.scale, query.dtype), key, value
+
+    def weights_between(
+        self,
+        x: tf.Tensor,
+        bias: tf.Tensor | None = None,
+        angles: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """What self-attention multiplies values by, which training never keeps.
+
+        Args:
+            x, bias, angles: as of `call`.
+
+        Returns:
+            float32 [batch, heads, length, length]; every row sums to 1.
+        """
+        query, key, _ = self.project(x, angles=angles)
+        return tf.nn.softmax(tf.cast(attention_scores(query, key, bias), tf.float32))
 
     def read_memory(self, memory: tf.Tensor) -> LayerCache:
         """Keys and values of the second sequence of cross attention, [batch, keys, d].
@@ -339,27 +203,3 @@ def _merge_heads(x: tf.Tensor) -> tf.Tensor:
     shape = tf.shape(x)
     x = tf.transpose(x, [0, 2, 1, 3])
     return tf.reshape(x, [shape[0], shape[2], x.shape[2] * x.shape[3]])
-
-
-def at_beginning(start: int | tf.Tensor) -> bool:
-    """Whether `start` is known to be 0 while the graph is built."""
-    value = start if isinstance(start, int) else tf.get_static_value(start)
-    return value is not None and int(value) == 0
-
-
-def write(cache: tf.Tensor, new: tf.Tensor, start: int | tf.Tensor) -> tf.Tensor:
-    """Puts `new` [b, heads, n, size] at `start` of `cache` [b, heads, capacity, size].
-
-    A scatter over flattened rows, which XLA does in place inside a loop.
-    """
-    rows = tf.shape(new)[2]
-    if at_beginning(start):
-        return tf.concat([new, cache[:, :, rows:]], axis=2)
-    shape = tf.shape(cache)
-    capacity, size = shape[2], cache.shape[3]
-    first = tf.range(shape[0] * cache.shape[1]) * capacity + start
-    places = tf.reshape(first[:, None] + tf.range(rows), [-1, 1])
-    flat = tf.tensor_scatter_nd_update(
-        tf.reshape(cache, [-1, size]), places, tf.reshape(new, [-1, size])
-    )
-    return tf.reshape(flat, shape)

@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.layers.attention import Attention, LayerCache
+from massivetext_keras.layers.attention import Attention
+from massivetext_keras.layers.cache import LayerCache
 from massivetext_keras.layers.dropout import Dropout
 from massivetext_keras.layers.experts import MixtureOfExperts
 from massivetext_keras.layers.feed_forward import FeedForward
@@ -35,77 +36,49 @@ class Block(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)  # see Attention
         self.config, self.causal, self.cross = config, causal, cross
         self.pre = config.norm_position == "pre"
-        # Radford et al., 2019: the residual stream keeps its variance at any depth.
-        output_scale = 0.02 * (2 * config.num_layers) ** -0.5
-        self.attention = self._attention("attention", output_scale, causal=causal)
+        policy = self.dtype_policy
+
+        def norm(name):
+            kind, epsilon = config.norm, config.norm_epsilon
+            return Normalization(kind, epsilon, dtype=policy, name=name)
+
+        def dropout(name):
+            return Dropout(config.dropout, dtype=policy, name=name)
+
+        self.attention = Attention.for_config(
+            config, causal=causal, dtype=policy, name="attention"
+        )
         if cross:
-            self.cross_attention = self._attention(
-                "cross_attention", output_scale, cross=True
+            self.cross_attention = Attention.for_config(
+                config, cross=True, dtype=policy, name="cross_attention"
             )
-        self.feed_forward = self._feed_forward(output_scale)
-        for name in self._parts():
-            norm = Normalization(
-                config.norm,
-                config.norm_epsilon,
-                dtype=self.dtype_policy,
-                name=f"{name}_norm",
-            )
-            setattr(self, f"{name}_norm", norm)
-            dropout = Dropout(
-                config.dropout, dtype=self.dtype_policy, name=f"{name}_dropout"
-            )
-            setattr(self, f"{name}_dropout", dropout)
-
-    def _parts(self) -> list[str]:
-        cross = ["cross_attention"] if self.cross else []
-        return ["attention", *cross, "feed_forward"]
-
-    def _attention(self, name: str, output_scale: float, **kwargs) -> Attention:
-        config = self.config
-        return Attention(
-            config.hidden_size,
-            config.num_heads,
-            config.key_value_heads,
-            config.width_of_head,
-            qkv_bias=config.qkv_bias,
-            output_bias=config.output_bias,
-            dropout=config.attention_dropout_rate,
-            scale=config.attention_scale,
-            output_scale=output_scale,
-            dtype=self.dtype_policy,
-            name=name,
-            **kwargs,
-        )
-
-    def _feed_forward(self, output_scale: float) -> FeedForward | MixtureOfExperts:
-        config = self.config
-        shared = {
-            "activation": config.activation,
-            "gated": config.gated,
-            "output_scale": output_scale,
-            "dtype": self.dtype_policy,
-            "name": "feed_forward",
-        }
-        sizes = config.hidden_size, config.intermediate_size
-        if not config.num_experts:
-            return FeedForward(*sizes, bias=config.feed_forward_bias, **shared)
-        return MixtureOfExperts(
-            *sizes,
-            config.num_experts,
-            config.experts_per_token,
-            loss=config.expert_loss,
-            **shared,
-        )
+        kind = MixtureOfExperts if config.num_experts else FeedForward
+        self.feed_forward = kind.for_config(config, dtype=policy, name="feed_forward")
+        self.attention_norm = norm("attention_norm")
+        self.attention_dropout = dropout("attention_dropout")
+        if cross:
+            self.cross_attention_norm = norm("cross_attention_norm")
+            self.cross_attention_dropout = dropout("cross_attention_dropout")
+        self.feed_forward_norm = norm("feed_forward_norm")
+        self.feed_forward_dropout = dropout("feed_forward_dropout")
+        self.attention_gate = self.cross_attention_gate = self.feed_forward_gate = None
 
     def build(self, input_shape):
-        for name in self._parts():
-            getattr(self, name).build(input_shape)
-            getattr(self, f"{name}_norm").build(input_shape)
-            if self.config.rezero:
-                gate = self.add_weight(
-                    name=f"{name}_gate", shape=(), initializer="zeros"
-                )
-                setattr(self, f"{name}_gate", gate)
+        self.attention.build(input_shape)
+        self.attention_norm.build(input_shape)
+        self.attention_gate = self._gate("attention_gate")
+        if self.cross:
+            self.cross_attention.build(input_shape)
+            self.cross_attention_norm.build(input_shape)
+            self.cross_attention_gate = self._gate("cross_attention_gate")
+        self.feed_forward.build(input_shape)
+        self.feed_forward_norm.build(input_shape)
+        self.feed_forward_gate = self._gate("feed_forward_gate")
+
+    def _gate(self, name: str) -> keras.Variable | None:
+        if not self.config.rezero:
+            return None
+        return self.add_weight(name=name, shape=(), initializer="zeros")
 
     def call(
         self,
@@ -121,7 +94,7 @@ class Block(keras.layers.Layer):
         """`x` [batch, length, d] -> the same, and the new cache if one was given."""
         entered = x
         attended = self.attention(
-            self._enter("attention", x, training),
+            self._read(x, self.attention_norm, training),
             bias=bias,
             angles=angles,
             cache=cache,
@@ -130,34 +103,51 @@ class Block(keras.layers.Layer):
         )
         if cache is not None:
             attended, cache = attended
-        x = self._leave("attention", x, attended, training)
+        dropout, norm = self.attention_dropout, self.attention_norm
+        x = self._add(x, attended, self.attention_gate, dropout, norm, training)
         if self.cross:
+            dropout, norm = self.cross_attention_dropout, self.cross_attention_norm
+            read = self._read(x, norm, training)
             crossed = self.cross_attention(
-                self._enter("cross_attention", x, training),
-                memory=memory,
-                bias=memory_bias,
-                training=training,
+                read, memory=memory, bias=memory_bias, training=training
             )
-            x = self._leave("cross_attention", x, crossed, training)
-        fed = self.feed_forward(
-            self._enter(
-                "feed_forward", entered if self.config.parallel else x, training
-            ),
-            training=training,
-        )
-        x = self._leave("feed_forward", x, fed, training)
+            x = self._add(
+                x, crossed, self.cross_attention_gate, dropout, norm, training
+            )
+        dropout, norm = self.feed_forward_dropout, self.feed_forward_norm
+        read = self._read(entered if self.config.parallel else x, norm, training)
+        fed = self.feed_forward(read, training=training)
+        x = self._add(x, fed, self.feed_forward_gate, dropout, norm, training)
         return x if cache is None else (x, cache)
 
-    def _enter(self, name: str, x: tf.Tensor, training) -> tf.Tensor:
+    def _read(self, x: tf.Tensor, norm: Normalization, training) -> tf.Tensor:
         """What a part reads of the residual stream."""
-        return getattr(self, f"{name}_norm")(x, training=training) if self.pre else x
+        return norm(x, training=training) if self.pre else x
 
-    def _leave(self, name: str, x: tf.Tensor, y: tf.Tensor, training) -> tf.Tensor:
+    def _add(
+        self,
+        x: tf.Tensor,
+        y: tf.Tensor,
+        gate: keras.Variable | None,
+        dropout: Dropout,
+        norm: Normalization,
+        training: bool | None,
+    ) -> tf.Tensor:
         """The residual stream after a part that gave `y`."""
-        if self.config.rezero:
-            y = y * tf.cast(getattr(self, f"{name}_gate"), y.dtype)
-        x = getattr(self, f"{name}_dropout")(y, residual=x, training=training)
-        return x if self.pre else getattr(self, f"{name}_norm")(x, training=training)
+        if gate is not None:
+            y = y * tf.cast(gate, y.dtype)
+        x = dropout(y, residual=x, training=training)
+        return x if self.pre else norm(x, training=training)
+
+    def attention_weights(
+        self,
+        x: tf.Tensor,
+        bias: tf.Tensor | None = None,
+        angles: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """`Attention.weights_between` of what the block reads of `x`."""
+        entered = self._read(x, self.attention_norm, training=False)
+        return self.attention.weights_between(entered, bias, angles)
 
     def compute_output_shape(self, input_shape, **_):
         return input_shape

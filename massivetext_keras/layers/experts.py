@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.kernels.lookup import rows_of
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.feed_forward import activated
@@ -50,7 +51,7 @@ class MixtureOfExperts(keras.layers.Layer):
         intermediate_size: width f inside.
         num_experts: E.
         per_token: k, experts of a token.
-        activation: a name in `feed_forward.ACTIVATIONS`.
+        activation: a name in `kernels.activation.ACTIVATIONS`.
         gated: whether experts are gated.
         loss: weight of the load-balancing loss, which is least where all experts get
             as many tokens (Fedus et al., 2022).
@@ -85,6 +86,21 @@ class MixtureOfExperts(keras.layers.Layer):
             output_scale,
             dtype=policy,
             name="down",
+        )
+
+    @classmethod
+    def for_config(cls, config: TransformerConfig, **kwargs) -> MixtureOfExperts:
+        """That of the blocks of a model with experts."""
+        return cls(
+            config.hidden_size,
+            config.intermediate_size,
+            config.num_experts,
+            config.experts_per_token,
+            config.activation,
+            config.gated,
+            config.expert_loss,
+            config.residual_scale,
+            **kwargs,
         )
 
     def build(self, input_shape=None):

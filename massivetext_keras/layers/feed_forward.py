@@ -5,31 +5,9 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from massivetext_keras.kernels.fused import fused_elementwise
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.kernels.activation import activate, activate_training
 from massivetext_keras.layers.dense import Dense
-
-
-def _gelu_tanh(x: tf.Tensor) -> tf.Tensor:
-    return tf.nn.gelu(x, approximate=True)
-
-
-ACTIVATIONS = {
-    "gelu": tf.nn.gelu,  # Hendrycks & Gimpel, 2016: x * Phi(x)
-    "gelu_tanh": _gelu_tanh,  # the same by its tanh formula, as GPT-2 has it
-    "relu": tf.nn.relu,
-    "silu": tf.nn.silu,
-}
-
-
-def activate(x: tf.Tensor, *gate: tf.Tensor, name: str) -> tf.Tensor:
-    """The activation of `x`, times a gate if there is one, computed in float32."""
-    y = ACTIVATIONS[name](tf.cast(x, tf.float32))
-    for factor in gate:
-        y = y * tf.cast(factor, tf.float32)
-    return tf.cast(y, x.dtype)
-
-
-_fused_activate = fused_elementwise(activate)
 
 
 def activated(
@@ -38,7 +16,7 @@ def activated(
     """What goes on of a product `x`: its activation, or gated, that of its first half
     times the other one."""
     parts = tf.split(x, 2, axis=-1) if gated else [x]
-    return (_fused_activate if training else activate)(*parts, name=name)
+    return (activate_training if training else activate)(*parts, name=name)
 
 
 class FeedForward(keras.layers.Layer):
@@ -50,7 +28,7 @@ class FeedForward(keras.layers.Layer):
     Args:
         hidden_size: width d of input and output.
         intermediate_size: width f inside.
-        activation: a name in `ACTIVATIONS`.
+        activation: a name in `kernels.activation.ACTIVATIONS`.
         gated: whether there is a gate.
         bias: whether the products have biases.
         output_scale: standard deviation of the first weights of the second product.
@@ -74,6 +52,19 @@ class FeedForward(keras.layers.Layer):
         self.up = Dense(width, bias, dtype=self.dtype_policy, name="up")
         self.down = Dense(
             hidden_size, bias, output_scale, dtype=self.dtype_policy, name="down"
+        )
+
+    @classmethod
+    def for_config(cls, config: TransformerConfig, **kwargs) -> FeedForward:
+        """That of the blocks of a model without experts."""
+        return cls(
+            config.hidden_size,
+            config.intermediate_size,
+            config.activation,
+            config.gated,
+            config.feed_forward_bias,
+            config.residual_scale,
+            **kwargs,
         )
 
     def build(self, input_shape):

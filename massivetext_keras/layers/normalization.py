@@ -2,65 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-
 import keras
 import tensorflow as tf
 
-from massivetext_keras.kernels.fused import island
-
-
-def _mean(x: tf.Tensor) -> tf.Tensor:
-    """Mean over the last axis, kept: a product with ones, which XLA vectorises."""
-    size = x.shape[-1]
-    return tf.linalg.matvec(x, tf.fill([size], 1.0 / size))[..., None]
-
-
-def _sum_rows(x: tf.Tensor) -> tf.Tensor:
-    """Sum over all axes but the last."""
-    rows = tf.reshape(x, [-1, x.shape[-1]])
-    return tf.linalg.matvec(rows, tf.ones([tf.shape(rows)[0]]), transpose_a=True)
-
-
-def _normalized(x: tf.Tensor, epsilon: float, center: bool):
-    """Float32 normalised `x` [..., d] and the reciprocal deviation [..., 1]."""
-    x = tf.cast(x, tf.float32)
-    if center:
-        x = x - _mean(x)
-    scale = tf.math.rsqrt(_mean(tf.square(x)) + epsilon)
-    return x * scale, scale
-
-
-def _forward(x, gain, offset, epsilon, center):
-    y = _normalized(x, epsilon, center)[0] * gain
-    return tf.cast(y + offset if center else y, x.dtype)
-
-
-def _backward(upstream, x, gain, epsilon, center):
-    """Gradients of `x`, `gain` and `offset`, from the input alone."""
-    normal, scale = _normalized(x, epsilon, center)
-    upstream = tf.cast(upstream, tf.float32)
-    inner = upstream * gain
-    dx = inner - normal * _mean(inner * normal)
-    if center:
-        dx = dx - _mean(inner)
-    return (
-        tf.cast(dx * scale, x.dtype),
-        _sum_rows(upstream * normal),
-        _sum_rows(upstream),
-    )
-
-
-@functools.cache
-def _compiled(epsilon: float, center: bool):
-    forward = island(functools.partial(_forward, epsilon=epsilon, center=center))
-    backward = island(functools.partial(_backward, epsilon=epsilon, center=center))
-
-    @tf.custom_gradient
-    def normalize(x, gain, offset):
-        return forward(x, gain, offset), lambda dy: backward(dy, x, gain)
-
-    return normalize
+from massivetext_keras.kernels.normalization import normalize, normalize_training
 
 
 class Normalization(keras.layers.Layer):
@@ -101,9 +46,8 @@ class Normalization(keras.layers.Layer):
         offset = (
             tf.convert_to_tensor(self.offset) if self.center else tf.zeros_like(gain)
         )
-        if training:
-            return _compiled(self.epsilon, self.center)(x, gain, offset)
-        return _forward(x, gain, offset, self.epsilon, self.center)
+        function = normalize_training if training else normalize
+        return function(x, gain, offset, self.epsilon, self.center)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -1,19 +1,16 @@
-"""The stack of blocks, from embedded tokens to hidden states."""
+"""The blocks of a stack, and what they share: masks, rotary angles, position bias."""
 
 from __future__ import annotations
 
-import functools
-from typing import NamedTuple
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.kernels.random import with_own_keys
-from massivetext_keras.kernels.recomputation import recomputed
 from massivetext_keras.layers import masks
-from massivetext_keras.layers.attention import LayerCache, at_beginning
 from massivetext_keras.layers.block import Block
+from massivetext_keras.layers.cache import Cache, LayerCache, at_beginning
 from massivetext_keras.layers.normalization import Normalization
 from massivetext_keras.layers.positions import (
     RelativePositionBias,
@@ -22,28 +19,10 @@ from massivetext_keras.layers.positions import (
 )
 
 
-class Cache(NamedTuple):
-    """What cached decoding carries from step to step.
-
-    Attributes:
-        layers: keys and values of every layer.
-        start: int32 scalar, how many places are filled.
-        padding: int32 [batch], places at the left that are padding.
-        memory: keys and values of the second sequence, of every layer that has cross
-            attention.
-        memory_mask: int32 [batch, keys], 0 at the second sequence's padding; () where
-            there is none.
-    """
-
-    layers: tuple[LayerCache, ...]
-    start: tf.Tensor
-    padding: tf.Tensor
-    memory: tuple[LayerCache, ...] = ()
-    memory_mask: tf.Tensor | tuple = ()
-
-
 class TransformerStack(keras.layers.Layer):
-    """Blocks; masks, rotary angles and position bias are made once for all.
+    """Blocks, the last norm, and what is made once for all blocks.
+
+    A model's `call` goes through them, see `models.backbone.Backbone`.
 
     Args:
         config: the shape.
@@ -139,69 +118,41 @@ class TransformerStack(keras.layers.Layer):
         """Keys and values of a second sequence [batch, keys, d], for every layer."""
         return tuple(block.cross_attention.read_memory(memory) for block in self.blocks)
 
-    def call(
+    def shared_by_blocks(
         self,
         x: tf.Tensor,
         positions: tf.Tensor,
         padding_mask: tf.Tensor | None = None,
         segment_ids: tf.Tensor | None = None,
         prefix_mask: tf.Tensor | None = None,
-        memory: tuple[LayerCache, ...] = (),
         memory_mask: tf.Tensor | tuple = (),
         cache: Cache | None = None,
-        training: bool | None = None,
-    ):
-        """Embedded tokens to hidden states.
+    ) -> dict[str, Any]:
+        """Arguments of `Block.call` that are the same for all blocks.
 
         Args:
-            x: [batch, length, d].
+            x: [batch, length, d], what the first block reads.
             positions: int [batch or 1, length], places within the document.
             padding_mask: int [batch, length], 0 at padding.
             segment_ids: int [batch, length]; a token sees its own segment alone.
             prefix_mask: int [batch, length], 1 at tokens that all may see. What begins
                 an empty cache of a prefix model is all prefix.
-            memory: from `read_memory`; a cache has its own.
-            memory_mask: int [batch, keys], 0 at padding of the memory.
+            memory_mask: int [batch, keys], 0 at padding of the second sequence; a cache
+                has its own.
             cache: of the tokens before `x`.
-
-        Returns:
-            [batch, length, d], and the new cache if one was given.
         """
         bias = self._bias(x, padding_mask, segment_ids, prefix_mask, cache)
-        angles, start = None, 0
+        angles = memory_bias = None
         if self.config.position == "rotary":
             angles = rotary_angles(positions, self.frequencies)
         if cache is not None:
-            start, memory, memory_mask = cache.start, cache.memory, cache.memory_mask
-        memory_bias = None
+            memory_mask = cache.memory_mask
         if not isinstance(memory_mask, tuple) and memory_mask is not None:
             seen = tf.cast(memory_mask, tf.bool)[:, None, None]
             memory_bias = masks.as_bias(seen, self.compute_dtype)
-        new_layers = []
-        again = self.recompute and training
-        for i, block in enumerate(self.blocks):
-            run = with_own_keys(block) if training else block
-            if again:
-                run = functools.partial(recomputed, run)
-            x = run(
-                x,
-                bias=bias,
-                angles=angles,
-                cache=None if cache is None else cache.layers[i],
-                start=start,
-                memory=memory[i] if memory else None,
-                memory_bias=memory_bias,
-                training=training,
-            )
-            if cache is not None:
-                x, layer = x
-                new_layers.append(layer)
-        if self.final_norm:
-            x = self.final_norm(x, training=training)
-        if cache is None:
-            return x
-        start = start + tf.shape(x)[1]
-        return x, cache._replace(layers=tuple(new_layers), start=start)
+        start = 0 if cache is None else cache.start
+        shared = {"bias": bias, "angles": angles, "start": start}
+        return {**shared, "memory_bias": memory_bias}
 
     def _bias(self, x, padding_mask, segment_ids, prefix_mask, cache):
         """Masks and position bias in one tensor, [batch or 1, heads or 1, l, keys]."""

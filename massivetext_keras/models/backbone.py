@@ -10,8 +10,12 @@ import tensorflow as tf
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.shapes import preset
 from massivetext_keras.kernels.cross_entropy import cross_entropy
-from massivetext_keras.layers.embeddings import TokenEmbedding
-from massivetext_keras.layers.stack import Cache
+from massivetext_keras.kernels.random import own_keys, with_own_keys
+from massivetext_keras.kernels.recomputation import recomputed
+from massivetext_keras.kernels.threads import overlap_operations
+from massivetext_keras.layers.cache import Cache, LayerCache
+from massivetext_keras.layers.embeddings import Embeddings, TokenEmbedding
+from massivetext_keras.layers.stack import TransformerStack
 
 # What names of features end in, such as "encoder_token_ids".
 FEATURES = ("token_ids", "padding_mask", "segment_ids", "positions", "prefix_mask")
@@ -47,6 +51,7 @@ class Backbone(keras.Model):
         **kwargs,
     ):
         kwargs.setdefault("name", type(self).__name__.lower())
+        overlap_operations()
         super().__init__(**kwargs)
         if config.stack not in self.stacks:
             raise ValueError(
@@ -102,6 +107,70 @@ class Backbone(keras.Model):
         if not type(self).call.__module__.startswith(__package__):
             raise NotImplementedError
         return (None, None, self.config.hidden_size)
+
+    def call(
+        self,
+        inputs,
+        cache: Cache | None = None,
+        training: bool | None = None,
+        embeddings: Embeddings | None = None,
+        stack: TransformerStack | None = None,
+        memory: tuple[LayerCache, ...] = (),
+        memory_mask: tf.Tensor | tuple = (),
+    ):
+        """Token ids to hidden states.
+
+        Args:
+            inputs: int token ids [batch, length], or a dict of `token_ids` and any of
+                `padding_mask` (0 at padding), `segment_ids` (in an encoder with segment
+                types the first or second text; else a token sees its own segment
+                alone), `positions` and, for a prefix model, `prefix_mask` (1 at tokens
+                that all may see), all int [batch, length].
+            cache: what went before, from `empty_cache` or an earlier call.
+            training: whether a gradient is taken.
+            embeddings: of the text (None: the model's only ones).
+            stack: that it goes through (None: the model's only one).
+            memory: keys and values of another text, for every block that has cross
+                attention; a cache has its own.
+            memory_mask: int [batch, keys], 0 at padding of the other text.
+
+        Returns:
+            [batch, length, d], and with a cache also the new cache.
+        """
+        embeddings, stack = embeddings or self.embeddings, stack or self.stack
+        inputs, encodes = as_features(inputs), self.config.stack == "encoder"
+        token_ids, mask = inputs["token_ids"], inputs.get("padding_mask")
+        types, segments = None, inputs.get("segment_ids")
+        if encodes and self.config.segment_types:
+            types, segments = segments, None
+        positions = inputs.get("positions")
+        if positions is None:
+            count_real = encodes and self.config.position_offset > 0
+            positions = positions_of(token_ids, mask, cache, count_real)
+        x = embeddings(self.tokens(token_ids), positions, types, training=training)
+        prefix = inputs.get("prefix_mask")
+        shared = stack.shared_by_blocks(
+            x, positions, mask, segments, prefix, memory_mask, cache
+        )
+        memory, layers = memory if cache is None else cache.memory, []
+        for i, block in enumerate(stack.blocks):
+            shared["memory"] = memory[i] if memory else None
+            shared["cache"] = None if cache is None else cache.layers[i]
+            if stack.recompute and training:
+                run = with_own_keys(block)
+                x = recomputed(run, x, **shared, training=training)
+            else:
+                with own_keys(drawing=bool(training)):
+                    x = block(x, **shared, training=training)
+            if cache is not None:
+                x, layer = x
+                layers.append(layer)
+        if stack.final_norm:
+            x = stack.final_norm(x, training=training)
+        if cache is None:
+            return x
+        start = cache.start + tf.shape(x)[1]
+        return x, cache._replace(layers=tuple(layers), start=start)
 
     def logits(self, hidden: tf.Tensor, bias: tf.Tensor | None = None) -> tf.Tensor:
         """Hidden states [..., d] -> float32 scores of tokens [..., vocabulary].

@@ -8,7 +8,7 @@ from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.embeddings import Embeddings
 from massivetext_keras.layers.stack import TransformerStack
-from massivetext_keras.models.backbone import Backbone, as_features, positions_of
+from massivetext_keras.models.backbone import Backbone
 
 
 class BERT(Backbone):
@@ -38,39 +38,6 @@ class BERT(Backbone):
         if config.pooler:
             self.pooler = Dense(config.hidden_size, dtype=policy, name="pooler")
         self.build_all()
-
-    def call(self, inputs, training: bool | None = None) -> tf.Tensor:
-        """Token ids to hidden states.
-
-        Args:
-            inputs: int token ids [batch, length], or a dict of `token_ids` and any of
-                `padding_mask` (0 at padding), `segment_ids` (first or second text; in a
-                model without segment types a token sees its own segment alone) and
-                `positions`, all int [batch, length].
-
-        Returns:
-            [batch, length, d].
-        """
-        inputs = as_features(inputs)
-        token_ids = inputs["token_ids"]
-        padding_mask, segment_ids = (
-            inputs.get("padding_mask"),
-            inputs.get("segment_ids"),
-        )
-        positions = inputs.get("positions")
-        if positions is None:
-            count_real = self.config.position_offset > 0
-            positions = positions_of(token_ids, padding_mask, count_real=count_real)
-        x = self.embeddings(
-            self.tokens(token_ids), positions, segment_ids, training=training
-        )
-        return self.stack(
-            x,
-            positions,
-            padding_mask=padding_mask,
-            segment_ids=None if self.config.segment_types else segment_ids,
-            training=training,
-        )
 
     def pooled(self, hidden: tf.Tensor) -> tf.Tensor:
         """Hidden states [batch, length, d] -> [batch, d], by way of the first token.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import tensorflow as tf
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.layers.attention import LayerCache
+from massivetext_keras.layers.cache import Cache, LayerCache
 from massivetext_keras.layers.embeddings import Embeddings
-from massivetext_keras.layers.stack import Cache, TransformerStack
-from massivetext_keras.models.backbone import Backbone, as_features, positions_of
+from massivetext_keras.layers.stack import TransformerStack
+from massivetext_keras.models.backbone import Backbone, as_features
 
 
 class Seq2Seq(Backbone):
@@ -31,8 +31,12 @@ class Seq2Seq(Backbone):
     def __init__(self, config: TransformerConfig, **kwargs):
         super().__init__(config, **kwargs)
         policy = self.dtype_policy
-        for name in ("encoder_embeddings", "decoder_embeddings"):
-            setattr(self, name, Embeddings(config, dtype=policy, name=name))
+        self.encoder_embeddings = Embeddings(
+            config, dtype=policy, name="encoder_embeddings"
+        )
+        self.decoder_embeddings = Embeddings(
+            config, dtype=policy, name="decoder_embeddings"
+        )
         self.encoder = TransformerStack(
             config, causal=False, dtype=policy, name="encoder"
         )
@@ -60,16 +64,22 @@ class Seq2Seq(Backbone):
             [batch, length, d], and with a cache also the new cache.
         """
         inputs = as_features(inputs)
-        if cache is not None:
-            return self._decode(inputs["token_ids"], cache=cache, training=training)
-        mask = inputs.get("encoder_padding_mask")
-        memory = self.encode(inputs["encoder_token_ids"], mask, training=training)
-        return self._decode(
-            inputs["decoder_token_ids"],
-            inputs.get("decoder_padding_mask"),
-            memory=memory,
-            memory_mask=() if mask is None else mask,
-            training=training,
+        memory, mask = (), None
+        if cache is None:
+            mask = inputs.get("encoder_padding_mask")
+            memory = self.encode(inputs["encoder_token_ids"], mask, training=training)
+            inputs = {
+                "token_ids": inputs["decoder_token_ids"],
+                "padding_mask": inputs.get("decoder_padding_mask"),
+            }
+        return super().call(
+            inputs,
+            cache,
+            training,
+            self.decoder_embeddings,
+            self.decoder,
+            memory,
+            () if mask is None else mask,
         )
 
     def encode(
@@ -80,37 +90,13 @@ class Seq2Seq(Backbone):
     ) -> tuple[LayerCache, ...]:
         """Reads the first text: int [batch, keys] -> its keys and values for every
         layer of the decoder."""
-        token_ids = tf.cast(token_ids, tf.int32)
-        positions = positions_of(token_ids)
-        x = self.encoder_embeddings(
-            self.tokens(token_ids), positions, training=training
-        )
-        hidden = self.encoder(
-            x, positions, padding_mask=padding_mask, training=training
+        hidden = super().call(
+            {"token_ids": token_ids, "padding_mask": padding_mask},
+            training=training,
+            embeddings=self.encoder_embeddings,
+            stack=self.encoder,
         )
         return self.decoder.read_memory(hidden)
-
-    def _decode(
-        self,
-        token_ids,
-        padding_mask=None,
-        memory=(),
-        memory_mask=(),
-        cache=None,
-        training=None,
-    ):
-        positions = positions_of(token_ids, cache=cache)
-        return self.decoder(
-            self.decoder_embeddings(
-                self.tokens(token_ids), positions, training=training
-            ),
-            positions,
-            padding_mask=padding_mask,
-            memory=memory,
-            memory_mask=memory_mask,
-            cache=cache,
-            training=training,
-        )
 
     def empty_cache(
         self,

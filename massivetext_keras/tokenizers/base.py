@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from massivetext_keras.kernels.threads import overlap_operations
 from massivetext_keras.support.files import replacing_file, write_json
 from massivetext_keras.support.values import nearest
 from massivetext_keras.tokenizers.special_tokens import SpecialTokens, tokenize_pieces
@@ -73,6 +74,7 @@ class Tokenizer(keras.layers.Layer):
         rstrip: Sequence[str] = (),
         **kwargs,
     ):
+        overlap_operations()
         kwargs.setdefault("dtype", "int32")
         super().__init__(**kwargs)
         self._convert_input_args = False

@@ -8,8 +8,9 @@ from massivetext_keras.architecture.cost import flops_per_token
 from massivetext_keras.distribution.devices import measured_peak
 from massivetext_keras.distribution.strategy import describe, make_strategy
 from massivetext_keras.optimization.averaging import AveragedWeights, take_averages
-from massivetext_keras.optimization.optimizers import WarmupDecay, adamw, make_optimizer
+from massivetext_keras.optimization.optimizers import adamw, make_optimizer
 from massivetext_keras.optimization.precision import set_precision
+from massivetext_keras.optimization.schedules import WarmupDecay
 from massivetext_keras.support.machine import processor_multiplies_bfloat16
 from massivetext_keras.training.callbacks.checkpoint import Checkpoint
 from massivetext_keras.training.callbacks.guard import Guard

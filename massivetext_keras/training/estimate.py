@@ -17,8 +17,8 @@ from massivetext_keras.architecture.cost import flops_per_token
 from massivetext_keras.data import encode_documents, open_shards
 from massivetext_keras.distribution.devices import measured_peak
 from massivetext_keras.experiment import ExperimentConfig
+from massivetext_keras.kernels.attention import CAUSAL_ROWS
 from massivetext_keras.kernels.cross_entropy import CHUNK_LOGITS
-from massivetext_keras.layers.attention import CAUSAL_ROWS
 from massivetext_keras.optimization.optimizers import from_config
 from massivetext_keras.optimization.precision import set_precision
 from massivetext_keras.tasks.base import Task

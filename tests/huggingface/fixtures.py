@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from massivetext_keras import models
 from massivetext_keras.huggingface import models as huggingface
-from massivetext_keras.layers.feed_forward import ACTIVATIONS
+from massivetext_keras.kernels.activation import ACTIVATIONS
 from massivetext_keras.saving import weights
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "huggingface"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -27,8 +28,8 @@ def by_tensorflow(hidden, matrix, labels, weights):
     return tf.reduce_sum(losses * weights)
 
 
-def summed(*arguments) -> tf.Tensor:
-    return loss.cross_entropy(*arguments)[0]
+def summed(*arguments, **options) -> tf.Tensor:
+    return loss.cross_entropy(*arguments, **options)[0]
 
 
 def with_gradients(function, hidden, matrix, *rest):
@@ -40,10 +41,10 @@ def with_gradients(function, hidden, matrix, *rest):
 
 @pytest.mark.parametrize("chunk", [1, 4, 1000])
 @pytest.mark.parametrize(("tokens", "vocabulary"), [(1, 2), (7, 11), (8, 50), (9, 3)])
-def test_value_and_gradients(monkeypatch, tokens, vocabulary, chunk):
-    monkeypatch.setattr(loss, "CHUNK_LOGITS", chunk * vocabulary)
+def test_value_and_gradients(tokens, vocabulary, chunk):
     all_arguments = arguments(tokens, vocabulary)
-    found = with_gradients(summed, *all_arguments)
+    chunked = functools.partial(summed, chunk_logits=chunk * vocabulary)
+    found = with_gradients(chunked, *all_arguments)
     expected = with_gradients(by_tensorflow, *all_arguments)
     for x, y in zip(found, expected, strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5)
@@ -100,8 +101,7 @@ def test_token_losses_are_minus_log_probabilities():
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.6])
 @pytest.mark.parametrize("with_bias", [False, True])
-def test_bias_and_smoothing(monkeypatch, with_bias, smoothing):
-    monkeypatch.setattr(loss, "CHUNK_LOGITS", 4 * 11)
+def test_bias_and_smoothing(with_bias, smoothing):
     hidden, matrix, labels, weights = arguments(9, 11)
     bias = tf.constant(np.random.default_rng(5).normal(size=11), tf.float32)
     sources = [hidden, matrix, bias]
@@ -115,10 +115,15 @@ def test_bias_and_smoothing(monkeypatch, with_bias, smoothing):
     def ours(hidden, matrix, bias):
         bias = bias if with_bias else None
         args = hidden, matrix, labels, weights, bias, smoothing
-        return summed(*args)
+        return summed(*args, chunk_logits=4 * 11)
+
+    def as_it_reads(hidden, matrix, bias):
+        bias = bias if with_bias else None
+        args = hidden, matrix, labels, weights, bias, smoothing
+        return loss.plain_cross_entropy(*args)[0]
 
     results = []
-    for function in (ours, keras_loss):
+    for function in (ours, as_it_reads, keras_loss):
         with tf.GradientTape() as tape:
             tape.watch(sources)
             value = 2.0 * function(*sources)
@@ -126,5 +131,6 @@ def test_bias_and_smoothing(monkeypatch, with_bias, smoothing):
             value, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
         results.append([value, *gradients])
-    for found, expected in zip(*results, strict=True):
+    *forms, by_keras = results
+    for found, expected in zip(sum(forms, []), 2 * by_keras, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-5)

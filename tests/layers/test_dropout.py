@@ -1,4 +1,4 @@
-"""Dropout: how much, where, and how often the same."""
+"""The dropout layer: where it drops, and how often the same."""
 
 from __future__ import annotations
 
@@ -8,71 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from massivetext_keras.kernels.dropout import dropout, keep_mask
-from massivetext_keras.kernels.random import random_bits
 from massivetext_keras.layers.dropout import Dropout
-
-
-def key(value: int) -> tf.Tensor:
-    return tf.constant(value, tf.uint32)
-
-
-def signs(key_value: int, size: int = 1 << 16) -> np.ndarray:
-    """The 32 bits of every position as -1 and 1, [size, 32]."""
-    bits = random_bits((size,), key(key_value)).numpy()
-    return ((bits[:, None] >> np.arange(32, dtype="uint32")) & 1) * 2.0 - 1.0
-
-
-def lowbias32(x: int) -> int:
-    """The hash of Wellons, 2018, on Python's integers."""
-    x ^= x >> 16
-    x = x * 0x7FEB352D % 2**32
-    x ^= x >> 15
-    x = x * 0x846CA68B % 2**32
-    return x ^ x >> 16
-
-
-def test_bits_are_the_published_hash():
-    expected = [lowbias32((i * 0x9E3779B9 + 12345) % 2**32) for i in range(6)]
-    assert random_bits((2, 3), key(12345)).numpy().ravel().tolist() == expected
-
-
-@pytest.mark.parametrize("value", [0, 1, 12345, 2**32 - 1])
-def test_every_bit_is_balanced_and_apart_from_its_neighbours(value):
-    bits = signs(value)
-    bound = 5 / np.sqrt(len(bits))
-    assert np.abs(bits.mean(axis=0)).max() < bound
-    assert np.abs((bits[1:] * bits[:-1]).mean(axis=0)).max() < bound
-    between = bits.T @ bits / len(bits) - np.eye(32)
-    assert np.abs(between).max() < bound
-
-
-@pytest.mark.parametrize("value", [0, 7, 2**31])
-def test_neighbouring_keys_are_not_correlated(value):
-    bits, others = signs(value), signs(value + 1)
-    assert np.abs((bits * others).mean(axis=0)).max() < 5 / np.sqrt(len(bits))
-
-
-@pytest.mark.parametrize("rate", [0.05, 0.1, 0.5, 0.9])
-def test_the_share_kept_is_right(rate):
-    size = 1 << 18
-    for value in range(5):
-        kept = np.mean(keep_mask((size,), key(value), rate))
-        assert abs(kept - (1 - rate)) < 4 * np.sqrt(rate * (1 - rate) / size)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_what_is_kept_is_scaled_and_passes_the_gradient(dtype):
-    x = tf.cast(tf.range(1.0, 1001.0), dtype)
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        y = dropout(x, key(3), rate=0.2)
-    keep = keep_mask((1000,), key(3), 0.2).numpy()
-    exact = np.where(keep, tf.cast(x, tf.float64) / 0.8, 0.0)
-    rounding = 2**-8 if dtype == "bfloat16" else 1e-6
-    np.testing.assert_allclose(tf.cast(y, tf.float64), exact, rtol=rounding)
-    gradient = tf.cast(tape.gradient(y, x), tf.float64)
-    np.testing.assert_allclose(gradient, np.where(keep, 1.25, 0.0), rtol=rounding)
 
 
 def test_every_call_has_a_mask_of_its_own():

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras.layers.attention import Attention
-from massivetext_keras.models.attention_maps import attention_weights, stack_weights
+from massivetext_keras.models.attention_maps import stack_weights
 from massivetext_keras.models.backbone import positions_of
 from tests.layers import plain
 from tests.models.families import DECODERS, ENCODERS, backbone
@@ -26,32 +26,28 @@ def test_weights_are_a_plain_softmax_of_scaled_products():
     parts = plain.heads(projected, 8)
     query, key = parts[:, :4], np.repeat(parts[:, 4:6], 2, axis=1)
     expected = plain.softmax(query @ np.swapaxes(key, 2, 3) / 2**0.5 + bias)
-    found = attention_weights(layer, tf.constant(x), tf.constant(bias))
+    found = layer.weights_between(tf.constant(x), tf.constant(bias))
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("family", [*DECODERS, *ENCODERS])
-def test_the_weights_of_a_stack_give_what_its_layers_gave(family, monkeypatch):
-    model, calls = backbone(family), []
-
-    def call(layer, x, *args, **kwargs):
-        output = plain_call(layer, x, *args, **kwargs)
-        calls.append((layer, x, output))
-        return output
-
-    plain_call = Attention.call
-    monkeypatch.setattr(Attention, "call", call)
-    ids = tf.constant(IDS)
-    model({"token_ids": ids})
-    monkeypatch.undo()
+def test_the_weights_of_a_stack_give_what_its_layers_give(family):
+    model, ids = backbone(family), tf.constant(IDS)
     positions = positions_of(ids)
     x = model.embeddings(model.tokens(ids), positions)
     weights = stack_weights(model.stack, x, positions)
-    assert len(weights) == len(calls) == 2
-    for shown, (layer, entered, output) in zip(weights, calls, strict=True):
+    shared = model.stack.shared_by_blocks(x, positions)
+    looking = {name: shared[name] for name in ("bias", "angles")}
+    assert len(weights) == len(model.stack.blocks) == 2
+    for shown, block in zip(weights, model.stack.blocks, strict=True):
         np.testing.assert_allclose(np.sum(shown, -1), 1.0, atol=1e-5)
-        _, _, value = layer._project(entered, None)
+        entered = block.attention_norm(x) if block.pre else x
+        layer = block.attention
+        value = layer.project(entered)[2]
         value = np.repeat(value, layer.num_heads // layer.num_key_value_heads, axis=1)
         mixed = np.concatenate([*np.moveaxis(shown.numpy() @ value, 1, 0)], -1)
         found = layer.output_projection(tf.constant(mixed))
-        np.testing.assert_allclose(found, output, atol=2e-5)
+        np.testing.assert_allclose(found, layer(entered, **looking), atol=2e-5)
+        x = block(x, **shared)
+    last = model.stack.final_norm(x) if model.stack.final_norm else x
+    np.testing.assert_allclose(last, model({"token_ids": ids}), atol=2e-5)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from massivetext_keras.architecture.weights import layout
 from tests.models.families import (
     DECODERS,
     ENCODER_DECODERS,
     ENCODERS,
     FAMILIES,
     backbone,
-    shrunk,
 )
 
 
@@ -33,17 +33,31 @@ def inputs(name: str, rows: int = 2, length: int = 6) -> dict:
     }
 
 
+def assert_as_laid_out(model) -> None:
+    """Every weight is in the table of its config, with its shape."""
+    built = {w.path.split("/", 1)[1]: tuple(w.shape) for w in model.weights}
+    sizes = layout(model.config).items()
+    assert built == {k: (*x[:-1], sum(x[-1])) if x else () for k, x in sizes}
+    assert model.count_params() == model.config.parameter_count()
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("changes", [{}, {"rezero": True}], ids=str)
-def test_the_count_is_that_of_a_built_model(name, changes):
-    config = shrunk(name, **changes)
-    assert backbone(name, **changes).count_params() == config.parameter_count()
+def test_the_weights_are_those_of_the_table(name, changes):
+    assert_as_laid_out(backbone(name, **changes))
 
 
-def test_decoders_may_have_another_depth():
-    model = backbone("bart_base", num_decoder_layers=3)
-    assert (len(model.encoder.blocks), len(model.decoder.blocks)) == (2, 3)
-    assert model.count_params() == model.config.parameter_count()
+@pytest.mark.parametrize("depth", [1, 3])
+@pytest.mark.parametrize("name", ENCODER_DECODERS)
+def test_decoders_may_have_another_depth(name, depth):
+    model = backbone(name, num_decoder_layers=depth)
+    assert (len(model.encoder.blocks), len(model.decoder.blocks)) == (2, depth)
+    assert_as_laid_out(model)
+    pairs, hidden = inputs(name), model(inputs(name))
+    changed = {**pairs, "encoder_token_ids": pairs["encoder_token_ids"][:, ::-1]}
+    assert np.abs(model(changed) - hidden).max(axis=(1, 2)).min() > 1e-4
+    pairs["decoder_token_ids"] = pairs["decoder_token_ids"][:, :3]
+    assert_close(model(pairs), hidden[:, :3])
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -1,0 +1,58 @@
+"""What cached decoding carries from token to token: keys and values by layer."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class LayerCache(NamedTuple):
+    """Keys and values of one layer, [batch, key_value_heads, capacity, head_size]."""
+
+    keys: tf.Tensor
+    values: tf.Tensor
+
+
+class Cache(NamedTuple):
+    """What cached decoding carries from step to step.
+
+    Attributes:
+        layers: keys and values of every layer.
+        start: int32 scalar, how many places are filled.
+        padding: int32 [batch], places at the left that are padding.
+        memory: keys and values of the second sequence, of every layer that has cross
+            attention.
+        memory_mask: int32 [batch, keys], 0 at the second sequence's padding; () where
+            there is none.
+    """
+
+    layers: tuple[LayerCache, ...]
+    start: tf.Tensor
+    padding: tf.Tensor
+    memory: tuple[LayerCache, ...] = ()
+    memory_mask: tf.Tensor | tuple = ()
+
+
+def at_beginning(start: int | tf.Tensor) -> bool:
+    """Whether `start` is known to be 0 while the graph is built."""
+    value = start if isinstance(start, int) else tf.get_static_value(start)
+    return value is not None and int(value) == 0
+
+
+def write(cache: tf.Tensor, new: tf.Tensor, start: int | tf.Tensor) -> tf.Tensor:
+    """A cache [b, heads, capacity, size] with `new` [b, heads, n, size] at `start`.
+
+    A scatter over flattened rows, which XLA does in place inside a loop.
+    """
+    rows = tf.shape(new)[2]
+    if at_beginning(start):
+        return tf.concat([new, cache[:, :, rows:]], axis=2)
+    shape = tf.shape(cache)
+    capacity, size = shape[2], cache.shape[3]
+    first = tf.range(shape[0] * cache.shape[1]) * capacity + start
+    places = tf.reshape(first[:, None] + tf.range(rows), [-1, 1])
+    flat = tf.tensor_scatter_nd_update(
+        tf.reshape(cache, [-1, size]), places, tf.reshape(new, [-1, size])
+    )
+    return tf.reshape(flat, shape)
