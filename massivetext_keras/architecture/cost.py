@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.architecture.weights import count, layout
-
-_TABLE = re.compile(r"(^|/)(tokens|positions|segments|relative)/")
+from massivetext_keras.architecture.weights import count, weights
 
 
 def flops_per_token(config: TransformerConfig, length: int) -> float:
@@ -30,20 +26,23 @@ def flops_per_token(config: TransformerConfig, length: int) -> float:
     ... ) + 12 * 12 * 768 * 1024
     True
     """
-    weights = 0.0
-    for path, sizes in layout(config).items():
+    multiplied = 0.0
+    for path, weight in weights(config).items():
+        stack, *_ = path.split("/")
         passes = 1.0
-        if _TABLE.search(path):
-            passes = float(path.startswith("tokens/") and config.tied_embeddings)
-        elif config.num_experts and re.search("feed_forward/(up|down)/", path):
+        if weight.role == "position" or (
+            weight.role == "embedding" and stack != "output"
+        ):
+            passes = float(stack == "tokens" and config.tied_embeddings)
+        elif weight.role == "expert":
             passes = config.experts_per_token / config.num_experts
-        if config.shared_layers and "/block_0/" in path:
-            decoder = path.startswith("decoder/")
-            passes *= config.decoder_layers if decoder else config.num_layers
-        weights += passes * count({path: sizes})
+        if config.shared_layers and weight.depth == 1:
+            layers = config.decoder_layers if stack == "decoder" else config.num_layers
+            passes *= layers
+        multiplied += passes * count([weight.sizes])
     seen = min(length, config.window or length)
     layers, sides = config.num_layers, 1
     if config.stack == "encoder_decoder":
         layers, sides = config.num_layers + 2 * config.decoder_layers, 2
     width = config.num_heads * config.width_of_head
-    return (6 * weights + 12 * layers * width * seen) / sides
+    return (6 * multiplied + 12 * layers * width * seen) / sides

@@ -1,34 +1,59 @@
-"""Every weight of a model by its path, from the config alone.
+"""Every weight of a model: its path, shape, role and depth, from the config alone.
 
-It counts the weights of a model that nobody has built, and tells what to look for in a
-file. The last axis of a shape lists the parts that other libraries keep as tensors of
-their own: of `qkv` the queries, keys and values, of a gated `up` the activated half and
-the other one.
+It counts the weights of a model that nobody has built, tells what to look for in a
+file, and says what each is for: which ones decay, how fast a layer learns, what a token
+is multiplied with.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from massivetext_keras.support.values import Config
 
-# (7, (4, 2, 2)): 7 rows, and 8 columns in three parts
+# (7, (4, 2, 2)): 7 rows, and 8 columns in three parts. The last axis lists the parts
+# that other libraries keep as tensors of their own: of `qkv` the queries, keys and
+# values, of a gated `up` the activated half and the other one.
 Sizes = tuple[Any, ...]
 Layout = dict[str, Sizes]
 
+# What a weight is for. An embedding is a row for each token or kind of text, a position
+# one for each place or distance; an expert is a matrix for each of several experts.
+ROLES = ("embedding", "position", "matrix", "expert", "bias", "norm", "gate")
 
-def layout(config: Config) -> Layout:
-    """The weights of a model with its output layer.
+
+class Weight(NamedTuple):
+    """A weight of a model.
+
+    Attributes:
+        path: its name in presets; a built model's begins with the model's name beside.
+        sizes: see `Sizes`.
+        role: one of `ROLES`.
+        depth: 0 for what embeds, i + 1 in block i, None above all blocks.
+    """
+
+    path: str
+    sizes: Sizes
+    role: str
+    depth: int | None
+
+
+class _Leaf(NamedTuple):
+    sizes: Sizes
+    role: str
+
+
+def weights(config: Config) -> dict[str, Weight]:
+    """The weights of a model with its output layer, by path.
 
     Args:
         config: a `TransformerConfig`.
 
     >>> from massivetext_keras.configs import TransformerConfig
-    >>> config = TransformerConfig(num_heads=12, num_key_value_heads=4)
-    >>> layout(config)["stack/block_0/attention/qkv/kernel"]
-    (768, (768, 256, 256))
+    >>> weights(TransformerConfig())["stack/block_1/attention_norm/gain"][1:]
+    (((768,),), 'norm', 2)
     """
     words, ends = config.vocabulary_size, _embeddings(config)
     tree: dict[str, Any] = {"tokens": _embedding(words, config.width_of_embedding)}
@@ -46,11 +71,11 @@ def layout(config: Config) -> Layout:
     if not config.tied_embeddings:
         tree["output"] = _embedding(words, config.width_of_embedding)
     if config.logit_bias:
-        tree["logit_bias"] = ((words,),)
+        tree["logit_bias"] = _Leaf(((words,),), "bias")
     return _flat(tree)
 
 
-def head_layout(config: Config, head: str, classes: int = 2) -> Layout:
+def head_weights(config: Config, head: str, classes: int = 2) -> dict[str, Weight]:
     """The weights of a head that a task puts on an encoder.
 
     Args:
@@ -78,22 +103,39 @@ def head_layout(config: Config, head: str, classes: int = 2) -> Layout:
     tree = {
         "transform": _dense(d, e),
         "norm": _norm(config, e),
-        "bias": ((config.vocabulary_size,),),
+        "bias": _Leaf(((config.vocabulary_size,),), "bias"),
     }
     if head == "pretraining":
         tree["next_sentence"] = _dense(d, 2)
     return _flat({"head": tree})
 
 
-def count(weights: Layout) -> int:
+def layout(config: Config) -> Layout:
+    """The shapes of `weights`.
+
+    >>> from massivetext_keras.configs import TransformerConfig
+    >>> config = TransformerConfig(num_heads=12, num_key_value_heads=4)
+    >>> layout(config)["stack/block_0/attention/qkv/kernel"]
+    (768, (768, 256, 256))
+    """
+    return {path: weight.sizes for path, weight in weights(config).items()}
+
+
+def head_layout(config: Config, head: str, classes: int = 2) -> Layout:
+    """The shapes of `head_weights`."""
+    named = head_weights(config, head, classes)
+    return {path: weight.sizes for path, weight in named.items()}
+
+
+def count(sizes: Iterable[Sizes]) -> int:
     """How many numbers there are.
 
-    >>> count({"bias": ((3,),), "kernel": (7, (4, 2, 2)), "gate": ()})
+    >>> count([((3,),), (7, (4, 2, 2)), ()])
     60
     """
     total = 0
-    for sizes in weights.values():
-        *rows, columns = sizes or (1, (1,))
+    for each in sizes:
+        *rows, columns = each or (1, (1,))
         total += math.prod(rows) * sum(columns)
     return total
 
@@ -103,7 +145,7 @@ def _embeddings(config: Config) -> dict[str, Any]:
     e, tree = config.width_of_embedding, {}
     if config.position == "learned":
         rows = config.max_length + config.position_offset
-        tree["positions"] = _embedding(rows, e)
+        tree["positions"] = _embedding(rows, e, role="position")
     if config.segment_types:
         tree["segments"] = _embedding(config.segment_types, e)
     if config.embedding_norm:
@@ -113,13 +155,14 @@ def _embeddings(config: Config) -> dict[str, Any]:
     return tree
 
 
-def _stack(config: Config, count: int, cross: bool = False):
+def _stack(config: Config, count: int, cross: bool = False) -> dict[str, Any]:
     block = _block(config, cross)
     tree = {f"block_{i}": block for i in range(1 if config.shared_layers else count)}
     if config.norm_position == "pre":
         tree["final_norm"] = _norm(config, config.hidden_size)
     if config.position == "relative":
-        tree["relative"] = {"table": (config.relative_buckets, (config.num_heads,))}
+        sizes = (config.relative_buckets, (config.num_heads,))
+        tree["relative"] = {"table": _Leaf(sizes, "position")}
     return tree
 
 
@@ -146,7 +189,7 @@ def _block(config: Config, cross: bool) -> dict[str, Any]:
         }
     if config.rezero:
         gates = [part for part in tree if part.endswith("_norm")]
-        tree |= {part.replace("_norm", "_gate"): () for part in gates}
+        tree |= {part.replace("_norm", "_gate"): _Leaf((), "gate") for part in gates}
     return tree
 
 
@@ -155,32 +198,57 @@ def _feed_forward(config: Config) -> dict[str, Any]:
     inside = (f, f) if config.gated else (f,)
     if experts := config.num_experts:
         return {
-            "router": {"kernel": (d, (experts,))},
-            "up": {"kernel": (experts, d, inside)},
-            "down": {"kernel": (experts, f, (d,))},
+            "router": _dense(d, experts, bias=False),
+            "up": {"kernel": _Leaf((experts, d, inside), "expert")},
+            "down": {"kernel": _Leaf((experts, f, (d,)), "expert")},
         }
     bias = config.feed_forward_bias
     return {"up": _dense(d, *inside, bias=bias), "down": _dense(f, d, bias=bias)}
 
 
-def _dense(inputs: int, *outputs: int, bias: bool = True) -> Layout:
-    return {"kernel": (inputs, outputs)} | ({"bias": (outputs,)} if bias else {})
+def _dense(inputs: int, *outputs: int, bias: bool = True) -> dict[str, _Leaf]:
+    tree = {"kernel": _Leaf((inputs, outputs), "matrix")}
+    return tree | ({"bias": _Leaf((outputs,), "bias")} if bias else {})
 
 
-def _norm(config: Config, size: int) -> Layout:
+def _norm(config: Config, size: int) -> dict[str, _Leaf]:
     names = ("gain", "offset") if config.norm == "layer_norm" else ("gain",)
-    return {name: ((size,),) for name in names}
+    return {name: _Leaf(((size,),), "norm") for name in names}
 
 
-def _embedding(rows: int, columns: int) -> Layout:
-    return {"embeddings": (rows, (columns,))}
+def _embedding(rows: int, columns: int, role: str = "embedding") -> dict[str, _Leaf]:
+    return {"embeddings": _Leaf((rows, (columns,)), role)}
 
 
-def _flat(tree: Mapping[str, Any], path: str = "") -> Layout:
-    flat: Layout = {}
+def _flat(tree: Mapping[str, Any], path: str = "") -> dict[str, Weight]:
+    flat: dict[str, Weight] = {}
     for name, inner in tree.items():
         if isinstance(inner, dict):
             flat |= _flat(inner, f"{path}{name}/")
         else:
-            flat[path + name] = inner
+            flat[path + name] = Weight(path + name, *inner, depth_of(path + name))
     return flat
+
+
+def depth_of(path: str) -> int | None:
+    """`Weight.depth` of a weight of any model, by its path.
+
+    >>> [depth_of(f"gpt/{path}") for path in ("tokens/embeddings", "stack/block_3/x")]
+    [0, 4]
+    """
+    owners = path.split("/")[:-1]
+    for owner in owners:
+        if (number := block_number(owner)) is not None:
+            return number + 1
+    embeds = {"tokens", "embeddings", "encoder_embeddings", "decoder_embeddings"}
+    return 0 if embeds & {*owners} else None
+
+
+def block_number(name: str) -> int | None:
+    """Which block of a stack a layer is, by its name.
+
+    >>> block_number("block_12"), block_number("blocks")
+    (12, None)
+    """
+    prefix, _, number = name.rpartition("_")
+    return int(number) if prefix == "block" and number.isdecimal() else None

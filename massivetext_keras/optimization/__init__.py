@@ -5,8 +5,9 @@ from massivetext_keras.support.backend import require
 require()
 
 from massivetext_keras.optimization.averaging import AveragedWeights, take_averages
-from massivetext_keras.optimization.optimizers import WarmupDecay, adamw, make_optimizer
+from massivetext_keras.optimization.optimizers import adamw, make_optimizer
 from massivetext_keras.optimization.precision import set_precision
+from massivetext_keras.optimization.schedules import WarmupDecay
 
 __all__ = [
     "AveragedWeights",

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import keras
 
+from massivetext_keras.optimization.keras_seams import averages_of
+
 
 class AveragedWeights(keras.callbacks.Callback):
     """Evaluates with the means that an optimizer made with `ema=` keeps.
@@ -53,6 +55,6 @@ def take_averages(model: keras.Model) -> None:
     """
     if not model.optimizer.use_ema:
         raise ValueError("the optimizer keeps no means: make it with ema=0.999 or so")
-    averages = model.optimizer._model_variables_moving_average
+    averages = averages_of(model.optimizer)
     for variable, mean in zip(model.trainable_variables, averages, strict=True):
         variable.assign(mean.numpy())

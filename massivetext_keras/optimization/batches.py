@@ -1,4 +1,4 @@
-"""Batches as `fit` gets them: their parts, how long they took, what is padding."""
+"""Batches as `fit` gets them: their parts, and what of them is padding."""
 
 from __future__ import annotations
 
@@ -6,34 +6,6 @@ from collections.abc import Callable
 
 import keras
 import tensorflow as tf
-
-
-def timed_next(iterator, waited: tf.Variable):
-    """The next batch of an iterator, inside a graph or not.
-
-    Args:
-        iterator: of a dataset, distributed or not.
-        waited: float64 on the host; the seconds until the batch was there are added,
-            unless TensorFlow was told to be deterministic, which has no clock.
-    """
-    if not has_clock():
-        return next(iterator)
-    start = tf.timestamp()
-    with tf.control_dependencies([start]):
-        data = next(iterator)
-    with tf.control_dependencies(tf.nest.flatten(data, expand_composites=True)):
-        waited.assign_add(tf.timestamp() - start)
-    return data
-
-
-def has_clock() -> bool:
-    """Whether graphs may ask what time it is: not after `enable_op_determinism`."""
-    try:
-        with tf.init_scope():
-            tf.timestamp()
-    except tf.errors.FailedPreconditionError:
-        return False
-    return True
 
 
 def padding(features, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

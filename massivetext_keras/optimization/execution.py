@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras.data.batching.epochs import TrainingBatches
-from massivetext_keras.optimization.batches import timed_next
+from massivetext_keras.optimization.waiting import timed_next
 
 _ITERATORS = (tf.data.Iterator, tf.distribute.DistributedIterator)
 
@@ -21,7 +21,7 @@ def graph_of_steps(model: keras.Model, step: Callable) -> Callable:
     all replicas, and compiles under a strategy what is one replica's own.
     """
     strategy, count = model.distribute_strategy, model.steps_per_execution
-    compiled = model.jit_compile and model._distribute_strategy is None
+    compiled = model.jit_compile and not model.has_strategy
 
     def once(data):
         logs = strategy.run(step, args=(data,))
@@ -60,8 +60,8 @@ def graph_of_steps(model: keras.Model, step: Callable) -> Callable:
     return function
 
 
-class Learnt(keras.callbacks.Callback):
-    """Tells training batches how many of them an optimizer has learnt.
+class NextBatch(keras.callbacks.Callback):
+    """Tells training batches which of them is next, by the updates of an optimizer.
 
     Other callbacks, such as `BackupAndRestore`, put back an optimizer as training
     begins: the batches then go on where it was.

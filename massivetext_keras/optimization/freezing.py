@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import keras
 
+from massivetext_keras.optimization.keras_seams import layers_of, mark_trainable
 from massivetext_keras.support.values import matching
 
 
@@ -42,14 +43,10 @@ def unfreeze(model: keras.Model, pattern: str) -> list[str]:
 
 
 def settle(model: keras.Model) -> None:
-    """Layers are trainable if one of their weights is.
-
-    They say so by a number: Keras passes over `layer.trainable = True` where the layer
-    has that very value, and it is to reach the frozen weights of a layer in part.
-    """
-    for layer in model._flatten_layers():
+    """Layers are trainable if one of their weights is."""
+    for layer in layers_of(model):
         if weights := layer.weights:
-            layer._trainable = int(any(weight.trainable for weight in weights))
+            mark_trainable(layer, any(weight.trainable for weight in weights))
 
 
 def check_trained(variables: list[keras.Variable], unknown: Callable) -> None:

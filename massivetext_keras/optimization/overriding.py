@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from massivetext_keras.optimization.keras_seams import better
+
 _SEE = 'see "A loss of your own" in docs/training.md'
 _INSTEAD = {
     "compute_loss": "override summed_loss, or use add_loss in call",
@@ -18,6 +20,7 @@ _COMPILED = {
     "metrics": "add to tally_trackers in summed_loss",
     "weighted_metrics": "add to tally_trackers in summed_loss",
 }
+_MODES = {"up": "max", "down": "min"}
 
 
 def check_arguments(arguments: dict) -> None:
@@ -69,13 +72,8 @@ def choose_modes(callbacks: Any, metrics: Iterable[keras.metrics.Metric]) -> Non
         metrics: of the task.
     """
     callbacks = getattr(callbacks, "callbacks", callbacks)  # of a CallbackList
-    modes = {metric.name: _mode(metric) for metric in metrics}
+    modes = {metric.name: _MODES.get(better(metric)) for metric in metrics}
     for callback in keras.tree.flatten(callbacks):
         if getattr(callback, "mode", None) == "auto":
             name = getattr(callback, "monitor", "").removeprefix("val_")
             callback.mode = modes.get(name) or "auto"
-
-
-def _mode(metric: keras.metrics.Metric) -> str | None:
-    direction = getattr(metric, "_direction", None)
-    return {"up": "max", "down": "min"}.get(direction)

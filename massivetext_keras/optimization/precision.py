@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras.distribution.strategy import tpu_name
+from massivetext_keras.kernels.threads import overlap_operations
 from massivetext_keras.support.machine import processor_multiplies_bfloat16
 from massivetext_keras.support.values import choose
 
@@ -35,6 +36,7 @@ def set_precision(name: str = "auto") -> str:
     you mean 'mixed_bfloat16'?
     """
     choose("precision", name, dict.fromkeys(POLICIES))
+    overlap_operations()
     if name == "auto":
         name = "mixed_bfloat16" if device_multiplies_bfloat16() else "float32"
     keras.config.set_dtype_policy(name)

@@ -16,7 +16,16 @@ from massivetext_keras.kernels.random import hashed, keys_from, replica_id
 from massivetext_keras.layers.stack import TransformerStack
 from massivetext_keras.optimization import freezing
 from massivetext_keras.optimization.batches import cut, padding, unpacked
-from massivetext_keras.optimization.execution import Learnt, graph_of_steps, with_last
+from massivetext_keras.optimization.execution import (
+    NextBatch,
+    graph_of_steps,
+    with_last,
+)
+from massivetext_keras.optimization.keras_seams import (
+    ModelSeams,
+    layers_of,
+    time_batches,
+)
 from massivetext_keras.optimization.overriding import (
     check_arguments,
     check_methods,
@@ -24,9 +33,29 @@ from massivetext_keras.optimization.overriding import (
 )
 from massivetext_keras.optimization.trackers import mean, metrics_in
 from massivetext_keras.optimization.update import Update, adopt, with_update
+from massivetext_keras.optimization.waiting import waiting_time
+
+# Of Keras's `fit`, behind x.
+_FIT_ARGUMENTS = (
+    *("y", "batch_size", "epochs", "verbose", "callbacks", "validation_split"),
+    *("validation_data", "shuffle", "class_weight", "sample_weight", "initial_epoch"),
+    *("steps_per_epoch", "validation_steps", "validation_batch_size"),
+    "validation_freq",
+)
 
 
-class TrainingStep(keras.Model):
+def dense_gradients(
+    tape: tf.GradientTape, loss: tf.Tensor, variables: list[keras.Variable]
+) -> list[tf.Tensor]:
+    """Those of a loss, zeros where it does not depend on a variable."""
+    gradients = tape.gradient(loss, variables)
+    return [
+        tf.zeros(v.shape) if g is None else tf.convert_to_tensor(g)
+        for g, v in zip(gradients, variables, strict=True)
+    ]
+
+
+class TrainingStep(ModelSeams):
     """A `keras.Model` whose loss is a mean over all real tokens of the global batch.
 
     Keras averages, clips and checks per replica, and gives Adam the rows of an
@@ -37,8 +66,6 @@ class TrainingStep(keras.Model):
     which checkpoints hold, of k (the optimizer's count of batches) and of the replica.
     """
 
-    # Keras would trace `call` with float inputs when the model is tracked.
-    _default_save_signature = None
     # Whether the loss of a row is its own, whatever the other rows of the batch are.
     separable = True
     # Whether a loss weight is of a row, and not of each of its labels.
@@ -136,13 +163,12 @@ class TrainingStep(keras.Model):
                 f"micro_batches={micro_batches}: {type(self).__name__} compares all "
                 "rows of a batch with each other, so it cannot be cut"
             )
-        replicated = self._distribute_strategy is not None
-        if not self.separable and kwargs["jit_compile"] and replicated:
+        if not self.separable and kwargs["jit_compile"] and self.has_strategy:
             raise ValueError(
                 f"jit_compile=True: {type(self).__name__} compares rows of all "
                 "replicas, which is not one replica's program"
             )
-        stacks = [x for x in self._flatten_layers() if isinstance(x, TransformerStack)]
+        stacks = [x for x in layers_of(self) if isinstance(x, TransformerStack)]
         if recompute and any(stack.config.num_experts for stack in stacks):
             raise ValueError(
                 "recompute=True: the balance of experts would be counted twice"
@@ -218,6 +244,8 @@ class TrainingStep(keras.Model):
         Raises:
             ValueError: `steps_per_epoch` is no multiple of `steps_per_execution`.
         """
+        named = dict(zip(_FIT_ARGUMENTS, args, strict=False)) | kwargs
+        x, kwargs = self.fit_data(x, **named)
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)
         at_once = self.steps_per_execution
@@ -231,13 +259,18 @@ class TrainingStep(keras.Model):
             )
         choose_modes(kwargs.get("callbacks"), self.metrics)
         if not isinstance(x, TrainingBatches):
-            return super().fit(x, *args, **kwargs)
-        kept = Learnt(x, self.optimizer)
+            return super().fit(x, **kwargs)
+        kept = NextBatch(x, self.optimizer)
         kwargs["callbacks"] = with_last(kwargs.get("callbacks"), kept)
         try:
-            return super().fit(x.endless(), *args, **kwargs)
+            return super().fit(x.endless(), **kwargs)
         finally:
             kept.count()
+
+    def fit_data(self, x, **others) -> tuple[Any, dict[str, Any]]:
+        """What `fit` is given, as data and arguments that Keras's `fit` takes; for
+        subclasses that read more than it does."""
+        return x, others
 
     def as_labels(self, labels: tf.Tensor) -> tf.Tensor:
         """Labels that somebody gave to `fit`, as `summed_loss` takes them."""
@@ -266,10 +299,15 @@ class TrainingStep(keras.Model):
         counts = sum_over_replicas(self.loss_counts(*batch))
         seed, step = self.randomness.state[0], self.optimizer.iterations
         key = hashed(seed, tf.convert_to_tensor(step), replica_id())
-        gradients_of = self._gradients
-        if self.jit_compile and tf.distribute.has_strategy():
-            gradients_of = island(gradients_of)  # the update is not one replica's own
-        summed, parts, gradients = gradients_of(batch, counts, key)
+        variables = self.trainable_variables
+        compiled_apart = self.jit_compile and tf.distribute.has_strategy()
+        if self.micro_batches == 1 and not compiled_apart:
+            with keys_from(key), tf.GradientTape() as tape:
+                losses = self.summed_loss(*batch, training=True)
+                summed, parts, loss = self._scaled_loss(losses, batch, counts)
+            gradients = dense_gradients(tape, loss, variables)
+        else:
+            summed, parts, gradients = self._gradients_in_parts(batch, counts, key)
         total, *gradients = sum_over_replicas([summed, *gradients])
         norm = self._update(gradients, total)
         logs = {"gradient_norm": norm} | self._update_logs()
@@ -292,59 +330,67 @@ class TrainingStep(keras.Model):
         """
         batch = unpacked((x, y, sample_weight), self.as_labels, self.weighs_rows)
         counts = sum_over_replicas(self.loss_counts(*batch))
-        summed, _ = self._total(batch, counts, training)
+        losses = self.summed_loss(*batch, training=training)
+        summed, _ = self._total(losses, batch, counts)
         return summed / tf.maximum(counts[0], 1.0) + sum(self.losses) / replica_count()
 
     def test_step(self, data):
         """Loss alone."""
         batch = unpacked(data, self.as_labels, self.weighs_rows)
         counts = sum_over_replicas(self.loss_counts(*batch))
-        self._track(*self._total(batch, counts, training=False), batch)
+        losses = self.summed_loss(*batch, training=False)
+        self._track(*self._total(losses, batch, counts), batch)
         return self.get_metrics_result()
 
-    def _gradients(self, batch, counts, key):
-        """This replica's `_total` and gradients of the scaled loss, float32, after all
-        its micro-batches."""
-        if self.micro_batches == 1:
-            return self._gradients_at_once(batch, counts, key)
-        part = cut(batch, self.micro_batches)
+    def _gradients_in_parts(self, batch, counts, key):
+        """What `train_step` takes of a batch at once, of micro-batches one by one; with
+        `jit_compile` under a strategy as a program of its own, since the update is not
+        one replica's."""
 
-        def body(i, sums):
-            more = self._gradients_at_once(part(i), counts, hashed(key, i))
-            return i + 1, tf.nest.map_structure(tf.add, sums, more)
+        def gradients_of(batch, counts, key):
+            with keys_from(key), tf.GradientTape() as tape:
+                losses = self.summed_loss(*batch, training=True)
+                summed, parts, loss = self._scaled_loss(losses, batch, counts)
+            return summed, parts, dense_gradients(tape, loss, self.trainable_variables)
 
-        parts = tf.zeros([len(self.corpus_trackers)]), self._no_tallies()
-        zeros = [tf.zeros(v.shape) for v in self.trainable_variables]
-        return tf.while_loop(
-            lambda i, _: i < self.micro_batches,
-            body,
-            (tf.constant(0), (tf.constant(0.0), parts, zeros)),
-            parallel_iterations=1,
-        )[1]
+        def summed_over_parts(batch, counts, key):
+            part = cut(batch, self.micro_batches)
+            parts = tf.zeros([len(self.corpus_trackers)]), self._no_tallies()
+            zeros = [tf.zeros(v.shape) for v in self.trainable_variables]
 
-    def _gradients_at_once(self, batch, counts, key):
-        variables = self.trainable_variables
-        with keys_from(key), tf.GradientTape() as tape:
-            summed, parts = self._total(batch, counts, training=True)
-            mean = summed / tf.maximum(counts[0], 1.0)
-            # What layers add, such as the balance of experts, is a mean of its own.
-            mean += sum(self.losses) / (replica_count() * self.micro_batches)
-            loss = self.updater.scale_loss(mean)
-        gradients = tape.gradient(loss, variables)
-        gradients = [
-            tf.zeros(v.shape) if g is None else tf.convert_to_tensor(g)
-            for g, v in zip(gradients, variables, strict=True)
-        ]
-        return summed, parts, gradients
+            def body(i, sums):
+                more = gradients_of(part(i), counts, hashed(key, i))
+                return i + 1, tf.nest.map_structure(tf.add, sums, more)
+
+            return tf.while_loop(
+                lambda i, _: i < self.micro_batches,
+                body,
+                (tf.constant(0), (tf.constant(0.0), parts, zeros)),
+                parallel_iterations=1,
+            )[1]
+
+        function = gradients_of if self.micro_batches == 1 else summed_over_parts
+        if self.jit_compile and tf.distribute.has_strategy():
+            function = island(function)
+        return function(batch, counts, key)
+
+    def _scaled_loss(self, losses, batch, counts):
+        """`_total`, and this replica's part of the mean that gradients are taken of."""
+        summed, parts = self._total(losses, batch, counts)
+        mean = summed / tf.maximum(counts[0], 1.0)
+        # What layers add, such as the balance of experts, is a mean of its own.
+        mean += sum(self.losses) / (replica_count() * self.micro_batches)
+        return summed, parts, self.updater.scale_loss(mean)
 
     def _no_tallies(self) -> tf.Tensor:
         return tf.zeros([len(self.tally_trackers), 2])
 
-    def _total(self, batch, counts, training: bool) -> tuple[tf.Tensor, tuple]:
-        """The losses of some rows, each scaled such that, over the first count of the
-        global batch, all together are the sum of their means; and the first of them by
-        corpus, float32 [corpora], with the tallies, float32 [trackers, 2]."""
-        summed, rows, *tallies = self.summed_loss(*batch, training=training)
+    def _total(self, losses, batch, counts) -> tuple[tf.Tensor, tuple]:
+        """From what `summed_loss` gives of some rows: its losses, each scaled such that
+        over the first count of the global batch all together are the sum of their
+        means; and the first of them by corpus, float32 [corpora], with the tallies,
+        float32 [trackers, 2]."""
+        summed, rows, *tallies = losses
         scales = [tf.math.divide_no_nan(counts[0], count) for count in counts[1:]]
         pairs = zip(summed[1:], scales, strict=True)
         total = tf.add_n([summed[0], *(s * scale for s, scale in pairs)])
@@ -389,20 +435,31 @@ class TrainingStep(keras.Model):
             logs["loss_scale"] = tf.convert_to_tensor(updater.dynamic_scale)
         return logs
 
-    def _make_function(self, step):
-        if self.data_wait is None:
-            with tf.device("CPU:0"):
-                self.data_wait = tf.Variable(0.0, dtype=tf.float64)
+    def step_function(self, step):
+        if self._steps_as_keras:
+            return None
+        self._make_clock()
         return graph_of_steps(self, step)
 
-    def _get_metrics_result_or_logs(self, logs):
+    def begin_epochs(self, epochs):
+        if self.optimizer is not None:
+            self.build_optimizer()
+        if self._steps_as_keras and epochs is not None:
+            self._make_clock()
+            time_batches(epochs, self.data_wait)
+
+    def epoch_logs(self, logs):
         # An epoch may end within an execution, whose logs there are none of then.
         return {**logs, **self.get_metrics_result()}
 
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Keras's own fails on the batches of several workers; tasks are built already.
-        if self.optimizer is not None:
-            self.build_optimizer()
+    @property
+    def _steps_as_keras(self) -> bool:
+        """Whether Keras's own function of a step is right; it has no frame of ours."""
+        return not self.has_strategy and self.steps_per_execution == 1
+
+    def _make_clock(self) -> None:
+        if self.data_wait is None:
+            self.data_wait = waiting_time()
 
     def _track(self, summed, parts, batch, finite: tf.Tensor | bool = True) -> None:
         """Adds this replica's losses to the trackers, if they are finite: else the

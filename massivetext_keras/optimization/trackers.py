@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from massivetext_keras.optimization.keras_seams import set_better
+
 
 def mean(name: str, better: str) -> keras.metrics.Mean:
     """A mean that callbacks with mode "auto" can monitor.
@@ -16,7 +18,7 @@ def mean(name: str, better: str) -> keras.metrics.Mean:
         better: "up" if larger values are better, else "down", in Keras's words.
     """
     metric = keras.metrics.Mean(name=name)
-    metric._direction = better
+    set_better(metric, better)
     return metric
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import functools
-import re
 
 import keras
 import tensorflow as tf
 
 from massivetext_keras.distribution.replicas import sum_over_replicas
-from massivetext_keras.support.values import matching
+from massivetext_keras.optimization.keras_seams import OptimizerSeams
+from massivetext_keras.optimization.rates import is_decayed, is_for_muon, rate_factors
 
 # Micikevicius et al., 2018; the numbers are those of `keras.mixed_precision`.
 _FIRST_SCALE, _UPDATES_TO_DOUBLE = 2.0**15, 2000
 
 
-class Update:
+class Update(OptimizerSeams):
     """A mixin for Keras optimizers, made part of one by `updating`.
 
     - `apply` and `apply_gradients` take, as those of Keras do, the gradients of one
@@ -36,22 +36,33 @@ class Update:
     Args:
         layer_decay: in (0, 1]; 1 gives all layers the same rate.
         rates: pattern of a variable's path -> factor.
+        blocks_alone: of Muon: only `rates.is_for_muon` variables, and not whatever
+            Keras would orthogonalise.
     """
 
     layer_decay: float = 1.0
     rates: dict[str, float] = {}
+    blocks_alone = False
     scales_loss = False
     dynamic_scale = None
     skipped = None
     chosen_rate = None  # instead of what a schedule gives, where it is not negative
     _finite = None
 
-    def __init__(self, *args, layer_decay: float = 1.0, rates=None, **kwargs):
+    def __init__(
+        self,
+        *args,
+        layer_decay: float = 1.0,
+        rates: dict[str, float] | None = None,
+        blocks_alone: bool = False,
+        **kwargs,
+    ):
         super().__init__(*args, **kwargs)
         if not 0.0 < layer_decay <= 1.0:
             raise ValueError(f"layer_decay must be in (0, 1], got {layer_decay}")
         self.layer_decay, self.rates = layer_decay, dict(rates or {})
-        if callable(self._learning_rate):
+        self.blocks_alone = blocks_alone
+        if self.has_schedule:
             self.chosen_rate = self.add_variable(
                 (),
                 keras.initializers.Constant(-1.0),
@@ -64,7 +75,7 @@ class Update:
         if self.skipped is not None:
             return
         super().build(variables)  # nothing, if Keras has done so
-        variables = self._trainable_variables
+        variables = self.updated_variables
         shared = {"shape": (), "aggregation": "only_first_replica"}
         self.skipped = self.add_variable(name="skipped", dtype="int32", **shared)
         self.skipped_in_row = self.add_variable(
@@ -79,12 +90,11 @@ class Update:
                 name="good_updates", dtype="int32", **shared
             )
         self._factors = rate_factors(variables, self.layer_decay, self.rates)
-        self._decayed = [is_decayed(v) and self._use_weight_decay(v) for v in variables]
+        self._decayed = [is_decayed(v) and self.may_decay(v) for v in variables]
 
     def unknown(self, variables: list[keras.Variable]) -> list[keras.Variable]:
         """Those of some variables that the optimizer has no state for."""
-        known = self._trainable_variables_indices
-        return [v for v in variables if self._var_key(v) not in known]
+        return [v for v in variables if not self.knows(v)]
 
     def scale_loss(self, loss):
         loss = super().scale_loss(loss)
@@ -103,12 +113,11 @@ class Update:
         if self.chosen_rate is not None:
             self.chosen_rate.assign(rate)
 
-    def _get_current_learning_rate(self):
-        rate = super()._get_current_learning_rate()
+    def current_rate(self, scheduled):
         if self.chosen_rate is None:
-            return rate
+            return scheduled
         chosen = tf.convert_to_tensor(self.chosen_rate)
-        return tf.where(chosen < 0.0, tf.cast(rate, tf.float32), chosen)
+        return tf.where(chosen < 0.0, tf.cast(scheduled, tf.float32), chosen)
 
     def apply(self, grads, trainable_variables=None):
         """One update with gradients of this replica, dense or `tf.IndexedSlices`.
@@ -163,30 +172,24 @@ class Update:
             self.good_updates.assign(tf.where(double, 0, good))
 
     def update_step(self, gradient, variable, learning_rate):
-        index = self._get_variable_index(variable)
+        index = self.index_of(variable)
         rate = learning_rate * self._factors[index]
         if self.weight_decay and self._decayed[index]:
             self.assign_sub(variable, variable * (rate * self.weight_decay))
         super().update_step(gradient, variable, rate)
 
-    def _apply_weight_decay(self, variables):
-        pass  # in `update_step`, at the variable's own rate
+    def is_for_adam(self, variable, by_keras):
+        return not is_for_muon(variable) if self.blocks_alone else by_keras
 
-    def _update_model_variables_moving_average(self, variables):
+    def next_average(self, variable, average):
         # Keras takes the first update's weights as they are; the first may be skipped.
         begun = tf.cast(self.iterations > tf.cast(self.skipped, tf.int64), tf.float32)
-        for variable, average in zip(
-            variables, self._model_variables_moving_average, strict=True
-        ):
-            kept = tf.cast(begun * self.ema_momentum, variable.dtype)
-            value = kept * average + (1.0 - kept) * variable
-            average.assign(self._if_finite(value, average))
+        kept = tf.cast(begun * self.ema_momentum, variable.dtype)
+        value = kept * average + (1.0 - kept) * variable
+        return self._if_finite(value, average)
 
     def finalize_variable_values(self, variables):
         pass  # at the end of a `fit`, which another one may go on from
-
-    def _all_reduce_sum_gradients(self, pairs):
-        return pairs  # `apply` has done so
 
     def assign(self, variable, value):
         value = tf.cast(value, variable.dtype)
@@ -207,6 +210,8 @@ class Update:
 
     def get_config(self):
         own = {"layer_decay": self.layer_decay, "rates": dict(self.rates)}
+        if self.blocks_alone:
+            own["blocks_alone"] = True
         return {**super().get_config(), **own}
 
 
@@ -260,46 +265,3 @@ def with_update(optimizer: keras.Optimizer) -> Update:
     seen = object.__new__(updating(type(optimizer)))
     object.__setattr__(seen, "__dict__", optimizer.__dict__)
     return seen
-
-
-def is_decayed(variable: keras.Variable) -> bool:
-    """Whether weight decay applies: matrices, but no table of positions.
-
-    Biases, gains and offsets have fewer than two axes; a position's table is known by
-    the name of a layer on its path, which begins with "position" or "relative".
-    """
-    position = re.search(r"(^|[/_])(position|relative)", _path(variable))
-    return len(variable.shape) >= 2 and position is None
-
-
-def rate_factors(
-    variables: list[keras.Variable], layer_decay: float, rates: dict[str, float]
-) -> list[float]:
-    """The factor of each variable on the learning rate.
-
-    Args:
-        variables: of a model.
-        layer_decay: to the power of how many layers lie above a variable's own. The
-            embeddings are the lowest layer, and heads and the last norm the highest.
-        rates: pattern -> factor, on each variable whose path it is found in.
-
-    Raises:
-        ValueError: a pattern is found in no path, or is no expression.
-    """
-    paths = [_path(variable) for variable in variables]
-    factor_of = dict.fromkeys(paths, 1.0)
-    for pattern, factor in rates.items():
-        for path in set(matching("rates", pattern, paths, "variable")):
-            factor_of[path] *= factor
-    blocks = [re.search(r"block_(\d+)/", path) for path in paths]
-    top = max((int(block[1]) for block in blocks if block), default=-1) + 2
-    factors = []
-    for path, block in zip(paths, blocks, strict=True):
-        embeds = re.search(r"(^|/)(tokens|embeddings)/", path)
-        layer = int(block[1]) + 1 if block else 0 if embeds else top
-        factors.append(layer_decay ** (top - layer) * factor_of[path])
-    return factors
-
-
-def _path(variable: keras.Variable | tf.Variable) -> str:
-    return getattr(variable, "path", variable.name)

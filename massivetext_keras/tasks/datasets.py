@@ -35,13 +35,6 @@ from massivetext_keras.tasks.strings import (
     without_missing,
 )
 
-# The arguments of Keras's `fit` in their order, after x, y and batch_size.
-_FIT = (
-    *("epochs", "verbose", "callbacks", "validation_split", "validation_data"),
-    *("shuffle", "class_weight", "sample_weight", "initial_epoch", "steps_per_epoch"),
-    *("validation_steps", "validation_batch_size", "validation_freq"),
-)
-
 
 class Datasets:
     """A mixin for tasks: `datasets`, over what a task says of its examples.
@@ -164,18 +157,17 @@ class Datasets:
         batches = self.training_data(items, how).epochs()
         return batches, self.validation_data(held_out, how) if held_out else None
 
-    def fit(self, x=None, y=None, batch_size=None, *args, **kwargs):
-        """As `keras.Model.fit`; texts go in as they are, see `encode_texts`.
+    def fit_data(self, x, y=None, batch_size=None, **named):
+        """What `fit` takes; texts go in as they are, see `encode_texts`.
 
         Args:
             x: `datasets`' batches; features; or texts: an array, a list, a frame, a
                 tf.data.Dataset of them or of (text, label); or dicts of fields.
             y: labels; of texts their names or numbers.
             batch_size: rows of a batch, where x is in none.
-            *args, **kwargs: of Keras. `class_weight`, number or name of a label ->
-                weight, is for a `TextClassifier` with one label.
+            **named: of Keras. `class_weight`, number or name of a label -> weight, is
+                for a `TextClassifier` with one label.
         """
-        named = dict(zip(_FIT, args, strict=False)) | kwargs
         x = opened(x)
         given = Given(x, y, named.pop("sample_weight", None))
         share = named.pop("validation_split", 0.0)
@@ -198,7 +190,7 @@ class Datasets:
             given = weighed(given, self.table_of_weights(weights), self.as_labels)
         rows = None if isinstance(given.x, tf.data.Dataset) else batch_size
         named |= {"validation_data": held_out, "sample_weight": given.sample_weight}
-        return super().fit(given.x, y=given.y, batch_size=rows, **named)
+        return given.x, {"y": given.y, "batch_size": rows, **named}
 
     def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
         """As `keras.Model.evaluate`, of all that `fit` takes."""

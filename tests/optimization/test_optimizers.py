@@ -11,7 +11,7 @@ from massivetext_keras.architecture.shapes import preset
 from massivetext_keras.experiment import OptimizerConfig
 from massivetext_keras.kernels.fused import island
 from massivetext_keras.optimization.optimizers import from_config
-from massivetext_keras.optimization.update import is_decayed
+from massivetext_keras.optimization.rates import is_decayed
 from massivetext_keras.training import WarmupDecay, adamw
 from tests.training.tiny import TinyLM
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from massivetext_keras.optimization.update import rate_factors
+from massivetext_keras.optimization.rates import rate_factors
 from massivetext_keras.training import (
     AveragedWeights,
     adamw,

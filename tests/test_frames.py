@@ -1,0 +1,55 @@
+"""How many calls of ours lie between the user's and the mathematics.
+
+A frame of ours is one of Python's stack, while a step is traced, whose file is in the
+package.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import massivetext_keras
+from massivetext_keras.layers.attention import Attention
+from massivetext_keras.tasks import CausalLM, MaskedLM
+from tests.tasks.tiny import ENCODER, TINY
+
+PACKAGE = Path(massivetext_keras.__file__).parent
+MOST_TO_ATTENTION = 6
+
+
+def frames() -> list[str]:
+    """Ours, from the user's call to where this is asked: "file:function"."""
+    frame, found = sys._getframe(1), []
+    while frame is not None:
+        path = Path(frame.f_code.co_filename)
+        if path.is_relative_to(PACKAGE):
+            found.append(f"{path.relative_to(PACKAGE)}:{frame.f_code.co_name}")
+        frame = frame.f_back
+    return found[::-1]
+
+
+@pytest.mark.parametrize(("task", "config"), [(CausalLM, TINY), (MaskedLM, ENCODER)])
+def test_from_fit_to_attention(task, config):
+    seen = []
+
+    class Asked(Attention):
+        def project(self, *args, **kwargs):
+            seen.append(frames())
+            return super().project(*args, **kwargs)
+
+    lm = task(config)
+    for block in lm.backbone.stack.blocks:
+        block.attention.__class__ = Asked
+    lm.compile()
+    ids = np.arange(24, dtype="int32").reshape(2, 12)
+    lm.fit(tf.data.Dataset.from_tensors(({"token_ids": ids}, ids)), verbose=0)
+    assert len(seen) >= len(lm.backbone.stack.blocks)
+    for calls in seen:
+        assert len(calls) <= MOST_TO_ATTENTION, calls
+        assert calls[0] == "optimization/step.py:fit"
+        assert calls[-1] == "layers/attention.py:call"
