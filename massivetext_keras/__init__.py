@@ -5,17 +5,15 @@ import logging
 
 from massivetext_keras.support import backend, registration
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = (
     "architecture",
     "cli",
-    "commands",
     "configs",
     "corpus",
     "data",
     "distribution",
-    "doctor",
     "evaluation",
     "experiment",
     "generation",
@@ -33,16 +31,17 @@ _MODULES = (
     "text",
     "tokenizers",
     "training",
-    "verbs",
 )
 
-__all__ = [*_MODULES, "__version__"]
+_HOMES = {name: name for name in _MODULES} | {"doctor": "cli.doctor"}
+
+__all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str):
     # TensorFlow is only imported with the first module that needs it.
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
+    if name in _HOMES:
+        return importlib.import_module(f"{__name__}.{_HOMES[name]}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -161,7 +161,7 @@ class OptimizerConfig(Config):
     """
 
     name: str = "adamw"
-    learning_rate: float = setting(1e-3, least=0)
+    learning_rate: float = setting(1e-3, above=0)
     warmup_steps: int = setting(100, least=0, instead_of="warmup_fraction")
     warmup_fraction: float | None = setting(None, least=0, most=1)
     schedule: str = setting("cosine", choices=SCHEDULES)

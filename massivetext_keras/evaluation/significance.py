@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from massivetext_keras.support.arguments import Positive
+
 # predictions, references -> the measure of the whole; or sums of statistics -> it
 Measure = Callable[..., float]
 # All other measures are better when they are higher.
@@ -60,7 +62,7 @@ def paired_bootstrap(
     second: Sequence[Any],
     references: Sequence[Any] | None = None,
     measure: Measure | None = None,
-    samples: int = 1000,
+    samples: Positive = 1000,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Comparison:

@@ -8,6 +8,14 @@ import tensorflow as tf
 
 from massivetext_keras.generation.checks import checked
 from massivetext_keras.kernels.random import random_bits
+from massivetext_keras.support.arguments import (
+    Amount,
+    Count,
+    PositiveAmount,
+    PositiveShare,
+    Share,
+    ranges,
+)
 
 _COLDEST = 1e-20  # of temperatures above 0
 _ROUNDING = 1e-6  # of sums of probabilities
@@ -40,13 +48,13 @@ class Sampling(NamedTuple):
     @classmethod
     def make(
         cls,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        repetition_penalty: float = 1.0,
+        temperature: Amount = 1.0,
+        top_k: Count = 0,
+        top_p: PositiveShare = 1.0,
+        min_p: Share = 0.0,
+        repetition_penalty: PositiveAmount = 1.0,
         seed: int | None = 0,
-        min_new_tokens: int = 0,
+        min_new_tokens: Count = 0,
     ) -> Sampling:
         """From Python numbers; a seed of None is a new one each time.
 
@@ -61,9 +69,9 @@ class Sampling(NamedTuple):
             "repetition_penalty": repetition_penalty,
             "min_new_tokens": min_new_tokens,
         }
-        for name, (holds, wanted) in RANGES.items():
-            if not holds(numbers[name]):
-                raise ValueError(f"{name} must be {wanted}, got {numbers[name]}")
+        for name, allowed in RANGES.items():
+            if numbers[name] not in allowed:
+                raise ValueError(f"{_wanted(name)}, got {numbers[name]}")
         floats = (temperature, top_p, min_p, repetition_penalty)
         temperature, top_p, min_p, penalty = (
             tf.constant(x, tf.float32) for x in floats
@@ -85,8 +93,8 @@ class Sampling(NamedTuple):
         """The same inside a graph that gets what numbers it gets: one out of its range
         raises `InvalidArgumentError`, and a seed below 0 is as in `make`."""
         numbers = {
-            name: checked(number, holds(number), f"{name} must be {wanted}")
-            for name, (holds, wanted) in RANGES.items()
+            name: checked(number, allowed.holds(number), _wanted(name))
+            for name, allowed in RANGES.items()
             for number in [getattr(self, name)]
         }
         seed = tf.bitwise.bitwise_and(self.seed, 2**31 - 1)
@@ -94,14 +102,12 @@ class Sampling(NamedTuple):
 
 
 # What the numbers of a `Sampling` may be, Python's and tensors alike; NaN is no number.
-RANGES = {
-    "temperature": (lambda x: (x >= 0) & (x < float("inf")), "at least 0"),
-    "top_k": (lambda x: x >= 0, "at least 0 (0 keeps all tokens)"),
-    "top_p": (lambda x: (x > 0) & (x <= 1), "in (0, 1]"),
-    "min_p": (lambda x: (x >= 0) & (x <= 1), "in [0, 1]"),
-    "repetition_penalty": (lambda x: (x > 0) & (x < float("inf")), "positive"),
-    "min_new_tokens": (lambda x: x >= 0, "at least 0"),
-}
+RANGES = ranges(Sampling.make)
+
+
+def _wanted(name: str) -> str:
+    more = " (0 keeps all tokens)" if name == "top_k" else ""
+    return f"{name} must be {RANGES[name]}{more}"
 
 
 def choose(

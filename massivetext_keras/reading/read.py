@@ -22,8 +22,8 @@ from massivetext_keras.reading.streams import (
     open_stream,
     suffixes,
 )
-from massivetext_keras.support.arguments import Encoding, Interval, Known, Size
-from massivetext_keras.support.values import choose
+from massivetext_keras.support.arguments import Encoding, Known, Size
+from massivetext_keras.support.values import Range, choose
 
 _SEEN = 2**13  # bytes of a file by which its kind is known
 
@@ -95,7 +95,7 @@ def read(
     subset: str = "",
     text_field: str | None = None,
     max_document_bytes: Size = 10_000_000,
-    max_ratio: Annotated[float, Interval(1)] | None = 250,
+    max_ratio: Annotated[float, Range(least=1)] | None = 250,
     encoding: Encoding = "utf-8",
 ) -> Iterator[Document | Problem]:
     """Reads the documents of a file, and what is wrong with the others.

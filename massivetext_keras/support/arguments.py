@@ -18,26 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from encodings.aliases import aliases
 from typing import Annotated, Any
 
-from massivetext_keras.support.values import nearest, parse_size
-
-
-@dataclasses.dataclass(frozen=True)
-class Interval:
-    """A mark: the numbers from `least` to `most`."""
-
-    least: float
-    most: float = math.inf
-
-    def read(self, value: float) -> float:
-        if self.least <= value <= self.most:
-            return value
-        bounds = f"{self.least:g} or more"
-        near = min(max(value, self.least), self.most)
-        if self.most < math.inf:
-            bounds = f"from {self.least:g} to {self.most:g}"
-            if self.most == 1 < value <= 100:  # a percentage
-                near = value / 100
-        raise ValueError(f"{value:g} is not {bounds}: did you mean {near:g}?")
+from massivetext_keras.support.values import Range, nearest, parse_size
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -110,10 +91,12 @@ class _Encoding:
         raise ValueError(f"unknown {value!r}: {_like(value, known)}")
 
 
-Share = Annotated[float, Interval(0, 1)]
-Amount = Annotated[float, Interval(0)]
-Count = Annotated[int, Interval(0)]
-Positive = Annotated[int, Interval(1)]
+Share = Annotated[float, Range(least=0, most=1)]
+PositiveShare = Annotated[float, Range(above=0, most=1)]
+Amount = Annotated[float, Range(least=0, below=math.inf)]
+PositiveAmount = Annotated[float, Range(above=0, below=math.inf)]
+Count = Annotated[int, Range(least=0)]
+Positive = Annotated[int, Range(least=1)]
 Size = Annotated[int, _Size()]
 Encoding = Annotated[str, _Encoding()]
 Digits = Annotated[str, Pattern("[1-9][0-9]{0,3}", 'a number of words, as "5"')]
@@ -166,6 +149,22 @@ def defaults(function: Callable) -> dict[str, Any]:
     }
 
 
+def ranges(function: Callable) -> dict[str, Range]:
+    """Argument -> which numbers it takes, of those whose annotation says it.
+
+    >>> def step(share: Share, name: str): ...
+    >>> ranges(step)["share"].most
+    1
+    """
+    hints = typing.get_type_hints(function, include_extras=True)
+    return {
+        name: mark
+        for name, hint in hints.items()
+        for mark in getattr(hint, "__metadata__", ())
+        if isinstance(mark, Range)
+    }
+
+
 def files_of(function: Callable, given: Mapping[str, Any]) -> Iterator[str]:
     """The files that arguments of a step name.
 
@@ -190,7 +189,7 @@ def _read(hint: Any, value: Any, where: str) -> Any:
         own = isinstance(mark, _Size) and not isinstance(value, bool | None)
         value = value if own else _read(base, value, where)
         try:
-            return mark.read(value)
+            return _in(mark, value) if isinstance(mark, Range) else mark.read(value)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
     if origin in (typing.Union, types.UnionType):
@@ -218,6 +217,21 @@ def _read(hint: Any, value: Any, where: str) -> Any:
     if hint is float:
         return float(value)
     return int(value) if hint is int else value
+
+
+def _in(allowed: Range, value: float) -> float:
+    """The number, or an error with the nearest one that is allowed."""
+    if value in allowed:
+        return value
+    least, most, wanted = allowed.least, allowed.most, str(allowed)
+    if least is None:
+        raise ValueError(f"{value:g} is not {wanted}")
+    near, wanted = max(value, least), f"{least:g} or more"
+    if most is not None:
+        near, wanted = min(near, most), f"from {least:g} to {most:g}"
+        if most == 1 < value <= 100:  # a percentage
+            near = value / 100
+    raise ValueError(f"{value:g} is not {wanted}: did you mean {near:g}?")
 
 
 _SEQUENCES = (list, Sequence, tuple)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import difflib
+import functools
 import json
+import math
+import operator
 import re
 import typing
 from typing import Any
@@ -125,21 +128,27 @@ class Range(typing.NamedTuple):
     below: float | None = None
 
     def __contains__(self, value: float) -> bool:
-        return (
-            (self.least is None or value >= self.least)
-            and (self.most is None or value <= self.most)
-            and (self.above is None or value > self.above)
-            and (self.below is None or value < self.below)
+        return bool(self.holds(value))
+
+    def holds(self, value: Any) -> Any:
+        """Whether a number, or each of a tensor, is in the range; NaN is in none."""
+        checks = (
+            (self.least, operator.ge),
+            (self.most, operator.le),
+            (self.above, operator.gt),
+            (self.below, operator.lt),
         )
+        found = [holds(value, x) for x, holds in checks if x is not None]
+        return functools.reduce(operator.and_, found, True)
 
     def __str__(self):
         low = self.above if self.least is None else self.least
         high = self.below if self.most is None else self.most
-        if low is not None and high is not None:
+        if low is not None and high not in (None, math.inf):
             opening = "(" if self.least is None else "["
             closing = ")" if self.most is None else "]"
             return f"in {opening}{low:g}, {high:g}{closing}"
-        if (self.least, self.above) in ((1, None), (None, 0)):
+        if (self.least, self.above) in ((1, None), (None, 0)) and self.most is None:
             return "positive"
         bounds = {
             "at least": self.least,
@@ -147,7 +156,7 @@ class Range(typing.NamedTuple):
             "at most": self.most,
             "below": self.below,
         }
-        known = ((word, x) for word, x in bounds.items() if x is not None)
+        known = ((k, x) for k, x in bounds.items() if x not in (None, math.inf))
         return " and ".join(f"{word} {x:g}" for word, x in known)
 
 
@@ -222,11 +231,8 @@ class Config:
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, for JSON."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return {
-            name: x.to_dict() if isinstance(x, Config) else copy.deepcopy(x)
-            for name, x in values.items()
-        }
+        names = (field.name for field in dataclasses.fields(self))
+        return {name: _plain(getattr(self, name)) for name in names}
 
     @classmethod
     def from_dict(cls, values: typing.Mapping[str, Any]):
@@ -310,6 +316,17 @@ class Config:
                 value = {**inner, **value}
             values[name] = value
         return dataclasses.replace(self, **self._with_implied(values))
+
+
+def _plain(value: Any) -> Any:
+    """A copy of a value with dicts in place of configs, in lists and dicts too."""
+    if isinstance(value, Config):
+        return value.to_dict()
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return copy.deepcopy(value)
 
 
 def _accepts(hint: Any, kind: type) -> bool:

@@ -24,6 +24,7 @@ from massivetext_keras.saving.weights import (
     read_tensors,
     save_weights,
 )
+from massivetext_keras.support.arguments import Positive
 from massivetext_keras.support.files import expanded, file_hash, read_json, write_json
 from massivetext_keras.support.values import matching
 from massivetext_keras.tasks import weights
@@ -49,7 +50,7 @@ class Adapters:
     def add(
         self,
         pattern: str = "attention",
-        rank: int = 8,
+        rank: Positive = 8,
         alpha: float = 16.0,
         dropout: float = 0.0,
         train_heads: bool = True,

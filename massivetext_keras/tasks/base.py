@@ -223,9 +223,14 @@ class Task(Datasets, TrainingStep):
 
         It has the task's `signatures`; `serving_default` is the main one and takes
         strings alone. The export is loaded again and compared with this model before it
-        takes its place. Where a task writes texts, `xla` compiles the main signature:
-        faster after the first call of each size, but TensorFlow Serving refuses it
-        unless started with `--xla_cpu_compilation_enabled=true`.
+        takes its place.
+
+        Args:
+            path: folder of the SavedModel.
+            overwrite: replace what is in the folder.
+            xla: compile the main signature where the task writes texts: faster after
+                the first call of each size, but TensorFlow Serving refuses it unless
+                started with `--xla_cpu_compilation_enabled=true`.
 
         Raises:
             ValueError: there is no tokenizer.

@@ -8,26 +8,27 @@ import json
 import pytest
 
 from massivetext_keras import cli
-from massivetext_keras.tasks import CausalLM
+from massivetext_keras.cli.generation import converse
 
 ARGUMENTS = {"max_new_tokens": 6, "temperature": 0.7}
 
 
 @pytest.fixture
-def talk(good, finished, monkeypatch):
+def talk(lm, capsys):
     """Says lines and gives the replies, each of which is one line here."""
 
-    def call(*lines, **flags) -> list[str]:
-        monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{x}\n" for x in lines)))
-        flags = [f"--{k}={v}" for k, v in {**ARGUMENTS, **flags}.items()]
-        return good("chat", f"--preset={finished.folder}", *flags)
+    def call(*lines, opening=(), **how) -> str:
+        capsys.readouterr()
+        said = io.StringIO("".join(f"{line}\n" for line in lines))
+        converse(lm, said, opening, **{**ARGUMENTS, **how})
+        return capsys.readouterr().out
 
     return call
 
 
 def test_replies_are_those_of_the_conversation(talk, lm):
-    out = talk("Hi", "", "what?", seed=3, system="Be.")
     messages = [{"role": "system", "content": "Be."}]
+    out = talk("Hi", "", "what?", seed=3, opening=messages)
     wanted = []
     for seed, text in ((3, "Hi"), (4, "what?")):
         messages.append({"role": "user", "content": text})
@@ -36,18 +37,23 @@ def test_replies_are_those_of_the_conversation(talk, lm):
     assert out == "".join(f"{reply}\n" for reply in wanted)
 
 
-def test_commands(talk, capsys):
+def test_commands(talk):
     one = talk("Hi", temperature=0)
     both = talk("Hi", "/reset", "Hi", "/quit", "Hi", temperature=0)
     assert both == one * 2
     assert talk("/rest", temperature=0) == ""
 
 
-def test_what_is_banned_is_not_said(talk, lm):
-    free = talk("Hi", temperature=0)
+def test_flags_say_how_it_talks(good, finished, lm, monkeypatch):
+    how = {**ARGUMENTS, "temperature": 0}
+    free = lm.chat([{"role": "user", "content": "Hi"}], **how)
     letter = next(c for c in free if c.isprintable())
-    assert letter not in talk("Hi", temperature=0, banned=letter)
-    assert CausalLM is type(lm)
+    monkeypatch.setattr("sys.stdin", io.StringIO("Hi\n"))
+    flags = ("--max_new_tokens=6", "--temperature=0", f"--banned={letter}")
+    out = good("chat", f"--preset={finished.folder}", *flags, "--system=Be.")
+    messages = [{"role": "system", "content": "Be."}, {"role": "user", "content": "Hi"}]
+    assert out == lm.chat(messages, **how, banned=letter) + "\n"
+    assert letter not in out
 
 
 def test_bytes_that_are_no_text_end_nothing(good, finished, monkeypatch):
@@ -57,32 +63,49 @@ def test_bytes_that_are_no_text_end_nothing(good, finished, monkeypatch):
     assert good("chat", *flags) == "\n\n"
 
 
-def test_control_c_ends_a_reply_and_then_the_talk(monkeypatch, finished, capsys):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
+class Interrupted:
+    """A task in whose every reply control-C is pressed, and what it heard."""
 
-        def readline(self):
-            if line := super().readline():
-                return line
-            raise KeyboardInterrupt
+    def __init__(self):
+        self.heard = []
 
-    heard = []
-
-    def stream(self, messages, **_):
-        heard.append(list(messages))
+    def chat_stream(self, messages, **_):
+        self.heard.append(list(messages))
         yield "Well, "
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(CausalLM, "chat_stream", stream)
-    monkeypatch.setattr("sys.stdin", Terminal("a\nb\n"))
-    assert cli.run(["chat", f"--preset={finished.folder}"]) == 130
-    out, err = capsys.readouterr()
-    assert out == "Well, \nWell, \n" and "Traceback" not in err
-    said = [(x["role"], x["content"]) for x in heard[1]]
+
+class Terminal(io.StringIO):
+    """Where a person types, and at the end of the text presses control-C."""
+
+    def isatty(self):
+        return True
+
+    def readline(self):
+        if line := super().readline():
+            return line
+        raise KeyboardInterrupt
+
+
+def test_control_c_ends_a_reply_and_then_the_talk(capsys):
+    task = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        converse(task, Terminal("a\nb\n"))
+    assert capsys.readouterr().out == "Well, \nWell, \n"
+    said = [(x["role"], x["content"]) for x in task.heard[1]]
     assert said == [("user", "a"), ("assistant", "Well, "), ("user", "b")]
-    monkeypatch.setattr("sys.stdin", io.StringIO("a\nb\n"))
-    assert cli.run(["chat", f"--preset={finished.folder}"]) == 130 and len(heard) == 3
+    with pytest.raises(KeyboardInterrupt):  # where nobody sits, it ends at once
+        converse(task, io.StringIO("a\nb\n"))
+    assert len(task.heard) == 3
+
+
+def test_control_c_exits_with_130(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli.VERBS, "stop", cli.Verb("stop", interrupted))
+    assert cli.run(["stop"]) == 130
+    assert capsys.readouterr().err == "massivetext: interrupted\n"
 
 
 def test_conversations_are_examples_of_a_language_model(

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from massivetext_keras.cli.tasks.predictions import answer, records_of
 from massivetext_keras.tasks import TextClassifier
-from massivetext_keras.verbs import tasks as verbs
 from tests.cli.tiny import TINY
 from tests.tasks.tiny import words
 
@@ -84,29 +84,37 @@ def test_predict_answers_each_line(good, tuned, table, tmp_path):
     assert second["text"] == "Über 中文 🙂"
 
 
-def test_a_stopped_prediction_goes_on(good, bad, tuned, table, tmp_path, monkeypatch):
-    monkeypatch.setattr(verbs, "_AT_ONCE", 7)
-    asked = []
-    known = TextClassifier.predictions
+class Failing:
+    """A task that fails at its third call, and how many examples it was asked for."""
 
-    def counted(task, examples, **options):
-        asked.append(len(examples))
-        if len(asked) == 3:
+    def __init__(self, task):
+        self._task, self.asked = task, []
+
+    def __getattr__(self, name):
+        return getattr(self._task, name)
+
+    def predictions(self, examples):
+        self.asked.append(len(examples))
+        if len(self.asked) == 3:
             raise RuntimeError("no power")
-        return known(task, examples, **options)
+        return self._task.predictions(examples)
 
-    monkeypatch.setattr(TextClassifier, "predictions", counted)
+
+def test_a_stopped_prediction_goes_on(bad, good, tuned, table, tmp_path):
+    task = Failing(TextClassifier.from_preset(str(tuned)))
+    records = records_of(task, table, {"strict": False})
     output = tmp_path / "out.jsonl"
-    argv = ("predict", f"--preset={tuned}", f"--input={table}", f"--output={output}")
-    assert bad(*argv) == (1, "no power")
+    with pytest.raises(RuntimeError, match="no power"):
+        answer(task, records, output, at_once=7)
     assert not output.exists()
     with open(tmp_path / "out.jsonl.part", "a") as draft:
         draft.write('{"text": "half a li')
+    argv = ("predict", f"--preset={tuned}", f"--input={table}", f"--output={output}")
     code, line = bad(*argv, "--option=threshold=0.3")
     assert code == 1 and "is of another model or other options: remove it" in line
-    good(*argv)
+    answer(task, records, output, at_once=7)
     assert [path.name for path in tmp_path.glob("out*")] == ["out.jsonl"]
-    assert asked == [7, 7, 7, 7, 3]
+    assert task.asked == [7, 7, 7, 7, 3]
     lines = predictions(output)
     assert [line["text"] for line in lines] == [text for text, _ in ROWS * 4]
     assert bad(*argv)[0] == 1  # it is there
@@ -155,10 +163,10 @@ def test_a_draft_of_more_examples_is_not_gone_on_with(bad, tuned, tmp_path):
         (["--task=MaskedLM"], 2, "--task=MaskedLM learns from no examples"),
         (["--preset=bert_tinny", "--data=none"], 2, "did you mean 'bert_tiny'"),
         (["--columns=text"], 2, "--columns=text: give FIELD=NAME or =NUMBER"),
-        (["--columns=txt=0"], 1, "columns: no field 'txt': did you mean 'text'?"),
+        (["--columns=txt=0"], 2, "columns: no field 'txt': did you mean 'text'?"),
         (["--option=hed=mean"], 2, "TextClassifier has no 'hed': did you mean 'head'?"),
         (["--option=threshold=high"], 2, "threshold is float, not 'high'"),
-        (["--encoding=utf9"], 1, "unknown encoding 'utf9': did you mean 'utf-8'?"),
+        (["--encoding=utf9"], 2, "unknown encoding 'utf9': did you mean 'utf-8'?"),
         (["--format=tvs"], 2, "unknown format 'tvs': did you mean 'tsv'?"),
         (["--strict"], 1, "train.tsv:25: 1 columns, no 'label'"),
         (["--set=optimizer.learning_rat=1"], 2, "did you mean 'learning_rate'?"),

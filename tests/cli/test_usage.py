@@ -6,14 +6,16 @@ import json
 import subprocess
 import sys
 from importlib import metadata
-from types import SimpleNamespace
 
 import pytest
 import tensorflow as tf
 
-from massivetext_keras import __version__, cli, training
+from massivetext_keras import __version__, cli
 from massivetext_keras.architecture.shapes import PRESETS
+from massivetext_keras.cli.program import parse
+from massivetext_keras.cli.training import Run, run_of
 from massivetext_keras.experiment import ExperimentConfig
+from massivetext_keras.tokenizers import ByteTokenizer
 from tests.cli.tiny import ORDERED, TINY
 
 # The command line
@@ -167,35 +169,13 @@ def test_doctor(good):
 # Settings
 
 
-@pytest.fixture
-def settings(monkeypatch, good):
-    """What `train` would be called with."""
-    calls = []
-
-    def train(experiment, files, tokenizer, run_dir, preset, resume, **_):
-        calls.append(
-            SimpleNamespace(
-                experiment=experiment,
-                files=files,
-                tokenizer=tokenizer,
-                run_dir=run_dir,
-                preset=preset,
-                resume=resume,
-            )
-        )
-        return SimpleNamespace(count_params=lambda: 1234)
-
-    monkeypatch.setattr(training, "train", train)
-
-    def call(*argv):
-        argv = ("--data=a,b/*.txt", "--tokenizer=bytes", "--run_dir=r", *argv)
-        assert good("train", *argv) == "r: 1,234 parameters\n"
-        return calls.pop()
-
-    return call
+def settings(*argv: str) -> Run:
+    """What `train` trains with some flags."""
+    argv = ("--data=a,b/*.txt", "--tokenizer=bytes", "--run_dir=r", *argv)
+    return run_of(**parse(cli.VERBS["train"], argv)["what"])
 
 
-def test_default_then_preset_then_config_then_flag_then_set(settings, tmp_path):
+def test_default_then_preset_then_config_then_flag_then_set(tmp_path):
     path = tmp_path / "experiment.json"
     path.write_text(
         json.dumps(
@@ -214,7 +194,6 @@ def test_default_then_preset_then_config_then_flag_then_set(settings, tmp_path):
         "--seed=7",
         "--set=train.seed=9",
         "--set=optimizer.learning_rate=1e-2",
-        "--resume=never",
     )
     model, experiment = call.experiment.model, call.experiment
     assert model == PRESETS["gpt_nano"].replace(vocabulary_size=259, dropout=0.25)
@@ -222,11 +201,11 @@ def test_default_then_preset_then_config_then_flag_then_set(settings, tmp_path):
     assert (experiment.train.steps, experiment.train.seed) == (5, 9)
     assert experiment.optimizer.learning_rate == 0.01
     assert experiment.optimizer.beta_2 == ExperimentConfig().optimizer.beta_2
-    assert (call.files, call.preset, call.resume) == (["a", "b/*.txt"], None, False)
-    assert settings("--preset=gpt_nano").resume is True
+    assert (call.files, call.weights) == (["a", "b/*.txt"], None)
+    assert isinstance(call.tokenizer, ByteTokenizer)
 
 
-def test_a_runs_experiment_gives_the_same_settings_again(settings, finished):
+def test_a_runs_experiment_gives_the_same_settings_again(finished):
     path = finished.folder / "experiment.json"
     call = settings(f"--config={path}")
     assert call.experiment.to_dict() == json.loads(path.read_text())
@@ -234,7 +213,7 @@ def test_a_runs_experiment_gives_the_same_settings_again(settings, finished):
     assert call.experiment.train.steps == 4
 
 
-def test_the_order_of_set_does_not_matter(settings):
+def test_the_order_of_set_does_not_matter():
     assert settings(*TINY).experiment == settings(*ORDERED).experiment
 
 

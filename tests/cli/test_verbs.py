@@ -16,6 +16,8 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras import cli
+from massivetext_keras.cli.generation import write
+from massivetext_keras.cli.program import parse
 from massivetext_keras.tasks import CausalLM
 from massivetext_keras.training.watching.curves import read_scalars
 from tests.cli.tiny import SMALL, STEPS, contents
@@ -162,6 +164,21 @@ def test_evaluate_refuses_what_the_model_cannot_take(bad, finished, data, flag):
 # Writing
 
 
+@pytest.fixture
+def written(lm, capsys):
+    """What `generate` prints with flags, of a model that is loaded once for all."""
+
+    def call(*flags) -> str:
+        arguments = parse(cli.VERBS["generate"], ["--preset=run", *flags])
+        del arguments["preset"]
+        prompts, how = arguments.pop("prompt"), arguments.pop("how")
+        capsys.readouterr()
+        write(lm, prompts, **arguments, **how)
+        return capsys.readouterr().out
+
+    return call
+
+
 def test_generate_writes_the_known_story(good, data_dir):
     folder = data_dir / "weights" / "stories260K"
     argv = ("--prompt=Once upon a time", "--max_new_tokens=120", "--temperature=0")
@@ -169,13 +186,13 @@ def test_generate_writes_the_known_story(good, data_dir):
     assert out == (folder / "greedy.txt").read_text() + "\n"
 
 
-def test_generate_prints_a_text_a_prompt_in_their_order(good, finished, lm, capsys):
+def test_generate_prints_a_text_a_prompt_in_their_order(good, finished, written, lm):
     preset = f"--preset={finished.folder}"
     prompts, argv = ["the", "a cat", ""], ("--max_new_tokens=4", "--seed=3")
     texts = lm.generate(prompts, max_new_tokens=4, seed=3)
     flags = [f"--prompt={prompt}" for prompt in prompts]
     assert good("generate", preset, *flags, *argv) == "\n".join(texts) + "\n"
-    lines = good("generate", preset, *flags, *argv, "--json").splitlines()
+    lines = written(*flags, *argv, "--json").splitlines()
     expected = [{"prompt": p, "text": t} for p, t in zip(prompts, texts, strict=True)]
     assert [json.loads(line) for line in lines] == expected
 
@@ -188,32 +205,29 @@ def test_generate_reads_prompts_from_standard_input(good, finished, lm, monkeypa
     assert [json.loads(line)["text"] for line in lines] == texts
 
 
-def test_generate_several_samples(good, finished, lm):
-    argv = (f"--preset={finished.folder}", "--prompt=the", "--max_new_tokens=4")
+def test_generate_several_samples(written, lm):
+    argv = ("--prompt=the", "--max_new_tokens=4")
     argv += ("--seed=3", "--num_samples=3", "--noinclude_prompt")
     options = {"max_new_tokens": 4, "seed": 3, "include_prompt": False}
     (texts,) = lm.generate(["the"], num_samples=3, **options)
     assert len(set(texts)) > 1
-    assert good("generate", *argv) == "\n".join(texts) + "\n"
-    assert json.loads(good("generate", *argv, "--json")) == {
-        "prompt": "the",
-        "text": texts,
-    }
+    assert written(*argv) == "\n".join(texts) + "\n"
+    assert json.loads(written(*argv, "--json")) == {"prompt": "the", "text": texts}
 
 
-def test_a_stream_joins_to_the_text(good, bad, finished, lm):
-    argv = (f"--preset={finished.folder}", "--max_new_tokens=12", "--seed=3")
+def test_a_stream_joins_to_the_text(written, lm):
+    argv = ("--max_new_tokens=12", "--seed=3", "--stream")
     text = lm.generate("the", max_new_tokens=12, seed=3)
-    assert good("generate", *argv, "--prompt=the", "--stream") == text + "\n"
+    assert written(*argv, "--prompt=the") == text + "\n"
     for wrong in (("--prompt=a", "--prompt=b"), ("--prompt=a", "--num_samples=2")):
-        line = "--stream takes one prompt and no --num_samples"
-        assert bad("generate", *argv, "--stream", *wrong) == (2, line)
+        with pytest.raises(cli.UsageError) as error:
+            written(*argv, *wrong)
+        assert str(error.value) == "--stream takes one prompt and no --num_samples"
 
 
-def test_a_prompt_longer_than_the_context_keeps_its_end(good, finished, lm, caplog):
+def test_a_prompt_longer_than_the_context_keeps_its_end(written, lm, caplog):
     prompt = "the cat " * 10
-    argv = (f"--prompt={prompt}", "--max_new_tokens=4", "--temperature=0")
-    out = good("generate", f"--preset={finished.folder}", *argv)
+    out = written(f"--prompt={prompt}", "--max_new_tokens=4", "--temperature=0")
     (record,) = [r for r in caplog.records if r.name.startswith("massivetext_keras")]
     assert record.levelname == "WARNING" and record.getMessage() == (
         "prompt 0 has 80 tokens; with 4 new ones the context of 32 has room for its "

@@ -8,8 +8,9 @@ import numpy as np
 
 from massivetext_keras.corpus.batch import Batch
 from massivetext_keras.corpus.text.words import span_hashes, words
-from massivetext_keras.support.arguments import Interval, Positive
+from massivetext_keras.support.arguments import Positive
 from massivetext_keras.support.extras import need
+from massivetext_keras.support.values import Range
 
 _SEED = 1
 
@@ -18,8 +19,8 @@ def minhash_bands(
     batch: Batch,
     *,
     ngram: Positive = 13,
-    bands: Annotated[int, Interval(1, 1000)] = 20,
-    rows: Annotated[int, Interval(1, 1000)] = 6,
+    bands: Annotated[int, Range(least=1, most=1000)] = 20,
+    rows: Annotated[int, Range(least=1, most=1000)] = 6,
 ) -> list[list[int]]:
     """Keys of which near-duplicates share one (Broder, 1997).
 

@@ -27,8 +27,9 @@ from massivetext_keras.corpus.duplicates.rows import (
 from massivetext_keras.corpus.engines import Engine
 from massivetext_keras.corpus.text.words import Spans, Words, words
 from massivetext_keras.reading.document import Document
-from massivetext_keras.support.arguments import Interval, Positive
+from massivetext_keras.support.arguments import Positive
 from massivetext_keras.support.files import replacing_file
+from massivetext_keras.support.values import Range
 
 EMPTY = "repeats.nothing_left"
 
@@ -49,7 +50,7 @@ def find_repeats(
     *,
     paragraphs: bool = False,
     lines: Positive | None = None,
-    run: Annotated[int, Interval(2)] | None = None,
+    run: Annotated[int, Range(least=2)] | None = None,
 ) -> Path:
     """Finds what occurs in several documents; all but its first occurrence is cut.
 

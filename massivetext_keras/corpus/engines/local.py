@@ -14,6 +14,7 @@ from massivetext_keras.corpus.engines.memory import proportional_bytes
 from massivetext_keras.corpus.engines.pool import Pool
 from massivetext_keras.corpus.engines.progress import Progress
 from massivetext_keras.corpus.engines.tasks import Task
+from massivetext_keras.support.arguments import Positive, PositiveAmount
 from massivetext_keras.support.machine import cores, free_bytes
 from massivetext_keras.support.values import parse_size
 
@@ -46,9 +47,9 @@ class LocalEngine(TaskEngine):
 
     def __init__(
         self,
-        workers: int | None = None,
+        workers: Positive | None = None,
         max_memory: int | str | None = None,
-        time_limit: float = 60.0,
+        time_limit: PositiveAmount = 60.0,
         progress: Callable[[Progress], Any] | None = None,
     ):
         if workers is not None and workers < 1:

@@ -12,8 +12,9 @@ import numpy as np
 from massivetext_keras.corpus.batch import Batch, Check
 from massivetext_keras.corpus.rules import rule
 from massivetext_keras.corpus.text.languages import CHINESE, LANGUAGES, language_code
-from massivetext_keras.support.arguments import Interval, Known, Share
+from massivetext_keras.support.arguments import Known, Share
 from massivetext_keras.support.extras import need
+from massivetext_keras.support.values import Range
 
 _KANA = re.compile("[\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9d]")
 _SPACES = re.compile(r"\s+")
@@ -25,7 +26,7 @@ def identify(
     *,
     languages: Sequence[Annotated[str, Known(LANGUAGES, language_code)]] = (),
     min_score: Share | None = 0.65,
-    sample: Annotated[int, Interval(3)] = 600,
+    sample: Annotated[int, Range(least=3)] = 600,
 ) -> list[Check]:
     """Identifies languages, and keeps documents of some of them.
 

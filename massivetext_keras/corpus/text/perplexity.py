@@ -19,6 +19,7 @@ from massivetext_keras.corpus.text.words import segment_sums, span_hashes, words
 from massivetext_keras.ngram import KneserNey
 from massivetext_keras.reading.document import Document
 from massivetext_keras.reading.texts import read_documents
+from massivetext_keras.support.arguments import Positive
 from massivetext_keras.support.files import replacing_file
 
 FORMAT = 1
@@ -174,8 +175,8 @@ class NgramModel:
 def fit_ngram_model(
     inputs: Iterable[str],
     output: str | Path,
-    vocabulary_size: int = 50_000,
-    order: int = 3,
+    vocabulary_size: Positive = 50_000,
+    order: Positive = 3,
     max_words: int = 10_000_000,
 ) -> NgramModel:
     """Fits a model of files and writes it.

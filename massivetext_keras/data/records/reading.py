@@ -44,7 +44,7 @@ from massivetext_keras.reading.streams import (
     open_stream,
     suffixes,
 )
-from massivetext_keras.support.values import choose, nearest
+from massivetext_keras.support.values import UnknownName, choose, nearest
 
 FORMATS: dict[str, Reader] = {
     "tsv": functools.partial(read_separated, delimiter="\t"),
@@ -111,7 +111,7 @@ def read_records(
     columns = dict(columns or {})
     for name in columns:
         if fields and name not in fields:
-            raise ValueError(f"columns: no field {name!r}: {nearest(name, fields)}")
+            raise UnknownName(f"columns: no field {name!r}: {nearest(name, fields)}")
     encoding = _encoding_named(encoding)
     names = several(files)
     found = [sorted(search(name)[0]) for name in names]
@@ -146,14 +146,14 @@ def _encoding_named(name: str) -> str:
     """The name by which Python knows an encoding.
 
     Raises:
-        ValueError: it knows none.
+        UnknownName: it knows none.
     """
     with contextlib.suppress(LookupError):
         codec = codecs.lookup(name)
         if codec._is_text_encoding:
             return codec.name
     known = {alias.replace("_", "-") for alias in aliases.values()}
-    raise ValueError(f"unknown encoding {name!r}: {nearest(name, known)}")
+    raise UnknownName(f"unknown encoding {name!r}: {nearest(name, known)}")
 
 
 def _in_pairs(names: list[str | Path], found: list[list[Path]]) -> list[tuple]:

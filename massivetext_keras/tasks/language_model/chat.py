@@ -15,6 +15,7 @@ from massivetext_keras import data, evaluation
 from massivetext_keras.generation.sampling import Sampling
 from massivetext_keras.generation.scoring import HeldOutLoss
 from massivetext_keras.generation.texts import TextGenerator
+from massivetext_keras.support.arguments import Count
 from massivetext_keras.tasks.examples import FromExamples, in_parts
 from massivetext_keras.tasks.own_defaults import own_defaults
 from massivetext_keras.tasks.source import HuggingFaceFolder, Source
@@ -117,7 +118,7 @@ class Chat(HeldOutLoss, FromExamples):
     def chat(
         self,
         messages: Messages | Sequence[Messages],
-        max_new_tokens: int = _REPLY_TOKENS,
+        max_new_tokens: Count = _REPLY_TOKENS,
         temperature: float = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,

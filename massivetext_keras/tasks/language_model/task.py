@@ -31,6 +31,14 @@ from massivetext_keras.generation.writers import Writers
 from massivetext_keras.kernels.cross_entropy import logits_losses
 from massivetext_keras.models.gpt import GPT
 from massivetext_keras.optimization.trackers import mean
+from massivetext_keras.support.arguments import (
+    Amount,
+    Count,
+    Positive,
+    PositiveAmount,
+    PositiveShare,
+    Share,
+)
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.language_model.texts_or_chats import TextsOrChats
 from massivetext_keras.tasks.own_defaults import checked, made_of, own_defaults
@@ -150,18 +158,18 @@ class CausalLM(TextsOrChats, Task):
     def generate(
         self,
         prompts: Texts,
-        max_new_tokens: int = 64,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        repetition_penalty: float = 1.0,
+        max_new_tokens: Count = 64,
+        temperature: Amount = 1.0,
+        top_k: Count = 0,
+        top_p: PositiveShare = 1.0,
+        min_p: Share = 0.0,
+        repetition_penalty: PositiveAmount = 1.0,
         seed: int | None = None,
         stop: str | Sequence[str] = (),
         banned: str | Sequence[str] = (),
-        num_samples: int | None = None,
+        num_samples: Positive | None = None,
         include_prompt: bool = True,
-        min_new_tokens: int = 0,
+        min_new_tokens: Count = 0,
         parse_special: bool = False,
         num_beams: int = 1,
         length_penalty: float = 1.0,

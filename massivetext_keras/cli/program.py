@@ -1,27 +1,52 @@
-"""`massivetext`: one program with a verb for each stage, from text to export."""
+"""The program: finds the verb, parses its flags with absl, and says what is wrong."""
 
 from __future__ import annotations
 
+import importlib
 import io
 import logging
 import os
 import re
 import sys
 import textwrap
+from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
 from massivetext_keras import __version__
-from massivetext_keras.commands import REQUIRED, VERBS, Flag
+from massivetext_keras.cli.flags import REQUIRED, VERBS, Flag, UsageError, Verb
 from massivetext_keras.support.quiet import quiet_tensorflow
 from massivetext_keras.support.values import UnknownName, nearest
-from massivetext_keras.verbs import UsageError
+
+# Whose verbs there are, in the order in which `--help` lists them
+_SUBJECTS = (
+    "corpus",
+    "tokens",
+    "training",
+    "generation",
+    "export",
+    "tasks.fine_tuning",
+    "tasks.evaluation",
+    "tasks.predictions",
+    "tasks.comparison",
+    "tasks.tuning",
+    "doctor",
+)
+for _subject in _SUBJECTS:
+    importlib.import_module(f"massivetext_keras.cli.{_subject}")
 
 WIDTH = 80
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Runs one verb and exits: 0, 1 (the work failed) or 2 (wrong usage)."""
+    """Runs one verb and exits: 0, 1 (the work failed) or 2 (wrong usage).
+
+    Usage is wrong where what the command line says is wrong whatever the disk holds: a
+    name that is not known (of a verb, flag, preset, task, encoding, field, measure), a
+    value of the wrong type or out of its range, flags that do not go together. Files
+    and folders that are not there, or do not hold what they should, are failed work.
+    """
     sys.exit(run(sys.argv[1:] if argv is None else argv))
 
 
@@ -43,12 +68,11 @@ def run(argv: list[str]) -> int:
         if name is None:
             print(__version__ if "--version" in argv else overview())
             return 0
-        values = define(VERBS[name].flags)
+        verb = VERBS[name]
         if {"--help", "-h", "-help"} & set(rest):
-            print(usage(name))
+            print(usage(verb))
             return 0
-        parse(name, values, with_names(VERBS[name].words, rest))
-        VERBS[name].run(values)
+        verb.function(**parse(verb, with_names(verb.words, rest)))
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read has enough, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -103,15 +127,16 @@ def with_names(names: tuple[str, ...], argv: list[str]) -> list[str]:
     return [*found, *argv[len(found) :]]
 
 
-def parse(name: str, values: flags.FlagValues, argv: list[str]) -> None:
-    """Parses the flags of a verb.
+def parse(verb: Verb, argv: list[str]) -> dict[str, Any]:
+    """The arguments that a command line has for a verb's function.
 
     Raises:
         UsageError: a flag is unknown or missing, or its value of the wrong type or out
-            of its bounds.
+            of its range.
     """
+    values = define(verb.flags)
     try:
-        left = values([f"massivetext {name}", *argv])[1:]
+        left = values([f"massivetext {verb.name}", *argv])[1:]
     except flags.UnrecognizedFlagError as error:
         hint = nearest(error.flagname, list(values))
         raise UsageError(f"unknown flag --{error.flagname}: {hint}") from None
@@ -120,13 +145,18 @@ def parse(name: str, values: flags.FlagValues, argv: list[str]) -> None:
             r"Flag (--\w+) must have a value other than None", str(error)
         )
         text = f"{missing[1]} is required" if missing else str(error)
-        raise UsageError(f"{text}; see {name} --help") from None
+        raise UsageError(f"{text}; see {verb.name} --help") from None
     if left:
-        raise UsageError(f"{left[0]!r} belongs to no flag; see {name} --help")
-    for flag in VERBS[name].flags:
+        raise UsageError(f"{left[0]!r} belongs to no flag; see {verb.name} --help")
+    arguments: dict[str, Any] = {}
+    for flag in verb.flags:
         value = values[flag.name].value
         if flag.kind in (int, float) and (complaint := flag.complaint(value)):
-            raise UsageError(f"--{flag.name}={value} {complaint}; see {name} --help")
+            raise UsageError(
+                f"--{flag.name}={value} {complaint}; see {verb.name} --help"
+            )
+        flag.fill(arguments, value, values[flag.name].present)
+    return arguments
 
 
 def overview() -> str:
@@ -144,27 +174,19 @@ def overview() -> str:
     return "\n".join(lines)
 
 
-def usage(name: str) -> str:
+def usage(verb: Verb) -> str:
     """What `massivetext VERB --help` prints."""
-    verb = VERBS[name]
-    lines = [f"massivetext {name}: {verb.summary}", ""]
+    lines = [f"massivetext {verb.name}: {verb.summary}", ""]
     if verb.details:
         lines += [*textwrap.wrap(verb.details, WIDTH), ""]
     for flag in verb.flags:
-        text, default = flag.help, flag.default
-        if isinstance(flag.kind, tuple):
-            text = f"{text}; one of {', '.join(flag.kind)}"
-        if default is REQUIRED:
-            text = f"{text} (required)"
-        elif default not in (None, "", []):
-            text = f"{text} (default: {default})"
         lines.append(f"  --{flag.name}")
-        lines += [f"      {line}" for line in textwrap.wrap(text, WIDTH - 6)]
+        lines += [f"      {line}" for line in textwrap.wrap(flag.help, WIDTH - 6)]
     return "\n".join(lines)
 
 
-def define(table: tuple[Flag, ...]) -> flags.FlagValues:
-    """The flags of a verb, ready to be parsed."""
+def define(table: Sequence[Flag]) -> flags.FlagValues:
+    """Flags, ready to be parsed."""
     values = flags.FlagValues()
     makers = {
         str: flags.DEFINE_string,
@@ -173,12 +195,13 @@ def define(table: tuple[Flag, ...]) -> flags.FlagValues:
         bool: flags.DEFINE_boolean,
         list: flags.DEFINE_multi_string,
     }
-    for name, default, text, kind, *_ in table:
-        value = None if default is REQUIRED else default
-        if isinstance(kind, tuple):
-            flags.DEFINE_enum(name, value, kind, text, flag_values=values)
+    for flag in table:
+        required = flag.default is REQUIRED
+        value = None if required else flag.default
+        if isinstance(flag.kind, tuple):
+            flags.DEFINE_enum(flag.name, value, flag.kind, flag.text, values)
         else:
-            makers[kind](name, value, text, flag_values=values)
-        if default is REQUIRED:
-            flags.mark_flag_as_required(name, flag_values=values)
+            makers[flag.kind](flag.name, value, flag.text, flag_values=values)
+        if required:
+            flags.mark_flag_as_required(flag.name, flag_values=values)
     return values

@@ -11,7 +11,8 @@ from importlib import metadata
 import pytest
 from packaging.requirements import Requirement
 
-from massivetext_keras import __version__, doctor
+from massivetext_keras import __version__
+from massivetext_keras.cli import doctor
 from massivetext_keras.optimization import precision as policies
 from massivetext_keras.support import machine
 from tests.processes import ROOT
@@ -34,29 +35,50 @@ def names(lines: str) -> list[str]:
     return [name for name in found if name != "massivetext-keras"]
 
 
-@pytest.fixture
-def as_declared(monkeypatch):
-    """What the installed package needs is what setup.cfg says, however old it is."""
-    config = declared()
-    extras = config["options.extras_require"]
-    needed = config["options"]["install_requires"].split()
-    for extra, lines in extras.items():
-        needed += [
-            f'{line}; extra == "{extra}"'
-            for line in lines.splitlines()
-            if line and line[0] != "#"
-        ]
-    monkeypatch.setattr(metadata, "requires", lambda name: needed)
-    monkeypatch.setattr(
-        metadata,
-        "metadata",
-        lambda name: type("", (), {"get_all": lambda self, key: list(extras)})(),
-    )
-    return config
+class AsDeclared:
+    """`importlib.metadata` of a package that needs what setup.cfg says.
+
+    Args:
+        versions: package -> version; None for those that there are.
+    """
+
+    def __init__(self, versions: dict[str, str] | None = None):
+        self.versions = versions
+        self.extras = declared()["options.extras_require"]
+
+    def requires(self, name: str) -> list[str]:
+        needed = declared()["options"]["install_requires"].split()
+        for extra, lines in self.extras.items():
+            needed += [
+                f'{line}; extra == "{extra}"'
+                for line in lines.splitlines()
+                if line and line[0] != "#"
+            ]
+        return needed
+
+    def metadata(self, name: str) -> AsDeclared:
+        return self
+
+    def get_all(self, key: str) -> list[str]:
+        return list(self.extras)
+
+    def version(self, name: str) -> str:
+        if self.versions is None:
+            return metadata.version(name)
+        if name not in self.versions:
+            raise metadata.PackageNotFoundError(name)
+        return self.versions[name]
 
 
-def test_every_package_and_every_extra_is_told(as_declared):
-    lines = list(doctor.report())
+class OnlyImported:
+    """The same of a package that is not installed."""
+
+    def requires(self, name: str) -> list[str]:
+        raise metadata.PackageNotFoundError(name)
+
+
+def test_every_package_and_every_extra_is_told():
+    lines = list(doctor.report(installed=AsDeclared()))
     assert lines[0] == f"python {platform.python_version()} on {platform.platform()}"
     assert f"massivetext-keras {__version__}" in lines
     for name in ("tensorflow", "tensorflow-text", "keras", "keras-nlp", "packaging"):
@@ -64,7 +86,7 @@ def test_every_package_and_every_extra_is_told(as_declared):
     told = dict(line.split(": ", 1) for line in lines if line.startswith("extra "))
     wanted = {
         f"extra {extra}": names(lines)
-        for extra, lines in as_declared["options.extras_require"].items()
+        for extra, lines in declared()["options.extras_require"].items()
     }
     del wanted["extra dev"]
     assert told.keys() == wanted.keys()
@@ -74,16 +96,9 @@ def test_every_package_and_every_extra_is_told(as_declared):
     assert all("\n" not in line for line in lines)
 
 
-def test_what_is_missing_or_old_is_told_with_what_to_do(as_declared, monkeypatch):
-    versions = {"tensorflow": "2.20.0", "duckdb": "2.0.0"}
-
-    def version(name):
-        if name not in versions:
-            raise metadata.PackageNotFoundError(name)
-        return versions[name]
-
-    monkeypatch.setattr(metadata, "version", version)
-    lines = list(doctor.report())
+def test_what_is_missing_or_old_is_told_with_what_to_do():
+    installed = AsDeclared({"tensorflow": "2.20.0", "duckdb": "2.0.0"})
+    lines = list(doctor.report(installed=installed))
     assert "tensorflow 2.20.0: needed is <2.22,>=2.21" in lines
     assert "keras: not installed" in lines
     (corpus,) = [line for line in lines if line.startswith("extra corpus: ")]
@@ -91,12 +106,8 @@ def test_what_is_missing_or_old_is_told_with_what_to_do(as_declared, monkeypatch
     assert corpus.endswith("; pip install 'massivetext-keras[corpus]'")
 
 
-def test_a_package_that_is_only_imported_is_told(monkeypatch):
-    def requires(name):
-        raise metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(metadata, "requires", requires)
-    assert "only imported" in "\n".join(doctor.report())
+def test_a_package_that_is_only_imported_is_told():
+    assert "only imported" in "\n".join(doctor.report(installed=OnlyImported()))
 
 
 def test_a_backend_that_does_not_fit_is_told(monkeypatch):

@@ -1,77 +1,73 @@
-"""The verbs of tasks that learn from examples: fine-tune, measure, predict."""
+"""The verb that answers a file of examples."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import logging
-import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from massivetext_keras.cli.flags import Given, given, verb
+from massivetext_keras.cli.settings import Overwrite, Preset, TaskName, files_in
+from massivetext_keras.cli.tasks.examples import Options, reading_of, task_of
 from massivetext_keras.support.files import json_line, read_json, write_json
-from massivetext_keras.verbs.common import Values
-from massivetext_keras.verbs.evaluations import cross_validate, report_answers
-from massivetext_keras.verbs.examples import (
-    how_of,
-    learning_of,
-    print_measures,
-    task_of,
-)
 
-_AT_ONCE = 256  # examples between two writes of `predict`
-_ANSWERED = ("prediction", "scores")  # what it adds to the fields of each
+_AT_ONCE = 256  # examples between two writes
+ANSWERED = ("prediction", "scores")  # what is added to the fields of each
 
 logger = logging.getLogger(__name__)
 
 
-def finetune(values: Values) -> None:
-    learning = learning_of(values)
-    if values.folds is not None:
-        cross_validate(learning, values)
-        return
-    task, measures = learning.run(
-        learning.train,
-        learning.validation,
-        run_dir=values.run_dir,
-        resume=values.resume == "auto",
-    )
-    size = f"{task.count_params():,} parameters"
-    if task.adapted():
-        task.save_adapters(Path(values.run_dir) / "adapters")
-        trained = sum(math.prod(weight.shape) for weight in task.trainable_weights)
-        size += f", {trained:,} of them trained"
-    print(f"{values.run_dir}: {size}")
-    print_measures(measures)
+@verb("predict")
+def predict(
+    *,
+    preset: Preset,
+    task: TaskName | None = None,
+    input: Annotated[str, "examples, or lines of text: files, by commas"],
+    output: Annotated[str, "file of JSON lines"],
+    reading: Given = given(reading_of),
+    option: Options = (),
+    overwrite: Overwrite = False,
+) -> None:
+    """Answer a file of examples.
+
+    Each line of the output has the fields of an example, the task's `prediction`, and
+    its `scores` where the example says what it should be. A stopped call goes on with
+    the same command; the file appears when it is whole.
+    """
+    model = task_of(preset=preset, task=task, option=option)
+    path = Path(output)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} is there: choose another, or --overwrite")
+    records = records_of(model, input, reading_of(**reading))
+    answer(model, records, path)
+    print(f"{path}: {len(records):,} predictions")
 
 
-def measure(values: Values) -> None:
-    """`evaluate` of a task on examples."""
-    task = task_of(values)
-    examples = task.read_examples(values.data.split(","), **how_of(values))
-    predictions = task.predictions(examples, progress=True)
-    measures = task.measure(examples, predictions)
-    if values.report:
-        report_answers(values, task, examples, predictions, measures)
-    if values.json:
-        print(json.dumps({"examples": len(examples), **measures}))
-        return
-    print(f"{'examples':<20} {len(examples):,}")
-    print_measures(measures)
+def answer(
+    task: Any,
+    records: Sequence[tuple[Mapping[str, Any], Any]],
+    path: Path,
+    at_once: int = _AT_ONCE,
+) -> None:
+    """Writes the lines of `predict`; goes on where an earlier call was stopped.
 
+    Args:
+        task: that learns from examples.
+        records: see `records_of`.
+        path: of the file, which appears when it is whole.
+        at_once: examples between two writes.
 
-def predict(values: Values) -> None:
+    Raises:
+        ValueError: what an earlier call wrote is of another model or other examples.
+    """
     from tqdm import tqdm
 
-    task = task_of(values)
-    output = Path(values.output)
-    if output.exists() and not values.overwrite:
-        raise FileExistsError(f"{output} is there: choose another, or --overwrite")
-    records = _records(task, values)
-    draft = output.with_name(f"{output.name}.part")
-    output.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
     maker = draft.with_name(f"{draft.name}.json")
     _check_maker(maker, draft, task)
     done = _lines_of(draft, records)
@@ -82,29 +78,29 @@ def predict(values: Values) -> None:
         open(draft, "ab") as file,
         tqdm(total=len(records), initial=done, unit=" examples") as bar,
     ):
-        while some := list(itertools.islice(rest, _AT_ONCE)):
+        while some := list(itertools.islice(rest, at_once)):
             for line in _answered(task, some):
                 file.write(json_line(line))
             file.flush()
             os.fsync(file.fileno())
             bar.update(len(some))
-    os.replace(draft, output)
+    os.replace(draft, path)
     maker.unlink()
-    print(f"{output}: {len(records):,} predictions")
 
 
-def _records(task, values: Values) -> list[tuple[dict[str, Any], Any]]:
+def records_of(
+    task, input: str, how: Mapping[str, Any]
+) -> list[tuple[dict[str, Any], Any]]:
     """The fields of each record that is an example, and the example; not what `predict`
     wrote earlier."""
     from massivetext_keras.data import Problems, read_records
 
-    how = how_of(values)
+    how = dict(how)
     problems = Problems(how.pop("strict"))
-    files = values.input.split(",")
-    records = read_records(files, task.fields, problems=problems, **how)
-    found = task.examples_in(records, problems, values.input)
+    records = read_records(files_in(input), task.fields, problems=problems, **how)
+    found = task.examples_in(records, problems, input)
     return [
-        ({k: v for k, v in fields.items() if k not in _ANSWERED}, example)
+        ({k: v for k, v in fields.items() if k not in ANSWERED}, example)
         for (fields, _), example in found
     ]
 
@@ -114,9 +110,9 @@ def _answered(task, some: list[tuple[dict[str, Any], Any]]) -> Iterator[dict]:
     is where it is known what should be said."""
     predictions = task.predictions([example for _, example in some])
     for (fields, example), prediction in zip(some, predictions, strict=True):
-        line = {**fields, _ANSWERED[0]: prediction}
+        line = {**fields, ANSWERED[0]: prediction}
         if task.is_answered(example):
-            line[_ANSWERED[1]] = task.scores([example], [prediction])
+            line[ANSWERED[1]] = task.scores([example], [prediction])
         yield line
 
 

@@ -6,12 +6,14 @@ import logging
 import platform
 from collections import defaultdict
 from collections.abc import Iterator
-from importlib import metadata
-
-from packaging.requirements import Requirement
+from typing import TYPE_CHECKING, Any
 
 from massivetext_keras import __version__
-from massivetext_keras.support import backend, machine
+from massivetext_keras.cli.flags import verb
+from massivetext_keras.support import backend
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 NAME = "massivetext-keras"
 # that matter to the products of matrices, from old to new
@@ -26,12 +28,25 @@ _INSTRUCTIONS = (
 )
 
 
-def report(devices: bool = False) -> Iterator[str]:
+@verb("doctor")
+def doctor(*, devices: bool = False) -> None:
+    """Say what is installed and what would not work here.
+
+    Args:
+        devices: ask TensorFlow for its devices, and what training would use.
+    """
+    for line in report(devices):
+        print(line)
+
+
+def report(devices: bool = False, installed: Any = None) -> Iterator[str]:
     """Lines about the machine, the packages of every extra, and Java.
 
     Args:
         devices: also ask TensorFlow, which takes some seconds to import, for devices,
             precision and strategies.
+        installed: tells what packages need and which there are, as
+            `importlib.metadata` does, which it is if None.
 
     >>> next(report()).split()[0]
     'python'
@@ -39,7 +54,7 @@ def report(devices: bool = False) -> Iterator[str]:
     yield f"python {platform.python_version()} on {platform.platform()}"
     yield from _machine()
     yield f"{NAME} {__version__}"
-    yield from _packages()
+    yield from _packages(installed or _metadata())
     problem = backend.problem()
     yield problem or f"keras backend {backend.WANTED}"
     yield _java()
@@ -51,6 +66,8 @@ def report(devices: bool = False) -> Iterator[str]:
 
 
 def _machine() -> Iterator[str]:
+    from massivetext_keras.support import machine
+
     known = [name for name in _INSTRUCTIONS if name in machine.instructions()]
     can = f": {', '.join(known)}" if known else ""
     yield f"processor {machine.processor()}, {machine.cores()} cores{can}"
@@ -58,23 +75,25 @@ def _machine() -> Iterator[str]:
     yield "memory {:.1f} GiB, {:.1f} GiB of it free".format(*sizes)
 
 
-def _packages() -> Iterator[str]:
+def _packages(installed: Any) -> Iterator[str]:
     """What the package needs, a line each, and what each extra needs, in one line."""
+    from packaging.requirements import Requirement
+
     try:
-        needed = [Requirement(line) for line in metadata.requires(NAME) or ()]
-    except metadata.PackageNotFoundError:
+        needed = [Requirement(line) for line in installed.requires(NAME) or ()]
+    except ModuleNotFoundError:
         yield f"{NAME} is not installed, only imported: pip install tells what it needs"
         return
     extras = defaultdict(list)
     for requirement in needed:
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            yield _state(requirement)
+            yield _state(requirement, installed)
             continue
-        for extra in metadata.metadata(NAME).get_all("Provides-Extra"):
+        for extra in installed.metadata(NAME).get_all("Provides-Extra"):
             if requirement.marker.evaluate({"extra": extra}):
                 extras[extra].append(requirement)
     for extra, requirements in extras.items():
-        states = [_state(each) for each in requirements if each.name != NAME]
+        states = [_state(each, installed) for each in requirements if each.name != NAME]
         if not states:  # other extras alone
             continue
         wrong = any(": " in state for state in states)
@@ -82,17 +101,24 @@ def _packages() -> Iterator[str]:
         yield f"extra {extra}: {', '.join(states)}{hint}"
 
 
-def _state(requirement: Requirement) -> str:
+def _metadata():
+    from importlib import metadata  # not before it is needed: it takes its time
+
+    return metadata
+
+
+def _state(requirement: Requirement, installed: Any) -> str:
     """A package's name and version, and what is wrong with it.
 
-    >>> _state(Requirement("no-such-package>=2"))
+    >>> from packaging.requirements import Requirement
+    >>> _state(Requirement("no-such-package>=2"), _metadata())
     'no-such-package: not installed'
-    >>> _state(Requirement("packaging<1")).partition(": ")[2]
+    >>> _state(Requirement("packaging<1"), _metadata()).partition(": ")[2]
     'needed is <1'
     """
     try:
-        version = metadata.version(requirement.name)
-    except metadata.PackageNotFoundError:
+        version = installed.version(requirement.name)
+    except ModuleNotFoundError:
         return f"{requirement.name}: not installed"
     if requirement.specifier.contains(version, prereleases=True):
         return f"{requirement.name} {version}"
@@ -100,6 +126,8 @@ def _state(requirement: Requirement) -> str:
 
 
 def _java() -> str:
+    from massivetext_keras.support import machine
+
     found = machine.java()
     wanted = f"Spark needs {machine.LEAST_JAVA} or later"
     if found is None:

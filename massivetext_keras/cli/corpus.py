@@ -1,0 +1,239 @@
+"""The verbs of corpora."""
+
+from __future__ import annotations
+
+import contextlib
+import json as json_format
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from massivetext_keras.cli.flags import Given, UsageError, given, verb
+from massivetext_keras.cli.settings import Overwrite, files_in
+from massivetext_keras.support.values import parse_size
+
+logger = logging.getLogger(__name__)
+
+_BUILD = "massivetext_keras.corpus.pipeline:build"
+_ENGINE = "massivetext_keras.corpus.engines.local:LocalEngine"
+_SPARK = "massivetext_keras.corpus.engines.spark:SparkEngine"
+Corpus = Annotated[str, "folder of `corpus build`"]
+
+
+def recipe_of(
+    *,
+    recipe: str = "massivetext",
+    languages: str | None = None,
+    evaluation: str | None = None,
+    set: Sequence[str] = (),
+):
+    """The recipe that flags ask for.
+
+    Args:
+        recipe: massivetext, c4, fineweb, curated, or a JSON file such as a manifest's
+            recipe.
+        languages: ISO codes of those that are kept, as en,de,zh.
+        evaluation: files by commas: documents that hold their items are dropped.
+        set: a threshold, as gopher_quality.min_words=30; STEP=null leaves a step out,
+            STEP={} adds one; may repeat.
+    """
+    from massivetext_keras.corpus.recipes import load_recipe
+
+    changes = [
+        f"{argument}={json_format.dumps([word.strip() for word in words.split(',')])}"
+        for argument, words in {
+            "identify.languages": languages,
+            "contamination.files": evaluation,
+        }.items()
+        if words
+    ]
+    try:
+        return load_recipe(recipe).override(*changes, *set)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from None
+
+
+@verb("corpus build")
+def corpus_build(
+    *,
+    input: Sequence[str],
+    output: Annotated[str, "folder for the corpus"],
+    steps: Given = given(recipe_of),
+    shares: Given = given(_BUILD, "validation_fraction", "test_fraction"),
+    weights: str | None = None,
+    writing: Given = given(_BUILD, "seed", "format", shard_size="shard_bytes"),
+    limits: Given = given(_ENGINE, "workers", "max_memory", "time_limit"),
+    engine: Annotated[Literal["local", "spark"], "where the work is done"] = "local",
+    spark: Given = given(_SPARK, "master"),
+    overwrite: Overwrite = False,
+) -> None:
+    """Clean, filter and deduplicate raw files into shards.
+
+    Reads text, JSON lines, CSV, TSV, Parquet, HTML, WARC, MediaWiki dumps, gettext
+    catalogues and source code, also .gz, .zst and .bz2. A build that was stopped goes
+    on with the same command. The same input gives the same bytes, whatever the engine
+    and the number of workers.
+
+    Args:
+        input: files, globs, folders and URLs, by commas; NAME=FILES for a subset of the
+            corpus; may repeat.
+        validation_fraction: share of documents held out.
+        test_fraction: share of documents held out for the end.
+        workers: processes (default: the cores).
+        max_memory: of all processes together, as 1GB (default: half of what is free).
+        weights: shares of the subsets' bytes, as web=0.7,books=0.3, or massivetext or
+            chinchilla; documents are left out until they hold (default: all are taken).
+    """
+    from massivetext_keras.corpus.pipeline import build
+
+    what = _subsets(input), output, recipe_of(**steps)
+    options = {**shares, **writing, "weights": _weights(weights)}
+    _check_size(options, "shard_bytes", "--shard_size")
+    _check_size(limits, "max_memory", "--max_memory")
+    with _engine(engine, limits, spark) as running:
+        manifest = build(*what, running, overwrite=overwrite, **options)
+    harmed = sum(
+        counts["documents"]
+        for reason, counts in manifest.dropped.items()
+        if reason.startswith(("read.", "quarantine."))
+    )
+    if harmed:
+        logger.warning(
+            "%d files or documents could not be read: `massivetext corpus report %s` "
+            "says which and why",
+            harmed,
+            output,
+        )
+    documents, size = manifest.documents, manifest.bytes
+    print(
+        f"{output}: kept {documents['kept']:,} of {documents['read']:,} "
+        f"documents, {size['kept'] / 1e6:,.1f} of {size['read'] / 1e6:,.1f} MB"
+    )
+
+
+@verb("corpus report")
+def corpus_report(corpus: Corpus) -> None:
+    """Draw a corpus, and what was dropped.
+
+    Writes report/report.html, one page that works offline, and its pictures.
+    """
+    from massivetext_keras.corpus.report.page import write_report
+    from massivetext_keras.corpus.shards.manifest import read_manifest
+
+    read_manifest(corpus)
+    print(write_report(corpus))
+
+
+@verb("corpus stats")
+def corpus_stats(corpus: Corpus) -> None:
+    """Count what a corpus holds."""
+    from massivetext_keras.corpus.report.summary import summary
+    from massivetext_keras.corpus.shards.manifest import read_manifest
+
+    read_manifest(corpus)
+    print(summary(corpus))
+
+
+@verb("corpus explain")
+def corpus_explain(
+    file: str, *, steps: Given = given(recipe_of), json: bool = False
+) -> None:
+    """Show what each rule measures and decides.
+
+    Args:
+        file: document to look at; of many in a file, all.
+        json: a line of JSON for each document.
+    """
+    from massivetext_keras.corpus.explain import explain
+    from massivetext_keras.corpus.shards.plain import to_json
+    from massivetext_keras.reading.encodings import valid
+
+    recipe = recipe_of(**steps)
+    if "gopher_repetition" in recipe.steps:  # what a build need not measure, too
+        recipe = recipe.override("gopher_repetition.measure_all=true")
+    if not Path(file).is_file():
+        raise FileNotFoundError(f"{file}: no such file")
+    recipe.files()  # are there
+    found = explain(file, recipe.bound(), recipe.stage("read"))
+    for number, explanation in enumerate(found):
+        if json:
+            print(to_json(explanation.to_dict()).decode())
+        else:
+            print("\n" * (number > 0) + valid(str(explanation)))
+
+
+@verb("corpus ngram")
+def corpus_ngram(
+    *,
+    input: Annotated[str, "text to trust: files, globs and folders, by commas"],
+    output: Annotated[str, ".npz file for the model"],
+    model: Given = given(
+        "massivetext_keras.corpus.text.perplexity:fit_ngram_model",
+        "order",
+        "vocabulary_size",
+    ),
+) -> None:
+    """Count the n-grams of a text to trust.
+
+    `corpus build --set statistics.ngram_model=FILE` then gives each document its
+    perplexity.
+    """
+    from massivetext_keras.corpus.text.perplexity import fit_ngram_model
+
+    fit_ngram_model(files_in(input), output, **model)
+    print(output)
+
+
+def _subsets(inputs: Sequence[str]):
+    """`["web=raw/web", "web=more", "books=a,b"]` -> subset -> patterns."""
+    subsets: dict[str, list[str]] = {}
+    for text in inputs:
+        name, patterns = re.fullmatch(r"(?:([\w-]+)=)?(.*)", text, re.DOTALL).groups()
+        subsets.setdefault(name or "", []).extend(files_in(patterns))
+    if "" in subsets and len(subsets) > 1:
+        named = ", ".join(name for name in subsets if name)
+        raise UsageError(f"--input: some files have a subset ({named}), some have none")
+    return subsets.get("", subsets)
+
+
+def _weights(text: str | None):
+    """`"web=0.7,books=0.3"` -> subset -> weight; a name stays one."""
+    if text is None or "=" not in text:
+        return text
+    try:
+        pairs = [pair.split("=") for pair in text.split(",")]
+        return {name: float(weight) for name, weight in pairs}
+    except ValueError:
+        raise UsageError(
+            f"--weights={text}: give massivetext, or weights as web=0.7,books=0.3"
+        ) from None
+
+
+def _check_size(options: dict[str, Any], name: str, flag: str) -> None:
+    """Reads a number of bytes among what was given."""
+    if name in options:
+        try:
+            options[name] = parse_size(options[name], flag)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+
+
+@contextlib.contextmanager
+def _engine(name: str, limits: Mapping[str, Any], spark: Mapping[str, Any]):
+    """The engine that the flags ask for, and a bar that shows what it does."""
+    from massivetext_keras.corpus.engines.progress import Bar
+
+    bar = Bar()
+    if name == "spark":
+        from massivetext_keras.corpus.engines.spark import SparkEngine
+
+        shared = {k: v for k, v in limits.items() if k != "workers"}
+        engine = SparkEngine(progress=bar, **spark, **shared)
+    else:
+        from massivetext_keras.corpus.engines.local import LocalEngine
+
+        engine = LocalEngine(progress=bar, **limits)
+    with engine, contextlib.closing(bar):
+        yield engine

@@ -1,0 +1,1 @@
+"""The verbs of tasks that learn from examples."""

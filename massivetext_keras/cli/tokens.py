@@ -1,0 +1,80 @@
+"""The verbs that make tokens of text: a vocabulary, and shards of packed rows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from massivetext_keras.cli.flags import Given, given, verb
+from massivetext_keras.cli.settings import (
+    Data,
+    Overwrite,
+    TokenizerName,
+    files_in,
+    tokenizer_named,
+)
+from massivetext_keras.experiment import DataConfig, TokenizerConfig
+
+
+@verb("tokenizer train")
+def tokenizer_train(
+    *,
+    input: Data,
+    output: Annotated[str, "folder for the tokenizer"],
+    kind: Annotated[
+        Literal["sentencepiece", "wordpiece", "byte_pair", "bytes"], "of tokenizer"
+    ] = TokenizerConfig.kind,
+    how: Given = given(TokenizerConfig, "vocabulary_size", "model_type"),
+) -> None:
+    """Learn a vocabulary from text.
+
+    The tokenizers run inside the TensorFlow graph and are part of an export.
+    """
+    from massivetext_keras import corpus, tokenizers
+
+    documents = list(corpus.read_documents(files_in(input)))
+    tokenizer = tokenizers.train(TokenizerConfig(kind, **how), documents)
+    tokenizer.save(output)
+    print(f"{output}: {tokenizer.vocabulary_size:,} tokens")
+
+
+@verb("tokenize")
+def tokenize(
+    *,
+    input: Data,
+    tokenizer: TokenizerName,
+    output: Annotated[str, "folder for the shards"],
+    rows: Given = given(DataConfig, "sequence_length", "validation_fraction", "seed"),
+    corpus: Annotated[
+        str | None, "name in logs of a mixture (default: that of the folder)"
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write text once, as packed rows of tokens, for many runs.
+
+    Documents are packed into rows with next to no padding; none that fits is cut, and
+    in training none sees another. A row is a record of a TFRecord file. manifest.json
+    says what they are and has the hash of each file: `train --data=FOLDER` compares
+    these, and the tokenizer, before it starts. Memory does not grow with the text.
+    """
+    from massivetext_keras import data
+
+    settings = DataConfig(**rows)
+    manifest = data.write_shards(
+        output,
+        files_in(input),
+        tokenizer_named(tokenizer),
+        settings.sequence_length,
+        settings.validation_fraction,
+        settings.seed,
+        corpus,
+        overwrite,
+        progress=True,
+    )
+    for name in data.SIDES:
+        side = getattr(manifest, name)
+        if side.examples:
+            print(
+                f"{output}: {name}: {side.documents:,} documents, "
+                f"{side.tokens:,} tokens in {side.examples:,} rows of "
+                f"{manifest.sequence_length}, {side.padding:.2%} padding"
+            )
