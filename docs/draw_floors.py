@@ -1,0 +1,82 @@
+"""Draws docs/floors.svg: the folders of the package as floors of a house.
+
+    python docs/draw_floors.py
+
+The floors are those that tests/test_architecture.py holds: a folder imports from the
+floors below it, and from no other.
+"""
+
+from __future__ import annotations
+
+import sys
+from html import escape
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.test_architecture import LEVELS  # noqa: E402
+
+PICTURE = ROOT / "docs" / "floors.svg"
+WIDTH, HEIGHT, GAP, NAMES = 720, 30, 4, 330
+# What a folder is for, in a few words.
+ABOUT = {
+    "cli": "massivetext VERB --flag",
+    "training": "what a user runs: train, fine_tune, callbacks",
+    "tasks": "tokenizer + model + head + loss; strings in, strings out",
+    "generation": "the decoding loop, sampling, beams",
+    "optimization": "one update, whatever the split",
+    "data": "files to batches; objectives",
+    "huggingface": "names and fields of the foreign land",
+    "text": "special tokens, words, passages",
+    "models": "BERT, GPT, Seq2Seq over one stack",
+    "tokenizers": "strings to ids, in the graph",
+    "layers": "the mathematics of a block, as in a paper",
+    "distribution": "strategies, replicas, workers",
+    "saving": "presets, safetensors, exports",
+    "corpus": "clean, filter, deduplicate, shard",
+    "kernels": "the same mathematics, fast",
+    "reading": "files on any disk to documents",
+    "ngram": "Kneser-Ney baselines",
+    "evaluation": "measures, tests of significance, reports",
+    "configs": "all settings, under the names users write",
+    "experiment": "the whole run as one frozen value",
+    "architecture": "shapes, weights, cost",
+    "pages": "HTML and pictures",
+    "support": "values, files, names, versions",
+}
+HIDDEN = {"__main__", "examples"}
+
+
+def draw() -> str:
+    """The picture, as SVG."""
+    floors = [[x for x in names if x not in HIDDEN] for names in LEVELS]
+    floors = [names for names in floors if names][::-1]
+    height = len(floors) * (HEIGHT + GAP) + GAP
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+        'font-family="sans-serif" font-size="13">',
+        f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
+    ]
+    for row, names in enumerate(floors):
+        y = GAP + row * (HEIGHT + GAP)
+        shade = 97 - round(22 * row / len(floors))
+        lines.append(
+            f'<rect x="{GAP}" y="{y}" width="{WIDTH - 2 * GAP}" height="{HEIGHT}" '
+            f'rx="3" fill="hsl(210, 45%, {shade}%)" stroke="#567" stroke-width="0.5"/>'
+        )
+        text = y + HEIGHT * 0.65
+        about = "; ".join(filter(None, (ABOUT.get(name, "") for name in names)))
+        lines.append(
+            f'<text x="{4 * GAP}" y="{text:g}" font-weight="bold">'
+            f"{escape('  ·  '.join(names))}</text>"
+        )
+        lines.append(
+            f'<text x="{NAMES}" y="{text:g}" fill="#234">{escape(about)}</text>'
+        )
+    return "\n".join([*lines, "</svg>", ""])
+
+
+if __name__ == "__main__":
+    PICTURE.write_text(draw())
+    print(PICTURE.relative_to(ROOT))
