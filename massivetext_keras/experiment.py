@@ -257,12 +257,21 @@ class ExperimentConfig(Config):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]):
-        """As `Config.from_dict`; an older version kept the task's name in `train`."""
+        """As `Config.from_dict`, of older versions too."""
+        return super().from_dict(cls.migrated(values))
+
+    @staticmethod
+    def migrated(values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Sections as they are now: an older version kept the task's name in `train`.
+
+        >>> ExperimentConfig.migrated({"train": {"task": "MaskedLM", "steps": 3}})
+        {'train': {'steps': 3}, 'task': {'name': 'MaskedLM'}}
+        """
         train = dict(values.get("train", {}))
-        if "task" in train:
-            named = {"name": train.pop("task"), **values.get("task", {})}
-            values = {**values, "train": train, "task": named}
-        return super().from_dict(values)
+        if "task" not in train:
+            return values
+        named = {"name": train.pop("task"), **values.get("task", {})}
+        return {**values, "train": train, "task": named}
 
     def planned(self, batches: int | None = None) -> ExperimentConfig:
         """The same with the numbers that follow from others: the steps of so many

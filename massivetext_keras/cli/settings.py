@@ -84,7 +84,7 @@ def experiment_of(
         raise UsageError(str(error)) from None
 
 
-def _read_config(path: str) -> dict[str, dict[str, Any]]:
+def _read_config(path: str) -> Mapping[str, Mapping[str, Any]]:
     """The sections of an `experiment.json`."""
     with open(path) as file:
         try:
@@ -95,7 +95,7 @@ def _read_config(path: str) -> dict[str, dict[str, Any]]:
         isinstance(fields, dict) for fields in given.values()
     ):
         raise ValueError(f"{path} is not an object of sections with fields")
-    return given
+    return ExperimentConfig.migrated(given)
 
 
 def _merged(

@@ -213,6 +213,15 @@ def test_a_runs_experiment_gives_the_same_settings_again(finished):
     assert call.experiment.train.steps == 4
 
 
+def test_the_task_of_an_older_version_is_found(tmp_path):
+    path = tmp_path / "experiment.json"
+    path.write_text(json.dumps({"train": {"task": "MaskedLM", "steps": 5}}))
+    found = settings("--preset=bert_tiny", f"--config={path}").experiment
+    assert (found.task.name, found.train.steps) == ("MaskedLM", 5)
+    named = settings("--preset=bert_tiny", f"--config={path}", "--task=TextEmbedder")
+    assert named.experiment.task.name == "TextEmbedder"
+
+
 def test_the_order_of_set_does_not_matter():
     assert settings(*TINY).experiment == settings(*ORDERED).experiment
 
