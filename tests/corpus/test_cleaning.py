@@ -14,7 +14,7 @@ from massivetext_keras.corpus.cleaning import apply
 from massivetext_keras.corpus.engines import guard
 from massivetext_keras.corpus.engines.guard import Guard, Name
 from massivetext_keras.corpus.pipeline import build
-from massivetext_keras.corpus.recipes import Recipe, Step
+from massivetext_keras.corpus.recipes import Recipe
 from massivetext_keras.corpus.report.summary import summary
 from massivetext_keras.corpus.shards.manifest import read_manifest
 from massivetext_keras.reading.document import Document
@@ -73,18 +73,10 @@ def test_no_record_ends_a_build(tmp_path, format):
     assert dropped["read.no_text"]["bounds"].endswith("there are texts, \ufffd")
 
 
-def test_what_cannot_be_worked_on_can_be_written(tmp_path, monkeypatch):
-    def fails(batch):
-        for document in batch.documents:
-            document.columns |= {"big": 2**70, "raw": b"\xff", "half": "\udc00"}
-            if document.text == "bad":
-                raise ValueError("in \udc00")
-        return []
-
+def test_what_cannot_be_worked_on_can_be_written(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "bad"}\n{"text": "good"}\n')
-    step = Step("normalize", fails, {})
-    monkeypatch.setattr(Recipe, "bound", lambda self: [step])
-    manifest = build(tmp_path / "a.jsonl", tmp_path / "corpus", PLAIN, PlainEngine())
+    recipe = Recipe("mine", {"tests.corpus.own_rules:odd_columns": {}})
+    manifest = build(tmp_path / "a.jsonl", tmp_path / "corpus", recipe, PlainEngine())
     assert manifest.documents == {"read": 2, "kept": 1}
     [bad] = lines(tmp_path / "corpus", "dropped")
     assert (bad["reason"], bad["bounds"]) == (

@@ -211,14 +211,14 @@ def test_damaged_files_are_counted_and_the_rest_is_kept(raw, tmp_path):
 def test_a_step_that_fails_on_a_document_leaves_it_out(raw, tmp_path):
     write_jsonl(tmp_path / "d.jsonl", ["one of many, do not read this"])
     inputs = {"docs": [raw, tmp_path / "d.jsonl"]}
-    recipe = Recipe("mine", {"tests.corpus.failing:fails_at": {}, **QUICK.steps})
+    recipe = Recipe("mine", {"tests.corpus.own_rules:fails_at": {}, **QUICK.steps})
     manifest = build(inputs, tmp_path / "corpus", recipe, PlainEngine())
     assert manifest.dropped["quarantine.document"]["documents"] == 1
     assert manifest.documents["kept"] == 60
 
 
 def test_a_reader_that_fails_ends_its_file_alone(raw, tmp_path):
-    recipe = QUICK.override("read.format=tests.corpus.failing:failing")
+    recipe = QUICK.override("read.format=tests.corpus.own_rules:failing")
     manifest = build(raw, tmp_path / "corpus", recipe, PlainEngine())
     assert manifest.dropped["read.stopped"]["documents"] == 1
     [row] = [

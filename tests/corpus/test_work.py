@@ -10,7 +10,7 @@ import pytest
 from massivetext_keras.corpus.inputs import stamp
 from massivetext_keras.corpus.pipeline import build
 from massivetext_keras.corpus.recipes import Recipe
-from massivetext_keras.corpus.rules import contamination
+from tests.corpus import own_rules
 from tests.corpus.plain_engine import PlainEngine
 from tests.corpus.small_corpus import documents
 
@@ -45,21 +45,18 @@ def test_an_item_that_was_added_is_looked_for(tmp_path):
         build(*what, PlainEngine())
 
 
-def test_lists_are_read_once_for_the_same_contents(tmp_path, monkeypatch):
-    reads = []
-    plain = contamination.read_items
-
-    def read_items(files):
-        reads.append(files)
-        return plain(files)
-
-    monkeypatch.setattr(contamination, "read_items", read_items)
+def test_lists_are_read_once_for_the_same_contents(tmp_path):
+    own_rules.READ.clear()
     (tmp_path / "q.txt").write_text(ITEM)
     for name in "abcdefgh":
         (tmp_path / f"{name}.md").write_text(f"one of the texts, {name}")
-    recipe = Recipe("mine", {"contamination": {"files": [f"{tmp_path}/q.txt"]}})
+    step = "tests.corpus.own_rules:listed"
+    recipe = Recipe("mine", {step: {"file": f"{tmp_path}/q.txt"}})
     build(tmp_path / "*.md", tmp_path / "corpus", recipe, PlainEngine())
-    assert len(reads) == 1
+    (tmp_path / "q.txt").write_text("one of the texts, b")
+    manifest = build(tmp_path / "*.md", tmp_path / "other", recipe, PlainEngine())
+    assert manifest.dropped["listed.known"]["documents"] == 1
+    assert [f"{tmp_path}/q.txt"] * 2 == own_rules.READ
 
 
 def test_a_remote_file_has_a_stamp():

@@ -29,7 +29,12 @@ _EDGES = pa.schema({"node": ID, "neighbour": ID, "changed": pa.bool_()})
 logger = logging.getLogger(__name__)
 
 
-def components(engine: Engine, edges: Sequence[Path], work: Path) -> list[Path]:
+def components(
+    engine: Engine,
+    edges: Sequence[Path],
+    work: Path,
+    most_rounds: int = MOST_ROUNDS,
+) -> list[Path]:
     """Ties every node to the smallest id that it is connected with.
 
     Large-star and small-star in turns (Kiveris et al., "Connected components in
@@ -41,15 +46,16 @@ def components(engine: Engine, edges: Sequence[Path], work: Path) -> list[Path]:
         engine: runs the stages.
         edges: parts with columns node and neighbour, each edge in both directions.
         work: folder for the stages.
+        most_rounds: after which it gives up.
 
     Returns:
         Parts with node and neighbour; where the neighbour is the smaller one, it is
         the smallest id of the node's component. Nodes without edges do not occur.
 
     Raises:
-        RuntimeError: not done after `MOST_ROUNDS`.
+        RuntimeError: not done after so many rounds.
     """
-    for number in range(MOST_ROUNDS):
+    for number in range(most_rounds):
         changed = False
         for size in ("large", "small"):
             star = functools.partial(_star, large=size == "large")
@@ -60,7 +66,7 @@ def components(engine: Engine, edges: Sequence[Path], work: Path) -> list[Path]:
         logger.debug("components: round %d, %s", number, "on" if changed else "done")
         if not changed:
             return edges
-    raise RuntimeError(f"components are not connected after {MOST_ROUNDS} rounds")
+    raise RuntimeError(f"components are not connected after {most_rounds} rounds")
 
 
 def _star(tables: Iterable[pa.Table], large: bool) -> Iterator[pa.Table]:

@@ -187,18 +187,19 @@ def _with_own(table: pa.Table) -> tuple[np.ndarray, ...]:
     return keys, others, own, np.flatnonzero(run_starts(keys, others) & others.any(1))
 
 
-def similarity(left: np.ndarray, right: np.ndarray) -> float:
+def similarity(left: np.ndarray, right: np.ndarray, most: int = MOST_SHINGLES) -> float:
     """Jaccard similarity of two sets.
 
     Args:
-        left, right: sorted and distinct, at most `MOST_SHINGLES`. A set of that many
-            may be the smallest of a larger one: then both are compared up to where
-            both are known (bottom-k sketches; Cohen and Kaplan, 2007).
+        left, right: sorted and distinct.
+        most: there are of a set; one of that many may be the smallest of a larger one:
+            then both are compared up to where both are known (bottom-k sketches;
+            Cohen and Kaplan, 2007).
 
     >>> similarity(np.array([1, 2, 3]), np.array([2, 3, 4]))
     0.5
     """
-    cut = [known[-1] for known in (left, right) if len(known) == MOST_SHINGLES]
+    cut = [known[-1] for known in (left, right) if len(known) == most]
     if cut:
         left = left[: np.searchsorted(left, min(cut), "right")]
         right = right[: np.searchsorted(right, min(cut), "right")]

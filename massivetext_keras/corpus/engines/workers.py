@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -43,9 +44,19 @@ class Worker:
         connection: takes attempts, gives what came of them.
         memory: what the process writes while it works.
         attempt: what it works on, None while it is idle.
+
+    Args:
+        clock: gives seconds.
     """
 
-    def __init__(self, process: int, connection: Connection, memory: Memory):
+    def __init__(
+        self,
+        process: int,
+        connection: Connection,
+        memory: Memory,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._clock = clock
         self.process = process
         self.connection = connection
         self.memory = memory
@@ -66,7 +77,7 @@ class Worker:
 
         Time in which nobody looked, such as that of a stopped terminal, does not count.
         """
-        now, since = time.monotonic(), self.memory.since
+        now, since = self._clock(), self.memory.since
         same = since and since == self._since
         self._seen = self._seen + min(now - self._looked, 1.0) if same else 0.0
         self._since, self._looked = since, now

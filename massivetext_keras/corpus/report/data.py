@@ -110,7 +110,7 @@ class ReportData:
     )
     personal_data: dict[str, Counter] = field(default_factory=dict)
 
-    def add(self, rows: pa.Table) -> None:
+    def add(self, rows: pa.Table, most_words: int = MOST_WORDS) -> None:
         """Adds documents.
 
         Args:
@@ -118,13 +118,14 @@ class ReportData:
                 where kept); as far as they are there, `language`, `source`, `position`,
                 `text` (of kept ones for the words, of dropped ones for the samples),
                 `value` and `bounds` of the check that failed, `columns` (JSON).
+            most_words: different words of these rows whose counts are kept.
         """
         words_found: Counter = Counter()
         for documents in _portions(rows):
             numbers = iter(_count_words(documents, words_found))
             for row in documents:
                 self._add_document(row, next(numbers) if _has_words(row) else None)
-        most = _most_frequent(words_found.items(), MOST_WORDS)
+        most = _most_frequent(words_found.items(), most_words)
         missed = most[-1][1] if len(most) < len(words_found) else 0
         self._merge_words(words_found.total(), missed, dict(most))
 

@@ -10,15 +10,17 @@ import numpy as np
 # odd it has an inverse, so differences of running sums give every span at once.
 _BASE = 0xD1342543DE82EF95
 _INVERSE = pow(_BASE, -1, 2**64)
-_BLOCK = 1 << 15
 
 
-def span_hashes(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def span_hashes(
+    values: np.ndarray, starts: np.ndarray, ends: np.ndarray, block: int = 1 << 15
+) -> np.ndarray:
     """Hashes of spans of an array; equal spans give equal hashes wherever they lie.
 
     Args:
         values: unsigned integers [n].
         starts, ends: int64 [spans], each sorted; spans may overlap.
+        block: values that are summed at a time; the hashes do not depend on it.
 
     Returns:
         uint64 [spans].
@@ -29,18 +31,18 @@ def span_hashes(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.
     >>> bool(hashes[0] == hashes[2]), bool(hashes[0] == hashes[1])
     (True, False)
     """
-    powers, inverses = _powers(_BASE), _powers(_INVERSE)
+    powers, inverses = _powers(_BASE, block), _powers(_INVERSE, block)
     low, high, unshift = (np.empty(len(starts), np.uint64) for _ in range(3))
-    sums = np.zeros(_BLOCK + 1, np.uint64)
+    sums = np.zeros(block + 1, np.uint64)
     total, scale, unscale = 0, 1, 1
-    for first in range(0, len(values), _BLOCK):
-        block = values[first : first + _BLOCK].astype(np.uint64, copy=False)
-        np.cumsum(block * powers[: len(block)], out=sums[1 : len(block) + 1])
-        running = sums[: len(block) + 1] * np.uint64(scale) + np.uint64(total)
-        here = slice(*np.searchsorted(starts, [first, first + _BLOCK]))
+    for first in range(0, len(values), block):
+        some = values[first : first + block].astype(np.uint64, copy=False)
+        np.cumsum(some * powers[: len(some)], out=sums[1 : len(some) + 1])
+        running = sums[: len(some) + 1] * np.uint64(scale) + np.uint64(total)
+        here = slice(*np.searchsorted(starts, [first, first + block]))
         low[here] = running[starts[here] - first]
         unshift[here] = inverses[starts[here] - first] * np.uint64(unscale)
-        here = slice(*np.searchsorted(ends, [first, first + _BLOCK], "right"))
+        here = slice(*np.searchsorted(ends, [first, first + block], "right"))
         high[here] = running[ends[here] - first]
         total = int(running[-1])
         scale = scale * int(powers[-1]) * _BASE % 2**64
@@ -50,9 +52,9 @@ def span_hashes(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.
 
 
 @functools.cache
-def _powers(base: int) -> np.ndarray:
-    """base ** [0, 1, ...] modulo 2 ** 64, uint64 [_BLOCK]."""
-    return np.cumprod(np.array([1] + [base] * (_BLOCK - 1), np.uint64))
+def _powers(base: int, count: int) -> np.ndarray:
+    """base ** [0, 1, ...] modulo 2 ** 64, uint64 [count]."""
+    return np.cumprod(np.array([1] + [base] * (count - 1), np.uint64))
 
 
 def mixed(hashes: np.ndarray) -> np.ndarray:

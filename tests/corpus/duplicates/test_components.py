@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from massivetext_keras.corpus.duplicates import components as module
 from massivetext_keras.corpus.duplicates.components import components
 from massivetext_keras.corpus.duplicates.rows import id_array, id_column
 from tests.corpus.plain_engine import PlainEngine
 from tests.corpus.planted import SortedEngine
 
 
-def found(folder, edges, engine):
+def found(folder, edges, engine, **how):
     """node -> smallest node of its component, of the nodes that are not that."""
     edges = np.array(edges, np.uint64).reshape(-1, 2)
     edges = np.concatenate([edges, edges[:, ::-1]])
@@ -26,7 +25,7 @@ def found(folder, edges, engine):
     ]
     path = folder / "edges.parquet"
     pq.write_table(pa.table(columns, ["node", "neighbour"]), path)
-    stars = components(engine, [path], folder / "work")
+    stars = components(engine, [path], folder / "work", **how)
     table = pa.concat_tables(map(pq.read_table, stars))
     pairs = [
         (ids[:, 0] * np.uint64(8) + ids[:, 1]).tolist()
@@ -71,7 +70,6 @@ def test_a_long_path_takes_few_rounds(tmp_path):
     assert len(list((tmp_path / "work").iterdir())) <= 2 * 12
 
 
-def test_it_says_when_rounds_are_too_few(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "MOST_ROUNDS", 1)
+def test_it_says_when_rounds_are_too_few(tmp_path):
     with pytest.raises(RuntimeError, match="after 1 rounds"):
-        found(tmp_path, [(0, 1), (1, 2), (2, 3)], SortedEngine())
+        found(tmp_path, [(0, 1), (1, 2), (2, 3)], SortedEngine(), most_rounds=1)

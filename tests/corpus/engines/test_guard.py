@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -132,11 +131,10 @@ def test_a_file_that_cannot_be_written_leaves_no_draft(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_time_in_which_nobody_looked_does_not_count(engine, monkeypatch):
+def test_time_in_which_nobody_looked_does_not_count():
     memory = Memory(bytearray(guard.MEMORY))
-    worker = pool.Worker(0, None, memory)
     clock = iter([10.0, 10.5, 1000.0, 1000.25, 1000.5, 1000.75])
-    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    worker = pool.Worker(0, None, memory, clock=lambda: next(clock))
     memory.begin([Name("", "a", 1)])
     assert [worker.seconds() for _ in range(3)] == [0, 0.5, 1.5]
     memory.begin([Name("", "a", 2)])

@@ -47,9 +47,9 @@ SCHEMA = pa.schema(
 )
 
 
-def gathered(rows) -> ReportData:
+def gathered(rows, **how) -> ReportData:
     data = ReportData()
-    data.add(pa.Table.from_pylist(list(rows), SCHEMA))
+    data.add(pa.Table.from_pylist(list(rows), SCHEMA), **how)
     return data
 
 
@@ -124,14 +124,15 @@ def test_problems_are_listed_further_and_json_has_no_nan():
     json.dumps(data.to_dict(), allow_nan=False)
 
 
-def test_how_exact_word_counts_are(monkeypatch):
-    monkeypatch.setattr(report_data, "MOST_WORDS", 2)
+def test_how_exact_word_counts_are():
     rows = [
         {**ROWS[0], "text": text}
         for text in ("a a a b b c", "c c c b d d", "a a b c d e")
     ]
-    data = gathered(rows[:1])  # c has one
-    data.merge(gathered(rows[1:2]))  # c and d of it are counted, b has one of them
+    data = gathered(rows[:1], most_words=2)  # c has one
+    data.merge(
+        gathered(rows[1:2], most_words=2)
+    )  # c and d of it are counted, b has one of them
     assert dict(data.words["counts"]) == {"a": 3, "b": 2, "c": 3, "d": 2}
     assert data.words["missed"] == 2 + 2
     whole = {"a": 3, "b": 3, "c": 4, "d": 2}

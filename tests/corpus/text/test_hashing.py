@@ -7,9 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from massivetext_keras.corpus.batch import Batch
-from massivetext_keras.corpus.text import hashing
 from massivetext_keras.corpus.text.hashing import equal_groups, span_hashes
-from massivetext_keras.corpus.text.words import words
 from massivetext_keras.reading.document import Document
 
 
@@ -17,15 +15,14 @@ def batch_of(*texts: str) -> Batch:
     return Batch(Document(text) for text in texts)
 
 
-def test_long_texts_hash_as_short_ones(monkeypatch):
+def test_long_texts_hash_as_short_ones():
     text = " ".join(f"word{i % 90}" for i in range(500)) + " " + "x" * 200
-    whole = words(batch_of(text)).hashes
-    hashing._powers.cache_clear()
-    monkeypatch.setattr(hashing, "_BLOCK", 64)
-    try:
-        assert words(batch_of(text)).hashes.tolist() == whole.tolist()
-    finally:
-        hashing._powers.cache_clear()
+    values = np.frombuffer(text.encode(), np.uint8)
+    starts = np.array([0, 0, 3, 60, 63, 64, 65, 700, 2000])
+    ends = np.array([1, 64, 65, 66, 128, 129, 1000, 2500, len(values)])
+    whole = span_hashes(values, starts, ends)
+    assert span_hashes(values, starts, ends, block=64).tolist() == whole.tolist()
+    assert whole[0] == span_hashes(values[:1], np.array([0]), np.array([1]))[0]
 
 
 def test_a_span_with_a_zero_is_another():
