@@ -17,7 +17,7 @@ class PlainEngine:
     """Does what `Engine` says in the plainest way.
 
     Args:
-        rows: a function gets tables of this many rows, or the next whole group.
+        rows: a function gets tables of this many rows, or the next group.
         groups_per_part: of the output of `group_by_key`.
     """
 
@@ -46,7 +46,6 @@ class PlainEngine:
         function: Function,
         output: Path,
         columns: Sequence[str] | None = None,
-        whole: bool = True,
     ) -> list[Path]:
         if not inputs:
             return []
@@ -66,15 +65,11 @@ class PlainEngine:
         for part in range(max(math.ceil(len(groups) / self.groups_per_part), 1)):
             start = part * self.groups_per_part
             tables = (
-                pa.Table.from_pylist(some, schema=table.schema)
+                pa.Table.from_pylist(group, schema=table.schema)
                 for group in groups[start : start + self.groups_per_part] or [[]]
-                for some in ([group] if whole or not group else self._pieces(group))
             )
             self._write(function, tables, Path(output) / f"part-{part:05}.parquet")
         return sorted(Path(output).glob("*.parquet"))
-
-    def _pieces(self, rows):
-        return [rows[at : at + self.rows] for at in range(0, len(rows), self.rows)]
 
     def _write(self, function, tables, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -55,7 +55,6 @@ class Engine(Protocol):
         function: Function,
         output: Path,
         columns: Sequence[str] | None = None,
-        whole: bool = True,
     ) -> list[Path]:
         """Runs a function over rows that were brought together by their keys.
 
@@ -63,13 +62,10 @@ class Engine(Protocol):
             inputs: Parquet files with the same columns, in any order.
             keys: columns; rows that agree in all of them are a group.
             function: gets tables sorted by the keys and then by the other columns
-                from the first to the last.
+                from the first to the last; each holds whole groups, one or many.
             output: folder of the stage. If the stage is complete, nothing is done.
             columns: of the inputs that are read, in this order; None for all. Keys
                 that are not among them follow.
-            whole: a table holds whole groups, one or many. If false, a group that is
-                large goes on in the next table of the same part, so that it need not
-                fit into memory.
 
         Returns:
             The parts of the output, sorted by name. Groups are in some part each; how

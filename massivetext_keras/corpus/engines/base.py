@@ -50,14 +50,13 @@ class TaskEngine:
         inputs: Sequence[Path],
         keys: Sequence[str],
         columns: Sequence[str],
-        whole: bool,
         buckets: int,
         folder: Path,
     ) -> list[Read]:
         """What gives sorted tables, each of some groups; of all groups together.
 
         Args:
-            inputs, keys, columns, whole: as of `group_by_key`.
+            inputs, keys, columns: as of `group_by_key`.
             buckets: how many parts to divide the rows into.
             folder: for what lies between; what is finished there is not done again.
         """
@@ -99,7 +98,6 @@ class TaskEngine:
         function: Function,
         output: Path,
         columns: Sequence[str] | None = None,
-        whole: bool = True,
     ) -> list[Path]:
         """Runs a function over rows that agree in their keys; see `Engine`.
 
@@ -118,7 +116,7 @@ class TaskEngine:
             groups.check_keys(schema, keys)
             columns += [name for name in keys if name not in columns]
             buckets = self._buckets(inputs, columns, rows / "plan.json")
-            reads = self.groups(inputs, keys, columns, whole, buckets, rows)
+            reads = self.groups(inputs, keys, columns, buckets, rows)
             self.run(
                 [
                     Task(

@@ -103,7 +103,6 @@ def sorted_groups(
     columns: Sequence[str],
     memory: int,
     folder: Path,
-    whole: bool = True,
 ) -> Iterator[pa.Table]:
     """Tables sorted by the keys and then by the other columns.
 
@@ -113,13 +112,12 @@ def sorted_groups(
         columns: of the tables, in order.
         memory: bytes to sort with.
         folder: for what DuckDB spills.
-        whole: no group is in two tables, which takes as much memory as it is large.
     """
     order = [*keys, *(name for name in columns if name not in keys)]
     with returning_memory():
         tables = _sorted(read, order, memory, folder)
         tables = (table.select(list(columns)) for table in tables)
-        yield from whole_groups(tables, keys) if whole else tables
+        yield from whole_groups(tables, keys)
 
 
 def read_sorted(
@@ -127,12 +125,11 @@ def read_sorted(
     schema: pa.Schema,
     keys: Sequence[str],
     columns: Sequence[str],
-    whole: bool = True,
 ) -> Iterator[pa.Table]:
     """What `sorted_groups` gives, of rows that are sorted, in the types of a schema."""
     kinds = pa.schema([schema.field(name) for name in columns])
     tables = (table.cast(kinds) for table in read())
-    return whole_groups(tables, keys) if whole else tables
+    return whole_groups(tables, keys)
 
 
 def _sorted(read, order, memory, folder) -> Iterator[pa.Table]:

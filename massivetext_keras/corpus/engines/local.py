@@ -91,7 +91,6 @@ class LocalEngine(TaskEngine):
         inputs: Sequence[Path],
         keys: Sequence[str],
         columns: Sequence[str],
-        whole: bool,
         buckets: int,
         folder: Path,
     ) -> list[Read]:
@@ -119,7 +118,7 @@ class LocalEngine(TaskEngine):
             ]
         return [
             functools.partial(
-                groups.sorted_groups, one, keys, columns, self.free, folder, whole
+                groups.sorted_groups, one, keys, columns, self.free, folder
             )
             for one in rows
         ]

@@ -128,7 +128,6 @@ class SparkEngine(TaskEngine):
         inputs: Sequence[Path],
         keys: Sequence[str],
         columns: Sequence[str],
-        whole: bool,
         buckets: int,
         folder: Path,
     ) -> list[Read]:
@@ -145,7 +144,6 @@ class SparkEngine(TaskEngine):
                 schema,
                 keys,
                 columns,
-                whole,
             )
             for path in sorted(rows.glob("part-*.parquet"))
         ] or [self.reading(inputs[0], columns)]

@@ -107,15 +107,6 @@ def test_ranges_divide_what_is_too_large(tmp_path, long):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_group_need_not_be_in_one_table(tmp_path):
-    rows = [{"name": f"{n:03}" * 50, "key": 1} for n in range(100)]
-    arguments = functools.partial(iter, tables_of(rows, 10)), ["key"], ["name", "key"]
-    (whole,) = groups.sorted_groups(*arguments, 20_000, tmp_path)
-    pieces = list(groups.sorted_groups(*arguments, 20_000, tmp_path, whole=False))
-    assert len(pieces) > 3
-    assert pa.concat_tables(pieces).equals(whole)
-
-
 def test_keys_without_a_plain_equality_are_refused():
     schema = pa.schema({"a": pa.float64(), "b": pa.int8()})
     groups.check_keys(schema, ["b"])
