@@ -161,7 +161,9 @@ class Registry(Mapping[str, T], Generic[T]):
         if not callable(function):
             near = difflib.get_close_matches(attribute, dir(found), n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise UnknownName(f"{self.what} {asked!r}: {module} has no such{hint}")
+            raise UnknownName(
+                f"{self.what} {asked!r}: {module} has no such function{hint}"
+            )
         for name, known in self._functions.items():
             if known is function:
                 return name

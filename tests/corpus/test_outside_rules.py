@@ -100,7 +100,7 @@ def test_workers_know_rules_from_outside(outside, tmp_path):
 def test_what_is_no_rule_is_refused_with_the_reason(outside):
     for name, message in {
         f"{outside}:wrong": "wrong: its arguments are .*, and most has no \\* before",
-        f"{outside}:plian": f"{outside} has no such; did you mean 'plain'?",
+        f"{outside}:plian": f"{outside} has no such function; did you mean 'plain'?",
         "no_such_module:f": "No module named 'no_such_module'",
     }.items():
         with pytest.raises((ValueError, TypeError), match=message):
