@@ -12,33 +12,35 @@ from massivetext_keras.generation.threads import made_once
 from massivetext_keras.kernels.cross_entropy import token_losses
 
 
-class HeldOutLoss:
-    """A mixin for language models: the loss of batches, without compiling the task."""
+def held_out_loss(task, batches: Batches) -> dict[str, float]:
+    """The loss of what has a weight, in float32, whether the task is compiled or not.
 
-    def held_out_loss(self, batches: Batches) -> dict[str, float]:
-        """The loss of what has a weight, computed in float32.
+    Args:
+        task: a language model with `summed_loss` and `label_bytes`.
+        batches: features, labels and weights.
 
-        Returns:
-            `loss`, nats per token; and `bits_per_byte` where the bytes are known.
-        """
-        nats, tokens, size = 0.0, 0.0, 0.0
-        for features, labels, weights in batches.validation():
-            nats += float(self._summed_nats(features, labels, weights))
-            tokens += float(tf.reduce_sum(weights))
-            if (lengths := self.label_bytes(labels)) is not None:
-                size += float(tf.reduce_sum(lengths * weights))
-        bits = {"bits_per_byte": bits_per_byte(nats, size)} if size else {}
-        return {"loss": nats / tokens, **bits}
+    Returns:
+        `loss`, nats per token; and `bits_per_byte` where the bytes are known.
+    """
+    nats, tokens, size = 0.0, 0.0, 0.0
+    summed = _summed_nats(task)
+    for features, labels, weights in batches.validation():
+        nats += float(summed(features, labels, weights))
+        tokens += float(tf.reduce_sum(weights))
+        if (lengths := task.label_bytes(labels)) is not None:
+            size += float(tf.reduce_sum(lengths * weights))
+    bits = {"bits_per_byte": bits_per_byte(nats, size)} if size else {}
+    return {"loss": nats / tokens, **bits}
 
-    @property
-    @made_once
-    def _summed_nats(self):
-        @tf.function(reduce_retracing=True, autograph=False)
-        def nats(features, labels, weights):
-            with in_float32(self.backbone):
-                return self.summed_loss(features, labels, weights, False)[0][0]
 
-        return nats
+@made_once
+def _summed_nats(task):
+    @tf.function(reduce_retracing=True, autograph=False)
+    def nats(features, labels, weights):
+        with in_float32(task.backbone):
+            return task.summed_loss(features, labels, weights, False)[0][0]
+
+    return nats
 
 
 def log_probabilities(task, texts: tf.Tensor) -> tf.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,11 @@ import tensorflow as tf
 
 from massivetext_keras import tokenizers
 from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.data.batching.buckets import Batches
+from massivetext_keras.data.batching.epochs import TrainingBatches
+from massivetext_keras.data.batching.sizes import Batching
+from massivetext_keras.data.objectives.base import Objective
+from massivetext_keras.data.records import Record
 from massivetext_keras.huggingface.models import save as save_huggingface
 from massivetext_keras.huggingface.positions import shortened
 from massivetext_keras.layers.dense import Dense
@@ -27,10 +32,16 @@ from massivetext_keras.support.files import check_free
 from massivetext_keras.support.values import choose, closest
 from massivetext_keras.tasks import weights
 from massivetext_keras.tasks.adapters import Adapters, load_task
-from massivetext_keras.tasks.datasets import Datasets
+from massivetext_keras.tasks.datasets import TextData, check_places
 from massivetext_keras.tasks.keras_config import config_of, task_from
+from massivetext_keras.tasks.preprocessor import Preprocessor
 from massivetext_keras.tasks.served import probes, signatures
 from massivetext_keras.tasks.source import Source
+from massivetext_keras.tasks.strings import (
+    evaluate_arguments,
+    fit_arguments,
+    predict_inputs,
+)
 from massivetext_keras.text.documents import encode_documents
 
 logger = logging.getLogger(__name__)
@@ -39,11 +50,12 @@ _PRECISIONS = ("dtype", "torch_dtype", "precision")
 FORMATS = ("massivetext_keras", "huggingface")
 
 
-class Task(Datasets, TrainingStep):
-    """A model, its tokenizer and its loss; strings in, strings out.
+class Task(TrainingStep):
+    """A model, its tokenizer, its loss and its data; strings in, strings out.
 
-    A subclass says what its backbone is, adds what else it has in its constructor, and
-    gives `call`, `summed_loss`, `signatures` and `probes`.
+    A subclass says what its backbone is and what it learns from, adds what else it has
+    in its constructor, gives `call` and `summed_loss`, and declares by `served` what it
+    answers.
 
     Args:
         config: shape of the model.
@@ -56,12 +68,15 @@ class Task(Datasets, TrainingStep):
     """
 
     backbone_class: type[Backbone]
+    data_class: type[TextData] = TextData
+    fields: tuple[str, ...] = ()  # of its examples; () of one that learns from texts
     options: tuple[str, ...] = ()  # arguments of the constructor that presets keep
     hugging_face_heads: tuple[str, ...] = ()  # of `head_layout`; the first is read
     example_text: str = "a text"  # that it can be asked
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
+        cls.fields = cls.data_class.fields
         register(cls)
 
     def __init__(
@@ -97,6 +112,7 @@ class Task(Datasets, TrainingStep):
             backbone = self.backbone_class(config, dtype=self.dtype_policy)
         self.backbone = backbone
         self.adapters = Adapters(self)
+        self.data = self.data_class(self)
         self.built = True
 
     @classmethod
@@ -330,6 +346,172 @@ class Task(Datasets, TrainingStep):
         if self.adapters.are_merged():
             raise ValueError("the adapters are merged: unmerge_adapters, then train")
         return super().make_train_function(force)
+
+    def datasets(
+        self,
+        train: Any,
+        validation: Any = None,
+        batch_size: int | None = None,
+        *others: Any,
+        batch_tokens: int | None = None,
+        sequence_length: int | None = None,
+        validation_fraction: float | None = None,
+        seed: int = 0,
+        start: int = 0,
+        progress: bool = True,
+        format: str | None = None,
+        columns: Mapping[str, str | int] | None = None,
+        encoding: str = "utf-8",
+        max_length: int | None = None,
+        objective: str | Objective | None = None,
+        **options: Any,
+    ) -> tuple[TrainingBatches, tf.data.Dataset | None]:
+        """Batches for `fit`, `evaluate` and `predict`.
+
+        Args:
+            train: files, folders and patterns; or what they would hold: examples, dicts
+                or tuples of their fields, a frame, a mapping of columns, an Arrow
+                table, a tf.data.Dataset; of tasks that learn from text alone, texts.
+            validation: the same, to evaluate on.
+            batch_size: rows of the global batch (None: 32, or 16 of text alone).
+            batch_tokens: tokens of a batch of rows of like lengths, padding included,
+                instead.
+            sequence_length: tokens of a row at the most (None: the model's
+                `max_length`, or what shards have). `max_length` is the same.
+            validation_fraction: share of `train` held out where no validation is given
+                (None: 0.05 of text alone, else nothing).
+            seed: of the order of the training batches, and of masks.
+            start: number of the first training batch.
+            progress: show a bar.
+            format, columns, encoding: of files, see `data.read_records`; two files of
+                parallel texts are `format="parallel"`.
+            objective: what is learnt of a text: a name of `data.OBJECTIVES`, or
+                "package.module:Class" (None: the task's own).
+            **options: of the objective, such as `mask_rate` of "masked", or of the
+                task: `class_weights` (`TextClassifier`).
+
+        Returns:
+            Training batches, an epoch in a new order at each iteration, see
+            `data.TrainingBatches`; and the validation batches (None if none), every
+            example once and in order.
+
+        Raises:
+            FileNotFoundError: a pattern matches nothing.
+            TypeError: an argument is unknown, or given without its name.
+            ValueError: there are no examples, or none that can be learnt from.
+        """
+        check_places(validation, batch_size, others)
+        if not isinstance(objective, Objective):
+            chosen, options = self.data.divided(objective, options)
+            if objective or chosen:
+                objective = self.data.objective_named(objective, chosen)
+        if None not in (sequence_length, max_length):
+            raise TypeError("sequence_length and max_length are the same: give one")
+        sizes = {"batch_size": batch_size, "batch_tokens": batch_tokens}
+        if batch_tokens is not None:
+            sizes["batch_size"] = None
+        elif batch_size is None:
+            sizes |= self.data.batch_sizes
+        length = sequence_length if max_length is None else max_length
+        named = "sequence_length" if max_length is None else "max_length"
+        self.within_context(named, length)
+        how = Batching(
+            **sizes,
+            length=length,
+            seed=seed,
+            start=start,
+            progress=progress,
+            options=options,
+            objective=objective,
+        )
+        reading = {"format": format, "columns": columns, "encoding": encoding}
+        return self.data.datasets(train, validation, validation_fraction, how, reading)
+
+    def fit_data(self, x, y=None, batch_size=None, **others):
+        """What `fit` takes; texts go in as they are, see `TextData.encode`.
+
+        Args:
+            x: `datasets`' batches; features; or texts: an array, a list, a frame, a
+                tf.data.Dataset of them or of (text, label); or dicts of fields.
+            y: labels; of texts their names or numbers.
+            batch_size: rows of a batch, where x is in none.
+            **others: of Keras. `class_weight`, number or name of a label -> weight, is
+                for a `TextClassifier` with one label.
+        """
+        return fit_arguments(self, x, y, batch_size, **others)
+
+    def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
+        """As `keras.Model.evaluate`, of all that `fit` takes."""
+        args, kwargs = evaluate_arguments(self, x, y, batch_size, *args, **kwargs)
+        return super().evaluate(*args, **kwargs)
+
+    def predict(self, x, batch_size=None, *args, **kwargs):
+        """As `keras.Model.predict`, of all that `fit` takes; a row for each text."""
+        x, batch_size = predict_inputs(self, x, batch_size)
+        return super().predict(x, batch_size, *args, **kwargs)
+
+    def preprocessor(self, sequence_length: int | None = None) -> Preprocessor:
+        """A layer from texts to this task's features: see `TextData.preprocessor`."""
+        return self.data.preprocessor(sequence_length)
+
+    # What `data` does, an `Examples` or a `TextData`; a subclass may override it.
+
+    @classmethod
+    def example(cls, fields: Mapping[str, Any]) -> Any:
+        """See `Examples.example`."""
+        return cls.data_class.example(fields)
+
+    @classmethod
+    def options_for(cls, examples: Sequence[Any]) -> dict[str, Any]:
+        """See `Examples.options_for`."""
+        return cls.data_class.options_for(examples)
+
+    @classmethod
+    def read_examples(cls, files: Any, *how, **reading) -> list[Any]:
+        """See `Examples.read_files`."""
+        return cls.data_class.read_files(files, *how, **reading)
+
+    @classmethod
+    def examples_of(cls, examples: Any, **reading) -> list[Any]:
+        """See `Examples.of`."""
+        return cls.data_class.of(examples, **reading)
+
+    @classmethod
+    def examples_in(cls, records: Iterable[Record], *about) -> list[tuple]:
+        """See `Examples.in_records`."""
+        return cls.data_class.in_records(records, *about)
+
+    def is_answered(self, example: Any) -> bool:
+        """See `Examples.is_answered`."""
+        return self.data.is_answered(example)
+
+    def example_batches(self, examples: Sequence[Any], *sizes, **more) -> Batches:
+        """See `Examples.batches`."""
+        return self.data.batches(examples, *sizes, **more)
+
+    def example_datasets(self, train: Any, *how, **more) -> tuple:
+        """See `Examples.example_datasets`."""
+        return self.data.example_datasets(train, *how, **more)
+
+    def training_data(self, items: Sequence[Any], how: Batching) -> TrainingBatches:
+        """See `TextData.training`."""
+        return self.data.training(items, how)
+
+    def validation_data(self, items: Sequence[Any], how: Batching) -> tf.data.Dataset:
+        """See `TextData.validation`."""
+        return self.data.validation(items, how)
+
+    def predictions(self, examples: Sequence[Any], progress: bool = False) -> list:
+        """See `Examples.predictions`."""
+        return self.data.predictions(examples, progress)
+
+    def scores(self, examples: Sequence, predictions: Sequence) -> dict[str, float]:
+        """See `Examples.scores`."""
+        return self.data.scores(examples, predictions)
+
+    def measure(self, examples: Any, predictions=None) -> dict[str, float]:
+        """See `Examples.measure`."""
+        return self.data.measure(examples, predictions)
 
     def token_row(
         self, texts: Sequence[str], progress: bool, add_bos: bool | None = None

@@ -1,7 +1,8 @@
-"""What tasks share that learn from examples: a text and what is to be said of it."""
+"""What is learnt from examples: a text, and what is to be said of it."""
 
 from __future__ import annotations
 
+import abc
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,25 +12,28 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from massivetext_keras.data.batching.buckets import Batches
+from massivetext_keras.data.batching.epochs import TrainingBatches
+from massivetext_keras.data.batching.sizes import Batching
+from massivetext_keras.data.objectives.base import OBJECTIVES
 from massivetext_keras.data.records import Problems, Record, read_records
 from massivetext_keras.data.records.folders import class_folder_records, is_class_folder
-from massivetext_keras.tasks.datasets import Batching
+from massivetext_keras.tasks.datasets import TextData
 from massivetext_keras.tasks.inputs import are_files, rows_of
 
-# A file, pattern or folder, or several of them; or examples, see `examples_of`.
-Examples = Any
 EMPTY = "an empty text"  # a note of examples that are used nevertheless
 _AT_ONCE = 256  # examples between two states of a bar
 
 
-class FromExamples:
-    """A mixin for tasks: examples from files, batches of them, answers and measures.
+class Examples(TextData):
+    """Examples of one kind: read, made into batches, answered and measured.
 
-    A task gives `fields`, `example`, `example_batches`, `predictions` and `scores`.
+    A subclass gives `fields`, `example` and `batches`, and for measures `predictions`
+    and `scores`. An example is a tuple whose first value is the text by which examples
+    are kept together when some are held out. What is asked of the task here, its
+    `predictions`, `scores` and `example_batches`, a subclass of the task may override.
     """
 
-    # Of a record: what makes an example, in the order of the columns of a table.
-    fields: tuple[str, ...] = ()
+    batch_sizes = {"batch_size": 32}
 
     @classmethod
     def example(cls, fields: Mapping[str, Any]) -> Any:
@@ -47,7 +51,7 @@ class FromExamples:
     def noted_example(
         cls, fields: Mapping[str, Any], note: Callable[[str], None]
     ) -> Any:
-        """As `example`, for tasks that put something right.
+        """As `example`, where something is put right.
 
         Args:
             note: is told what was wrong; the same words each time.
@@ -59,7 +63,7 @@ class FromExamples:
         """Options of a task that shall learn from these, such as their labels."""
         return {}
 
-    def example_batches(
+    def batches(
         self,
         examples: Sequence[Any],
         batch_size: int | None = 32,
@@ -79,7 +83,7 @@ class FromExamples:
         Raises:
             ValueError: there are none, or none can be learnt from.
         """
-        raise NotImplementedError(f"{type(self).__name__} learns from no examples")
+        raise NotImplementedError(f"{type(self).__name__} makes no batches")
 
     def predictions(
         self, examples: Sequence[Any], progress: bool = False
@@ -108,6 +112,12 @@ class FromExamples:
         """
         raise NotImplementedError(f"{type(self).__name__} is not measured")
 
+    def pictures(
+        self, examples: Sequence[Any], predictions: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Pictures of the answers by name, uint8 [height, width, 3]."""
+        return {}
+
     def check_measured(self, examples: Sequence[Any]) -> None:
         """Says, before answers are made, with which examples they cannot be compared.
 
@@ -121,7 +131,7 @@ class FromExamples:
 
     def measure(
         self,
-        examples: Examples,
+        examples: Any,
         predictions: Sequence[Mapping[str, Any]] | None = None,
     ) -> dict[str, float]:
         """The `scores` of answers, and what is measured with the model besides.
@@ -133,14 +143,15 @@ class FromExamples:
         Returns:
             Measures by name, the most important first.
         """
-        examples = self.examples_of(examples)
+        examples = self.of(examples)
         self.check_measured(examples)
         if predictions is None:
-            predictions = self.predictions(examples)
-        return {**self.scores(examples, predictions), **self.held_out(examples)}
+            predictions = self.task.predictions(examples)
+        scores = self.task.scores(examples, predictions)
+        return {**scores, **self.held_out(examples)}
 
     @classmethod
-    def read_examples(
+    def read_files(
         cls,
         files: str | Path | Sequence[str | Path],
         format: str | None = None,
@@ -165,11 +176,11 @@ class FromExamples:
         else:
             reading = cls.fields, format, columns, encoding, problems
             records = read_records(files, *reading)
-        found = cls.examples_in(records, problems, files)
+        found = cls.in_records(records, problems, files)
         return [example for _, example in found]
 
     @classmethod
-    def examples_in(
+    def in_records(
         cls, records: Iterable[Record], problems: Problems, files: Any
     ) -> list[tuple[Record, Any]]:
         """The records that are examples, and these.
@@ -203,13 +214,13 @@ class FromExamples:
         return found
 
     @classmethod
-    def examples_of(cls, examples: Examples | None, **reading) -> list[Any]:
+    def of(cls, examples: Any, **reading) -> list[Any]:
         """Examples from files or from memory; [] for None.
 
         Args:
             examples: names of files; or examples, dicts or tuples of their fields,
                 texts alone, or what holds such, see `inputs.rows_of`.
-            **reading: for `read_examples`.
+            **reading: for `read_files`.
 
         Raises:
             FileNotFoundError: a pattern matches nothing.
@@ -218,14 +229,14 @@ class FromExamples:
         if examples is None:
             return []
         if are_files(examples):
-            return cls.read_examples(examples, **reading)
+            return cls.read_files(examples, **reading)
         rows = list(rows_of(examples))
         if all(hasattr(row, "_fields") for row in rows):
             return rows
         records = (
             Record(cls.fields_of(row), f"example {i}") for i, row in enumerate(rows)
         )
-        found = cls.examples_in(records, Problems(), "the examples")
+        found = cls.in_records(records, Problems(), "the examples")
         return [example for _, example in found]
 
     @classmethod
@@ -235,7 +246,7 @@ class FromExamples:
         Args:
             row: a mapping, a tuple in the order of `fields`, or the first field alone.
 
-        >>> FromExamples.fields_of({"text": "a"})
+        >>> Examples.fields_of({"text": "a"})
         {'text': 'a'}
         """
         if isinstance(row, Mapping):
@@ -243,39 +254,43 @@ class FromExamples:
         values = row if isinstance(row, list | tuple) else [row]
         return dict(zip(cls.fields, values, strict=False))
 
-    def read_data(self, data, **reading):
-        return self.examples_of(data, **reading)
+    def read(self, data: Any, **reading) -> list[Any]:
+        return self.of(data, **reading)
 
-    def split_data(self, items, share):
+    def split(self, items: Sequence[Any], share: float) -> tuple[list, list]:
         return split_examples(items, share)
 
-    def training_data(self, items, how: Batching):
-        if how.objective is not None:
-            return how.objective.training(self, items, how)
-        sizes = how.batch_size, how.batch_tokens, how.length
-        return self.example_batches(items, *sizes).training(how.seed, how.start)
+    def share_of(self, items: Sequence[Any]) -> float:
+        own = self.objective
+        return 0.0 if own is None else OBJECTIVES[own].share_held_out
 
-    def validation_data(self, items, how: Batching):
+    def training(self, items: Sequence[Any], how: Batching) -> TrainingBatches:
         if how.objective is not None:
-            return how.objective.validation(self, items, how)
+            return how.objective.training(self.task, items, how)
         sizes = how.batch_size, how.batch_tokens, how.length
-        return self.example_batches(items, *sizes, training=False).in_order()
+        return self.task.example_batches(items, *sizes).training(how.seed, how.start)
+
+    def validation(self, items: Sequence[Any], how: Batching) -> tf.data.Dataset:
+        if how.objective is not None:
+            return how.objective.validation(self.task, items, how)
+        sizes = how.batch_size, how.batch_tokens, how.length
+        return self.task.example_batches(items, *sizes, training=False).in_order()
 
     def example_datasets(
         self,
-        train: Examples,
-        validation: Examples | None = None,
+        train: Any,
+        validation: Any = None,
         batch_size: int | None = 32,
         batch_tokens: int | None = None,
         max_length: int | None = None,
         validation_fraction: float = 0.0,
         seed: int = 0,
         start: int = 0,
-    ) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
-        """As `datasets`, of examples alone.
+    ) -> tuple[TrainingBatches, tf.data.Dataset | None]:
+        """As `Task.datasets`, of examples alone.
 
         Args:
-            train: files as `read_examples` takes them, or examples.
+            train: files as `read_files` takes them, or examples.
             validation: the same, to evaluate on.
             batch_size: rows of the global batch.
             batch_tokens: tokens of a batch, padding included, instead; give
@@ -289,14 +304,20 @@ class FromExamples:
         Raises:
             ValueError: there are no examples, or none that can be learnt from.
         """
-        train, validation = self.examples_of(train), self.examples_of(validation)
+        train, validation = self.of(train), self.of(validation)
         if not validation and validation_fraction:
             train, validation = split_examples(train, validation_fraction)
         how = Batching(batch_size, batch_tokens, max_length, seed, start)
-        batches = FromExamples.training_data(self, train, how).epochs()
-        if not validation:
-            return batches, None
-        return batches, FromExamples.validation_data(self, validation, how)
+        batches = self.training(train, how).epochs()
+        return batches, self.validation(validation, how) if validation else None
+
+
+class FromExamples(abc.ABC):  # noqa: B024
+    """Tasks that learn from examples, to ask with `isinstance`."""
+
+    @classmethod
+    def __subclasshook__(cls, task: type) -> bool:
+        return issubclass(getattr(task, "data_class", object), Examples)
 
 
 def split_examples(

@@ -35,7 +35,8 @@ TASKS: dict[str, type[Task]] = {cls.__name__: cls for cls in _ALL}
 FROM_TEXT = tuple(
     name
     for name, cls in TASKS.items()
-    if cls.objective and OBJECTIVES[cls.objective].reads == "texts"
+    if (objective := cls.data_class.objective)
+    and OBJECTIVES[objective].reads == "texts"
 )
 _OF_STACK = {
     "decoder": CausalLM,

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.data.batching.epochs import TrainingBatches
+from massivetext_keras.data.batching.sizes import Batching
 from massivetext_keras.tasks.inputs import is_frame, rows_of
 from massivetext_keras.text.framing import utf8
 
@@ -29,6 +30,87 @@ class Given(NamedTuple):
     x: Any
     y: Any = None
     sample_weight: Any = None
+
+
+def fit_arguments(task, x, y, batch_size, **named) -> tuple[Any, dict[str, Any]]:
+    """Arguments of `keras.Model.fit`, texts in them made batches of features.
+
+    Args:
+        task: that learns.
+        x, y, batch_size, **named: as `Task.fit` takes them.
+    """
+    x = opened(x)
+    given = Given(x, y, named.pop("sample_weight", None))
+    share = named.pop("validation_split", 0.0)
+    held_out = named.pop("validation_data", None)
+    if isinstance(held_out, list) and not are_texts(held_out):
+        held_out = tuple(held_out)  # of arrays, as Keras has it
+    if share and held_out is None:
+        given, held_out = split(given, share)
+        held_out = tuple(held_out)
+    if are_texts(x):
+        shuffle = bool(named.get("shuffle", True))
+        given = Given(_batches(task, given, batch_size, True, shuffle))
+    if held_out is not None and not isinstance(held_out, tuple):
+        held_out = opened(held_out)
+    there = Given(*held_out) if isinstance(held_out, tuple) else Given(held_out)
+    if are_texts(there.x):
+        rows = named.get("validation_batch_size") or batch_size
+        held_out = _batches(task, there, rows, False)
+    if (weights := named.pop("class_weight", None)) is not None:
+        given = weighed(given, task.data.class_weights(weights), task.as_labels)
+    rows = None if isinstance(given.x, tf.data.Dataset) else batch_size
+    named |= {"validation_data": held_out, "sample_weight": given.sample_weight}
+    return given.x, {"y": given.y, "batch_size": rows, **named}
+
+
+def evaluate_arguments(task, x, y, batch_size, *args, **kwargs) -> tuple[tuple, dict]:
+    """Arguments of `keras.Model.evaluate`, by place and by name; as `fit_arguments`."""
+    x = opened(x)
+    if are_texts(x):
+        given = Given(x, y, kwargs.pop("sample_weight", None))
+        x, y, batch_size = _batches(task, given, batch_size, False), None, None
+    return (x, y, batch_size, *args), kwargs
+
+
+def predict_inputs(task, x, batch_size: int | None) -> tuple[Any, int | None]:
+    """What `keras.Model.predict` takes first; a row for each text."""
+    x = opened(x)
+    if not are_texts(x):
+        return x, batch_size
+    if are_records(x):
+        x = task.data.inputs_of(task.data.read(list(rows_of(x))))
+
+    def features(x, *_) -> tuple:
+        return (task.data.features_of(task.data.texts_and_labels(x)[0]),)
+
+    return dataset_of(Given(x), features, batch_size, False), None
+
+
+def _batches(
+    task, given: Given, batch_size: int | None, training: bool, shuffle: bool = False
+) -> tf.data.Dataset:
+    """Batches of texts, or of records of them."""
+    check_rows(given)
+    columns = isinstance(given.x, Mapping) and given.y is None
+    if task.data.encodes_strings and not are_records(given.x) and not columns:
+        given = without_missing(given)
+        if given.y is not None and not isinstance(given.x, tf.data.Dataset):
+            given = given._replace(y=task.data.as_strings(given.y))
+        return dataset_of(given, task.data.encode, batch_size, shuffle)
+    if given.sample_weight is not None:
+        raise ValueError("sample_weight goes with arrays of texts, x and y")
+    rows = list(rows_of(given.x))
+    if given.y is not None:
+        rows = list(zip(rows, rows_of(given.y), strict=True))
+    sizes = {"batch_size": None, **task.data.batch_sizes}
+    if batch_size is not None:
+        sizes = {"batch_size": batch_size}
+    how = Batching(**sizes, progress=False)
+    items = task.data.read(rows)
+    if training:
+        return task.training_data(items, how).epochs()
+    return task.validation_data(items, how)
 
 
 def are_texts(x: Any) -> bool:

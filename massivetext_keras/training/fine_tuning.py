@@ -15,7 +15,7 @@ from massivetext_keras.experiment import FINE_TUNING, ExperimentConfig
 from massivetext_keras.optimization.optimizers import from_config
 from massivetext_keras.support.values import nearest
 from massivetext_keras.tasks.base import Task
-from massivetext_keras.tasks.examples import Examples, split_examples
+from massivetext_keras.tasks.examples import split_examples
 from massivetext_keras.training.callbacks.measuring import Measure
 from massivetext_keras.training.callbacks.registry import named_callbacks
 from massivetext_keras.training.pretraining import prepare
@@ -27,8 +27,8 @@ _DEFAULT = FINE_TUNING.optimizer
 
 def fine_tune(
     task: Task,
-    train: Examples,
-    validation: Examples | None = None,
+    train: Any,
+    validation: Any = None,
     epochs: float = FINE_TUNING.train.epochs,
     learning_rate: float = _DEFAULT.learning_rate,
     batch_size: int = FINE_TUNING.data.batch_size,
@@ -133,8 +133,8 @@ def _divided(options: dict[str, Any]) -> tuple[dict, dict, dict]:
 def learn(
     task: Task,
     experiment: ExperimentConfig,
-    train: Examples,
-    validation: Examples | None = None,
+    train: Any,
+    validation: Any = None,
     epochs: float | None = None,
     warmup_fraction: float | None = None,
     run_dir: str | Path | None = None,
@@ -246,10 +246,10 @@ def _check_task(task: Task, experiment: ExperimentConfig) -> None:
         raise ValueError(
             f"task.name is {asked.name!r}, but the task is a {type(task).__name__}"
         )
-    if experiment.data.objective not in (None, task.own_objective):
+    if experiment.data.objective not in (None, task.data.own_objective):
         raise ValueError(
             f"data.objective is {experiment.data.objective!r}: examples are learnt by "
-            f"{task.own_objective or 'their labels'}; text is what `train` takes"
+            f"{task.data.own_objective or 'their labels'}; text is what `train` takes"
         )
 
 

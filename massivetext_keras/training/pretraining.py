@@ -113,7 +113,7 @@ def text_batches(task: Task, experiment: ExperimentConfig, files, **options):
     rows = experiment.data
     objective = None
     if rows.objective or rows.objective_options:
-        objective = task.objective_named(rows.objective, rows.objective_options)
+        objective = task.data.objective_named(rows.objective, rows.objective_options)
     given = {
         "batch_size": rows.batch_size,
         "batch_tokens": rows.batch_tokens,

@@ -31,10 +31,10 @@ def complete(
     """
     rows = experiment.data
     options = dict.fromkeys(task.options) | task.chosen()
-    objective = task.objective_named(rows.objective, rows.objective_options)
+    objective = task.data.objective_named(rows.objective, rows.objective_options)
     if objective is not None:
         rows = rows.replace(
-            objective=rows.objective or task.own_objective,
+            objective=rows.objective or task.data.own_objective,
             objective_options=objective.to_dict(),
         )
     return experiment.replace(

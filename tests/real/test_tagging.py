@@ -8,7 +8,7 @@ import tensorflow as tf
 from massivetext_keras.evaluation.spans import span_scores
 from massivetext_keras.support.tags import spans_of_tags, tags_of_spans
 from massivetext_keras.tasks import TokenClassifier
-from massivetext_keras.tasks.tagging.examples import spans_in
+from massivetext_keras.tasks.tagging.records import spans_in
 from massivetext_keras.text.words import word_offsets
 
 

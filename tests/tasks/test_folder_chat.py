@@ -59,7 +59,10 @@ def test_a_folder_keeps_its_templates_and_ends(folder, tmp_path):
     again = CausalLM.from_preset(str(tmp_path))
     assert again.chosen() == lm.chosen()
     asked = [Conversation(("<|im_end|>",), ("user",))]
-    assert again._read_chats(asked, 4).to_list() == lm._read_chats(asked, 4).to_list()
+    assert (
+        again.assistant.read(asked, 4).to_list()
+        == lm.assistant.read(asked, 4).to_list()
+    )
 
 
 def test_where_templates_are_found(tmp_path):
@@ -108,8 +111,8 @@ def test_a_missing_template_is_said_once(tmp_path, caplog):
     assert not (tmp_path / "chat_template.jinja").exists()
     lm = CausalLM.from_preset(f"hf:{tmp_path}")
     with caplog.at_level(logging.WARNING):
-        lm._read_chats([TALK], 4)
-        lm._read_chats([TALK], 4)
+        lm.assistant.read([TALK], 4)
+        lm.assistant.read([TALK], 4)
     (said,) = (record.getMessage() for record in caplog.records)
     assert said.startswith(f"{tmp_path} has no chat template: messages are written as")
     assert "chat_template" not in lm.chosen()
@@ -123,8 +126,8 @@ def test_strings_are_saved_in_jinja(tmp_path):
     again = CausalLM.from_preset(f"hf:{tmp_path}")
     assert isinstance(again.template, JinjaTemplate)
     assert again.template.render(TALK) == lm.template.render(TALK)
-    ids = lm._read_chats([TALK], 4).to_list()
-    assert again._read_chats([TALK], 4).to_list() == ids
+    ids = lm.assistant.read([TALK], 4).to_list()
+    assert again.assistant.read([TALK], 4).to_list() == ids
 
 
 def test_prompts_with_special_tokens(folder):
@@ -132,7 +135,7 @@ def test_prompts_with_special_tokens(folder):
     lm = CausalLM.from_preset(f"hf:{folder}")
     asked = Conversation(("a",), ("user",))
     pasted = lm.template.render(asked)
-    ids = lm._read_chats([asked], 8).to_list()
+    ids = lm.assistant.read([asked], 8).to_list()
     assert lm._read([pasted], 8, True).to_list() == ids
     assert IM_START not in lm._read([pasted], 8, False).to_list()[0]
     options = {"max_new_tokens": 8, "temperature": 0.0, "include_prompt": False}

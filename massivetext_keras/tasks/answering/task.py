@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from massivetext_keras import data
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.data.records.squad import as_question
-from massivetext_keras.evaluation.answers import LANGUAGES, answer_scores, best_cut
-from massivetext_keras.evaluation.words import language_of
+from massivetext_keras.evaluation.answers import LANGUAGES, best_cut
 from massivetext_keras.generation.threads import made_once
 from massivetext_keras.kernels.cross_entropy import token_losses
 from massivetext_keras.layers.dense import Dense
@@ -23,17 +20,20 @@ from massivetext_keras.optimization.trackers import mean
 from massivetext_keras.saving.export import signature
 from massivetext_keras.support.rounding import ROUNDING
 from massivetext_keras.support.values import choose
-from massivetext_keras.tasks.answering.encoding import question_batches
+from massivetext_keras.tasks.answering.examples import (
+    Questions,
+    known_answers,
+    questions_and_contexts,
+)
 from massivetext_keras.tasks.answering.span_search import (
     IMPOSSIBLE,
     best_spans,
     is_answer,
 )
 from massivetext_keras.tasks.base import Task
-from massivetext_keras.tasks.examples import EMPTY, Examples, FromExamples
 from massivetext_keras.tasks.served import STRING, Check, served
 from massivetext_keras.text.batches import in_batches
-from massivetext_keras.text.examples import Answer, Question
+from massivetext_keras.text.examples import Answer
 from massivetext_keras.text.strings import Texts, as_texts
 from massivetext_keras.tokenizers.base import valid_utf8
 
@@ -41,7 +41,7 @@ NO_ANSWER = Answer("")
 _MOST_TIES = 20
 
 
-class QuestionAnswerer(FromExamples, Task):
+class QuestionAnswerer(Task):
     """An encoder that marks where an answer starts and ends (Devlin et al., 2019).
 
     It reads [CLS] question [SEP] context [SEP]; a context that is too long is read in
@@ -83,6 +83,7 @@ class QuestionAnswerer(FromExamples, Task):
     """
 
     backbone_class = BERT
+    data_class = Questions
     hugging_face_heads = ("question_answering",)
     predicts_tokens = False
     weighs_rows = True
@@ -94,7 +95,6 @@ class QuestionAnswerer(FromExamples, Task):
         "null_threshold",
         "language",
     )
-    fields = ("context", "question", "answer", "answer_start", "answers", "id")
 
     def __init__(
         self,
@@ -153,50 +153,6 @@ class QuestionAnswerer(FromExamples, Task):
         tally = tf.stack([tf.reduce_sum(exact * weights), tf.reduce_sum(weights)])
         return [tf.reduce_sum(rows)], rows, tally[None]
 
-    @classmethod
-    def example(cls, fields: Mapping[str, Any]) -> Question:
-        """The `Question` that a record is; see `data.records.squad.as_question`."""
-        return as_question(fields)
-
-    @classmethod
-    def noted_example(cls, fields, note: Callable[[str], None]) -> Question:
-        question = as_question(fields, note)
-        if not (question.context.strip() and question.question.strip()):
-            note(EMPTY)
-        return question
-
-    @classmethod
-    def options_for(cls, examples: Sequence[Question]) -> dict[str, Any]:
-        """Whether some have no answer, and the language of the contexts."""
-        contexts = sorted({example.context for example in examples})
-        return {
-            "unanswerable": any(example.answers == () for example in examples),
-            "language": language_of(contexts[:1000]),
-        }
-
-    def example_batches(
-        self,
-        examples: Sequence[Question],
-        batch_size: int | None = 32,
-        batch_tokens: int | None = None,
-        max_length: int | None = None,
-        training: bool = True,
-    ) -> data.Batches:
-        """Windows of contexts to learn from; see `data.questions.question_batches`.
-
-        Raises:
-            ValueError: there are none, or none that can be learnt from.
-        """
-        return question_batches(
-            self.need_tokenizer(),
-            examples,
-            self.within_context("max_length", max_length or self.window),
-            self.stride,
-            batch_size,
-            batch_tokens,
-            training,
-        )
-
     def answer(
         self, questions: Texts, contexts: Texts, n_best: int | None = None
     ) -> Answer | list[Answer] | list[list[Answer]]:
@@ -221,7 +177,7 @@ class QuestionAnswerer(FromExamples, Task):
                 questions, or there is no tokenizer.
         """
         questions, one = as_texts("question", questions)
-        rows = self._ranked(questions, contexts, 1 if n_best is None else n_best)
+        rows = self.ranked(questions, contexts, 1 if n_best is None else n_best)
         if n_best is None:
             rows = [row[0] for row in rows]
         return rows[0] if one else rows
@@ -243,7 +199,7 @@ class QuestionAnswerer(FromExamples, Task):
         """
         return self.answer(questions, contexts, count)
 
-    def choose_null_threshold(self, examples: Examples) -> float:
+    def choose_null_threshold(self, examples: Any) -> float:
         """Sets `null_threshold` to where the mean F1 is best (Rajpurkar et al., 2018).
 
         Args:
@@ -256,10 +212,10 @@ class QuestionAnswerer(FromExamples, Task):
             ValueError: nobody knows the answer to a question, or there are none.
         """
         examples = self.examples_of(examples)
-        right = [[answer.text for answer in _known(x)] for x in examples]
+        right = [[answer.text for answer in known_answers(x)] for x in examples]
         best = [
             max(spans, key=lambda span: span[0], default=(IMPOSSIBLE, NO_ANSWER))
-            for spans, _ in self._found(*_asked(examples), 1)
+            for spans, _ in self._found(*questions_and_contexts(examples), 1)
         ]
         odds, answers = zip(*best, strict=True)
         texts = [answer.text for answer in answers]
@@ -269,7 +225,9 @@ class QuestionAnswerer(FromExamples, Task):
         self.null_threshold = float(np.mean(bounds[count : count + 2]))
         return self.null_threshold
 
-    def _ranked(self, questions, contexts, count, progress=False) -> list[list[Answer]]:
+    def ranked(
+        self, questions: Sequence[str], contexts: Texts, count: int, progress=False
+    ) -> list[list[Answer]]:
         """The best answers to each question, no answer among them if that may be."""
         if count < 1:
             raise ValueError(f"count must be positive, got {count}")
@@ -343,37 +301,6 @@ class QuestionAnswerer(FromExamples, Task):
             "score": tf.where(there, scores, no_answer),
         }
 
-    def is_answered(self, example: Question) -> bool:
-        return example.answers is not None
-
-    def predictions(
-        self, examples: Sequence[Question], progress: bool = False
-    ) -> list[dict[str, Any]]:
-        """`id`, `text`, `start`, `end` and `score` of the answer to each question."""
-        rows = self._ranked(*_asked(examples), 1, progress)
-        return [
-            {"id": example.id, **answer._asdict()}
-            for example, (answer,) in zip(examples, rows, strict=True)
-        ]
-
-    def scores(
-        self,
-        examples: Sequence[Question],
-        predictions: Sequence[Mapping[str, Any]],
-    ) -> dict[str, float]:
-        """`exact_match` and `f1`, see `evaluation.answers.answer_scores`.
-
-        Raises:
-            ValueError: nobody knows the answer to a question.
-        """
-        right = [[answer.text for answer in _known(x)] for x in examples]
-        texts = [prediction["text"] for prediction in predictions]
-        return answer_scores(texts, right, self.language)
-
-    def check_measured(self, examples):
-        for question in examples:
-            _known(question)
-
     def _checks(self) -> list[Check]:
         """Questions in which several answers may be as good but for rounding."""
         question, context = (
@@ -398,24 +325,13 @@ class QuestionAnswerer(FromExamples, Task):
         return [({"question": questions, "context": contexts}, outputs)]
 
     def _as_good_as_the_best(self, spans, no_answer: Answer) -> list[Answer]:
-        """Which answers could be the first of `_ranked` where floats are rounded in
+        """Which answers could be the first of `ranked` where floats are rounded in
         another way."""
         if self.unanswerable or not spans:
             spans = [*spans, (self.null_threshold, no_answer)]
         best = max(odds for odds, _ in spans)
         least = best - 3 * ROUNDING * max(abs(best), 1.0)
         return [answer for odds, answer in spans if odds >= least]
-
-
-def _asked(examples: Sequence[Question]) -> tuple[list[str], list[str]]:
-    """Questions and contexts."""
-    return [x.question for x in examples], [x.context for x in examples]
-
-
-def _known(example: Question) -> tuple[Answer, ...]:
-    if example.answers is None:
-        raise ValueError("questions without known answers cannot be measured")
-    return example.answers
 
 
 def _choices(features: dict[str, tf.Tensor]) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ from massivetext_keras.text.framing import (
     separator_ids,
     utf8,
 )
+
+logger = logging.getLogger(__name__)
 
 _TEXTS_AT_ONCE = 1024
 
@@ -72,7 +75,7 @@ def encode_labeled(tokenizer, examples: Sequence[LabeledText], max_length: int) 
     [[1, 100, 2, 101, 2], [1, 102, 2]]
     """
     ids, segments, cut = [[None] * len(examples) for _ in range(2)] + [0]
-    for places, columns in alike(examples):
+    for places, columns in singles_and_pairs(examples):
         for first in range(0, len(places), _TEXTS_AT_ONCE):
             some = slice(first, first + _TEXTS_AT_ONCE)
             texts = (tf.constant([*map(utf8, column[some])]) for column in columns)
@@ -86,12 +89,12 @@ def encode_labeled(tokenizer, examples: Sequence[LabeledText], max_length: int) 
     return Rows(ids, segments, cut)
 
 
-def alike(
+def singles_and_pairs(
     examples: Sequence[LabeledText],
 ) -> Iterator[tuple[list[int], list[list[str]]]]:
     """The single texts, then the pairs: which they are, and their strings.
 
-    >>> list(alike([LabeledText("a", None, "b"), LabeledText("c")]))
+    >>> list(singles_and_pairs([LabeledText("a", None, "b"), LabeledText("c")]))
     [([1], [['c']]), ([0], [['a'], ['b']])]
     """
     for paired in (False, True):
@@ -99,3 +102,14 @@ def alike(
         if places:
             names = ["text", "second"] if paired else ["text"]
             yield places, [[getattr(examples[i], n) for i in places] for n in names]
+
+
+def warn_of_cut(cut: int, count: int, max_length: int) -> None:
+    """Says how many of so many texts were too long for a row, if any was."""
+    if cut:
+        logger.warning(
+            "%s of %s texts have more than %s tokens: what comes after is not read",
+            f"{cut:,}",
+            f"{count:,}",
+            f"{max_length:,}",
+        )

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from massivetext_keras import data, evaluation
+from massivetext_keras import evaluation
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.layers.heads.classification import HEADS
@@ -21,21 +19,13 @@ from massivetext_keras.optimization.trackers import mean
 from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.base import FORMATS, Task
 from massivetext_keras.tasks.classification.encoding import (
-    alike,
-    encode_labeled,
     rows_graph,
+    singles_and_pairs,
+    warn_of_cut,
 )
-from massivetext_keras.tasks.classification.labelling import (
-    HINT,
-    LABELLINGS,
-    SingleLabel,
-)
-from massivetext_keras.tasks.classification.labels import (
-    Classification,
-    label_of,
-    problem_of,
-)
-from massivetext_keras.tasks.examples import EMPTY, Examples, FromExamples
+from massivetext_keras.tasks.classification.examples import LabeledTexts
+from massivetext_keras.tasks.classification.labelling import LABELLINGS
+from massivetext_keras.tasks.classification.labels import Classification
 from massivetext_keras.tasks.served import STRING, served
 from massivetext_keras.text.examples import LabeledText
 from massivetext_keras.text.framing import padded
@@ -44,7 +34,7 @@ from massivetext_keras.text.strings import Texts, as_texts
 logger = logging.getLogger(__name__)
 
 
-class TextClassifier(FromExamples, Task):
+class TextClassifier(Task):
     """An encoder and a head that says which class a text, or a pair of texts, is of.
 
     Args:
@@ -90,11 +80,10 @@ class TextClassifier(FromExamples, Task):
     """
 
     backbone_class = BERT
+    data_class = LabeledTexts
     predicts_tokens = False
     weighs_rows = True
     hugging_face_heads = ("classification", "dense_classification")
-    fields = ("text", "label", "second")
-    dataset_options = ("class_weights",)
     options = (
         "labels",
         "problem",
@@ -189,129 +178,12 @@ class TextClassifier(FromExamples, Task):
         tallies = self.labelling.tallies(logits, labels, weights)
         return [tf.reduce_sum(rows)], rows, tallies[None]
 
-    fits_strings = True
-
     def as_labels(self, labels):
         return self.labelling.as_labels(labels)
 
-    def readable_labels(self, labels):
+    def readable_labels(self, labels: Any) -> Any:
+        """Names of labels in memory as one string for each row; numbers stay."""
         return self.labelling.joined_names(labels)
-
-    def encode_texts(self, x, y=None, sample_weight=None):
-        x, y = self.parted(x, y)
-        labels = None if y is None else self.labelling.encode(y)
-        features = self.text_features(x)
-        return keras.utils.pack_x_y_sample_weight(features, labels, sample_weight)
-
-    def table_of_weights(self, class_weight):
-        if not isinstance(self.labelling, SingleLabel):
-            return super().table_of_weights(class_weight)
-        named = {}
-        for key, weight in class_weight.items():
-            known = isinstance(key, Integral) and 0 <= key < len(self.labels)
-            named[self.labels[key] if known else str(key)] = float(weight)
-        self.labelling.check_weights(named)
-        return self.labelling.table(named)
-
-    @classmethod
-    def example(cls, fields: Mapping[str, Any]) -> LabeledText:
-        """The `LabeledText` of a record.
-
-        Its "label" is a class; or several, a list in JSON or joined by "|" in a table,
-        where nothing means none of them; or a number. A whole number is a class; where
-        there is none, None or NaN, the example has no label.
-
-        Raises:
-            ValueError: there is no text, or a field is of the wrong kind.
-
-        >>> TextClassifier.example({"text": "good", "label": "funny|sad"})
-        LabeledText(text='good', label=('funny', 'sad'), second=None)
-        """
-        text, second = fields.get("text"), fields.get("second")
-        if text is None:
-            raise ValueError("no 'text'")
-        if not isinstance(text, str) or not isinstance(second, str | None):
-            raise ValueError("'text' or 'second' is no string")
-        return LabeledText(text, label_of(fields.get("label")), second)
-
-    @classmethod
-    def noted_example(cls, fields, note):
-        example = cls.example(fields)
-        if not (example.text.strip() and (example.second or "-").strip()):
-            note(EMPTY)
-        return example
-
-    @classmethod
-    def options_for(cls, examples: Sequence[LabeledText]) -> dict[str, Any]:
-        """The labels that examples have, sorted, and the problem that they are.
-
-        One that has several labels makes it "multi_label"; numbers, of which one has a
-        fraction, "regression". Lists of 0 and 1 (multi-hot) are labels without names,
-        LABEL_0 and so on, as Hugging Face calls them.
-
-        Raises:
-            ValueError: none has a label.
-
-        >>> TextClassifier.options_for([LabeledText("a", "x"), LabeledText("b", "c")])
-        {'labels': ('c', 'x'), 'problem': 'single_label'}
-        """
-        found = [x.label for x in examples if x.label is not None]
-        if not found:
-            raise ValueError(f"no example has a label{HINT}")
-        labels, problem = problem_of(found)
-        return {"labels": labels, "problem": problem}
-
-    def training_data(self, items, how):
-        """As in `FromExamples`; `class_weights` are those of the constructor from now
-        on, if they are given."""
-        weights = how.options.get("class_weights")
-        if weights is not None:
-            self.labelling.check_weights(weights)
-            self.class_weights = weights
-        return super().training_data(items, how)
-
-    def example_batches(
-        self,
-        examples,
-        batch_size=32,
-        batch_tokens=None,
-        max_length=None,
-        training=True,
-    ):
-        length = self.within_context("max_length", max_length)
-        kept, targets = self.labelling.targets(examples)
-        encoded = encode_labeled(self.need_tokenizer(), kept, length)
-        self._log_cut(encoded.cut, len(kept), length)
-        weights = self.labelling.weights(
-            targets, self.class_weights if training else None
-        )
-        paired = self.segmented and any(x.second is not None for x in kept)
-        rows = data.BucketedRows(
-            [encoded.ids],
-            batch_tokens,
-            batch_size,
-            aligned=[encoded.segments] if paired else [],
-            fixed=[targets, weights],
-        )
-        rows.log("texts")
-
-        def example(ids, mask, *rest):
-            *segments, labels, weights = rest
-            features = {"token_ids": ids, "padding_mask": mask}
-            if segments:
-                features["segment_ids"] = segments[0]
-            return features, labels, weights
-
-        return data.Batches(rows, example)
-
-    def _log_cut(self, cut: int, count: int, max_length: int) -> None:
-        if cut:
-            logger.warning(
-                "%s of %s texts have more than %s tokens: what comes after is not read",
-                f"{cut:,}",
-                f"{count:,}",
-                f"{max_length:,}",
-            )
 
     @served("classify", "serving_default", text=STRING)
     def texts_graph(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -362,14 +234,15 @@ class TextClassifier(FromExamples, Task):
         """
         logits, cut = np.zeros([len(examples), self.labelling.size], np.float32), 0
         with tqdm(total=len(examples), unit="text", disable=not progress) as bar:
-            for places, columns in alike(examples):
+            for places, columns in singles_and_pairs(examples):
                 graph = self.texts_graph if len(columns) == 1 else self.pairs_graph
                 found = graph.rows(*columns, bar=bar)
                 logits[places], cut = found["_logits"], cut + int(found["_cut"].sum())
-        self._log_cut(cut, len(examples), self.config.max_length)
+        warn_of_cut(cut, len(examples), self.config.max_length)
         return logits
 
-    def _answers(self, examples, progress: bool = False) -> list:
+    def answers(self, examples: Sequence[LabeledText], progress: bool = False) -> list:
+        """What `classify` says of examples, whose labels are not read."""
         self.need_tokenizer()
         if not examples:
             return []
@@ -402,40 +275,14 @@ class TextClassifier(FromExamples, Task):
         if len(second) != len(texts):
             raise ValueError(f"{len(texts)} texts, but {len(second)} second ones")
         pairs = zip(texts, second, strict=True)
-        answers = self._answers([LabeledText(a, None, b) for a, b in pairs])
+        answers = self.answers([LabeledText(a, None, b) for a, b in pairs])
         return answers[0] if one else answers
 
-    def predictions(self, examples, progress=False):
-        answers = self._answers(list(examples), progress)
-        if self.problem == "regression":
-            return [{"label": number} for number in answers]
-        return [
-            {
-                "label": list(label) if isinstance(label, tuple) else label,
-                "score": score,
-                "scores": scores,
-            }
-            for label, score, scores in answers
-        ]
-
-    def scores(self, examples, predictions):
-        """Accuracy, F1, precision and recall as means and for each label, and the
-        expected calibration error; or errors and correlations of numbers."""
-        return self.labelling.measures(*self.labelling.judged(examples, predictions))
-
-    def check_measured(self, examples):
-        self.labelling.warn_of_unknown(examples)
-
     def pictures(self, examples, predictions) -> dict[str, np.ndarray]:
-        """The confusion matrix, uint8 [height, width, 3], of single labels."""
-        if not isinstance(self.labelling, SingleLabel):
-            return {}
-        true, given = self.labelling.judged(examples, predictions)
-        given = [one["label"] for one in given]
-        matrix = evaluation.confusion(true, given, self.labels)
-        return {"confusion": evaluation.draw_confusion(matrix, self.labels)}
+        """See `LabeledTexts.pictures`."""
+        return self.data.pictures(examples, predictions)
 
-    def calibrate(self, examples: Examples) -> float:
+    def calibrate(self, examples: Any) -> float:
         """Sets the temperature such that probabilities fit (Guo et al., 2017).
 
         It is the one that makes the labels of these examples most likely. No answer

@@ -8,14 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.data.records import Problems, read_records
 from massivetext_keras.distribution.replicas import gather_over_replicas
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.kernels.cross_entropy import token_losses
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.base import Task
-from massivetext_keras.tasks.inputs import are_files, rows_of
+from massivetext_keras.tasks.embedding.pairs import PositivePairs
 from massivetext_keras.tasks.served import STRING, TEXT, served
 from massivetext_keras.text.framing import framed, max_text_tokens, padded, utf8
 from massivetext_keras.text.strings import Texts, as_texts
@@ -101,6 +100,7 @@ class TextEmbedder(Task):
     """
 
     backbone_class = BERT
+    data_class = PositivePairs
     predicts_tokens = False
     weighs_rows = True
     separable = False  # a text is told from all others of the batch
@@ -172,26 +172,6 @@ class TextEmbedder(Task):
         scores = tf.matmul(vectors[:, 0], others, transpose_b=True) / self.temperature
         scores = tf.where(real > 0.0, scores, _HIDDEN)
         return [tf.reduce_sum(token_losses(scores, labels) * weights)], None
-
-    objective = "contrast"
-
-    def read_data(self, data, **reading):
-        """Pairs of texts that belong together."""
-        if are_files(data):
-            problems, names = Problems(), ("text", "second")
-            rows = read_records(data, names, problems=problems, **reading)
-            pairs = [tuple(row.fields.get(name) for name in names) for row in rows]
-            problems.log()
-            return pairs
-        rows = rows_of(data)
-        return [tuple(x.values()) if isinstance(x, Mapping) else x for x in rows]
-
-    def split_data(self, items, share):
-        """A share of the pairs held out, at random."""
-        order = np.random.default_rng(0).permutation(len(items))
-        count = int(len(items) * share)
-        sides = order[count:], order[:count]
-        return tuple([items[i] for i in sorted(side)] for side in sides)
 
     def embed(self, texts: Texts, prompt: str | None = None) -> np.ndarray:
         """Vectors of texts, computed in float32.

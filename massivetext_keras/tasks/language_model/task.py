@@ -40,7 +40,13 @@ from massivetext_keras.support.arguments import (
     Share,
 )
 from massivetext_keras.tasks.base import Task
-from massivetext_keras.tasks.language_model.texts_or_chats import TextsOrChats
+from massivetext_keras.tasks.language_model.chat import (
+    REPLY_TOKENS,
+    Assistant,
+    Messages,
+    conversations_of,
+)
+from massivetext_keras.tasks.language_model.datasets import LanguageModelData
 from massivetext_keras.tasks.own_defaults import checked, made_of, own_defaults
 from massivetext_keras.tasks.served import (
     FLOAT,
@@ -51,7 +57,13 @@ from massivetext_keras.tasks.served import (
     graph_of,
     served,
 )
-from massivetext_keras.text.conversations import ROLES, as_rows, chat_ids
+from massivetext_keras.tasks.source import HuggingFaceFolder, Source
+from massivetext_keras.text.conversations import (
+    ROLES,
+    as_rows,
+    chat_ids,
+    conversation_of,
+)
 from massivetext_keras.text.examples import Conversation
 from massivetext_keras.text.framing import utf8
 from massivetext_keras.text.strings import Texts, as_texts
@@ -78,7 +90,7 @@ _CONVERSATIONS = [
 _BLANKS = r"\A[ \t\n\r\v\f]+"
 
 
-class CausalLM(TextsOrChats, Task):
+class CausalLM(Task):
     """A language model that reads from left to right (Radford et al., 2019).
 
     Args:
@@ -110,6 +122,7 @@ class CausalLM(TextsOrChats, Task):
     """
 
     backbone_class = GPT
+    data_class = LanguageModelData
     options = ("chat_template", "banned", "never_ids", "generation", "end_ids")
 
     def __init__(
@@ -127,7 +140,7 @@ class CausalLM(TextsOrChats, Task):
         self.never_ids = ids_or_sequences(never_ids)
         self.generation = checked(self.generate, generation)
         self.end_ids = checked_end_ids(end_ids, config.vocabulary_size)
-        self.set_chat_template(chat_template)
+        self.assistant = Assistant(self, chat_template)
         self.banned = tuple(as_texts("banned phrase", banned)[0])
         self.writers.banned_phrases()  # says now what cannot be kept
         self._label_bytes = None
@@ -339,6 +352,110 @@ class CausalLM(TextsOrChats, Task):
         state = decoder.decode(state, sampling, limit)
         return tf.concat([ids, written(state, ids.nrows(), limit)], axis=1)
 
+    @property
+    def template(self):
+        """How conversations become text: a `ChatTemplate` or a `JinjaTemplate`."""
+        return self.assistant.template
+
+    @property
+    def chat_template(self) -> str | dict[str, Any]:
+        """See `Assistant.source`."""
+        return self.assistant.source
+
+    def set_chat_template(self, value: str | Mapping[str, Any] | None) -> None:
+        """Takes another template for `chat`; None is "plain", which nobody chose."""
+        self.assistant = Assistant(self, value)
+
+    def chat_stop_ids(self) -> tuple[int, ...]:
+        """See `Assistant.stop_ids`."""
+        return self.assistant.stop_ids()
+
+    def chat_stop_strings(self) -> tuple[str, ...]:
+        """See `Assistant.stop_strings`."""
+        return self.assistant.stop_strings()
+
+    @own_defaults()
+    def chat(
+        self,
+        messages: Messages | Sequence[Messages],
+        max_new_tokens: int = REPLY_TOKENS,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        seed: int | None = None,
+        banned: str | Sequence[str] = (),
+        min_new_tokens: int = 0,
+    ) -> str | list[str]:
+        """Replies to conversations.
+
+        Args:
+            messages: one conversation or several: dicts with "role" ("system", "user"
+                or "assistant") and "content", a `Conversation`, or a text of the
+                user's. One that is too long loses its oldest turns, but for those of
+                the system.
+            max_new_tokens: tokens of a reply at the most.
+
+        The other arguments are those of `generate`.
+
+        Returns:
+            A reply for a conversation, a list for a list.
+
+        Raises:
+            ValueError: a role is unknown, a conversation empty, an argument out of
+                range, or there is no tokenizer.
+        """
+        sampling = Sampling.make(
+            temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
+        )
+        talks, one = conversations_of(messages)
+        if not talks:
+            return []
+        how = max_new_tokens, sampling, repetition_penalty != 1.0, banned
+        replies, _ = self.assistant.replies(talks, *how)
+        return replies[0] if one else replies
+
+    @own_defaults()
+    def chat_stream(
+        self,
+        messages: Messages,
+        max_new_tokens: int = REPLY_TOKENS,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        seed: int | None = None,
+        banned: str | Sequence[str] = (),
+        min_new_tokens: int = 0,
+    ) -> Iterator[str]:
+        """`chat` of one conversation, piece by piece; the pieces join to the reply."""
+        sampling = Sampling.make(
+            temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
+        )
+        how = max_new_tokens, sampling, repetition_penalty != 1.0, banned
+        yield from self.assistant.stream(conversation_of(messages), *how)
+
+    def chosen(self) -> dict[str, Any]:
+        values = super().chosen()
+        if not self.assistant.is_chosen:
+            del values["chat_template"]
+        return values
+
+    def huggingface_options(self) -> dict[str, Any]:
+        values = self.chosen()
+        if "chat_template" in values:
+            values["chat_template"] = self.assistant.jinja
+        return values
+
+    def loaded_from(self, source: Source) -> None:
+        if isinstance(source, HuggingFaceFolder) and not self.assistant.is_chosen:
+            self.assistant.missing = (
+                f"{source.name} has no chat template: messages are written as User: … "
+                'Assistant: …; from_preset(…, chat_template="chatml") takes another one'
+            )
+
     def score(self, texts: Texts) -> float | list[float]:
         """Log-probability of texts, in nats, of all their tokens together.
 
@@ -400,7 +517,7 @@ class CausalLM(TextsOrChats, Task):
         roles = checked_number(
             roles, known, f"roles must be {', '.join(ROLES)}, or empty"
         )
-        limit, template = self._checked(max_new_tokens), self.graph_template()
+        limit, template = self._checked(max_new_tokens), self.assistant.graph_template
         room = self.config.max_length - limit
         found = chat_ids(self.tokenizer, template, roles, texts, room)
         whole = tf.strings.reduce_join(template.pieces(roles, texts), axis=1)
@@ -414,7 +531,7 @@ class CausalLM(TextsOrChats, Task):
 
     def serves_chat(self) -> bool:
         """Whether an export can have `chat`; says why where it cannot."""
-        if self.graph_template() is not None:
+        if self.assistant.graph_template is not None:
             return True
         logger.warning(
             "the export has no signature `chat`: %s; chat_template=… may give a "

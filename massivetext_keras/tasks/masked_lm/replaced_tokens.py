@@ -14,6 +14,7 @@ from massivetext_keras.layers.heads.pretraining import DiscriminatorHead
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.masked_lm.task import MaskedLM, masked_states
+from massivetext_keras.tasks.masked_lm.texts import ReplacedTexts
 from massivetext_keras.tasks.served import STRING, served
 from massivetext_keras.text.framing import frame, framed, max_text_tokens, padded
 from massivetext_keras.text.strings import Texts, as_texts
@@ -55,6 +56,7 @@ class ReplacedTokenDetector(Task):
     """
 
     backbone_class = BERT
+    data_class = ReplacedTexts
     options = ("generator_size",)
     hugging_face_heads = ("discriminator",)
 
@@ -115,8 +117,6 @@ class ReplacedTokenDetector(Task):
         noisy = tf.reshape(logits, [-1, logits.shape[-1]]) + noise
         sampled = tf.argmax(noisy, axis=-1, output_type=tf.int32)
         return tf.reshape(sampled, shape[:2])
-
-    objective, batches_of = "replaced", MaskedLM.batches_of
 
     @property
     def mask_id(self) -> int | None:

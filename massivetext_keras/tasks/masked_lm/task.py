@@ -21,6 +21,7 @@ from massivetext_keras.models.bert import BERT
 from massivetext_keras.support.rounding import ROUNDING
 from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.base import Task
+from massivetext_keras.tasks.masked_lm.texts import MaskedTexts
 from massivetext_keras.tasks.served import INTEGER, STRING, Check, served
 from massivetext_keras.text.framing import (
     frame,
@@ -85,6 +86,7 @@ class MaskedLM(Task):
     """
 
     backbone_class = BERT
+    data_class = MaskedTexts
     options = ("sentences",)
     hugging_face_heads = ("pretraining", "masked_lm")
 
@@ -167,9 +169,6 @@ class MaskedLM(Task):
         if self.sentence_head is None:
             return counts
         return [*counts, tf.reduce_sum(_real_rows(weights))]
-
-    objective = "masked"
-    batches_of = {"batch_size": 16}
 
     def fill_mask(self, texts: Texts, top_k: int = 5) -> list[Fill] | list[list[Fill]]:
         """What most probably stands in the place of the mask.

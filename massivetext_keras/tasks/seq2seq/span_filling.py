@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -11,49 +12,28 @@ from massivetext_keras.text.framing import utf8
 from massivetext_keras.text.strings import Texts, as_texts
 
 
-class FillsSpans:
-    """A mixin for `Seq2SeqLM`: what T5 has learnt from text alone."""
-
-    def fill_spans(
-        self,
-        texts: Texts,
-        max_new_tokens: int | None = None,
-        num_beams: int = 1,
-    ) -> dict[str, str] | list[dict[str, str]]:
-        """Fills the spans that special tokens such as T5's `<extra_id_0>` stand for
-        (Raffel et al., 2020).
-
-        The names of special tokens in a text are those tokens here, so it should be no
-        text that other people typed.
-
-        Args:
-            texts: one text or several.
-            max_new_tokens, num_beams: see `generate`.
-
-        Returns:
-            What is written for each special token of a text, by its name and in its
-            order; "" where nothing is. A list of such for several texts.
-
-        Raises:
-            ValueError: a text names no special token, or there is no tokenizer.
-        """
-        tokenizer = self.need_tokenizer()
-        rows, one = as_texts("text", texts)
-        if not rows:
-            return []
-        sources = tf.constant([utf8(text) for text in rows])
-        ids = tokenizer.tokenize(sources, parse_special=True)
-        ids = data.enclosed(tokenizer, ids, self.config.max_length)
-        asked = [_sentinels(tokenizer, row) for row in ids.to_list()]
-        for i, some in enumerate(asked):
-            if not some:
-                raise ValueError(f"text {i} names no special token, as <extra_id_0>")
-        found = self.generate_ids(ids, max_new_tokens, num_beams).to_list()
-        spans = [
-            spans_behind(tokenizer, some, row)
-            for some, row in zip(asked, found, strict=True)
-        ]
-        return spans[0] if one else spans
+def fill_spans(
+    lm: Any, texts: Texts, max_new_tokens: int | None, num_beams: int
+) -> dict[str, str] | list[dict[str, str]]:
+    """What a model writes for the special tokens of texts: see
+    `Seq2SeqLM.fill_spans`."""
+    tokenizer = lm.need_tokenizer()
+    rows, one = as_texts("text", texts)
+    if not rows:
+        return []
+    sources = tf.constant([utf8(text) for text in rows])
+    ids = tokenizer.tokenize(sources, parse_special=True)
+    ids = data.enclosed(tokenizer, ids, lm.config.max_length)
+    asked = [_sentinels(tokenizer, row) for row in ids.to_list()]
+    for i, some in enumerate(asked):
+        if not some:
+            raise ValueError(f"text {i} names no special token, as <extra_id_0>")
+    found = lm.generate_ids(ids, max_new_tokens, num_beams).to_list()
+    spans = [
+        spans_behind(tokenizer, some, row)
+        for some, row in zip(asked, found, strict=True)
+    ]
+    return spans[0] if one else spans
 
 
 def _sentinels(tokenizer, ids: Sequence[int]) -> list[int]:

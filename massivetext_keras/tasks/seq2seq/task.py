@@ -13,6 +13,7 @@ import tensorflow as tf
 from massivetext_keras import data
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.data.objectives.denoising import Denoised
+from massivetext_keras.evaluation.writing import MEASURES
 from massivetext_keras.generation.beam import BeamDecoder, BeamRules
 from massivetext_keras.generation.beam_texts import check_beams
 from massivetext_keras.generation.checks import checked as checked_number
@@ -31,9 +32,11 @@ from massivetext_keras.generation.threads import made_once
 from massivetext_keras.kernels.cross_entropy import logits_losses
 from massivetext_keras.models.seq2seq import Seq2Seq
 from massivetext_keras.support.rounding import ROUNDING
+from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.own_defaults import checked, made_of, own_defaults
-from massivetext_keras.tasks.seq2seq.text_pairs import FromPairs
+from massivetext_keras.tasks.seq2seq.examples import TextPairs
+from massivetext_keras.tasks.seq2seq.span_filling import fill_spans
 from massivetext_keras.tasks.served import (
     FLOAT,
     INTEGER,
@@ -55,7 +58,7 @@ _PROBE_TOKENS = 8
 _GREEDY = {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0}
 
 
-class Seq2SeqLM(FromPairs, Task):
+class Seq2SeqLM(Task):
     """A model that writes a text for a text (Sutskever et al., 2014; Vaswani, 2017).
 
     Args:
@@ -86,6 +89,7 @@ class Seq2SeqLM(FromPairs, Task):
     """
 
     backbone_class = Seq2Seq
+    data_class = TextPairs
     options = (
         "prefix",
         "start_id",
@@ -123,7 +127,10 @@ class Seq2SeqLM(FromPairs, Task):
         self.never_ids = ids_or_sequences(never_ids)
         self.generation = checked(self.generate, generation)
         self.end_ids = checked_end_ids(end_ids, config.vocabulary_size)
-        self.measure_by(language, measures)
+        self.language = language
+        self.measures = (measures,) if isinstance(measures, str) else tuple(measures)
+        for name in self.measures:
+            choose("measure", name, MEASURES)
         self.label_smoothing = 0.0
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
@@ -487,6 +494,31 @@ class Seq2SeqLM(FromPairs, Task):
             "score": [row[0][1] for row in ranked],
         }
         return [({"text": _PROBES, **limit, "length_penalty": 1.0}, wanted)]
+
+    def fill_spans(
+        self,
+        texts: Texts,
+        max_new_tokens: int | None = None,
+        num_beams: int = 1,
+    ) -> dict[str, str] | list[dict[str, str]]:
+        """Fills the spans that special tokens such as T5's `<extra_id_0>` stand for
+        (Raffel et al., 2020).
+
+        The names of special tokens in a text are those tokens here, so it should be no
+        text that other people typed.
+
+        Args:
+            texts: one text or several.
+            max_new_tokens, num_beams: see `generate`.
+
+        Returns:
+            What is written for each special token of a text, by its name and in its
+            order; "" where nothing is. A list of such for several texts.
+
+        Raises:
+            ValueError: a text names no special token, or there is no tokenizer.
+        """
+        return fill_spans(self, texts, max_new_tokens, num_beams)
 
     def text_graphs(
         self,

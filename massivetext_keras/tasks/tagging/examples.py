@@ -1,154 +1,187 @@
-"""What people say of a text, in any of their ways, as places in it."""
+"""What a `TokenClassifier` learns from: texts, and the spans of characters in them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from massivetext_keras.data.records.columns import joined_words
-from massivetext_keras.support.tags import Labelled, spans_of_tags, tags_of_spans
-from massivetext_keras.text.examples import Span, TaggedText
+import numpy as np
+import tensorflow as tf
+
+from massivetext_keras import data, evaluation
+from massivetext_keras.generation.threads import made_once
+from massivetext_keras.support.tags import tags_of_spans
+from massivetext_keras.support.values import nearest
+from massivetext_keras.tasks.examples import EMPTY, Examples, in_parts
+from massivetext_keras.tasks.tagging.encoding import tagged_rows
+from massivetext_keras.tasks.tagging.records import spans_in, tagged_text
+from massivetext_keras.text.examples import TaggedText
+from massivetext_keras.text.framing import utf8
+
+logger = logging.getLogger(__name__)
+
+_TEXTS_AT_ONCE = 256  # encoded together
 
 
-def tagged_text(fields: Mapping[str, Any]) -> TaggedText:
-    """The example that a record is.
+class TaggedTexts(Examples):
+    """Texts with the entities in them, or with the roles of a predicate."""
 
-    Args:
-        fields: `text`, `entities`, `words` and `predicate`, in characters; or `words`
-            as strings and `tags`, one for each.
+    fields = ("text", "entities", "words", "tags", "predicate")
 
-    Raises:
-        ValueError: something is missing or wrong; the same words each time.
+    @classmethod
+    def example(cls, fields: Mapping[str, Any]) -> TaggedText:
+        """A `TaggedText` of `text` and, if known, `entities`, [start, end, label] each
+        in characters, `words` and `predicate`; or of `words` as strings and `tags`."""
+        return tagged_text(fields)
 
-    >>> tagged_text({"words": ["Angela", "Merkel"], "tags": ["B-PER", "I-PER"]}).spans
-    (Span(text='Angela Merkel', label='PER', start=0, end=13, score=1.0),)
-    """
-    text = fields.get("text")
-    fields = {name: _parsed(value) for name, value in fields.items()}
-    words = fields.get("words")
-    entities = fields.get("entities")
-    if text is None and words and all(isinstance(word, str) for word in words):
-        if not all(words):
-            raise ValueError("an empty word")
-        text, words = joined_words(words)
-        tags = fields.get("tags")
-        if tags is not None:
-            if not isinstance(tags, list) or len(tags) != len(words):
-                raise ValueError("tags that do not match the words")
-            if not all(isinstance(tag, str) and tag for tag in tags):
-                raise ValueError("a tag that is no text")
-            entities = [
-                (words[start][0], words[end - 1][1], label)
-                for start, end, label in spans_of_tags(tags)
-            ]
-    if not isinstance(text, str):
-        raise ValueError("neither a 'text' nor 'words'")
-    spans = None
-    if entities is not None:
-        spans = tuple(
-            Span(text[start:end], label, start, end)
-            for start, end, label in _in_order(entities, text)
+    @classmethod
+    def noted_example(
+        cls, fields: Mapping[str, Any], note: Callable[[str], None]
+    ) -> TaggedText:
+        example = tagged_text(fields)
+        if not example.text.strip():
+            note(EMPTY)
+        return example
+
+    @classmethod
+    def options_for(cls, examples: Sequence[TaggedText]) -> dict[str, Any]:
+        """The labels of the spans, sorted, and whether they are of predicates."""
+        labels = {span.label for x in examples for span in x.spans or ()}
+        if not labels:
+            raise ValueError("no example has entities or tags to learn")
+        predicate = any(x.predicate is not None for x in examples)
+        return {"labels": sorted(labels), "predicate": predicate}
+
+    def batches(
+        self,
+        examples: Sequence[TaggedText],
+        batch_size: int | None = 32,
+        batch_tokens: int | None = None,
+        max_length: int | None = None,
+        training: bool = True,
+    ) -> data.Batches:
+        tokenizer = self.task.need_tokenizer()
+        length = self.task.within_context("max_length", max_length)
+        known = [x for x in examples if x.spans is not None]
+        if not known:
+            raise ValueError("there are no examples with spans to learn from")
+        self._check(known, training)
+        rows: dict[str, list] = {"ids": [], "marks": [], "tags": [], "weights": []}
+        for first in range(0, len(known), _TEXTS_AT_ONCE):
+            for name, some in self._rows(
+                known[first : first + _TEXTS_AT_ONCE], length
+            ).items():
+                rows[name] += some
+        rows_of = data.BucketedRows(
+            [rows["ids"]],
+            batch_tokens,
+            batch_size,
+            aligned=[rows["marks"], rows["tags"], rows["weights"]],
         )
-    predicate = fields.get("predicate")
-    if predicate is not None:
-        predicate = _place(predicate, text, "a predicate that is not in its text")
-    if words is not None:
-        what = "words that are not in their text"
-        words = tuple(_place(word, text, what) for word in words)
-    return TaggedText(text, spans, words, predicate)
+        rows_of.log("rows of words")
 
+        def example(ids, mask, marks, tags, weights):
+            ids = tf.where(mask > 0, ids, tokenizer.pad_id or 0)
+            features = {"token_ids": ids, "padding_mask": mask}
+            if self.task.predicate:
+                features["segment_ids"] = marks
+            return features, tags, weights
 
-def tags_of_words(
-    tagger: Any,
-    words: Sequence[str] | Sequence[Sequence[str]],
-    predicate: int | Sequence[int] | None = None,
-) -> list[str] | list[list[str]]:
-    """The tags of words, such as "B-PER", "I-PER" and "O", as a task finds them.
+        return data.Batches(rows_of, example)
 
-    The words are read as one text, joined by spaces but for scripts that have none; a
-    word belongs to a span that covers half of it.
+    def _check(self, examples: Sequence[TaggedText], training: bool) -> None:
+        """Raises ValueError for labels or predicates that the task does not know; where
+        it only measures, it warns of labels."""
+        given = [s.label for x in examples for s in x.spans or ()]
+        others = [label for label in given if label not in self.task.labels]
+        if others:
+            label = min(others)
+            hint = nearest(label, self.task.labels)
+            if training:
+                raise ValueError(f"label {label!r} is not one of the task's: {hint}")
+            logger.warning(
+                "%s of %s spans have labels that the task has not learnt, such as %r "
+                "(%s): they count as wrong",
+                f"{len(others):,}",
+                f"{len(given):,}",
+                label,
+                hint,
+            )
+        if self.task.predicate and any(x.predicate is None for x in examples):
+            raise ValueError("an example has no predicate, whose roles are learnt")
 
-    Args:
-        tagger: a `TokenClassifier`.
-        words: of one text, or of several.
-        predicate: number of the word that is the predicate, or one for each text; for
-            a task of predicates.
+    def _rows(self, examples: Sequence[TaggedText], length: int) -> dict[str, list]:
+        """Ids, marks of the predicate, tags and weights of the windows of examples."""
+        texts = tf.constant([utf8(x.text) for x in examples])
+        rows = self._row_graph(texts, self._places(examples), length)
+        starts, ends = rows.starts.to_list(), rows.ends.to_list()
+        numbers: list[int] = []
+        for example, *words in zip(examples, starts, ends, strict=True):
+            spans = [s for s in spans_in(example.spans) if s[2] in self.task.labels]
+            tags = tags_of_spans([*zip(*words, strict=True)], spans, self.task.scheme)
+            numbers += (self.task.tag_set.ids[tag] for tag in tags)
+        ids, marks, places = (
+            x.to_list() for x in (rows.token_ids, rows.segment_ids, rows.places)
+        )
+        found: dict[str, list] = {"ids": ids, "marks": marks, "tags": [], "weights": []}
+        numbers_left = iter(numbers)
+        for row, asked in zip(ids, places, strict=True):
+            tags, weights = np.zeros(len(row), np.int32), np.zeros(len(row), np.float32)
+            for place in asked:
+                tags[place], weights[place] = next(numbers_left), 1.0
+            found["tags"].append(tags)
+            found["weights"].append(weights)
+        return found
 
-    Returns:
-        As many tags as words, in the task's scheme; lists of such for several texts.
+    @staticmethod
+    def _places(examples: Sequence[TaggedText]) -> tf.Tensor:
+        """Predicates, int32 [n, 2]; (0, 0) where there is none."""
+        return tf.constant([x.predicate or (0, 0) for x in examples], tf.int32)
 
-    Raises:
-        ValueError: a word is empty or no text; or as `tag` does.
-    """
-    if isinstance(words, str):
-        raise ValueError("words are a list: `tag` takes a text")
-    if not words:
-        return []
-    one = isinstance(words[0], str)
-    rows = [list(words)] if one else [list(row) for row in words]
-    if not all(isinstance(word, str) and word for row in rows for word in row):
-        raise ValueError("an empty word, or one that is no text")
-    texts, places = zip(*map(joined_words, rows), strict=True)
-    if predicate is not None:
-        numbers = [predicate] if one else predicate
-        pairs = zip(places, numbers, strict=True)
-        predicate = [tuple(where[number]) for where, number in pairs]
-    tags = [
-        tags_of_spans([*map(tuple, where)], spans_in(spans), tagger.scheme)
-        for where, spans in zip(places, tagger.tag(texts, predicate), strict=True)
-    ]
-    return tags[0] if one else tags
+    @property
+    @made_once
+    def _row_graph(self):
+        return tf.function(
+            lambda texts, predicates, length: tagged_rows(
+                self.task.tokenizer, texts, length, predicates
+            ),
+            autograph=False,
+            reduce_retracing=True,
+        )
 
+    def predictions(
+        self, examples: Sequence[TaggedText], progress: bool = False
+    ) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for some in in_parts(list(examples), "text", progress):
+            places = [x.predicate for x in some] if self.task.predicate else None
+            for spans in self.task.tag([x.text for x in some], places):
+                found.append({"entities": [span._asdict() for span in spans]})
+        return found
 
-def spans_in(spans: Iterable[Span | Mapping[str, Any]]) -> list[Labelled]:
-    """(start, end, label) of spans, or of their values for JSON."""
-    return [
-        (x["start"], x["end"], x["label"])
-        if isinstance(x, Mapping)
-        else (x.start, x.end, x.label)
-        for x in spans
-    ]
+    def scores(
+        self,
+        examples: Sequence[TaggedText],
+        predictions: Sequence[Mapping[str, Any]],
+    ) -> dict[str, float]:
+        """F1, precision and recall of spans by seqeval, over the words of people where
+        they are given; see `evaluation.span_scores`.
 
+        Raises:
+            ValueError: nobody says what spans there are.
+        """
+        pairs = zip(examples, predictions, strict=True)
+        pairs = [(x, found) for x, found in pairs if x.spans is not None]
+        if not pairs:
+            raise ValueError("no example has entities or tags to compare with")
+        return evaluation.span_scores(
+            [spans_in(x.spans) for x, _ in pairs],
+            [spans_in(found["entities"]) for _, found in pairs],
+            [x.words for x, _ in pairs],
+        )
 
-def _parsed(value: Any) -> Any:
-    """A value of a table, which has JSON for what is no text."""
-    if isinstance(value, str) and value[:1] == "[":
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-    return value
-
-
-def _in_order(entities: Any, text: str) -> list[Labelled]:
-    if not isinstance(entities, list | tuple):
-        raise ValueError("entities that are no list")
-    found = []
-    for entity in entities:
-        if isinstance(entity, Mapping):
-            entity = [entity.get(name) for name in ("start", "end", "label")]
-        if not isinstance(entity, list | tuple) or len(entity) < 3:
-            raise ValueError("an entity that is no start, end and label")
-        *place, label = entity[:3]
-        if not isinstance(label, str) or not label:
-            raise ValueError("an entity without a label")
-        found.append((*_place(place, text, "an entity that is not in its text"), label))
-    found.sort()
-    for (_, end, _), (start, _, _) in zip(found, found[1:], strict=False):
-        if start < end:
-            raise ValueError("entities that overlap")
-    return found
-
-
-def _place(place: Any, text: str, what: str) -> tuple[int, int]:
-    if not isinstance(place, list | tuple) or len(place) != 2:
-        raise ValueError(what)
-    start, end = place
-    if (
-        type(start) is not int
-        or type(end) is not int
-        or not 0 <= start < end <= len(text)
-    ):
-        raise ValueError(what)
-    return start, end
+    def check_measured(self, examples: Sequence[TaggedText]) -> None:
+        self._check(examples, training=False)
+        if unknown := sum(x.spans is None for x in examples):
+            logger.warning("%s examples without entities or tags", f"{unknown:,}")

@@ -3,49 +3,38 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 
-from massivetext_keras import data, evaluation
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.generation.checks import checked
 from massivetext_keras.generation.decoding import lead_of
 from massivetext_keras.generation.precision import in_float32
-from massivetext_keras.generation.threads import made_once
 from massivetext_keras.kernels.cross_entropy import token_losses
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.dropout import Dropout
 from massivetext_keras.layers.heads.crf import CRF
 from massivetext_keras.models.bert import BERT
-from massivetext_keras.support.tags import tags_of_spans
-from massivetext_keras.support.values import nearest
 from massivetext_keras.tasks.base import FORMATS, Task
-from massivetext_keras.tasks.examples import EMPTY, FromExamples, in_parts
 from massivetext_keras.tasks.served import NUMBERS, SAMPLES, STRING, Check, served
 from massivetext_keras.tasks.tagging.decoding import TagSet
 from massivetext_keras.tasks.tagging.encoding import tagged_rows
-from massivetext_keras.tasks.tagging.examples import (
-    spans_in,
-    tagged_text,
-    tags_of_words,
-)
-from massivetext_keras.text.examples import Span, TaggedText
-from massivetext_keras.text.framing import padded, utf8
+from massivetext_keras.tasks.tagging.examples import TaggedTexts
+from massivetext_keras.tasks.tagging.records import tags_of_words
+from massivetext_keras.text.examples import Span
+from massivetext_keras.text.framing import padded
 from massivetext_keras.text.strings import Texts, as_texts
 from massivetext_keras.tokenizers.base import valid_utf8
 
 logger = logging.getLogger(__name__)
 
 _WINDOWS_AT_ONCE = 32
-_TEXTS_AT_ONCE = 256  # encoded together
 
 Predicates = tuple[int, int] | Sequence[tuple[int, int]] | None
 
 
-class TokenClassifier(FromExamples, Task):
+class TokenClassifier(Task):
     """An encoder that tags words, and spans of characters out of the tags.
 
     A text is cut into words in the graph, the same way for training and in use, and
@@ -85,9 +74,9 @@ class TokenClassifier(FromExamples, Task):
     """
 
     backbone_class = BERT
+    data_class = TaggedTexts
     hugging_face_heads = ("token_classification",)
     predicts_tokens = False
-    fields = ("text", "entities", "words", "tags", "predicate")
     options = ("labels", "scheme", "crf", "predicate")
 
     def __init__(
@@ -150,124 +139,6 @@ class TokenClassifier(FromExamples, Task):
             rows = tf.reduce_sum(losses, axis=1)
         return [tf.reduce_sum(rows)], rows
 
-    @classmethod
-    def example(cls, fields: Mapping[str, Any]) -> TaggedText:
-        """A `TaggedText` of `text` and, if known, `entities`, [start, end, label] each
-        in characters, `words` and `predicate`; or of `words` as strings and `tags`."""
-        return tagged_text(fields)
-
-    @classmethod
-    def noted_example(cls, fields, note):
-        example = tagged_text(fields)
-        if not example.text.strip():
-            note(EMPTY)
-        return example
-
-    @classmethod
-    def options_for(cls, examples: Sequence[TaggedText]) -> dict[str, Any]:
-        labels = {span.label for x in examples for span in x.spans or ()}
-        if not labels:
-            raise ValueError("no example has entities or tags to learn")
-        predicate = any(x.predicate is not None for x in examples)
-        return {"labels": sorted(labels), "predicate": predicate}
-
-    def example_batches(
-        self,
-        examples: Sequence[TaggedText],
-        batch_size: int | None = 32,
-        batch_tokens: int | None = None,
-        max_length: int | None = None,
-        training: bool = True,
-    ) -> data.Batches:
-        tokenizer = self.need_tokenizer()
-        length = self.within_context("max_length", max_length)
-        known = [x for x in examples if x.spans is not None]
-        if not known:
-            raise ValueError("there are no examples with spans to learn from")
-        self._check(known, training)
-        rows: dict[str, list] = {"ids": [], "marks": [], "tags": [], "weights": []}
-        for first in range(0, len(known), _TEXTS_AT_ONCE):
-            for name, some in self._rows(
-                known[first : first + _TEXTS_AT_ONCE], length
-            ).items():
-                rows[name] += some
-        rows_of = data.BucketedRows(
-            [rows["ids"]],
-            batch_tokens,
-            batch_size,
-            aligned=[rows["marks"], rows["tags"], rows["weights"]],
-        )
-        rows_of.log("rows of words")
-
-        def example(ids, mask, marks, tags, weights):
-            ids = tf.where(mask > 0, ids, tokenizer.pad_id or 0)
-            features = {"token_ids": ids, "padding_mask": mask}
-            if self.predicate:
-                features["segment_ids"] = marks
-            return features, tags, weights
-
-        return data.Batches(rows_of, example)
-
-    def _check(self, examples: Sequence[TaggedText], training: bool) -> None:
-        """Raises ValueError for labels or predicates that the task does not know; where
-        it only measures, it warns of labels."""
-        given = [s.label for x in examples for s in x.spans or ()]
-        others = [label for label in given if label not in self.labels]
-        if others:
-            label = min(others)
-            hint = nearest(label, self.labels)
-            if training:
-                raise ValueError(f"label {label!r} is not one of the task's: {hint}")
-            logger.warning(
-                "%s of %s spans have labels that the task has not learnt, such as %r "
-                "(%s): they count as wrong",
-                f"{len(others):,}",
-                f"{len(given):,}",
-                label,
-                hint,
-            )
-        if self.predicate and any(x.predicate is None for x in examples):
-            raise ValueError("an example has no predicate, whose roles are learnt")
-
-    def _rows(self, examples: Sequence[TaggedText], length: int) -> dict[str, list]:
-        """Ids, marks of the predicate, tags and weights of the windows of examples."""
-        texts = tf.constant([utf8(x.text) for x in examples])
-        rows = self._row_graph(texts, self._places(examples), length)
-        starts, ends = rows.starts.to_list(), rows.ends.to_list()
-        numbers: list[int] = []
-        for example, *words in zip(examples, starts, ends, strict=True):
-            spans = [s for s in spans_in(example.spans) if s[2] in self.labels]
-            tags = tags_of_spans([*zip(*words, strict=True)], spans, self.scheme)
-            numbers += (self.tag_set.ids[tag] for tag in tags)
-        ids, marks, places = (
-            x.to_list() for x in (rows.token_ids, rows.segment_ids, rows.places)
-        )
-        found: dict[str, list] = {"ids": ids, "marks": marks, "tags": [], "weights": []}
-        numbers_left = iter(numbers)
-        for row, asked in zip(ids, places, strict=True):
-            tags, weights = np.zeros(len(row), np.int32), np.zeros(len(row), np.float32)
-            for place in asked:
-                tags[place], weights[place] = next(numbers_left), 1.0
-            found["tags"].append(tags)
-            found["weights"].append(weights)
-        return found
-
-    @staticmethod
-    def _places(examples: Sequence[TaggedText]) -> tf.Tensor:
-        """Predicates, int32 [n, 2]; (0, 0) where there is none."""
-        return tf.constant([x.predicate or (0, 0) for x in examples], tf.int32)
-
-    @property
-    @made_once
-    def _row_graph(self):
-        return tf.function(
-            lambda texts, predicates, length: tagged_rows(
-                self.tokenizer, texts, length, predicates
-            ),
-            autograph=False,
-            reduce_retracing=True,
-        )
-
     def tag(
         self, texts: Texts, predicate: Predicates = None
     ) -> list[Span] | list[list[Span]]:
@@ -309,7 +180,7 @@ class TokenClassifier(FromExamples, Task):
         return spans[0] if one else spans
 
     def tag_words(self, words, predicate=None) -> list[str] | list[list[str]]:
-        """The tags of words that are given; see `tagged_examples.tags_of_words`."""
+        """The tags of words that are given; see `records.tags_of_words`."""
         return tags_of_words(self, words, predicate)
 
     def _predicates(self, predicates, texts: Sequence[str]) -> list[tuple[int, int]]:
@@ -443,39 +314,3 @@ class TokenClassifier(FromExamples, Task):
             tags = tf.gather_nd(self.chain.decode(dense, mask), real)
             probabilities = tf.gather_nd(self.chain.marginals(dense, mask), real)
         return tuple(rows.starts.with_flat_values(x) for x in (tags, probabilities))
-
-    def predictions(
-        self, examples: Sequence[TaggedText], progress: bool = False
-    ) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        for some in in_parts(list(examples), "text", progress):
-            places = [x.predicate for x in some] if self.predicate else None
-            for spans in self.tag([x.text for x in some], places):
-                found.append({"entities": [span._asdict() for span in spans]})
-        return found
-
-    def scores(
-        self,
-        examples: Sequence[TaggedText],
-        predictions: Sequence[Mapping[str, Any]],
-    ) -> dict[str, float]:
-        """F1, precision and recall of spans by seqeval, over the words of people where
-        they are given; see `evaluation.span_scores`.
-
-        Raises:
-            ValueError: nobody says what spans there are.
-        """
-        pairs = zip(examples, predictions, strict=True)
-        pairs = [(x, found) for x, found in pairs if x.spans is not None]
-        if not pairs:
-            raise ValueError("no example has entities or tags to compare with")
-        return evaluation.span_scores(
-            [spans_in(x.spans) for x, _ in pairs],
-            [spans_in(found["entities"]) for _, found in pairs],
-            [x.words for x, _ in pairs],
-        )
-
-    def check_measured(self, examples):
-        self._check(examples, training=False)
-        if unknown := sum(x.spans is None for x in examples):
-            logger.warning("%s examples without entities or tags", f"{unknown:,}")

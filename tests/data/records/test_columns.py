@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from massivetext_keras.data.records import Problems, read_records
-from massivetext_keras.tasks.tagging.examples import tagged_text
+from massivetext_keras.tasks.tagging.records import tagged_text
 
 
 def records(tmp_path, text: str, name: str = "a.conll", strict=True, **how):

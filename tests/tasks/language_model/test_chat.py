@@ -87,7 +87,7 @@ def test_a_reply_follows_in_training_what_it_follows_in_chat(tokenizer):
     starts = np.flatnonzero(np.diff(weights.numpy()[0], prepend=0) > 0)
     for turn, start in zip((1, 3), starts, strict=True):
         asked = Conversation(texts[:turn], roles[:turn])
-        read = lm._read_chats([asked], 4).to_list()[0]
+        read = lm.assistant.read([asked], 4).to_list()[0]
         assert learnt[: start + 1] == read
 
 
