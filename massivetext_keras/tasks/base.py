@@ -156,6 +156,13 @@ class Task(TrainingStep):
         """Is told where a task that was made is from."""
 
     @classmethod
+    def registered_name(cls) -> str:
+        """The name by which `task_class` finds the class again."""
+        package, module = __name__.partition(".")[0], cls.__module__
+        inside = module.partition(".")[0] in (package, "__main__")
+        return cls.__name__ if inside else f"{module}:{cls.__name__}"
+
+    @classmethod
     def accepted_options(cls) -> set[str]:
         """Options of the task, and arguments of its `generate` if it writes texts."""
         generate = getattr(cls, "generate", None)
@@ -223,7 +230,7 @@ class Task(TrainingStep):
             return
         write_preset(
             folder,
-            type(self).__name__,
+            self.registered_name(),
             self.config,
             self.adapters.merged_weights(),
             self.tokenizer,

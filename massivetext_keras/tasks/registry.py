@@ -1,14 +1,16 @@
-"""Which task a preset is for, where nobody says."""
+"""Tasks by name, and which one a preset is for where nobody says."""
 
 from __future__ import annotations
 
+import importlib
+import sys
 import typing
 from collections.abc import Mapping
 from typing import Any
 
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.data.objectives.base import OBJECTIVES
-from massivetext_keras.support.values import choose, nearest
+from massivetext_keras.support.values import UnknownName, choose, nearest
 from massivetext_keras.tasks.answering.task import QuestionAnswerer
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.classification.task import TextClassifier
@@ -53,11 +55,13 @@ def task_class(source: str | TransformerConfig, name: str | None = None) -> type
         source: a config, or what `Task.from_preset` takes. A folder is for the task
             that wrote it, or whose head Hugging Face's class has; all else for the
             language model of its kind of stack.
-        name: of another class, for which the source shall be used (None: the source
-            decides).
+        name: of another class, for which the source shall be used, or
+            "package.module:Class" of one from elsewhere, which is imported (None: the
+            source decides).
 
     Raises:
-        ValueError: the name or the source is unknown.
+        ValueError: the name or the source is unknown; or the folder is of a class from
+            elsewhere, whose module nobody has imported: a folder imports none.
         FileNotFoundError: a file of the folder is missing.
 
     >>> (
@@ -67,15 +71,12 @@ def task_class(source: str | TransformerConfig, name: str | None = None) -> type
     ('MaskedLM', 'TextEmbedder')
     """
     if name is not None:
-        return choose("task", name, TASKS)
+        return _class_at(name) if ":" in name else choose("task", name, TASKS)
     if isinstance(source, TransformerConfig):
         return _OF_STACK[source.stack]
     source = Source.open(source)
     if source.task is not None:
-        if source.task not in TASKS:
-            hint = nearest(source.task, TASKS)
-            raise ValueError(f"{source.name}: unknown task {source.task!r}: {hint}")
-        return TASKS[source.task]
+        return _class_in_folder(source)
     for cls in _ALL:
         if source.head is not None and source.head in cls.hugging_face_heads:
             return cls
@@ -118,3 +119,36 @@ def _plain_types(hint: Any) -> set[type]:
     """
     kinds = set(typing.get_args(hint) or (hint,))
     return kinds if kinds <= {bool, int, float, str, type(None)} else set()
+
+
+def _class_in_folder(source: Source) -> type[Task]:
+    module = source.task.partition(":")[0]
+    if module != source.task:
+        if module in sys.modules:
+            return _class_at(source.task)
+        raise UnknownName(
+            f"{source.name} is of {source.task!r}: import {module}, or name the task"
+        )
+    if source.task not in TASKS:
+        hint = nearest(source.task, TASKS)
+        raise UnknownName(f"{source.name}: unknown task {source.task!r}: {hint}")
+    return TASKS[source.task]
+
+
+def _class_at(place: str) -> type[Task]:
+    """The class at "package.module:Class".
+
+    Raises:
+        UnknownName: there is none, or it is no task.
+    """
+    module, _, name = place.partition(":")
+    try:
+        there = vars(importlib.import_module(module))
+    except ModuleNotFoundError as error:
+        raise UnknownName(f"task {place!r}: {error}") from error
+    tasks = {
+        key: value
+        for key, value in there.items()
+        if isinstance(value, type) and issubclass(value, Task)
+    }
+    return choose(f"task of {module}", name, tasks)

@@ -127,7 +127,7 @@ class PresetFolder(Source):
             tokenizer = tokenizers.load(self.name)
             if tokenizer.fingerprint != header["tokenizer"]:
                 raise ValueError(f"{self.name}: the tokenizer is not the preset's own")
-        if self.task == cls.__name__:
+        if self.task.rpartition(":")[2] == cls.__name__:
             written = header.get("options", {})
             tensors = _with_labels(written, options, tensors)
             options = {**written, **options}
