@@ -16,6 +16,7 @@ from massivetext_keras.models import BERT
 from massivetext_keras.tasks import task_class
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.examples import Examples
+from massivetext_keras.tasks.served import STRING, served
 from massivetext_keras.text.framing import framed, padded
 from massivetext_keras.training import fine_tune
 from tests.tasks.tiny import ENCODER, words
@@ -100,12 +101,13 @@ class Rater(Task):
         rows = tf.square(self(features, training=training) - labels) * weights
         return [tf.reduce_sum(rows)], rows
 
-    def stars_graph(self, texts: tf.Tensor) -> tf.Tensor:
-        ids = framed(self.tokenizer, self.tokenizer.tokenize(texts))
-        return self(padded(self.tokenizer, ids))
+    @served("rate", "serving_default", text=STRING)
+    def rate_graph(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        ids = framed(self.tokenizer, self.tokenizer.tokenize(text))
+        return {"stars": self(padded(self.tokenizer, ids))}
 
     def rate(self, texts: Sequence[str]) -> list[float]:
-        return self.stars_graph(tf.constant(list(texts))).numpy().tolist()
+        return self.rate_graph.rows(list(texts))["stars"].tolist()
 
 
 LEARNT = [
@@ -182,3 +184,12 @@ def test_a_preset_is_found_by_module_and_class(rater, tmp_path):
     (tmp_path / "config.json").write_text(elsewhere)
     with pytest.raises(ValueError, match="import not.imported, or name the task"):
         task_class(str(tmp_path))
+
+
+def test_an_export_answers_strings(rater, tmp_path):
+    rater.export(tmp_path / "served")
+    signatures = tf.saved_model.load(str(tmp_path / "served")).signatures
+    assert set(signatures) == {"rate", "serving_default"}
+    texts = ["the cat", "", "dog on the mat"]
+    given = signatures["rate"](text=tf.constant(texts))["stars"]
+    np.testing.assert_allclose(given, rater.rate(texts), rtol=1e-5)
