@@ -12,14 +12,10 @@ from massivetext_keras.cli.settings import Preset
 
 _LM = "massivetext_keras.tasks.language_model"
 _GENERATE = f"{_LM}.task:CausalLM.generate"
+_VALUES = "massivetext_keras.generation.settings"
 _SAMPLING = (
-    "temperature",
-    "top_k",
-    "top_p",
-    "min_p",
-    "repetition_penalty",
-    "seed",
-    "banned",
+    f"{_VALUES}:Sampling",
+    *("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed"),
 )
 _HELP = "/reset begins anew, /quit ends, control-C ends a reply"
 
@@ -32,16 +28,10 @@ def generate(
         Sequence[str] | None,
         "text to go on with; may repeat (default: the lines of standard input)",
     ] = None,
-    how: Given = given(
-        _GENERATE,
-        "max_new_tokens",
-        *_SAMPLING,
-        "num_samples",
-        "stop",
-        "include_prompt",
-        "num_beams",
-        "length_penalty",
-    ),
+    length: Given = given(_GENERATE, "max_new_tokens"),
+    sampling: Given = given(*_SAMPLING),
+    how: Given = given(_GENERATE, "banned", "num_samples", "stop", "include_prompt"),
+    beams: Given = given(f"{_VALUES}:Beams", "num_beams", "length_penalty"),
     stream: bool = False,
     json: bool = False,
 ) -> None:
@@ -57,6 +47,7 @@ def generate(
     from massivetext_keras import tasks
 
     task = tasks.CausalLM.from_preset(preset)
+    how = {**length, **sampling, **how, **beams}
     write(task, prompt or sys.stdin.read().splitlines(), stream, json, **how)
 
 
@@ -95,8 +86,9 @@ def chat(
     *,
     preset: Preset,
     system: Annotated[str | None, "what the assistant is told before"] = None,
-    length: Given = given(f"{_LM}.chat:Chat.chat", "max_new_tokens"),
-    how: Given = given(_GENERATE, *_SAMPLING),
+    length: Given = given(f"{_LM}.task:CausalLM.chat", "max_new_tokens"),
+    sampling: Given = given(*_SAMPLING),
+    banned: Given = given(_GENERATE, "banned"),
 ) -> None:
     """Talk with a model.
 
@@ -109,7 +101,7 @@ def chat(
 
     task = tasks.CausalLM.from_preset(preset)
     opening = [] if system is None else [_message("system", system)]
-    converse(task, sys.stdin, opening, **length, **how)
+    converse(task, sys.stdin, opening, **length, **sampling, **banned)
 
 
 def converse(

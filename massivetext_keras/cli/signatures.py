@@ -111,6 +111,8 @@ def _written(path: str, names: Sequence[str]) -> dict[str, Argument]:
     function = scopes[-1]
     texts = described(inspect.cleandoc(ast.get_docstring(function) or ""))
     if isinstance(function, ast.ClassDef):
+        if not any(getattr(x, "name", "") == "__init__" for x in function.body):
+            return _written_fields(function, texts)
         function = _named("__init__", function)
     plain = [*function.args.posonlyargs, *function.args.args]
     rest = function.args.kwonlyargs
@@ -127,6 +129,20 @@ def _written(path: str, names: Sequence[str]) -> dict[str, Argument]:
         hint = str if argument.annotation is None else _evaluated(argument.annotation)
         found[name] = Argument(name, hint, value, texts.get(name, ""))
     return found
+
+
+def _written_fields(cls: ast.ClassDef, texts: dict[str, str]) -> dict[str, Argument]:
+    """The fields of a dataclass, read off its source."""
+    fields = [x for x in cls.body if isinstance(x, ast.AnnAssign)]
+    return {
+        x.target.id: Argument(
+            x.target.id,
+            _evaluated(x.annotation),
+            REQUIRED if x.value is None else ast.literal_eval(x.value),
+            texts.get(x.target.id, ""),
+        )
+        for x in fields
+    }
 
 
 def _named(name: str, scope: Any) -> Any:

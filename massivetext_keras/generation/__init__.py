@@ -9,16 +9,19 @@ from massivetext_keras.generation.constraints import Constraints
 from massivetext_keras.generation.decoding import Decoder
 from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.precision import in_float32
-from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.generation.sampling import SamplingTensors
+from massivetext_keras.generation.settings import Beams, Sampling
 from massivetext_keras.generation.stop_strings import StopStrings
 
 __all__ = [
     "BannedPhrases",
     "BeamDecoder",
     "BeamRules",
+    "Beams",
     "Constraints",
     "Decoder",
     "Sampling",
+    "SamplingTensors",
     "StopStrings",
     "in_float32",
 ]

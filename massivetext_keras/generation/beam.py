@@ -55,12 +55,7 @@ class BeamRules(NamedTuple):
         Raises:
             ValueError: a value is out of its range.
         """
-        if not math.isfinite(length_penalty):
-            raise ValueError(f"length_penalty must be {_FINITE}, got {length_penalty}")
-        if early_stopping not in EARLY_STOPPING:
-            raise ValueError(
-                f"early_stopping must be False, True or 'never', got {early_stopping!r}"
-            )
+        cls.check(length_penalty, early_stopping)
         if min_new_tokens < 0:
             raise ValueError(f"min_new_tokens must be at least 0, got {min_new_tokens}")
         if repetition_penalty <= 0:
@@ -73,6 +68,20 @@ class BeamRules(NamedTuple):
             tf.constant(min_new_tokens),
             tf.constant(repetition_penalty, tf.float32),
         )
+
+    @staticmethod
+    def check(length_penalty: float, early_stopping: bool | str) -> None:
+        """Refuses values out of their range.
+
+        Raises:
+            ValueError: one is.
+        """
+        if not math.isfinite(length_penalty):
+            raise ValueError(f"length_penalty must be {_FINITE}, got {length_penalty}")
+        if early_stopping not in EARLY_STOPPING:
+            raise ValueError(
+                f"early_stopping must be False, True or 'never', got {early_stopping!r}"
+            )
 
     @classmethod
     def spec(cls) -> BeamRules:
@@ -90,7 +99,7 @@ class BeamRules(NamedTuple):
         return self._replace(length_penalty=checked(penalty, finite, wanted))
 
 
-class Beams(NamedTuple):
+class BeamState(NamedTuple):
     """Beam search between two steps; b rows, k beams.
 
     Attributes:
@@ -190,7 +199,7 @@ class BeamDecoder:
         empty = tf.reshape(empty_text(cache), [rows, k, -1])
         # At first all beams are the same: only one may go on.
         scores = tf.constant([[0.0] + [_NONE] * (k - 1)])
-        beams = Beams(
+        beams = BeamState(
             step=tf.constant(0),
             tokens=empty,
             scores=tf.repeat(scores, rows, axis=0),
@@ -211,7 +220,7 @@ class BeamDecoder:
         )
         return texts, beams.text_scores[:batch]
 
-    def _decode(self, beams: Beams, hidden, rules: BeamRules, limit) -> Beams:
+    def _decode(self, beams: BeamState, hidden, rules: BeamRules, limit) -> BeamState:
         """Writes until no text can get better or all have `limit` tokens."""
         self.traces += 1
 
@@ -230,7 +239,7 @@ class BeamDecoder:
         beams = self._advance(beams, hidden, rules, limit)
         return tf.while_loop(unfinished, write_one, (beams,))[0]
 
-    def _advance(self, beams: Beams, hidden, rules: BeamRules, limit) -> Beams:
+    def _advance(self, beams: BeamState, hidden, rules: BeamRules, limit) -> BeamState:
         """One more token for every beam, from hidden states [b * k, d]."""
         k, step = self.num_beams, beams.step
         with in_float32(self.model):
@@ -278,7 +287,7 @@ class BeamDecoder:
             cache=beams.cache._replace(layers=layers),
         )
 
-    def _collect(self, beams: Beams, tokens, scores, stopped, rules) -> Beams:
+    def _collect(self, beams: BeamState, tokens, scores, stopped, rules) -> BeamState:
         """The best of the texts that there were and those that stop now."""
         length = beams.step + 1
         new = stopped & (tf.range(tf.shape(stopped)[1]) < self.num_beams)
@@ -298,7 +307,9 @@ class BeamDecoder:
             ended=best(beams.ended, taken),
         )
 
-    def _may_improve(self, beams: Beams, best, rules: BeamRules, limit) -> tf.Tensor:
+    def _may_improve(
+        self, beams: BeamState, best, rules: BeamRules, limit
+    ) -> tf.Tensor:
         """Bool [b], whether there is room for a text, or the rules let a beam of score
         `best` [b] beat the worst one."""
         hopeful = (rules.early_stopping == 2) & (rules.length_penalty > 0.0)

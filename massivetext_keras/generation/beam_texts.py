@@ -10,7 +10,7 @@ from massivetext_keras.generation.beam import BeamDecoder, BeamRules
 from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.stop_strings import StopStrings
 from massivetext_keras.generation.texts import Prompts
-from massivetext_keras.text.batches import in_batches
+from massivetext_keras.text.batches import of_like_length
 
 
 class BeamGraphs:
@@ -73,52 +73,10 @@ class BeamTexts(NamedTuple):
         """What follows prompts, the best first: see `TextGenerator.write`."""
         if not max_new_tokens:
             return [[""] * self.graphs.decoder.num_beams] * len(prompts)
-        limit = tf.constant(max_new_tokens, tf.int32)
-
-        def search(_, rows):
-            ids = tf.gather(token_ids, rows)
-            found = self.graphs.search(ids, limit, rules, self.banned, self.stop)
-            return [found[0]]
-
-        (texts,) = in_batches(search, prompts, range(len(prompts)))
-        return [[text.decode() for text in row] for row in texts]
-
-
-def check_beams(
-    num_beams: int,
-    temperature: float = 0.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    min_p: float = 0.0,
-    count: int = 1,
-    usual: float = 0.0,
-) -> None:
-    """Refuses what beam search cannot do.
-
-    Args:
-        num_beams: texts that are followed at a time; with one there is no search.
-        count: texts of each prompt.
-        usual: a temperature that nobody asked for.
-
-    The other arguments are those of `Sampling`.
-
-    Raises:
-        ValueError: an argument is out of range, or says how to sample beams.
-    """
-    if num_beams < 1:
-        raise ValueError(f"num_beams must be positive, got {num_beams}")
-    if count < 1:
-        raise ValueError(f"num_samples must be positive, got {count}")
-    if num_beams == 1:
-        return
-    if count > num_beams:
-        raise ValueError(f"num_samples {count} is more than num_beams {num_beams}")
-    given = {
-        "temperature": temperature not in (0.0, usual),
-        "top_k": top_k != 0,
-        "top_p": top_p != 1.0,
-        "min_p": min_p != 0.0,
-    }
-    for name, is_given in given.items():
-        if is_given:
-            raise ValueError(f"beams take no {name}: give one or the other")
+        texts: list[list[str]] = [[]] * len(prompts)
+        how = tf.constant(max_new_tokens), rules, self.banned, self.stop
+        for some in of_like_length(prompts):
+            found, _ = self.graphs.search(tf.gather(token_ids, some), *how)
+            for i, row in zip(some, found.numpy(), strict=True):
+                texts[i] = [text.decode() for text in row]
+        return texts

@@ -10,7 +10,7 @@ import tensorflow as tf
 from massivetext_keras.generation.constraints import Constraints, not_yet
 from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.precision import in_float32
-from massivetext_keras.generation.sampling import Sampling, choose, penalize
+from massivetext_keras.generation.sampling import SamplingTensors, choose, penalize
 from massivetext_keras.kernels.fused import island
 from massivetext_keras.layers.cache import Cache
 
@@ -59,8 +59,8 @@ class Decoder:
     Args:
         model: with `call(inputs, cache)`, `empty_cache`, `logits` and `config`.
         stop_ids: ids that end a text.
-        penalize_repetitions: whether `Sampling.repetition_penalty` is obeyed; it costs
-            a table of [batch, vocabulary].
+        penalize_repetitions: whether `repetition_penalty` is obeyed; it costs a table
+            of [batch, vocabulary].
         compiled: run the loop as an XLA program.
         constraints: tokens that must or must not be written.
     """
@@ -86,7 +86,7 @@ class Decoder:
         self,
         prompts: tf.RaggedTensor,
         max_new_tokens,
-        sampling: Sampling,
+        sampling: SamplingTensors,
         rows,
         context: tuple = (),
         banned: BannedPhrases | tuple[()] = (),
@@ -127,7 +127,9 @@ class Decoder:
         )
         return self._append(state, hidden, cache, sampling)
 
-    def _decode(self, state: State, sampling: Sampling, limit: tf.Tensor) -> State:
+    def _decode(
+        self, state: State, sampling: SamplingTensors, limit: tf.Tensor
+    ) -> State:
         """Writes until `limit` tokens are there or all rows are done."""
         self.traces += 1
 
@@ -144,7 +146,9 @@ class Decoder:
 
         return tf.while_loop(unfinished, write_one, (state,))[0]
 
-    def _append(self, state: State, hidden, cache: Cache, sampling: Sampling) -> State:
+    def _append(
+        self, state: State, hidden, cache: Cache, sampling: SamplingTensors
+    ) -> State:
         """Chooses a token from hidden states [batch, d] and writes it down."""
         with in_float32(self.model):
             logits = self.model.logits(hidden)

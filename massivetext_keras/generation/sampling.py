@@ -21,7 +21,7 @@ _COLDEST = 1e-20  # of temperatures above 0
 _ROUNDING = 1e-6  # of sums of probabilities
 
 
-class Sampling(NamedTuple):
+class SamplingTensors(NamedTuple):
     """How tokens are chosen; scalar tensors, so that no value needs a new graph.
 
     Attributes:
@@ -55,23 +55,20 @@ class Sampling(NamedTuple):
         repetition_penalty: PositiveAmount = 1.0,
         seed: int | None = 0,
         min_new_tokens: Count = 0,
-    ) -> Sampling:
+    ) -> SamplingTensors:
         """From Python numbers; a seed of None is a new one each time.
 
         Raises:
             ValueError: a number is out of its range.
         """
-        numbers = {
-            "temperature": temperature,
-            "top_k": top_k,
-            "top_p": top_p,
-            "min_p": min_p,
-            "repetition_penalty": repetition_penalty,
-            "min_new_tokens": min_new_tokens,
-        }
-        for name, allowed in RANGES.items():
-            if numbers[name] not in allowed:
-                raise ValueError(f"{_wanted(name)}, got {numbers[name]}")
+        check_numbers(
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            min_new_tokens=min_new_tokens,
+        )
         floats = (temperature, top_p, min_p, repetition_penalty)
         temperature, top_p, min_p, penalty = (
             tf.constant(x, tf.float32) for x in floats
@@ -83,17 +80,17 @@ class Sampling(NamedTuple):
         return cls(temperature, top_k, top_p, min_p, penalty, seed, least)
 
     @classmethod
-    def spec(cls) -> Sampling:
+    def spec(cls) -> SamplingTensors:
         """The signature of any numbers: scalars by name."""
         whole = {"top_k", "seed", "min_new_tokens"}
         kinds = {x: tf.int32 if x in whole else tf.float32 for x in cls._fields}
         return cls(*(tf.TensorSpec([], kind, x) for x, kind in kinds.items()))
 
-    def checked(self) -> Sampling:
+    def checked(self) -> SamplingTensors:
         """The same inside a graph that gets what numbers it gets: one out of its range
         raises `InvalidArgumentError`, and a seed below 0 is as in `make`."""
         numbers = {
-            name: checked(number, allowed.holds(number), _wanted(name))
+            name: checked(number, allowed.holds(number), wanted(name))
             for name, allowed in RANGES.items()
             for number in [getattr(self, name)]
         }
@@ -101,17 +98,29 @@ class Sampling(NamedTuple):
         return self._replace(**numbers, seed=seed)
 
 
-# What the numbers of a `Sampling` may be, Python's and tensors alike; NaN is no number.
-RANGES = ranges(Sampling.make)
+# What the numbers may be, Python's and tensors alike; NaN is no number.
+RANGES = ranges(SamplingTensors.make)
 
 
-def _wanted(name: str) -> str:
+def wanted(name: str) -> str:
+    """What a number must be, in words."""
     more = " (0 keeps all tokens)" if name == "top_k" else ""
     return f"{name} must be {RANGES[name]}{more}"
 
 
+def check_numbers(**numbers: float) -> None:
+    """Refuses numbers out of their ranges.
+
+    Raises:
+        ValueError: names it.
+    """
+    for name, number in numbers.items():
+        if number not in RANGES[name]:
+            raise ValueError(f"{wanted(name)}, got {number}")
+
+
 def choose(
-    logits: tf.Tensor, sampling: Sampling, rows: tf.Tensor, step: tf.Tensor
+    logits: tf.Tensor, sampling: SamplingTensors, rows: tf.Tensor, step: tf.Tensor
 ) -> tf.Tensor:
     """The next token of every row.
 
@@ -125,7 +134,7 @@ def choose(
         int32 [batch].
 
     >>> import tensorflow as tf
-    >>> greedy = Sampling.make(temperature=0.0)
+    >>> greedy = SamplingTensors.make(temperature=0.0)
     >>> choose(tf.constant([[0.0, 2.0, 1.0]]), greedy, tf.range(1), 0).numpy().tolist()
     [1]
     """
@@ -161,7 +170,7 @@ def penalize(logits: tf.Tensor, seen: tf.Tensor, penalty: tf.Tensor) -> tf.Tenso
     return tf.where(seen, lowered, logits)
 
 
-def limit(logits: tf.Tensor, sampling: Sampling) -> tf.Tensor:
+def limit(logits: tf.Tensor, sampling: SamplingTensors) -> tf.Tensor:
     """Logits with -inf outside top-k, then top-p of what is left, then min-p.
 
     As in transformers, all tokens that are as probable as the k-th stay, but of equal
@@ -170,7 +179,7 @@ def limit(logits: tf.Tensor, sampling: Sampling) -> tf.Tensor:
     Thresholds are found by bisection over the bits of numbers: exact, and without the
     sort of the vocabulary that is slow when compiled.
 
-    >>> tied = limit(tf.zeros([1, 8]), Sampling.make(top_p=0.5))
+    >>> tied = limit(tf.zeros([1, 8]), SamplingTensors.make(top_p=0.5))
     >>> tied.numpy().tolist()
     [[-inf, -inf, -inf, -inf, 0.0, 0.0, 0.0, 0.0]]
     """

@@ -8,7 +8,7 @@ from massivetext_keras import data
 from massivetext_keras.generation.beam import BeamDecoder, BeamRules
 from massivetext_keras.generation.decoding import Decoder, power_of_two, written
 from massivetext_keras.generation.precision import in_float32
-from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.generation.sampling import SamplingTensors
 
 _FEWEST_KEYS = 32
 
@@ -31,7 +31,7 @@ class IdsToIds:
         sources: tf.RaggedTensor,
         rows: tf.Tensor,
         max_new_tokens: tf.Tensor,
-        sampling: Sampling,
+        sampling: SamplingTensors,
     ) -> tuple[tf.RaggedTensor, tf.Tensor]:
         """One answer to each source, written token by token, inside a graph.
 
@@ -89,7 +89,7 @@ class TextToText:
         texts = tf.TensorSpec([None], tf.string, "text")
         self.sample, self.search = _graphs(self, texts)
 
-    def sampled(self, texts, rows, max_new_tokens, sampling: Sampling) -> tuple:
+    def sampled(self, texts, rows, max_new_tokens, sampling: SamplingTensors) -> tuple:
         """String [batch] -> string [batch] and float32 [batch], inside a graph: see
         `IdsToIds.sampled`."""
         sources = self._ids(texts)
@@ -123,7 +123,7 @@ def _graphs(answers: IdsToIds | TextToText, sources) -> tuple:
     """`sampled` and `searched` as graphs for sources of any number and length."""
     limit = tf.TensorSpec([], tf.int32, "max_new_tokens")
     rows = tf.TensorSpec([None], tf.int32, "rows")
-    sampled = [sources, rows, limit, Sampling.spec()]
+    sampled = [sources, rows, limit, SamplingTensors.spec()]
     searched = [sources, limit, BeamRules.spec()]
     return (
         tf.function(answers.sampled, input_signature=sampled, autograph=False),

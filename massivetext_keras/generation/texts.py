@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from massivetext_keras.generation.decoding import Decoder, State, written
 from massivetext_keras.generation.phrases import BannedPhrases
-from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.generation.sampling import SamplingTensors
 from massivetext_keras.generation.stop_strings import StopStrings
-from massivetext_keras.text.batches import in_batches
+from massivetext_keras.text.batches import of_like_length
 from massivetext_keras.text.framing import utf8
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class TextGraphs:
             tf.RaggedTensorSpec([None, None], tf.int32),
             tf.TensorSpec([None], tf.int32, "rows"),
             tf.TensorSpec([], tf.int32, "max_new_tokens"),
-            Sampling.spec(),
+            SamplingTensors.spec(),
             BannedPhrases.spec() if bans else (),
         ]
         self.begin = tf.function(
@@ -86,7 +86,7 @@ class TextGraphs:
         token_ids,
         rows,
         max_new_tokens,
-        sampling: Sampling,
+        sampling: SamplingTensors,
         banned: BannedPhrases | tuple[()],
         stop: StopStrings,
     ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -166,8 +166,8 @@ class TextGenerator(NamedTuple):
         prompts: Sequence[str],
         token_ids: tf.RaggedTensor,
         max_new_tokens: int,
-        sampling: Sampling,
-    ) -> list[str]:
+        sampling: SamplingTensors,
+    ) -> tuple[list[str], np.ndarray]:
         """What follows prompts, those of like length together.
 
         Args:
@@ -175,29 +175,24 @@ class TextGenerator(NamedTuple):
             token_ids: int32 [len(prompts), (length)], no row empty.
             max_new_tokens: at least 0.
             sampling: how tokens are chosen.
+
+        Returns:
+            The texts, and how sure each one's tokens were: `State.lead`, float [n].
         """
-        return self.write_surely(prompts, token_ids, max_new_tokens, sampling)[0]
-
-    def write_surely(
-        self, prompts, token_ids, max_new_tokens, sampling
-    ) -> tuple[list[str], np.ndarray]:
-        """As `write`; and how sure each text's tokens were, see `State.lead`."""
+        texts, lead = [""] * len(prompts), np.full([len(prompts)], np.inf)
         if not max_new_tokens:
-            return [""] * len(prompts), np.full([len(prompts)], np.inf)
+            return texts, lead
         copies = earlier_copies(tf.constant([*map(utf8, prompts)])).numpy()
-        limit = tf.constant(max_new_tokens, tf.int32)
-
-        def write(_, rows, copies):
-            ids = tf.gather(token_ids, rows)
-            return self.graphs.generate(
-                ids, copies, limit, sampling, self.banned, self.stop
-            )
-
-        new, lead = in_batches(write, prompts, range(len(prompts)), copies)
-        return [text.decode() for text in new], lead
+        how = tf.constant(max_new_tokens), sampling, self.banned, self.stop
+        for some in of_like_length(prompts):
+            ids = tf.gather(token_ids, some)
+            new, lead[some] = self.graphs.generate(ids, copies[some], *how)
+            for i, text in zip(some, new.numpy(), strict=True):
+                texts[i] = text.decode()
+        return texts, lead
 
     def continued(
-        self, token_ids, rows, max_new_tokens: tf.Tensor, sampling: Sampling
+        self, token_ids, rows, max_new_tokens: tf.Tensor, sampling: SamplingTensors
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """`TextGraphs.continuations` with these stop strings and banned phrases."""
         most = tf.maximum(max_new_tokens, 1)  # one is always written

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -71,6 +70,7 @@ class Task(TrainingStep):
     data_class: type[TextData] = TextData
     fields: tuple[str, ...] = ()  # of its examples; () of one that learns from texts
     options: tuple[str, ...] = ()  # arguments of the constructor that presets keep
+    writes: tuple[str, ...] = ()  # arguments of `generate` that `generation` may have
     hugging_face_heads: tuple[str, ...] = ()  # of `head_layout`; the first is read
     example_text: str = "a text"  # that it can be asked
 
@@ -165,9 +165,7 @@ class Task(TrainingStep):
     @classmethod
     def accepted_options(cls) -> set[str]:
         """Options of the task, and arguments of its `generate` if it writes texts."""
-        generate = getattr(cls, "generate", None)
-        writes = inspect.signature(generate).parameters if generate else ()
-        return {*cls.options, *writes}
+        return {*cls.options, *cls.writes}
 
     @classmethod
     def embedded_tokens(cls, tokenizer: tokenizers.Tokenizer) -> int:

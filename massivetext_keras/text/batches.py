@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,14 +32,24 @@ def in_batches(
     >>> in_batches(lambda x: [tf.strings.length(x)], ["abc", "", "a"], at_once=2)
     [array([3, 0, 1], dtype=int32)]
     """
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    parts = []
-    for first in range(0, len(order), at_once):
-        some = order[first : first + at_once]
+    order, parts = [], []
+    for some in of_like_length(texts, at_once):
         rows = ([_sent(column[i]) for i in some] for column in (texts, *columns))
         parts.append(function(*map(tf.constant, rows)))
+        order += some
     places = np.argsort(order)
     return [_joined(part)[places] for part in zip(*parts, strict=True)]
+
+
+def of_like_length(texts: Sequence[str], at_once: int = 32) -> Iterator[list[int]]:
+    """The numbers of texts, some at a time, those of like length together.
+
+    >>> list(of_like_length(["abc", "", "a"], at_once=2))
+    [[1, 2], [0]]
+    """
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    for first in range(0, len(order), at_once):
+        yield order[first : first + at_once]
 
 
 def _joined(parts: Sequence[Any]) -> np.ndarray:

@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras.generation.decoding import Decoder, left_padded, written
-from massivetext_keras.generation.sampling import Sampling, choose
+from massivetext_keras.generation.sampling import SamplingTensors, choose
 from tests.tasks.tiny import gpt
 
 PROMPTS = [[7, 3, 9, 1, 4], [5], [20, 21], [30, 31, 32, 33], [5, 6, 7]]
-GREEDY = Sampling.make(temperature=0.0)
-SAMPLED = Sampling.make(temperature=0.9, top_k=20, top_p=0.95, seed=4)
+GREEDY = SamplingTensors.make(temperature=0.0)
+SAMPLED = SamplingTensors.make(temperature=0.9, top_k=20, top_p=0.95, seed=4)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from massivetext_keras.generation.sampling import (
-    Sampling,
+    SamplingTensors,
     choose,
     gumbel,
     limit,
@@ -47,7 +47,7 @@ def kept_by_sorting(logits, top_k, top_p, min_p) -> set[int]:
 def test_limit_keeps_what_sorting_keeps(quarters, top_k, top_p, min_p):
     logits = np.array(quarters, "float32") / 4
     expected = kept_by_sorting(logits, top_k, top_p, min_p)
-    sampling = Sampling.make(top_k=top_k, top_p=top_p, min_p=min_p)
+    sampling = SamplingTensors.make(top_k=top_k, top_p=top_p, min_p=min_p)
     (found,) = limit(tf.constant([logits]), sampling).numpy()
     assert set(np.flatnonzero(np.isfinite(found)).tolist()) == expected
     assert all(found[i] == logits[i] for i in expected)
@@ -68,7 +68,7 @@ def test_limit_keeps_what_sorting_keeps(quarters, top_k, top_p, min_p):
     ids=str,
 )
 def test_limits_as_literals(limits, kept):
-    found = limit(tf.constant([LOGITS]), Sampling.make(**limits))[0].numpy()
+    found = limit(tf.constant([LOGITS]), SamplingTensors.make(**limits))[0].numpy()
     assert np.flatnonzero(np.isfinite(found)).tolist() == kept
 
 
@@ -90,14 +90,14 @@ TIED = [
 @pytest.mark.parametrize(("logits", "limits", "kept"), TIED, ids=str)
 def test_equal_tokens_and_exact_borders_are_those_of_transformers(logits, limits, kept):
     logits = tf.constant([logits], tf.float32)
-    (found,) = limit(logits, Sampling.make(**limits)).numpy()
+    (found,) = limit(logits, SamplingTensors.make(**limits)).numpy()
     assert np.flatnonzero(np.isfinite(found)).tolist() == kept
 
 
 def test_a_temperature_near_zero_is_greedy():
     logits = tf.constant([[1.0, 3.0, 2.0]])
     for temperature in (1e-5, 1e-30, 1e-44):
-        cold = Sampling.make(temperature=temperature, top_p=0.9)
+        cold = SamplingTensors.make(temperature=temperature, top_p=0.9)
         assert choose(logits, cold, tf.range(1), tf.constant(0)).numpy() == [1]
 
 
@@ -131,7 +131,7 @@ CRITICAL = {1: 10.83, 2: 13.82, 5: 20.52, 35: 66.62}
 )
 def test_rows_have_the_frequencies_of_the_probabilities(options, probabilities):
     logits = tf.tile(LOGITS[None], [20000, 1])
-    sampling = Sampling.make(**options, seed=11)
+    sampling = SamplingTensors.make(**options, seed=11)
     tokens = choose(logits, sampling, tf.range(20000), tf.constant(0)).numpy()
     assert chi_square(tokens, probabilities) < CRITICAL[(probabilities > 0).sum() - 1]
 
@@ -140,7 +140,7 @@ def test_steps_and_seeds_have_the_frequencies_and_are_independent():
     @tf.function
     def tokens(steps, seeds):
         def one(pair):
-            sampling = Sampling.make()._replace(seed=pair[1])
+            sampling = SamplingTensors.make()._replace(seed=pair[1])
             return choose(tf.constant(LOGITS[None]), sampling, [0], pair[0])[0]
 
         return tf.map_fn(one, (steps, seeds), fn_output_signature=tf.int32)
@@ -158,14 +158,14 @@ def test_equal_rows_choose_equally_and_the_seed_decides():
     rows = tf.constant([0, 1, 2, 0, 1, 2])
 
     def tokens(seed, step=0):
-        sampling = Sampling.make(seed=seed)
+        sampling = SamplingTensors.make(seed=seed)
         return choose(logits, sampling, rows, tf.constant(step)).numpy().tolist()
 
     first = tokens(1)
     assert first[:3] == first[3:] and len(set(first)) > 1
     assert tokens(1) == first != tokens(2)
     assert tokens(1, step=1) != first
-    assert Sampling.make(seed=-1).seed == 2**31 - 1
+    assert SamplingTensors.make(seed=-1).seed == 2**31 - 1
 
 
 def test_gumbel_noise_has_its_mean_and_variance():
@@ -177,7 +177,7 @@ def test_gumbel_noise_has_its_mean_and_variance():
 
 def test_greedy_takes_the_first_of_the_best():
     logits = tf.constant([[0.0, 3.0, 3.0], [5.0, -1.0, 4.9]])
-    greedy = Sampling.make(temperature=0.0, top_k=2, seed=9)
+    greedy = SamplingTensors.make(temperature=0.0, top_k=2, seed=9)
     assert choose(logits, greedy, tf.range(2), 7).numpy().tolist() == [1, 0]
 
 
@@ -204,9 +204,9 @@ def test_penalty_is_that_of_keskar():
 )
 def test_numbers_out_of_range(options, message):
     with pytest.raises(ValueError, match=message):
-        Sampling.make(**options)
+        SamplingTensors.make(**options)
     (name, number) = next(iter(options.items()))
-    plain = Sampling.make()
+    plain = SamplingTensors.make()
     number = tf.constant(number, getattr(plain, name).dtype)
     with pytest.raises(tf.errors.InvalidArgumentError) as error:
         plain._replace(**{name: number}).checked()
@@ -214,5 +214,5 @@ def test_numbers_out_of_range(options, message):
 
 
 def test_a_seed_below_zero_is_the_same_in_a_graph():
-    sampling = Sampling.make(seed=-5)
+    sampling = SamplingTensors.make(seed=-5)
     assert sampling._replace(seed=tf.constant(-5)).checked().seed == sampling.seed

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.generation.settings import Settings
 from massivetext_keras.generation.texts import TextGenerator
 from massivetext_keras.text.conversations import ChatTemplate, conversation_of
 from massivetext_keras.text.examples import Conversation
@@ -82,31 +82,28 @@ class Assistant:
     def replies(
         self,
         conversations: Sequence[Conversation],
-        max_new_tokens: int,
-        sampling: Sampling,
-        penalize: bool = False,
+        how: Settings,
         banned: Texts = (),
-    ) -> tuple[list[str], np.ndarray]:
-        """Replies, and how sure the tokens of each were: see `State.lead`."""
-        generator = self._generator(penalize, banned)
-        ids = self.read(conversations, max_new_tokens)
+    ) -> list[str]:
+        """Replies, the most recent message of each conversation answered."""
+        writer = self._writer(how, banned)
+        ids = self.read(conversations, how.max_new_tokens)
         prompts = [self.template.render(some) for some in conversations]
-        found, lead = generator.write_surely(prompts, ids, max_new_tokens, sampling)
-        return [reply.lstrip(string.whitespace) for reply in found], lead
+        asked = ids, how.max_new_tokens, how.sampling.tensors()
+        found, _ = writer.write(prompts, *asked)
+        return [reply.lstrip(string.whitespace) for reply in found]
 
     def stream(
         self,
         conversation: Conversation,
-        max_new_tokens: int,
-        sampling: Sampling,
-        penalize: bool = False,
+        how: Settings,
         banned: Texts = (),
     ) -> Iterator[str]:
         """A reply, piece by piece."""
-        generator = self._generator(penalize, banned)
-        ids = self.read([conversation], max_new_tokens)
-        begun = False
-        for piece in generator.stream(ids, max_new_tokens, sampling):
+        writer = self._writer(how, banned)
+        ids = self.read([conversation], how.max_new_tokens)
+        begun, sampling = False, how.sampling.tensors()
+        for piece in writer.stream(ids, how.max_new_tokens, sampling):
             piece = piece if begun else piece.lstrip(string.whitespace)
             begun = begun or bool(piece)
             if piece:
@@ -127,9 +124,9 @@ class Assistant:
         by_ids = isinstance(self.template, JinjaTemplate) and self.stop_ids()
         return () if by_ids or not end else (end,)
 
-    def _generator(self, penalize: bool, banned: Texts) -> TextGenerator:
-        stop = self.stop_strings()
-        return self.lm.text_generator(stop, penalize, banned, self.stop_ids())
+    def _writer(self, how: Settings, banned: Texts) -> TextGenerator:
+        ends = self.stop_strings(), how.sampling.penalizes, banned, self.stop_ids()
+        return self.lm.writers.text_generator(*ends)
 
     def read(
         self, conversations: Sequence[Conversation], max_new_tokens: int

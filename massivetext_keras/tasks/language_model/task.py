@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.generation.beam import BeamRules
-from massivetext_keras.generation.beam_texts import check_beams
 from massivetext_keras.generation.checks import checked as checked_number
 from massivetext_keras.generation.constraints import ids_or_sequences
 from massivetext_keras.generation.decoding import written
-from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.generation.sampling import SamplingTensors
 from massivetext_keras.generation.scoring import log_probabilities
+from massivetext_keras.generation.settings import (
+    SAMPLING,
+    Beams,
+    Numbers,
+    Sampling,
+    Settings,
+    checked_own,
+    settle,
+    values_of,
+)
 from massivetext_keras.generation.texts import (
-    TextGenerator,
     checked_end_ids,
     earlier_copies,
     ids_that_end,
@@ -32,22 +39,16 @@ from massivetext_keras.kernels.cross_entropy import logits_losses
 from massivetext_keras.models.gpt import GPT
 from massivetext_keras.optimization.trackers import mean
 from massivetext_keras.support.arguments import (
-    Amount,
     Count,
     Positive,
-    PositiveAmount,
-    PositiveShare,
-    Share,
 )
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.language_model.chat import (
-    REPLY_TOKENS,
     Assistant,
     Messages,
     conversations_of,
 )
 from massivetext_keras.tasks.language_model.datasets import LanguageModelData
-from massivetext_keras.tasks.own_defaults import checked, made_of, own_defaults
 from massivetext_keras.tasks.served import (
     FLOAT,
     INTEGER,
@@ -78,6 +79,9 @@ _CHOICE = {
     "top_p": FLOAT,
     "seed": INTEGER,
 }
+# What `generate` takes besides, one by one; `stream` samples.
+_NUMBERS = (*SAMPLING, "num_beams", "length_penalty", "early_stopping")
+_SAMPLED = ("stop", *SAMPLING)
 # What an export is checked with: an empty text, several scripts, several lengths.
 _PROMPTS = ["", "Once upon a time", "Über", "中文 text\n\n", "a" * 50]
 _CONVERSATIONS = [
@@ -123,6 +127,7 @@ class CausalLM(Task):
 
     backbone_class = GPT
     data_class = LanguageModelData
+    writes = ("max_new_tokens", "stop", *_NUMBERS)
     options = ("chat_template", "banned", "never_ids", "generation", "end_ids")
 
     def __init__(
@@ -138,7 +143,7 @@ class CausalLM(Task):
     ):
         super().__init__(config, tokenizer, **kwargs)
         self.never_ids = ids_or_sequences(never_ids)
-        self.generation = checked(self.generate, generation)
+        self.generation = checked_own(generation, self.writes)
         self.end_ids = checked_end_ids(end_ids, config.vocabulary_size)
         self.assistant = Assistant(self, chat_template)
         self.banned = tuple(as_texts("banned phrase", banned)[0])
@@ -167,85 +172,68 @@ class CausalLM(Task):
             return None
         return tf.gather(self._label_bytes, labels)
 
-    @own_defaults()
     def generate(
         self,
         prompts: Texts,
-        max_new_tokens: Count = 64,
-        temperature: Amount = 1.0,
-        top_k: Count = 0,
-        top_p: PositiveShare = 1.0,
-        min_p: Share = 0.0,
-        repetition_penalty: PositiveAmount = 1.0,
-        seed: int | None = None,
-        stop: str | Sequence[str] = (),
+        max_new_tokens: Count | None = None,
+        *,
+        stop: str | Sequence[str] | None = None,
         banned: str | Sequence[str] = (),
         num_samples: Positive | None = None,
         include_prompt: bool = True,
-        min_new_tokens: Count = 0,
         parse_special: bool = False,
-        num_beams: int = 1,
-        length_penalty: float = 1.0,
-        early_stopping: bool | str = False,
+        sampling: Sampling | None = None,
+        beams: Beams | None = None,
+        **numbers: Unpack[Numbers],
     ) -> str | list:
         """Continues texts, all at once, until each ends or has enough tokens.
 
         A text depends on its prompt, the arguments and the seed, not on the other
         prompts; equal prompts get different samples. Texts and scores are computed in
-        float32, whatever the precision of training. An argument that is not given is
-        what the task's `generation` says, and else as below.
+        float32, whatever the precision of training. What is not given is as the task's
+        `generation` says, and else as below.
 
         Args:
             prompts: one text or several. One that is too long keeps its end.
-            max_new_tokens: tokens to write at the most.
-            temperature: divides the logits; 0 always takes the most probable token.
-            top_k: sample among the k most probable tokens (0: all).
-            top_p: sample among the most probable tokens that have this probability.
-            min_p: sample among tokens at least this share as probable as the best.
-            repetition_penalty: above 1 makes tokens that occurred less likely.
-            seed: of the sampling (None: a new one each time).
+            max_new_tokens: tokens to write at the most (None: 64).
             stop: strings that end the text: it is cut at the earliest place where one
                 begins in what is new.
             banned: phrases that are never written, whatever their case, beside the
                 task's own; also none that the prompt begins.
             num_samples: texts per prompt (None: one, not in a list); of beams the best.
             include_prompt: whether the texts begin with their prompts.
-            min_new_tokens: tokens before one may end a text; a stop string may.
             parse_special: whether names of special tokens in a prompt are those tokens;
                 in what other people typed they should be characters.
-            num_beams: above 1, nothing is sampled: the best text is taken of those that
-                beam search finds, by the rules of transformers.
-            length_penalty: of beams; above 0 favours long texts, see `BeamRules`.
-            early_stopping: of beams: False, True or "never", see `BeamRules`.
+            sampling: how tokens are chosen.
+            beams: how the best text is searched for, with two beams or more.
+            **numbers: fields of `Sampling` and `Beams` one by one: `temperature=0.7,
+                top_k=50, top_p=0.9, min_p, repetition_penalty, min_new_tokens, seed`,
+                or `num_beams=4, length_penalty, early_stopping`.
 
         Returns:
             A text for a text, a list for a list; with `num_samples` a list of that many
             for each prompt.
 
         Raises:
+            TypeError: an argument is unknown.
             ValueError: an argument is out of range, or there is no tokenizer.
         """
-        limits = temperature, top_k, top_p, min_p
-        others = repetition_penalty, seed, min_new_tokens
-        sampling = Sampling.make(*limits, *others)
-        rules = BeamRules.make(
-            length_penalty, early_stopping, min_new_tokens, repetition_penalty
-        )
-        count = 1 if num_samples is None else num_samples
-        check_beams(num_beams, *limits, count, usual=1.0)
-        penalize = repetition_penalty != 1.0
+        given = {"max_new_tokens": max_new_tokens, "stop": stop, **numbers}
+        how = self._settled(given, sampling, beams)
+        count = _checked_count(num_samples, how.beams.num_beams)
         prompts, one = as_texts("prompt", prompts)
         if not prompts:
             return []
-        ids = self._read(prompts, max_new_tokens, parse_special)
-        if num_beams > 1:
-            beams = self.writers.beam_texts(num_beams, stop, penalize, banned)
-            found = beams.write(prompts, ids, max_new_tokens, rules)
+        ids, limit = self._read(prompts, how.max_new_tokens, parse_special)
+        writers, penalize = self.writers, how.sampling.penalizes
+        if how.beams.num_beams > 1:
+            finder = writers.beam_texts(how.beams.num_beams, how.stop, penalize, banned)
+            found = finder.write(prompts, ids, limit, how.beams.rules(how.sampling))
         else:
-            generator = self.writers.text_generator(stop, penalize, banned)
+            writer = writers.text_generator(how.stop, penalize, banned)
             ids = tf.gather(ids, np.repeat(np.arange(len(prompts)), count))
             repeated = [prompt for prompt in prompts for _ in range(count)]
-            texts = generator.write(repeated, ids, max_new_tokens, sampling)
+            texts, _ = writer.write(repeated, ids, limit, how.sampling.tensors())
             found = [texts[i : i + count] for i in range(0, len(texts), count)]
         texts = [
             [prompt * include_prompt + text for text in some[:count]]
@@ -255,60 +243,48 @@ class CausalLM(Task):
             texts = [text for (text,) in texts]
         return texts[0] if one else texts
 
-    @own_defaults()
     def stream(
         self,
         prompt: str,
-        max_new_tokens: int = 64,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        repetition_penalty: float = 1.0,
-        seed: int | None = None,
-        stop: str | Sequence[str] = (),
-        banned: str | Sequence[str] = (),
+        max_new_tokens: int | None = None,
+        *,
+        stop: Texts | None = None,
+        banned: Texts = (),
         include_prompt: bool = True,
-        min_new_tokens: int = 0,
         parse_special: bool = False,
+        sampling: Sampling | None = None,
+        **numbers: Unpack[Numbers],
     ) -> Iterator[str]:
         """`generate` of one prompt, piece by piece.
 
         The pieces join to the text of `generate` with the same arguments. A piece never
         ends within a character, nor within what may become a stop string.
         """
-        sampling = Sampling.make(
-            temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
-        )
-        generator = self.writers.text_generator(stop, repetition_penalty != 1.0, banned)
+        given = {"max_new_tokens": max_new_tokens, "stop": stop, **numbers}
+        how = self._settled(given, sampling, taken=_SAMPLED)
+        writer = self.writers.text_generator(how.stop, how.sampling.penalizes, banned)
         (prompt,), _ = as_texts("prompt", [prompt])
-        ids = self._read([prompt], max_new_tokens, parse_special)
+        ids, limit = self._read([prompt], how.max_new_tokens, parse_special)
         if include_prompt and prompt:
             yield prompt
-        yield from generator.stream(ids, max_new_tokens, sampling)
+        yield from writer.stream(ids, limit, how.sampling.tensors())
 
-    @own_defaults()
     def generate_ids(
         self,
         ids,
-        max_new_tokens: int = 64,
-        temperature: float = 0.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        repetition_penalty: float = 1.0,
-        seed: int | None = None,
+        max_new_tokens: int | None = None,
+        *,
         stop_ids: Sequence[int] | None = None,
-        min_new_tokens: int = 0,
-        num_beams: int = 1,
-        length_penalty: float = 1.0,
-        early_stopping: bool | str = False,
+        sampling: Sampling | None = None,
+        beams: Beams | None = None,
+        **numbers: Unpack[Numbers],
     ) -> tf.RaggedTensor:
-        """Continues rows of token ids, with the arguments of `generate`.
+        """Continues rows of token ids, with the arguments of `generate`; where nobody
+        gives a temperature, it is 0.
 
         Args:
             ids: int32 [batch, length] or a RaggedTensor, no row empty.
-            max_new_tokens: tokens to write at the most.
+            max_new_tokens: tokens to write at the most (None: 64).
             stop_ids: ids that end a row and belong to it (None: those that end a
                 text of `generate`).
 
@@ -319,38 +295,46 @@ class CausalLM(Task):
             ValueError: an argument is out of range, a row is empty, or prompt and new
                 tokens together exceed the context.
         """
-        limits = temperature, top_k, top_p, min_p
-        others = repetition_penalty, seed, min_new_tokens
-        sampling = Sampling.make(*limits, *others)
-        rules = BeamRules.make(
-            length_penalty, early_stopping, min_new_tokens, repetition_penalty
-        )
-        check_beams(num_beams, *limits, usual=1.0)
-        penalize = repetition_penalty != 1.0
-        ids = ragged_ids(ids)
+        given = {"max_new_tokens": max_new_tokens, **numbers}
+        how = self._settled(given, sampling, beams, _NUMBERS, temperature=0.0)
+        ids, context = ragged_ids(ids), self.config.max_length
         longest = int(ids.bounding_shape()[1])
         if int(tf.reduce_min(ids.row_lengths())) == 0:
             raise ValueError("generate_ids cannot continue an empty row: give it an id")
-        self.check_new_tokens(max_new_tokens)
-        if longest + max_new_tokens > self.config.max_length:
+        self.check_new_tokens(how.max_new_tokens)
+        if longest + how.max_new_tokens > context:
             raise ValueError(
-                f"{longest} ids and {max_new_tokens} new tokens exceed the context of "
-                f"{self.config.max_length} tokens"
+                f"{longest} ids and {how.max_new_tokens} new tokens exceed the context "
+                f"of {context} tokens"
             )
-        stop_ids = ids_that_end(self) if stop_ids is None else tuple(stop_ids)
-        banned = self.writers.banned_phrases()
-        limit = tf.constant(max_new_tokens, tf.int32)
-        if not max_new_tokens:
+        if not how.max_new_tokens:
             return ids
+        stop_ids = ids_that_end(self) if stop_ids is None else tuple(stop_ids)
+        banned, limit = self.writers.banned_phrases(), tf.constant(how.max_new_tokens)
+        num_beams, penalize = how.beams.num_beams, how.sampling.penalizes
         if num_beams > 1:
             searcher = self.writers.searcher(num_beams, stop_ids, penalize)
+            rules = how.beams.rules(how.sampling)
             new, _ = searcher.begin(ids, limit, rules, (), banned)
             return tf.concat([ids, new[::num_beams]], axis=1)
         decoder = self.writers.decoder(stop_ids, penalize)
         rows = tf.range(tf.cast(ids.nrows(), tf.int32))
-        state = decoder.begin(ids, limit, sampling, rows, (), banned)
-        state = decoder.decode(state, sampling, limit)
+        choice = how.sampling.tensors()
+        state = decoder.begin(ids, limit, choice, rows, (), banned)
+        state = decoder.decode(state, choice, limit)
         return tf.concat([ids, written(state, ids.nrows(), limit)], axis=1)
+
+    def _settled(
+        self,
+        given: Mapping[str, Any],
+        sampling: Sampling | None = None,
+        beams: Beams | None = None,
+        taken: tuple[str, ...] = ("stop", *_NUMBERS),
+        **usual: Any,
+    ) -> Settings:
+        usual, own = {"max_new_tokens": _NEW_TOKENS, **usual}, self.generation
+        context = self.config.max_length
+        return settle(given, own, taken, usual, context, sampling, beams)
 
     @property
     def template(self):
@@ -374,19 +358,14 @@ class CausalLM(Task):
         """See `Assistant.stop_strings`."""
         return self.assistant.stop_strings()
 
-    @own_defaults()
     def chat(
         self,
         messages: Messages | Sequence[Messages],
-        max_new_tokens: int = REPLY_TOKENS,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        repetition_penalty: float = 1.0,
-        seed: int | None = None,
-        banned: str | Sequence[str] = (),
-        min_new_tokens: int = 0,
+        max_new_tokens: Count | None = None,
+        *,
+        banned: Texts = (),
+        sampling: Sampling | None = None,
+        **numbers: Unpack[Numbers],
     ) -> str | list[str]:
         """Replies to conversations.
 
@@ -395,7 +374,7 @@ class CausalLM(Task):
                 or "assistant") and "content", a `Conversation`, or a text of the
                 user's. One that is too long loses its oldest turns, but for those of
                 the system.
-            max_new_tokens: tokens of a reply at the most.
+            max_new_tokens: tokens of a reply at the most (None: 64).
 
         The other arguments are those of `generate`.
 
@@ -406,36 +385,27 @@ class CausalLM(Task):
             ValueError: a role is unknown, a conversation empty, an argument out of
                 range, or there is no tokenizer.
         """
-        sampling = Sampling.make(
-            temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
-        )
+        given = {"max_new_tokens": max_new_tokens, **numbers}
+        how = self._settled(given, sampling, taken=SAMPLING)
         talks, one = conversations_of(messages)
         if not talks:
             return []
-        how = max_new_tokens, sampling, repetition_penalty != 1.0, banned
-        replies, _ = self.assistant.replies(talks, *how)
+        replies = self.assistant.replies(talks, how, banned)
         return replies[0] if one else replies
 
-    @own_defaults()
     def chat_stream(
         self,
         messages: Messages,
-        max_new_tokens: int = REPLY_TOKENS,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        repetition_penalty: float = 1.0,
-        seed: int | None = None,
-        banned: str | Sequence[str] = (),
-        min_new_tokens: int = 0,
+        max_new_tokens: int | None = None,
+        *,
+        banned: Texts = (),
+        sampling: Sampling | None = None,
+        **numbers: Unpack[Numbers],
     ) -> Iterator[str]:
         """`chat` of one conversation, piece by piece; the pieces join to the reply."""
-        sampling = Sampling.make(
-            temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
-        )
-        how = max_new_tokens, sampling, repetition_penalty != 1.0, banned
-        yield from self.assistant.stream(conversation_of(messages), *how)
+        given = {"max_new_tokens": max_new_tokens, **numbers}
+        how = self._settled(given, sampling, taken=SAMPLING)
+        yield from self.assistant.stream(conversation_of(messages), how, banned)
 
     def chosen(self) -> dict[str, Any]:
         values = super().chosen()
@@ -486,9 +456,11 @@ class CausalLM(Task):
         """`generate` (prompt, max_new_tokens, temperature, top_k, top_p, seed -> text),
         the prompt included."""
         stop = self.generation.get("stop", ())
-        writer = self.writers.text_generator(stop, self._penalizes, compiled=compiled)
+        writer = self.writers.text_generator(
+            stop, self._own.penalizes, compiled=compiled
+        )
         ids, copies = prompt_ids(self.tokenizer, prompt), earlier_copies(prompt)
-        how = self._checked(max_new_tokens), self._own_sampling(*choice).checked()
+        how = self._checked(max_new_tokens), self._chosen(*choice)
         new, lead = writer.continued(ids, copies, *how)
         return {"text": prompt + new, "_lead": lead}
 
@@ -521,9 +493,9 @@ class CausalLM(Task):
         room = self.config.max_length - limit
         found = chat_ids(self.tokenizer, template, roles, texts, room)
         whole = tf.strings.reduce_join(template.pieces(roles, texts), axis=1)
-        ends = self.chat_stop_strings(), self._penalizes, (), self.chat_stop_ids()
+        ends = self.chat_stop_strings(), self._own.penalizes, (), self.chat_stop_ids()
         writer = self.writers.text_generator(*ends, compiled=False)
-        sampling = self._own_sampling(*choice).checked()
+        sampling = self._chosen(*choice)
         text, lead = writer.continued(
             found.token_ids, earlier_copies(whole), limit, sampling
         )
@@ -543,17 +515,16 @@ class CausalLM(Task):
     def _served_defaults(self) -> dict[str, Any]:
         """What a request leaves out is as the task's `generation` says."""
         most = self.generation.get("max_new_tokens", _NEW_TOKENS)
-        choice = self._own_sampling()._asdict()
-        return {**choice, "max_new_tokens": min(most, self.config.max_length - 1)}
-
-    def _own_sampling(self, *choice) -> Sampling:
-        usual = made_of(self.generation, Sampling.make, seed=0)
-        given = dict(zip(list(_CHOICE)[1:], choice, strict=True)) if choice else {}
-        return usual._replace(**given)
+        most = min(most, self.config.max_length - 1)
+        return {**self._own.to_dict(), "max_new_tokens": most}
 
     @property
-    def _penalizes(self) -> bool:
-        return "repetition_penalty" in self.generation
+    def _own(self) -> Sampling:
+        return values_of({"seed": 0, **self.generation})[0]
+
+    def _chosen(self, *choice: tf.Tensor) -> SamplingTensors:
+        given = dict(zip(list(_CHOICE)[1:], choice, strict=True))
+        return self._own.tensors()._replace(**given).checked()
 
     def _checked(self, count: tf.Tensor) -> tf.Tensor:
         context = self.config.max_length
@@ -577,10 +548,6 @@ class CausalLM(Task):
         """What writes texts and ids, and keeps phrases from being written."""
         return Writers(self)
 
-    def text_generator(self, *args, **kwargs) -> TextGenerator:
-        """See `Writers.text_generator`."""
-        return self.writers.text_generator(*args, **kwargs)
-
     def check_new_tokens(self, max_new_tokens: int) -> None:
         context = self.config.max_length
         if not 0 <= max_new_tokens < context:
@@ -591,7 +558,7 @@ class CausalLM(Task):
 
     def _read(
         self, prompts: Sequence[str], max_new_tokens: int, parse_special: bool
-    ) -> tf.RaggedTensor:
+    ) -> tuple[tf.RaggedTensor, int]:
         """Prompts as ids; one that is too long is warned about."""
         tokenizer = self.need_tokenizer()
         self.check_new_tokens(max_new_tokens)
@@ -603,4 +570,14 @@ class CausalLM(Task):
             f"last {room}"
         )
         warn_of_long("prompt", ids.row_lengths().numpy(), room, but)
-        return ids
+        return ids, max_new_tokens
+
+
+def _checked_count(num_samples: int | None, num_beams: int) -> int:
+    """How many texts of a prompt there are."""
+    count = 1 if num_samples is None else num_samples
+    if count < 1:
+        raise ValueError(f"num_samples must be positive, got {count}")
+    if 1 < num_beams < count:
+        raise ValueError(f"num_samples {count} is more than num_beams {num_beams}")
+    return count

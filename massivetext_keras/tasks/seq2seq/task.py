@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import tensorflow as tf
@@ -14,12 +14,21 @@ from massivetext_keras import data
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.data.objectives.denoising import Denoised
 from massivetext_keras.evaluation.writing import MEASURES
-from massivetext_keras.generation.beam import BeamDecoder, BeamRules
-from massivetext_keras.generation.beam_texts import check_beams
+from massivetext_keras.generation.beam import BeamDecoder
 from massivetext_keras.generation.checks import checked as checked_number
 from massivetext_keras.generation.constraints import Constraints, ids_or_sequences
 from massivetext_keras.generation.decoding import Decoder
-from massivetext_keras.generation.sampling import Sampling
+from massivetext_keras.generation.settings import (
+    BEAMS,
+    SAMPLING,
+    Beams,
+    Numbers,
+    Sampling,
+    Settings,
+    checked_own,
+    settle,
+    values_of,
+)
 from massivetext_keras.generation.text_to_text import IdsToIds, TextToText, is_blank
 from massivetext_keras.generation.texts import (
     checked_end_ids,
@@ -34,7 +43,6 @@ from massivetext_keras.models.seq2seq import Seq2Seq
 from massivetext_keras.support.rounding import ROUNDING
 from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.base import Task
-from massivetext_keras.tasks.own_defaults import checked, made_of, own_defaults
 from massivetext_keras.tasks.seq2seq.examples import TextPairs
 from massivetext_keras.tasks.seq2seq.span_filling import fill_spans
 from massivetext_keras.tasks.served import (
@@ -45,13 +53,16 @@ from massivetext_keras.tasks.served import (
     graph_of,
     served,
 )
-from massivetext_keras.text.batches import in_batches
+from massivetext_keras.text.batches import of_like_length
 from massivetext_keras.text.framing import utf8
 from massivetext_keras.text.strings import Texts, as_texts
 
 _MOST_NEW_TOKENS = 128
 _BEAMS = 4  # of an export
 _CHOICE = ("temperature", "top_k", "top_p", "seed")
+# Arguments that a caller, or the task's `generation`, can give.
+_WRITES = ("max_new_tokens", *SAMPLING, *BEAMS)
+_UNLIMITED = {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
 # What an export is checked with: several scripts and lengths.
 _PROBES = ["Once upon a time", "Über", "中文 text\n\n", "a" * 50]
 _PROBE_TOKENS = 8
@@ -90,6 +101,7 @@ class Seq2SeqLM(Task):
 
     backbone_class = Seq2Seq
     data_class = TextPairs
+    writes = _WRITES
     options = (
         "prefix",
         "start_id",
@@ -125,7 +137,7 @@ class Seq2SeqLM(Task):
         self.prefix, self.start_id = prefix, start_id
         self.first_id, self.last_id = first_id, last_id
         self.never_ids = ids_or_sequences(never_ids)
-        self.generation = checked(self.generate, generation)
+        self.generation = checked_own(generation, _WRITES)
         self.end_ids = checked_end_ids(end_ids, config.vocabulary_size)
         self.language = language
         self.measures = (measures,) if isinstance(measures, str) else tuple(measures)
@@ -202,23 +214,15 @@ class Seq2SeqLM(Task):
             objective=Denoised(damage),
         )
 
-    @own_defaults()
     def generate(
         self,
         sources: Texts,
         max_new_tokens: int | None = None,
-        num_beams: int = 1,
-        length_penalty: float = 1.0,
-        early_stopping: bool | str = False,
-        no_repeat_ngram_size: int = 0,
-        temperature: float = 0.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        seed: int | None = None,
+        *,
         prefix: str | None = None,
-        min_new_tokens: int = 0,
-        repetition_penalty: float = 1.0,
+        sampling: Sampling | None = None,
+        beams: Beams | None = None,
+        **numbers: Unpack[Numbers],
     ) -> str | list[str]:
         """Writes a text for each source, all at once; also called `translate` and
         `summarize`.
@@ -226,82 +230,78 @@ class Seq2SeqLM(Task):
         With one beam the most probable token is taken again and again, or one at random
         if there is a temperature; with more, the best text that beam search finds. A
         text depends on its source, the arguments and the seed alone; it is computed in
-        float32, whatever the precision of training. An argument that is not given is
-        what the task's `generation` says, and else as below.
+        float32, whatever the precision of training. A number that is not given is what
+        the task's `generation` says, and else its usual one, the temperature 0.
 
         Args:
             sources: one text or several. One that is too long keeps its beginning; one
                 that is blank is answered with "".
             max_new_tokens: tokens to write at the most (None: 128, or the context).
-            num_beams: texts that are followed at a time.
-            length_penalty: of beams; above 0 favours long texts, see `BeamRules`.
-            early_stopping: of beams: False, True or "never", see `BeamRules`.
-            no_repeat_ngram_size: no sequence of so many tokens occurs twice (0: any).
-            temperature: divides the logits; 0 always takes the most probable token.
-            top_k: sample among the k most probable tokens (0: all).
-            top_p: sample among the most probable tokens that have this probability.
-            min_p: sample among tokens at least this share as probable as the best.
-            seed: of the sampling (None: a new one each time).
             prefix: put before every source (None: the task's own).
-            min_new_tokens: tokens before one may end a text.
-            repetition_penalty: above 1 makes tokens that occurred less likely.
+            sampling: how tokens are chosen.
+            beams: how texts are searched for.
+            **numbers: fields of `Sampling` and `Beams` one by one, such as
+                `num_beams=4`.
 
         Returns:
             A text for a text, a list for a list.
 
         Raises:
+            TypeError: an argument is unknown.
             ValueError: an argument is out of range, or there is no tokenizer.
         """
-        check_beams(num_beams, temperature, top_k, top_p, min_p)
+        how = self._settled(max_new_tokens, sampling, beams, numbers)
         texts, one = as_texts("source", sources)
-        if num_beams > 1:
-            rules = length_penalty, early_stopping, no_repeat_ngram_size
-            more = prefix, min_new_tokens, repetition_penalty
-            best = self.n_best(texts, 1, max_new_tokens, num_beams, *rules, *more)
-            answers = [found[0][0] for found in best]
+        if how.beams.num_beams > 1:
+            answers = [found[0][0] for found in self._ranked(texts, how, prefix)]
         else:
-            how = temperature, top_k, top_p, min_p, repetition_penalty, seed
-            how = max_new_tokens, Sampling.make(*how, min_new_tokens)
-            how = *how, no_repeat_ngram_size, repetition_penalty != 1.0, prefix
-            answers, _ = self.sure_answers(texts, *how)
+            answers, _ = self.sure_answers(texts, how, prefix)
         return answers[0] if one else answers
 
     translate = summarize = generate
 
+    def _settled(self, max_new_tokens, sampling, beams, numbers) -> Settings:
+        given = {"max_new_tokens": max_new_tokens, **numbers}
+        usual, context = {"temperature": 0.0}, self.config.max_length
+        own = self.generation
+        how = settle(given, own, _WRITES, usual, context, sampling, beams, 0.0)
+        limit = how.max_new_tokens
+        if limit is None:
+            limit = min(_MOST_NEW_TOKENS, context)
+        if not 1 <= limit <= context:
+            raise ValueError(
+                f"max_new_tokens must be from 1 to the context of {context} tokens, "
+                f"got {limit}"
+            )
+        return how._replace(max_new_tokens=limit)
+
     def sure_answers(
-        self,
-        sources: Sequence[str],
-        max_new_tokens: int | None,
-        sampling: Sampling,
-        no_repeat_ngram_size: int = 0,
-        penalize: bool = False,
-        prefix: str | None = None,
+        self, sources: Sequence[str], how: Settings, prefix: str | None = None
     ) -> tuple[list[str], np.ndarray]:
         """A text for each source, and how sure its tokens were: see `State.lead`."""
-        graph = self._text_graphs(1, no_repeat_ngram_size, penalize=penalize).sample
-        limit, (texts, some) = self._limit(max_new_tokens), self._asked(sources, prefix)
-        answers, lead = np.full(len(sources), "", object), np.full(len(sources), np.inf)
-        if texts:
-            copies = earlier_copies(tf.constant(texts)).numpy()
-            found, lead[some] = in_batches(
-                lambda *some: graph(*some, limit, sampling), texts, copies
-            )
-            answers[some] = [answer.decode() for answer in found]
-        return answers.tolist(), lead
+        texts, some = self._asked(sources, prefix)
+        answers, lead = [""] * len(sources), np.full(len(sources), np.inf)
+        if not texts:
+            return answers, lead
+        size, penalize = how.beams.no_repeat_ngram_size, how.sampling.penalizes
+        graph = self._text_graphs(1, size, penalize=penalize).sample
+        copies = earlier_copies(tf.constant(texts)).numpy()
+        asked = tf.constant(how.max_new_tokens), how.sampling.tensors()
+        for rows in of_like_length(texts):
+            found, sure = graph([texts[i] for i in rows], copies[rows], *asked)
+            for i, text, by in zip(rows, found.numpy(), sure.numpy(), strict=True):
+                answers[some[i]], lead[some[i]] = text.decode(), by
+        return answers, lead
 
-    @own_defaults("num_beams")
     def n_best(
         self,
         sources: Texts,
         n: int = 4,
         max_new_tokens: int | None = None,
         num_beams: int | None = None,
-        length_penalty: float = 1.0,
-        early_stopping: bool | str = False,
-        no_repeat_ngram_size: int = 0,
+        *,
         prefix: str | None = None,
-        min_new_tokens: int = 0,
-        repetition_penalty: float = 1.0,
+        **numbers: Unpack[Numbers],
     ) -> list:
         """The `n` best texts for each source that beam search finds, with their scores.
 
@@ -324,41 +324,38 @@ class Seq2SeqLM(Task):
         num_beams = num_beams or max(n, self.generation.get("num_beams", 1))
         if not 1 <= n <= num_beams:
             raise ValueError(f"n must be from 1 to num_beams={num_beams}, got {n}")
-        limit = self._limit(max_new_tokens)
-        rules = BeamRules.make(
-            length_penalty, early_stopping, min_new_tokens, repetition_penalty
-        )
-        graph = self._text_graphs(
-            num_beams, no_repeat_ngram_size, True, penalize=repetition_penalty != 1.0
-        ).search
-
+        numbers = {"temperature": 0.0, **_UNLIMITED, **numbers, "num_beams": num_beams}
+        how = self._settled(max_new_tokens, None, None, numbers)
         sources, one = as_texts("source", sources)
-        texts, some = self._asked(sources, prefix)
-        best = [[("", 0.0)] for _ in sources]
-        if texts:
-            columns = in_batches(lambda some: graph(some, limit, rules), texts)
-            for i, *row in zip(some, *columns, strict=True):
-                pairs = zip(*row, strict=True)
-                best[i] = [(text.decode(), float(score)) for text, score in pairs][:n]
+        best = [row[:n] for row in self._ranked(sources, how, prefix)]
         return best[0] if one else best
 
-    @own_defaults()
+    def _ranked(
+        self, sources: Sequence[str], how: Settings, prefix: str | None
+    ) -> list[list[tuple[str, float]]]:
+        """The texts that beam search finds for each source, best first."""
+        best = [[("", 0.0)] for _ in sources]
+        texts, some = self._asked(sources, prefix)
+        size, penalize = how.beams.no_repeat_ngram_size, how.sampling.penalizes
+        graph = self._text_graphs(how.beams.num_beams, size, True, penalize=penalize)
+        asked = tf.constant(how.max_new_tokens), how.beams.rules(how.sampling)
+        for rows in of_like_length(texts):
+            found = (x.numpy() for x in graph.search([texts[i] for i in rows], *asked))
+            for i, row, scores in zip(rows, *found, strict=True):
+                pairs = zip(row, scores, strict=True)
+                best[some[i]] = [(text.decode(), float(score)) for text, score in pairs]
+        return best
+
     def generate_ids(
         self,
         ids,
         max_new_tokens: int | None = None,
-        num_beams: int = 1,
-        length_penalty: float = 1.0,
-        early_stopping: bool | str = False,
-        no_repeat_ngram_size: int = 0,
-        temperature: float = 0.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        seed: int | None = None,
+        num_beams: int | None = None,
+        *,
         stop_ids: Sequence[int] | None = None,
-        min_new_tokens: int = 0,
-        repetition_penalty: float = 1.0,
+        sampling: Sampling | None = None,
+        beams: Beams | None = None,
+        **numbers: Unpack[Numbers],
     ) -> tf.RaggedTensor:
         """Answers rows of token ids, with the arguments of `generate`.
 
@@ -379,23 +376,18 @@ class Seq2SeqLM(Task):
                 f"rows must have 1 to {self.config.max_length} ids, the context; they "
                 f"have {lengths.min()} to {lengths.max()}"
             )
-        limit = self._limit(max_new_tokens)
+        numbers = {**numbers, "num_beams": num_beams}
+        how = self._settled(max_new_tokens, sampling, beams, numbers)
+        limit, penalize = tf.constant(how.max_new_tokens), how.sampling.penalizes
         stop_ids = ids_that_end(self) if stop_ids is None else tuple(stop_ids)
-        check_beams(num_beams, temperature, top_k, top_p, min_p)
-        penalize = repetition_penalty != 1.0
-        key = (num_beams, no_repeat_ngram_size, num_beams > 1, stop_ids, True, penalize)
+        num_beams, size = how.beams.num_beams, how.beams.no_repeat_ngram_size
+        key = (num_beams, size, num_beams > 1, stop_ids, True, penalize)
         answers = self._id_graphs(*key)
         if num_beams > 1:
-            rules = BeamRules.make(
-                length_penalty, early_stopping, min_new_tokens, repetition_penalty
-            )
-            best, _ = answers.search(ids, limit, rules)
+            best, _ = answers.search(ids, limit, how.beams.rules(how.sampling))
             return best[::num_beams]
-        sampling = Sampling.make(
-            temperature, top_k, top_p, min_p, repetition_penalty, seed, min_new_tokens
-        )
         rows = tf.range(tf.cast(ids.nrows(), tf.int32))
-        return answers.sample(ids, rows, limit, sampling)[0]
+        return answers.sample(ids, rows, limit, how.sampling.tensors())[0]
 
     @served(
         "generate",
@@ -412,9 +404,8 @@ class Seq2SeqLM(Task):
     def generate_graph(self, text, max_new_tokens, *choice, compiled) -> dict:
         """`generate` (text, max_new_tokens, temperature, top_k, top_p, seed -> text),
         token by token."""
-        sampling = self._own_sampling()._replace(
-            **dict(zip(_CHOICE, choice, strict=True))
-        )
+        sampling = self._own()[0].tensors()
+        sampling = sampling._replace(**dict(zip(_CHOICE, choice, strict=True)))
         graph = self._own_graphs(compiled=compiled)
         asked, limit = self.prefix + text, self._checked(max_new_tokens)
         answers, lead = graph.sampled(
@@ -435,10 +426,9 @@ class Seq2SeqLM(Task):
     def translate_graph(self, text, max_new_tokens, length_penalty, compiled) -> dict:
         """`translate`, or `summarize` (text, max_new_tokens, length_penalty -> text,
         score), the best that beam search finds."""
-        rules = made_of(self.generation, BeamRules.make)
-        rules = rules._replace(length_penalty=length_penalty).checked()
-        beams = self.generation.get("num_beams", _BEAMS)
-        graph = self._own_graphs(beams, search=True, compiled=compiled)
+        sampling, beams = self._own()
+        rules = beams.rules(sampling)._replace(length_penalty=length_penalty).checked()
+        graph = self._own_graphs(beams.num_beams, search=True, compiled=compiled)
         limit = self._checked(max_new_tokens)
         texts, scores = graph.searched(self.prefix + text, limit, rules)
         blank = is_blank(text)
@@ -457,22 +447,17 @@ class Seq2SeqLM(Task):
 
     def _served_defaults(self) -> dict[str, Any]:
         """What a request leaves out is as the task's `generation` says."""
-        own, choice = self.generation, self._own_sampling()
-        return {
-            "max_new_tokens": min(
-                own.get("max_new_tokens", _MOST_NEW_TOKENS), self.config.max_length
-            ),
-            "length_penalty": own.get("length_penalty", 1.0),
-            **{name: getattr(choice, name) for name in _CHOICE},
-        }
+        most, (sampling, beams) = self.generation.get("max_new_tokens"), self._own()
+        most = min(most or _MOST_NEW_TOKENS, self.config.max_length)
+        return {"max_new_tokens": most, **beams.to_dict(), **sampling.to_dict()}
 
-    def _own_sampling(self) -> Sampling:
-        usual = {"temperature": 0.0, **self.generation}
-        return made_of(usual, Sampling.make, seed=0)
+    def _own(self) -> tuple[Sampling, Beams]:
+        usual = {"temperature": 0.0, "seed": 0, "num_beams": _BEAMS}
+        return values_of({**usual, **self.generation})
 
     def _own_graphs(self, num_beams: int = 1, **how) -> TextToText:
-        own = self.generation
-        size, penalize = own.get("no_repeat_ngram_size", 0), "repetition_penalty" in own
+        sampling, beams = self._own()
+        size, penalize = beams.no_repeat_ngram_size, sampling.penalizes
         return self.text_graphs(num_beams, size, penalize=penalize, **how)
 
     def _checked(self, count: tf.Tensor) -> tf.Tensor:
@@ -556,17 +541,6 @@ class Seq2SeqLM(Task):
         else:
             decoder = Decoder(self.backbone, stop_ids, penalize, compiled, rules)
         return IdsToIds(decoder, self.start_id)
-
-    def _limit(self, max_new_tokens: int | None) -> tf.Tensor:
-        context = self.config.max_length
-        if max_new_tokens is None:
-            max_new_tokens = min(_MOST_NEW_TOKENS, context)
-        if not 1 <= max_new_tokens <= context:
-            raise ValueError(
-                f"max_new_tokens must be from 1 to the context of {context} tokens, "
-                f"got {max_new_tokens}"
-            )
-        return tf.constant(max_new_tokens, tf.int32)
 
     def _asked(
         self, sources: Sequence[str], prefix: str | None
