@@ -184,6 +184,8 @@ def given(source: Any, *names: str, **renamed: str) -> Any:
         *names: of flags that are called as the argument, or as the last part of a path
             such as "train.steps"; if there are none, all of them.
         **renamed: flag -> argument.
+
+    `given(…) | given(…)` are flags of several that come in one dict.
     """
     flags = {name.rpartition(".")[2]: name for name in names}
     return _Taken(source, {**flags, **renamed})
@@ -195,6 +197,11 @@ class _Taken:
 
     source: Any
     names: dict[str, str]
+    others: tuple[_Taken, ...] = ()
+
+    def __or__(self, other: _Taken) -> _Taken:
+        """Both, in one dict."""
+        return dataclasses.replace(self, others=(*self.others, other))
 
 
 def _flags_of(
@@ -213,8 +220,9 @@ def _flags_of(
     for key, argument in arguments(source, flags).items():
         taken = argument.default
         if isinstance(taken, _Taken):
-            for flag in _flags_of(taken.source, taken.names, (*place, key)):
-                yield flag._replace(text=texts.get(flag.name, flag.text))
+            for part in (taken, *taken.others):
+                for flag in _flags_of(part.source, part.names, (*place, key)):
+                    yield flag._replace(text=texts.get(flag.name, flag.text))
         else:
             name = flags.get(key, key)
             yield _flag(argument._replace(name=name), (*place, key))

@@ -28,10 +28,10 @@ def generate(
         Sequence[str] | None,
         "text to go on with; may repeat (default: the lines of standard input)",
     ] = None,
-    length: Given = given(_GENERATE, "max_new_tokens"),
-    sampling: Given = given(*_SAMPLING),
-    how: Given = given(_GENERATE, "banned", "num_samples", "stop", "include_prompt"),
-    beams: Given = given(f"{_VALUES}:Beams", "num_beams", "length_penalty"),
+    how: Given = given(_GENERATE, "max_new_tokens")
+    | given(*_SAMPLING)
+    | given(_GENERATE, "banned", "num_samples", "stop", "include_prompt")
+    | given(f"{_VALUES}:Beams", "num_beams", "length_penalty"),
     stream: bool = False,
     json: bool = False,
 ) -> None:
@@ -47,7 +47,6 @@ def generate(
     from massivetext_keras import tasks
 
     task = tasks.CausalLM.from_preset(preset)
-    how = {**length, **sampling, **how, **beams}
     write(task, prompt or sys.stdin.read().splitlines(), stream, json, **how)
 
 
@@ -86,9 +85,9 @@ def chat(
     *,
     preset: Preset,
     system: Annotated[str | None, "what the assistant is told before"] = None,
-    length: Given = given(f"{_LM}.task:CausalLM.chat", "max_new_tokens"),
-    sampling: Given = given(*_SAMPLING),
-    banned: Given = given(_GENERATE, "banned"),
+    how: Given = given(f"{_LM}.task:CausalLM.chat", "max_new_tokens")
+    | given(*_SAMPLING)
+    | given(_GENERATE, "banned"),
 ) -> None:
     """Talk with a model.
 
@@ -101,7 +100,7 @@ def chat(
 
     task = tasks.CausalLM.from_preset(preset)
     opening = [] if system is None else [_message("system", system)]
-    converse(task, sys.stdin, opening, **length, **sampling, **banned)
+    converse(task, sys.stdin, opening, **how)
 
 
 def converse(

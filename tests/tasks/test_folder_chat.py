@@ -136,8 +136,8 @@ def test_prompts_with_special_tokens(folder):
     asked = Conversation(("a",), ("user",))
     pasted = lm.template.render(asked)
     ids = lm.assistant.read([asked], 8).to_list()
-    assert lm._read([pasted], 8, True).to_list() == ids
-    assert IM_START not in lm._read([pasted], 8, False).to_list()[0]
+    assert lm._read([pasted], 8, True)[0].to_list() == ids
+    assert IM_START not in lm._read([pasted], 8, False)[0].to_list()[0]
     options = {"max_new_tokens": 8, "temperature": 0.0, "include_prompt": False}
     text = lm.generate(pasted, parse_special=True, **options)
     new = lm.generate_ids(ids, 8).to_list()[0][len(ids[0]) :]
