@@ -15,11 +15,14 @@ import tensorflow as tf
 
 import massivetext_keras
 from massivetext_keras.layers.attention import Attention
+from massivetext_keras.models import GPT
 from massivetext_keras.tasks import CausalLM, MaskedLM
+from massivetext_keras.tokenizers import ByteTokenizer
 from tests.tasks.tiny import ENCODER, TINY
 
 PACKAGE = Path(massivetext_keras.__file__).parent
 MOST_TO_ATTENTION = 6
+MOST_TO_LOOP = 5
 
 
 def frames() -> list[str]:
@@ -53,3 +56,21 @@ def test_from_fit_to_attention(task, config):
         assert len(calls) <= MOST_TO_ATTENTION, calls
         assert calls[0] == "optimization/step.py:fit"
         assert calls[-1] == "layers/attention.py:call"
+
+
+def test_from_generate_to_the_decoding_loop():
+    seen = []
+
+    class Asked(GPT):
+        def call(self, *args, **kwargs):
+            seen.append(frames())
+            return super().call(*args, **kwargs)
+
+    lm = CausalLM(TINY.replace(vocabulary_size=259), ByteTokenizer())
+    lm.backbone.__class__ = Asked
+    lm.generate("a", max_new_tokens=3, seed=1)
+    loop = "generation/decoding.py:_decode"
+    (calls, *_) = (calls for calls in seen if loop in calls)
+    calls = calls[: calls.index(loop) + 1]
+    assert len(calls) <= MOST_TO_LOOP, calls
+    assert calls[0] == "tasks/language_model/task.py:generate"
