@@ -126,7 +126,9 @@ def rater() -> Rater:
     keras.utils.set_random_seed(0)
     task = Rater(ENCODER.replace(num_layers=1, dropout=0.0), words())
     train, valid = task.datasets(LEARNT, LEARNT, batch_size=2, seed=1)
-    assert (len(train), int(valid.cardinality())) == (3, 3)
+    for batches in (train, valid):
+        rows = np.concatenate([y[w > 0] for _, y, w in batches])
+        assert sorted(rows) == [1, 1, 1, 5, 5, 5]
     task.compile(keras.optimizers.Adam(0.02), jit_compile=False)
     before = task.measure(LEARNT)["error"]
     task.fit(train, validation_data=valid, epochs=20, verbose=0)
@@ -153,7 +155,7 @@ def test_it_reads_files(rater, tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "the cat", "stars": 4}\n{"words": 3}\n')
     assert Rater.read_examples(path) == [RatedText("the cat", 4.0)]
-    with pytest.raises(ValueError, match="line 2: no 'text'"):
+    with pytest.raises(ValueError, match="a.jsonl:2: no 'text'"):
         Rater.read_examples(path, strict=True)
 
 
