@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from massivetext_keras.huggingface.tokenizers.classes import BYTE_PAIRS, byte_pair_rules
+from massivetext_keras.huggingface.tokenizers.folder import TokenizerFolder
 from massivetext_keras.huggingface.tokenizers.templates import tokens_around
 from massivetext_keras.huggingface.tokenizers.write import TOKENIZER_FILE
 from massivetext_keras.tokenizers.base import CONFIG_FILE, Tokenizer
@@ -15,13 +15,10 @@ from massivetext_keras.tokenizers.rewriting import NORMAL_FORMS
 from massivetext_keras.tokenizers.splitting import pattern_name
 from massivetext_keras.tokenizers.vocabulary import tokens_in_order
 
-if TYPE_CHECKING:
-    from massivetext_keras.huggingface.tokenizers.read import _Folder as Folder
-
 _END_OF_TEXT = "<|endoftext|>"
 
 
-def byte_level(source: Folder, document: dict) -> Tokenizer:
+def byte_level(source: TokenizerFolder, document: dict) -> Tokenizer:
     name, model = TOKENIZER_FILE, document["model"]
     pre_tokenizer = document.get("pre_tokenizer") or {}
     try:
@@ -43,7 +40,7 @@ def byte_level(source: Folder, document: dict) -> Tokenizer:
     )
 
 
-def _normal_form(source: Folder, normalizer: dict | None) -> str | None:
+def _normal_form(source: TokenizerFolder, normalizer: dict | None) -> str | None:
     steps = (normalizer or {}).get("normalizers", [normalizer] if normalizer else [])
     kinds = [step["type"] for step in steps]
     if len(kinds) > 1 or not {*kinds} <= {*NORMAL_FORMS}:
@@ -51,7 +48,7 @@ def _normal_form(source: Folder, normalizer: dict | None) -> str | None:
     return kinds[0] if kinds else None
 
 
-def _found_first(source: Folder, normal_form: str | None) -> dict:
+def _found_first(source: TokenizerFolder, normal_form: str | None) -> dict:
     """Returns the added tokens that stand for text, and when they are looked for."""
     listed = source.ordinary
     first = {token.normalized for token in listed}
@@ -64,7 +61,7 @@ def _found_first(source: Folder, normal_form: str | None) -> dict:
     }
 
 
-def read_byte_pair_files(source: Folder) -> Tokenizer:
+def read_byte_pair_files(source: TokenizerFolder) -> Tokenizer:
     """What `vocab.json` and `merges.txt` do not say, class and model do."""
     model = source.json("config.json").get("model_type")
     rules = byte_pair_rules(source.class_name, model)
@@ -85,7 +82,7 @@ def read_byte_pair_files(source: Folder) -> Tokenizer:
 
 
 def _byte_pair(
-    source: Folder,
+    source: TokenizerFolder,
     vocabulary: Mapping[str, int],
     merges: Sequence,
     *,

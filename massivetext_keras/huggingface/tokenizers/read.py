@@ -6,27 +6,20 @@ import functools
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from massivetext_keras.huggingface.tokenizers.byte_pair import (
     byte_level,
     read_byte_pair_files,
 )
-from massivetext_keras.huggingface.tokenizers.classes import WORDPIECES, class_name
+from massivetext_keras.huggingface.tokenizers.classes import WORDPIECES
+from massivetext_keras.huggingface.tokenizers.folder import TokenizerFolder
 from massivetext_keras.huggingface.tokenizers.pieces import model_of_json
 from massivetext_keras.huggingface.tokenizers.special import (
-    described_tokens,
-    more_special,
     prefix_after_special,
-    white_space,
 )
-from massivetext_keras.huggingface.tokenizers.templates import separators, tokens_around
 from massivetext_keras.huggingface.tokenizers.write import CHARACTERS, TOKENIZER_FILE
-from massivetext_keras.support.files import read_json
 from massivetext_keras.tokenizers import translation
-from massivetext_keras.tokenizers.added_tokens import AddedToken
 from massivetext_keras.tokenizers.base import CONFIG_FILE, Tokenizer
 from massivetext_keras.tokenizers.byte import ByteTokenizer
 from massivetext_keras.tokenizers.character import CharacterTokenizer
@@ -43,18 +36,6 @@ from massivetext_keras.tokenizers.wordpiece import (
 )
 
 _ROLES = ("pad", "bos", "eos", "unk")
-
-# kind -> beginnings of tokenizer classes, model types
-_KINDS = {
-    "llama": (
-        ("Llama", "CodeLlama", "Gemma"),
-        ("llama", "mistral", "mixtral", "gemma", "gemma2", "gemma3"),
-    ),
-    "t5": (("T5",), ("t5",)),
-    "mt5": (("MT5",), ("mt5",)),
-    "albert": (("Albert",), ("albert",)),
-    "roberta": (("Roberta", "XLMRoberta", "Bart"), ("roberta", "xlm-roberta", "bart")),
-}
 
 
 def from_huggingface(folder: str | os.PathLike) -> Tokenizer:
@@ -84,7 +65,7 @@ def from_huggingface(folder: str | os.PathLike) -> Tokenizer:
         ValueError: none of the files is there, one is damaged, or one asks for a step
             that cannot be carried out exactly.
     """
-    source = _Folder(Path(folder))
+    source = TokenizerFolder(Path(folder))
     if not source.path.is_dir():
         raise FileNotFoundError(f"{source.path}: no such folder")
     for names, read in _READERS.items():
@@ -94,140 +75,7 @@ def from_huggingface(folder: str | os.PathLike) -> Tokenizer:
     raise ValueError(f"{source.path}: no tokenizer here; looked for {looked_for}")
 
 
-@dataclass(frozen=True)
-class _Folder:
-    path: Path
-
-    def read(self, name: str) -> bytes:
-        return (self.path / name).read_bytes()
-
-    def json(self, name: str) -> dict:
-        """Returns an object; {} where there is no such file."""
-        path = self.path / name
-        return read_json(path) if path.is_file() else {}
-
-    @functools.cached_property
-    def config(self) -> dict:
-        return self.json("tokenizer_config.json")
-
-    @functools.cached_property
-    def added(self) -> dict[str, int]:
-        """Returns the tokens that were added to the model's own, with their ids."""
-        listed = self.json(TOKENIZER_FILE).get("added_tokens", ())
-        decoder = self.config.get("added_tokens_decoder", {})
-        return (
-            self.json("added_tokens.json")
-            | {token["content"]: token["id"] for token in listed}
-            | {token["content"]: int(index) for index, token in decoder.items()}
-        )
-
-    @functools.cached_property
-    def names(self) -> dict[str, str]:
-        """Returns what the configs call bos_token, mask_token and so on."""
-        named = {k: v for k, v in self.roles.items() if k.endswith("_token")}
-        contents = {
-            key: value.get("content") if isinstance(value, dict) else value
-            for key, value in named.items()
-        }
-        return {k: token for k, token in contents.items() if isinstance(token, str)}
-
-    @functools.cached_property
-    def roles(self) -> dict:
-        """Returns what the configs say about special tokens."""
-        return self.json("special_tokens_map.json") | self.config
-
-    @functools.cached_property
-    def described(self) -> list[dict]:
-        return described_tokens(self.json(TOKENIZER_FILE), self.roles)
-
-    @functools.cached_property
-    def special(self) -> set[str]:
-        """Returns the names of the tokens that stand for no text."""
-        plain = {t["content"] for t in self.described if not t.get("special")}
-        special = {t["content"] for t in self.described if t.get("special")}
-        return {*self.names.values(), *special, *more_special(self.roles)} - plain
-
-    def named(self, tokens: Sequence[str], default: str | None = None) -> dict:
-        """Returns pad_token, bos_token and eos_token: by name, by id, by default."""
-        ids = self.json("config.json")
-        result = {}
-        for role in ("pad", "bos", "eos"):
-            token = self.names.get(f"{role}_token")
-            index = ids.get(f"{role}_token_id")
-            index = index[0] if isinstance(index, list) and index else index
-            if token is None and isinstance(index, int) and 0 <= index < len(tokens):
-                token = tokens[index]
-            if token is None and default in tokens and role != "pad":
-                token = default
-            result[f"{role}_token"] = token
-        return result
-
-    def flags(self, add_bos: bool = False, add_eos: bool = False) -> dict[str, Any]:
-        """Returns add_bos, add_eos and separators: what the config, else tokenizer.json
-        says; and `white_space`.
-
-        Arguments:
-            add_bos, add_eos: the defaults, where neither says anything.
-        """
-        between = 2 if self.kind == "roberta" else 1
-        if document := self.json(TOKENIZER_FILE):
-            processor = document.get("post_processor")
-            before, after = tokens_around(processor)
-            add_bos, add_eos = before is not None, after is not None
-            between = separators(processor, after)
-        return {
-            **white_space(self.described, self.special),
-            "separators": between,
-            "add_bos": bool(self.config.get("add_bos_token", add_bos)),
-            "add_eos": bool(self.config.get("add_eos_token", add_eos)),
-        }
-
-    @functools.cached_property
-    def kind(self) -> str | None:
-        """Returns the model whose tokenizer's habits this one has, if it is known."""
-        name, model = self.config.get("tokenizer_class"), self.json("config.json")
-        for kind, (classes, models) in _KINDS.items():
-            if name is None and model.get("model_type") in models:
-                return kind
-            if name is not None and name.startswith(classes):
-                return kind
-        return None
-
-    @functools.cached_property
-    def ordinary(self) -> list[AddedToken]:
-        """Returns the added tokens that stand for text, in the order of their ids.
-
-        Raises:
-            ValueError: one takes the white space beside it along.
-        """
-        listed = (
-            *self.json(TOKENIZER_FILE).get("added_tokens", ()),
-            *self.config.get("added_tokens_decoder", {}).values(),
-        )
-        flags = {token["content"]: token for token in listed}
-        found = []
-        for token in sorted(set(self.added) - self.special, key=self.added.get):
-            own = flags.get(token, {})
-            for flag in ("lstrip", "rstrip"):
-                if own.get(flag):
-                    name = TOKENIZER_FILE if TOKENIZER_FILE in self else CONFIG_FILE
-                    raise self.refuse(name, f"{flag} of the added token {token!r}")
-            single, normalized = own.get("single_word"), own.get("normalized", True)
-            found.append(AddedToken(token, bool(single), bool(normalized)))
-        return found
-
-    def __contains__(self, name: str) -> bool:
-        return (self.path / name).is_file()
-
-    @functools.cached_property
-    def class_name(self) -> str | None:
-        return class_name(self.config.get("tokenizer_class"))
-
-    def refuse(self, name: str, what: str) -> ValueError:
-        return ValueError(f"{self.path / name}: {what} is not supported")
-
-
-def _read_sentencepiece(source: _Folder, name: str) -> Tokenizer:
+def _read_sentencepiece(source: TokenizerFolder, name: str) -> Tokenizer:
     proto = parse_model(source.read(name), str(source.path / name))
     own = {piece.piece for piece in proto.pieces}
     kind, added = source.kind, source.added
@@ -259,7 +107,7 @@ def _read_sentencepiece(source: _Folder, name: str) -> Tokenizer:
     return _sentencepiece(source, proto, **flags)
 
 
-def _sentencepiece(source: _Folder, proto, **options) -> Tokenizer:
+def _sentencepiece(source: TokenizerFolder, proto, **options) -> Tokenizer:
     for role in _ROLES:
         piece, token = f"{role}_piece", source.names.get(f"{role}_token")
         if token not in (None, getattr(proto.trainer_spec, piece)):
@@ -281,7 +129,7 @@ def _sentencepiece(source: _Folder, proto, **options) -> Tokenizer:
     return SentencePieceTokenizer(model, **options)
 
 
-def _read_tokenizer_json(source: _Folder) -> Tokenizer:
+def _read_tokenizer_json(source: TokenizerFolder) -> Tokenizer:
     name = TOKENIZER_FILE
     document = source.json(name)
     model = document.get("model") or {}
@@ -305,7 +153,7 @@ def _read_tokenizer_json(source: _Folder) -> Tokenizer:
     return (_pieces if pieces else byte_level)(source, document)
 
 
-def _pieces(source: _Folder, document: dict) -> Tokenizer:
+def _pieces(source: TokenizerFolder, document: dict) -> Tokenizer:
     named = {role: source.names.get(f"{role}_token") for role in _ROLES}
     special = source.special | {token for token in named.values() if token}
     try:
@@ -315,7 +163,7 @@ def _pieces(source: _Folder, document: dict) -> Tokenizer:
     return _sentencepiece(source, proto, rewrites=rewrites, **source.flags())
 
 
-def _wordpiece(source: _Folder, document: dict) -> Tokenizer:
+def _wordpiece(source: TokenizerFolder, document: dict) -> Tokenizer:
     name = TOKENIZER_FILE
     model, normalizer = document["model"], document.get("normalizer") or {}
     if normalizer.get("type") != "BertNormalizer":
@@ -336,7 +184,7 @@ def _wordpiece(source: _Folder, document: dict) -> Tokenizer:
     )
 
 
-def _read_bert_vocabulary(source: _Folder) -> Tokenizer:
+def _read_bert_vocabulary(source: TokenizerFolder) -> Tokenizer:
     name = source.class_name
     if "word_tokenizer_type" in source.config or name == "BertJapanese":
         what = "BertJapaneseTokenizer, which cuts words by a dictionary (MeCab),"
@@ -357,7 +205,7 @@ def _read_bert_vocabulary(source: _Folder) -> Tokenizer:
 
 
 def _bert(
-    source: _Folder,
+    source: TokenizerFolder,
     name: str,
     tokens: Sequence[str],
     *,
@@ -382,11 +230,11 @@ def _bert(
     )
 
 
-def _read_characters(source: _Folder) -> Tokenizer:
+def _read_characters(source: TokenizerFolder) -> Tokenizer:
     return _characters(source, source.json("vocab.json"))
 
 
-def _characters(source: _Folder, vocabulary: Mapping[str, int]) -> Tokenizer:
+def _characters(source: TokenizerFolder, vocabulary: Mapping[str, int]) -> Tokenizer:
     tokens = tokens_in_order(vocabulary)
     named = source.named(tokens)
     unk = source.names.get("unk_token")
@@ -400,7 +248,7 @@ def _characters(source: _Folder, vocabulary: Mapping[str, int]) -> Tokenizer:
     return CharacterTokenizer(vocabulary, unk_token=unk, **named, **source.flags())
 
 
-def _read_translation(source: _Folder) -> Tokenizer:
+def _read_translation(source: TokenizerFolder) -> Tokenizer:
     if source.config.get("separate_vocabs"):
         raise source.refuse("tokenizer_config.json", "separate_vocabs=True")
     roles = ("pad_token", "eos_token", "unk_token")

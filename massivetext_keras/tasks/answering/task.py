@@ -66,16 +66,7 @@ class QuestionAnswerer(Task):
         ValueError: an option or the config does not fit.
 
     >>> from massivetext_keras.tokenizers import ByteTokenizer
-    >>> config = TransformerConfig(
-    ...     stack="encoder",
-    ...     vocabulary_size=259,
-    ...     num_layers=1,
-    ...     hidden_size=8,
-    ...     num_heads=2,
-    ...     intermediate_size=16,
-    ...     max_length=32,
-    ... )
-    >>> answerer = QuestionAnswerer(config, ByteTokenizer())
+    >>> answerer = QuestionAnswerer.from_preset("bert_tiny", tokenizer=ByteTokenizer())
     >>> context = "A cat sat on a mat."
     >>> text, start, end, score = answerer.answer("Where?", context)
     >>> context[start:end] == text

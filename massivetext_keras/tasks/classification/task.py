@@ -62,16 +62,9 @@ class TextClassifier(Task):
             or the config does not fit.
 
     >>> from massivetext_keras.tokenizers import ByteTokenizer
-    >>> config = TransformerConfig(
-    ...     stack="encoder",
-    ...     vocabulary_size=259,
-    ...     num_layers=1,
-    ...     hidden_size=8,
-    ...     num_heads=2,
-    ...     intermediate_size=16,
-    ...     max_length=32,
+    >>> classifier = TextClassifier.from_preset(
+    ...     "bert_tiny", tokenizer=ByteTokenizer(), labels=["ham", "spam"]
     ... )
-    >>> classifier = TextClassifier(config, ByteTokenizer(), labels=["ham", "spam"])
     >>> answer = classifier.classify("You won a prize!")
     >>> answer.label in ("ham", "spam"), round(sum(answer.scores.values()), 4)
     (True, 1.0)

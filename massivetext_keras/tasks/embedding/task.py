@@ -83,18 +83,9 @@ class TextEmbedder(Task):
         ValueError: the pooling is unknown, or the config does not fit.
 
     >>> from massivetext_keras.tokenizers import ByteTokenizer
-    >>> config = TransformerConfig(
-    ...     stack="encoder",
-    ...     vocabulary_size=259,
-    ...     num_layers=1,
-    ...     hidden_size=8,
-    ...     num_heads=2,
-    ...     intermediate_size=16,
-    ...     max_length=32,
-    ... )
-    >>> embedder = TextEmbedder(config, ByteTokenizer())
+    >>> embedder = TextEmbedder.from_preset("bert_tiny", tokenizer=ByteTokenizer())
     >>> embedder.embed(["a cat", "a dog"]).shape
-    (2, 8)
+    (2, 128)
     >>> round(embedder.similarity("a cat", "a cat"), 4)
     1.0
     """

@@ -39,16 +39,9 @@ class ReplacedTokenDetector(Task):
         ValueError: the config does not fit, or has no row for the mask.
 
     >>> from massivetext_keras.tokenizers import ByteTokenizer
-    >>> config = TransformerConfig(
-    ...     stack="encoder",
-    ...     vocabulary_size=260,
-    ...     num_layers=1,
-    ...     hidden_size=8,
-    ...     num_heads=2,
-    ...     intermediate_size=16,
-    ...     max_length=32,
+    >>> detector = ReplacedTokenDetector.from_preset(
+    ...     "bert_tiny", tokenizer=ByteTokenizer()
     ... )
-    >>> detector = ReplacedTokenDetector(config, ByteTokenizer())
     >>> detector({"token_ids": [[1, 100, 101, 2]]}).shape
     TensorShape([1, 4])
     >>> [token for token, _ in detector.detect("cat")]

@@ -69,16 +69,7 @@ class MaskedLM(Task):
         ValueError: the config does not fit, or has no row for the mask.
 
     >>> from massivetext_keras.tokenizers import ByteTokenizer
-    >>> config = TransformerConfig(
-    ...     stack="encoder",
-    ...     vocabulary_size=260,
-    ...     num_layers=1,
-    ...     hidden_size=8,
-    ...     num_heads=2,
-    ...     intermediate_size=16,
-    ...     max_length=32,
-    ... )
-    >>> lm = MaskedLM(config, ByteTokenizer())
+    >>> lm = MaskedLM.from_preset("bert_tiny", tokenizer=ByteTokenizer())
     >>> lm({"token_ids": [[1, 100, 259, 2]]}).shape
     TensorShape([1, 4, 260])
     >>> len(lm.fill_mask("c<mask>t", top_k=3))

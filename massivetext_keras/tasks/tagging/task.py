@@ -56,16 +56,9 @@ class TokenClassifier(Task):
             config does not fit.
 
     >>> from massivetext_keras.tokenizers import ByteTokenizer
-    >>> config = TransformerConfig(
-    ...     stack="encoder",
-    ...     vocabulary_size=259,
-    ...     num_layers=1,
-    ...     hidden_size=8,
-    ...     num_heads=2,
-    ...     intermediate_size=16,
-    ...     max_length=32,
+    >>> tagger = TokenClassifier.from_preset(
+    ...     "bert_tiny", tokenizer=ByteTokenizer(), labels=["PER", "LOC"]
     ... )
-    >>> tagger = TokenClassifier(config, ByteTokenizer(), labels=["PER", "LOC"])
     >>> tagger({"token_ids": [[1, 100, 2]]}).shape
     TensorShape([1, 3, 5])
     >>> spans = tagger.tag("Angela Merkel visited Paris")
