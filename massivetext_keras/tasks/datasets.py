@@ -51,6 +51,12 @@ class TextData:
     def __init__(self, task: Any):
         self.task = task
 
+    @classmethod
+    def reads_texts(cls) -> bool:
+        """Whether texts alone are learnt from where no other objective is named."""
+        own = cls.objective
+        return own is not None and OBJECTIVES[own].reads == "texts"
+
     def datasets(
         self,
         train: Any,

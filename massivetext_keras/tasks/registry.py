@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.data.objectives.base import OBJECTIVES
 from massivetext_keras.support.values import UnknownName, choose, nearest
 from massivetext_keras.tasks.answering.task import QuestionAnswerer
 from massivetext_keras.tasks.base import Task
@@ -34,12 +33,7 @@ _ALL = (
 )
 TASKS: dict[str, type[Task]] = {cls.__name__: cls for cls in _ALL}
 # Those whose `datasets` reads text files.
-FROM_TEXT = tuple(
-    name
-    for name, cls in TASKS.items()
-    if (objective := cls.data_class.objective)
-    and OBJECTIVES[objective].reads == "texts"
-)
+FROM_TEXT = tuple(k for k, cls in TASKS.items() if cls.data_class.reads_texts())
 _OF_STACK = {
     "decoder": CausalLM,
     "prefix": CausalLM,

@@ -242,7 +242,7 @@ def _check_task(task: Task, experiment: ExperimentConfig) -> None:
                 f"task.{name} is {value!r} in the experiment and {chosen[name]!r} of "
                 "the task: make the task with it"
             )
-    if asked.name not in (None, type(task).__name__):
+    if asked.name not in (None, type(task).__name__, task.registered_name()):
         raise ValueError(
             f"task.name is {asked.name!r}, but the task is a {type(task).__name__}"
         )

@@ -140,7 +140,7 @@ def class_for_text(experiment: ExperimentConfig, preset: str | None) -> type[Tas
     cls = task_class(source, experiment.task.name)
     check_options(cls, experiment.task.options)
     asked = experiment.data.objective
-    if asked is None and cls.__name__ not in FROM_TEXT:
+    if asked is None and not cls.data_class.reads_texts():
         raise ValueError(
             f"{cls.__name__} is not trained on text files alone; these are: "
             + ", ".join(FROM_TEXT)

@@ -39,7 +39,7 @@ def complete(
         )
     return experiment.replace(
         task=TaskConfig(
-            name=type(task).__name__,
+            name=task.registered_name(),
             label_smoothing=getattr(task, "label_smoothing", 0.0),
             adapters=experiment.task.adapters,
             adapter_rank=experiment.task.adapter_rank,

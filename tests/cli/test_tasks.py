@@ -50,6 +50,25 @@ def test_a_table_becomes_a_preset(tuned):
     assert [x.label for x in task.classify(["the dog", "cat"])] == ["dog", "cat"]
 
 
+def test_a_task_of_another_package_is_named_by_its_place(good, place, tuned, tmp_path):
+    rated, run = tmp_path / "rated.tsv", tmp_path / "run"
+    rated.write_text("text\tstars\nthe cat\t5\na dog\t1\ndog on mat\t1\n")
+    argv = ["--task=tests.tasks.test_own_task:Rater", "--preset=bert_tiny", *TINY]
+    argv += [f"--tokenizer={place / 'words'}", f"--data={rated}"]
+    argv += [f"--validation={rated}", f"--run_dir={run}", "--epochs=1"]
+    good("finetune", *argv, "--set=train.precision=float32")
+    for file, path in (("config.json", []), ("experiment.json", ["task"])):
+        value = json.loads((run / file).read_text())
+        for name in path:
+            value = value[name]
+        assert "tests.tasks.test_own_task:Rater" in (
+            value.get("task"),
+            value.get("name"),
+        )
+    out = good("evaluate", f"--preset={run}", f"--data={rated}")
+    assert out.splitlines()[1].startswith("error ")
+
+
 def test_evaluate_measures_it(good, tuned, table, caplog):
     out = good("evaluate", f"--preset={tuned}", f"--data={table}")
     lines = dict(line.split(maxsplit=1) for line in out.splitlines())

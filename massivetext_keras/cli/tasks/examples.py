@@ -58,7 +58,7 @@ def task_of(*, preset: Preset, task: TaskName | None = None, option: Options = (
     """The task of a preset, with what its options change."""
     from massivetext_keras import tasks
 
-    cls = class_named(tasks.task_class(preset, task).__name__)
+    cls = class_named(tasks.task_class(preset, task).registered_name())
     return cls.from_preset(preset, **options_of(cls, option))
 
 
