@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from massivetext_keras import tokenizers
+from massivetext_keras.data.objectives.base import make_objective
 from massivetext_keras.experiment import ExperimentConfig, TaskConfig, TokenizerConfig
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tokenizers.training import KINDS
@@ -80,7 +81,11 @@ def settings_of(experiment: ExperimentConfig, task: Task) -> dict[str, dict[str,
         "optimizer": described["optimizer"],
         "data": described["data"],
         "train": {**train, "precision": task.dtype_policy.name},
-        "task": {**asked, **task.training_settings()},
+        "task": {
+            **asked,
+            **task.training_settings(),
+            "objective": task.own_objective,
+        },
         "tokenizer": {"fingerprint": described["tokenizer"]["fingerprint"]},
     }
 
@@ -103,6 +108,9 @@ def differences(
     if "task" in there.get("train", {}):  # where the name was
         name = there["train"].pop("task")
         there.setdefault("task", {})["name"] = name
+    own, rows = here.get("task", {}).get("objective"), there.get("data", {})
+    if own is not None and "objective" not in rows:  # there was no other
+        rows |= {"objective": own, "objective_options": make_objective(own).to_dict()}
     return [
         f"{path} is {old!r} there and {new!r} here"
         for section, fields in here.items()

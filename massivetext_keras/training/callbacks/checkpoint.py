@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import shutil
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import safetensors.numpy
 
 from massivetext_keras.distribution.workers import check_same_step
 from massivetext_keras.optimization.step import TrainingStep
 from massivetext_keras.support.files import (
-    file_hash,
     read_json,
-    replacing_folder,
     write_json,
 )
-from massivetext_keras.support.versions import versions
+from massivetext_keras.training import checkpoint_files as files
 from massivetext_keras.training.callbacks.step import StepCallback
 from massivetext_keras.training.settings import differences
 
 logger = logging.getLogger(__name__)
-
-_DATA, _MANIFEST = "state.safetensors", "manifest.json"
-_DISTRIBUTIONS = ("keras", "tensorflow")
 
 
 class Checkpoint(StepCallback):
@@ -104,9 +96,9 @@ class Checkpoint(StepCallback):
         """
         if getattr(model, "optimizer", None) is None:
             raise ValueError("compile the model before its checkpoint is restored")
-        found = sorted(_steps(self.folder).values(), reverse=True)
+        found = sorted(files.checkpoints_in(self.folder).values(), reverse=True)
         if best:
-            losses = {path: _validation_loss(path) for path in found}
+            losses = {path: files.validation_loss(path) for path in found}
             found = sorted((p for p in found if losses[p] < np.inf), key=losses.get)
         self._saved = self._load(model, found)
         if found and self._saved is None:
@@ -125,7 +117,8 @@ class Checkpoint(StepCallback):
             The number of updates behind it, 0 where there is none.
         """
         self.wait()
-        found = [p for p in _steps(self.folder).values() if _is_good(p)]
+        found = files.checkpoints_in(self.folder).values()
+        found = [path for path in found if files.is_good(path)]
         batches = int(model.optimizer.iterations.numpy())
         step = self._load(model, sorted(found, reverse=True)) or 0
         model.optimizer.iterations.assign(batches)
@@ -150,7 +143,7 @@ class Checkpoint(StepCallback):
         if not self._writes:
             return
         if self._saved != step:
-            variables = _variables(self.model)
+            variables = files.variables_of(self.model)
             state = {k: np.asarray(v.numpy()) for k, v in variables.items()}
             manifest = {"step": step, "settings": self._settings(self.model)}
             if self._skipped:
@@ -162,7 +155,7 @@ class Checkpoint(StepCallback):
             )
             self._writing.start()
         elif validation_loss is not None:
-            path = self._path(step) / _MANIFEST
+            path = self._path(step) / files.MANIFEST
             manifest = {**read_json(path), "validation_loss": float(validation_loss)}
             write_json(path, manifest)
             self._prune()
@@ -190,7 +183,8 @@ class Checkpoint(StepCallback):
         if not (self._training and self.keep_best):
             return
         self.wait()
-        best = min(map(_validation_loss, _steps(self.folder).values()), default=np.inf)
+        found = files.checkpoints_in(self.folder).values()
+        best = min(map(files.validation_loss, found), default=np.inf)
         if logs["loss"] < best:
             self.save(logs["loss"])
 
@@ -218,29 +212,29 @@ class Checkpoint(StepCallback):
         """Loads the first of some checkpoints that is intact; its step."""
         for path in paths:
             try:
-                manifest, state = _read(path)
+                manifest, state = files.read(path)
             except (OSError, ValueError, KeyError) as error:
                 logger.warning("skipped a corrupt checkpoint, %s: %s", path, error)
                 continue
             _check_settings(path, manifest["settings"], self._settings(model))
             with model.distribute_strategy.scope():
                 _build_optimizer(model)
-                _assign(path, state, _variables(model))
+                files.assign(path, state, files.variables_of(model))
             return manifest["step"]
         return None
 
     def _write(self, step: int, state: dict[str, np.ndarray], manifest: dict) -> None:
         """What the thread does."""
         try:
-            _set_aside(self.folder, step)
-            _write(self._path(step), state, manifest)
+            files.set_aside(self.folder, step)
+            files.write(self._path(step), state, manifest)
             self._saved = step
             self._prune()
         except OSError as error:
             needed = sum(array.nbytes for array in state.values()) / 1e6
             there = [p for p in (self.folder, *self.folder.parents) if p.exists()]
             free = shutil.disk_usage(there[0]).free / 1e6
-            newest = max(_steps(self.folder), default=None)
+            newest = max(files.checkpoints_in(self.folder), default=None)
             stays = "" if newest is None else f"; that of step {newest} stays"
             self._problem = (
                 f"{error} (a checkpoint needs {needed:,.1f} MB, the disk of "
@@ -251,10 +245,10 @@ class Checkpoint(StepCallback):
 
     def _prune(self) -> None:
         """Removes all but the newest ones, as many good ones, and the best."""
-        steps = _steps(self.folder)
-        good = [step for step, path in steps.items() if _is_good(path)]
+        steps = files.checkpoints_in(self.folder)
+        good = [step for step, path in steps.items() if files.is_good(path)]
         kept = {*sorted(steps)[-1:], *sorted(good)[-self.keep :]}
-        losses = {step: _validation_loss(path) for step, path in steps.items()}
+        losses = {step: files.validation_loss(path) for step, path in steps.items()}
         best = min(losses, key=losses.get)
         if self.keep_best and losses[best] < np.inf:
             kept.add(best)
@@ -270,102 +264,9 @@ def _build_optimizer(model: keras.Model) -> None:
         model.optimizer.build(model.trainable_variables)
 
 
-def _variables(model: keras.Model) -> dict[str, keras.Variable]:
-    """Weights, seeds and the optimizer's state, by a name that sorts in their order.
-
-    The paths alone would do if Keras did not number the objects of a process.
-    """
-    groups = {"model": model.variables, "optimizer": model.optimizer.variables}
-    return {
-        f"{group}/{i:05d}/{variable.path}": variable
-        for group, variables in groups.items()
-        for i, variable in enumerate(variables)
-    }
-
-
 def _check_settings(path: Path, there: dict, here: dict) -> None:
     if different := differences(there, here):
         raise ValueError(
             f"{path} is of another run: {'; '.join(different)}; give what is there to "
             "go on, --resume=never or another --run_dir to start anew"
         )
-
-
-def _assign(path: Path, state: dict, variables: dict[str, keras.Variable]) -> None:
-    if len(state) != len(variables):
-        raise ValueError(
-            f"{path} is of another model or optimizer: it has {len(state)} variables, "
-            f"this one {len(variables)}"
-        )
-    pairs = list(zip(sorted(state), variables.items(), strict=True))
-    for saved, (name, variable) in pairs:
-        array, shape = state[saved], tuple(variable.shape)
-        if array.shape != shape or array.dtype != variable.dtype:
-            raise ValueError(
-                f"{path} is of another model or optimizer: {saved} is {array.dtype} "
-                f"{list(array.shape)}, {name} is {variable.dtype} {list(shape)}"
-            )
-    for saved, (_, variable) in pairs:
-        variable.assign(state[saved])
-
-
-def _steps(folder: Path) -> dict[int, Path]:
-    """The checkpoints in a folder by their step."""
-    matches = [(re.fullmatch(r"step_(\d{8,})", p.name), p) for p in folder.glob("*")]
-    return {int(match[1]): path for match, path in matches if match}
-
-
-def _validation_loss(path: Path) -> float:
-    """The validation loss of a checkpoint, infinite where it has none."""
-    with suppress(OSError, ValueError, KeyError):
-        return read_json(path / _MANIFEST)["validation_loss"]
-    return np.inf
-
-
-def _is_good(path: Path) -> bool:
-    """Whether the last batch before a checkpoint was not skipped."""
-    with suppress(OSError, ValueError):
-        return not read_json(path / _MANIFEST).get("skipped_in_row", 0)
-    return False
-
-
-def _set_aside(folder: Path, step: int) -> None:
-    """Renames what an earlier run left at later steps: it is not this run's past."""
-    for later, path in _steps(folder).items():
-        if later > step:
-            new = path.with_name(f"replaced_{path.name}")
-            shutil.rmtree(new, ignore_errors=True)
-            path.rename(new)
-            logger.warning("%s is of an earlier run and is now %s", path, new.name)
-
-
-def _write(path: Path, state: dict[str, np.ndarray], manifest: dict) -> None:
-    """Makes a checkpoint, and clears away what a killed run left of one.
-
-    Raises:
-        OSError: the disk is full, or cannot be written for another reason.
-    """
-    for stale in path.parent.glob(".step_*"):
-        shutil.rmtree(stale)
-    with replacing_folder(path, overwrite=True) as folder:
-        try:
-            safetensors.numpy.save_file(state, folder / _DATA)
-        except safetensors.SafetensorError as error:
-            raise OSError(str(error)) from error
-        hashed = {
-            "sha256": file_hash(folder / _DATA),
-            "versions": versions(*_DISTRIBUTIONS),
-        }
-        write_json(folder / _MANIFEST, {**manifest, **hashed})
-
-
-def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
-    """A checkpoint's manifest and state.
-
-    Raises:
-        OSError, ValueError, KeyError: it is not intact.
-    """
-    manifest = read_json(path / _MANIFEST)
-    if file_hash(path / _DATA) != manifest["sha256"]:
-        raise ValueError(f"{_DATA} is not the file that was written")
-    return manifest, safetensors.numpy.load_file(path / _DATA)
