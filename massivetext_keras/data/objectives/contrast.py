@@ -22,14 +22,19 @@ class Contrast(Objective):
     """Of two texts that belong together the second is to be found among all second
     texts of the batch (Henderson et al., 2017).
 
-    A text without a second one is paired with itself: dropout makes them two (SimCSE;
-    Gao et al., 2021). The task may say how long texts are (`longest`), and that they
-    are read in lower case (`lowercase`).
+    The task may say how long texts are (`longest`), and that they are read in lower
+    case (`lowercase`).
+
+    Attributes:
+        itself: pair a text that has no second one with itself, of which dropout makes
+            two (SimCSE; Gao et al., 2021); otherwise it is an error.
     """
 
     reads = "examples"
     batches = "pairs of texts"
     share_held_out = 0.0
+
+    itself: bool = False
 
     def training(self, task, items, how):
         return self._batches(task, items, how, seed=how.seed, start=how.start)
@@ -38,7 +43,7 @@ class Contrast(Objective):
         return self._batches(task, items, how, validation=True)
 
     def _batches(self, task, items, how, **side):
-        pairs = [_pair(item) for item in items]
+        pairs = [_with_itself(item) for item in items] if self.itself else items
         if getattr(task, "lowercase", False):
             pairs = [tuple(map(str.lower, pair)) for pair in pairs]
         length = how.length or getattr(task, "longest", task.config.max_length)
@@ -46,7 +51,7 @@ class Contrast(Objective):
         return contrastive_batches(tokenizer, pairs, how.rows, length, **side)
 
 
-def _pair(item):
+def _with_itself(item):
     """Two texts; of one alone, that one twice."""
     if isinstance(item, str):
         return item, item
