@@ -195,11 +195,11 @@ def test_a_finished_run_is_left_as_it_is(text, tmp_path, straight):
         ("train.seed=1", "train.seed is 0 there and 1 here"),
         ("model.hidden_size=8", "model.hidden_size is 16 there and 8 here"),
         ("train.frozen=embedding", "train.frozen is None there and 'embedding' here"),
-        ("task.chat_template=chatml", "task.chat_template is None there and 'chatml'"),
+        ("task.chat_template=chatml", "task.chat_template is None there and {'system'"),
     ],
 )
 def test_a_run_does_not_go_on_as_another(text, straight, change, problem):
-    with pytest.raises(ValueError, match=problem):
+    with pytest.raises(ValueError, match=re.escape(problem)):
         run(text, straight[1], experiment=EXPERIMENT.override(change))
 
 
