@@ -31,7 +31,7 @@ NAMES = {
     "infilling": "encoder_decoder",
 }
 OUTSIDE = '''
-import json
+import dataclasses
 
 from massivetext_keras.data import objective, training_batches, validation_batches
 from massivetext_keras.data import Objective
