@@ -84,7 +84,7 @@ def settings_of(experiment: ExperimentConfig, task: Task) -> dict[str, dict[str,
         "task": {
             **asked,
             **task.training_settings(),
-            "objective": task.own_objective,
+            "objective": task.data.own_objective,
         },
         "tokenizer": {"fingerprint": described["tokenizer"]["fingerprint"]},
     }
