@@ -12,13 +12,13 @@ from massivetext_keras.support.values import matching
 
 def is_decayed(variable: keras.Variable) -> bool:
     """Whether weight decay applies, see `architecture.roles.decays`."""
-    return decays(_path(variable), tuple(variable.shape))
+    return decays(path_of(variable), tuple(variable.shape))
 
 
 def is_for_muon(variable: keras.Variable) -> bool:
     """Whether Muon orthogonalises a variable: matrices, but those of what embeds, of
     heads and of experts, which are trained by Adam."""
-    path = _path(variable)
+    path = path_of(variable)
     *owners, _ = path.split("/")
     return (
         role_of(path, tuple(variable.shape)) == "matrix"
@@ -42,7 +42,7 @@ def rate_factors(
     Raises:
         ValueError: a pattern is found in no path, or is no expression.
     """
-    paths = [_path(variable) for variable in variables]
+    paths = [path_of(variable) for variable in variables]
     factor_of = dict.fromkeys(paths, 1.0)
     for pattern, factor in rates.items():
         for path in set(matching("rates", pattern, paths, "variable")):
@@ -55,5 +55,6 @@ def rate_factors(
     ]
 
 
-def _path(variable: keras.Variable | tf.Variable) -> str:
+def path_of(variable: keras.Variable | tf.Variable) -> str:
+    """Of a variable of Keras, or of TensorFlow's, which has a name alone."""
     return getattr(variable, "path", variable.name)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import time
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -116,13 +120,10 @@ class Model(keras_seams.ModelSeams):
 
 def slow(start: int):
     dataset = tf.data.Dataset.range(start, start + 3)
-    wait = lambda x: tf.numpy_function(pause, [x], tf.int64)  # noqa: E731
-    return dataset.map(wait)
+    return dataset.map(lambda x: tf.numpy_function(pause, [x], tf.int64))
 
 
 def pause(x):
-    import time
-
     time.sleep(0.02)
     return x
 
@@ -156,3 +157,17 @@ def test_which_values_of_a_metric_are_better():
     assert keras_seams.better(metric) is None
     keras_seams.set_better(metric, "up")
     assert keras_seams.better(metric) == "up"
+
+
+def test_no_other_file_of_the_folder_knows_private_members():
+    kinds = keras.Model, keras.Optimizer, keras.optimizers.Muon, keras.metrics.Metric
+    private = {name for kind in kinds for name in dir(kind)}
+    private |= {name for x in (Model(own=True), optimizer()) for name in vars(x)}
+    private = {x for x in private if x.startswith("_") and not x.startswith("__")}
+    folder, found = Path(keras_seams.__file__).parent, []
+    for path in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = getattr(node, "attr", getattr(node, "name", None))
+            if name in private and path.name != "keras_seams.py":
+                found.append(f"{path.name}:{node.lineno}: {name}")
+    assert found == []
