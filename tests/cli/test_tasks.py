@@ -147,7 +147,7 @@ def test_a_prediction_of_odd_values_goes_on(good, tuned, tmp_path):
     argv = ("predict", f"--preset={tuned}", f"--input={tmp_path / 'in.jsonl'}")
     good(*argv, f"--output={output}")
     whole = output.read_bytes()
-    assert json.loads(whole.splitlines()[0])["text"] == "the \ud83d cat"
+    assert json.loads(whole.splitlines()[0])["text"] == "the \ufffd cat"
     first = whole[: whole.index(b"\n") + 1]
     (tmp_path / "again.jsonl.part").write_bytes(first)
     good(*argv, f"--output={tmp_path / 'again.jsonl'}")
