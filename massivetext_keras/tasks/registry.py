@@ -125,7 +125,7 @@ def _class_in_folder(source: Source) -> type[Task]:
         )
     if source.task not in TASKS:
         hint = nearest(source.task, TASKS)
-        raise UnknownName(f"{source.name}: unknown task {source.task!r}: {hint}")
+        raise ValueError(f"{source.name}: unknown task {source.task!r}: {hint}")
     return TASKS[source.task]
 
 
