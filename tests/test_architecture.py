@@ -32,6 +32,7 @@ LEVELS = [
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 TENSORFLOW = {"tensorflow", "tensorflow_text", "keras", "keras_nlp", "keras_hub"}
 FLAGS_ALLOWED = ("cli", "examples", "tests")
+MOST_FILES = 15  # of a folder
 MOST_LINES = 100  # of the body of a function
 
 
@@ -102,6 +103,12 @@ def violations(root: Path) -> list[str]:
 
 def test_the_repository_keeps_the_rules():
     assert violations(ROOT) == []
+
+
+def test_no_folder_has_too_many_files():
+    folders = [ROOT / PACKAGE, *(ROOT / PACKAGE).rglob("*/")]
+    counts = {folder.name: len([*folder.glob("*.py")]) for folder in folders}
+    assert {k: n for k, n in counts.items() if n > MOST_FILES} == {}
 
 
 @pytest.mark.parametrize(

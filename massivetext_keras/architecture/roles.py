@@ -6,11 +6,7 @@ import functools
 import itertools
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.architecture.weights import (
-    block_number,
-    head_weights,
-    weights,
-)
+from massivetext_keras.architecture.weights import block_number, head_weights, weights
 
 _HEADS = ("pretraining", "discriminator", "dense_classification", "question_answering")
 

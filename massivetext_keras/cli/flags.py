@@ -30,12 +30,7 @@ import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
-from massivetext_keras.cli.signatures import (
-    REQUIRED,
-    Argument,
-    arguments,
-    described,
-)
+from massivetext_keras.cli.signatures import REQUIRED, Argument, arguments, described
 from massivetext_keras.support.arguments import Known, Size
 from massivetext_keras.support.values import Range
 

@@ -13,11 +13,7 @@ from typing import Any, NamedTuple
 
 from massivetext_keras.corpus.contents import content_hash
 from massivetext_keras.corpus.rules import RULES
-from massivetext_keras.support.arguments import (
-    checked,
-    defaults,
-    files_of,
-)
+from massivetext_keras.support.arguments import checked, defaults, files_of
 from massivetext_keras.support.files import read_json
 from massivetext_keras.support.values import Config, choose, nearest
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import keras
 
-from massivetext_keras.generation.threads import TRACING
+from massivetext_keras.support.threads import TRACING
 
 
 @contextlib.contextmanager

@@ -8,8 +8,8 @@ from massivetext_keras.data.batching.buckets import Batches
 from massivetext_keras.evaluation.likelihood import bits_per_byte
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.texts import first_id
-from massivetext_keras.generation.threads import made_once
 from massivetext_keras.kernels.cross_entropy import token_losses
+from massivetext_keras.support.threads import made_once
 
 
 def held_out_loss(task, batches: Batches) -> dict[str, float]:

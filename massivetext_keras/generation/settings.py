@@ -9,11 +9,7 @@ from typing import Any, NamedTuple, TypedDict
 import numpy as np
 
 from massivetext_keras.generation.beam import BeamRules
-from massivetext_keras.generation.sampling import (
-    RANGES,
-    SamplingTensors,
-    check_numbers,
-)
+from massivetext_keras.generation.sampling import RANGES, SamplingTensors, check_numbers
 from massivetext_keras.generation.stop_strings import StopStrings
 from massivetext_keras.support.arguments import (
     Amount,

@@ -11,7 +11,7 @@ from massivetext_keras.generation.decoding import Decoder
 from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.stop_strings import StopStrings
 from massivetext_keras.generation.texts import TextGenerator, TextGraphs, ids_that_end
-from massivetext_keras.generation.threads import made_once
+from massivetext_keras.support.threads import made_once
 from massivetext_keras.text.strings import Texts, as_texts
 
 

@@ -13,19 +13,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from massivetext_keras.generation.threads import forget_what_was_made
 from massivetext_keras.huggingface.peft import Lora, is_peft, read_lora
 from massivetext_keras.layers import adapters
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.optimization.freezing import settle
-from massivetext_keras.saving.weights import (
-    Tensors,
-    assign,
-    read_tensors,
-    save_weights,
-)
+from massivetext_keras.saving.weights import Tensors, assign, read_tensors, save_weights
 from massivetext_keras.support.arguments import Positive
 from massivetext_keras.support.files import expanded, file_hash, read_json, write_json
+from massivetext_keras.support.threads import forget_what_was_made
 from massivetext_keras.support.values import matching
 from massivetext_keras.tasks import weights
 

@@ -14,11 +14,7 @@ import tensorflow as tf
 from massivetext_keras import corpus
 from massivetext_keras.data.batching.epochs import TrainingBatches
 from massivetext_keras.data.batching.sizes import Batching
-from massivetext_keras.data.objectives.base import (
-    OBJECTIVES,
-    Objective,
-    make_objective,
-)
+from massivetext_keras.data.objectives.base import OBJECTIVES, Objective, make_objective
 from massivetext_keras.data.shards.reader import open_shards
 from massivetext_keras.support.values import choose, nearest
 from massivetext_keras.tasks.inputs import are_files, texts_of

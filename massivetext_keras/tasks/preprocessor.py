@@ -13,7 +13,7 @@ from massivetext_keras.tasks.classification.encoding import rows_graph
 from massivetext_keras.text.framing import max_text_tokens, padded, utf8
 from massivetext_keras.tokenizers import Tokenizer
 from massivetext_keras.tokenizers.base import valid_utf8
-from massivetext_keras.tokenizers.rewriting import rewrite
+from massivetext_keras.tokenizers.parts.rewriting import rewrite
 
 STACKS = ("encoder", "decoder", "prefix", "encoder_decoder")
 _FEWEST_TOKENS = 16

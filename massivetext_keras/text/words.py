@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from massivetext_keras.tokenizers.offsets import sums_before
+from massivetext_keras.tokenizers.parts.offsets import sums_before
 
 # occurs in no valid UTF-8
 _MARK = b"\xff"

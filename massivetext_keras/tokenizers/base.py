@@ -14,8 +14,11 @@ import tensorflow as tf
 from massivetext_keras.kernels.threads import overlap_operations
 from massivetext_keras.support.files import replacing_file, write_json
 from massivetext_keras.support.values import nearest
-from massivetext_keras.tokenizers.special_tokens import SpecialTokens, tokenize_pieces
-from massivetext_keras.tokenizers.vocabulary import Vocabulary
+from massivetext_keras.tokenizers.parts.special_tokens import (
+    SpecialTokens,
+    tokenize_pieces,
+)
+from massivetext_keras.tokenizers.parts.vocabulary import Vocabulary
 
 CONFIG_FILE = "tokenizer_config.json"
 

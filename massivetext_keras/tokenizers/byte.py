@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from massivetext_keras.tokenizers.base import Tokenizer, Vocabulary
-from massivetext_keras.tokenizers.offsets import in_characters
+from massivetext_keras.tokenizers.parts.offsets import in_characters
 
 _SPECIAL = ("<pad>", "<s>", "</s>")
 

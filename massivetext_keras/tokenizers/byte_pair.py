@@ -9,19 +9,27 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 import tensorflow as tf
 
-from massivetext_keras.tokenizers.added_tokens import AddedTokens
 from massivetext_keras.tokenizers.base import Tokenizer
-from massivetext_keras.tokenizers.merges import last_merges, merge_pairs, parse_merges
-from massivetext_keras.tokenizers.offsets import Origin, in_characters, sums_before
-from massivetext_keras.tokenizers.rewriting import rewrite, rewrite_with_origin
-from massivetext_keras.tokenizers.sentencepiece import graph_tokenizer
-from massivetext_keras.tokenizers.splitting import MARK, Splitting
-from massivetext_keras.tokenizers.texts import read_lines, require_tokenizers
-from massivetext_keras.tokenizers.vocabulary import (
+from massivetext_keras.tokenizers.parts.added_tokens import AddedTokens
+from massivetext_keras.tokenizers.parts.merges import (
+    last_merges,
+    merge_pairs,
+    parse_merges,
+)
+from massivetext_keras.tokenizers.parts.offsets import (
+    Origin,
+    in_characters,
+    sums_before,
+)
+from massivetext_keras.tokenizers.parts.rewriting import rewrite, rewrite_with_origin
+from massivetext_keras.tokenizers.parts.splitting import MARK, Splitting
+from massivetext_keras.tokenizers.parts.vocabulary import (
     Vocabulary,
     token_index,
     tokens_in_order,
 )
+from massivetext_keras.tokenizers.sentencepiece import graph_tokenizer
+from massivetext_keras.tokenizers.texts import read_lines, require_tokenizers
 
 VOCABULARY_FILE = "vocab.json"
 MERGES_FILE = "merges.txt"

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import tensorflow as tf
 
 from massivetext_keras.tokenizers.base import Tokenizer
-from massivetext_keras.tokenizers.offsets import Origin
-from massivetext_keras.tokenizers.texts import read_lines
-from massivetext_keras.tokenizers.vocabulary import (
+from massivetext_keras.tokenizers.parts.offsets import Origin
+from massivetext_keras.tokenizers.parts.vocabulary import (
     Vocabulary,
     token_index,
     tokens_in_order,
 )
+from massivetext_keras.tokenizers.texts import read_lines
 
 VOCABULARY_FILE = "vocab.json"
 

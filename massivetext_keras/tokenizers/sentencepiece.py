@@ -10,13 +10,17 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from massivetext_keras.tokenizers.added_tokens import AddedTokens
 from massivetext_keras.tokenizers.base import Tokenizer
-from massivetext_keras.tokenizers.graph_pieces import graph_tokenizer
-from massivetext_keras.tokenizers.offsets import in_characters
-from massivetext_keras.tokenizers.rewriting import SPACE, rewrite, rewrite_with_origin
+from massivetext_keras.tokenizers.parts.added_tokens import AddedTokens
+from massivetext_keras.tokenizers.parts.graph_pieces import graph_tokenizer
+from massivetext_keras.tokenizers.parts.offsets import in_characters
+from massivetext_keras.tokenizers.parts.rewriting import (
+    SPACE,
+    rewrite,
+    rewrite_with_origin,
+)
+from massivetext_keras.tokenizers.parts.vocabulary import Vocabulary
 from massivetext_keras.tokenizers.texts import read_lines
-from massivetext_keras.tokenizers.vocabulary import Vocabulary
 
 MODEL_FILE = "tokenizer.model"
 

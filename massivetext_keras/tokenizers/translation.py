@@ -8,14 +8,14 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from massivetext_keras.tokenizers.base import Tokenizer
-from massivetext_keras.tokenizers.offsets import in_characters
-from massivetext_keras.tokenizers.rewriting import SPACE
-from massivetext_keras.tokenizers.sentencepiece import graph_tokenizer, parse_model
-from massivetext_keras.tokenizers.vocabulary import (
+from massivetext_keras.tokenizers.parts.offsets import in_characters
+from massivetext_keras.tokenizers.parts.rewriting import SPACE
+from massivetext_keras.tokenizers.parts.vocabulary import (
     Vocabulary,
     token_index,
     tokens_in_order,
 )
+from massivetext_keras.tokenizers.sentencepiece import graph_tokenizer, parse_model
 
 SOURCE_FILE, TARGET_FILE = "source.spm", "target.spm"
 VOCABULARY_FILE = "vocab.json"

@@ -9,15 +9,15 @@ from pathlib import Path
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from massivetext_keras.tokenizers.added_tokens import AddedToken, AddedTokens
 from massivetext_keras.tokenizers.base import Tokenizer
-from massivetext_keras.tokenizers.offsets import Origin, in_characters
-from massivetext_keras.tokenizers.texts import read_lines, require_tokenizers
-from massivetext_keras.tokenizers.vocabulary import (
+from massivetext_keras.tokenizers.parts.added_tokens import AddedToken, AddedTokens
+from massivetext_keras.tokenizers.parts.offsets import Origin, in_characters
+from massivetext_keras.tokenizers.parts.vocabulary import (
     Vocabulary,
     token_index,
     tokens_in_order,
 )
+from massivetext_keras.tokenizers.texts import read_lines, require_tokenizers
 
 VOCABULARY_FILE = "vocab.txt"
 

@@ -23,11 +23,7 @@ from massivetext_keras.optimization.optimizers import from_config
 from massivetext_keras.optimization.precision import set_precision
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.training.callbacks.step import Clock
-from massivetext_keras.training.pretraining import (
-    class_for_text,
-    prepare,
-    text_batches,
-)
+from massivetext_keras.training.pretraining import class_for_text, prepare, text_batches
 from massivetext_keras.training.watching.meter import memory
 from massivetext_keras.training.watching.progress import duration
 

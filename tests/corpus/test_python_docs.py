@@ -9,11 +9,7 @@ from pydoc_data.topics import topics
 
 import pytest
 
-from massivetext_keras.corpus import (
-    python_docs,
-    python_documentation,
-    read_documents,
-)
+from massivetext_keras.corpus import python_docs, python_documentation, read_documents
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from massivetext_keras import tokenizers as mt
 from massivetext_keras.tokenizers.byte_pair import byte_symbols
-from massivetext_keras.tokenizers.splitting import PATTERNS, pre_tokenizers
+from massivetext_keras.tokenizers.parts.splitting import PATTERNS, pre_tokenizers
 
 ODD = " \t\n\r\x0b\x0c\x00\x1c\x85\xa0\u200b\u2003\u2028\u3000aaBtsrévéS1²ⅷ'',.!/_▁日😀"
 STRINGS = st.lists(

@@ -10,10 +10,10 @@ from massivetext_keras.huggingface.tokenizers.templates import tokens_around
 from massivetext_keras.huggingface.tokenizers.write import TOKENIZER_FILE
 from massivetext_keras.tokenizers.base import CONFIG_FILE, Tokenizer
 from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer
-from massivetext_keras.tokenizers.merges import parse_merges
-from massivetext_keras.tokenizers.rewriting import NORMAL_FORMS
-from massivetext_keras.tokenizers.splitting import pattern_name
-from massivetext_keras.tokenizers.vocabulary import tokens_in_order
+from massivetext_keras.tokenizers.parts.merges import parse_merges
+from massivetext_keras.tokenizers.parts.rewriting import NORMAL_FORMS
+from massivetext_keras.tokenizers.parts.splitting import pattern_name
+from massivetext_keras.tokenizers.parts.vocabulary import tokens_in_order
 
 _END_OF_TEXT = "<|endoftext|>"
 

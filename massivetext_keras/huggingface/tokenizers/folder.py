@@ -17,8 +17,8 @@ from massivetext_keras.huggingface.tokenizers.special import (
 from massivetext_keras.huggingface.tokenizers.templates import separators, tokens_around
 from massivetext_keras.huggingface.tokenizers.write import TOKENIZER_FILE
 from massivetext_keras.support.files import read_json
-from massivetext_keras.tokenizers.added_tokens import AddedToken
 from massivetext_keras.tokenizers.base import CONFIG_FILE
+from massivetext_keras.tokenizers.parts.added_tokens import AddedToken
 
 # kind -> beginnings of tokenizer classes, model types
 _KINDS = {

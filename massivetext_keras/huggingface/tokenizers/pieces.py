@@ -7,9 +7,9 @@ import re
 from collections.abc import Set
 from typing import Any
 
-from massivetext_keras.tokenizers.merges import last_merges, merge_pairs
-from massivetext_keras.tokenizers.rewriting import SPACE, replacing, step_of_json
-from massivetext_keras.tokenizers.vocabulary import tokens_in_order
+from massivetext_keras.tokenizers.parts.merges import last_merges, merge_pairs
+from massivetext_keras.tokenizers.parts.rewriting import SPACE, replacing, step_of_json
+from massivetext_keras.tokenizers.parts.vocabulary import tokens_in_order
 
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 

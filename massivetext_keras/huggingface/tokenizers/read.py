@@ -15,20 +15,18 @@ from massivetext_keras.huggingface.tokenizers.byte_pair import (
 from massivetext_keras.huggingface.tokenizers.classes import WORDPIECES
 from massivetext_keras.huggingface.tokenizers.folder import TokenizerFolder
 from massivetext_keras.huggingface.tokenizers.pieces import model_of_json
-from massivetext_keras.huggingface.tokenizers.special import (
-    prefix_after_special,
-)
+from massivetext_keras.huggingface.tokenizers.special import prefix_after_special
 from massivetext_keras.huggingface.tokenizers.write import CHARACTERS, TOKENIZER_FILE
 from massivetext_keras.tokenizers import translation
 from massivetext_keras.tokenizers.base import CONFIG_FILE, Tokenizer
 from massivetext_keras.tokenizers.byte import ByteTokenizer
 from massivetext_keras.tokenizers.character import CharacterTokenizer
+from massivetext_keras.tokenizers.parts.vocabulary import tokens_in_order
 from massivetext_keras.tokenizers.sentencepiece import (
     SentencePieceTokenizer,
     parse_model,
 )
 from massivetext_keras.tokenizers.translation import TranslationTokenizer
-from massivetext_keras.tokenizers.vocabulary import tokens_in_order
 from massivetext_keras.tokenizers.wordpiece import (
     SPECIAL,
     WordPieceTokenizer,

@@ -9,13 +9,14 @@ from typing import Any
 
 from massivetext_keras.huggingface.tokenizers.pieces import step_of_rule
 from massivetext_keras.huggingface.tokenizers.templates import post_processor
-from massivetext_keras.tokenizers import byte_pair, sentencepiece, splitting
+from massivetext_keras.tokenizers import byte_pair, sentencepiece
 from massivetext_keras.tokenizers.base import CONFIG_FILE, Tokenizer
 from massivetext_keras.tokenizers.byte import ByteTokenizer
 from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer
 from massivetext_keras.tokenizers.character import CharacterTokenizer
-from massivetext_keras.tokenizers.merges import merge_pairs, parse_merges
-from massivetext_keras.tokenizers.rewriting import SPACE, replacing, step_to_json
+from massivetext_keras.tokenizers.parts import splitting
+from massivetext_keras.tokenizers.parts.merges import merge_pairs, parse_merges
+from massivetext_keras.tokenizers.parts.rewriting import SPACE, replacing, step_to_json
 from massivetext_keras.tokenizers.sentencepiece import SentencePieceTokenizer
 from massivetext_keras.tokenizers.translation import TranslationTokenizer
 from massivetext_keras.tokenizers.wordpiece import WordPieceTokenizer

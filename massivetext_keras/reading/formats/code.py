@@ -8,9 +8,7 @@ from typing import BinaryIO
 from massivetext_keras.reading.document import Document, Problem
 from massivetext_keras.reading.formats import Options, format
 from massivetext_keras.reading.formats.text import text
-from massivetext_keras.reading.streams import (
-    suffixes,
-)
+from massivetext_keras.reading.streams import suffixes
 
 LANGUAGES = {
     suffix: language

@@ -6,11 +6,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from massivetext_keras.reading.document import Document, Problem, problem
-from massivetext_keras.reading.fields import (
-    TEXT_FIELDS,
-    document_of,
-    without_text,
-)
+from massivetext_keras.reading.fields import TEXT_FIELDS, document_of, without_text
 from massivetext_keras.reading.formats import Options, format
 from massivetext_keras.reading.separated import Row, more_columns, separated_rows
 

@@ -8,10 +8,7 @@ from typing import BinaryIO
 
 from massivetext_keras.reading.document import Document, Problem
 from massivetext_keras.reading.formats import Options, format
-from massivetext_keras.reading.streams import (
-    decode,
-    read_whole,
-)
+from massivetext_keras.reading.streams import decode, read_whole
 from massivetext_keras.support.extras import need
 
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?([\w:.-]{1,40})""", re.I)

@@ -6,16 +6,10 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from massivetext_keras.reading.document import Document, Problem, problem
-from massivetext_keras.reading.fields import (
-    document_of,
-    text_field,
-)
+from massivetext_keras.reading.fields import document_of, text_field
 from massivetext_keras.reading.formats import Options, format
 from massivetext_keras.reading.json_values import parse_json, raw_objects, shape_of
-from massivetext_keras.reading.streams import (
-    decode_line,
-    suffixes,
-)
+from massivetext_keras.reading.streams import decode_line, suffixes
 
 
 @format(

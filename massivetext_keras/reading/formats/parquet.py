@@ -16,10 +16,7 @@ from massivetext_keras.reading.fields import (
     without_text,
 )
 from massivetext_keras.reading.formats import Options, format
-from massivetext_keras.reading.streams import (
-    DamagedFile,
-    decode_line,
-)
+from massivetext_keras.reading.streams import DamagedFile, decode_line
 from massivetext_keras.support.extras import need
 
 _ROWS, _ROW_BYTES = 1000, 16_000_000  # of Parquet that are held at once

@@ -7,10 +7,7 @@ from typing import BinaryIO
 
 from massivetext_keras.reading.document import Document, Problem
 from massivetext_keras.reading.formats import Options, format
-from massivetext_keras.reading.streams import (
-    decode_line,
-    read_whole,
-)
+from massivetext_keras.reading.streams import decode_line, read_whole
 
 
 @format(suffixes=[".txt", ".text", ".md", ".rst"], textual=True, is_one=True)

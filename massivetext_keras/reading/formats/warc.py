@@ -9,16 +9,8 @@ from typing import BinaryIO
 from massivetext_keras.reading.document import Document, Problem, problem
 from massivetext_keras.reading.formats import Options, format
 from massivetext_keras.reading.formats.html import page_of
-from massivetext_keras.reading.http import (
-    HTML,
-    media_type,
-    sniffed_type,
-    unpacked,
-)
-from massivetext_keras.reading.streams import (
-    DamagedFile,
-    go_on,
-)
+from massivetext_keras.reading.http import HTML, media_type, sniffed_type, unpacked
+from massivetext_keras.reading.streams import DamagedFile, go_on
 
 _READ = _LINE = 65_536
 _MOST_HEADERS = 1000

@@ -18,7 +18,7 @@ from massivetext_keras.tasks.embedding.pairs import PositivePairs
 from massivetext_keras.tasks.served import STRING, TEXT, served
 from massivetext_keras.text.framing import framed, max_text_tokens, padded, utf8
 from massivetext_keras.text.strings import Texts, as_texts
-from massivetext_keras.tokenizers.rewriting import rewrite
+from massivetext_keras.tokenizers.parts.rewriting import rewrite
 
 _HIDDEN = -1e9
 

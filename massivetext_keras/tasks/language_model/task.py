@@ -33,15 +33,12 @@ from massivetext_keras.generation.texts import (
     ragged_ids,
     warn_of_long,
 )
-from massivetext_keras.generation.threads import made_once
 from massivetext_keras.generation.writers import Writers
 from massivetext_keras.kernels.cross_entropy import logits_losses
 from massivetext_keras.models.gpt import GPT
 from massivetext_keras.optimization.trackers import mean
-from massivetext_keras.support.arguments import (
-    Count,
-    Positive,
-)
+from massivetext_keras.support.arguments import Count, Positive
+from massivetext_keras.support.threads import made_once
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.language_model.chat import (
     Assistant,

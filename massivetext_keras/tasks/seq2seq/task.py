@@ -37,10 +37,10 @@ from massivetext_keras.generation.texts import (
     ragged_ids,
     warn_of_long,
 )
-from massivetext_keras.generation.threads import made_once
 from massivetext_keras.kernels.cross_entropy import logits_losses
 from massivetext_keras.models.seq2seq import Seq2Seq
 from massivetext_keras.support.rounding import ROUNDING
+from massivetext_keras.support.threads import made_once
 from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.seq2seq.examples import TextPairs

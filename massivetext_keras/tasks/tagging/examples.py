@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras import data, evaluation
-from massivetext_keras.generation.threads import made_once
 from massivetext_keras.support.tags import tags_of_spans
+from massivetext_keras.support.threads import made_once
 from massivetext_keras.support.values import nearest
 from massivetext_keras.tasks.examples import EMPTY, Examples, in_parts
 from massivetext_keras.tasks.tagging.encoding import tagged_rows

@@ -15,10 +15,7 @@ import numpy as np
 
 from massivetext_keras.distribution.workers import check_same_step
 from massivetext_keras.optimization.step import TrainingStep
-from massivetext_keras.support.files import (
-    read_json,
-    write_json,
-)
+from massivetext_keras.support.files import read_json, write_json
 from massivetext_keras.training import checkpoint_files as files
 from massivetext_keras.training.callbacks.step import StepCallback
 from massivetext_keras.training.settings import differences

@@ -14,7 +14,7 @@ from massivetext_keras.tokenizers import (
     WordPieceTokenizer,
     from_huggingface,
 )
-from massivetext_keras.tokenizers.added_tokens import AddedTokens
+from massivetext_keras.tokenizers.parts.added_tokens import AddedTokens
 from massivetext_keras.tokenizers.sentencepiece import parse_model
 from tests.tasks.tiny import WORDS
 

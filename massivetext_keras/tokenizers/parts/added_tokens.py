@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from massivetext_keras.tokenizers.graph_pieces import graph_tokenizer
-from massivetext_keras.tokenizers.offsets import sums_before
+from massivetext_keras.tokenizers.parts.graph_pieces import graph_tokenizer
+from massivetext_keras.tokenizers.parts.offsets import sums_before
 
 # what Rust's `\w` is
 _WORD = r"[\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}]"

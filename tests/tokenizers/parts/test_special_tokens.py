@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import massivetext_keras.tokenizers as mt
 from massivetext_keras.tokenizers.byte_pair import byte_symbols
+from massivetext_keras.tokenizers.parts.special_tokens import SpecialTokens
 from massivetext_keras.tokenizers.sentencepiece import parse_model
-from massivetext_keras.tokenizers.special_tokens import SpecialTokens
 
 TEXT = ["the cat sat on the mat, the cat sat on the hat"] * 4
 

@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from massivetext_keras import tokenizers as mt
-from massivetext_keras.tokenizers.offsets import Origin
-from massivetext_keras.tokenizers.rewriting import rewrite, rewrite_with_origin
+from massivetext_keras.tokenizers.parts.offsets import Origin
+from massivetext_keras.tokenizers.parts.rewriting import rewrite, rewrite_with_origin
 
 NAMES = ["byte", "character", "byte_pair", "sentencepiece", "unigram", "wordpiece"]
 LOSSLESS = ["byte", "character", "byte_pair", "sentencepiece", "unigram"]

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from massivetext_keras.tokenizers.added_tokens import first_of
+from massivetext_keras.tokenizers.parts.added_tokens import first_of
 
 # None of them occurs in valid UTF-8.
 _BREAK, _WHOLE, _CUT = b"\xfd", b"\xfe", b"\xff"

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from massivetext_keras.tokenizers.offsets import Origin
+from massivetext_keras.tokenizers.parts.offsets import Origin
 
 # space of SentencePiece
 SPACE = "\u2581"

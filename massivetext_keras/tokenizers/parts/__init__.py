@@ -1,0 +1,1 @@
+"""What tokenizers are made of, each part in the graph."""
