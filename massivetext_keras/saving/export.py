@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text
 
+from massivetext_keras.kernels.rounding import ROUNDING
 from massivetext_keras.support.files import replacing_folder, write_json
-from massivetext_keras.support.rounding import ROUNDING
 
 CONFIG = "config.json"
 README = "README.md"
