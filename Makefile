@@ -8,8 +8,8 @@ PARITY := .venv-parity
 PEERS := .venv-peers
 PYTEST := $(BIN)/python -m pytest -m "" -n $(WORKERS) --dist=loadfile --no-loadscope-reorder
 # Parts of the tests that make many graphs, and the folders of these parts
-PARTS := 'tests/tasks/test_[a-l]*.py' 'tests/tasks/test_[m-q]*.py' \
-	'tests/tasks/test_[r-z]*.py' tests/training tests/cli
+PARTS := 'tests/tasks/test_[a-l]*.py' 'tests/tasks/test_[m-z]*.py' \
+	'tests/tasks/*/' tests/training tests/cli
 HEAVY := tests/tasks tests/training tests/cli
 
 .DEFAULT_GOAL := help
