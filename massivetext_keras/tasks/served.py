@@ -228,8 +228,11 @@ def _made(task, answer, compiled, options) -> Graph:
 
 
 def answers_of(cls: type) -> list[Served]:
-    """What tasks of a class answer; a subclass may override it, by name."""
-    members = {name: inspect.getattr_static(cls, name) for name in dir(cls)}
+    """What tasks of a class answer, as it is written down; a subclass may override it,
+    by the name of the method."""
+    members: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        members |= vars(base)
     return [member for member in members.values() if isinstance(member, Served)]
 
 

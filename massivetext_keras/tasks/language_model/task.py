@@ -436,11 +436,6 @@ class CausalLM(Task):
         scores = scores.numpy().tolist()
         return scores[0] if one else scores
 
-    @served("score", text=STRING)
-    def score_graph(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`score` (text -> log_probability)."""
-        return {"log_probability": log_probabilities(self, text)}
-
     @served(
         "generate",
         prompt=STRING,
@@ -497,6 +492,11 @@ class CausalLM(Task):
             found.token_ids, earlier_copies(whole), limit, sampling
         )
         return {"text": tf.strings.regex_replace(text, _BLANKS, ""), "_lead": lead}
+
+    @served("score", text=STRING)
+    def score_graph(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`score` (text -> log_probability)."""
+        return {"log_probability": log_probabilities(self, text)}
 
     def serves_chat(self) -> bool:
         """Whether an export can have `chat`; says why where it cannot."""
