@@ -10,7 +10,7 @@ PROGRAM = """
 import json
 import keras
 import tensorflow as tf
-from massivetext_keras.tasks import training_step
+from massivetext_keras.optimization import step as training_step
 from massivetext_keras.training import adamw
 from tests.tasks.every import TASKS, one_batch
 
