@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from massivetext_keras.kernels.rounding import ROUNDING
 from massivetext_keras.saving.export import Probe
-from massivetext_keras.support.threads import made_once
+from massivetext_keras.support.threads import TRACING, made_once
 from massivetext_keras.text.batches import in_batches
 
 STRING = tf.TensorSpec([None], tf.string)  # a row for each text
@@ -119,11 +119,18 @@ class Graph:
                 for name, value in answer.defaults(task).items()
                 if name in self.specs
             }
-        self.traced = tf.function(
+        self._traced = tf.function(
             lambda *tensors: method(*tensors),
             autograph=False,
             input_signature=list(self.specs.values()),
         )
+        self._signatures: dict[tuple[str, ...], Callable] = {}
+
+    @functools.cached_property
+    def concrete(self) -> Callable:
+        """The traced graph: whoever calls it, in a graph or outside, traces no more."""
+        with TRACING, tf.init_scope():
+            return self._traced.get_concrete_function()
 
     def __call__(self, *texts: Any, **others: Any) -> dict[str, tf.Tensor]:
         """The answer to tensors, or to what becomes tensors, in a graph or outside."""
@@ -132,7 +139,7 @@ class Graph:
             **dict(zip(self.specs, texts, strict=False)),
             **others,
         }
-        return self.traced(
+        return self.concrete(
             *(tf.convert_to_tensor(given[k], s.dtype) for k, s in self.specs.items())
         )
 
@@ -165,12 +172,17 @@ class Graph:
 
     def signature(self, name: str) -> Callable:
         """The graph as the signature of an export that has this name."""
-        taken = [
+        taken = tuple(
             key
             for key in self.specs
             if not key.startswith("_")
             and not (name == DEFAULT and key in self.defaults)
-        ]
+        )
+        if taken not in self._signatures:
+            self._signatures[taken] = self._signature(taken)
+        return self._signatures[taken]
+
+    def _signature(self, taken: tuple[str, ...]) -> Callable:
 
         def serve(*tensors):
             answer = self(**dict(zip(taken, tensors, strict=True)))

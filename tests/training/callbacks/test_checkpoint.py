@@ -21,7 +21,7 @@ from tests.tasks.tiny import TINY
 from tests.training.tiny import TinyLM, batches
 
 DROPOUT = TINY.replace(num_layers=1, dropout=0.2)
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def built(seed: int = 0, config=DROPOUT) -> TinyLM:

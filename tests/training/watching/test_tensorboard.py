@@ -228,7 +228,9 @@ def test_losses_of_corpora_and_the_scale_of_the_loss_are_written(in_two):
 def test_the_config_is_there_as_text_and_as_hyperparameters(in_two):
     events = EventAccumulator(str(in_two)).Reload()
     text = tf.make_ndarray(events.Tensors("config")[0].tensor_proto).item().decode()
-    assert json.loads(textwrap.dedent(text)) == EXPERIMENT.to_dict()
+    assert json.loads(textwrap.dedent(text)) == json.loads(
+        json.dumps(EXPERIMENT.to_dict())
+    )
 
     def hparams(tag):
         metadata = events.SummaryMetadata(f"_hparams_/{tag}")
