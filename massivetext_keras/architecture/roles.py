@@ -30,7 +30,7 @@ def role_of(path: str, shape: tuple[int, ...]) -> str:
     *owners, name = path.split("/")
     parts = [*map(_without_number, owners), name]
     for start in range(len(owners)):
-        if role := _known_roles().get("/".join(parts[start:])):
+        if role := _known_roles().get(("/".join(parts[start:]), len(shape))):
             return role
     if len(shape) < 2:
         return "bias" if shape else "gate"
@@ -47,8 +47,9 @@ def decays(path: str, shape: tuple[int, ...]) -> bool:
 
 
 @functools.cache
-def _known_roles() -> dict[str, str]:
-    """The role of every path that a model or a head has, blocks without their number.
+def _known_roles() -> dict[tuple[str, int], str]:
+    """The role of every path that a model or a head has, blocks without their number,
+    and of so many axes: kernels of experts have one more.
 
     Read off shapes that have all traits together.
     """
@@ -73,7 +74,8 @@ def _known_roles() -> dict[str, str]:
             table |= head_weights(config, head)
         for weight in table.values():
             *owners, name = weight.path.split("/")
-            known["/".join([*map(_without_number, owners), name])] = weight.role
+            path = "/".join([*map(_without_number, owners), name])
+            known[path, len(weight.sizes)] = weight.role
     return known
 
 

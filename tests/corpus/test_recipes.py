@@ -24,8 +24,9 @@ def test_every_recipe_is_json_and_comes_back(name):
 
 def test_every_step_can_be_called_with_its_defaults():
     given = {"word_blocklist": {"words": "words.txt"}}  # what has no default
-    bound = Recipe(steps={name: given.get(name, {}) for name in RULES}).bound()
-    assert [step.name for step in bound] == list(RULES)
+    own = [k for k, rule in RULES.items() if rule.__module__.startswith("massivetext")]
+    bound = Recipe(steps={name: given.get(name, {}) for name in own}).bound()
+    assert [step.name for step in bound] == own and len(own) > 10
 
 
 def test_massivetext_has_the_papers_thresholds():

@@ -124,7 +124,7 @@ def slow(start: int):
 
 
 def pause(x):
-    time.sleep(0.02)
+    time.sleep(0.02)  # three times
     return x
 
 
@@ -136,7 +136,7 @@ def test_keras_calls_the_seams_of_a_model(own):
     logs = model.fit(slow(4), verbose=0).history
     assert logs == {"loss": [6.0], "more": [1.0]}
     assert model.seen == ["own"] * 3 * own or len(model.seen) == 4  # and the end
-    assert 0.06 <= float(model.waited) < 2.0
+    assert 0.03 <= float(model.waited) < 2.0  # one may be ready while another is read
 
 
 def test_layers_and_what_they_say_of_themselves():

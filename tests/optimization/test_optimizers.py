@@ -88,6 +88,7 @@ def test_from_config_passes_every_field():
         "name": "adamw",
         "learning_rate": 0.5,
         "warmup_steps": 3,
+        "warmup_fraction": None,
         "schedule": "linear",
         "final_fraction": 0.2,
         "decay_fraction": 0.3,

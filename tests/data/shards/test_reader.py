@@ -155,7 +155,7 @@ def test_writing_is_repeatable_and_counts_what_is_too_short(tmp_path):
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     (tmp_path / "s.jsonl").write_text('{"text": "one"}\n{"text": 2}\n')
-    with pytest.raises(ValueError, match=r"s.jsonl:2 is not an object"):
+    with pytest.raises(ValueError, match=r"s.jsonl:2: 'text' is int, not text"):
         write_shards(tmp_path / "s", tmp_path / "s.jsonl", ByteTokenizer(), 4, 0.0)
     assert [path.name for path in tmp_path.iterdir()] == ["s.jsonl"]
 
