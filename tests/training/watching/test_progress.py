@@ -6,6 +6,7 @@ import io
 import re
 import threading
 import time
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -59,11 +60,18 @@ def clock(monkeypatch) -> Clock:
     return clock
 
 
-def threads() -> list[str]:
-    return [t.name for t in threading.enumerate() if t.name == "first step"]
+@pytest.fixture
+def threads() -> Callable[[], set[threading.Thread]]:
+    """Those that watch a first step, begun since the test began."""
+
+    def watching() -> set[threading.Thread]:
+        return {t for t in threading.enumerate() if t.name == "first step"}
+
+    before = watching()
+    return lambda: watching() - before
 
 
-def test_a_line_tells_step_loss_speed_and_time_left(model, clock, capsys):
+def test_a_line_tells_step_loss_speed_and_time_left(model, clock, capsys, threads):
     first, losses = int(model.optimizer.iterations.numpy()), Losses()
     model.fit(
         batches(0, 6),
@@ -78,7 +86,7 @@ def test_a_line_tells_step_loss_speed_and_time_left(model, clock, capsys):
         verbose=0,
     )
     out, err = capsys.readouterr()
-    assert out == "" and threads() == []
+    assert out == "" and threads() == set()
     lines = err.splitlines()
     heads = [line.split(" loss ")[0] for line in lines]
     steps = [f"step {first + n} of {first + 10}," for n in (2, 4, 6)]
@@ -134,7 +142,7 @@ def test_every_is_positive():
         Progress(every=0)
 
 
-def test_a_slow_first_step_says_what_it_waits_for():
+def test_a_slow_first_step_says_what_it_waits_for(threads):
     building = "building the graph of the first step: "
     running = "compiling and running the first step, with its first batch: "
     file = io.StringIO()
@@ -164,7 +172,7 @@ def test_a_slow_first_step_says_what_it_waits_for():
     callback = Progress(every=9, file=file, patience=0.05)
     model.fit(data, callbacks=[callback], verbose=0)
     *said, last = file.getvalue().splitlines()
-    assert threads() == []
+    assert threads() == set()
     assert all(line.startswith((building, running)) for line in said)
     assert any(map(str.startswith, said, [building] * len(said)))
     assert any(map(str.startswith, said, [running] * len(said)))
@@ -172,7 +180,7 @@ def test_a_slow_first_step_says_what_it_waits_for():
     assert last.startswith("step 3")
 
 
-def test_the_word_about_the_first_step_ends_with_an_error_too(model):
+def test_the_word_about_the_first_step_ends_with_an_error_too(model, threads):
     class Fails(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
             raise KeyboardInterrupt
@@ -184,4 +192,4 @@ def test_the_word_about_the_first_step_ends_with_an_error_too(model):
     end = time.monotonic() + SECONDS
     while threads() and time.monotonic() < end:
         time.sleep(0.05)
-    assert threads() == []
+    assert threads() == set()
