@@ -39,7 +39,7 @@ def python(program: str, **environment: str) -> subprocess.CompletedProcess:
 def test_one_line_at_import_and_an_error_where_keras_is_needed(environment, line):
     done = python("import massivetext_keras.corpus", **environment)
     assert (done.returncode, done.stderr) == (0, line + "\n")
-    for module in ("tasks", "export", "data"):
+    for module in ("tasks", "saving", "data"):
         done = python(f"import massivetext_keras.{module}", **environment)
         assert done.returncode == 1
         assert done.stderr.splitlines()[-1] == f"ImportError: {line}"
