@@ -45,7 +45,8 @@ def timed(dataset: tf.data.Dataset, waited: tf.Variable) -> tf.data.Dataset:
     """
     if not has_clock():
         return dataset
-    asked = tf.data.Dataset.counter().map(lambda _: tf.timestamp())
+    plain = tf.autograph.experimental.do_not_convert
+    asked = tf.data.Dataset.counter().map(plain(lambda _: tf.timestamp()))
 
     def batch_of(start, batch):
         waited.assign_add(tf.timestamp() - start)
@@ -55,7 +56,8 @@ def timed(dataset: tf.data.Dataset, waited: tf.Variable) -> tf.data.Dataset:
     options = tf.data.Options()
     options.experimental_optimization.inject_prefetch = False
     dataset = dataset.prefetch(tf.data.AUTOTUNE)
-    return tf.data.Dataset.zip(asked, dataset).map(batch_of).with_options(options)
+    batches = tf.data.Dataset.zip(asked, dataset).map(plain(batch_of))
+    return batches.with_options(options)
 
 
 def has_clock() -> bool:

@@ -490,9 +490,28 @@ class Task(TrainingStep):
         """See `Examples.is_answered`."""
         return self.data.is_answered(example)
 
-    def example_batches(self, examples: Sequence[Any], *sizes, **more) -> Batches:
-        """See `Examples.batches`."""
-        return self.data.batches(examples, *sizes, **more)
+    def example_batches(
+        self,
+        examples: Sequence[Any],
+        batch_size: int | None = 32,
+        batch_tokens: int | None = None,
+        max_length: int | None = None,
+        training: bool = True,
+    ) -> Batches:
+        """Examples as rows, and the batches that they make; see `Examples.batches`.
+
+        Args:
+            examples: of the task.
+            batch_size: rows of a batch.
+            batch_tokens: tokens of a batch, instead; give `batch_size=None`.
+            max_length: tokens of a row (None: the model's `max_length`).
+            training: whether to weigh them for training.
+
+        Raises:
+            ValueError: there are none, or none can be learnt from.
+        """
+        how = Batching(batch_size, batch_tokens, max_length)
+        return self.data.batches(examples, how, training)
 
     def example_datasets(self, train: Any, *how, **more) -> tuple:
         """See `Examples.example_datasets`."""

@@ -66,18 +66,14 @@ class Examples(TextData):
     def batches(
         self,
         examples: Sequence[Any],
-        batch_size: int | None = 32,
-        batch_tokens: int | None = None,
-        max_length: int | None = None,
+        how: Batching,
         training: bool = True,
     ) -> Batches:
         """Encodes examples.
 
         Args:
             examples: what `example` gives.
-            batch_size: rows of a batch.
-            batch_tokens: tokens of a batch, instead.
-            max_length: tokens of a row (None: the model's `max_length`).
+            how: rows or tokens of a batch, and tokens of a row.
             training: whether to weigh them for training.
 
         Raises:
@@ -267,14 +263,14 @@ class Examples(TextData):
     def training(self, items: Sequence[Any], how: Batching) -> TrainingBatches:
         if how.objective is not None:
             return how.objective.training(self.task, items, how)
-        sizes = how.batch_size, how.batch_tokens, how.length
-        return self.task.example_batches(items, *sizes).training(how.seed, how.start)
+        batches = self.task.example_batches(items, *how.sizes)
+        return batches.training(how.seed, how.start)
 
     def validation(self, items: Sequence[Any], how: Batching) -> tf.data.Dataset:
         if how.objective is not None:
             return how.objective.validation(self.task, items, how)
-        sizes = how.batch_size, how.batch_tokens, how.length
-        return self.task.example_batches(items, *sizes, training=False).in_order()
+        batches = self.task.example_batches(items, *how.sizes, training=False)
+        return batches.in_order()
 
     def example_datasets(
         self,

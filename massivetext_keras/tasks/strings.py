@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.data.batching.epochs import TrainingBatches
+from massivetext_keras.data.batching.epochs import TrainingBatches, mapped
 from massivetext_keras.data.batching.sizes import Batching
 from massivetext_keras.tasks.inputs import is_frame, rows_of
 from massivetext_keras.text.framing import utf8
@@ -245,7 +245,7 @@ def dataset_of(
         def encoded(parts):
             return encode(**parts)
 
-    return rows.map(encoded, num_parallel_calls=1).prefetch(2)
+    return mapped(rows, encoded).prefetch(2)
 
 
 def split(given: Given, share: float) -> tuple[Given, Given]:

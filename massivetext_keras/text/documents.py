@@ -44,7 +44,7 @@ def encoded_documents(
     ends = [tokenizer.bos_id] * add_bos, [tokenizer.eos_id]
     before, after = ([i for i in some if i is not None] for some in ends)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def graph(texts):
         count = tf.shape(texts)[0]
         extra = [

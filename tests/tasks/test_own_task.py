@@ -42,21 +42,19 @@ class RatedTexts(Examples):
 
     def batches(
         self,
-        examples,
-        batch_size=32,
-        batch_tokens=None,
-        max_length=None,
-        training=True,
-    ):
+        examples: Sequence[RatedText],
+        how: data.Batching,
+        training: bool = True,
+    ) -> data.Batches:
         tokenizer = self.task.need_tokenizer()
-        length = self.task.within_context("max_length", max_length)
+        length = self.task.within_context("max_length", how.length)
         ids = framed(tokenizer, tokenizer.tokenize([x.text for x in examples]))
         stars = np.array([x.stars for x in examples], np.float32)
         fixed = [stars, np.ones_like(stars)]
         rows = data.BucketedRows(
             [[row[:length] for row in ids.to_list()]],
-            batch_tokens,
-            batch_size,
+            how.batch_tokens,
+            how.batch_size,
             fixed=fixed,
         )
 

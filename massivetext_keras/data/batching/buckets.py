@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.data.batching.epochs import TrainingBatches
+from massivetext_keras.data.batching.epochs import TrainingBatches, mapped
 from massivetext_keras.data.batching.windows import shuffled
 
 logger = logging.getLogger(__name__)
@@ -198,7 +198,7 @@ class BucketedRows:
         """Batches that hold every row once, from the shortest to the longest; empty
         rows fill them."""
         batches = tf.data.Dataset.range(self.batches, output_type=tf.int32)
-        return batches.map(lambda k: example(*self._batch(k)), 1).prefetch(2)
+        return mapped(batches, lambda k: example(*self._batch(k))).prefetch(2)
 
     def in_order(self, example: Callable) -> tf.data.Dataset:
         """Batches that hold every row once, in their order, and no other row.
@@ -213,7 +213,7 @@ class BucketedRows:
             return example(*self._padded(tf.range(first, end), widths))
 
         batches = tf.data.Dataset.from_tensor_slices((firsts, ends, widths))
-        return batches.map(batch, 1).prefetch(2)
+        return mapped(batches, batch).prefetch(2)
 
     def _spans(self) -> Iterator[tuple[int, int, list[int]]]:
         """First row, the one behind the last, and widths of the batches in order."""

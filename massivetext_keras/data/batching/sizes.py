@@ -32,6 +32,11 @@ class Batching:
     objective: Any = None
 
     @property
+    def sizes(self) -> tuple[int | None, int | None, int | None]:
+        """Rows of a batch, or its tokens, and tokens of a row."""
+        return self.batch_size, self.batch_tokens, self.length
+
+    @property
     def rows(self) -> int:
         """Rows of a batch.
 

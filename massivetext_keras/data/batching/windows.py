@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.data.batching.epochs import TrainingBatches
+from massivetext_keras.data.batching.epochs import TrainingBatches, mapped
 
 # What `tf.random.experimental.index_shuffle` puts before its two seeds.
 _FIRST_SEED = 498247692
@@ -168,7 +168,7 @@ def ordered(rows: np.ndarray, batch_size: int, example: Callable) -> tf.data.Dat
     real = (index < len(rows)).astype(np.float32)
     batches = tf.data.Dataset.from_tensor_slices((rows[index % len(rows)], real))
     batches = batches.batch(batch_size, drop_remainder=True).enumerate()
-    return batches.map(lambda k, some: example(k, *some), 1).prefetch(2)
+    return mapped(batches, lambda k, some: example(k, *some)).prefetch(2)
 
 
 def validation_batches(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.data.batching.epochs import TrainingBatches
+from massivetext_keras.data.batching.epochs import TrainingBatches, mapped
 from massivetext_keras.data.batching.windows import shuffled
 from massivetext_keras.data.objectives.base import Objective, objective
 from massivetext_keras.text.framing import framed, max_text_tokens, padded
@@ -127,7 +127,7 @@ def contrastive_batches(
 
     if validation:
         batches = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)
-        return batches.map(example, 1).prefetch(2)
+        return mapped(batches, example).prefetch(2)
     table = tf.constant(rows)
     shape = [batch_size, *rows.shape[1:]]
 

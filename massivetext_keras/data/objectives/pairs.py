@@ -32,12 +32,10 @@ class Pairs(Objective):
     share_held_out = 0.0
 
     def training(self, task, items, how):
-        sizes = how.batch_size, how.batch_tokens, how.length
-        return task.example_batches(items, *sizes).training(how.seed, how.start)
+        return task.example_batches(items, *how.sizes).training(how.seed, how.start)
 
     def validation(self, task, items, how):
-        sizes = how.batch_size, how.batch_tokens, how.length
-        return task.example_batches(items, *sizes, training=False).in_order()
+        return task.example_batches(items, *how.sizes, training=False).in_order()
 
 
 def encode_pairs(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.data.batching.epochs import TrainingBatches
+from massivetext_keras.data.batching.epochs import TrainingBatches, mapped
 from massivetext_keras.data.batching.windows import shuffled
 from massivetext_keras.data.shards.format import (
     SIDES,
@@ -184,7 +184,7 @@ class Shards:
             return features, labels, weights * real[:, None]
 
         batches = tf.data.Dataset.range(-(-count // batch_size))
-        return batches.map(batch, num_parallel_calls=1).prefetch(2)
+        return mapped(batches, batch).prefetch(2)
 
     def examples(self, k: int, batch_size: int, seed: int = 0) -> list[str]:
         """File and record of each row of training batch k.

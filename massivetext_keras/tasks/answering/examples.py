@@ -45,9 +45,7 @@ class Questions(Examples):
     def batches(
         self,
         examples: Sequence[Question],
-        batch_size: int | None = 32,
-        batch_tokens: int | None = None,
-        max_length: int | None = None,
+        how: data.Batching,
         training: bool = True,
     ) -> data.Batches:
         """Windows of contexts to learn from; see `encoding.question_batches`.
@@ -59,10 +57,10 @@ class Questions(Examples):
         return question_batches(
             task.need_tokenizer(),
             examples,
-            task.within_context("max_length", max_length or task.window),
+            task.within_context("max_length", how.length or task.window),
             task.stride,
-            batch_size,
-            batch_tokens,
+            how.batch_size,
+            how.batch_tokens,
             training,
         )
 

@@ -10,7 +10,6 @@ import keras
 import numpy as np
 
 from massivetext_keras import data, evaluation
-from massivetext_keras.data.batching.sizes import Batching
 from massivetext_keras.tasks.classification.encoding import encode_labeled, warn_of_cut
 from massivetext_keras.tasks.classification.labelling import HINT, SingleLabel
 from massivetext_keras.tasks.classification.labels import label_of, problem_of
@@ -75,7 +74,7 @@ class LabeledTexts(Examples):
         labels, problem = problem_of(found)
         return {"labels": labels, "problem": problem}
 
-    def training(self, items: Sequence[LabeledText], how: Batching):
+    def training(self, items: Sequence[LabeledText], how: data.Batching):
         """As of all examples; `class_weights` are those of the constructor from now on,
         if they are given."""
         weights = how.options.get("class_weights")
@@ -87,13 +86,11 @@ class LabeledTexts(Examples):
     def batches(
         self,
         examples: Sequence[LabeledText],
-        batch_size: int | None = 32,
-        batch_tokens: int | None = None,
-        max_length: int | None = None,
+        how: data.Batching,
         training: bool = True,
     ) -> data.Batches:
         task = self.task
-        length = task.within_context("max_length", max_length)
+        length = task.within_context("max_length", how.length)
         kept, targets = task.labelling.targets(examples)
         encoded = encode_labeled(task.need_tokenizer(), kept, length)
         warn_of_cut(encoded.cut, len(kept), length)
@@ -103,8 +100,8 @@ class LabeledTexts(Examples):
         paired = task.segmented and any(x.second is not None for x in kept)
         rows = data.BucketedRows(
             [encoded.ids],
-            batch_tokens,
-            batch_size,
+            how.batch_tokens,
+            how.batch_size,
             aligned=[encoded.segments] if paired else [],
             fixed=[targets, weights],
         )

@@ -49,16 +49,14 @@ class Conversations(Examples):
     def batches(
         self,
         examples: Sequence[Conversation],
-        batch_size: int | None = 32,
-        batch_tokens: int | None = None,
-        max_length: int | None = None,
+        how: data.Batching,
         training: bool = True,
     ) -> data.Batches:
         """Conversations with a weight of 1 where replies are to be predicted, else 0.
 
         One that is too long is cut as in `chat`.
         """
-        length = self.task.within_context("max_length", max_length)
+        length = self.task.within_context("max_length", how.length)
         tokenizer, assistant = self.task.need_tokenizer(), self.task.assistant
         if training:
             assistant.warn_if_missing()
@@ -96,8 +94,8 @@ class Conversations(Examples):
             )
         rows = data.BucketedRows(
             [[ids[i] for i in kept]],
-            batch_tokens,
-            batch_size,
+            how.batch_tokens,
+            how.batch_size,
             aligned=[[replied[i] for i in kept]],
         )
         if training:

@@ -45,15 +45,13 @@ class TextPairs(Examples):
     def batches(
         self,
         examples: Sequence[TextPair],
-        batch_size: int | None = 32,
-        batch_tokens: int | None = None,
-        max_length: int | None = None,
+        how: data.Batching,
         training: bool = True,
     ) -> data.Batches:
         """Pairs for teacher forcing. A source that is too long keeps its beginning, as
         it does in `generate`; a pair whose target is too long is left out."""
         task = self.task
-        length = task.within_context("max_length", max_length)
+        length = task.within_context("max_length", how.length)
         pairs = [pair for pair in examples if pair.target is not None]
         if not pairs:
             raise ValueError(
@@ -64,7 +62,7 @@ class TextPairs(Examples):
         columns = data.encode_pairs(
             task.need_tokenizer(), sources, targets, length, cut=True
         )
-        rows = data.BucketedRows(columns, batch_tokens, batch_size)
+        rows = data.BucketedRows(columns, how.batch_tokens, how.batch_size)
         if training:
             rows.log("pairs")
         return data.Batches(rows, functools.partial(pair_example, task.start_id))

@@ -56,13 +56,12 @@ class TaggedTexts(Examples):
     def batches(
         self,
         examples: Sequence[TaggedText],
-        batch_size: int | None = 32,
-        batch_tokens: int | None = None,
-        max_length: int | None = None,
+        how: data.Batching,
         training: bool = True,
     ) -> data.Batches:
+        """Windows of words, each with its tag."""
         tokenizer = self.task.need_tokenizer()
-        length = self.task.within_context("max_length", max_length)
+        length = self.task.within_context("max_length", how.length)
         known = [x for x in examples if x.spans is not None]
         if not known:
             raise ValueError("there are no examples with spans to learn from")
@@ -75,8 +74,8 @@ class TaggedTexts(Examples):
                 rows[name] += some
         rows_of = data.BucketedRows(
             [rows["ids"]],
-            batch_tokens,
-            batch_size,
+            how.batch_tokens,
+            how.batch_size,
             aligned=[rows["marks"], rows["tags"], rows["weights"]],
         )
         rows_of.log("rows of words")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import resource
 import sys
 import time
@@ -112,9 +113,10 @@ class WeightProbe:
         ]
         # Odd, so as not to meet the same columns of a matrix again and again.
         self.strides = [n if n == 1 else n | 1 for n in self.strides]
-        self.norm = tf.function(lambda: tf.linalg.global_norm(self.variables))
-        self._some = tf.function(self._chosen)
-        self._moved = tf.function(self._movement)
+        plain = functools.partial(tf.function, autograph=False)
+        self.norm = plain(lambda: tf.linalg.global_norm(self.variables))
+        self._some = plain(self._chosen)
+        self._moved = plain(self._movement)
         self._before = None
 
     def note(self) -> None:
