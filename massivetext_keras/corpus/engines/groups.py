@@ -2,12 +2,11 @@
 
 DuckDB does not spill what long texts need while it sorts (2.0: 620 MB of documents do
 not sort under 400 MB), so a sort never sees more than fits: rows go to buckets by the
-hash of their keys, and those of a bucket that is still too large by ranges of them.
+hash of their keys, and those of a bucket that is still too large by another hash.
 """
 
 from __future__ import annotations
 
-import bisect
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,11 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from massivetext_keras.corpus.engines.memory import returning_memory
-from massivetext_keras.corpus.engines.parts import cut, row_sizes
+from massivetext_keras.corpus.engines.parts import cut
 from massivetext_keras.support.files import replacing_file
 
-_PREFIX = 256  # bytes of the sort key that ranges are divided by
-_SAMPLES = 64  # rows looked at for each range
 _TABLE_BYTES = 4 << 20
 
 
@@ -58,9 +55,19 @@ def scatter(
             yield _one_batch(table.slice(start, end - start))
 
 
-def hashed(keys: Sequence[str], buckets: int, table: pa.Table) -> np.ndarray:
-    """The bucket of every row, the same for rows with the same keys; int32 [rows]."""
-    number = f"(hash({', '.join(map(_name, keys))}) % {buckets})::INT"
+def hashed(
+    keys: Sequence[str], buckets: int, table: pa.Table, again: bool = False
+) -> np.ndarray:
+    """The bucket of every row, the same for rows with the same keys; int32 [rows].
+
+    Args:
+        keys: columns.
+        buckets: how many there are.
+        table: the rows.
+        again: divide the rows of one bucket anew.
+    """
+    hashed = ", ".join([*map(_name, keys), *(["1"] if again else [])])
+    number = f"(hash({hashed}) % {buckets})::INT"
     return _query(table, f"select {number} as n from rows")["n"].to_numpy()
 
 
@@ -104,7 +111,7 @@ def sorted_groups(
     memory: int,
     folder: Path,
 ) -> Iterator[pa.Table]:
-    """Tables sorted by the keys and then by the other columns.
+    """Tables of whole groups, sorted by the keys and then by the other columns.
 
     Args:
         read: gives the rows, in any order, each time it is called.
@@ -115,9 +122,9 @@ def sorted_groups(
     """
     order = [*keys, *(name for name in columns if name not in keys)]
     with returning_memory():
-        tables = _sorted(read, order, memory, folder)
-        tables = (table.select(list(columns)) for table in tables)
-        yield from whole_groups(tables, keys)
+        for run in _runs(read, keys, order, memory, folder):
+            tables = (table.select(list(columns)) for table in run)
+            yield from whole_groups(tables, keys)
 
 
 def read_sorted(
@@ -132,76 +139,31 @@ def read_sorted(
     return whole_groups(tables, keys)
 
 
-def _sorted(read, order, memory, folder) -> Iterator[pa.Table]:
+def _runs(read, keys, order, memory, folder) -> Iterator[Iterator[pa.Table]]:
+    """The rows in order; in several runs, each of whole groups, if they are many."""
     most, held, size, rows = memory // 6, [], 0, 0
-    for table in read():
-        table = pa.table(table)
+    for table in map(pa.table, read()):
+        schema, size, rows = table.schema, size + table.nbytes, rows + len(table)
         held.append(table)
-        size, rows = size + table.nbytes, rows + len(table)
         if size > most:
-            break
+            held.clear()
     each = max(rows * _TABLE_BYTES // (size + 1), 1)
+    how = {"order": order, "each": each, "memory": memory, "folder": folder}
+    sort = functools.partial(_sort, **how)
     if size <= most:
-        yield from _sort(pa.concat_tables(held), order, each, memory, folder)
+        yield sort(pa.concat_tables(held))
         return
-    schema = held[0].schema
-    held.clear()
-    del table
-    bounds = _bounds(read, order, most)
-    buckets = len(bounds) + 1
-    ranged = functools.partial(_ranged, order, bounds)
-    path = folder / f"ranges.{os.getpid()}.arrow"
+    buckets = -(-2 * size // most)
+    bucket_of = functools.partial(hashed, keys, buckets, again=True)
+    path = folder / f"divided.{os.getpid()}.arrow"
     try:
         tables = map(pa.table, read())
-        write_batches(path, scatter(tables, ranged, buckets, memory // 12))
+        write_batches(path, scatter(tables, bucket_of, buckets, memory // 12))
         for bucket in range(buckets):
             batches = read_bucket([path], bucket, buckets)
-            rows = pa.RecordBatchReader.from_batches(schema, batches)
-            yield from _sort(rows, order, each, memory, folder)
+            yield sort(pa.RecordBatchReader.from_batches(schema, batches))
     finally:
         path.unlink(missing_ok=True)
-
-
-def _bounds(read, order, most_bytes) -> list[bytes]:
-    """Where to divide the rows, in order, into ranges of about so many bytes."""
-    step, size, samples = max(most_bytes // _SAMPLES, 1), 0, []
-    for table in map(pa.table, read()):
-        ends = size + np.cumsum(row_sizes(table))
-        # How often each row fills another `step` bytes.
-        crossed = np.diff(ends // step, prepend=size // step)
-        size = int(ends[-1]) if len(ends) else size
-        sampled = np.flatnonzero(crossed)
-        for prefix, times in zip(
-            _prefixes(table.take(sampled), order), crossed[sampled], strict=True
-        ):
-            samples += [prefix] * int(times)
-    return sorted(set(sorted(samples)[_SAMPLES::_SAMPLES]))
-
-
-def _ranged(order, bounds, table: pa.Table) -> np.ndarray:
-    """The range that every row is in."""
-    prefixes = _prefixes(table, order)
-    return np.array([bisect.bisect(bounds, prefix) for prefix in prefixes], np.int32)
-
-
-def _prefixes(table: pa.Table, order: Sequence[str]) -> list[bytes]:
-    """The beginning of what rows are sorted by, as bytes in the same order."""
-    prefix = _prefix(table.schema, order)
-    return _query(table, f"select {prefix} as p from rows")["p"].to_pylist()
-
-
-def _prefix(schema: pa.Schema, order: Sequence[str]) -> str:
-    """The beginning of what rows are sorted by, as bytes in the same order."""
-    kinds, parts = pa.types, []
-    for name in order:
-        kind, column = schema.field(name).type, _name(name)
-        # What follows a long value is cut off: the whole of it is not needed.
-        if kinds.is_string(kind) or kinds.is_large_string(kind):
-            column = f"left({column}, {_PREFIX})"
-        elif kinds.is_list(kind) or kinds.is_binary(kind):
-            column = f"{column}[1:{_PREFIX}]"
-        parts.append(f"{column}, 'asc nulls first'")
-    return f"create_sort_key({', '.join(parts)})[1:{_PREFIX}]"
 
 
 def _sort(rows, order, each, memory, folder) -> Iterator[pa.Table]:

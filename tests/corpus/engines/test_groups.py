@@ -47,20 +47,21 @@ def tables_of(rows, each):
 
 def gathered(tables, keys, tmp_path, memory, buckets):
     """The groups of all buckets, as lists of rows; checks that none is divided."""
-    found = []
+    found, seen = [], set()
+    everything = [*keys, *(name for name in SCHEMA.names if name not in keys)]
+    by_row = functools.partial(order, names=everything)
     path = tmp_path / "rows.arrow"
     bucket_of = functools.partial(groups.hashed, keys, buckets)
     groups.write_batches(path, groups.scatter(iter(tables), bucket_of, buckets, 200))
     for bucket in range(buckets):
         read = functools.partial(groups.read_bucket, [path], bucket, buckets)
-        ends = []
         for table in groups.sorted_groups(read, keys, SCHEMA.names, memory, tmp_path):
             assert table.schema == SCHEMA
             rows = table.to_pylist()
-            if rows:
-                first, last = (order(rows[end], keys) for end in (0, -1))
-                assert not ends or ends[-1] < first
-                ends.append(last)
+            assert rows == sorted(rows, key=by_row)
+            here = {str(order(row, keys)) for row in rows}
+            assert not here & seen
+            seen |= here
             found += rows
     return found
 
@@ -84,26 +85,29 @@ def test_rows_are_grouped_and_sorted(tmp_path_factory, rows, keys, memory, bucke
     for row in found:
         actual.setdefault(str(order(row, keys)), []).append(row)
     assert actual == expected
-    if buckets == 1:
+    if buckets == 1 and memory == 10**6:
         assert found == sorted(rows, key=by_row)
 
 
-@pytest.mark.parametrize("long", [0, 100, 300])
-def test_ranges_divide_what_is_too_large(tmp_path, long):
-    """Unless rows agree in all that is looked at, as with keys of 300 bytes."""
-    start = "k" * long
-    rows = [{"name": f"{start}{n * 7 % 100:03}", "key": 1} for n in range(100)]
-    read = functools.partial(iter, tables_of(rows, 10))
-    order, size = ["name", "key", "hash", "bands"], 100 * (long + 3 + 8 + 2)
-    bounds = groups._bounds(read, order, size // 4)
-    ranges = groups._ranged(order, bounds, pa.concat_tables(read()))
-    sizes = [many for many in np.bincount(ranges) if many]
-    assert max(sizes) <= 30 if long < 256 else sizes == [100]
-    names = pa.concat_tables(read())["name"].to_numpy()
-    assert (np.diff(ranges[np.argsort(names)]) >= 0).all()
-    found = groups.sorted_groups(read, ["name"], SCHEMA.names, size, tmp_path)
-    names = pa.concat_tables(found)["name"].to_pylist()
-    assert names == [f"{start}{n:03}" for n in range(100)]
+def test_a_bucket_that_is_too_large_is_divided_again(tmp_path):
+    """By another hash than the one that filled it, and groups stay whole."""
+    table = pa.table({"key": np.arange(8000) // 2, "row": np.arange(8000)})
+    bucket = groups.hashed(["key"], 4, table)
+    one = table.filter(bucket == 1)
+    again = groups.hashed(["key"], 4, one, again=True)
+    assert set(again) == {0, 1, 2, 3}
+    assert (np.bincount(again) > len(one) / 5).all()
+    found = list(
+        groups.sorted_groups(
+            lambda: iter([one]), ["key"], ["key", "row"], one.nbytes, tmp_path
+        )
+    )
+    assert len(found) >= 12  # of a sixth of the memory at most, in the mean half of it
+    for part in found:
+        rows = part["row"].to_pylist()
+        assert rows == sorted(rows)
+        assert rows[1::2] == [row + 1 for row in rows[::2]]
+    assert pa.concat_tables(found).sort_by("row").equals(one)
     assert not list(tmp_path.iterdir())
 
 
