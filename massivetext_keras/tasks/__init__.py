@@ -5,9 +5,10 @@ from massivetext_keras.support.backend import require
 require()
 
 from massivetext_keras.tasks.answering.task import QuestionAnswerer
+from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.classification.task import TextClassifier
 from massivetext_keras.tasks.embedding.task import TextEmbedder
-from massivetext_keras.tasks.examples import FromExamples, split_examples
+from massivetext_keras.tasks.examples import Examples, split_examples
 from massivetext_keras.tasks.language_model.task import CausalLM
 from massivetext_keras.tasks.masked_lm.replaced_tokens import ReplacedTokenDetector
 from massivetext_keras.tasks.masked_lm.task import MaskedLM
@@ -20,12 +21,13 @@ __all__ = [
     "FROM_TEXT",
     "TASKS",
     "CausalLM",
-    "FromExamples",
+    "Examples",
     "MaskedLM",
     "Preprocessor",
     "QuestionAnswerer",
     "ReplacedTokenDetector",
     "Seq2SeqLM",
+    "Task",
     "TextClassifier",
     "TextEmbedder",
     "TokenClassifier",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import abc
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -306,14 +305,6 @@ class Examples(TextData):
         how = Batching(batch_size, batch_tokens, max_length, seed, start)
         batches = self.training(train, how).epochs()
         return batches, self.validation(validation, how) if validation else None
-
-
-class FromExamples(abc.ABC):  # noqa: B024
-    """Tasks that learn from examples, to ask with `isinstance`."""
-
-    @classmethod
-    def __subclasshook__(cls, task: type) -> bool:
-        return issubclass(getattr(task, "data_class", object), Examples)
 
 
 def split_examples(

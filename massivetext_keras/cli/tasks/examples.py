@@ -47,9 +47,12 @@ def class_named(name: str):
     """The class of a task that learns from examples."""
     from massivetext_keras import tasks
 
+    def learns(task):
+        return issubclass(task.data_class, tasks.Examples)
+
     cls = tasks.task_class("", name)
-    if not issubclass(cls, tasks.FromExamples):
-        known = [k for k, v in tasks.TASKS.items() if issubclass(v, tasks.FromExamples)]
+    if not learns(cls):
+        known = [name for name, task in tasks.TASKS.items() if learns(task)]
         raise UsageError(f"--task={name} learns from no examples: {nearest('', known)}")
     return cls
 
