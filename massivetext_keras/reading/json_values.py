@@ -14,6 +14,7 @@ from massivetext_keras.reading.streams import buffered, lines
 from massivetext_keras.support.extras import need
 
 _MARKS = re.compile(rb'\\.|["{}]', re.S)
+_HALF = re.compile("[\ud800-\udfff]")
 _LONG_NUMBER = re.compile("[0-9]{19}")
 _BETWEEN = b" \t\r\n,[]"
 _SEEN, _READ = 2**13, 2**18
@@ -100,21 +101,36 @@ def parse_json(text: str) -> Any:
     Raises:
         ValueError, RecursionError: it is no JSON.
     """
+    return parsed(text)[0]
+
+
+def parsed(text: str) -> tuple[Any, int]:
+    """The value of JSON, and how many halves of surrogate pairs became U+FFFD in it.
+
+    Raises:
+        ValueError, RecursionError: it is no JSON.
+
+    >>> parsed('{"text": "a\\\\ud83d"}')
+    ({'text': 'a\ufffd'}, 1)
+    """
     with contextlib.suppress(ImportError, ValueError):
         if not _LONG_NUMBER.search(text):
-            return need("orjson").loads(text)
+            return need("orjson").loads(text), 0
     # Python's parser takes NaN, deeper nesting, halves of surrogate pairs, and all the
     # digits of an integer.
-    return _valid(json.loads(text))
+    halves: list[str] = []
+    return _valid(json.loads(text), halves), len(halves)
 
 
-def _valid(value: Any) -> Any:
+def _valid(value: Any, halves: list[str]) -> Any:
     """The strings of a record with U+FFFD where half of a surrogate pair stood."""
     if isinstance(value, dict):
-        return {_valid(name): _valid(item) for name, item in value.items()}
+        pairs = value.items()
+        return {_valid(name, halves): _valid(item, halves) for name, item in pairs}
     if isinstance(value, list):
-        return [_valid(item) for item in value]
+        return [_valid(item, halves) for item in value]
     if isinstance(value, str):
+        halves += _HALF.findall(value)
         return valid(value)
     return value
 

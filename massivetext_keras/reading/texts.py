@@ -37,7 +37,7 @@ class ReadReport:
     Args:
         files: files opened.
         documents: documents handed out.
-        bytes: bytes of text read, after decompression.
+        bytes: of the texts handed out, in UTF-8.
         empty_files: text files without a character other than whitespace, skipped.
         empty_documents: lines of .jsonl files whose text is such, skipped.
         invalid: file -> bytes of it that were not UTF-8 and became U+FFFD.
@@ -221,9 +221,10 @@ def read_file(
                 if not text or text.isspace():
                     _count_empty(row, format, report)
                     continue
-                _count(row, path, report)
+                size = len(text.encode())
+                _count(row, size, path, report)
                 yield text
-                taken += len(text.encode())
+                taken += size
                 if max_bytes is not None and taken >= max_bytes:
                     return
             found = damages(stream)
@@ -255,9 +256,9 @@ def _text_of(row: Document | Problem, path: str | Path) -> str:
     raise ValueError(f"{path}:{number}{between}{what}")
 
 
-def _count(row: Document, path: str | Path, report: ReadReport) -> None:
+def _count(row: Document, size: int, path: str | Path, report: ReadReport) -> None:
     report.documents += 1
-    report.bytes += len(row.text.encode())
+    report.bytes += size
     if wrong := row.columns.get("invalid_bytes"):
         report.invalid[str(path)] = report.invalid.get(str(path), 0) + wrong
 

@@ -205,6 +205,14 @@ def test_default_then_preset_then_config_then_flag_then_set(tmp_path):
     assert isinstance(call.tokenizer, ByteTokenizer)
 
 
+@pytest.mark.parametrize(
+    ("flags", "resume"), [((), "auto"), (("--resume=never",), "never")]
+)
+def test_a_run_goes_on_unless_it_is_told_not_to(flags, resume):
+    needed = ("--data=a", "--tokenizer=bytes", "--run_dir=r")
+    assert parse(cli.VERBS["train"], [*needed, *flags])["resume"] == resume
+
+
 def test_a_runs_experiment_gives_the_same_settings_again(finished):
     path = finished.folder / "experiment.json"
     call = settings(f"--config={path}")

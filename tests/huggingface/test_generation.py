@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras import tasks
-from massivetext_keras.generation.settings import merged
+from massivetext_keras.generation.settings import SAMPLING, merged, settle
 from massivetext_keras.huggingface.generation import generation_values, read_options
 from tests.huggingface.fixtures import FIXTURES
 from tests.tasks.tiny import byte_lm
@@ -189,6 +189,12 @@ def test_an_argument_that_is_given_wins(given, taken):
     names = ("max_new_tokens", "num_beams", "temperature")
     usual = {"num_beams": 1, "temperature": 0.0}
     assert tuple({**usual, **found}[name] for name in names) == taken
+
+
+def test_an_argument_that_is_none_is_not_given():
+    own = {"max_new_tokens": 99, "top_k": 3}
+    found = settle({"max_new_tokens": None, "top_k": None}, own, SAMPLING, {}, 40)
+    assert (found.max_new_tokens, found.sampling.top_k) == (39, 3)
 
 
 def test_a_folder_is_obeyed_kept_and_written(tmp_path):

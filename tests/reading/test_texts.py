@@ -124,9 +124,10 @@ def test_counts_what_is_not_utf8(tmp_path, caplog):
     assert documents[1] == "gen\ufffduine \U0001f600"
     assert documents[2:] == ["x\ufffd", "y\ufffd", "\U0001f600"]
     a, c = str(tmp_path / "a.txt"), str(tmp_path / "c.jsonl")
-    assert report.invalid == {a: 4, c: 1}
+    assert report.invalid == {a: 4, c: 1 + 3}
+    assert report.bytes == len("".join(documents).encode()) == 14 + 15 + 4 + 4 + 4
     assert [record.getMessage() for record in caplog.records] == [
-        f"5 bytes were not UTF-8 and became U+FFFD, in 2 of 3 files: {a}, {c}"
+        f"8 bytes were not UTF-8 and became U+FFFD, in 2 of 3 files: {a}, {c}"
     ]
 
 

@@ -125,8 +125,12 @@ def test_the_folder_is_a_preset_that_gives_the_same_logits(straight):
     asked = json.loads(json.dumps(EXPERIMENT.to_dict()))
     for name in ("text", "objective"):
         del asked["data"][name]
+    assert written.keys() == asked.keys()
     for section in ("model", "data", "optimizer", "train"):
         assert written[section] == asked[section]
+    unsaid = {name: None for name in ("chat_template", "end_ids")}
+    unsaid |= {"banned": [], "never_ids": [], "generation": {}}
+    assert written["task"] == {**asked["task"], **unsaid, "name": "CausalLM"}
     loaded = CausalLM.from_preset(str(folder))
     assert loaded.config == EXPERIMENT.model
     features = {"token_ids": [[119, 107, 104, 35]]}

@@ -8,8 +8,10 @@ from typing import BinaryIO
 from massivetext_keras.reading.document import Document, Problem, problem
 from massivetext_keras.reading.fields import document_of, text_field
 from massivetext_keras.reading.formats import Options, format
-from massivetext_keras.reading.json_values import parse_json, raw_objects, shape_of
+from massivetext_keras.reading.json_values import parsed, raw_objects, shape_of
 from massivetext_keras.reading.streams import decode_line, suffixes
+
+_HALF_BYTES = 3  # that half of a surrogate pair would be in UTF-8
 
 
 @format(
@@ -35,7 +37,7 @@ def jsonl(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
 def _of_json(data: bytes, options: Options, where: str) -> Iterator[Document | Problem]:
     text, invalid = decode_line(data)
     try:
-        record = parse_json(text)
+        record, halves = parsed(text)
     except (ValueError, RecursionError) as error:
         yield problem("bad_record", f"{where}: not JSON: {error}", len(data))
         return
@@ -52,6 +54,6 @@ def _of_json(data: bytes, options: Options, where: str) -> Iterator[Document | P
                 yield problem("bad_record", f"{place}: not an object of JSON")
         return
     row = document_of(record, options, where)
-    if invalid and isinstance(row, Document):
-        row.columns["invalid_bytes"] = invalid
+    if (invalid or halves) and isinstance(row, Document):
+        row.columns["invalid_bytes"] = invalid + _HALF_BYTES * halves
     yield row
