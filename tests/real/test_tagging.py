@@ -11,6 +11,8 @@ from massivetext_keras.tasks import TokenClassifier
 from massivetext_keras.tasks.tagging.records import spans_in
 from massivetext_keras.text.words import word_offsets
 
+pytestmark = pytest.mark.usefixtures("grappler")
+
 
 def through_tags(examples, scheme: str) -> list[list[tuple[int, int, str]]]:
     """The spans of examples, as tags of our words can say them."""

@@ -17,6 +17,8 @@ from massivetext_keras.saving.export import Probe, compare, write_saved_model
 from massivetext_keras.tasks import CausalLM, MaskedLM
 from tests.tasks.tiny import TINY, byte_lm, encoder_task
 
+pytestmark = pytest.mark.usefixtures("grappler")
+
 SERVER = """
 import json, sys
 import tensorflow as tf

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.training import make_strategy
+from tests.processes import use_grappler
 
 # Strategies, and into how many parts a batch is cut; the first is what others equal.
 ALL = (("none", 1), ("mirrored", 1), ("none", 2))
@@ -32,6 +33,7 @@ def report(
         steps: of the epoch.
         ways: see `ALL`.
     """
+    use_grappler(False)
     (cpu,) = tf.config.list_physical_devices("CPU")
     two = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, two)

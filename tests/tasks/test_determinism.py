@@ -12,9 +12,11 @@ import keras
 import tensorflow as tf
 from massivetext_keras.optimization import step as training_step
 from massivetext_keras.training import adamw
+from tests.processes import use_grappler
 from tests.tasks.every import TASKS, one_batch
 
 tf.config.experimental.enable_op_determinism()
+use_grappler(False)
 training_step.island = lambda f: f  # without XLA, which takes long to compile
 found = {}
 for name, make in TASKS.items():

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.training import adamw, make_strategy, set_precision
-from tests.processes import trace_quickly
+from tests.processes import use_grappler
 from tests.tasks.tiny import TINY
 from tests.training.tiny import TinyLM, batches
 
@@ -40,7 +40,7 @@ def weights(model: TinyLM) -> np.ndarray:
 
 
 def main() -> None:
-    trace_quickly()
+    use_grappler(False)
     gc.disable()  # graphs are made until the end, and few are garbage
     tf.config.threading.set_inter_op_parallelism_threads(8)
     tf.config.set_logical_device_configuration(

@@ -16,7 +16,7 @@ from massivetext_keras.data import Conversation
 from massivetext_keras.tasks import CausalLM
 from massivetext_keras.tokenizers import ByteTokenizer
 from massivetext_keras.training import Checkpoint, TensorBoard, adamw, make_strategy
-from tests.processes import trace_quickly
+from tests.processes import use_grappler
 from tests.tasks.tiny import TINY
 from tests.training.tiny import TinyLM, batch, batches
 
@@ -123,7 +123,7 @@ def curves(folder: Path) -> dict:
 
 
 def main(folder: Path) -> None:
-    trace_quickly()
+    use_grappler(False)
     gc.disable()  # graphs are made until the end, and few are garbage
     tf.config.threading.set_inter_op_parallelism_threads(8)
     tf.config.set_logical_device_configuration(

@@ -36,7 +36,7 @@ if __name__ == "__main__":
 from massivetext_keras import cli, training  # noqa: E402
 from massivetext_keras.experiment import ExperimentConfig  # noqa: E402
 from massivetext_keras.tokenizers import ByteTokenizer  # noqa: E402
-from tests.processes import trace_quickly  # noqa: E402
+from tests.processes import use_grappler  # noqa: E402
 
 Process = multiprocessing.Process
 FORK = multiprocessing.get_context("fork")
@@ -111,7 +111,7 @@ def fork(output: Path, function: Callable, *arguments) -> Process:
         file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(file, 1)
         os.dup2(file, 2)
-        trace_quickly()
+        use_grappler(False)
         sys.exit(function(*arguments))
 
     process = FORK.Process(target=target)
