@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-_LOST = (
+# What a collective raises where a worker cannot be reached any more.
+LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -54,7 +55,7 @@ def losing_no_worker(strategy: tf.distribute.Strategy) -> Iterator[None]:
     """
     try:
         yield
-    except _LOST as error:
+    except LOST as error:
         if not strategy.extended._in_multi_worker_mode():
             raise
         raise RuntimeError(

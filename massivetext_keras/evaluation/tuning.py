@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import itertools
 import json
 import logging
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 
 from massivetext_keras.support.extras import need
 from massivetext_keras.support.files import read_json, write_json
-from massivetext_keras.support.values import Config, choose
+from massivetext_keras.support.values import Config, UnknownName, choose
 
 METHODS = ("random", "grid", "hyperband")
 TRIALS, SEARCH, BEST = "trials.jsonl", "search.json", "best.json"
@@ -401,18 +400,13 @@ def _draws_of_hyperband(max_budget: int, factor: int) -> int:
     return sum(math.ceil(ends / (s + 1) * factor**s) for s in range(brackets + 1))
 
 
-def _check_path(base: Any, path: str) -> None:
-    """Refuses a setting that the config does not have."""
-    if isinstance(base, Mapping) and path not in base:
-        for section, inner in base.items():
+def _check_path(base: Config | Mapping[str, Any], path: str) -> None:
+    """Refuses a setting that there is not."""
+    place = base.to_dict() if isinstance(base, Config) else base
+    if path not in place:
+        for section, inner in place.items():
             if isinstance(inner, Mapping) and path in inner:
                 near = f"{section}.{path}"
-                raise ValueError(f"unknown setting {path!r}: did you mean {near!r}?")
+                raise UnknownName(f"unknown setting {path!r}: did you mean {near!r}?")
     for name in path.split("."):
-        if isinstance(base, Config):
-            choices = {field.name: field for field in dataclasses.fields(base)}
-            choose(f"field of {type(base).__name__}", name, choices)
-            base = getattr(base, name)
-        else:
-            choose("setting", name, base if isinstance(base, Mapping) else {})
-            base = base[name]
+        place = choose("setting", name, place if isinstance(place, Mapping) else {})

@@ -579,6 +579,10 @@ class Task(TrainingStep):
         """The task's options and their values."""
         return {name: getattr(self, name) for name in self.options}
 
+    def as_chosen(self, name: str, value: Any) -> Any:
+        """What `chosen` has of an option for which its constructor takes a value."""
+        return value
+
     def huggingface_options(self) -> dict:
         """The same as a folder of Hugging Face takes them."""
         return self.chosen()

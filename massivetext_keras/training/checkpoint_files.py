@@ -78,6 +78,13 @@ def is_good(path: Path) -> bool:
     return False
 
 
+def is_intact(path: Path) -> bool:
+    """Whether a checkpoint is there, and its state the one that was written."""
+    with suppress(OSError, ValueError, KeyError):
+        return file_hash(path / _DATA) == read_json(path / MANIFEST)["sha256"]
+    return False
+
+
 def set_aside(folder: Path, step: int) -> None:
     """Renames what an earlier run left at later steps: it is not this run's past."""
     for later, path in checkpoints_in(folder).items():

@@ -237,7 +237,7 @@ def _check_task(task: Task, experiment: ExperimentConfig) -> None:
         if name not in chosen:
             hint = nearest(name, chosen)
             raise ValueError(f"task.{name}: {type(task).__name__} has none: {hint}")
-        if _plain(chosen[name]) != _plain(value):
+        if _plain(chosen[name]) != _plain(task.as_chosen(name, value)):
             raise ValueError(
                 f"task.{name} is {value!r} in the experiment and {chosen[name]!r} of "
                 "the task: make the task with it"

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 
 import pytest
 
+from massivetext_keras.cli.tasks.learning import Learning
+from massivetext_keras.cli.tasks.tuning import base_of, trial_of
+from massivetext_keras.evaluation.tuning import with_values
+from massivetext_keras.experiment import FINE_TUNING
+from massivetext_keras.tasks import TextClassifier
 from tests.cli.tiny import TINY
 from tests.tasks.tiny import words
 
@@ -102,12 +108,54 @@ def flags(place) -> list[str]:
 
 def test_what_hyperband_cannot_search(bad, flags, tmp_path):
     argv = ("tune", *flags, f"--output={tmp_path}", "--method=hyperband")
-    for more in (
-        ("--space=option.head=mean", "--epochs=1"),
-        ("--space=epochs=1,2", "--epochs=3"),
+    decides = "--method=hyperband decides the epochs of a trial"
+    for *more, said in (
+        ("--space=option.head=mean", "those of --epochs, which must be 3 or more"),
+        ("--space=epochs=1,2", "--epochs=3", f"--space=train.epochs: {decides}"),
+        ("--space=train.epochs=1,2", "--epochs=3", f"--space=train.epochs: {decides}"),
+        ("--space=train.steps=1,2", "--epochs=3", f"--space=train.steps: {decides}"),
+        (
+            *("--space=train.seed=1,2", "--epochs=3", "--set=train.steps=9"),
+            f"{decides}, and with train.steps there are none: leave train.steps out",
+        ),
     ):
         code, error = bad(*argv, *more)
-        assert code == 2 and "those of --epochs, 3 or more, and no setting" in error
+        assert code == 2 and said in error
+
+
+def test_an_unknown_setting_of_a_search_is_named(bad, flags, tmp_path):
+    for setting, said in (
+        ("option.hed", "unknown setting 'hed': did you mean 'head'?"),
+        ("train.step", "unknown setting 'step': did you mean 'steps'?"),
+        ("warmup_steps", "did you mean 'optimizer.warmup_steps'?"),
+    ):
+        argv = ("tune", *flags, f"--output={tmp_path}", f"--space={setting}=1")
+        code, error = bad(*argv, "--validation_fraction=0.3")
+        assert code == 2 and said in error
+
+
+def test_a_trial_sets_what_set_would_set():
+    options = {"labels": ["cat", "dog"], "head": "mean"}
+    learning = Learning(
+        TextClassifier, "bert_tiny", None, options, FINE_TUNING, None, [], None, {}
+    )
+    values = {"train.steps": 10, "optimizer.warmup_steps": 4, "model.dropout": 0.2}
+    config = with_values(base_of(learning), {**values, "task.head": "pooled"})
+    trial = trial_of(learning, config, [*values, "task.head"])
+    assert trial.options == {**options, "head": "pooled", "dropout": 0.2}
+    asked = [f"{path}={value}" for path, value in values.items()]
+    assert trial.experiment == FINE_TUNING.override(*asked)
+    planned = trial.experiment.planned(batches=50)
+    assert (planned.train.steps, planned.optimizer.warmup_steps) == (10, 4)
+
+
+def test_hyperband_decides_the_epochs_of_a_trial():
+    learning = Learning(
+        TextClassifier, "bert_tiny", None, {}, FINE_TUNING, None, [], None, {}
+    )
+    trial = trial_of(learning, base_of(learning), [], budget=9)
+    assert trial.experiment.planned(batches=50).train.steps == 450
+    assert trial.options == {}
 
 
 @pytest.mark.slow
@@ -118,15 +166,27 @@ def test_settings_are_searched(good, flags, tmp_path):
     argv += ["--space=option.head=mean,pool,pooled", "--space=epochs=1"]
     out = good(*argv)
     trials = [json.loads(x) for x in (output / "trials.jsonl").read_text().splitlines()]
-    heads = [trial["values"]["option.head"] for trial in trials]
+    heads = [trial["values"]["task.head"] for trial in trials]
     assert heads == ["mean", "pool", "pooled"]
     assert [trial["error"] is None for trial in trials] == [True, False, True]
     assert "did you mean 'pooled'" in trials[1]["error"]
     best = max(x["score"] for x in trials if x["score"] is not None)
     found = json.loads((output / "best.json").read_text())
-    assert found["score"] == best and found["config"]["epochs"] == 1
+    assert found["score"] == best and found["config"]["train"]["epochs"] == 1
     assert f"{output / 'report.html'}: the best of 3 trials is {found['number']}" in out
     assert good(*argv) == out  # nothing is left to do
+
+
+@pytest.mark.slow
+def test_steps_are_searched(good, flags, tmp_path, caplog):
+    argv = ["tune", *flags, "--method=grid", f"--output={tmp_path}"]
+    argv += ["--space=train.steps=1,2", "--validation_fraction=0.3"]
+    with caplog.at_level(logging.INFO):
+        good(*argv, "--space=optimizer.warmup_steps=1")
+    ends = [said.split(":")[0] for said in caplog.messages if ": accuracy" in said]
+    assert ends == ["step 1", "step 2"]
+    config = json.loads((tmp_path / "best.json").read_text())["config"]
+    assert config["train"]["epochs"] is config["optimizer"]["warmup_fraction"] is None
 
 
 @pytest.mark.slow

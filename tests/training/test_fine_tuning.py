@@ -11,12 +11,12 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from massivetext_keras.data import LabeledText
-from massivetext_keras.experiment import FINE_TUNING
+from massivetext_keras.data import Conversation, LabeledText
+from massivetext_keras.experiment import FINE_TUNING, TaskConfig
 from massivetext_keras.tasks import TextClassifier
 from massivetext_keras.training import fine_tune, learn
 from massivetext_keras.training.watching.curves import read_scalars
-from tests.tasks.tiny import ENCODER, words
+from tests.tasks.tiny import ENCODER, byte_lm, words
 
 pytestmark = pytest.mark.usefixtures("without_xla")
 
@@ -32,6 +32,7 @@ TRAIN = [
     ]
 ]
 VALID = [LabeledText("the cat on", "cat"), LabeledText("mat , dog", "dog")]
+TALKS = [Conversation(("one", "eins"), ("user", "assistant"))] * 2
 QUICK = {"learning_rate": 0.02, "batch_size": 2, "seed": 3}
 
 
@@ -221,6 +222,31 @@ def test_an_experiment_that_says_another_task_is_refused():
     ):
         with pytest.raises(ValueError, match=said):
             learn(classifier(), FINE_TUNING.override(change), TRAIN)
+
+
+def test_a_chat_template_by_name_is_the_one_that_the_task_keeps(tmp_path):
+    task = byte_lm(chat_template="chatml", max_length=128)
+    quick = FINE_TUNING.override("data.validation_fraction=0", "train.epochs=1")
+    named = quick.override("task.chat_template=chatml")
+    written = quick.replace(
+        task=TaskConfig(options={"chat_template": task.chat_template})
+    )
+    for experiment in (named, written):  # the second call finds the end of the first
+        assert learn(task, experiment, TALKS, run_dir=tmp_path) == {}
+    kept = json.loads((tmp_path / "experiment.json").read_text())["task"]
+    assert kept["chat_template"]["user"] == ["<|im_start|>user\n", "<|im_end|>\n"]
+
+
+def test_another_chat_template_is_refused():
+    task = byte_lm(chat_template="chatml")
+    for change, said in (
+        ("plain", "task.chat_template is 'plain' in the experiment and {'system'"),
+        ("null", "task.chat_template is None in the experiment and {'system'"),
+        ("chatmll", "unknown chat template 'chatmll': did you mean 'chatml'?"),
+    ):
+        experiment = FINE_TUNING.override(f"task.chat_template={change}")
+        with pytest.raises(ValueError, match=said):
+            learn(task, experiment, TALKS)
 
 
 def test_what_does_not_fit_is_said():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,6 +34,7 @@ def tune(
     Args:
         space: a setting and its values, as optimizer.learning_rate=log:1e-5:1e-3,
             model.dropout=0,0.1, option.head=mean,pooled, epochs=int:1:5; may repeat.
+            A trial sets what --set would set.
         trials: at the most (default: 20 random ones, or all).
         measure: that decides (default: the task's first).
         minimize: it is better when it is lower.
@@ -43,19 +44,13 @@ def tune(
 
     searched = _space(space)
     learnt = learning_of(**learning)
-    epochs = learnt.experiment.train.epochs
     hyperband = method == "hyperband"
-    if hyperband and (epochs < 3 or "epochs" in searched):
-        raise UsageError(
-            "--method=hyperband: the most epochs of a trial are those of --epochs, 3 "
-            "or more, and no setting of --space"
-        )
+    if hyperband:
+        _check_epochs(learnt.experiment, searched)
     learnt = learnt._replace(**_split(learnt))
-    options = {name: learnt.options.get(name) for name in learnt.cls.options}
-    base = learnt.experiment.to_dict() | {"option": options, "epochs": epochs}
 
-    def objective(config: dict[str, Any], budget: int) -> dict[str, float]:
-        trial = _with(learnt, config, searched, budget if hyperband else None)
+    def objective(config: ExperimentConfig, budget: int) -> dict[str, float]:
+        trial = trial_of(learnt, config, searched, budget if hyperband else None)
         _, measures = trial.run(learnt.train, learnt.validation)
         name = measure or next(iter(measures))
         value = choose("measure", name, measures)
@@ -64,11 +59,11 @@ def tune(
 
     found = evaluation.search(
         objective,
-        base,
+        base_of(learnt),
         searched,
         method,
         trials,
-        max_budget=max(1, round(epochs)),
+        max_budget=max(1, round(learnt.experiment.train.epochs or 1)),
         folder=output,
         seed=learnt.experiment.train.seed,
         about={**learnt.about, "measure": measure, "minimize": minimize},
@@ -88,18 +83,29 @@ def tune(
 
 
 def _space(words: Sequence[str]) -> dict[str, Any]:
-    """`["setting=values", ...]` -> setting -> what is tried."""
+    """`["setting=values", ...]` -> path in the experiment -> what is tried."""
     from massivetext_keras import evaluation
 
     space = {}
     for word in words:
-        path, equals, text = word.partition("=")
+        setting, equals, text = word.partition("=")
         if not equals:
             raise UsageError(f"--space={word} is not of the form setting=values")
-        space[path] = evaluation.parse_values(text)
+        space[_path(setting)] = evaluation.parse_values(text)
     if not space:
         raise UsageError("--space is needed: optimizer.learning_rate=log:1e-5:1e-3")
     return space
+
+
+def _path(setting: str) -> str:
+    """Where a setting is that has a flag of its own.
+
+    >>> _path("option.head"), _path("epochs"), _path("train.seed")
+    ('task.head', 'train.epochs', 'train.seed')
+    """
+    if setting.startswith("option."):
+        return f"task.{setting.removeprefix('option.')}"
+    return "train.epochs" if setting == "epochs" else setting
 
 
 def _split(learning: Learning) -> dict[str, list]:
@@ -117,22 +123,63 @@ def _split(learning: Learning) -> dict[str, list]:
     return {"train": train, "validation": held_out}
 
 
-def _with(
-    learning: Learning, config: dict[str, Any], space, budget: int | None
+def _check_epochs(experiment: ExperimentConfig, space: Iterable[str]) -> None:
+    """Refuses what leaves Hyperband no epochs to decide.
+
+    Raises:
+        UsageError: names the setting.
+    """
+    for path in space:
+        if path in ("train.steps", "train.epochs"):
+            raise UsageError(
+                f"--space={path}: --method=hyperband decides the epochs of a trial, "
+                "up to --epochs: leave it out"
+            )
+    if experiment.train.epochs is None:
+        raise UsageError(
+            "--method=hyperband decides the epochs of a trial, and with train.steps "
+            "there are none: leave train.steps out, and give --epochs"
+        )
+    if experiment.train.epochs < 3:
+        raise UsageError(
+            "--method=hyperband: the most epochs of a trial are those of --epochs, "
+            "which must be 3 or more"
+        )
+
+
+def base_of(learning: Learning) -> ExperimentConfig:
+    """Every setting that a trial may change, the options of the task among them."""
+    experiment = learning.experiment
+    options = {name: learning.options.get(name) for name in learning.cls.options}
+    return experiment.replace(task=experiment.task.replace(options=options))
+
+
+def trial_of(
+    learning: Learning,
+    experiment: ExperimentConfig,
+    space: Iterable[str],
+    budget: int | None = None,
 ) -> Learning:
-    """What is learnt with the settings of a trial, of whose epochs a budget decides if
-    there is one."""
-    config = dict(config)
-    options, epochs = config.pop("option"), config.pop("epochs")
-    chosen = {name: options[name] for name in options if f"option.{name}" in space}
-    chosen |= {
-        path.removeprefix("model."): config["model"][path.removeprefix("model.")]
-        for path in space
-        if path.startswith("model.")
-    }
-    experiment = ExperimentConfig.from_dict(config)
-    settings = experiment.train.replace(epochs=epochs if budget is None else budget)
+    """What is learnt in a trial.
+
+    Args:
+        learning: what is learnt where the space says nothing.
+        experiment: `base_of` it with the trial's values.
+        space: paths of what is searched.
+        budget: epochs, instead of the experiment's (None: those).
+    """
+    sections = {"task": experiment.task.options, "model": vars(experiment.model)}
+    changed = {}
+    for path in space:
+        section, _, name = path.partition(".")
+        if name in sections.get(section, {}):
+            changed[name] = sections[section][name]
+    settings = experiment.train
+    if budget is not None:
+        settings = settings.replace(epochs=budget)
     return learning._replace(
-        options=learning.options | chosen,
-        experiment=experiment.replace(train=settings),
+        options=learning.options | changed,
+        experiment=experiment.replace(
+            task=experiment.task.replace(options={}), train=settings
+        ),
     )

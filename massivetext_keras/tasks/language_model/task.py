@@ -410,6 +410,11 @@ class CausalLM(Task):
             del values["chat_template"]
         return values
 
+    def as_chosen(self, name: str, value: Any) -> Any:
+        if name == "chat_template" and value is not None:
+            return Assistant(self, value).source
+        return super().as_chosen(name, value)
+
     def huggingface_options(self) -> dict[str, Any]:
         values = self.chosen()
         if "chat_template" in values:

@@ -133,6 +133,15 @@ class Checkpoint(StepCallback):
         if self._writes and self._saved != self.step:
             raise OSError(f"step {self.step} is not saved: {self._problem}")
 
+    def is_on_disk(self) -> bool:
+        """Whether the folder has an intact checkpoint of this step and of these
+        settings, whichever worker wrote it."""
+        path = self._path(self.step)
+        if not files.is_intact(path):
+            return False
+        there = read_json(path / files.MANIFEST)["settings"]
+        return not differences(there, self._settings(self.model))
+
     def save(self, validation_loss: float | None = None) -> None:
         """Has this step written, once; adds the loss if one is given."""
         self.wait()

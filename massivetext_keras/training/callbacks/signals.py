@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from collections.abc import Callable
 
 import keras
+import tensorflow as tf
 
-from massivetext_keras.distribution.workers import sum_over_workers
+from massivetext_keras.distribution.workers import LOST, sum_over_workers
 from massivetext_keras.training.callbacks.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
@@ -31,11 +33,16 @@ class StopOnSignal(keras.callbacks.Callback):
 
     Args:
         checkpoint: what saves.
+        agree: adds up a number of every worker.
     """
 
-    def __init__(self, checkpoint: Checkpoint):
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        agree: Callable[[tf.distribute.Strategy, int], int] = sum_over_workers,
+    ):
         super().__init__()
-        self.checkpoint = checkpoint
+        self.checkpoint, self.agree = checkpoint, agree
         self._told: int | None = None
         self._before = {}
 
@@ -71,11 +78,21 @@ class StopOnSignal(keras.callbacks.Callback):
 
     def _stop_if_told(self) -> None:
         strategy = self.model.distribute_strategy
-        if not sum_over_workers(strategy, int(self._told is not None)):
+        if not self.agree(strategy, int(self._told is not None)):
             return
         self.checkpoint.finish()
-        sum_over_workers(strategy, 0)  # nobody leaves before the chief has saved
+        self._wait_for_all(strategy)
         logger.warning(
             "stopped after step %d; the same command goes on", self.checkpoint.step
         )
         raise SystemExit(128 + (self._told or signal.SIGTERM))
+
+    def _wait_for_all(self, strategy: tf.distribute.Strategy) -> None:
+        """Nobody leaves before the chief has saved; then a worker may be gone."""
+        try:
+            self.agree(strategy, 0)
+        except LOST:
+            if not self.checkpoint.is_on_disk():
+                raise
+            step = self.checkpoint.step
+            logger.warning("another worker left first; step %d is saved", step)

@@ -237,6 +237,23 @@ def test_where_no_checkpoint_is_intact_nothing_starts_anew(tmp_path):
         Checkpoint(tmp_path).restore(built())
 
 
+def test_a_step_is_on_disk_whole_and_with_the_same_settings(tmp_path):
+    settings = {"data": {"seed": 1}}
+    checkpoint = Checkpoint(tmp_path, settings=settings)
+    model = pretend(built(), 0, 2, checkpoint)
+    assert (checkpoint.step, checkpoint.is_on_disk()) == (2, True)
+    other = Checkpoint(tmp_path, settings={"data": {"seed": 2}})
+    other.set_model(model)
+    assert (other.read_step(), other.is_on_disk()) == (2, False)
+    model.optimizer.iterations.assign(3)
+    assert (checkpoint.read_step(), checkpoint.is_on_disk()) == (3, False)
+    checkpoint.finish()
+    assert checkpoint.is_on_disk()
+    state = tmp_path / "checkpoints" / "step_00000003" / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:-1])
+    assert not checkpoint.is_on_disk()
+
+
 @contextlib.contextmanager
 def full_disk():
     """Files may not grow beyond 4 kB."""

@@ -6,6 +6,7 @@ import signal
 import threading
 
 import pytest
+import tensorflow as tf
 
 from massivetext_keras.training import Checkpoint, StopOnSignal
 from tests.training.callbacks.test_checkpoint import assert_equal, built, names
@@ -69,6 +70,57 @@ def test_what_could_not_be_saved_is_an_error(run, tmp_path):
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(OSError, match="^step 3 is not saved: "):
             run.on_train_batch_end(0)
+
+
+class Reader(Checkpoint):
+    """Of a worker that leaves the writing to another one."""
+
+    _writes = False
+
+
+@pytest.mark.parametrize("is_saved", [True, False])
+def test_a_worker_may_leave_first_once_the_step_is_saved(tmp_path, caplog, is_saved):
+    chief, calls = Checkpoint(tmp_path), []
+
+    def agree(strategy, value):
+        calls.append(value)
+        if len(calls) == 1:
+            return 1  # the chief was told
+        if is_saved:
+            chief.finish()
+        raise tf.errors.UnavailableError(None, None, "connection reset by peer")
+
+    stop, model = StopOnSignal(Reader(tmp_path), agree), built()
+    model.optimizer.build(model.trainable_variables)
+    model.optimizer.iterations.assign(3)
+    for callback in (chief, stop.checkpoint, stop):
+        callback.set_model(model)
+    expected = SystemExit if is_saved else tf.errors.UnavailableError
+    with pytest.raises(expected) as end:
+        stop.on_train_batch_end(0)
+    assert calls == [0, 0]
+    if is_saved:
+        assert end.value.code == 143
+        assert names(tmp_path) == ["step_00000003"]
+        assert caplog.messages == [
+            "another worker left first; step 3 is saved",
+            "stopped after step 3; the same command goes on",
+        ]
+    else:
+        assert end.value.message == "connection reset by peer"
+        assert not caplog.messages
+
+
+def test_a_worker_that_is_lost_before_the_save_is_an_error(tmp_path):
+    def agree(strategy, value):
+        raise tf.errors.AbortedError(None, None, "gone")
+
+    stop, model = StopOnSignal(Checkpoint(tmp_path), agree), built()
+    for callback in (stop.checkpoint, stop):
+        callback.set_model(model)
+    with pytest.raises(tf.errors.AbortedError, match="gone"):
+        stop.on_train_batch_end(0)
+    assert not (tmp_path / "checkpoints").exists()
 
 
 @pytest.fixture
