@@ -37,8 +37,11 @@ from massivetext_keras.tasks.preprocessor import Preprocessor
 from massivetext_keras.tasks.served import probes, signatures
 from massivetext_keras.tasks.source import Source
 from massivetext_keras.tasks.strings import (
+    Given,
     evaluate_arguments,
     fit_arguments,
+    one_batch,
+    one_batch_of_inputs,
     predict_inputs,
 )
 from massivetext_keras.text.documents import encode_documents
@@ -454,6 +457,20 @@ class Task(TrainingStep):
         """As `keras.Model.predict`, of all that `fit` takes; a row for each text."""
         x, batch_size = predict_inputs(self, x, batch_size)
         return super().predict(x, batch_size, *args, **kwargs)
+
+    def train_on_batch(self, x, y=None, sample_weight=None, *args, **kwargs):
+        """As `keras.Model.train_on_batch`, of all that `fit` takes as one batch."""
+        given = one_batch(self, Given(x, y, sample_weight), training=True)
+        return super().train_on_batch(*given, *args, **kwargs)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, *args, **kwargs):
+        """As `keras.Model.test_on_batch`, of all that `fit` takes as one batch."""
+        given = one_batch(self, Given(x, y, sample_weight), training=False)
+        return super().test_on_batch(*given, *args, **kwargs)
+
+    def predict_on_batch(self, x):
+        """As `keras.Model.predict_on_batch`, of all that `predict` takes."""
+        return super().predict_on_batch(one_batch_of_inputs(self, x))
 
     def preprocessor(self, sequence_length: int | None = None) -> Preprocessor:
         """A layer from texts to this task's features: see `TextData.preprocessor`."""

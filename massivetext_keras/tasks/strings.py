@@ -87,6 +87,29 @@ def predict_inputs(task, x, batch_size: int | None) -> tuple[Any, int | None]:
     return dataset_of(Given(x), features, batch_size, False), None
 
 
+def one_batch(task, given: Given, training: bool) -> Given:
+    """What `keras.Model.train_on_batch` and `test_on_batch` take, made of texts.
+
+    Args:
+        task: that learns, or is measured.
+        given: rows of one batch, as `Task.fit` takes them.
+        training: whether it learns.
+    """
+    given = given._replace(x=opened(given.x))
+    if not are_texts(given.x):
+        return given
+    return Given(*next(iter(_batches(task, given, _count(given.x), training))))
+
+
+def one_batch_of_inputs(task, x) -> Any:
+    """What `keras.Model.predict_on_batch` takes, made of texts."""
+    x = opened(x)
+    if not are_texts(x):
+        return x
+    batches, _ = predict_inputs(task, x, _count(x))
+    return next(iter(batches))[0]
+
+
 def _batches(
     task, given: Given, batch_size: int | None, training: bool, shuffle: bool = False
 ) -> tf.data.Dataset:

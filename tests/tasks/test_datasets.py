@@ -423,3 +423,25 @@ def test_a_task_without_a_tokenizer_takes_ids():
     assert losses(lm, np.ones([2, 4], int), np.ones([2, 4], int)) > 0
     with pytest.raises(ValueError, match="made without a tokenizer"):
         lm.evaluate(["a text"], verbose=0)
+
+
+def test_texts_of_one_batch(classifier):
+    """What Keras's calls for one batch say of texts is what `evaluate` says."""
+    told = classifier.test_on_batch(WORDS, NAMES, return_dict=True)
+    asked = classifier.evaluate(WORDS, NAMES, batch_size=7, return_dict=True, verbose=0)
+    assert told == pytest.approx(asked, rel=1e-5)
+    logits = classifier.predict(WORDS, verbose=0)
+    np.testing.assert_allclose(classifier.predict_on_batch(WORDS), logits, rtol=1e-5)
+    rows = [{"text": word, "label": name} for word, name in LABELED]
+    told = classifier.test_on_batch(rows, return_dict=True)
+    assert told["loss"] == pytest.approx(asked["loss"], rel=1e-5)
+    before = classifier.get_weights()
+    losses = [
+        classifier.train_on_batch(WORDS, NAMES, return_dict=True)["loss"]
+        for _ in range(2)
+    ]
+    assert losses[0] == pytest.approx(asked["loss"], rel=1e-5)
+    assert losses[1] < losses[0]
+    classifier.set_weights(before)
+    with pytest.raises(ValueError, match="x has 7 rows, y 6"):
+        classifier.train_on_batch(WORDS, NAMES[:6])
