@@ -207,7 +207,9 @@ class TrainConfig(Config):
         checkpoint_every: steps between checkpoints.
         sample_every: steps between samples of text (0: none).
         callbacks: more of them, by the name of an entry point of the group
-            `massivetext_keras.callbacks` or as "package.module:Class".
+            `massivetext_keras.callbacks` or as "package.module:Class"; one with
+            arguments is an object: {"name": "keras.callbacks:EarlyStopping",
+            "patience": 3}.
     """
 
     steps: int = setting(1000, least=0, instead_of="epochs")
@@ -224,7 +226,10 @@ class TrainConfig(Config):
     evaluate_every: int = setting(250, least=1)
     checkpoint_every: int = setting(250, least=1)
     sample_every: int = setting(250, least=0)
-    callbacks: tuple[str, ...] = ()
+    callbacks: tuple[str | dict, ...] = ()
+
+    def __hash__(self):
+        return hash(json.dumps(self.to_dict(), sort_keys=True))
 
     def check_counts(self) -> None:
         """Refuses numbers of updates that do not go together.

@@ -15,6 +15,7 @@ from massivetext_keras.experiment import (
     ExperimentConfig,
     OptimizerConfig,
     TaskConfig,
+    TrainConfig,
 )
 from massivetext_keras.support.values import Config
 
@@ -32,6 +33,7 @@ class Sizes(Config):
         preset("llama_1b"),
         ExperimentConfig(data=DataConfig(batch_size=3), model=preset("gpt_nano")),
         Sizes((3, 4, 5), 0.5),
+        TrainConfig(callbacks=["a:B", {"name": "c:D", "sizes": [1, 2]}]),
     ],
 )
 def test_json_round_trip_gives_the_same_value(config):

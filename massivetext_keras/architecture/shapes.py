@@ -1,12 +1,17 @@
 """Named shapes of models: a plain table, its rows varied by `replace`.
 
 A family is a row that others vary. `PAPERS` says where the numbers of a row come from.
+Shapes of an installed package are known by an entry point of the group
+`massivetext_keras.shapes`; any other as "package.module:NAME".
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.support.values import choose
+from massivetext_keras.support.registry import Registry
+from massivetext_keras.support.values import UnknownName, choose
 
 
 def _sized(
@@ -344,19 +349,35 @@ _FAMILIES: dict[str, dict[str, TransformerConfig]] = {
     },
 }
 
-PRESETS: dict[str, TransformerConfig] = {
-    name: config for rows in _FAMILIES.values() for name, config in rows.items()
-}
 PAPERS: dict[str, str] = {
     name: paper for paper, rows in _FAMILIES.items() for name in rows
 }
 
 
+def _check(asked: str, shape: Any) -> None:
+    """Refuses what is no shape."""
+    if not isinstance(shape, TransformerConfig):
+        kind = type(shape).__name__
+        raise UnknownName(f"preset {asked!r} is a {kind}, not a TransformerConfig")
+
+
+PRESETS: Registry[TransformerConfig] = Registry(
+    "preset", None, "massivetext_keras.shapes", kind="value", plain=_check
+)
+for _rows in _FAMILIES.values():
+    for _name, _config in _rows.items():
+        PRESETS.add(_config, _name, _config)
+
+
 def preset(name: str) -> TransformerConfig:
     """The config of a preset.
 
+    Args:
+        name: of a row, of an entry point, or "package.module:NAME".
+
     Raises:
-        ValueError: the name is unknown; the message names the nearest one.
+        ValueError: the name is unknown; the message names the nearest one. Or what it
+            names is no `TransformerConfig`.
 
     >>> preset("gpt2_small").num_layers
     12

@@ -11,7 +11,9 @@ from massivetext_keras.experiment import ExperimentConfig
 
 # What several verbs take.
 Preset = Annotated[
-    str, "a name that `presets` lists, a preset folder, or hf:FOLDER of a model there"
+    str,
+    "a name that `presets` lists, package.module:NAME of a shape from elsewhere, a "
+    "preset folder, or hf:FOLDER of a model there",
 ]
 Data = Annotated[str, "text: files, globs and folders, by commas"]
 Examples = Annotated[str, "examples: files, globs and folders, by commas"]
@@ -68,9 +70,10 @@ def experiment_of(
         ValueError: the file has none, or wrong ones.
     """
     from massivetext_keras.architecture import shapes
+    from massivetext_keras.tasks.source import is_shape
 
     experiment = default
-    if preset in shapes.PRESETS:
+    if is_shape(preset):
         experiment = experiment.replace(model=shapes.preset(preset))
     if config:
         try:

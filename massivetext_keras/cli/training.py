@@ -76,17 +76,18 @@ def run_of(
         set: any setting, as optimizer.learning_rate=1e-3; may repeat.
     """
     from massivetext_keras import training
-    from massivetext_keras.architecture import shapes
+    from massivetext_keras.tasks.source import is_shape
 
     experiment = experiment_of(ExperimentConfig(), preset, config, fields, set)
     fixed = [word for word in set if word.strip().startswith("model.")]
-    if fixed and preset not in shapes.PRESETS:
+    is_new = is_shape(preset)
+    if fixed and not is_new:
         raise UsageError(f"{fixed[0]}: the model is that of --preset={preset}")
     # Several workers have to find one another before anything is computed.
     strategy = training.make_strategy(experiment.train.strategy)
     learnt = None if tokenizer is None else tokenizer_named(tokenizer)
     weights: str | None = preset
-    if preset in shapes.PRESETS:
+    if is_new:
         weights = None
         need_tokenizer(learnt)
         experiment = training.with_vocabulary(experiment, learnt)
@@ -143,7 +144,7 @@ def presets(*, json: bool = False) -> None:
         table = {
             name: {
                 "parameters": config.parameter_count(),
-                "paper": PAPERS[name],
+                "paper": PAPERS.get(name),
                 "model": config.to_dict(),
             }
             for name, config in PRESETS.items()
@@ -155,10 +156,11 @@ def presets(*, json: bool = False) -> None:
         f"{'context':>7}  paper"
     )
     for name, config in PRESETS.items():
+        paper = PAPERS.get(name, "another package's")
         layers = str(config.num_layers)
         if config.stack == "encoder_decoder":
             layers += f"+{config.decoder_layers}"
         print(
             f"{name:34} {config.stack:15} {config.parameter_count():14,} {layers:>6} "
-            f"{config.hidden_size:5} {config.max_length:7,}  {PAPERS[name]}"
+            f"{config.hidden_size:5} {config.max_length:7,}  {paper}"
         )

@@ -15,7 +15,7 @@ class BERT(Backbone):
     """Bidirectional encoder (Devlin et al., 2019), without a head.
 
     Args:
-        config: the shape; its rows in `presets.PRESETS` make it BERT, RoBERTa,
+        config: the shape; its rows in `shapes.PRESETS` make it BERT, RoBERTa,
             DistilBERT, MiniLM, ALBERT or ELECTRA.
 
     >>> from massivetext_keras.architecture.shapes import preset

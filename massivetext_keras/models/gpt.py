@@ -15,7 +15,7 @@ class GPT(Backbone):
     """Causal language model without its loss (Radford et al., 2019; Touvron, 2023).
 
     Args:
-        config: the shape; its rows in `presets.PRESETS` make it GPT-2 or Llama, or with
+        config: the shape; its rows in `shapes.PRESETS` make it GPT-2 or Llama, or with
             `stack="prefix"` a prefix language model (Dong et al., 2019).
 
     >>> from massivetext_keras.architecture.shapes import preset

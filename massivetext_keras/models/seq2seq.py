@@ -15,7 +15,7 @@ class Seq2Seq(Backbone):
     """Encoder-decoder (Vaswani et al., 2017), without its loss.
 
     Args:
-        config: the shape; its rows in `presets.PRESETS` make it the original
+        config: the shape; its rows in `shapes.PRESETS` make it the original
             Transformer, BART, Marian or T5.
 
     >>> from massivetext_keras.architecture.shapes import preset

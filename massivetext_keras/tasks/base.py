@@ -128,8 +128,9 @@ class Task(TrainingStep):
         task has beyond it, such as a head, then has random weights.
 
         Args:
-            source: a name in `presets.PRESETS` (random weights), a folder written by
-                `save_preset`, or "hf:folder" with a Hugging Face model.
+            source: the name of a shape (random weights), such as `massivetext presets`
+                lists or "package.module:NAME" of one from elsewhere; a folder written
+                by `save_preset`; or "hf:folder" with a Hugging Face model.
             tokenizer: for a name; its size replaces the preset's vocabulary size. For
                 a folder, instead of the folder's own.
             **changes: options of the task, and fields of the config to replace, such as

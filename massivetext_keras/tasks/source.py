@@ -1,4 +1,4 @@
-"""What `from_preset` takes: a shape's name, a folder, or "hf:" and a folder."""
+"""What `from_preset` takes: the name of a shape, a folder, or "hf:" and a folder."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Source:
         path = str(expanded(path)) if path.startswith("~") else path
         if kind:
             return HuggingFaceFolder(path)
-        if path in shapes.PRESETS:
+        if is_shape(path):
             return Shape(path)
         if not Path(path).is_dir():
             beside = Path(path).parent.glob("*/config.json")
@@ -95,6 +95,20 @@ class Source:
             options: of the task, instead of the source's own.
         """
         raise NotImplementedError
+
+
+def is_shape(text: str) -> bool:
+    """Whether a text names a shape. "a:b" is a folder where there is one, else the
+    place of a shape from outside, which is imported.
+
+    Raises:
+        UnknownName: it is a place, and no shape is there.
+
+    >>> is_shape("bert_tiny"), is_shape("hf:bert_tiny")
+    (True, False)
+    """
+    is_folder = text.startswith(HUGGING_FACE) or (":" in text and Path(text).is_dir())
+    return not is_folder and text in shapes.PRESETS
 
 
 class Shape(Source):

@@ -22,6 +22,7 @@ from massivetext_keras.kernels.cross_entropy import CHUNK_LOGITS
 from massivetext_keras.optimization.optimizers import from_config
 from massivetext_keras.optimization.precision import set_precision
 from massivetext_keras.tasks.base import Task
+from massivetext_keras.training.callbacks.registry import check_callbacks
 from massivetext_keras.training.callbacks.step import Clock
 from massivetext_keras.training.pretraining import class_for_text, prepare, text_batches
 from massivetext_keras.training.watching.meter import memory
@@ -146,6 +147,7 @@ def plan(
     """
     settings, data = experiment.train, experiment.data
     cls = class_for_text(experiment, preset)
+    check_callbacks(settings.callbacks)
     shards = open_shards(files)
     sample, share = ([], 1.0) if shards else _sample(files, sample_bytes)
     set_precision(settings.precision)

@@ -17,7 +17,10 @@ from massivetext_keras.support.values import nearest
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.examples import split_examples
 from massivetext_keras.training.callbacks.measuring import Measure
-from massivetext_keras.training.callbacks.registry import named_callbacks
+from massivetext_keras.training.callbacks.registry import (
+    check_callbacks,
+    named_callbacks,
+)
 from massivetext_keras.training.pretraining import prepare
 from massivetext_keras.training.run import conclude, fit_until, run
 from massivetext_keras.training.watching.progress import Progress
@@ -158,6 +161,7 @@ def learn(
     started = time.perf_counter()
     experiment = _with_arguments(experiment, epochs, warmup_fraction, keep_best)
     _check_task(task, experiment)
+    check_callbacks(experiment.train.callbacks)
     train, validation = task.examples_of(train), task.examples_of(validation)
     rows = experiment.data
     if not validation and rows.validation_fraction:

@@ -20,6 +20,7 @@ from massivetext_keras.support.values import choose
 from massivetext_keras.tasks import FROM_TEXT, task_class
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.registry import check_options
+from massivetext_keras.training.callbacks.registry import check_callbacks
 from massivetext_keras.training.run import run
 
 logger = logging.getLogger(__name__)
@@ -59,8 +60,8 @@ def train(
         The trained task.
 
     Raises:
-        ValueError: the text is too short, the task is trained on something else, or
-            the checkpoint is of another config.
+        ValueError: the text is too short, the task is trained on something else, a
+            callback is unknown, or the checkpoint is of another config.
         FileNotFoundError: a pattern matches nothing.
         OSError: the end of the run could not be saved.
         RuntimeError: too many batches were not finite, or a worker is gone.
@@ -70,6 +71,7 @@ def train(
     experiment = experiment.planned()
     settings, rows = experiment.train, experiment.data
     settings.check_counts()
+    check_callbacks(settings.callbacks)
     cls = class_for_text(experiment, preset)
     precision = set_precision(settings.precision)
     keras.utils.set_random_seed(settings.seed)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 
 import pytest
 
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.shapes import PAPERS, PRESETS, preset
 from massivetext_keras.models.gpt import GPT
+from massivetext_keras.support.values import UnknownName
+from massivetext_keras.tasks.language_model.task import CausalLM
+from massivetext_keras.tokenizers import ByteTokenizer
+from tests.outside import installed
 from tests.tasks.tiny import TINY
 
 # As transformers counts the model of the published weights: BERT's with its pooler,
@@ -78,6 +83,29 @@ PUBLISHED = {
     "pythia_410m": 405_334_016,
     "pythia_1b": 1_011_781_632,
 }
+OUTSIDE = """
+from massivetext_keras.configs import TransformerConfig
+
+SMALL = TransformerConfig(
+    vocabulary_size=50,
+    num_layers=1,
+    hidden_size=8,
+    num_heads=2,
+    intermediate_size=16,
+    max_length=16,
+)
+
+
+class Sizes:
+    LARGE = SMALL.replace(num_layers=2)
+
+
+FIELDS = {"num_layers": 1}
+"""
+# Tokens and places; what the block has: two norms, four products of attention and two
+# of the feed-forward layer; the last norm.
+BLOCK = 2 * 16 + 4 * (8 * 8 + 8) + (8 * 16 + 16) + (16 * 8 + 8)
+SMALL = 50 * 8 + 16 * 8 + BLOCK + 16
 COMBINATIONS = [
     dict(zip(("norm", "norm_position", "position", "gated"), values, strict=True))
     for values in itertools.product(
@@ -117,3 +145,49 @@ def test_the_count_is_that_of_a_built_model(number):
     heads = toss.choice(HEADS)
     config = TINY.replace(num_layers=1, **COMBINATIONS[number], **bits, **heads)
     assert GPT(config).count_params() == config.parameter_count()
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """The name of an installed module with shapes, one of them declared."""
+    points = {
+        "massivetext_keras.shapes:small_from_outside": "SMALL",
+        "massivetext_keras.shapes:fields_from_outside": "FIELDS",
+    }
+    with installed(tmp_path, "shapes_from_outside", OUTSIDE, points) as name:
+        yield name
+
+
+def test_an_entry_point_names_a_shape(outside):
+    assert "small_from_outside" in list(PRESETS)
+    assert GPT.from_preset("small_from_outside").count_params() == SMALL
+    with pytest.raises(ValueError, match="did you mean 'small_from_outside'"):
+        preset("smal_from_outside")
+
+
+def test_a_place_is_a_shape(outside):
+    lm = CausalLM.from_preset(f"{outside}:SMALL", ByteTokenizer(), num_layers=2)
+    assert lm.count_params() == SMALL + BLOCK + (259 - 50) * 8
+    assert preset(f"{outside}:Sizes.LARGE").parameter_count() == SMALL + BLOCK
+    assert f"{outside}:SMALL" not in list(PRESETS)
+    assert PRESETS.name_of("massivetext_keras.architecture.shapes:_gpt2") == (
+        "gpt2_small"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("{}:SMAL", "preset '{}:SMAL': {} has no such value; did you mean 'SMALL'?"),
+        ("{}:Sizes.LARG", "{} has no such value; did you mean 'LARGE'?"),
+        ("{}s:SMALL", "preset '{}s:SMALL': No module named '{}s'"),
+        ("{}:FIELDS", "preset '{}:FIELDS' is a dict, not a TransformerConfig"),
+        ("{}:Sizes", "preset '{}:Sizes' is a type, not a TransformerConfig"),
+        ("fields_from_outside", "'fields_from_outside' is a dict, not a Transformer"),
+        ("C:/gpt2_small", "unknown preset 'C:/gpt2_small': did you mean 'gpt2_small'"),
+        (".{}:SMALL", "unknown preset '.{}:SMALL': "),
+    ],
+)
+def test_what_is_no_shape_is_refused_with_the_reason(outside, name, message):
+    with pytest.raises(UnknownName, match=re.escape(message.format(*[outside] * 3))):
+        preset(name.format(outside))

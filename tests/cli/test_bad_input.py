@@ -8,6 +8,8 @@ import pytest
 
 from tests.cli.tiny import SMALL, TEXT, contents
 
+STOPPING = '[{"name": "keras.callbacks:EarlyStopping", "patiense": 3}]'
+
 
 def training_command(data, folder) -> tuple[str, ...]:
     argv = (f"--data={data}", "--tokenizer=bytes", f"--run_dir={folder}")
@@ -111,6 +113,18 @@ def test_an_unknown_preset_names_the_nearest(bad, data, tmp_path, verb):
         (
             ("train", "--preset=gpt_mini", "--strategy=mirored", "--data=x"),
             "unknown strategy 'mirored': did you mean 'mirrored'?",
+        ),
+        *(
+            (
+                (*verb, f"--set=train.callbacks={STOPPING}", "--data=no.tsv"),
+                "train.callbacks[0]: unknown argument of EarlyStopping 'patiense': "
+                "did you mean 'patience'?",
+            )
+            for verb in (
+                ("train", "--preset=gpt_mini"),
+                ("train", "--preset=gpt_mini", "--dry_run"),
+                ("finetune", "--preset=bert_tiny", "--task=TextClassifier"),
+            )
         ),
     ],
 )

@@ -17,6 +17,7 @@ from massivetext_keras.cli.training import Run, run_of
 from massivetext_keras.experiment import ExperimentConfig
 from massivetext_keras.tokenizers import ByteTokenizer
 from tests.cli.tiny import ORDERED, TINY
+from tests.outside import installed
 
 # The command line
 
@@ -131,6 +132,33 @@ def test_presets(good):
     assert list(table) == list(PRESETS)
     assert table["bert_tiny"]["parameters"] == 4_385_920
     assert table["bert_tiny"]["model"] == PRESETS["bert_tiny"].to_dict()
+
+
+def test_shapes_from_outside_are_presets(good, bad, tmp_path):
+    source = (
+        "from massivetext_keras.architecture.shapes import preset\n"
+        "FLAT = preset('gpt_nano').replace(num_layers=1)\n"
+    )
+    points = {"massivetext_keras.shapes:flat": "FLAT"}
+    with installed(tmp_path, "flat_shapes", source, points) as module:
+        row = good("presets").splitlines()[-1]
+        assert json.loads(good("presets", "--json"))["flat"]["paper"] is None
+        call = settings(f"--preset={module}:FLAT")
+        wrong = bad("generate", f"--preset={module}:FLAD", "--prompt=a")
+    assert row.split(maxsplit=6) == [
+        *["flat", "decoder", "1,904,384", "1", "256", "256", "another package's"]
+    ]
+    expected = PRESETS["gpt_nano"].replace(num_layers=1, vocabulary_size=259)
+    assert (call.experiment.model, call.weights) == (expected, None)
+    line = f"preset '{module}:FLAD': {module} has no such value; did you mean 'FLAT'?"
+    assert wrong == (2, line)
+
+
+@pytest.mark.parametrize("name", ["runs:1", "hf:1"])
+def test_a_folder_with_a_colon_is_no_shape(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs:1").mkdir()
+    assert settings(f"--preset={name}").weights == name
 
 
 def test_the_program_starts_without_tensorflow():

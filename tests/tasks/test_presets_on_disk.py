@@ -114,6 +114,17 @@ def test_a_folder_of_another_kind_of_model(folder):
         CausalLM.from_preset("bert_tiny")
 
 
+def test_a_folder_may_have_a_colon_in_its_name(lm, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("runs:1", "C:/x"):
+        lm.save_preset(name)
+        assert CausalLM.from_preset(name).config == lm.config
+    with pytest.raises(ValueError, match="^preset 'runs:2': No module named 'runs'$"):
+        CausalLM.from_preset("runs:2")
+    with pytest.raises(ValueError, match="'C:/y' is neither a preset nor .*'C:/x'"):
+        CausalLM.from_preset("C:/y")
+
+
 def test_unknown_names(folder):
     with pytest.raises(ValueError, match="neither a preset nor a folder.*'gpt_mini'"):
         CausalLM.from_preset("gpt_mimi")

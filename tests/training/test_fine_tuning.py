@@ -80,6 +80,20 @@ def test_examples_are_learnt_and_measured(caplog):
     assert [answer.label for answer in task.classify(["cat", "dog"])] == ["cat", "dog"]
 
 
+def test_callbacks_of_the_experiment_have_their_arguments():
+    task, entry = classifier(), {"name": "keras.callbacks:EarlyStopping", "patience": 1}
+    entry |= {"monitor": "loss", "mode": "max", "min_delta": 100}  # never better
+    experiment = FINE_TUNING.replace(
+        data=FINE_TUNING.data.replace(batch_size=2, validation_fraction=0.0),
+        train=FINE_TUNING.train.replace(epochs=6.0, callbacks=[entry]),
+    )
+    learn(task, experiment, TRAIN)
+    assert int(task.optimizer.iterations.numpy()) == 2 * 3  # of six epochs
+    settings = experiment.train.replace(callbacks=[{**entry, "pattern": 1}])
+    with pytest.raises(ValueError, match="EarlyStopping 'pattern': did you mean 'pat"):
+        learn(task, experiment.replace(train=settings), TRAIN)
+
+
 def test_without_validation_nothing_is_measured():
     assert fine_tune(classifier(), TRAIN, epochs=1, **QUICK) == {}
 

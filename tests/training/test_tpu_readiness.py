@@ -26,7 +26,7 @@ def tiny(name: str):
 
 
 # Presets that differ in size alone have the same step.
-DISTINCT = {tiny(name): name for name in reversed(PRESETS)}
+DISTINCT = {tiny(name): name for name in reversed([*PRESETS])}
 
 
 def built(name: str):

@@ -279,16 +279,34 @@ def test_a_callback_from_outside_is_named_in_the_config(text, tmp_path, monkeypa
     (tmp_path / "mine.py").write_text(
         "import keras\n\nSEEN = []\n\n\n"
         "class Seeing(keras.callbacks.Callback):\n"
+        "    def __init__(self, times=1):\n"
+        "        super().__init__()\n"
+        "        self.times = times\n\n"
         "    def on_train_batch_end(self, batch, logs=None):\n"
-        "        SEEN.append(float(logs['loss']))\n"
+        "        SEEN.extend([float(logs['loss'])] * self.times)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     experiment = EXPERIMENT.override(
         "train.steps=2", 'train.callbacks=["mine:Seeing"]', "train.evaluate_every=9"
     )
     run(text, tmp_path / "run", experiment=experiment)
-    assert len(importlib.import_module("mine").SEEN) == 2
-    wrong = experiment.override('train.callbacks=["mine:Seing"]')
-    with pytest.raises(ValueError, match="mine has no such .*mean 'Seeing'"):
-        run(text, tmp_path / "other", experiment=wrong)
+    seen = importlib.import_module("mine").SEEN
+    assert len(seen) == 2
+    # the run goes on with others, and with arguments
+    longer = experiment.override(
+        "train.steps=3", 'train.callbacks=[{"name": "mine:Seeing", "times": 5}]'
+    )
+    run(text, tmp_path / "run", experiment=longer)
+    assert len(seen) == 2 + 5 and len(set(seen)) == 3
+    written = json.loads((tmp_path / "run/experiment.json").read_text())
+    assert ExperimentConfig.from_dict(written).train == longer.train
+    for entry, message in {
+        '"mine:Seing"': "mine has no such class; did you mean 'Seeing'",
+        '{"name": "mine:Seeing", "time": 1}': "Seeing 'time': did you mean 'times'",
+    }.items():
+        wrong = experiment.override(f"train.callbacks=[{entry}]")
+        with pytest.raises(ValueError, match=rf"train.callbacks\[0\]: .*{message}"):
+            run(text, tmp_path / "other", experiment=wrong)
+        with pytest.raises(ValueError, match=rf"train.callbacks\[0\]: .*{message}"):
+            next(training.plan(wrong, [str(text)], ByteTokenizer()))
     assert not (tmp_path / "other").exists()

@@ -121,17 +121,19 @@ def learning_of(
         set: any setting, as optimizer.layer_decay=0.9; may repeat.
     """
     from massivetext_keras import tasks, training
-    from massivetext_keras.architecture import shapes
     from massivetext_keras.tasks.registry import check_options
+    from massivetext_keras.tasks.source import is_shape
+    from massivetext_keras.training.callbacks.registry import check_callbacks
 
     tasks.task_class(preset)  # a wrong name is said before all the reading
     cls = class_named(task)
     fields = {"task.name": task, **fields}
     experiment = experiment_of(FINE_TUNING, preset, config, fields, set)
     settings = experiment.train
+    check_callbacks(settings.callbacks)
     strategy = training.make_strategy(settings.strategy)
     own = None if tokenizer is None else tokenizer_named(tokenizer)
-    if preset in shapes.PRESETS:
+    if is_shape(preset):
         need_tokenizer(own)
     how = reading_of(**reading)
     train, held_out = (

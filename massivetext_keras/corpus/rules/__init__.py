@@ -17,13 +17,11 @@ from massivetext_keras.support.registry import Registry, check_keywords
 Function = TypeVar("Function", bound=Callable)
 
 
-def _entry(name: str, function: Callable) -> Callable:
-    check_keywords(function, "batch")
-    return function
-
-
 RULES: Registry[Callable] = Registry(
-    "rule", __name__, "massivetext_keras.rules", plain=_entry
+    "rule",
+    __name__,
+    "massivetext_keras.rules",
+    plain=lambda asked, function: _registered(function, None),
 )
 
 
@@ -56,6 +54,6 @@ def rule(function=None, *, name=None):
 
 
 def _registered(function: Function, name: str | None) -> Function:
-    name = name or function.__name__
-    RULES.add(function, name, _entry(name, function))
+    check_keywords(function, "batch")
+    RULES.add(function, name or function.__name__, function)
     return function
