@@ -6,11 +6,26 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PARITY := .venv-parity
 PEERS := .venv-peers
-PYTEST := $(BIN)/python -m pytest -m "" -n $(WORKERS) --dist=loadfile --no-loadscope-reorder
-# Parts of the tests that make many graphs, and the folders of these parts
-PARTS := 'tests/tasks/test_[a-l]*.py' 'tests/tasks/test_[m-z]*.py' \
-	'tests/tasks/*/' tests/training tests/cli
+PYTEST := $(BIN)/python -m pytest -m ""
+# Tests that make many graphs: their folders, and parts of these, the longest first. Each
+# part has a process: none ever gives back the memory of programs that XLA compiled.
 HEAVY := tests/tasks tests/training tests/cli
+define PARTS
+tests/tasks/test_[p-z]*.py
+tests/training/test_[a-f]*.py
+tests/tasks/test_[h-o]*.py
+tests/tasks/[n-z]*/
+tests/training/test_s*.py
+tests/training/test_[t-z]*.py tests/training/*/
+tests/tasks/[d-m]*/
+tests/tasks/test_[a-d]*.py
+tests/tasks/test_[e-g]*.py
+tests/training/test_[g-r]*.py
+tests/cli/test_[a-t]*.py
+tests/tasks/[a-c]*/
+tests/cli/test_[u-z]*.py
+endef
+export PARTS
 
 .DEFAULT_GOAL := help
 .PHONY: setup quickstart test parity bench clean help
@@ -31,9 +46,12 @@ quickstart: setup  ## train, evaluate, generate and export in MINUTES (5)
 test: setup  ## format, lint and every test and doctest, on WORKERS (2) processes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	# in parts: a process never gives back the memory of programs that XLA compiled
-	@code=0; for part in $(PARTS); do $(PYTEST) $$part || code=$$?; done; \
-	$(PYTEST) $(HEAVY:%=--ignore=%) || code=$$?; exit $$code
+	@code=0; \
+	echo "$$PARTS" | xargs -P $(WORKERS) -I PART sh -c 'echo "begun: PART"; \
+		said=$$($(PYTEST) -q PART 2>&1); code=$$?; echo "$$said"; \
+		echo "ended with $$code: PART"; exit $$code' || code=$$?; \
+	$(PYTEST) -n $(WORKERS) --dist=loadfile --no-loadscope-reorder \
+		$(HEAVY:%=--ignore=%) || code=$$?; exit $$code
 
 parity: $(PARITY)/.installed  ## compare with transformers and torch, in a venv of their own
 	$(PARITY)/bin/python -m pytest tests/huggingface/test_parity.py tests/generation/test_parity.py

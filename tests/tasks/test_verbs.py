@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 
@@ -41,6 +42,7 @@ def translator() -> Seq2SeqLM:
     return randomize(Seq2SeqLM(config, ByteTokenizer()), scale=0.5)
 
 
+short = functools.partial(encoder_task, num_layers=1)
 GREEDY = {"max_new_tokens": 5, "temperature": 0.0}
 # The task, what it is asked by texts, and texts: one of them "", where that is one.
 VERBS = {
@@ -51,39 +53,39 @@ VERBS = {
     "translate": (translator, lambda lm, x: lm.translate(x, 5), ["ab", ""]),
     "n_best": (translator, lambda lm, x: lm.n_best(x, 2, 5), ["ab", ""]),
     "fill_mask": (
-        lambda: encoder_task(MaskedLM),
+        lambda: short(MaskedLM),
         lambda task, x: task.fill_mask(x, 2),
         ["the [MASK]", "[MASK]"],
     ),
-    "masked_score": (lambda: encoder_task(MaskedLM), MaskedLM.score, ["the cat", ""]),
-    "embed": (lambda: encoder_task(TextEmbedder), TextEmbedder.embed, ["the cat", ""]),
+    "masked_score": (lambda: short(MaskedLM), MaskedLM.score, ["the cat", ""]),
+    "embed": (lambda: short(TextEmbedder), TextEmbedder.embed, ["the cat", ""]),
     "classify": (
-        lambda: encoder_task(TextClassifier, labels=("a", "b")),
+        lambda: short(TextClassifier, labels=("a", "b")),
         TextClassifier.classify,
         ["the cat", ""],
     ),
     "classify_pairs": (
-        lambda: encoder_task(TextClassifier, labels=("a", "b")),
+        lambda: short(TextClassifier, labels=("a", "b")),
         lambda task, x: task.classify(x, x),
         ["the cat", ""],
     ),
     "tag": (
-        lambda: encoder_task(TokenClassifier, labels=("A", "B")),
+        lambda: short(TokenClassifier, labels=("A", "B")),
         TokenClassifier.tag,
         ["the cat", ""],
     ),
     "detect": (
-        lambda: encoder_task(ReplacedTokenDetector),
+        lambda: short(ReplacedTokenDetector),
         ReplacedTokenDetector.detect,
         ["the cat", ""],
     ),
     "answer": (
-        lambda: encoder_task(QuestionAnswerer),
+        lambda: short(QuestionAnswerer),
         lambda task, x: task.answer(x, CONTEXT),
         ["the cat", ""],
     ),
     "contexts": (
-        lambda: encoder_task(QuestionAnswerer),
+        lambda: short(QuestionAnswerer),
         lambda task, x: task.answer(["cat"] * np.size(x), x),
         ["the cat", ""],
     ),
