@@ -12,6 +12,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import zstandard
 
+from massivetext_keras.support.extras import need
+
 _READ, _BUFFER = 2**16, 2**20
 _RATIO_FROM = 10_000_000  # bytes: what is small may repeat itself
 _SUSPECT = 2**18  # bytes before a damaged place that may be wrong too
@@ -47,6 +49,8 @@ class _Format(NamedTuple):
             byte 1,000 with gzip, 32,000 with zstd); bzip2 and xz give a part at a time.
         suspect: bytes before an error that may be wrong: of bzip2 none, which checks a
             block before it gives it.
+        is_alone: whether nothing tells where data begin: then all are one member, and
+            the suffix is believed if they are no text.
     """
 
     name: str
@@ -54,6 +58,30 @@ class _Format(NamedTuple):
     new: Callable[[], Any]
     size: int
     suspect: int = _SUSPECT
+    is_alone: bool = False
+
+
+class _Brotli:
+    """Brotli's decompressor, with the names that those of bzip2 and xz have."""
+
+    def __init__(self):
+        module = need("brotli")
+        self._new, self._error = module.Decompressor(), module.error
+        self.unused_data = b""
+
+    @property
+    def eof(self) -> bool:
+        return self._new.is_finished()
+
+    @property
+    def needs_input(self) -> bool:
+        return self._new.can_accept_more_data()
+
+    def decompress(self, data: bytes, most: int) -> bytes:
+        try:
+            return self._new.process(data, output_buffer_limit=most)
+        except self._error as error:
+            raise OSError(str(error)) from None
 
 
 def _xz() -> lzma.LZMADecompressor:
@@ -82,12 +110,17 @@ FORMATS = {
     ),
     ".xz": _Format("xz", re.compile(rb"\xfd7zXZ\0"), _xz, 2**16),
     ".lzma": _Format("LZMA", re.compile(rb"\x5d\0\0"), _xz, 2**16),
+    ".br": _Format("Brotli", re.compile(rb"(?!)"), _Brotli, 2**16, is_alone=True),
 }
 COMPRESSED = tuple(FORMATS)
+_NOT_IN_TEXT = re.compile(rb"[\0-\x08\x0b\x0e-\x1f\x7f]")
 
 
 def compression_of(head: bytes, suffix: str) -> str:
     """How data are compressed: as their first bytes say, or else as a suffix does.
+
+    Brotli data begin with nothing of their own, and `.br` is Breton, too: text that is
+    called so is text.
 
     Args:
         head: the first bytes.
@@ -100,6 +133,8 @@ def compression_of(head: bytes, suffix: str) -> str:
     for name, format in FORMATS.items():
         if name != ".lzma" and format.head.match(head):  # too short to be sure
             return name
+    if suffix and FORMATS[suffix].is_alone and not _NOT_IN_TEXT.search(head):
+        return ""
     return suffix
 
 
@@ -131,7 +166,8 @@ def inflate(
     format, given = source.format, 0
     found = False
     while source.begins():
-        if not format.head.match(source.data, source.at):
+        is_first = format.is_alone and not found
+        if not (is_first or format.head.match(source.data, source.at)):
             skipped, head = source.skip(), source.skipped_head
             is_other = not (found or source.is_left)
             more = f": it is not compressed with {format.name}" if is_other else ""

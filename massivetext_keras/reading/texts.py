@@ -64,7 +64,7 @@ def expand(patterns: str | Path | Iterable[str | Path]) -> list[Path]:
     """Find the files that names, patterns and folders stand for.
 
     A file is taken as it is named. A folder stands for the text files in it at any
-    depth: those of `TEXT_SUFFIXES`, each also with .gz, .bz2, .zst or .xz. A
+    depth: those of `TEXT_SUFFIXES`, each also with .gz, .bz2, .zst, .xz or .br. A
     pattern (`*`, `?`, `[]`, and `**` for any depth) that spells a suffix takes whatever
     it matches, `raw/*.tsv`; one that does not, `raw/**`, takes text files. Hidden files
     are only taken by name. A folder that `massivetext corpus build` wrote stands for

@@ -83,7 +83,7 @@ def read_records(
     """Reads records, file by file; a bad line ends nothing.
 
     Args:
-        files: paths, globs and folders; also with .gz, .bz2, .zst or .xz.
+        files: paths, globs and folders; also with .gz, .bz2, .zst, .xz or .br.
         fields: that are wanted, in the order of the columns of a table that has no
             head; a table has one if its first row names a column that is asked for, or
             the first field, or another one and nothing but names.
