@@ -28,7 +28,8 @@ from massivetext_keras.reading.read import format_of, read
 
 def numbers(seed):
     """Text that does not compress to nothing."""
-    return b"%r" % [random.Random(seed).random() for _ in range(99)]
+    chosen = random.Random(seed)
+    return b"%r" % [chosen.random() for _ in range(99)]
 
 
 # Not those that other tests register
