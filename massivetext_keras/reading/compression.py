@@ -120,7 +120,7 @@ def compression_of(head: bytes, suffix: str) -> str:
     """How data are compressed: as their first bytes say, or else as a suffix does.
 
     Brotli data begin with nothing of their own, and `.br` is Breton, too: text that is
-    called so is text.
+    called so is text, but for a single byte, which is nothing in Brotli.
 
     Args:
         head: the first bytes.
@@ -133,9 +133,8 @@ def compression_of(head: bytes, suffix: str) -> str:
     for name, format in FORMATS.items():
         if name != ".lzma" and format.head.match(head):  # too short to be sure
             return name
-    if suffix and FORMATS[suffix].is_alone and not _NOT_IN_TEXT.search(head):
-        return ""
-    return suffix
+    is_believed = not suffix or not FORMATS[suffix].is_alone or len(head) < 2
+    return suffix if is_believed or _NOT_IN_TEXT.search(head) else ""
 
 
 def inflate(

@@ -9,12 +9,13 @@ from collections.abc import Callable
 
 import zstandard
 
-from massivetext_keras.reading.content import is_binary, is_noise
+from massivetext_keras.reading.content import not_text
 from massivetext_keras.support.extras import need
 
 HTML = ("text/html", "application/xhtml+xml")
 _TYPE = re.compile(r"(?:^|,)\s*([\w!#$&^.+-]+/[\w!#$&^.+-]+)")
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w:.-]+)", re.I)
+_WIDE = re.compile("utf-?(?:16|32)(?:-?[lb]e)?")  # no bytes of which are ASCII
 _UNKNOWN = ("unknown/unknown", "application/unknown", "application/x-unknown")
 # What browsers take for HTML (WHATWG, MIME Sniffing, 7.1)
 _PAGE = re.compile(
@@ -27,6 +28,7 @@ _SIZE = re.compile(rb"[0-9a-fA-F]{1,8}")
 _ANY_HEAD = zlib.MAX_WBITS | 32  # of gzip or zlib
 _PIECE = 2**10
 _MEMBER, _FRAME = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"  # where those of gzip, zstd begin
+_BEGINS = {_MEMBER + b"\x08": "gzip", _FRAME: "zstd"}
 # Names that servers give for no encoding at all.
 _NO_CODING = ("", "identity", "none", "binary", "7bit", "8bit", "utf-8", "utf8")
 
@@ -44,8 +46,12 @@ def media_type(header: str | None) -> tuple[str | None, str | None]:
     return (types[-1] if types else None), (charset[1] if charset else None)
 
 
-def sniffed_type(body: bytes) -> str | None:
+def sniffed_type(body: bytes, charset: str | None = None) -> str | None:
     """text/html or text/plain by what a body begins with; None if it is no text.
+
+    Args:
+        body: without its encodings.
+        charset: that its head says.
 
     >>> (
     ...     sniffed_type(b" <!DOCTYPE html><p>"),
@@ -57,13 +63,15 @@ def sniffed_type(body: bytes) -> str | None:
     start = body[:_SEEN].removeprefix(b"\xef\xbb\xbf").lstrip()
     if _PAGE.match(start):
         return "text/html"
-    return None if is_binary(body) or is_noise(body) else "text/plain"
+    is_wide = charset is not None and bool(_WIDE.fullmatch(charset))
+    return None if not_text(body, charset if is_wide else "utf-8") else "text/plain"
 
 
 def unpacked(data: bytes, headers: dict[str, str], most: int) -> tuple[bytes, bool]:
     """A body as it was before its encodings and its transfer.
 
-    A body that is not encoded as its head says, but is text, is taken as it is.
+    A body that is not encoded as its head says, but is text, is taken as it is; one of
+    gzip or zstd data of which it says nothing is decompressed.
 
     Args:
         data: as it was sent.
@@ -79,8 +87,6 @@ def unpacked(data: bytes, headers: dict[str, str], most: int) -> tuple[bytes, bo
             be read.
     """
     length = headers.get("content-length", "")
-    if "content-encoding" not in headers and "transfer-encoding" not in headers:
-        return data[:most], length.isdecimal() and len(data) < int(length)
     codings = [
         coding.strip()
         for name in ("content-encoding", "transfer-encoding")
@@ -91,6 +97,10 @@ def unpacked(data: bytes, headers: dict[str, str], most: int) -> tuple[bytes, bo
         if coding == "chunked":
             data, cut = _joined(data)
         elif coding not in _NO_CODING:
+            data, whole = _decoded(data, coding, most)
+            cut |= not whole
+    for begin, coding in _BEGINS.items():
+        if data.startswith(begin):
             data, whole = _decoded(data, coding, most)
             cut |= not whole
     return data[:most], cut

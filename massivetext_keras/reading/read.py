@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Annotated, BinaryIO, NamedTuple
 
-from massivetext_keras.reading.content import is_binary, is_noise
+from massivetext_keras.reading.content import not_text
 from massivetext_keras.reading.document import Document, Problem, problem
 from massivetext_keras.reading.formats import FORMATS, Options, by_content, by_suffix
 from massivetext_keras.reading.streams import (
@@ -155,14 +155,13 @@ def rows_of(
         DamagedFile: nothing more can be read.
     """
     found = FORMATS[format]
-    other = is_binary(stream.peek(_SEEN))
-    if found.textual and not other:
-        stream = as_utf8(stream, options.encoding)
-        other = "binary data" if is_noise(stream.peek(_SEEN)) else None
-    if other and found.is_text:
+    encoding = options.encoding if found.textual else "utf-8"
+    if found.is_text and (other := not_text(stream.peek(_SEEN), encoding)):
         raise NoText(f"it is no text, but {other}")
-    if found.textual and max_bytes is not None:
-        stream = first_lines(stream, max_bytes)
+    if found.textual:
+        stream = as_utf8(stream, encoding)
+        if max_bytes is not None:
+            stream = first_lines(stream, max_bytes)
     return found.read(stream, options)
 
 

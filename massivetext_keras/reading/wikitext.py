@@ -85,8 +85,9 @@ _SPACES = re.compile(r"[ \t]{2,}")
 _OPENS, _SHUTS = tuple("(（"), tuple(")）")
 _SIGNS = ",;:，；："
 _BEHIND = (*_SHUTS, *",;，；")
-# Beside these no space is needed where something was left out
-_BEGINS, _STOPS = ("\n", "[", *_OPENS), ("\n", "]", ".", "。", *_BEHIND)
+# Beside these no space is needed where something was left out; but .NET and .50 begin
+_BEGINS = ("\n", "[", *_OPENS)
+_ENDS_HERE = re.compile(rf"[\n\]。{''.join(_BEHIND)}]|\.(?![^\W_])")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z]+)*")
 _MOST_OPEN = 20  # links within each other
 # Prefixes of links to pictures and categories, in all wikis and in some languages
@@ -180,7 +181,7 @@ def _closed_up(text: str) -> str:
         if not after and left:
             continue  # what follows is left out, too
         is_edge = not before or before.endswith(_BEGINS) or not after
-        is_edge = is_edge or after.startswith(_STOPS)
+        is_edge = is_edge or bool(_ENDS_HERE.match(after))
         parts += [before, " " if spaced and not is_edge else ""]
         before, spaced = after, False
     return "".join([*parts, before])

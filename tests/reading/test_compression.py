@@ -9,6 +9,7 @@ import io
 import lzma
 import random
 
+import brotli
 import pytest
 import zstandard
 from hypothesis import given
@@ -116,6 +117,28 @@ def test_strict_and_tolerant_streams(tmp_path):
         assert read_whole(stream) == b"a\nbc\nd\n"
     with open_stream(path, tolerant=True) as stream:  # b goes with what followed it
         assert [line for _, line in lines(stream, 9)] == [b"a\n", b"c\n", b"d\n"]
+
+
+def test_brotli_by_its_suffix(tmp_path):
+    path = tmp_path / "a.txt.br"
+    text = numbers(7, 30_000)
+    path.write_bytes(brotli.compress(text, quality=5))
+    with open_stream(path) as stream:
+        assert stream.read() == text
+    data = path.read_bytes()
+    texts, [wrong] = inflated(data[:-9], ".br")
+    assert text.startswith(b"".join(texts)) and "end early" in wrong.detail
+    texts, [wrong] = inflated(data[:999] + bytes(99) + data[999:], ".br")
+    assert texts == [] and "is damaged after" in wrong.detail
+
+
+@pytest.mark.parametrize("text", ["Un tamm brezhoneg.\n", "Ur c'hazh zo e-barzh.", ""])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_breton_is_no_brotli(tmp_path, text, encoding):
+    path = tmp_path / "train.br"
+    path.write_bytes((text + "ñù" * bool(text)).encode(encoding))
+    with open_stream(path) as stream:
+        assert stream.read() == path.read_bytes()
 
 
 def test_content_says_more_than_a_suffix(tmp_path):

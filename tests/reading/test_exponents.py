@@ -26,6 +26,37 @@ from massivetext_keras.reading.exponents import with_exponents
         ("e<sup>-x</sup> e<sup>−2''t''</sup>", "e^(-x) e^(−2t)"),
         ("e<sup>iπ</sup> r<sup>2π</sup>", "e^(iπ) r^(2π)"),
         ("2<sup>2.5</sup>", "2^(2.5)"),
+        ("2<sup>100 000</sup> x<sup>3&thinsp;000</sup>", "2^(100 000) x^(3 000)"),
+        (
+            "5<sup>3×2</sup> 10<sup>±3</sup> 2<sup>6 − 1</sup>",
+            "5^(3×2) 10^(±3) 2^(6 − 1)",
+        ),
+        ("10<sup>&nbsp;3</sup> 10<sup>&#51;</sup> 10<sup>− 5</sup>", "10³ 10³ 10⁻⁵"),
+        ("10<sup>½</sup> x<sup>1½</sup> 2<sup>&frac12;</sup>", "10^½ x^(1½) 2^½"),
+        ("2<sup>N</sup> A<sup>T</sup> (x)<sup>M</sup>", "2^N A^T (x)^M"),
+        ("a<sup>b</sup> 2<sup>''m''</sup> x<sup>π</sup>", "a^b 2^m x^π"),
+        ("e<sup>2πi</sup> 2<sup>∞</sup> 2<sup>+∞</sup>", "e^(2πi) 2^∞ 2^(+∞)"),
+        (
+            "x<sub>1,2</sub> x<sub>i, j</sub> log<sub>1,2</sub>",
+            "x_(1,2) x_(i, j) log_(1,2)",
+        ),
+        ("x<sub>A</sub> v<sub>e</sub> x<sub>12 a</sub>", "x_A v_e x_(12 a)"),
+        (
+            "2<sup>log n</sup> 2<sup>x y</sup> 2<sup>a b</sup>",
+            "2^(log n) 2^(x y) 2^(a b)",
+        ),
+        ("T<sub>room temperature</sub>", "T_(room temperature)"),
+        ("10<sup>one hundred</sup>", "10^(one hundred)"),
+        (
+            "2<sup>a&lt;b</sup> 2<sup>√2</sup> 2<sup>4!</sup>",
+            "2^(a&lt;b) 2^(√2) 2^(4!)",
+        ),
+        ("&pi;<sup>N</sup> ''x''<sup>N</sup>", "&pi;^N ''x''^N"),
+        # within each other
+        ("2<sup>10<sup>3</sup></sup>", "2^(10³)"),
+        ("2<sup>2<sup>k+1</sup></sup>", "2^(2^(k+1))"),
+        ("9<sup>9<sup>9</sup>+1</sup>", "9^(9⁹+1)"),
+        ("e<sup>x<sub>1</sub></sup> x<sub>1</sub><sup>N</sup>", "e^(x₁) x₁^N"),
     ],
 )
 def test_formulas(page, text):
@@ -50,6 +81,27 @@ def test_what_is_nearly_a_number_takes_no_time(inside):
             "f<sup>''</sup>",
             "1<sup><i>er</i></sup>",
         ),
+        *(
+            "19<sup>th century</sup>",
+            "1<sup>er.</sup>",
+            "N<sup>o.</sup>",
+            "V<sup>E</sup>",
+        ),
+        *("2<sup>ème</sup>", "1<sup>o</sup>", "5<sup>-й</sup>", "M<sup>r</sup>"),
+        *(
+            "$19<sup>.99</sup>",
+            "19<sup>99 €</sup>",
+            "7<sup>TM</sup>",
+            "7<sup>(R)</sup>",
+        ),
+        *(
+            "word<sup>a</sup>",
+            "word<sup>a, b</sup>",
+            "word<sup>N</sup>",
+            "9.5<sup>a</sup>",
+        ),
+        *("12<sup>h</sup> 30<sup>m</sup>", "20<sup>o</sup>C", "20<sup>º</sup>C"),
+        *("H<sup>+</sup>", "U<sup>*</sup>", "CO<sub>2(g)</sub>", "a <sup>b c 3×</sup>"),
     ],
 )
 def test_what_is_no_formula_stays(page):

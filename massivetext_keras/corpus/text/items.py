@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from massivetext_keras.reading.content import is_binary, is_noise
+from massivetext_keras.reading.content import not_text
 from massivetext_keras.reading.document import Problem
 from massivetext_keras.reading.find import find
 from massivetext_keras.reading.read import Source, read
@@ -67,11 +67,9 @@ def _items(source: Source) -> Iterator[tuple[str, str]]:
             yield str(row.position), row.text
         return
     with open_stream(source.path) as stream:
-        if what := is_binary(stream.peek(_SEEN)):
+        if what := not_text(stream.peek(_SEEN)):
             raise ValueError(f"{source.path} is no text, but {what}")
         stream = as_utf8(stream)
-        if is_noise(stream.peek(_SEEN)):
-            raise ValueError(f"{source.path} is no text, but binary data")
         if suffixes(source.path)[0] == ".json":
             data = stream.read()
             if not _OBJECTS.search(data):

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
-from massivetext_keras.reading.content import is_binary, is_noise
+from massivetext_keras.reading.content import not_text
 from massivetext_keras.reading.streams import as_utf8, decode_line
 
 logger = logging.getLogger(__name__)
@@ -130,11 +130,9 @@ class Options(NamedTuple):
         Raises:
             ValueError: it is no text.
         """
-        what = is_binary(stream.peek(_SEEN))
-        stream = stream if what else as_utf8(stream, self.encoding)
-        if what or is_noise(stream.peek(_SEEN)):
-            raise ValueError(f"{self.path} is no text, but {what or 'binary data'}")
-        return stream
+        if what := not_text(stream.peek(_SEEN), self.encoding):
+            raise ValueError(f"{self.path} is no text, but {what}")
+        return as_utf8(stream, self.encoding)
 
     def decoded(self, line: int | None, data: bytes) -> str:
         """The text of a line, or of a whole file; what is not valid in it is noted."""

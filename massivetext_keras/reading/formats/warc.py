@@ -16,7 +16,8 @@ _READ = _LINE = 65_536
 _MOST_HEADERS = 1000
 _LISTS = ("content-encoding", "transfer-encoding")  # lines of one name go on
 _VERSION = re.compile(rb"WARC/\d")
-_FETCHED = ("http", "https", "ftp", "ftps", "gopher", "file")
+_OWN = "metadata"  # the scheme of what wget notes of itself
+_HTTP = b"HTTP/"
 
 
 @format(suffixes=[".warc", ".wet"], begins=lambda head: bool(_VERSION.match(head)))
@@ -24,11 +25,12 @@ def warc(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
     """Reads the pages of a WARC file (ISO 28500), or the texts of a WET file.
 
     What servers sent that is no page is a problem, so that it is counted: another
-    status than 200, pictures. Pages are HTML and plain text, by their Content-Type, or
-    by what they begin with if they have none. Requests, metadata and what a crawler
-    notes of itself are no responses. A page that was cut off is read as far as it goes,
-    and is a problem besides. Behind what is damaged, reading goes on with the next
-    record. `columns["date"]` is when the page was fetched.
+    status than 200, pictures, and binary data whatever their Content-Type says. Pages
+    are HTML and plain text, by their Content-Type, or by what they begin with if they
+    have none. So are resources, wherever they come from. Requests, metadata and what a
+    crawler notes of itself (`metadata://`) are no responses. A page that was cut off is
+    read as far as it goes, and is a problem besides. Behind what is damaged, reading
+    goes on with the next record. `columns["date"]` is when the page was fetched.
 
     It is not left to a library: of 100 pages with 20 to 100 bytes of damage in the
     second fifth, warcio 1.8 gives 24 to 45 and ends, if the archive is compressed
@@ -70,11 +72,18 @@ class _Body:
 
     def __init__(self, stream: BinaryIO, length: int):
         self._stream, self.left = stream, length
+        self._ahead = b""
+
+    def begins_with(self, what: bytes) -> bool:
+        """Whether the bytes that are not yet read begin so; for once, at the start."""
+        self._ahead = self._stream.read(min(len(what), self.left))
+        return self._ahead == what
 
     def read(self, most: int) -> bytes:
         """As many bytes as there are, up to some number."""
         wanted = min(most, self.left)
-        data = self._stream.read(wanted)
+        data, self._ahead = self._ahead[:wanted], self._ahead[wanted:]
+        data += self._stream.read(wanted - len(data))
         if len(data) < wanted:
             raise DamagedFile("it ends within a record")
         self.left -= wanted
@@ -82,7 +91,9 @@ class _Body:
 
     def readline(self, most: int) -> bytes:
         """The next line, or its beginning."""
-        line = self._stream.readline(min(most, self.left))
+        line, self._ahead = self._ahead, b""
+        if not line.endswith(b"\n"):
+            line += self._stream.readline(min(most, self.left) - len(line))
         self.left -= len(line)
         return line
 
@@ -120,23 +131,24 @@ def _of_record(
 ) -> Iterator[Document | Problem]:
     kind = headers.get("warc-type", "").lower()
     url = headers.get("warc-target-uri", "").strip("<>")
-    scheme = url.partition(":")[0].lower()
+    name = url or headers.get("warc-record-id", "a record without a name")
     if kind == "continuation":
-        yield problem("bad_record", f"{url}: a segment of a record", body.left)
-    is_own = kind == "resource" and scheme not in _FETCHED  # of wget: metadata://
+        yield problem("bad_record", f"{name}: a segment of a record", body.left)
+    is_own = kind == "resource" and url.partition(":")[0].lower() == _OWN
     if kind not in ("response", "resource", "conversion") or is_own:
         return
     size = body.left
     media, charset = media_type(headers.get("content-type"))
     http: dict[str, str] = {}
-    if media == "application/http":
-        http = _answer(body, url)
+    is_http = kind == "response" and body.begins_with(_HTTP)
+    if is_http or media == "application/http":
+        http = _answer(body, name)
         if isinstance(http, Problem):
             yield http
             return
         media, charset = media_type(http.get("content-type"))
     if media not in (*HTML, "text/plain", None):
-        yield problem("no_page", f"{url}: {media}", size)
+        yield problem("no_page", f"{name}: {media}", size)
         return
     most = options.max_document_bytes
     data, cut = body.read(most + 1), False
@@ -144,15 +156,18 @@ def _of_record(
         try:
             data, cut = unpacked(data, http, most + 1)
         except ValueError as error:
-            yield problem("bad_record", f"{url}: {error}", len(data))
+            yield problem("bad_record", f"{name}: {error}", len(data))
             return
     if len(data) > most:
-        yield options.too_large(url)
+        yield options.too_large(name)
         return
-    media = media or sniffed_type(data)
-    if media is None:
-        yield problem("no_page", f"{url}: neither a Content-Type nor text", size)
+    sniffed = sniffed_type(data, charset)
+    if sniffed is None:
+        yield problem(
+            "no_page", f"{name}: {media or 'no Content-Type'}, but no text", size
+        )
         return
+    media = media or sniffed
     document = page_of(data, charset)
     document.kind = "html" if media in HTML else "text"
     document.url = url or None
@@ -161,7 +176,7 @@ def _of_record(
     yield document
     why = headers.get("warc-truncated") or ("transfer" if cut else "")
     if why:
-        yield problem("damaged", f"{url}: cut off when it was fetched ({why})")
+        yield problem("damaged", f"{name}: cut off when it was fetched ({why})")
 
 
 def _answer(body: _Body, url: str) -> dict[str, str] | Problem:

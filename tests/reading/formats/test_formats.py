@@ -7,9 +7,14 @@ import gzip
 import io
 import json
 import lzma
+import pickle
+import random
+import struct
 import tarfile
 import tracemalloc
+import zlib
 
+import brotli
 import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +25,13 @@ from massivetext_keras.reading.formats import FORMATS
 from massivetext_keras.reading.json_values import raw_objects
 from massivetext_keras.reading.read import format_of, read
 
+
+def numbers(seed):
+    """Text that does not compress to nothing."""
+    chosen = random.Random(seed)
+    return b"%r" % [chosen.random() for _ in range(99)]
+
+
 # Not those that other tests register
 OWN = [name for name in FORMATS if not FORMATS.is_outside(name)]
 
@@ -28,6 +40,7 @@ COMPRESS = {
     ".gz": gzip.compress,
     ".bz2": bz2.compress,
     ".zst": zstandard.ZstdCompressor(write_checksum=True).compress,
+    ".br": brotli.compress,
 }
 
 
@@ -276,12 +289,64 @@ FIELD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\
         ("a.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document"),
         ("a.jsonl", bytes(range(256)), "binary data"),
         ("a.html", b"\x89PNG\r\n\x1a\n", "a picture"),
+        ("a.html", random.Random(1).randbytes(9000), "binary data"),
+        ("a.dat", random.Random(2).randbytes(9000), "binary data"),
+        ("a.dat", random.Random(3).randbytes(100), "binary data"),
+        ("a.txt", brotli.compress(numbers(1)), "binary data"),
+        ("a.txt", zlib.compress(numbers(2)), "binary data"),
+        ("a.txt", pickle.dumps(["some text"] * 9, protocol=2), "a Python pickle"),
+        ("a.txt", pickle.dumps({"text": "a" * 99}, protocol=4), "a Python pickle"),
+        ("a.txt", struct.pack("<QI", 20, 7**11) + b"\n\x12some", "a file of TFRecords"),
+        ("a.txt", b"FEA1\0\0\0\0" + b"text " * 99, "an Arrow file"),
+        ("a.txt", b"\xff\xff\xff\xff\x78\1\0\0" + b"text " * 99, "an Arrow file"),
+        ("a.txt", b"GGUF\3\0\0\0" + b"text " * 99, "the weights of a model"),
+        ("a.txt", b"a".ljust(60, b"\0") + b"BOOKMOBI", "a MOBI book"),
+        ("a.txt", b"070701" + b"0000A1FF" * 13 + b"a\0text", "a cpio archive"),
+        ("a.txt", b"head\x1b\0\0\0" + b"a record " * 99, "binary data"),
     ],
 )
 def test_what_is_no_text_is_refused(tmp_path, name, data, what):
     [row] = rows_of(tmp_path / name, data)
     assert row.reason == "damaged"
     assert row.detail.startswith(f"it is no text, but {what}")
+
+
+LEGACY = [
+    ("Grüße aus Köln, schöne Übergrößenträger. ", ["latin-1", "cp850", "mac_roman"]),
+    ("Все счастливые семьи похожи друг на друга. ", ["koi8-r", "cp1251", "cp866"]),
+    ("吾輩は猫である。名前はまだ無い。", ["shift_jis", "euc_jp", "iso2022_jp"]),
+    ("人人生而自由，在尊严和权利上一律平等。", ["gb18030", "gbk"]),
+    ("모든 국민은 인간으로서의 존엄과 가치를 가지며 ", ["euc_kr", "johab"]),
+    ("Όλοι οι άνθρωποι γεννιούνται ελεύθεροι. ", ["iso8859-7"]),
+    ("มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาค ", ["tis-620"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [(text, encoding) for text, encodings in LEGACY for encoding in encodings],
+)
+def test_text_in_any_encoding_is_text(tmp_path, text, encoding):
+    data = (text * 99).encode(encoding)
+    [row] = rows_of(tmp_path / "a.txt", data)
+    assert row.text == data.decode("utf-8", "replace")
+    [row] = rows_of(tmp_path / "b.txt", data, encoding=encoding)
+    assert row.text == text * 99
+    [row] = rows_of(tmp_path / "c.txt", b"\x01".join([text.encode(encoding)] * 99))
+    assert row.text.count("\x01") == 98  # between fields, as Hive writes them
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a\0b " * 9 + "some words " * 99, "words " * 99 + "\0" * 40),
+        *("".join(map(chr, range(1, 32))) + "words " * 99, "words \x80\x99 " * 99),
+        "GIF89a is a format of pictures, BM and II and MZ are others. " * 9,
+    ],
+)
+def test_text_with_some_controls_is_text(tmp_path, text):
+    [row] = rows_of(tmp_path / "a.txt", text)
+    assert row.text == text.replace("\r", "\n")
 
 
 @pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.tgz", "a.tar.xz", "a.txz"])

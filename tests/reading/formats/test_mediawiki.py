@@ -124,6 +124,13 @@ def test_other_xml(tmp_path, data, detail):
         ("''x''<nowiki/>'s and ''y''<nowiki />''z", "x's and yz"),
         # text that looks like what is removed
         ("the .NET Framework, a .com", "the .NET Framework, a .com"),
+        ("It uses<ref>a</ref> .NET 4 {{b}} .", "It uses .NET 4."),
+        ("{{a}} .NET and {{b}} .htaccess ({{c}} .de)", ".NET and .htaccess (.de)"),
+        ("cost<ref>a</ref> .50 <ref>b</ref> ...", "cost .50..."),
+        (
+            "2<sup>100 000</sup> and 2<sup>''n''<sup>2</sup></sup>",
+            "2^(100 000) and 2^(n²)",
+        ),
         ("calls printf() here; f( ) too", "calls printf() here; f( ) too"),
         ("Bonjour ; oui : non ! ( , ) [ , ]", "Bonjour ; oui : non ! ( , ) [ , ]"),
         ("List<String> a", "List<String> a"),

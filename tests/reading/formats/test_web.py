@@ -242,6 +242,15 @@ def test_bombs_of_any_encoding(tmp_path):
         ("html", PAGE, "html"),
         ("unknown/unknown", PAGE, "html"),
         ("application/pdf", b"%PDF-1.4", "no_page"),
+        *(
+            ("text/html", b"%PDF-1.4\n", "no_page"),
+            ("text/plain", b"PK\3\4", "no_page"),
+        ),
+        ("text/html", b"\x89PNG\r\n\x1a\n", "no_page"),
+        ("text/plain", bytes(range(256)), "no_page"),
+        ("text/html", gzip.compress(b"%PDF-1.4\n"), "no_page"),
+        ("text/html", gzip.compress(PAGE)[:9], "bad_record"),
+        ("text/html", b"words that are no HTML", "html"),
     ],
 )
 def test_media_types(tmp_path, media, body, kind):
@@ -252,8 +261,66 @@ def test_media_types(tmp_path, media, body, kind):
         assert (row.kind, row.text) == (kind, body.decode())
 
 
+@pytest.mark.parametrize("media", ["text/html", None])
+@pytest.mark.parametrize(
+    ("coding", "pack"), [("gzip", gzip.compress), ("zstd", zstandard.compress)]
+)
+def test_a_page_that_is_compressed_without_a_word(tmp_path, media, coding, pack):
+    twice = (pack(pack(PAGE)), media, ("Content-Encoding", coding))
+    path = warc(
+        tmp_path / "a.warc",
+        ("http://a.org", pack(PAGE), media),
+        ("http://b.org", pack(PAGE * 999), media),
+        ("http://c.org", *twice),
+    )
+    rows = list(read(str(path), max_document_bytes=10_000))
+    assert [getattr(row, "text", row) for row in rows][::2] == [PAGE.decode()] * 2
+    assert (rows[0].kind, rows[1].reason) == ("html", "too_large")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "gb18030"])
+def test_text_that_is_not_utf8_is_a_page(tmp_path, encoding):
+    text = "人人生而自由，在尊严和权利上一律平等。" * 9
+    media = f"text/plain; charset={encoding.replace('-le', 'le').replace('-be', 'be')}"
+    path = warc(tmp_path / "a.warc", ("http://a.org", text.encode(encoding), media))
+    [row] = read(str(path))
+    assert row.kind == "text" and (row.text == text or encoding[-2:] in ("le", "be"))
+
+
+@pytest.mark.parametrize("media", ["", None, "text/html", "application/http"])
+def test_the_head_of_an_answer_is_known_by_its_first_line(tmp_path, media):
+    path = tmp_path / "a.warc"
+    http = b"HTTP/1.1 %s\r\nContent-Type: text/html\r\n\r\n"
+    path.write_bytes(
+        record("response", "http://a.org", http % b"200 OK" + PAGE, media)
+        + record("response", "http://b.org", http % b"404 Not Found" + PAGE, media)
+        + record("resource", "http://c.org", b"HTTP/1.1 is a protocol")
+        + record("response", "http://d.org", b"HTT", "text/plain")
+    )
+    page, missing, text, short = read(str(path))
+    assert (page.text, page.kind) == (PAGE.decode(), "html")
+    assert missing.detail == "http://b.org: status 404"
+    assert (text.text, short.text) == ("HTTP/1.1 is a protocol", "HTT")
+
+
+@pytest.mark.parametrize("url", ["urn:text:a", "s3://b/a.txt", "whois://a.org", None])
+def test_resources_from_anywhere(tmp_path, url):
+    path = tmp_path / "a.warc"
+    path.write_bytes(
+        record("resource", url, b"a text")
+        + record("resource", url, b"{}", "application/json", "WARC-Record-ID: <urn:1>")
+        + record("resource", url, b"\x89PNG\r\n\x1a\n", None)
+    )
+    text, other, picture = read(str(path))
+    assert (text.text, text.url) == ("a text", url)
+    assert (other.reason, picture.reason) == ("no_page", "no_page")
+    assert other.detail == f"{url or '<urn:1>'}: application/json"
+
+
 def record(kind, url, body, media="text/plain", *more):
-    head = [f"WARC-Type: {kind}", f"WARC-Target-URI: {url}", f"Content-Type: {media}"]
+    head = [f"WARC-Type: {kind}"]
+    head += [] if url is None else [f"WARC-Target-URI: {url}"]
+    head += [] if media is None else [f"Content-Type: {media}"]
     lines = ["WARC/1.0", *head, *more, f"Content-Length: {len(body)}", "", ""]
     return "\r\n".join(lines).encode() + body + b"\r\n\r\n"
 
