@@ -20,6 +20,7 @@ class Document:
             made for prose holds.
         language: ISO 639-1 code, once a step identified it.
         columns: what else is kept beside the text; plain values.
+        halves: of surrogate pairs, that became U+FFFD; a corpus does not keep it.
     """
 
     text: str
@@ -30,6 +31,7 @@ class Document:
     kind: str = "text"
     language: str | None = None
     columns: dict[str, Any] = field(default_factory=dict)
+    halves: int = field(default=0, repr=False)
 
 
 REASONS = {

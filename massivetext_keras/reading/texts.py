@@ -25,6 +25,7 @@ from massivetext_keras.support.files import file_hash
 
 TEXT_SUFFIXES = (".txt", ".text", ".md", ".rst", ".jsonl", ".ndjson", ".parquet")
 _ALL = 2**62  # bytes: no document is too large
+_HALF_BYTES = 3  # that half of a surrogate pair would be in UTF-8
 _NOT_TRAINING = re.compile(r"(validation|test|dropped)-\d+-of-\d+\.")
 
 logger = logging.getLogger(__name__)
@@ -259,7 +260,8 @@ def _text_of(row: Document | Problem, path: str | Path) -> str:
 def _count(row: Document, size: int, path: str | Path, report: ReadReport) -> None:
     report.documents += 1
     report.bytes += size
-    if wrong := row.columns.get("invalid_bytes"):
+    wrong = row.columns.get("invalid_bytes", 0) + _HALF_BYTES * row.halves
+    if wrong:
         report.invalid[str(path)] = report.invalid.get(str(path), 0) + wrong
 
 

@@ -11,8 +11,6 @@ from massivetext_keras.reading.formats import Options, format
 from massivetext_keras.reading.json_values import parsed, raw_objects, shape_of
 from massivetext_keras.reading.streams import decode_line, suffixes
 
-_HALF_BYTES = 3  # that half of a surrogate pair would be in UTF-8
-
 
 @format(
     suffixes=[".jsonl", ".ndjson"],
@@ -54,6 +52,8 @@ def _of_json(data: bytes, options: Options, where: str) -> Iterator[Document | P
                 yield problem("bad_record", f"{place}: not an object of JSON")
         return
     row = document_of(record, options, where)
-    if (invalid or halves) and isinstance(row, Document):
-        row.columns["invalid_bytes"] = invalid + _HALF_BYTES * halves
+    if isinstance(row, Document):
+        row.halves = halves
+        if invalid:
+            row.columns["invalid_bytes"] = invalid
     yield row
