@@ -126,8 +126,17 @@ def as_utf8(stream: BinaryIO, encoding: str = "utf-8") -> BinaryIO:
         stream = io.BufferedReader(_Recoded(stream, encoding), _BUFFER)
     head = stream.peek(_LOOKED_AT)
     if b"\r" in head[:-1] and b"\n" not in head:
-        stream = io.BufferedReader(_Recoded(stream), _BUFFER)
+        stream = with_newlines(stream)
     return stream
+
+
+def with_newlines(stream: BinaryIO) -> BinaryIO:
+    """The same text in UTF-8 with `\\n` for each `\\r`.
+
+    >>> with_newlines(io.BytesIO(b"one\\rtwo")).read()
+    b'one\\ntwo'
+    """
+    return io.BufferedReader(_Recoded(buffered(stream)), _BUFFER)
 
 
 def buffered(stream: BinaryIO) -> BinaryIO:
