@@ -315,6 +315,19 @@ def test_a_byte_order_mark_says_how_to_read(tmp_path, name, encoding):
     assert read(tmp_path / name, content.encode(encoding)) == [record]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_without_a_mark_what_is_written_says_how_to_read(tmp_path, encoding):
+    rows = "text,label\nодин и один,да\nдва и три,нет\n我的书在这里，你看,да\n"
+    texts = ["один и один", "два и три", "我的书在这里，你看"]
+    for name, tab in (("a.csv", ","), ("a.tsv", "\t")):
+        data = rows.replace(",", tab).encode(encoding)
+        assert [fields["text"] for fields in read(tmp_path / name, data)] == texts
+    text = texts[2] + "。我不知道"
+    assert read(tmp_path / "a.txt", text.encode(encoding)) == [{"text": text}]
+    with pytest.raises(ValueError, match=r"a.txt:1: bytes that are not utf-8"):
+        read(tmp_path / "a.txt", text.encode("gb18030"))
+
+
 def test_json_by_its_content(tmp_path):
     lines = '{"text": "a"}\n{"text": "b"}\n'
     texts = [{"text": "a"}, {"text": "b"}]
