@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import codecs
 import io
+import unicodedata
+from collections import Counter
 from typing import BinaryIO, overload
 
 from massivetext_keras.reading.compression import Damage
 
 _BUFFER = 2**18
-_LOOKED_AT = 4096  # bytes of a file without a mark
+_LOOKED_AT = 2**13  # bytes of a file without a mark
 _MARKS = {  # the longer ones first: that of UTF-32 begins like that of UTF-16
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -19,29 +21,141 @@ _MARKS = {  # the longer ones first: that of UTF-32 begins like that of UTF-16
 }
 _FEWEST = 16  # bytes that tell UTF-16 without a mark
 _ZEROS = 0.7  # of every second byte
+_UNMARKED = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
+_CONTROLS = bytes({*range(32), 127} - {*b"\t\n\v\f\r\x08\x1b"})
+_BLANKS = "\t\n\v\f\r"
+# The most frequent of Chinese, but for those whose bytes are two letters of ASCII
+_COMMON = frozenset(
+    "，。、的一是不了在人有我他这个们中大为上国和地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里"
+    "用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还进好小部其些主样理心她本前开但因只从想实"
+    "這個們為國說時會對於著過發後裡種經麼學現當沒動還進樣開從實與及此日月文市者民名高新"
+)
+_CJK = ("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "BOPOMOFO", "IDEOGRAPHIC")
+_FEW = 400  # characters that are looked at first
+_DIFFERENT = 3  # frequent ones, at least
+_KANA = ("\u3040", "\u3081")  # that no two bytes of GB 18030 are
+_RARE = ("\u3400", "\u4dbf")  # Han, extension A
 
 
-def encoding_of(head: bytes) -> str | None:
+def encoding_of(head: bytes, named: str = "utf-8") -> str:
     """The encoding that a byte-order mark names, or that of text full of zeros.
+
+    Where nobody names another encoding than UTF-8, what is none may be UTF-16 or UTF-32
+    without a mark: it is, if it is writing then (`_is_written`).
 
     Args:
         head: the first bytes of a text.
+        named: of it, if its bytes do not say another.
 
     >>> encoding_of("a".encode("utf-16")), encoding_of(b"a"), encoding_of(b"t\\0" * 9)
-    ('utf-16', None, 'utf-16-le')
+    ('utf-16', 'utf-8', 'utf-16-le')
+    >>> encoding_of("один, два, три".encode("utf-16-be"))
+    'utf-16-be'
     """
     for mark, name in _MARKS.items():
         if head.startswith(mark):
             return name
     head = head[: min(len(head) // 2 * 2, _LOOKED_AT)]
-    if len(head) >= _FEWEST and b"\0" in head:
+    if len(head) < _FEWEST:
+        return named
+    if b"\0" in head:
         for name, zeros, others in (
             ("utf-16-le", head[1::2], head[::2]),
             ("utf-16-be", head[::2], head[1::2]),
         ):
-            if zeros.count(0) >= _ZEROS * len(zeros) and not others.count(0):
+            if zeros.count(0) >= _ZEROS * len(zeros) and not (
+                others.count(0) or 10 * _controls_in(others) > len(others)
+            ):
                 return name
-    return None
+    if named in ("utf-8", "utf-8-sig") and not _is_utf8(head):
+        return next((name for name in _UNMARKED if _is_text_in(head, name)), named)
+    return named
+
+
+def _is_text_in(head: bytes, wide: str) -> bool:
+    """Whether bytes are text in UTF-16 or UTF-32; most others are told by a few."""
+    is_longer = wide.startswith("utf-32")
+    if len(head) < _FEWEST * (1 + is_longer):
+        return False
+    try:
+        text = codecs.getincrementaldecoder(wide)().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return all(_is_written(part, is_longer) for part in (text[:_FEW], text))
+
+
+def _is_utf8(head: bytes) -> bool:
+    """Whether bytes are UTF-8, perhaps cut at the end, without the controls that no
+    text has: UTF-16 has these as halves of its units."""
+    if _controls_in(head):
+        return False
+    try:
+        codecs.utf_8_decode(head, "strict", False)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _controls_in(data: bytes) -> int:
+    return len(data) - len(data.translate(None, _CONTROLS))
+
+
+def _is_written(text: str, sure: bool = False) -> bool:
+    """Whether characters are writing, and not what other bytes look like as UTF-16.
+
+    Its letters are of a script, and of Latin. Blanks, digits or ASCII's punctuation are
+    between them, which have zeros as UTF-16, as nothing has in encodings of one or two
+    bytes; or they are Chinese or Japanese, and a tenth of them kana or among the most
+    frequent: two bytes of GB 18030, Shift-JIS or Latin-1 make rare ones. With ASCII
+    between them there may be two scripts, and it is enough that a national standard has
+    the characters.
+
+    Args:
+        sure: nothing else looks like this.
+
+    >>> _is_written("один, два"), _is_written("天地玄黄、日本の文字")
+    (True, True)
+    >>> _is_written("敨汬\u206f潷汲")  # hello world
+    False
+    """
+    counts = Counter(text)
+    plain = sum(count for x, count in counts.items() if x < "\x80")
+    common = [
+        count for x, count in counts.items() if x in _COMMON or _KANA[0] < x < _KANA[1]
+    ]
+    is_chinese = len(common) >= _DIFFERENT and 10 * sum(common) >= len(text) - plain
+    has_ascii = 100 * plain >= len(text)
+    if not (is_chinese or has_ascii or sure):
+        return False
+    scripts: Counter[str] = Counter()
+    unknown, chinese = 0, ""
+    for character, count in counts.items():
+        kind = unicodedata.category(character)
+        is_rare = kind in ("Cc", "Cn", "Co") or _RARE[0] <= character <= _RARE[1]
+        if is_rare and character not in _BLANKS:
+            unknown += count if character != "\0" else len(text)
+        elif kind[0] in "LM" and character >= "\x80":
+            script = unicodedata.name(character, "").partition(" ")[0]
+            if script in _CJK:
+                script, chinese = "CJK", chinese + character
+            scripts[script] += count
+    letters = sum(scripts.values())
+    if 100 * unknown > len(text):
+        return False
+    if not letters:
+        return 2 * plain >= len(text)
+    main = {script for script, _ in scripts.most_common(1 + has_ascii)} | {"LATIN"}
+    if 20 * sum(scripts[script] for script in main) < 19 * letters:
+        return False
+    return "CJK" not in main or is_chinese or sure or _is_standard(chinese)
+
+
+def _is_standard(characters: str) -> bool:
+    """Whether Chinese or Japanese characters are in use, as a third of all are."""
+    return len(characters) > _DIFFERENT and any(
+        20 * len(characters.encode(name, "ignore").decode(name)) >= 19 * len(characters)
+        for name in ("gb2312", "shift_jis")
+    )
 
 
 def decode(data: bytes, encoding: str = "utf-8") -> tuple[str, int]:
@@ -57,7 +171,7 @@ def decode(data: bytes, encoding: str = "utf-8") -> tuple[str, int]:
     >>> decode(b"caf\\xe9 au lait")
     ('caf\\ufffd au lait', 1)
     """
-    encoding = encoding_of(data) or encoding
+    encoding = encoding_of(data, encoding)
     if encoding == "utf-8":
         return decode_line(data)
     try:
@@ -121,13 +235,22 @@ def as_utf8(stream: BinaryIO, encoding: str = "utf-8") -> BinaryIO:
     [b'f\\xc3\\xbcr\\n', b'dich']
     """
     stream = buffered(stream)
-    encoding = encoding_of(stream.peek(_LOOKED_AT)) or encoding
+    encoding = encoding_of(stream.peek(_LOOKED_AT), encoding)
     if encoding not in ("utf-8", "utf-8-sig"):
         stream = io.BufferedReader(_Recoded(stream, encoding), _BUFFER)
     head = stream.peek(_LOOKED_AT)
     if b"\r" in head[:-1] and b"\n" not in head:
-        stream = io.BufferedReader(_Recoded(stream), _BUFFER)
+        stream = with_newlines(stream)
     return stream
+
+
+def with_newlines(stream: BinaryIO) -> BinaryIO:
+    """The same text in UTF-8 with `\\n` for each `\\r`.
+
+    >>> with_newlines(io.BytesIO(b"one\\rtwo")).read()
+    b'one\\ntwo'
+    """
+    return io.BufferedReader(_Recoded(buffered(stream)), _BUFFER)
 
 
 def buffered(stream: BinaryIO) -> BinaryIO:

@@ -7,10 +7,10 @@ import io
 import itertools
 import re
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
-from massivetext_keras.reading.encodings import buffered
+from massivetext_keras.reading.encodings import buffered, with_newlines
 from massivetext_keras.reading.streams import decode_line, lines
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -20,7 +20,6 @@ _BEHIND = "a quotation mark inside a value that is in such marks"
 _SEEN = 2**16  # bytes by which a delimiter is known
 _ROWS = 20  # rows, at the most
 _BLANKS = re.compile(r'"[ \t]+(?=[,;\t|]|\r?\n?$)')
-_BACKSLASH = re.compile(r'\\([\\"])?')
 
 
 class Row(NamedTuple):
@@ -49,9 +48,11 @@ def separated_rows(
     TSV has no quotation marks: a tab or a line's end is always one. A comma stands for
     whatever of `DELIMITERS` separates the first rows, with a space behind it if all
     names have one. In a value in quotation marks, those of the text are doubled, or a
-    backslash is before them, as some programs write; where neither makes a row, its
-    first line is an error, and the rows go on with the next: a mark that nothing closes
-    takes no other row with it.
+    backslash is before them, as some programs write; one before what separates columns
+    makes that text, if no row is as wide as the first without. Where neither makes a
+    row, its first line is an error, and the rows go on with the next: a mark that
+    nothing closes takes no other row with it. Rows may end in `\\r` where `\\n` is in
+    quotation marks.
 
     Args:
         stream: of bytes in UTF-8.
@@ -69,6 +70,8 @@ def separated_rows(
     if delimiter == "\t":
         return _tab_rows(stream, most)
     stream = buffered(stream)
+    if _ends_in_carriage_returns(stream.peek(_SEEN)):
+        stream = with_newlines(stream)
     head = decode_line(stream.peek(_SEEN))[0]
     delimiter = delimiter_of(head, names)
     feed = _Lines(stream, most)
@@ -77,7 +80,7 @@ def separated_rows(
     first = next(iter(_rows_before_an_error(head, delimiter)), [])
     spaced = len(first) > 1 and all(name.startswith(" ") for name in first[1:])
     how = {"delimiter": delimiter, "skipinitialspace": spaced}
-    return _quoted_rows(feed, most, _has_backslashes(head, delimiter), how)
+    return _quoted_rows(feed, most, _escaped_in(head, delimiter), how)
 
 
 def more_columns(width: int) -> str:
@@ -140,16 +143,39 @@ def _rows_before_an_error(head: str, delimiter: str) -> list[list[str]]:
         return _first_rows(lines, delimiter)
 
 
-def _has_backslashes(head: str, delimiter: str) -> bool:
-    """Whether the first rows are some with backslashes, and none without."""
-    found = []
-    for how in ({}, {"escapechar": "\\"}):
-        try:
-            *rows, _ = _first_rows(head, delimiter, strict=True, **how)
-            found.append(len({*map(len, rows)}))
-        except (csv.Error, ValueError):
-            found.append(None)
-    return "\\" in head and found[0] is None and found[1] == 1
+def _ends_in_carriage_returns(head: bytes) -> bool:
+    """Whether rows end in `\\r`, and `\\n` is only in quotation marks."""
+    if b"\r" not in head[:-1]:
+        return False
+    outside = head.split(b'"')[::2]
+    return not any(b"\n" in part for part in outside) and any(
+        b"\r" in part for part in outside
+    )
+
+
+def _escaped_in(head: str, delimiter: str) -> str:
+    """What a backslash stands before in the first rows, if these are some with
+    backslashes, and none without: quotation marks, or whatever separates as well."""
+    if "\\" not in head:
+        return ""
+    plain = _widths(head, delimiter, strict=True)
+    if plain is None:
+        marked = _widths(head, delimiter, strict=True, escapechar="\\")
+        return '"' if marked and len({*marked}) == 1 else ""
+    if f"\\{delimiter}" not in head or len({*plain}) == 1:
+        return ""
+    lines = map(_escapes_of(delimiter), io.StringIO(head, newline="\n"))
+    apart = _widths("".join(lines), delimiter, strict=True, escapechar="\\")
+    return delimiter if apart and len({*apart}) == 1 else ""
+
+
+def _widths(head: str, delimiter: str, **how: str | bool) -> list[int] | None:
+    """Of the first rows, without the last, which may go on; None if they are none."""
+    try:
+        *rows, _ = _first_rows(head, delimiter, **how)
+    except (csv.Error, ValueError):
+        return None
+    return [*map(len, rows)]
 
 
 def _tab_rows(stream: BinaryIO, most: int) -> Iterator[Row]:
@@ -162,16 +188,22 @@ def _tab_rows(stream: BinaryIO, most: int) -> Iterator[Row]:
 
 
 def _quoted_rows(
-    feed: _Lines, most: int, backslashes: bool, how: dict[str, Any]
+    feed: _Lines, most: int, escaped: str, how: dict[str, Any]
 ) -> Iterator[Row]:
     # The limit is the process's; it is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), most))
     how = {**how, "strict": True}
+    delimiter = how["delimiter"]
     plain = csv.reader(feed, **how)
-    escaped = csv.reader(map(_only_marks, feed), escapechar="\\", **how)
+    marked, apart = (
+        csv.reader(map(_escapes_of(marks), feed), escapechar="\\", **how)
+        for marks in ("", delimiter)
+    )
     trimmed = csv.reader(map(_without_blanks, feed), **how)
-    ways = [escaped, plain] if backslashes else [plain, escaped]
+    ways = {"": [plain, marked], '"': [marked, plain]}.get(escaped, [apart, plain])
     width = 0  # of the first row
+    split = f"\\{delimiter}"
+    may_escape = True  # until there is one in a row that is as wide as it should be
     while True:
         feed.begin()
         error = None
@@ -182,13 +214,18 @@ def _quoted_rows(
         except csv.Error as problem:
             values, error = [], str(problem)
         if error or (width and len(values) != width and feed.has("\\")):
-            other, way = _read_otherwise(feed, [ways[1], trimmed], width, error)
-            if way is ways[1]:
-                ways.reverse()  # as the rows that follow, most probably
+            others = [ways[1], trimmed]
+            if may_escape and not error and feed.has(split):
+                others.append(apart)
+            other, way = _read_otherwise(feed, others, width, error)
+            if way in (apart, ways[1]):  # as the rows that follow, most probably
+                ways = [way, ways[0] if way is ways[1] else plain]
             if other:
                 width = width or len(other.values)
                 yield other
                 continue
+        elif may_escape and ways[0] is not apart and feed.has(split):
+            may_escape = False
         if feed.too_long or any(values):
             width = width or len(values)
             yield Row(feed.first, values, feed.invalid, feed.too_long)
@@ -229,11 +266,18 @@ def _without_blanks(line: str) -> str:
     return _BLANKS.sub('"', line)
 
 
-def _only_marks(line: str) -> str:
-    """A line in which a backslash means itself, but before a mark or another."""
-    if "\\" not in line:
-        return line
-    return _BACKSLASH.sub(lambda match: match[0] if match[1] else "\\\\", line)
+def _escapes_of(delimiter: str) -> Callable[[str], str]:
+    """Makes lines in which a backslash means itself, but before a mark or another, and
+    before what separates columns and rows, if that is given."""
+    more = re.escape(delimiter) + r"\n" if delimiter else ""
+    pattern = re.compile(rf'\\([\\"{more}])?')
+
+    def escapes(line: str) -> str:
+        if "\\" not in line:
+            return line
+        return pattern.sub(lambda match: match[0] if match[1] else "\\\\", line)
+
+    return escapes
 
 
 class _Lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 # (start, end, label), or (start, end) of a word, in characters or in words
@@ -21,16 +22,25 @@ PLACES = {
 }
 
 
+_TAG = re.compile(rf"O|[{''.join(PLACES)}]-\S(?:.*\S)?")
+
+
+def is_tag(text: str) -> bool:
+    """Whether a text is "O", or one of `PLACES` and a label.
+
+    >>> is_tag("B-PER"), is_tag("B_PER"), is_tag("o")
+    (True, False, False)
+    """
+    return bool(_TAG.fullmatch(text))
+
+
 def place_of(tag: str) -> str:
     """O, or the place that a tag says of a word, as BIOES has it.
 
-    >>> place_of("L-PER"), place_of("O"), place_of("PER")
-    ('E', 'O', 'I')
+    >>> place_of("L-PER"), place_of("O")
+    ('E', 'O')
     """
-    prefix, dash, _ = tag.partition("-")
-    if tag == "O":
-        return tag
-    return PLACES.get(prefix, "I") if dash else "I"
+    return tag if tag == "O" else PLACES[tag[0]]
 
 
 def tag_names(labels: Iterable[str], scheme: str = "BIO") -> tuple[str, ...]:
@@ -49,21 +59,23 @@ def spans_of_tags(tags: Sequence[str]) -> list[Labelled]:
     such as an I- after O, begins a span (Tjong Kim Sang and Buchholz, 2000).
 
     Args:
-        tags: "O", or one of `PLACES` and a label, such as "B-PER"; or a label alone.
+        tags: "O", or one of `PLACES` and a label, such as "B-PER".
 
     Returns:
         The first word of each span, the one behind it, and the label.
 
+    Raises:
+        ValueError: a tag is something else; the same words each time.
+
     >>> spans_of_tags(["B-PER", "I-PER", "O", "I-LOC", "B-LOC"])
     [(0, 2, 'PER'), (3, 4, 'LOC'), (4, 5, 'LOC')]
     """
+    if not all(map(is_tag, tags)):
+        raise ValueError("a tag that is not O, or B-X, I-X, E-X or S-X")
     spans: list[list] = []
     before, open_label = "O", None
     for place, tag in enumerate(tags):
-        prefix, dash, label = tag.partition("-")
-        if not (dash and prefix in PLACES):
-            label = tag
-        said = place_of(tag)
+        said, label = place_of(tag), tag[2:]
         if said == "O":
             open_label = None
         elif said in "BS" or label != open_label or before in "ES":

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massivetext_keras.reading.encodings import as_utf8, decode, decode_line, valid
+from massivetext_keras.reading.encodings import (
+    as_utf8,
+    decode,
+    decode_line,
+    encoding_of,
+    valid,
+)
 
 WIDE = ["utf-16", "utf-32"]
 
@@ -30,6 +37,94 @@ def test_utf_16_without_a_mark_is_known_by_its_zeros(name):
     text = "plain words, as most files have them\n"
     assert decode(text.encode(name)) == (text, 0)
     assert as_utf8(io.BytesIO(text.encode(name))).read() == text.encode()
+
+
+TEXTS = [
+    "人工智能的发展正在改变我们的生活，许多人认为这也带来了新的问题。",
+    "人工智慧的發展正在改變我們的生活，許多人認為這也帶來了新的問題。",
+    "id,text\n1,苹果香蕉\n2,葡萄西瓜柠檬草莓樱桃菠萝芒果\n",
+    "OpenAI 发布了新的 GPT-4 模型，性能更好。\n",
+    "人工知能の研究は、急速に進んでいます。言語モデルは役に立つ。",
+    "인공지능의 발전은 우리의 삶을 바꾸고 있습니다.\n",
+    "Развитие искусственного интеллекта меняет нашу жизнь.\n",
+    "id,text\n1,один\n2,два\n",
+    "إن تطور الذكاء الاصطناعي يغير حياتنا.\n",
+    "התפתחות הבינה המלאכותית משנה את חיינו.\n",
+    "Η ανάπτυξη της τεχνητής νοημοσύνης αλλάζει τη ζωή μας.\n",
+    "कृत्रिम बुद्धिमत्ता का विकास जीवन को बदल रहा है।\n",
+    "การพัฒนาปัญญาประดิษฐ์กำลังเปลี่ยนชีวิต\n",
+    "Sự phát triển của trí tuệ nhân tạo đang thay đổi cuộc sống.\n",
+    "größer, schöner, weiter: für viele eine Übung\n",
+    "plain words, as most files have them\n",
+    "дом, 家\nмир, 世界\nкнига, 书\n",
+]
+WITHOUT_MARK = ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]
+OTHERS = [
+    *("utf-8", "gb18030", "gbk", "big5", "shift_jis", "euc-jp", "euc-kr", "latin-1"),
+    *("cp1251", "koi8-r", "cp866", "cp1253", "cp1255", "cp1256", "tis-620", "cp1258"),
+]
+
+
+@pytest.mark.parametrize("name", WITHOUT_MARK)
+@pytest.mark.parametrize("text", TEXTS)
+def test_writing_is_known_without_a_mark(text, name):
+    for times in (1, 500):
+        data = (text * times).encode(name)
+        assert decode(data) == (text * times, 0)
+        assert as_utf8(io.BytesIO(data)).read().decode() == text * times
+    assert encoding_of(data[:8191]) == name
+
+
+def test_a_control_in_utf_16():
+    data = "plain words, and an end\x1a".encode("utf-16-le")
+    assert encoding_of(data) == "utf-16-le"
+    assert encoding_of(data + b"\1\0" * 9) == "utf-8"
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_other_encodings_are_not_taken_for_utf_16(text):
+    for name in OTHERS:
+        data = text.encode(name, "ignore")
+        for some in (data, b"x" + data, data * 300, b"x" + data * 300, data + b"\0"):
+            assert encoding_of(some) == "utf-8"
+            assert encoding_of(some, name) == name
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"hello\0world\0" * 50,
+        b"/usr/bin\0/usr/lib/x.txt\0ab\0" * 50,
+        "日本\0東京\0A\0".encode("shift_jis") * 50,
+        "北京\0上海\0A\n".encode("gbk") * 50,
+        b"1\t2\t3\n" * 40,
+        "é\tà\t".encode("latin-1") * 40,
+        "é\nà\n".encode("latin-1") * 40,
+        bytes(range(256)) * 9,
+        bytes(4096),
+        np.arange(1, 4096, dtype="<u2").tobytes(),
+        np.arange(1, 2048, dtype=">u4").tobytes(),
+        np.random.default_rng(0).integers(1, 50_000, 4096).astype("<u2").tobytes(),
+        np.random.default_rng(0).integers(1, 30_000, 2048).astype("<i4").tobytes(),
+        np.random.default_rng(0).integers(1, 2000, 4096).astype(">u2").tobytes(),
+        np.random.default_rng(0).normal(0, 800, 4096).astype("<i2").tobytes(),
+        np.random.default_rng(0).normal(1100, 30, 4096).astype("<u2").tobytes(),
+        np.random.default_rng(0).normal(size=2048).astype("<f4").tobytes(),
+        np.random.default_rng(0).bytes(8192),
+        np.random.default_rng(0).integers(1, 256, 8192).astype("u1").tobytes(),
+    ],
+)
+def test_binary_data_are_not_taken_for_utf_16(data):
+    for some in (data, data[:64], data[1:]):
+        assert encoding_of(some) == "utf-8"
+
+
+@given(st.data(), st.sampled_from(["gb18030", "shift_jis", "big5", "euc-kr"]))
+def test_rare_characters_are_not_taken_for_utf_16(data, name):
+    characters = st.characters(codec=name, exclude_characters="¥‾\u3164")
+    text = data.draw(st.text(characters, min_size=8))
+    if "\0" not in text:
+        assert encoding_of(text.encode(name)) == "utf-8"
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,17 @@ def brief(rows):
         ('id;text\n1;"open\n2;two\n', ["bad_record", "two"]),
         ("id,text\n1,a\\b,c\n2,x\n", ["bad_record", "x"]),
         ('id,text\n1,"a\\\nb",c\n2,"x\ny"\n3,z\n', ["bad_record", "x\ny", "z"]),
+        ('id,text\r1,"one\ntwo"\r2,two\r', ["one\ntwo", "two"]),
+        ('id,text\r1,"a ""\n"" b"\r2,two', ['a "\n" b', "two"]),
+        ('id,text\n1,"a\rb"\n2,"c\r"\n', ["a\rb", "c\r"]),
+        ("id,text\n1,one\\, two\n", ["one, two"]),
+        ("id,text\n1,x\n2,one\\, t\\\\wo\\n\n3,z\n", ["x", "one, t\\wo\\n", "z"]),
+        ("id,text\n1,one\\, two\\\nthree\n2,x\n3,y\n", ["one, two\nthree", "x", "y"]),
+        ("id;text\n1;one\\; two\n2;x\n", ["one; two", "x"]),
+        ("id,text\n1,C:\\,D\n", ["C:,D"]),
+        ("id,text\nC:\\,x\n1,one\\, two\n", ["x", "bad_record"]),
+        ("id,text\n1,one\\, two, three\n2,x\n", ["bad_record", "x"]),
+        ("id,text\n1,one, two\\n\n2,x\n", ["bad_record", "x"]),
     ],
 )
 def test_what_programs_write_as_csv(tmp_path, data, text):
@@ -75,6 +86,14 @@ def test_a_field_beyond_what_is_held_is_one_problem(tmp_path):
     assert brief(rows) == ["bad_record", *["some words"] * 11_999]
 
 
+def test_a_backslash_before_a_comma_late_in_a_file(tmp_path):
+    rows = "".join(f"{n},row {n}\n" for n in range(9000))
+    found = rows_of(tmp_path / "a.csv", f"id,text\n{rows}1,one\\, two\n2,a\\,b\n")
+    assert brief(found[-3:]) == ["row 8999", "one, two", "a,b"]
+    found = rows_of(tmp_path / "a.csv", f"id,text\n{rows}C:\\,x\n1,one\\, two\n")
+    assert brief(found[-2:]) == ["x", "bad_record"]
+
+
 FIELD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"))
 
 
@@ -88,6 +107,7 @@ FIELD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\
             {"delimiter": ";"},
             {"delimiter": "\t", "quoting": csv.QUOTE_ALL},
             {"doublequote": False, "escapechar": "\\", "quoting": csv.QUOTE_ALL},
+            {"lineterminator": "\r", "quoting": csv.QUOTE_ALL},
         ]
     ),
 )

@@ -97,7 +97,9 @@ def records_of(
 
     how = dict(how)
     problems = Problems(how.pop("strict"))
-    records = read_records(files_in(input), task.fields, problems=problems, **how)
+    records = read_records(
+        files_in(input), task.fields, problems=problems, all_fields=True, **how
+    )
     found = task.examples_in(records, problems, input)
     return [
         ({k: v for k, v in fields.items() if k not in ANSWERED}, example)

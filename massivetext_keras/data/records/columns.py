@@ -10,11 +10,10 @@ from typing import Any, BinaryIO
 
 from massivetext_keras.data.records.common import MOST_BYTES, Options, Record
 from massivetext_keras.reading.streams import lines
-from massivetext_keras.support.tags import PLACES, place_of, spans_of_tags
+from massivetext_keras.support.tags import is_tag, place_of, spans_of_tags
 
 logger = logging.getLogger(__name__)
 
-_TAG = re.compile(rf"O|[{''.join(PLACES)}]-\S+")
 _BLANKS = " \t\r\n"  # not U+00A0, which is a part of a word
 _COLUMN = re.compile(r"[ \t]+")
 _DOCUMENT = "-DOCSTART-"
@@ -88,13 +87,15 @@ def read_conll(stream: BinaryIO, options: Options) -> Iterator[Record]:
                 options.bad(line, "a word without a tag")
                 continue
             tags = [row[tag_place] for _, row in rows]
-            if not all(map(_TAG.fullmatch, tags)):
-                options.bad(line, "a tag that is not O, or B-X, I-X, E-X or S-X")
+            try:
+                spans = spans_of_tags(tags)
+            except ValueError as error:
+                options.bad(line, str(error))
                 continue
             count.add(line, tags)
             fields["entities"] = [
                 [places[start][0], places[end - 1][1], label]
-                for start, end, label in spans_of_tags(tags)
+                for start, end, label in spans
             ]
         yield options.record(line, fields)
     count.tell(options)
@@ -188,9 +189,7 @@ def _without_comments(
 def _is_word(row: Sequence[str], width: int, tag_place: int) -> bool:
     if width and len(row) != width:
         return False
-    return len(row) == 1 or (
-        _has(row, tag_place) and bool(_TAG.fullmatch(row[tag_place]))
-    )
+    return len(row) == 1 or (_has(row, tag_place) and is_tag(row[tag_place]))
 
 
 # Columns of the senses of predicates; the roles of each predicate follow, in order.

@@ -112,6 +112,7 @@ class Options(NamedTuple):
         columns: field -> its name in the file, or its number in a row, from 0.
         encoding: of the file.
         problems: takes what cannot be read.
+        all_fields: whether fields that nobody asked for are read where that costs.
     """
 
     path: str
@@ -119,10 +120,15 @@ class Options(NamedTuple):
     columns: Mapping[str, str | int] = {}
     encoding: str = "utf-8"
     problems: Problems = Problems(strict=True)
+    all_fields: bool = False
 
     def bad(self, line: int, what: str) -> None:
         """Notes a line that is no record."""
         self.problems.add(f"{self.path}:{line}", what)
+
+    def damaged(self, detail: str) -> None:
+        """Notes a damaged part of the file."""
+        self.problems.add(None, f"{self.path} is damaged: {detail}")
 
     def text(self, stream: BinaryIO) -> BinaryIO:
         """The text of a file in UTF-8.

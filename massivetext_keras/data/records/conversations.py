@@ -10,6 +10,7 @@ from massivetext_keras.data.records.common import Options, Record
 from massivetext_keras.support.extras import need
 
 MESSAGES = ("messages", "conversations", "conversation")
+SYSTEM = "system"  # a field beside them
 _ROLE, _CONTENT = ("role", "from"), ("content", "value")
 _ROLES = {
     **dict.fromkeys(("human", "user", "prompter"), "user"),
@@ -32,7 +33,7 @@ def with_messages(fields: dict[str, Any]) -> dict[str, Any]:
     if name is None or not isinstance(fields[name], list):
         return fields
     messages = [_message(item) for item in fields[name]]
-    system = fields.get("system")
+    system = fields.get(SYSTEM)
     if isinstance(system, str) and system.strip() and not _has_system(messages):
         messages.insert(0, {"role": "system", "content": system})
     return fields | {"messages": messages}

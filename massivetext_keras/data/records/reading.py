@@ -79,6 +79,7 @@ def read_records(
     columns: Mapping[str, str | int] | None = None,
     encoding: str = "utf-8",
     problems: Problems | None = None,
+    all_fields: bool = False,
 ) -> Iterator[Record]:
     """Reads records, file by file; a bad line ends nothing.
 
@@ -96,6 +97,7 @@ def read_records(
         encoding: of the files; what is not valid becomes U+FFFD, and is noted. A
             byte-order mark says more.
         problems: counts what cannot be read (None: it is raised).
+        all_fields: read of Parquet also what is neither of `fields` nor of `columns`.
 
     Raises:
         FileNotFoundError: a pattern matches nothing.
@@ -120,7 +122,7 @@ def read_records(
         groups = _in_pairs(names, found)
     for group in groups:
         name = ",".join(map(str, group))
-        options = Options(name, fields, columns, encoding, problems)
+        options = Options(name, fields, columns, encoding, problems, all_fields)
         form = format_of(group[0], format)
         if columns and form in _WITHOUT_COLUMNS:
             raise ValueError(f"{name}: the format {form!r} has no columns to choose")
@@ -137,7 +139,7 @@ def read_records(
                         streams = [options.text(stream) for stream in streams]
                     yield from FORMATS[form](*streams, options)
                 for damage in itertools.chain(*map(damages, streams)):
-                    problems.add(None, f"{name} is damaged: {damage.detail}")
+                    options.damaged(damage.detail)
         except DamagedFile as error:
             raise ValueError(f"{name} is damaged: {error}") from error
 

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
 import itertools
 import logging
 import re
-import string
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 from massivetext_keras.data.records.common import MOST_BYTES, Options, Record
-from massivetext_keras.data.records.conversations import with_messages
-from massivetext_keras.data.records.squad import is_squad, json_value, squad_records
-from massivetext_keras.reading.formats.parquet import values_of
-from massivetext_keras.reading.json_values import parse_json, shape_of
+from massivetext_keras.data.records.conversations import (
+    MESSAGES,
+    SYSTEM,
+    with_messages,
+)
+from massivetext_keras.data.records.squad import is_squad, squad_records
+from massivetext_keras.reading.formats.parquet import open_parquet, rows_at_once
+from massivetext_keras.reading.json_values import (
+    NO_JSON,
+    NO_OBJECT,
+    TOO_LARGE,
+    Found,
+    parse_json,
+    values_in,
+)
 from massivetext_keras.reading.separated import more_columns, separated_rows
 from massivetext_keras.reading.streams import (
     DamagedFile,
     buffered,
     decode_line,
     lines,
-    read_whole,
 )
 from massivetext_keras.support.values import nearest
 
 logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[^\W\d]\w*")  # that a column may have
-_OBJECTS = re.compile(rb"\}\s*\n\s*\{")  # of JSON, on lines of their own
 _SEEN = 2**13  # bytes by which the kind of a file is known
 _TOO_LONG = f"more than {MOST_BYTES:,} bytes"
+_WHOLE = 2**62  # bytes: a file may be one value of JSON
+_FAULTS = {
+    TOO_LARGE: _TOO_LONG,
+    NO_JSON: "no JSON",
+    NO_OBJECT: "no object of JSON",
+}
 
 
 def read_separated(
@@ -141,48 +155,68 @@ def _lines(stream: BinaryIO, options: Options) -> Iterator[tuple[int, str]]:
 
 
 def read_json_lines(stream: BinaryIO, options: Options) -> Iterator[Record]:
-    """Reads an object of JSON on each line; or a list of objects."""
-    stream = buffered(stream)
-    head = stream.peek(_SEEN).lstrip(b"\xef\xbb\xbf \t\r\n")
-    if head.startswith(b"[") and shape_of(head) == "nested":
-        yield from read_json(stream, options)
-    else:
-        yield from objects(_json_values(stream, options), options)
-
-
-def _json_values(stream: BinaryIO, options: Options) -> Iterator[tuple[int, Any]]:
-    for number, line in _lines(stream, options):
-        if not line.strip(string.whitespace):
-            continue
-        try:
-            yield number, parse_json(line)
-        except (ValueError, RecursionError):
-            options.bad(number, "no JSON")
+    """Reads an object of JSON on each line; or a list of objects, or of texts."""
+    values = values_in(stream, MOST_BYTES, in_lines=True)
+    yield from objects(_without_faults(values, options), options)
 
 
 def read_json(stream: BinaryIO, options: Options) -> Iterator[Record]:
-    """Reads a list of objects, or what is SQuAD's by its shape; or lines of objects."""
+    """Reads objects of JSON, in a list or not, a list of texts, or what is SQuAD's by
+    its shape.
+
+    Raises:
+        ValueError: the file holds no JSON; or it is an object that has neither one of
+            the fields nor a list as its "data".
+    """
     stream = buffered(stream)
-    if shape_of(stream.peek(_SEEN)) == "lines":
-        data = read_whole(stream) or b""
-        if _OBJECTS.search(data):
-            yield from read_json_lines(io.BytesIO(data), options)
+    head = stream.peek(_SEEN).lstrip(b"\xef\xbb\xbf \t\r\n")
+    values = _without_faults(values_in(stream, _WHOLE), options)
+    some = [*itertools.islice(values, 2)]
+    if not some:
+        with contextlib.suppress(ValueError, RecursionError):
+            parse_json(head.decode())
             return
-        stream = io.BytesIO(data)
-    values = json_value(stream, options)
-    if is_squad(values):
-        yield from squad_records(values, options)
-        return
-    if isinstance(values, dict):
-        is_one = not {"data"} & {*values} and {*options.fields} & {*values}
-        values = [values] if is_one else values.get("data")
-    if not isinstance(values, list):
+        raise ValueError(f"{options.path}: no JSON")
+    if len(some) == 1 and head.startswith(b"{"):
+        ((_, value),) = some
+        if is_squad(value):
+            yield from squad_records(value, options)
+            return
+        some = [*enumerate(_examples_in(value, options), 1)]
+    yield from objects(itertools.chain(some, values), options)
+
+
+def _without_faults(
+    values: Iterable[Found], options: Options
+) -> Iterator[tuple[int, Any]]:
+    """Values of JSON with their numbers; what is none is noted."""
+    for found in values:
+        if found.fault is not None:
+            options.bad(found.number, _FAULTS[found.fault])
+            continue
+        options.check_valid(found.number, found.invalid)
+        yield found.number, found.value
+
+
+def _examples_in(value: dict[str, Any], options: Options) -> list[Any]:
+    """The object of a file, if it is an example, or the list that is its "data"."""
+    wanted = _wanted(options)
+    if not wanted or wanted & {*value}:
+        return [value]
+    if not isinstance(value.get("data"), list):
         raise ValueError(f"{options.path}: no list of objects")
-    yield from objects(enumerate(values, 1), options)
+    return [item if isinstance(item, dict) else None for item in value["data"]]
+
+
+def _wanted(options: Options) -> set[str | int]:
+    """Names in a file of what is asked for; none if that is all."""
+    wanted = {*options.fields, *options.columns.values()}
+    return wanted | {*MESSAGES, SYSTEM} if "messages" in wanted else wanted
 
 
 def objects(values: Iterable[tuple[int, Any]], options: Options) -> Iterator[Record]:
-    """Records of objects; a column that none of them has is an error in the end."""
+    """Records of objects, and of texts, which are the first of the fields; a column
+    that no object has is an error in the end."""
     names: dict[str, None] = {}
     for number, value in values:
         if isinstance(value, dict):
@@ -192,57 +226,54 @@ def objects(values: Iterable[tuple[int, Any]], options: Options) -> Iterator[Rec
             if "messages" in options.fields:
                 value = with_messages(value)
             yield options.record(number, value)
+        elif isinstance(value, str):
+            yield options.record(number, {next(iter(options.fields), "text"): value})
         else:
-            options.bad(number, "no object of JSON")
+            options.bad(number, _FAULTS[NO_OBJECT])
     for field, name in options.columns.items() if names else ():
         _check_column(field, str(name), names, options)
 
 
 def read_parquet(stream: BinaryIO, options: Options) -> Iterator[Record]:
-    """Reads rows of Parquet; the number of a row stands for its line."""
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        file = pyarrow.parquet.ParquetFile(stream)
-        names = file.schema_arrow.names
-        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-        wanted = {*options.fields, *options.columns.values()}
-        if both := wanted.intersection(twice):
-            raise ValueError(f"{options.path}: columns with one name: {min(both)!r}")
-        columns = [name for name in names if name not in twice]
-        tables = file.iter_batches(1000, columns=columns)
-        yield from objects(_rows_of(tables, options), options)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DamagedFile(str(error).split("\n")[0]) from error
+    """Reads rows of Parquet, of the columns that are wanted; the number of a row stands
+    for its line, a time is text, and a group of rows that is damaged a problem."""
+    file = open_parquet(stream)
+    names = file.schema_arrow.names
+    for field, name in options.columns.items():
+        _check_column(field, str(name), names, options)
+    wanted = _wanted(options)
+    twice = {name for name in names if names.count(name) > 1}
+    if both := wanted & twice:
+        raise ValueError(f"{options.path}: columns with one name: {min(both)!r}")
+    if options.all_fields or not options.fields:
+        wanted |= {*names}
+    columns = [name for name in names if name in wanted and name not in twice]
+    yield from objects(_rows_of(rows_at_once(file, columns, 1), options), options)
 
 
-def _rows_of(tables: Iterable[Any], options: Options) -> Iterator[tuple[int, Any]]:
-    """Rows with their numbers, from 1; text that is not valid in them is noted."""
-    number = itertools.count(1)
-    for table in tables:
-        try:
-            rows = table.to_pylist()
-        except UnicodeDecodeError:
-            rows = map(_row, (table.slice(i, 1) for i in range(table.num_rows)))
-        for row in rows:
-            place = next(number)
-            row, invalid = row if isinstance(row, tuple) else (row, 0)
+def _rows_of(
+    parts: Iterable[tuple[int, Any]], options: Options
+) -> Iterator[tuple[int, Any]]:
+    """Rows with their numbers; text that is not valid in them is noted."""
+    for number, rows in parts:
+        if isinstance(rows, DamagedFile):
+            options.damaged(str(rows))
+            continue
+        for place, row in enumerate(rows, number):
+            row, invalid = _decoded(row)
             options.check_valid(place, invalid)
             yield place, row
 
 
-def _row(table) -> tuple[dict[str, Any], int]:
-    """A row some text of which is perhaps not valid, and how many bytes are not."""
-    row, invalid = {}, 0
-    for name in table.schema.names:
-        column = table.column(name)
-        try:
-            row[name] = column[0].as_py()
-        except UnicodeDecodeError:
-            value = values_of(column)[0]
-            row[name], wrong = (
-                decode_line(value) if isinstance(value, bytes) else (None, 1)
-            )
-            invalid += wrong
-    return row, invalid
+def _decoded(value: Any) -> tuple[Any, int]:
+    """A value with text for bytes, and how many of these were not valid."""
+    if isinstance(value, bytes):
+        return decode_line(value)
+    if isinstance(value, dict):
+        pairs = {name: _decoded(item) for name, item in value.items()}
+        found = {name: item for name, (item, _) in pairs.items()}
+        return found, sum(invalid for _, invalid in pairs.values())
+    if isinstance(value, list | tuple):  # pairs of a map
+        pairs = [_decoded(item) for item in value]
+        return [item for item, _ in pairs], sum(invalid for _, invalid in pairs)
+    return value, 0

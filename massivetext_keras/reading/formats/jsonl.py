@@ -8,8 +8,14 @@ from typing import BinaryIO
 from massivetext_keras.reading.document import Document, Problem, problem
 from massivetext_keras.reading.fields import document_of, text_field
 from massivetext_keras.reading.formats import Options, format
-from massivetext_keras.reading.json_values import parsed, raw_objects, shape_of
-from massivetext_keras.reading.streams import decode_line, suffixes
+from massivetext_keras.reading.json_values import (
+    NO_OBJECT,
+    TOO_LARGE,
+    Found,
+    shape_of,
+    values_in,
+)
+from massivetext_keras.reading.streams import suffixes
 
 
 @format(
@@ -21,39 +27,36 @@ from massivetext_keras.reading.streams import decode_line, suffixes
 def jsonl(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
     """Reads objects of JSON: on each line, in a list, or one after the other.
 
-    An object without a text that has a list of objects as its "data" stands for these.
-    A bad one is a problem of its own.
+    An object without a text that has a list of objects as its "data" stands for these,
+    and a string in a list of strings is a text. A bad one is a problem of its own.
     """
     in_lines = suffixes(options.name)[0] in (".jsonl", ".ndjson")
-    for where, data in raw_objects(stream, options.max_document_bytes, in_lines):
-        if data is None:
-            yield options.too_large(where)
+    for found in values_in(stream, options.max_document_bytes, in_lines):
+        if found.fault is None:
+            yield from _of_value(found, options)
+        elif found.fault == TOO_LARGE:
+            yield options.too_large(found.where)
         else:
-            yield from _of_json(data, options, where)
+            what = ": ".join(filter(None, [found.fault, found.detail]))
+            yield problem("bad_record", f"{found.where}: {what}", found.size)
 
 
-def _of_json(data: bytes, options: Options, where: str) -> Iterator[Document | Problem]:
-    text, invalid = decode_line(data)
-    try:
-        record, halves = parsed(text)
-    except (ValueError, RecursionError) as error:
-        yield problem("bad_record", f"{where}: not JSON: {error}", len(data))
-        return
-    if not isinstance(record, dict):
-        yield problem("bad_record", f"{where}: not an object of JSON", len(data))
-        return
+def _of_value(found: Found, options: Options) -> Iterator[Document | Problem]:
+    record = found.value
+    if isinstance(record, str):
+        record = {"text": record}
     inner = record.get("data")
     if isinstance(inner, list) and text_field(record, options) is None:
         for number, item in enumerate(inner, 1):
-            place = f"{where}, data {number}"
+            place = f"{found.where}, data {number}"
             if isinstance(item, dict):
                 yield document_of(item, options, place)
             else:
-                yield problem("bad_record", f"{place}: not an object of JSON")
+                yield problem("bad_record", f"{place}: {NO_OBJECT}")
         return
-    row = document_of(record, options, where)
+    row = document_of(record, options, found.where)
     if isinstance(row, Document):
-        row.halves = halves
-        if invalid:
-            row.columns["invalid_bytes"] = invalid
+        row.halves = found.halves
+        if found.invalid:
+            row.columns["invalid_bytes"] = found.invalid
     yield row

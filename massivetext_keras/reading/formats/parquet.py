@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, BinaryIO
 
 from massivetext_keras.reading.content import is_binary
@@ -33,28 +34,67 @@ def parquet(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
     is the least that can be read, so a page of many megabytes is held even if the
     document in it is too large.
     """
-    pa, pq = need("pyarrow"), need("pyarrow.parquet")
-    try:
-        file = pq.ParquetFile(stream)
-        names = list(file.schema_arrow.names)
-    except (pa.ArrowException, OSError) as error:
-        raise DamagedFile(_first_line(error)) from error
+    file = open_parquet(stream)
+    schema = file.schema_arrow
+    names = list(schema.names)
     if fault := without_text(names, options):
         yield problem("no_text", fault)
         return
     field = text_field(names, options)
     wanted = {field, *URL_FIELDS, *LANGUAGE_FIELDS, *COLUMNS}
-    columns = [name for name in names if name in wanted and names.count(name) == 1]
-    size, number = _rows_at_once(file.metadata), 0
+    is_nested = need("pyarrow").types.is_nested
+    columns = [
+        name
+        for name in names
+        if name in wanted and names.count(name) == 1
+        if name == field or not is_nested(schema.field(name).type)
+    ]
+    for number, rows in rows_at_once(file, columns):
+        if isinstance(rows, DamagedFile):
+            yield problem("damaged", str(rows))
+            continue
+        for index, row in enumerate(rows, number):
+            yield _of_row(row, field, options, index)
+
+
+def open_parquet(stream: BinaryIO) -> Any:
+    """The `ParquetFile` of a stream.
+
+    Raises:
+        DamagedFile: it is none.
+    """
+    pa, pq = need("pyarrow"), need("pyarrow.parquet")
+    try:
+        return pq.ParquetFile(stream)
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedFile(_first_line(error)) from error
+
+
+def rows_at_once(
+    file: Any, columns: list[str], first: int = 0
+) -> Iterator[tuple[int, list[dict[str, Any]] | DamagedFile]]:
+    """Some rows at a time, or what is wrong with the group that they are in.
+
+    Args:
+        file: of `open_parquet`.
+        columns: that are read; no other one can harm.
+        first: number of the first row.
+
+    Returns:
+        The number of the first of the rows, and columns -> values of each; text is
+        bytes, which need not be valid, and a time is text.
+    """
+    most, number = _most_rows(file.metadata), first
+    errors = (need("pyarrow").ArrowException, OSError, ValueError, ArithmeticError)
     for group in range(file.metadata.num_row_groups):
         end = number + file.metadata.row_group(group).num_rows
         try:
-            for table in file.iter_batches(size, row_groups=[group], columns=columns):
-                yield from _of_rows(table, field, options, number)
+            for table in file.iter_batches(most, row_groups=[group], columns=columns):
+                yield number, _rows_of(table)
                 number += table.num_rows
-        except (pa.ArrowException, OSError) as error:
+        except errors as error:
             detail = f"rows {number:,} to {end - 1:,}: {_first_line(error)}"
-            yield problem("damaged", detail)
+            yield number, DamagedFile(detail)
         number = end
 
 
@@ -62,7 +102,7 @@ def _first_line(error: Exception) -> str:
     return (str(error) or type(error).__name__).split("\n")[0]
 
 
-def _rows_at_once(metadata) -> int:
+def _most_rows(metadata) -> int:
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     largest = max(
         (group.total_byte_size / max(group.num_rows, 1) for group in groups), default=1
@@ -70,53 +110,60 @@ def _rows_at_once(metadata) -> int:
     return max(1, min(_ROWS, int(_ROW_BYTES / max(largest, 1))))
 
 
-def _of_rows(
-    table, field: str, options: Options, first: int
-) -> Iterator[Document | Problem]:
-    """Documents of some rows; what is no text, number or truth is not looked at."""
-    columns = {
-        name: values_of(table.column(name))
-        for name in table.schema.names
-        if name == field or is_plain(table.schema.field(name).type)
-    }
-    for index, row in enumerate(zip(*columns.values(), strict=True), first):
-        yield _of_row(dict(zip(columns, row, strict=True)), field, options, index)
+def _rows_of(table) -> list[dict[str, Any]]:
+    names = table.schema.names
+    if not names:
+        return [{} for _ in range(table.num_rows)]
+    values = map(_values_of, table.columns)
+    return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
-def is_plain(kind) -> bool:
-    """Whether a type of Arrow is that of texts, bytes, numbers or truths."""
-    types = need("pyarrow").types
-    if types.is_dictionary(kind):
-        kind = kind.value_type
-    return not (types.is_nested(kind) or types.is_temporal(kind))
-
-
-def values_of(column) -> list[Any]:
-    """The values of a column; text as bytes, which need not be valid."""
+def _values_of(column) -> list[Any]:
+    """The values of a column, of lists and structures too; see `rows_at_once`."""
     pa = need("pyarrow")
+    types = pa.types
     if isinstance(column.type, pa.BaseExtensionType):
-        column = column.storage
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if pa.types.is_nested(column.type):
-        return [list()] * len(column)  # of no use here
-    if _is_text(pa.types, column.type):
+        return _values_of(column.storage)
+    kind = column.type
+    if types.is_dictionary(kind):
+        return _values_of(column.dictionary_decode())
+    if types.is_struct(kind):
+        fields = [_values_of(field) for field in column.flatten()]
+        names = [kind.field(place).name for place in range(kind.num_fields)]
+        rows = zip(*fields, strict=True) if fields else [()] * len(column)
+        pairs = zip(rows, column.is_valid().to_pylist(), strict=True)
+        return [dict(zip(names, row, strict=True)) if ok else None for row, ok in pairs]
+    if types.is_nested(kind) and not (types.is_map(kind) or types.is_union(kind)):
+        items = iter(_values_of(column.flatten()))
+        sizes = need("pyarrow.compute").list_value_length(column).to_pylist()
+        return [size if size is None else [*islice(items, size)] for size in sizes]
+    if types.is_temporal(kind):
+        return _times_of(column)
+    if (
+        types.is_string(kind)
+        or types.is_large_string(kind)
+        or types.is_string_view(kind)
+    ):
         column = column.cast(pa.large_binary())
     return column.to_pylist()
 
 
-def _is_text(types, kind) -> bool:
-    return (
-        types.is_string(kind)
-        or types.is_large_string(kind)
-        or types.is_string_view(kind)
-    )
+def _times_of(column) -> list[str | None]:
+    """Times, dates and durations as text, whatever Python's own can hold."""
+    pa = need("pyarrow")
+    try:
+        return column.cast(pa.string()).to_pylist()
+    except pa.ArrowInvalid:  # the zone is unknown
+        times = column.cast(pa.timestamp(column.type.unit)).cast(pa.string())
+        return [text and f"{text}Z" for text in times.to_pylist()]
 
 
 def _of_row(
     record: dict[str, Any], field: str, options: Options, number: int
 ) -> Document | Problem:
     text, invalid = record[field], 0
+    if isinstance(text, str):
+        return problem("no_text", f"row {number}: {field!r} is a time, not text")
     if isinstance(text, bytes) and len(text) > options.max_document_bytes:
         return options.too_large(f"row {number}", len(text))
     for name, value in record.items():

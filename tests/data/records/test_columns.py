@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
@@ -167,6 +168,38 @@ def test_other_schemes(tmp_path, caplog, tags, spans):
     assert record.fields["entities"] == spans and caplog.text == ""
     found = tagged_text({"words": [*"abcde"], "tags": tags.split()}).spans
     assert [[x.start, x.end, x.label] for x in found] == spans
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        ["B_PER", "I_PER", "O"],
+        ["PER-B", "PER-I", "O"],
+        ["b-per", "i-per", "o"],
+        ["B-PER", "I-PER", "-"],
+        ["(PER*", "*)", "*"],
+        ["PER", "PER", "O"],
+        ["B-", "I-", "O"],
+        ["B- PER", "O", "O"],
+        ["B-PER ", "O", "O"],
+    ],
+)
+def test_tags_that_are_none_are_refused_in_columns_and_in_json(tmp_path, tags):
+    what = "a tag that is not O, or B-X, I-X, E-X or S-X"
+    with pytest.raises(ValueError, match=what):
+        tagged_text({"words": [*"abc"], "tags": tags})
+    with pytest.raises(ValueError, match=what):
+        tagged_text({"words": [*"abc"], "tags": json.dumps(tags)})
+    lines = "".join(f"{w}\t{t}\t.\n" for w, t in zip("abc", tags, strict=True))
+    with pytest.raises(ValueError, match=rf"a\.conll:1: {what}"):
+        records(tmp_path, lines, columns={"words": 0, "tags": 1})
+
+
+def test_labels_of_several_words(tmp_path):
+    ((record,), _) = records(tmp_path, "a\tB-work of art\nb\tI-work of art\n")
+    assert record.fields["entities"] == [[0, 3, "work of art"]]
+    found = tagged_text({"words": ["a", "b"], "tags": ["U-work of art", "O"]}).spans
+    assert [(x.start, x.end, x.label) for x in found] == [(0, 1, "work of art")]
 
 
 TOKENS = """1-2\tDon't\t_\t_\t_\t_\t_\t_\t_\t_

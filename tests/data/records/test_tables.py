@@ -138,6 +138,40 @@ def test_a_list_in_json(tmp_path):
         read(path, "[")
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+@pytest.mark.parametrize(
+    ("data", "texts", "bad"),
+    [
+        ('[{"text": "a", "label": NaN},\n{"text": "b"}', "ab", ""),
+        ('[{"text": "a"},\n{"text": "b"},\n]', "ab", ""),
+        ('{\n"text": "a"\n}\n{\n"text": "b"\n}\n', "ab", ""),
+        ('{"text": "a"},\n{"text": "b"}', "ab", ""),
+        ('{"text": "a"} {"text": "b"}', "ab", ""),
+        ('["a", "b"]', "ab", ""),
+        ('["a",\n3, "b"]', "ab", "no object of JSON (1: {}:2)"),
+        ('[null,\n{"text": "a"}]', "a", "no object of JSON (1: {}:1)"),
+        ('[{"text": "a"}, {"text": "b"', "a", "no JSON (1: {}:2)"),
+    ],
+)
+def test_json_is_read_as_in_a_corpus(tmp_path, name, data, texts, bad):
+    path, problems = tmp_path / name, Problems()
+    found = read(path, data, problems=problems)
+    assert [fields["text"] for fields in found] == [*texts]
+    assert str(problems).endswith(f"left out: {bad.format(path)}")
+
+
+def test_a_list_of_texts_is_of_the_first_field(tmp_path):
+    path, fields = tmp_path / "a.json", ("source", "target")
+    assert read(path, '["a", "b"]', fields) == [{"source": "a"}, {"source": "b"}]
+    with pytest.raises(ValueError, match=r"a.json:1: no object of JSON"):
+        read(path, '{"data": ["a", "b"]}', fields)
+    with pytest.raises(ValueError, match=r"a.jsonl:1: no object of JSON"):
+        read(tmp_path / "a.jsonl", '"a"\n"b"\n', fields)
+    assert read(path, '{"s": "a"}', columns={"text": "s"}) == [{"s": "a", "text": "a"}]
+    assert read(path, '{"data": 3, "text": "a"}') == [{"data": 3, "text": "a"}]
+    assert read(path, "[ ]") == []
+
+
 def test_parquet(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     pq = pytest.importorskip("pyarrow.parquet")
@@ -151,6 +185,66 @@ def test_parquet(tmp_path):
     (tmp_path / "b.parquet").write_bytes(b"PAR1 and more")
     with pytest.raises(ValueError, match="b.parquet is damaged"):
         list(read_records(tmp_path / "b.parquet"))
+
+
+def parquet(path, table, fields=FIELDS, **how):
+    pyarrow, pq = need("pyarrow"), need("pyarrow.parquet")
+    plain = {"compression": "none", "use_dictionary": False}
+    pq.write_table(pyarrow.table(table), path, row_group_size=100, **plain)
+    return [record.fields for record in read_records(path, fields, **how)]
+
+
+def test_columns_of_parquet_that_nobody_asked_for_harm_nothing(tmp_path):
+    pyarrow, path = need("pyarrow"), tmp_path / "a.parquet"
+    times = pyarrow.array([1]).view(pyarrow.timestamp("ns"))
+    table = {"text": ["a"], "label": ["x"], "time": times, "other": [b"\xff"]}
+    assert parquet(path, table) == [{"text": "a", "label": "x"}]
+    assert parquet(path, table, ("prompt",)) == [{}]
+    how = {"all_fields": True, "problems": Problems()}
+    (whole,) = parquet(path, table, **how)
+    assert (whole["time"], whole["other"]) == (
+        "1970-01-01 00:00:00.000000001",
+        "\ufffd",
+    )
+    assert parquet(path, table, columns={"label": "time"})[0]["label"] == whole["time"]
+    with pytest.raises(
+        ValueError, match=r"no column 'tmie' \(label\): did you mean 't"
+    ):
+        parquet(path, table, columns={"label": "tmie"})
+    table = {"text": [f"text {n}" for n in range(400)]}
+    parquet(path, {**table, "other": [f"other {n}" for n in range(400)]})
+    data = path.read_bytes()
+    place = data.index(b"other 150") - 300
+    path.write_bytes(data[:place] + bytes(200) + data[place + 200 :])
+    problems = Problems()
+    assert len([*read_records(path, FIELDS)]) == 400
+    how = {"all_fields": True, "problems": problems}
+    assert len([*read_records(path, FIELDS, **how)]) == 300
+    assert str(problems).startswith(
+        f"1 example left out: {path} is damaged: rows 101 to 200: "
+    )
+
+
+def test_values_of_parquet(tmp_path):
+    pyarrow, path = need("pyarrow"), tmp_path / "a.parquet"
+    for label, found in [
+        ([["a", "ü"], None, []], [["a", "ü"], None, []]),
+        ([[b"a"], None, [b"b"]], [["a"], None, ["b"]]),
+        ([{"x": ["a", None]}, None, {"x": None}],) * 2,
+        (pyarrow.array([[1, 2], None, [3, 4]], pyarrow.list_(pyarrow.int8(), 2)),) * 2,
+        (pyarrow.array(["a", "b", None]).dictionary_encode(), ["a", "b", None]),
+        ([0.5, None, 2.0], [0.5, None, 2.0]),
+    ]:
+        found = found.to_pylist() if isinstance(found, pyarrow.Array) else found
+        rows = parquet(path, {"text": [b"a", b"b", None], "label": label})
+        assert [row["label"] for row in rows] == found
+        assert [row["text"] for row in rows] == ["a", "b", None]
+    shared = [[{"from": "human", "value": "Hi."}]]
+    table = {"conversations": shared, "system": ["Be brief."], "n": [1]}
+    messages = [{"role": "system", "content": "Be brief."}]
+    messages += [{"role": "user", "content": "Hi."}]
+    (row,) = parquet(path, table, ("prompt", "reply", "messages"))
+    assert row["messages"] == messages and "n" not in row
 
 
 def test_lines_of_text_and_other_encodings(tmp_path):
@@ -219,6 +313,19 @@ def test_a_byte_order_mark_says_how_to_read(tmp_path, name, encoding):
     if tab:
         content = f"{tab.join(record)}\n{tab.join(record.values())}\n"
     assert read(tmp_path / name, content.encode(encoding)) == [record]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_without_a_mark_what_is_written_says_how_to_read(tmp_path, encoding):
+    rows = "text,label\nодин и один,да\nдва и три,нет\n我的书在这里，你看,да\n"
+    texts = ["один и один", "два и три", "我的书在这里，你看"]
+    for name, tab in (("a.csv", ","), ("a.tsv", "\t")):
+        data = rows.replace(",", tab).encode(encoding)
+        assert [fields["text"] for fields in read(tmp_path / name, data)] == texts
+    text = texts[2] + "。我不知道"
+    assert read(tmp_path / "a.txt", text.encode(encoding)) == [{"text": text}]
+    with pytest.raises(ValueError, match=r"a.txt:1: bytes that are not utf-8"):
+        read(tmp_path / "a.txt", text.encode("gb18030"))
 
 
 def test_json_by_its_content(tmp_path):

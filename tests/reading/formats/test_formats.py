@@ -395,6 +395,46 @@ def test_what_a_name_does_not_say_the_content_does(tmp_path, name, data, texts):
     assert brief(rows) == [wrong.get(text, text) for text in texts]
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+@pytest.mark.parametrize(
+    ("data", "texts"),
+    [
+        ('[{"text": "a", "x": NaN},\n{"text": "b"}', ["a", "b"]),
+        ('[{"text": "a"},\n{"text": "b"},\n]', ["a", "b"]),
+        ('{\n"text": "a"\n}\n{\n"text": "b"\n}\n', ["a", "b"]),
+        ('{"text": "a"},\n{"text": "b"},\n', ["a", "b"]),
+        ('{"text": "a"} {"text": "b"}', ["a", "b"]),
+        ('{"text": "a"}\n{"text": "b"}{"text": "c"}, {"te', ["a", "b", "c", 0]),
+        ('{"text": "a"}\n{"text": "b"} "c"\n', ["a", 0]),
+        ('["one", "t\\"[o",\n"three"]', ["one", 't"[o', "three"]),
+        ('["one", null, ["x", "y"], {"text": "two"}, "thr', ["one", 0, 0, "two", 0]),
+        ('["one", "two"]\n["three", "four"]\n', [0, 0]),
+        ('[null,\n{"text": "a"}, "b"]', [0, "a", 0]),
+        ('[["a", "b"],\n["c"]]', [0, 0]),
+        ('\ufeff[{"text": "a"}]', ["a"]),
+        ("[", []),
+    ],
+)
+def test_objects_of_json_however_they_lie(tmp_path, name, data, texts):
+    rows = rows_of(tmp_path / name, data)
+    assert brief(rows) == [text or "bad_record" for text in texts]
+
+
+@pytest.mark.parametrize("before", ["", " " * 300_000])
+def test_an_object_whose_lines_begin_with_commas(tmp_path, before):
+    data = f'{{"text": "{before}a"\n, "label": "b"\n}}\n'
+    data = data if not before else data.replace("\n,", ",\n")
+    assert brief(rows_of(tmp_path / "a.json", data)) == [before + "a"]
+
+
+@given(st.lists(FIELD, min_size=1, max_size=4), st.sampled_from([None, 0, 1]))
+def test_strings_of_a_list_are_found(texts, indent):
+    data = json.dumps(texts, ensure_ascii=False, indent=indent).encode()
+    found = list(raw_objects(io.BytesIO(data), 10**6))
+    assert [json.loads(raw.data) for raw in found] == texts
+    assert all(raw.is_text for raw in found)
+
+
 @given(st.lists(st.dictionaries(FIELD, FIELD, max_size=3), max_size=4))
 def test_objects_of_a_list_are_found(records):
     text = json.dumps(records, ensure_ascii=False, indent=1)

@@ -81,11 +81,30 @@ def test_columns_of_one_name(tmp_path):
         (pa.array(["a", "b"]).cast(pa.string_view()), ["a", "b"]),
         (pa.array([b"a", b"\xff"]), ["a", "\ufffd"]),
         (pa.array([[b"\xff"], []], pa.list_(pa.binary())), ["no_text", "no_text"]),
+        (pa.array([1, None]).view(pa.timestamp("ns")), ["no_text", "no_text"]),
     ],
 )
 def test_columns_of_any_kind(tmp_path, column, reasons):
     rows = rows_of(tmp_path / "a.parquet", {"text": column})
     assert [getattr(row, "text", None) or row.reason for row in rows] == reasons
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "text"),
+    [
+        (pa.timestamp("ns"), 1, "1970-01-01 00:00:00.000000001"),
+        (pa.timestamp("ms"), 10**15, "<value out of range: 1000000000000000>"),
+        (pa.timestamp("ms", "Mars/Base"), 1, "1970-01-01 00:00:00.001Z"),
+        (pa.timestamp("ms", "+02:00"), 1, "1970-01-01 02:00:00.001+0200"),
+        (pa.duration("ns"), 1, "1"),
+        (pa.time64("ns"), 1, "00:00:00.000000001"),
+        (pa.date64(), 10**8, "1970-01-02"),
+    ],
+)
+def test_times_are_text(tmp_path, kind, value, text):
+    table = {"text": ["a", "b"], "date": pa.array([value, None]).view(kind)}
+    one, two = rows_of(tmp_path / "a.parquet", table)
+    assert (one.columns, two.columns) == ({"date": text}, {})
 
 
 def test_an_encrypted_file_is_named(tmp_path):
