@@ -92,9 +92,10 @@ def not_text(head: bytes, encoding: str = "utf-8") -> str | None:
     if what := is_binary(head):
         return what
     head = head[:_MOST]
-    if encoding not in ("utf-8", "utf-8-sig") or encoding_of(head):
+    is_recoded = encoding_of(head, encoding) not in ("utf-8", "utf-8-sig")
+    if is_recoded:
         head = as_utf8(io.BytesIO(head), encoding).read()
-    return "binary data" if is_noise(head) else None
+    return "binary data" if is_noise(head, is_recoded) else None
 
 
 def is_binary(head: bytes) -> str | None:
@@ -112,13 +113,18 @@ def is_binary(head: bytes) -> str | None:
     return None
 
 
-def is_noise(head: bytes) -> bool:
+def is_noise(head: bytes, is_recoded: bool = False) -> bool:
     """Whether bytes in UTF-8 or another encoding with one byte for ASCII are no text.
 
     Control characters tell: many of them; or numbers of four bytes at the beginning; or
     some of several kinds beside bytes that are not UTF-8. Compressed, encrypted and
     random data have a tenth of them, but text in Latin-1, KOI8-R, GB18030, Shift-JIS or
     EUC-KR has none, however little of it is UTF-8. Less than 64 bytes are text.
+
+    Args:
+        head: the first bytes.
+        is_recoded: from an encoding in which all bytes are valid, so that the control
+            characters that Unicode took from Latin-1 stand for bytes that are not.
 
     >>> (
     ...     is_noise(bytes(100)),
@@ -136,6 +142,6 @@ def is_noise(head: bytes) -> bool:
     if controls <= _MOST_BESIDE * len(head):
         return False
     valid = head.decode("utf-8", "ignore").encode()
-    invalid = len(head) - len(_C1.sub(b"", valid))
+    invalid = len(head) - len(_C1.sub(b"", valid) if is_recoded else valid)
     kinds = len({*head}.intersection(_CONTROLS))
     return kinds > _MOST_KINDS and invalid > _MOST_INVALID * len(head)
