@@ -14,6 +14,7 @@ from massivetext_keras.tasks.classification.labels import (
     HINT,
     WHOLE,
     Label,
+    label_of,
     name_of,
     names_of,
 )
@@ -44,6 +45,7 @@ def read_column(labels: Sequence[Label]) -> list[Label]:
     >>> read_column(["0,5", "1,500"]), read_column(["1,000", "1,500"])
     (['0.5', '1.500'], ['1,000', '1,500'])
     """
+    labels = [label_of(x) if isinstance(x, list) else x for x in labels]
     distinct = set(labels)
     said = {label for label in distinct if not says_nothing(label)}
     if multi_hot_size(said):

@@ -66,7 +66,7 @@ class Labelling:
     size: int  # of the logits
 
     def __init__(self, labels: Sequence[str], threshold: float):
-        self.labels, self.threshold = tuple(labels), threshold
+        self.labels, self.threshold = tuple(map(name_of, labels)), threshold
         self.index = {label: i for i, label in enumerate(self.labels)}
         self.size = len(self.labels)
         self.numerals = not self.labels or are_numerals(self.labels)

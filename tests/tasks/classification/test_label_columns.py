@@ -149,6 +149,22 @@ def test_blank_is_none_of_several_names_and_missing_beside_0_and_1():
     assert targets.tolist() == [[1.0, 1.0], [0.0, 0.0]]
 
 
+def test_examples_made_by_hand():
+    examples = [LabeledText("x", ["a", "b"]), LabeledText("y", "b"), LabeledText("z")]
+    options = TextClassifier.options_for(examples)
+    assert options == {"labels": ("a", "b"), "problem": "multi_label"}
+    _, targets = LABELLINGS["multi_label"](options["labels"], 0.5).targets(examples)
+    assert targets.tolist() == [[1, 1], [0, 1]]
+    assert LABELLINGS["single_label"]([0, 1], 0.5).read("1") == "1"
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_labels_of_a_compiled_step(compiled):
+    for problem, labels in (("multi_label", [[1.0, 0.0]]), ("regression", [0.5])):
+        step = tf.function(labelling(problem).as_labels, jit_compile=compiled)
+        assert step(tf.constant(labels)).numpy().tolist() == labels
+
+
 def test_what_all_rows_lack_is_told():
     for labels in (["", ""], [None, ""], [(), None]):
         with pytest.raises(
