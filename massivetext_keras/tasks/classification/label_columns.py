@@ -7,7 +7,7 @@ A single label does not say it: "NA" is a missing number beside 0.5 and a class 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from massivetext_keras.tasks.classification.labels import (
     BITS,
@@ -66,24 +66,25 @@ def says_nothing(label: Label) -> bool:
     """
     if isinstance(label, str):
         return label.casefold() in _MISSING
+    if isinstance(label, float):
+        return label != label  # NaN
     return label == () or is_missing(label)
 
 
-def are_numerals(labels: Iterable[Label]) -> bool:
+def are_numerals(labels: Collection[Label]) -> bool:
     """Whether all names in labels, one or more, are numbers; see `read_column`.
 
     >>> are_numerals(["1e-3", 2.0]), are_numerals(["1", "a"]), are_numerals([])
     (True, False, False)
     """
-    labels = list(labels)
-    floats = [label for label in labels if isinstance(label, float)]
-    names = [n for x in labels if not isinstance(x, float) for n in names_of(x)]
+    written = [label for label in labels if not isinstance(label, float)]
+    names = [n for x in written for n in ((x,) if isinstance(x, str) else names_of(x))]
     if not labels or not all(map(_NUMERAL.fullmatch, names)):
         return False
     commas = [name for name in names if "," in name]
     if not commas:
         return True
-    points = floats or any("." in name for name in names)
+    points = len(written) < len(labels) or any("." in name for name in names)
     return not points and not all(map(_THOUSANDS.fullmatch, commas))
 
 
@@ -142,4 +143,5 @@ def _plain(label: str | tuple[str, ...]) -> str | tuple[str, ...]:
     if WHOLE.fullmatch(label):
         return label
     number = label.replace(",", ".")
-    return name_of(float(number)) if float(number).is_integer() else number
+    value = float(number)
+    return name_of(value) if value.is_integer() else number
