@@ -117,9 +117,8 @@ def _batches(
     check_rows(given)
     columns = isinstance(given.x, Mapping) and given.y is None
     if task.data.encodes_strings and not are_records(given.x) and not columns:
-        given = without_missing(given)
         if given.y is not None and not isinstance(given.x, tf.data.Dataset):
-            given = given._replace(y=task.data.as_strings(given.y))
+            given = without_missing(given._replace(y=task.data.as_strings(given.y)))
         return dataset_of(given, task.data.encode, batch_size, shuffle)
     if given.sample_weight is not None:
         raise ValueError("sample_weight goes with arrays of texts, x and y")
@@ -330,15 +329,14 @@ def weighed(given: Given, table: np.ndarray, as_labels: Callable) -> Given:
 
 
 def without_missing(given: Given) -> Given:
-    """Only the rows that have a label; those without are counted, and said.
+    """Only the rows that have a label, and of several numbers all; those without are
+    counted, and said.
 
     Raises:
         ValueError: none has one.
     """
-    if given.y is None or isinstance(given.x, tf.data.Dataset):
-        return given
     labels = list(rows_of(given.y))
-    kept = [i for i, label in enumerate(labels) if label is not None]
+    kept = [i for i, label in enumerate(labels) if not _is_missing(label)]
     if len(kept) == len(labels):
         return given
     if not kept:
@@ -348,6 +346,10 @@ def without_missing(given: Given) -> Given:
         "%s of %s examples have no label", f"{missing:,}", f"{len(labels):,}"
     )
     return Given(*(None if part is None else _some(part, kept) for part in given))
+
+
+def _is_missing(label: Any) -> bool:
+    return label is None or (isinstance(label, list | tuple) and None in label)
 
 
 def _some(part: Any, kept: list[int]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -10,9 +10,14 @@ import keras
 import numpy as np
 
 from massivetext_keras import data, evaluation
+from massivetext_keras.data.records import Problems, Record
 from massivetext_keras.tasks.classification.encoding import encode_labeled, warn_of_cut
-from massivetext_keras.tasks.classification.labelling import HINT, SingleLabel
-from massivetext_keras.tasks.classification.labels import label_of, problem_of
+from massivetext_keras.tasks.classification.label_columns import (
+    problem_of,
+    read_column,
+)
+from massivetext_keras.tasks.classification.labelling import SingleLabel
+from massivetext_keras.tasks.classification.labels import label_of
 from massivetext_keras.tasks.examples import EMPTY, Examples
 from massivetext_keras.text.examples import LabeledText
 
@@ -30,7 +35,8 @@ class LabeledTexts(Examples):
 
         Its "label" is a class; or several, a list in JSON or joined by "|" in a table,
         where nothing means none of them; or a number. A whole number is a class; where
-        there is none, None or NaN, the example has no label.
+        there is none, None or NaN, the example has no label. What else is missing is
+        told by the labels of all examples, see `read_column`.
 
         Raises:
             ValueError: there is no text, or a field is of the wrong kind.
@@ -55,6 +61,21 @@ class LabeledTexts(Examples):
         return example
 
     @classmethod
+    def in_records(
+        cls, records: Iterable[Record], problems: Problems, files: Any
+    ) -> list[tuple[Record, LabeledText]]:
+        """See `Examples.in_records`; labels are read as those of one data set."""
+        found = super().in_records(records, problems, files)
+        labels = read_column([example.label for _, example in found])
+        return [
+            (
+                record,
+                example if example.label is label else example._replace(label=label),
+            )
+            for (record, example), label in zip(found, labels, strict=True)
+        ]
+
+    @classmethod
     def options_for(cls, examples: Sequence[LabeledText]) -> dict[str, Any]:
         """The labels that examples have, sorted, and the problem that they are.
 
@@ -68,10 +89,7 @@ class LabeledTexts(Examples):
         >>> LabeledTexts.options_for([LabeledText("a", "x"), LabeledText("b", "c")])
         {'labels': ('c', 'x'), 'problem': 'single_label'}
         """
-        found = [x.label for x in examples if x.label is not None]
-        if not found:
-            raise ValueError(f"no example has a label{HINT}")
-        labels, problem = problem_of(found)
+        labels, problem = problem_of([example.label for example in examples])
         return {"labels": labels, "problem": problem}
 
     def training(self, items: Sequence[LabeledText], how: data.Batching):
@@ -121,6 +139,9 @@ class LabeledTexts(Examples):
         labels = None if y is None else self.task.labelling.encode(y)
         features = self.features_of(x)
         return keras.utils.pack_x_y_sample_weight(features, labels, sample_weight)
+
+    def is_answered(self, example: LabeledText) -> bool:
+        return self.task.labelling.reads(example.label)
 
     def as_strings(self, labels: Any) -> Any:
         return self.task.readable_labels(labels)

@@ -41,6 +41,8 @@ def are_one_hot(labels: tf.Tensor, size: int) -> bool:
 def multi_hot(labels: tf.Tensor, size: int) -> tf.Tensor:
     """0 or 1 of any type for each of so many labels, as float32 [batch, size].
 
+    A fraction, NaN, and any number but 0 and 1 fail.
+
     Raises:
         ValueError: they have another shape.
     """
@@ -49,7 +51,22 @@ def multi_hot(labels: tf.Tensor, size: int) -> tf.Tensor:
         raise ValueError(
             f"labels must be 0 or 1 for each of {size}, [batch, {size}], got {shape}"
         )
-    return tf.cast(labels, tf.float32)
+    numbers = tf.cast(labels, tf.float32)
+    bits = tf.cast(numbers != 0.0, tf.float32)
+    message = f"labels must be 0 or 1 for each of {size}"
+    return _checked(bits, [tf.debugging.assert_equal(bits, numbers, message)])
+
+
+def finite(labels: tf.Tensor) -> tf.Tensor:
+    """Numbers of any type as float32 [batch]; NaN and infinite ones fail.
+
+    Raises:
+        ValueError: they have another shape.
+    """
+    numbers = column(tf.cast(labels, tf.float32), "a number")
+    message = "a label that is no finite number"
+    check = tf.debugging.assert_less(tf.abs(numbers), float("inf"), message)
+    return _checked(numbers, [check])
 
 
 def whole(labels: tf.Tensor) -> tf.Tensor:
@@ -75,6 +92,23 @@ def column(labels: tf.Tensor, wanted: str) -> tf.Tensor:
     if labels.shape.rank != 1:
         raise ValueError(f"a label must be {wanted}, got labels of {labels.shape}")
     return labels
+
+
+def named(labels: tf.Tensor, right: tf.Tensor, why: str) -> tf.Tensor:
+    """Strings once all are right; the first that is not fails, and is named.
+
+    Args:
+        labels: string [n].
+        right: bool [n].
+        why: the end of the message.
+
+    >>> named(tf.constant(["a", "b"]), tf.constant([True, True]), "is odd").shape
+    TensorShape([2])
+    """
+    wrong = tf.boolean_mask(labels, tf.logical_not(right))
+    first = tf.concat([wrong, [""]], axis=0)[0]
+    message = tf.strings.join(["label `", first, "` ", why])  # ' would be written \\'
+    return _checked(labels, [tf.debugging.Assert(tf.reduce_all(right), [message])])
 
 
 def _checked(tensor: tf.Tensor, checks: list[tf.Operation | None]) -> tf.Tensor:

@@ -14,29 +14,39 @@ import tensorflow as tf
 from massivetext_keras import evaluation
 from massivetext_keras.data.records import Problems
 from massivetext_keras.kernels.cross_entropy import token_losses
-from massivetext_keras.support.values import choose
+from massivetext_keras.support.values import choose, nearest
+from massivetext_keras.tasks.classification.label_columns import (
+    are_numerals,
+    read_column,
+    says_nothing,
+)
 from massivetext_keras.tasks.classification.label_numbers import (
     are_one_hot,
     column,
+    finite,
     multi_hot,
+    named,
     numbers_of_classes,
     whole,
 )
 from massivetext_keras.tasks.classification.labels import (
+    HINT,
     SEPARATOR,
     WHOLE,
     Classification,
+    Label,
     from_multi_hot,
-    joined_names,
+    label_of,
     name_of,
     names_of,
 )
+from massivetext_keras.tasks.inputs import rows_of
 from massivetext_keras.text.examples import LabeledText
 
 logger = logging.getLogger(__name__)
 
-HINT = ": it is what a column 'label' says, or another that columns label=NAME names"
-_SHOWN = 30  # characters of a text, for people to find it
+_SHOWN = 30  # characters of a text, for people to find it; and labels, to choose from
+_NUMBER = r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*"  # in a graph
 
 
 class Labelling:
@@ -56,9 +66,11 @@ class Labelling:
     size: int  # of the logits
 
     def __init__(self, labels: Sequence[str], threshold: float):
-        self.labels, self.threshold = tuple(labels), threshold
+        self.labels, self.threshold = tuple(map(name_of, labels)), threshold
         self.index = {label: i for i, label in enumerate(self.labels)}
         self.size = len(self.labels)
+        self.numerals = not self.labels or are_numerals(self.labels)
+        self.spellings = dict(zip(read_column(self.labels), self.labels, strict=True))
         if len(self.labels) < self.least:
             raise ValueError(
                 f"there must be {self.least} labels or more, got {list(labels)}: set "
@@ -132,7 +144,7 @@ class Labelling:
 
     def warn_of_unknown(self, examples: Sequence[LabeledText]) -> None:
         """Says how many examples have labels that no answer can be."""
-        given = [x.label for x in examples if x.label not in (None, ())]
+        given = [x.label for x in examples if x.label != () and self.reads(x.label)]
         strange = [label for label in given if not self.knows(label)]
         if strange:
             logger.warning(
@@ -162,9 +174,92 @@ class Labelling:
         """Whether an answer can be what an example says."""
         return True
 
+    def lacks(self, label: Label) -> bool:
+        """Whether there is no label; a word for a missing number may be a class."""
+        if not says_nothing(label) or label in self.index:
+            return False
+        return self.numerals or not isinstance(label, str) or not label
+
+    def reads(self, label: Label) -> bool:
+        """Whether `read` finds something that an answer can be compared with."""
+        try:
+            self.read(label)
+        except ValueError:
+            return False
+        return True
+
+    def spelled(self, name: str) -> str:
+        """A name as the labels have it, where numbers are written otherwise.
+
+        >>> SingleLabel(["0", "1"], 0.5).spelled("1.0")
+        '1'
+        """
+        if name in self.index:
+            return name
+        return self.spellings.get(*read_column([name]), name)
+
     def joined_names(self, rows: Any) -> Any:
-        """See `labels.joined_names`."""
-        return joined_names(rows, self.labels, self.knows)
+        """Labels in memory as a string, or a number, for each row, None where one is
+        missing; those that are all numbers stay what they are.
+
+        Args:
+            rows: a name, or several, of each.
+
+        Raises:
+            ValueError: a label cannot be learnt, or its name is unknown; names its row
+                and the nearest one.
+
+        >>> MultiLabel(["a", "b"], 0.5).joined_names([("a", "b"), "a", (), None])
+        ['a|b', 'a', '', None]
+        """
+        values = list(rows_of(rows))
+        if not any(isinstance(x, str) for x in tf.nest.flatten(values)):
+            return rows
+        labels = []
+        for i, value in enumerate(values):
+            one = isinstance(value, list | tuple) and len(value) == 1
+            try:
+                labels.append(label_of(value[0] if one else value))
+            except ValueError as error:
+                raise ValueError(f"row {i}: {error}") from None
+        return [self._joined(i, label) for i, label in enumerate(read_column(labels))]
+
+    def _joined(self, row: int, label: Label) -> str | float | None:
+        if self.lacks(label):
+            return None
+        try:
+            said = self.read(label)
+        except ValueError as error:
+            raise ValueError(f"row {row}: label {label!r}: {error}") from None
+        if isinstance(said, float):
+            return said
+        for name in () if self.knows(said) else names_of(said):
+            if name not in self.index:
+                hint = nearest(name, self.labels)
+                raise ValueError(f"row {row}: label {name!r}: {hint}")
+        return SEPARATOR.join(names_of(said))
+
+    @functools.cached_property
+    def _numbers(self) -> tf.lookup.StaticHashTable:
+        """Name of a label, also as others spell it, -> its number, -1 of others, inside
+        a graph."""
+        named = {f"{x}.0": y for x, y in self.spellings.items() if _is_whole(x)}
+        named = {x: self.index[y] for x, y in (named | self.spellings).items() if x}
+        named |= self.index
+        with tf.init_scope():
+            names, numbers = tf.constant([*named]), tf.constant([*named.values()])
+            known = tf.lookup.KeyValueTensorInitializer(names, numbers)
+            return tf.lookup.StaticHashTable(known, -1)
+
+    def numbers_of(self, names: tf.Tensor) -> tf.Tensor:
+        """Names of labels, string [n], to their numbers, int32 [n], inside a graph; one
+        that is unknown fails, and is named."""
+        numbers = self._numbers.lookup(names)
+        why = (
+            f"is none of {self.size} classes; known: {', '.join(self.labels[:_SHOWN])}"
+        )
+        with tf.control_dependencies([named(names, numbers >= 0, why)]):
+            return tf.identity(numbers)
 
     def encode(self, labels: tf.Tensor) -> tf.Tensor:
         """Labels as people give them to `fit`, names or numbers of them, to targets
@@ -230,14 +325,10 @@ class SingleLabel(Labelling):
     tally = "accuracy"
 
     def read(self, label):
-        if label is None or label == ():
+        if self.lacks(label):
             raise ValueError("no label")
         name = SEPARATOR.join(label) if isinstance(label, tuple) else name_of(label)
-        if name in self.index:
-            return name
-        # a column of whole numbers in which some are missing: 1.0 is the class 1
-        number = name.removesuffix(".0")
-        return number if WHOLE.fullmatch(number) and number in self.index else name
+        return self.spelled(name)
 
     def target(self, label):
         if label not in self.index:
@@ -291,20 +382,12 @@ class SingleLabel(Labelling):
         """Weights by the number of a label, float32 [labels]; others have 1."""
         return np.float32([weights.get(label, 1.0) for label in self.labels])
 
-    @functools.cached_property
-    def _numbers(self) -> tf.lookup.StaticHashTable:
-        """Name of a label -> its number, -1 of others, inside a graph."""
-        with tf.init_scope():
-            names, numbers = tf.constant(self.labels), tf.range(self.size)
-            known = tf.lookup.KeyValueTensorInitializer(names, numbers)
-            return tf.lookup.StaticHashTable(known, -1)
-
     def encode(self, labels):
         numbers = labels.dtype != tf.string and not are_one_hot(labels, self.size)
-        if numbers and all(map(WHOLE.fullmatch, self.labels)):  # they are names
+        if numbers and all(map(_is_whole, self.spellings)):  # they are names
             labels = tf.strings.as_string(whole(labels))
         if labels.dtype == tf.string:
-            labels = self._numbers.lookup(labels)
+            labels = self.numbers_of(column(labels, "the name of a class"))
         return self.as_labels(labels)
 
     def as_labels(self, labels):
@@ -317,9 +400,14 @@ class MultiLabel(Labelling):
     tally = "f1"
 
     def read(self, label):
-        if label is None:
+        if label in ((), ""):
+            return ()
+        if self.lacks(label):
             raise ValueError("no label")
-        return from_multi_hot(names_of(label), self.labels)
+        return tuple(map(self.spelled, from_multi_hot(names_of(label), self.labels)))
+
+    def lacks(self, label):
+        return label not in ((), "") and super().lacks(label)
 
     def target(self, label):
         if label and not any(name in self.index for name in label):
@@ -332,9 +420,10 @@ class MultiLabel(Labelling):
     def encode(self, labels):
         if labels.dtype != tf.string:
             return self.as_labels(labels)
-        names = tf.strings.split(labels, SEPARATOR).to_tensor()
-        known = tf.constant(self.labels)
-        return tf.cast(tf.reduce_any(names[:, :, None] == known, axis=1), tf.float32)
+        names = tf.strings.split(column(labels, "names of classes"), SEPARATOR)
+        names = tf.ragged.boolean_mask(names, names != "")
+        places = tf.ragged.map_flat_values(self.numbers_of, names).to_tensor(-1)
+        return tf.minimum(tf.reduce_sum(tf.one_hot(places, self.size), axis=1), 1.0)
 
     def as_labels(self, labels):
         return multi_hot(labels, self.size)
@@ -393,8 +482,10 @@ class Regression(Labelling):
         self.size = 1
 
     def read(self, label):
-        if label is None or label == ():
+        if self.lacks(label):
             raise ValueError("no number")
+        if isinstance(label, str) and "," in label:
+            (label,) = read_column([label])
         try:
             number = float(label)
         except (TypeError, ValueError):
@@ -407,11 +498,13 @@ class Regression(Labelling):
         return np.float32(label)
 
     def as_labels(self, labels):
-        return column(tf.cast(labels, tf.float32), "a number")
+        return finite(labels)
 
     def encode(self, labels):
         if labels.dtype == tf.string:
-            labels = tf.strings.to_number(labels)
+            labels = column(labels, "a number")
+            right = tf.strings.regex_full_match(labels, _NUMBER)
+            labels = tf.strings.to_number(named(labels, right, "is no number"))
         return self.as_labels(labels)
 
     def losses(self, logits, targets):
@@ -440,6 +533,10 @@ LABELLINGS: dict[str, type[Labelling]] = {
     "multi_label": MultiLabel,
     "regression": Regression,
 }
+
+
+def _is_whole(name: str | None) -> bool:
+    return name is not None and WHOLE.fullmatch(name) is not None
 
 
 def _beside_means(values: dict[str, float], more: dict[str, float]) -> dict[str, float]:
