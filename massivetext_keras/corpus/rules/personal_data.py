@@ -57,9 +57,10 @@ def personal_data(
     Austria, Switzerland, France or China, or after a word such as "tel", and what its
     check digits confirm: cards, IBANs, social security numbers (US), tax ids (German)
     and resident ids (Chinese). A number that is announced as another one ("ISBN",
-    "Az.", "Order no.") or has the form of a ZIP code is no phone number. Names and
-    postal addresses are not looked for. In the 710 copyright files of a Debian machine
-    (15 MB), each of the 83 phone numbers that are found is one.
+    "Az.", "Order no.") or has the form of a ZIP code is no phone number; one of a
+    service that people call ("service no.", 0900) is. Names and postal addresses are
+    not looked for. In the 710 copyright files of a Debian machine (15 MB), each of the
+    83 phone numbers that are found is one.
 
     Args:
         batch: documents; those in which something is found get another text.

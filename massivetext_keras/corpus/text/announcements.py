@@ -57,22 +57,22 @@ _CHINESE_NAMES = """
 
 
 def _one_of(words: str) -> str:
-    return "|".join(map(re.escape, sorted(words.split(), reverse=True)))
+    return "|".join(map(re.escape, sorted(words.lower().split(), reverse=True)))
 
 
+# Of small letters: alternatives without a case are searched several times faster.
 _IS_PHONE = re.compile(
     rf"(?:(?<![^\W\d_])(?:{_one_of(_PHONES)})|{_one_of(_CHINESE_PHONES)})"
     r"(?:[^0-9\w\n|]{0,3}(?:number|nummer|no|nr|is|(?:us |me )?(?:at|on)"
     r"|numéro|número|numero|номер|号码|號碼|号|號|番号|번호))?"
-    r"[^0-9\w\n|]{0,4}\Z",
-    re.IGNORECASE,
+    r"[^0-9\w\n|]{0,4}\Z"
 )
 _IS_OTHER = re.compile(
     rf"(?:(?<![^\W\d_])(?:(?:{_one_of(_NAMES)}|(?<!to )order|zip(?:\+4)?"
     r"|isbn(?:[ \-]?1[03])?|[sp]/n|a/c|p\.? ?o\.? ?box|hr[ab]"
     rf"|(?:{_one_of(_NUMBERED)})(?=[^\w\n]{{0,3}}(?:mit der |with )?{_NUMBER}))"
     rf"(?:[^\w\n]{{0,3}}(?:mit der |with )?{_NUMBER})?"
-    r"|(?<!caller )(?<!caller-)ids?|(?-i:\w*[a-zäöüß]ID)"
+    r"|(?<!caller )(?<!caller-)ids?"
     # German, Dutch and others make one word of it, or shorten what precedes
     rf"|(?!{_CALLED})(?:[^\W\d_]{{2,}}[.\-]{{0,2}}|[^\W\d_]{{1,6}}\. )"
     r"(?:nummern?|nrn?)(?![^\W\d_])"
@@ -80,9 +80,9 @@ _IS_OTHER = re.compile(
     r"|eur|euro|usd|gbp|chf|cny|rmb|jpy)|[€$£¥]"
     rf"|(?:{_one_of(_CHINESE_NAMES)})(?:号码|號碼|码|碼|号|號)?)"
     r"(?:[^\w\n]{0,2}(?:is|was|ist|war|lautet|为|為|是))?"
-    r"[^0-9\w\n?!]{0,4}\Z",
-    re.IGNORECASE,
+    r"[^0-9\w\n?!]{0,4}\Z"
 )
+_WITH_ID = re.compile(r"[a-zäöüß]ID[^0-9\w\n?!]{0,4}\Z")
 _AFTER_WORD = re.compile(r"[^\W\d_][^0-9\w\n|]{0,4}\Z")
 
 
@@ -93,15 +93,18 @@ def announces_phone(before: str) -> bool:
     (True, False)
     """
     near = max(len(before) - 6, 0)
-    return bool(_AFTER_WORD.search(before, near) and _IS_PHONE.search(before))
+    return bool(_AFTER_WORD.search(before, near) and _IS_PHONE.search(before.lower()))
 
 
 def announces_other(before: str) -> bool:
     """Whether a text ends with a word that says that another number follows.
 
-    >>> [announces_other(x) for x in ("Rechnung Nr. ", "Kd.-Nr.: ", "RFC ", "订单号：")]
+    >>> [
+    ...     announces_other(x)
+    ...     for x in ("Rechnung Nr. ", "KundenID: ", "RFC ", "订单号：")
+    ... ]
     [True, True, True, True]
     >>> [announces_other(x) for x in ("Tel.-Nr. ", "my number is ", "Caller ID: ")]
     [False, False, False]
     """
-    return _IS_OTHER.search(before) is not None
+    return bool(_IS_OTHER.search(before.lower()) or _WITH_ID.search(before))
