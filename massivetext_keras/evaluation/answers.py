@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from massivetext_keras.evaluation.words import UNKNOWN, marks, unspaced_letters
+from massivetext_keras.support.scripts import primary_language
 from massivetext_keras.support.values import choose
 
 # Of the scripts of SQuAD and, but for English, MLQA.
@@ -38,6 +39,21 @@ _ASCII_ALONE = ("en", "ko")  # whose scripts know no other punctuation
 _SEGMENTS = re.compile(r"[一-\u9fa5]|\d+(?:[.,]\d+)+|(?:(?![一-\u9fa5])\w)+|[^\w\s]")
 
 
+@functools.lru_cache
+def known_language(tag: str) -> str:
+    """The one of `LANGUAGES` that a tag begins with.
+
+    Raises:
+        ValueError: there is none.
+
+    >>> known_language("de_AT")
+    'de'
+    """
+    language = primary_language(tag)
+    choose("language", tag if language not in LANGUAGES else language, LANGUAGES)
+    return language
+
+
 def normalized(text: str, language: str = "en") -> str:
     """An answer without what makes no difference.
 
@@ -51,7 +67,8 @@ def normalized(text: str, language: str = "en") -> str:
 
     Args:
         text: answer.
-        language: one of `LANGUAGES`; "und" for any that is not among them.
+        language: one of `LANGUAGES`, also with a country, as "en-US"; "und" for any
+            that is not among them.
 
     Raises:
         ValueError: the language is unknown.
@@ -59,7 +76,7 @@ def normalized(text: str, language: str = "en") -> str:
     >>> normalized("The  cat's (black) hat"), normalized("Die „Katze“", "de")
     ('cats black hat', 'katze')
     """
-    choose("language", language, LANGUAGES)
+    language = known_language(language)
     if language != "en":
         text = unicodedata.normalize("NFC", text)
     text = text.lower()
@@ -92,6 +109,7 @@ def segments(text: str, language: str = "en") -> list[str]:
     >>> segments("ปี 1990", "th"), segments("서울은", "ko")
     (['ปี', '1990'], ['서', '울', '은'])
     """
+    language = known_language(language)
     text = normalized(text, language)
     if language == "zh":
         return _SEGMENTS.findall(text)
@@ -142,6 +160,7 @@ def f1(text: str, answers: Sequence[str], language: str = "en") -> float:
     >>> f1("黑色的猫", ["黑猫", "的猫"], "zh")
     0.6666666666666666
     """
+    language = known_language(language)
     found = segments(text, language)
     return max(
         _f1(found, segments(answer, language), language)

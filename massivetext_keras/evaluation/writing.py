@@ -9,6 +9,7 @@ from typing import Any
 
 from massivetext_keras.evaluation.words import language_of, words
 from massivetext_keras.support.extras import need
+from massivetext_keras.support.scripts import primary_language
 from massivetext_keras.support.values import choose
 
 _SNOWBALL = {"de": "german"}
@@ -78,13 +79,16 @@ def rouge(
     """ROUGE (Lin, 2004), F1 from 0 to 1, the mean over the texts.
 
     English as `rouge-score` has it, with Porter's stems. It knows ASCII letters alone:
-    a reference without any is cut as other languages are, into its words, which are
-    letters in scripts without spaces. Punctuation does not count.
+    beside them, words of other scripts do not count, so that numbers are those of other
+    papers (`language="und"` counts them). A reference without any is cut as other
+    languages are, into its words, which are letters in scripts without spaces.
+    Punctuation does not count.
 
     Args:
         texts: summaries.
         references: what they should be.
-        language: of the texts, an ISO code (None: see `language_of`).
+        language: of the texts, an ISO code or a tag that begins with one, as "en-US"
+            (None: see `language_of`).
         kinds: "rouge1" and so on share n-grams, "rougeL" the longest subsequence,
             "rougeLsum" those of sentences, each on a line of its own.
 
@@ -97,7 +101,7 @@ def rouge(
     {'rouge2': 0.5}
     """
     _check(texts, references)
-    language, scorer = language or language_of(references), _rouge_scorer(kinds)
+    language, scorer = _language(language, references), _rouge_scorer(kinds)
     scores = [
         scorer(language, r).score(r, t) for t, r in zip(texts, references, strict=True)
     ]
@@ -145,7 +149,8 @@ def meteor(
     Args:
         texts: translations.
         references: what they should be.
-        language: of the texts, an ISO code (None: see `language_of`).
+        language: of the texts, an ISO code or a tag that begins with one, as "en-US"
+            (None: see `language_of`).
         wordnet: with `synsets(word)`, such as `nltk.corpus.wordnet` where its data is
             there (None: no synonyms).
 
@@ -157,7 +162,7 @@ def meteor(
     """
     _check(texts, references)
     score = _need("nltk.translate.meteor_score").single_meteor_score
-    stemmer = _stemmer(language or language_of(references))
+    stemmer = _stemmer(_language(language, references))
     wordnet = wordnet or _NoSynonyms()
     scores = [
         score(words(r), words(t), stemmer=stemmer, wordnet=wordnet)
@@ -192,7 +197,9 @@ def _rouge(kind: str) -> Callable[..., float]:
 
 # (texts, references, language) -> score
 MEASURES: dict[str, Callable[[Sequence[str], Sequence[str], str | None], float]] = {
-    "bleu": lambda t, r, language: bleu(t, r, TOKENIZATIONS.get(language)),
+    "bleu": lambda t, r, language: bleu(
+        t, r, TOKENIZATIONS.get(primary_language(language or ""))
+    ),
     "chrf": lambda t, r, language: chrf(t, r),
     "rouge1": _rouge("rouge1"),
     "rouge2": _rouge("rouge2"),
@@ -213,7 +220,8 @@ def written_scores(
     Args:
         texts: what was written.
         references: what should be.
-        language: of the texts, an ISO code (None: see `language_of`).
+        language: of the texts, an ISO code or a tag that begins with one, as "en-US"
+            (None: see `language_of`).
         measures: names in `MEASURES`.
 
     Returns:
@@ -229,6 +237,10 @@ def written_scores(
     """
     chosen = {name: choose("measure", name, MEASURES) for name in measures}
     return {name: f(texts, references, language) for name, f in chosen.items()}
+
+
+def _language(tag: str | None, references: Sequence[str]) -> str:
+    return primary_language(tag) if tag else language_of(references)
 
 
 def _check(texts: Sequence[str], references: Sequence[str]) -> None:

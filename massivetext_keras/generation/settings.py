@@ -10,7 +10,7 @@ import numpy as np
 
 from massivetext_keras.generation.beam import BeamRules
 from massivetext_keras.generation.sampling import RANGES, SamplingTensors, check_numbers
-from massivetext_keras.generation.stop_strings import StopStrings
+from massivetext_keras.generation.stop_strings import checked_stop_strings
 from massivetext_keras.support.arguments import (
     Amount,
     Count,
@@ -180,7 +180,11 @@ def settle(
     chosen: dict[str, Any] = {}
     for value in (sampling, beams):
         chosen |= {} if value is None else value.to_dict()
-    chosen |= {k: _plain(v) for k, v in given.items() if v is not None}
+    chosen |= {
+        name: value if name == "stop" else _plain(value)
+        for name, value in given.items()
+        if value is not None
+    }
     for name in chosen:
         if name not in taken and (name in given or chosen[name] != _DEFAULTS[name]):
             try:
@@ -257,7 +261,8 @@ def checked_own(own: Mapping[str, Any] | None, taken: Iterable[str]) -> dict[str
     given = {name: value for name, value in own.items() if value is not None}
     try:
         values_of(given)
-        StopStrings.make(given.get("stop", ()))
+        if "stop" in given:
+            own["stop"] = checked_stop_strings(given["stop"])
         if given.get("max_new_tokens", 0) < 0:
             least = f"must be at least 0, got {given['max_new_tokens']}"
             raise ValueError(f"max_new_tokens {least}")

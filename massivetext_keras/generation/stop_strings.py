@@ -1,14 +1,20 @@
-"""Strings that end a text, as patterns that are data of one graph."""
+"""Strings that end a text, as a trie that is data of one graph."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
+from massivetext_keras.text.framing import utf8
+from massivetext_keras.text.strings import Texts, as_python
+
 REPLACEMENT = "\ufffd"
-_NOTHING = r"[^\x00-\x{10FFFF}]"
+_LAST = np.iinfo(np.int64).max  # behind all edges
+_NOWHERE = np.iinfo(np.int32).max
+_MARK = b"\xff"  # the end of a text: no byte of UTF-8
 
 
 class StopStrings(NamedTuple):
@@ -18,10 +24,15 @@ class StopStrings(NamedTuple):
     order and however it is cut into tokens. So where one is complete, but another that
     began before it may still become so, the text goes on until that is known.
 
+    The strings are a trie over the bytes of UTF-8, in which all places of all texts go
+    down at once: thousands of strings, which are too many for one regular expression
+    of RE2, take as many steps as the longest beginning of one that is in a text.
+
     Attributes:
-        complete: string scalar, a regular expression of the strings.
-        begun: string scalar, that of the strings, and of their beginnings where the
-            text ends with them.
+        edges: int64 [nodes], rising. Node 0 is the root; edge i leads to node i + 1 and
+            is 256 times the node it comes from plus its byte. The last one leads
+            nowhere.
+        complete: bool [nodes], whether a string ends where an edge leads to.
 
     >>> stop = StopStrings.make(["ab", "xa"])
     >>> stop.cut(tf.constant(["xab", "bab", "a"])).numpy().tolist()
@@ -32,77 +43,146 @@ class StopStrings(NamedTuple):
     [True, False, False]
     """
 
+    edges: tf.Tensor
     complete: tf.Tensor
-    begun: tf.Tensor
 
     @classmethod
-    def make(cls, strings: str | Sequence[str] = ()) -> StopStrings:
-        """From one string or several.
+    def make(cls, strings: Texts = ()) -> StopStrings:
+        """From one string or several, of any kind.
 
         Raises:
             ValueError: one is empty or no string.
         """
-        strings = (strings,) if isinstance(strings, str) else tuple(strings)
-        for string in strings:
-            if not isinstance(string, str):
-                raise ValueError(f"a stop string is a string, got {string!r}")
-            if not string:
-                raise ValueError(
-                    "a stop string is empty: it would end every text at once"
-                )
-        complete = [_pattern(string) for string in strings] or [_NOTHING]
-        begun = [_beginnings(string) for string in strings if len(string) > 1]
-        begun = [rf"(?:{'|'.join(begun)})\z"] if begun else []
+        strings = checked_stop_strings(strings)
+        edges, complete = _trie([*map(utf8, strings)])
         with tf.init_scope():
             return cls(
-                tf.constant(rf"(?s)(?:{'|'.join(complete)}).*"),
-                tf.constant(rf"(?s)(?:{'|'.join([*complete, *begun])}).*"),
+                tf.constant([*edges, _LAST], tf.int64),
+                tf.constant([*complete, False], tf.bool),
             )
 
     @classmethod
     def spec(cls) -> StopStrings:
         """The signature of any strings."""
-        return cls(*(tf.TensorSpec([], tf.string, name) for name in cls._fields))
+        return cls(
+            tf.TensorSpec([None], tf.int64, "edges"),
+            tf.TensorSpec([None], tf.bool, "complete"),
+        )
 
     def is_any(self) -> tf.Tensor:
         """Whether there is a string, bool scalar."""
-        return self.complete != StopStrings.make().complete
+        return tf.size(self.edges) > 1
 
     def cut(self, texts: tf.Tensor) -> tf.Tensor:
         """Texts up to where a string begins, string [batch]."""
-        return tf.strings.regex_replace(texts, self.complete, "", replace_global=False)
+        return _first(texts, self._places(texts)[0])
 
     def settled(self, texts: tf.Tensor) -> tf.Tensor:
         """Of texts that are not finished, what nothing can change that follows: without
         a character whose bytes may not all be there, or what may become a string."""
-        return tf.strings.regex_replace(
-            _without_halves(texts), self.begun, "", replace_global=False
-        )
+        return self.look(texts)[1]
 
     def stops(self, texts: tf.Tensor) -> tf.Tensor:
         """Whether unfinished texts can be cut, whatever follows, bool [batch]."""
         texts = _without_halves(texts)
-        cut = self.cut(texts)
-        return (cut != texts) & (cut == self.settled(texts))
+        return _is_cut(texts, *self._places(texts))
+
+    def look(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """`cut`, `settled` and `stops` at once."""
+        so_far = _without_halves(texts)
+        places = self._places(tf.concat([texts, so_far], axis=0))
+        (cut, complete), (_, begun) = (tf.split(x, 2) for x in places)
+        settled = _first(so_far, tf.minimum(complete, begun))
+        return _first(texts, cut), settled, _is_cut(so_far, complete, begun)
+
+    def _places(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Where in each text the first string begins that is complete, and the first
+        that its end leaves open; its length where there is none; int32 [batch] each.
+        """
+        text = tf.io.decode_raw(tf.strings.reduce_join(texts + _MARK), tf.uint8)
+        text = tf.cast(text, tf.int64)
+        sizes = tf.strings.length(texts) + 1
+        begins = tf.cumsum(sizes, exclusive=True)
+        rows = tf.repeat(tf.range(tf.size(sizes)), sizes)
+
+        def step(starts, depth, nodes, complete, begun):
+            """All places that are on the way down read one byte more."""
+            edges = 256 * nodes + tf.gather(text, starts + depth)
+            found = tf.searchsorted(self.edges, edges)
+            on = tf.where(tf.gather(self.edges, found) == edges)[:, 0]
+            starts, found, depth = (
+                tf.gather(starts, on),
+                tf.gather(found, on),
+                depth + 1,
+            )
+            row = tf.gather(rows, starts)[:, None]
+            ends = tf.gather(text, starts + depth) == _MARK[0]
+            complete, begun = (
+                tf.tensor_scatter_nd_min(places, row, tf.where(is_it, starts, _NOWHERE))
+                for places, is_it in (
+                    (complete, tf.gather(self.complete, found)),
+                    (begun, ends),
+                )
+            )
+            return starts, depth, tf.cast(found, tf.int64) + 1, complete, begun
+
+        ends = begins + sizes - 1
+        state = tf.range(tf.size(text)), 0, tf.zeros_like(text), ends, ends
+        walked = tf.while_loop(lambda starts, *_: tf.size(starts) > 0, step, state)
+        return walked[3] - begins, walked[4] - begins
+
+
+def checked_stop_strings(strings: Texts) -> list[str]:
+    """One string or several, of any kind, as a list.
+
+    Raises:
+        ValueError: one is empty or no string.
+
+    >>> checked_stop_strings(b"x"), checked_stop_strings([b"x", "y"])
+    (['x'], ['x', 'y'])
+    """
+    strings = as_python(strings)
+    if isinstance(strings, str) or not isinstance(strings, Iterable):
+        strings = [strings]
+    strings = [*map(as_python, strings)]
+    for string in strings:
+        if not isinstance(string, str):
+            raise ValueError(f"a stop string is a string, got {string!r}")
+        if not string:
+            raise ValueError("a stop string is empty: it would end every text at once")
+    return strings
+
+
+def _first(texts: tf.Tensor, sizes: tf.Tensor) -> tf.Tensor:
+    return tf.strings.substr(texts, tf.zeros_like(sizes), sizes)
+
+
+def _is_cut(texts: tf.Tensor, complete: tf.Tensor, begun: tf.Tensor) -> tf.Tensor:
+    return (complete < tf.strings.length(texts)) & (complete <= begun)
 
 
 def _without_halves(texts: tf.Tensor) -> tf.Tensor:
     return tf.strings.regex_replace(texts, f"{REPLACEMENT}+$", "")
 
 
-def _characters(string: str) -> list[str]:
-    """A regular expression for each character; half a surrogate pair is U+FFFD."""
-    codes = (0xFFFD if 0xD800 <= ord(c) < 0xE000 else ord(c) for c in string)
-    return [rf"\x{{{code:x}}}" for code in codes]
+def _trie(strings: Sequence[bytes]) -> tuple[list[int], list[bool]]:
+    """The edges of a trie, level by level, and which of them complete a string.
 
-
-def _pattern(string: str) -> str:
-    return "".join(_characters(string))
-
-
-def _beginnings(string: str) -> str:
-    """A regular expression of what a string begins with, but not of all of it."""
-    found = ""
-    for character in reversed(_characters(string)[:-1]):
-        found = f"{character}(?:{found})?" if found else character
-    return found
+    >>> _trie([b"ab", b"a", b"b"]) == ([97, 98, 354], [True, True, True])
+    True
+    """
+    edges, complete = [], []
+    within = [(0, string) for string in sorted(set(strings))]
+    for depth in range(max(map(len, strings), default=0)):
+        longer = []
+        for node, string in within:
+            edge = 256 * node + string[depth]
+            if not edges or edges[-1] != edge:
+                edges.append(edge)
+                complete.append(False)
+            if len(string) == depth + 1:
+                complete[-1] = True
+            else:
+                longer.append((len(edges), string))
+        within = longer
+    return edges, complete

@@ -134,8 +134,7 @@ class TextGraphs:
     def _look(self, prompts: Prompts, state: State, stop: StopStrings) -> tuple:
         """The texts written so far, if they end here; what of them nothing can change;
         and whether stop strings end them; [batch] each."""
-        text = self._written_text(prompts, state)
-        return stop.cut(text), stop.settled(text), stop.stops(text)
+        return stop.look(self._written_text(prompts, state))
 
     def _mark_stopped(self, prompts: Prompts, state: State, stop: StopStrings) -> State:
         """Ends the rows that stop strings end."""

@@ -1,6 +1,8 @@
-"""Scripts that put no spaces between words."""
+"""Scripts that put no spaces between words, and tags of languages."""
 
 from __future__ import annotations
+
+import re
 
 # first and last code point, in order
 UNSPACED_BLOCKS = [
@@ -22,3 +24,12 @@ UNSPACED_BLOCKS = [
     (0x1AFF0, 0x1B16F),  # Kana, extended and supplement
     (0x20000, 0x323AF),  # Han, extensions B to H
 ]
+
+
+def primary_language(tag: str) -> str:
+    """The language that a tag of one begins with (RFC 5646, section 2.1).
+
+    >>> [primary_language(tag) for tag in ("en-US", "zh_Hant_TW", "de")]
+    ['en', 'zh', 'de']
+    """
+    return re.split("[-_]", tag, maxsplit=1)[0].lower()

@@ -108,6 +108,21 @@ def test_chinese(text, answers, exact, overlap):
     assert f1(text, answers, "zh") == pytest.approx(overlap)
 
 
+@pytest.mark.parametrize(
+    ("tag", "language"),
+    [("en-US", "en"), ("de_AT", "de"), ("zh-CN", "zh"), ("zh_Hant_TW", "zh")],
+)
+def test_a_tag_means_the_language_that_it_begins_with(tag, language):
+    text, answers = "The 1,5 黑色的, den Hunden", ["A 1,5 的 Hunden", "黑色的"]
+    assert normalized(text, tag) == normalized(text, language)
+    assert segments(text, tag) == segments(text, language)
+    for measure in (exact_match, f1):
+        assert measure(text, answers, tag) == measure(text, answers, language)
+    assert answer_scores([text], [answers], tag) == answer_scores(
+        [text], [answers], language
+    )
+
+
 def test_german_articles():
     assert exact_match("den Hunden", ["Hunden"], "de") == 1
     assert exact_match("den Hunden", ["Hunden"], "en") == 0
@@ -248,6 +263,8 @@ def test_as_few_answers_are_given_as_are_best():
 
 
 def test_bad_input():
+    with pytest.raises(ValueError, match="unknown language 'dee-AT'"):
+        normalized("x", "dee-AT")
     with pytest.raises(ValueError, match="unknown language 'dee': did you mean 'de'"):
         f1("a", ["b"], "dee")
     with pytest.raises(ValueError, match="2 texts and answers to 1 questions"):

@@ -150,6 +150,27 @@ def test_english_is_that_of_rouge_score(text, reference):
     assert rouge([text], [reference], "en", list(wanted)) == wanted
 
 
+def test_words_of_other_scripts_beside_english():
+    text, reference = ["The word привет"], ["The word пока"]
+    assert rouge(text, reference, kinds=["rouge1"]) == {"rouge1": 1.0}
+    found = rouge(text, reference, "und", ["rouge1"])
+    assert found == pytest.approx({"rouge1": f1(2, 3, 3)})
+
+
+@pytest.mark.parametrize(
+    ("tag", "language", "text", "reference"),
+    [
+        ("en-US", "en", "the dogs ran l'été", "a dog running l'ete"),
+        ("de_AT", "de", "die Häuser sind groß", "das Haus ist groß"),
+        ("zh-CN", "zh", "我今天很高兴见到你", "我今天很高兴见到他"),
+        ("ja-JP", "ja", "猫が座っている", "猫が座っていた"),
+    ],
+)
+def test_a_tag_means_the_language_that_it_begins_with(tag, language, text, reference):
+    found = written_scores([text], [reference], tag)
+    assert found == written_scores([text], [reference], language)
+
+
 def test_summaries_are_compared_sentence_by_sentence():
     # w1 w2 w3 w4 w5 beside w1 w2 w6 w7 w8 and w1 w3 w8 w9 w5 (Lin, 2004, section 3.2):
     # w1 w2 and w1 w3 w5, four words of five

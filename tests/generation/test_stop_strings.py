@@ -76,6 +76,36 @@ def test_literals(stops, text, settled, stops_now):
     assert bool(stop.is_any()) == bool(stops)
 
 
+MANY = [f"<{i:04}>" + "ab" * 47 for i in range(1000)]
+
+
+def test_a_thousand_long_strings():
+    stop = StopStrings.make(MANY)
+    texts = ["ab" * 99, f"x<0{MANY[500]}z", f"xab{MANY[999][:60]}", "é" + MANY[0]]
+    cut, settled, stops = (x.numpy().tolist() for x in stop.look(tf.constant(texts)))
+    assert cut == [b"ab" * 99, b"x<0", texts[2].encode(), "é".encode()]
+    assert settled == [b"ab" * 99, b"x<0", b"xab", "é".encode()]
+    assert stops == [False, True, False, True]
+
+
+def test_texts_of_a_batch_are_apart():
+    texts = tf.constant(["xa", "by", "", "ab"])
+    found = [x.numpy().tolist() for x in StopStrings.make("ab").look(texts)]
+    assert found == [
+        [b"xa", b"by", b"", b""],
+        [b"x", b"by", b"", b""],
+        [False, False, False, True],
+    ]
+
+
+@pytest.mark.parametrize("strings", [b"ab", [b"ab"], "ab", tf.constant(["ab"])])
+def test_strings_of_any_kind(strings):
+    cut = StopStrings.make(strings).cut(tf.constant(["xab"]))
+    assert cut.numpy().tolist() == [b"x"]
+    both = StopStrings.make([b"\xc3\xa9", "b"]).cut(tf.constant(["xéb", "xb"]))
+    assert both.numpy().tolist() == [b"x", b"x"]
+
+
 def test_bad_strings():
     with pytest.raises(ValueError, match="a stop string is empty"):
         StopStrings.make(["a", ""])

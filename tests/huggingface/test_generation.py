@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -238,6 +239,26 @@ def test_no_text_ends_too_early_in_python_stream_and_graph():
     served = lm.signatures()["serving_default"](tf.constant(["a"]))["text"]
     assert served.numpy()[0].decode() == text
     assert lm.get_config()["generation"] == own
+
+
+def test_many_long_stop_strings_in_python_stream_and_graph(capfd):
+    own = {"max_new_tokens": 24, "temperature": 0.0}
+    free = byte_lm(generation=own).generate("ab", include_prompt=False)
+    pieces = [free[i : i + 2] for i in range(3, len(free) - 2)]
+    piece = next(x for x in pieces if "\ufffd" not in x)
+    stop = [piece.encode(), *(f"<{i:04}>" + "ab" * 47 for i in range(1000))]
+    lm = byte_lm(generation=own | {"stop": stop})
+    assert lm.get_config()["generation"]["stop"] == [piece, *stop[1:]]
+    text = lm.generate("ab")
+    assert text == "ab" + free.split(piece)[0]
+    assert "".join(lm.stream("ab")) == text
+    served = lm.signatures()["serving_default"](tf.constant(["ab"]))["text"]
+    assert served.numpy()[0].decode() == text
+    assert byte_lm(generation=own | {"stop": piece.encode()}).generate("ab") == text
+    for strings in (piece.encode(), np.array([piece, "no such"])):
+        assert lm.generate("ab", stop=strings) == text
+        assert "".join(lm.stream("ab", stop=strings)) == text
+    assert "DFA" not in capfd.readouterr().err
 
 
 def test_wrong_arguments_are_named():

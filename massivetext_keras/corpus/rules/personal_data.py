@@ -12,8 +12,10 @@ import numpy as np
 from massivetext_keras.corpus.batch import Batch, Check
 from massivetext_keras.corpus.rules import rule
 from massivetext_keras.corpus.text import identifiers
+from massivetext_keras.corpus.text.email_addresses import find_email_addresses
 from massivetext_keras.corpus.text.personal_numbers import DIGITS, RULES
 from massivetext_keras.support.arguments import Count, Known
+from massivetext_keras.support.scripts import primary_language
 from massivetext_keras.support.values import choose
 
 MASKS = {
@@ -55,9 +57,10 @@ def personal_data(
     Austria, Switzerland, France or China, or after a word such as "tel", and what its
     check digits confirm: cards, IBANs, social security numbers (US), tax ids (German)
     and resident ids (Chinese). A number that is announced as another one ("ISBN",
-    "Az.", "Order no.") or has the form of a ZIP code is no phone number. Names and
-    postal addresses are not looked for. In the 710 copyright files of a Debian machine
-    (15 MB), each of the 83 phone numbers that are found is one.
+    "Az.", "Order no.") or has the form of a ZIP code is no phone number; one of a
+    service that people call ("service no.", 0900) is. Names and postal addresses are
+    not looked for. In the 710 copyright files of a Debian machine (15 MB), each of the
+    83 phone numbers that are found is one.
 
     Args:
         batch: documents; those in which something is found get another text.
@@ -103,20 +106,22 @@ def find_spans(
     Args:
         text: any.
         kinds: which are looked for; where two overlap, the earlier of `MASKS` counts.
-        language: ISO 639-1 code. In Chinese ("zh") eleven digits that begin as mobile
-            numbers do are one, elsewhere a word such as "tel" has to come before.
+        language: ISO 639-1 code, with or without a country. In Chinese ("zh") eleven
+            digits that begin as mobile numbers do are one, elsewhere a word such as
+            "tel" has to come before.
 
     >>> find_spans("from 93.184.216.34")
     [Span(start=5, end=18, kind='ip')]
     """
     found: list[Span] = []
     if "email" in kinds:
-        found += _emails(text)
+        found += (Span(*span, "email") for span in find_email_addresses(text))
     if "iban" in kinds:
         found += _ibans(text)
     if "ip" in kinds:
         found += _version_6(text)
     rules = [rule for rule in RULES if rule.kind in kinds]
+    language = language and primary_language(language)
     for digits in DIGITS.finditer(text) if rules else ():
         # With the character before and those after, for what must not be there.
         start, end = max(digits.start() - 3, 0), digits.end() + 2
@@ -143,68 +148,6 @@ def _masked(text: str, found: Sequence[Span]) -> str:
         pieces += [text[end : span.start], MASKS[span.kind]]
         end = span.end
     return "".join([*pieces, text[end:]])
-
-
-# Addresses are found from their "@", the name before it backwards: a pattern that began
-# with the name would try every word.
-_LETTER = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0370-\u03ff\u0400-\u052f"
-_NAME_BACKWARDS = re.compile(rf"[{_LETTER}0-9.%'_~+\-]{{1,64}}")
-_LEADERS = re.compile(r"\.{2,}|_{3,}|-{3,}|~{3,}")
-_QUOTED_NAME = re.compile(r'"[^"@\n]{1,62}"\Z')
-# Of Han, Kana and Hangul alone: beside Latin letters they are the text that goes on.
-_EAST_ASIAN = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-# Ends that are known, however they are written and whatever a hyphen adds to them.
-_COMMON = """
-com org net edu gov mil int info biz name io co me tv app dev eu de at ch uk us ca
-au nz ie fr be nl lu it es pt pl cz sk hu ro bg gr tr ru ua se no dk fi is ee lt lv
-si hr rs il in pk cn hk tw jp kr sg my id th vn ph za ng ke br mx ar cl pe museum
-travel jobs mobi pro aero coop asia online shop site store tech blog cloud email
-berlin hamburg koeln wien swiss paris london nyc gmbh xyz
-"""
-_DOMAIN = re.compile(
-    rf"@(?:(?:[{_LETTER}0-9](?:[{_LETTER}0-9\-]{{0,61}}[{_LETTER}0-9])?"
-    rf"|[{_EAST_ASIAN}]{{1,63}})\.){{1,8}}"
-    rf"(?:((?i:{'|'.join(_COMMON.split())}))(?![A-Za-z0-9]|_[A-Za-z0-9])"
-    r"|(xn--[a-z0-9]{2,40}|[a-z]{2,24}|[A-Z]{2,24}|[\u0370-\u052f]{2,24}"
-    r"|中国|中國|公司|网络|网址|在线|香港|台湾|台灣|한국|みんな)"
-    r"(?![A-Za-z0-9]|_[A-Za-z0-9]|-[A-Za-z0-9\-]))"
-)
-_FILES = (
-    "avif bmp css dll exe gif gz htm html ico jar java jpeg jpg js json jsx map min "
-    "mjs pdf php png scss svg tar tgz ts tsx txt webp whl xml yaml yml zip"
-)
-_NOT_DOMAINS = frozenset(_FILES.split())
-_NOBODY = frozenset(["break", "continue", "git", "return", "super", "this"])
-
-
-def _emails(text: str) -> Iterator[Span]:
-    at, end = text.find("@"), 0
-    while at >= 0:
-        domain = _DOMAIN.match(text, at)
-        if domain and (domain[1] or domain[2]).lower() not in _NOT_DOMAINS:
-            name = _name_before(text[max(at - 64, end) : at])
-            if name and name not in _NOBODY:
-                end = domain.end()
-                yield Span(at - len(name), end, "email")
-        at = text.find("@", at + 1)
-
-
-def _name_before(before: str) -> str:
-    """The name of an address that a text before an "@" ends with, or none.
-
-    >>> _name_before("E-Mail.....ada"), _name_before("My address: ____")
-    ('ada', '____')
-    """
-    if before.endswith('"'):
-        quoted = _QUOTED_NAME.search(before)
-        return quoted[0] if quoted else ""
-    backwards = _NAME_BACKWARDS.match(before[::-1])
-    if not backwards or backwards[0][0] == ".":
-        return ""
-    # What dots lead to begins after them, and a sign is no beginning but of a blank.
-    name = backwards[0][::-1]
-    name = _LEADERS.split(name)[-1] or name
-    return name.lstrip(".%'_~+-") or name.strip(".%'~+-")
 
 
 # What precedes the first character is looked at behind it: a pattern that begins with a

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from massivetext_keras.support.arguments import Known
 from massivetext_keras.support.extras import need
+from massivetext_keras.support.scripts import primary_language
 
 # What the classifier answers, but for Cantonese and Wu
 _CODES = """
@@ -50,7 +51,7 @@ def language_code(name: str) -> str | None:
     ['en', 'de', 'en', 'zh', 'ja']
     """
     name = name.strip().lower()
-    first = re.split("[-_]", name)[0]
+    first = primary_language(name)
     aliases = need("babel.core").get_global("language_aliases")
     code = aliases.get(first, _ALIASES.get(first, first))
     if code in LANGUAGES:

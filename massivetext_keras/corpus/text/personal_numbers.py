@@ -11,6 +11,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from massivetext_keras.corpus.text import identifiers
+from massivetext_keras.corpus.text.announcements import (
+    announces_other,
+    announces_phone,
+)
 
 # Digits with what may separate them: all other kinds lie in such a piece of text.
 _GAP = " \u00a0.\\-\u2010\u2011\u2013/"
@@ -30,41 +34,19 @@ _IS_VERSION = re.compile(
     r"|版本[号为是：: ]*)\Z",
     re.IGNORECASE,
 )
-_IS_PHONE = re.compile(
-    r"(?:(?<![^\W\d_])(?:tel|telephone|telefon|fon|phone|cellphone|mobile|mobiltelefon|"
-    r"mobil|handy|cell|fax|telefax|whatsapp|hotline|rufnummer|durchwahl|mob|ph|call|dial|"
-    r"sms|natel|gsm|tlf|tél|téléphone|télécopie|portable|teléfono|telefono|telefone|"
-    r"móvil|celular|cellulare|тел|телефон|факс|моб)"
-    r"|电话|電話|手机|手機|传真|傳真|致电|热线|熱線|联系方式|携帯|전화|휴대폰|팩스)"
-    r"(?:[^0-9\w\n|]{0,3}(?:number|nummer|no|nr|is|(?:us |me )?(?:at|on)"
-    r"|numéro|número|numero|номер|号码|"
-    r"號碼|号|號|番号|번호))?"
-    r"[^0-9\w\n|]{0,4}\Z",
-    re.IGNORECASE,
-)
-# What other numbers are announced by, which may look like those of phones.
-_IS_OTHER = re.compile(
-    r"(?:(?<![^\W\d_])(?:az|aktz|aktenzeichen|gz|geschäftszeichen|ref|reference|"
-    r"(?:case|docket|file|order|invoice|part|serial|model|item|article|catalog|ticket|"
-    r"batch|lot|patent|license|licence|registration|account|routing|policy|member|"
-    r"customer|tracking|product|stock|sort|zip|postal|post)"
-    r"(?:[ \-](?:no|nr|number|code|id|#))?"
-    r"|isbn(?:[ \-]?1[03])?|issn|ismn|ean|upc|gtin|asin|doi|pmid|oclc|lccn|sku|nsn|cas|"
-    r"sn|[sp]/n|"
-    r"iban|bic|swift|blz|kto|konto|acct|vat|ein|tin|ssn|plz|postfach|p\.? ?o\.? ?box|"
-    r"ust-?id(?:-?nr)?|steuer-?(?:nr|nummer)|steuer-?id|id-?nr|hr[ab]|vol|bd|pp?|pages?|"
-    r"seiten?|"
-    r"(?:konto|kunden|bestell|rechnungs|artikel|auftrags|vertrags|versicherungs|"
-    r"mitglieds|akten|geschäfts|vorgangs|serien|steuer|matrikel|inventar|personal)"
-    r"-?(?:nummer|nr|zeichen))"
-    r"|(?<![^\W\d_])(?:eur|euro|usd|gbp|chf|cny|rmb|jpy)|[€$£¥]"
-    r"|订单号|编号|單號|单号|账号|帳號|卡号|案号|货号|批号)"
-    r"[^0-9\w\n]{0,4}\Z",
-    re.IGNORECASE,
-)
+# States and the like whose ZIP codes begin with 0, as people write them before those,
+# and the country behind. In Chinese and Japanese any state ends so.
+_BESIDE = r"[\s,.;:()\[\]\-\u2010-\u2015]"
 _STATE = re.compile(
-    r"(?<![A-Za-z])[A-Z]{2}[\s,]{1,4}\Z"
-)  # of the US, before a ZIP code
+    r"(?:(?<![A-Za-z])(?:CT|MA|ME|NH|NJ|NY|PR|RI|VI|VT|A[AEP]|C\. ?T|M\. ?[AE]"
+    r"|N\. ?[HJY]|P\. ?R|R\. ?I|V\. ?[IT]|(?i:Massachusetts|Mass|Connecticut|Conn|Maine"
+    r"|New Hampshire|New Jersey|New York|Puerto Rico|Rhode Island|Vermont"
+    rf"|Virgin Islands))|州)(?:{_BESIDE}{{1,4}}U\.? ?S\.?(?: ?A)?)?{_BESIDE}{{0,8}}\Z"
+)
+_UNITED_STATES = re.compile(
+    r"[\s,)\]]{1,4}(?:U\.? ?S\.?(?: ?A)?(?![A-Za-z])|United States"
+    r"|Vereinigte Staaten|美)"
+)
 _IS_SOCIAL_SECURITY = re.compile(
     r"(?:(?<![A-Za-z])SSN|social security)[^0-9\n]{0,20}\Z", re.IGNORECASE
 )
@@ -93,7 +75,7 @@ def _in_url(match: re.Match) -> bool:
 
 def _is_other(match: re.Match) -> bool:
     """Whether a word before it says that it is a number of something else."""
-    return _IS_OTHER.search(_words_before(match)) is not None
+    return announces_other(_words_before(match))
 
 
 def _is_card(match: re.Match, language: str | None) -> bool:
@@ -168,34 +150,53 @@ def _is_national(match: re.Match, language: str | None) -> bool:
         return language == "fr" or [first, *rest] != sorted([first, *rest])
     if rest[0][0] == "0" and not _THEN_ZERO & {(first[:2], sizes), (len(first), sizes)}:
         return False  # a range, codes of characters; no number of a subscriber
-    if match[0][5:6] == "-" and len(first) == 5 and sizes == (4,):  # as a ZIP code
-        return language == "de" and not _STATE.search(_before(match, 8))
+    if len(first) == 5 and sizes == (4,) and _is_zip(match, language):
+        return False
+    if all(map(_TIME.fullmatch, [first, *rest])):
+        return False
     if "/" in match[0] and "010" <= first[:3] <= "014":  # no area code of Germany
         return False
     return len(first) > 3 or first in _SHORT_AREAS or sizes in _AFTER_THREE
 
 
+# Hours, such as 0900-1700-2300: five minutes are the least that is written.
+_TIME = re.compile("(?:[01][0-9]|2[0-4])[0-5][05]")
+
+
+def _is_zip(match: re.Match, language: str | None) -> bool:
+    """Whether five digits and four are a ZIP code of the United States.
+
+    With a dash they are, but in German; without one if their state stands before them
+    or the country behind.
+    """
+    gap = match[0][5:-4].strip()
+    if gap and gap in "-\u2013" and language != "de":
+        return True
+    return match[0][0] != "(" and bool(
+        _STATE.search(_before(match, 40))
+        or _UNITED_STATES.match(match.string, match.end())
+    )
+
+
 def _is_chinese_mobile(match: re.Match, language: str | None) -> bool:
     """Eleven digits in one piece are a phone number only in Chinese surroundings."""
-    if match[1] or language == "zh":
-        return not _in_url(match)
-    after = match.string[match.end() : match.end() + 8]
-    return bool(_HAN.search(_before(match, 16) + after)) and not _in_url(match)
+    if not match[1] and language != "zh":
+        after = match.string[match.end() : match.end() + 8]
+        if not _HAN.search(_before(match, 16) + after):
+            return False
+    return _is_plain(match, language)
 
 
 def _is_announced(match: re.Match, language: str | None) -> bool:
     """Seven digits and more are a phone number after a word that says so."""
-    before = _words_before(match)
     return (
-        _AFTER_WORD.search(before, max(len(before) - 6, 0)) is not None  # fast
+        announces_phone(_words_before(match))
         and 7 <= len(_digits(match)) <= 15
-        and _IS_PHONE.search(before) is not None
         and not _ANNOUNCED.fullmatch(match[0])
         and not identifiers.is_ip(match[0])
     )
 
 
-_AFTER_WORD = re.compile(r"[^\W\d_][^0-9\w\n|]{0,4}\Z")
 # What may follow the same words: years, dates, versions, decimals and thousands.
 _ANNOUNCED = re.compile(
     r"(?:19|20)[0-9]{2} ?[\-\u2013/] ?(?:19|20)[0-9]{2}"

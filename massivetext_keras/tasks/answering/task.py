@@ -11,7 +11,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.evaluation.answers import LANGUAGES, best_cut
+from massivetext_keras.evaluation.answers import best_cut, known_language
 from massivetext_keras.kernels.cross_entropy import token_losses
 from massivetext_keras.kernels.rounding import ROUNDING
 from massivetext_keras.layers.dense import Dense
@@ -19,7 +19,6 @@ from massivetext_keras.models.bert import BERT
 from massivetext_keras.optimization.trackers import mean
 from massivetext_keras.saving.export import signature
 from massivetext_keras.support.threads import made_once
-from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.answering.examples import (
     Questions,
     known_answers,
@@ -59,8 +58,8 @@ class QuestionAnswerer(Task):
         unanswerable: whether "" may be the answer (Rajpurkar et al., 2018).
         null_threshold: log-odds against [CLS], start and end together, below which a
             span is no answer.
-        language: of the contexts, one of `evaluation.answers.LANGUAGES`; measures
-            depend on it.
+        language: of the contexts, one of `evaluation.answers.LANGUAGES`, also with a
+            country; measures depend on it.
 
     Raises:
         ValueError: an option or the config does not fit.
@@ -109,7 +108,7 @@ class QuestionAnswerer(Task):
                 f"stride must not be negative and max_answer_length positive, got "
                 f"{stride} and {max_answer_length}"
             )
-        choose("language", language, LANGUAGES)
+        known_language(language)
         self.window = window
         self.within_context("window", window)
         self.stride, self.max_answer_length = stride, max_answer_length

@@ -83,7 +83,8 @@ class Seq2SeqLM(Task):
         generation: arguments of `generate` where a caller gives none, such as
             {"num_beams": 4}.
         end_ids: ids that end an answer (None: the tokenizer's `eos_id`).
-        language: ISO code, for `measure` (None: that of what should be written).
+        language: ISO code, also with a country, for `measure` (None: that of what
+            should be written).
         measures: what `measure` gives, names in `evaluation.writing.MEASURES`.
 
     >>> from massivetext_keras.architecture.shapes import preset

@@ -20,6 +20,7 @@ from tests.corpus.personal_texts import (
     NO_ADDRESSES,
     NO_PHONES,
     PHONES,
+    ZIP_CODES,
 )
 
 # What is personal stands between ⟦ and ⟧, by kind.
@@ -171,6 +172,24 @@ def test_the_language_tells_what_the_form_does_not():
     assert find_spans(f"Portland, ME {zip_or_phone}", language="de") == []
     assert find_spans(list_or_phone, language="en") == []
     assert find_spans(list_or_phone, language="fr") == [(0, 14, "phone")]
+
+
+@pytest.mark.parametrize("language", [None, "en", "de", "de-AT", "fr", "zh"])
+@pytest.mark.parametrize("text", ZIP_CODES)
+def test_zip_codes_stay_in_any_language(text, language):
+    assert find_spans(text, language=language) == []
+
+
+@pytest.mark.parametrize("text", ["04101-1234", "04101 – 1234", "04101 1234"])
+def test_what_has_the_form_of_a_zip_code_is_a_german_phone_number(text):
+    spans = [(3, 3 + len(text), "phone")]
+    for language in ("de", "de_AT"):
+        assert find_spans(f"KG {text}", language=language) == spans
+
+
+def test_a_tag_of_a_language_begins_with_it():
+    assert find_spans("13800138000", language="zh-CN") == [(0, 11, "phone")]
+    assert find_spans("订单号13800138000", language="zh-CN") == []
 
 
 def test_an_announcement_decides_either_way():
