@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,7 +111,11 @@ class ChatTemplate:
         return chat_ids(tokenizer, self, *as_rows(conversations), room, opened)
 
     def pieces(
-        self, roles: tf.Tensor, texts: tf.Tensor, opened: bool = True
+        self,
+        roles: tf.Tensor,
+        texts: tf.Tensor,
+        opened: bool = True,
+        escape: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
     ) -> tf.Tensor:
         """What `render` joins, cut where replies begin and end, inside a graph.
 
@@ -119,6 +123,7 @@ class ChatTemplate:
             roles: string [batch, turns]; "" pads, and what is no role is a user.
             texts: string [batch, turns].
             opened: begin a reply.
+            escape: strings to strings, of what is said in the form that is written.
 
         Returns:
             string [batch, 2 turns + 1]: of each turn what is read and what is replied,
@@ -131,7 +136,7 @@ class ChatTemplate:
             other = tf.where(roles == "system", system, user)
             return tf.where(replies, assistant, other)
 
-        said = tf.strings.join([texts, around(1)])
+        said = tf.strings.join([escape(texts), around(1)])
         read = tf.strings.join([around(0), tf.where(replies, "", said)])
         both = tf.stack([read, tf.where(replies, said, "")], axis=2)
         both = tf.where((roles == "")[:, :, None], "", both)
@@ -268,7 +273,7 @@ def chat_ids(
     >>> ids.replied.to_list()
     [[0, 0, 0, 0, 1, 1]]
     """
-    pieces = template.pieces(roles, tokenizer.escape(texts), opened)
+    pieces = template.pieces(roles, texts, opened, tokenizer.escape)
     if (beginning := template.beginning(roles)) is not None:
         # a turn that is always kept
         pieces = tf.concat(

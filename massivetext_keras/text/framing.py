@@ -18,7 +18,12 @@ def utf8(text: str) -> bytes:
     >>> utf8("a\\ud83d!").decode() == "a\\ufffd!"
     True
     """
-    return _HALVES.sub("\ufffd", text).encode()
+    return whole_characters(text).encode()
+
+
+def whole_characters(text: str) -> str:
+    """A text in which half a surrogate pair is U+FFFD."""
+    return _HALVES.sub("\ufffd", text)
 
 
 def framed(

@@ -9,23 +9,30 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
-import jinja2.ext
-import jinja2.sandbox
 import tensorflow as tf
 
 from massivetext_keras.text.conversations import (
+    ROLES,
     ChatIds,
     ChatTemplate,
     as_rows,
     chat_ids,
 )
 from massivetext_keras.text.examples import Conversation
-from massivetext_keras.text.framing import utf8
+from massivetext_keras.text.framing import whole_characters
+from massivetext_keras.text.jinja_environment import ChatEnvironment
+from massivetext_keras.text.separated_templates import SeparatedTemplate, separate
+from massivetext_keras.text.traced import (
+    Traced,
+    read_and_replied,
+    said_spans,
+    written,
+)
 
 DEFAULT = "default"
-_ROLES = ("bos", "eos", "pad", "unk", "mask")
-# What no text has stands around `{% generation %}` blocks.
-_BEGIN, _END = "\udc80", "\udc81"
+_NAMED = ("bos", "eos", "pad", "unk", "mask")
+# A template writes roles itself: there are no others.
+_ROLES = {role: written(role) for role in ROLES}
 # What a template may raise on a conversation that it is not made for.
 _FAILURES = (
     jinja2.TemplateError,
@@ -74,20 +81,15 @@ class JinjaTemplate:
         self.unseparated = ""
         self.dated = False  # whether the last text has the date in it
         self.variables = {
-            f"{role}_token": tokenizer.id_to_token(index)
-            for role in _ROLES
-            if (index := getattr(tokenizer, f"{role}_id", None)) is not None
+            f"{name}_token": written(tokenizer.id_to_token(index))
+            for name in _NAMED
+            if (index := getattr(tokenizer, f"{name}_id", None)) is not None
         }
-        environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-            trim_blocks=True,
-            lstrip_blocks=True,
-            extensions=[_Generation, jinja2.ext.loopcontrols],
+        self._environment = ChatEnvironment(
+            {"raise_exception": _refuse, "strftime_now": self._now}
         )
-        environment.filters["tojson"] = _to_json
-        environment.globals["raise_exception"] = _refuse
-        environment.globals["strftime_now"] = self._now
         try:
-            self._template = environment.from_string(self.text)
+            self._template = self._environment.from_string(self.text)
         except jinja2.TemplateSyntaxError as error:
             raise ValueError(
                 f"chat_template: line {error.lineno}: {error.message}"
@@ -107,7 +109,7 @@ class JinjaTemplate:
         Raises:
             ValueError: the template refuses the conversation; the message is its own.
         """
-        return _without_marks(self._rendered(conversation, opened))
+        return str.__str__(self._rendered(conversation, opened))
 
     def writes(self, conversation: Conversation) -> bool:
         """Whether it does not refuse a conversation."""
@@ -117,9 +119,9 @@ class JinjaTemplate:
             return False
         return True
 
-    def _rendered(self, conversation: Conversation, opened: bool) -> str:
+    def _rendered(self, conversation: Conversation, opened: bool) -> Traced:
         messages = [
-            {"role": role, "content": text}
+            {"role": _ROLES.get(role, role), "content": Traced(text)}
             for text, role in zip(*conversation, strict=True)
         ]
         try:
@@ -148,7 +150,7 @@ class JinjaTemplate:
         after = whole.rpartition(_REPLY)[2]
         return after.strip() or after
 
-    def cut(self, conversation: Conversation, opened: bool = True) -> list[str]:
+    def cut(self, conversation: Conversation, opened: bool = True) -> list[Traced]:
         """What `render` gives, cut where replies begin and end.
 
         Replies are what `{% generation %}` blocks write; without such, what follows
@@ -162,8 +164,8 @@ class JinjaTemplate:
                 changes what was said before.
         """
         whole = self._rendered(conversation, opened)
-        if _BEGIN in whole:
-            return whole.replace(_END, _BEGIN).split(_BEGIN)
+        if self._environment.marks_replies:
+            return read_and_replied(whole)
         texts, roles = conversation
         parts, place = [], 0
         for turn, role in enumerate(roles):
@@ -186,7 +188,7 @@ class JinjaTemplate:
             place = len(told)
         return [*parts, whole[place:]]
 
-    def _asked(self, conversation: Conversation) -> str | None:
+    def _asked(self, conversation: Conversation) -> Traced | None:
         """The text to be replied to; None where the template refuses it."""
         if not conversation.texts:
             return None
@@ -246,12 +248,9 @@ class JinjaTemplate:
         return ChatIds(*rows, tf.constant(lost, tf.int32), tf.constant(cut, tf.int32))
 
     @functools.cached_property
-    def separated(self):
-        """The template for a graph, a `SeparatedTemplate`; None if it has no such form,
-        and `unseparated` says why."""
-        # which reads off it what it writes
-        from massivetext_keras.text.separated_templates import separate
-
+    def separated(self) -> SeparatedTemplate | None:
+        """The template for a graph; None if it has no such form, and `unseparated` says
+        why."""
         try:
             return separate(self, self.tokenizer)
         except ValueError as error:
@@ -259,64 +258,28 @@ class JinjaTemplate:
 
     def _pieces(
         self, conversation: Conversation, opened: bool, problems: list[str] | None
-    ) -> list[str]:
+    ) -> list[Traced]:
         """`cut`; what is only read, and cannot be cut, is one piece."""
-        texts = tuple(_escaped(self.tokenizer, text) for text in conversation.texts)
-        conversation = Conversation(texts, conversation.roles)
         try:
             return self.cut(conversation, opened)
         except ValueError as error:
             if problems is not None:
                 problems.append(str(error))
                 return []
-            return [self.render(conversation, opened)]
-
-
-class _Generation(jinja2.ext.Extension):
-    """The block that says what an assistant writes."""
-
-    tags = {"generation"}
-
-    def parse(self, parser):
-        line = next(parser.stream).lineno
-        body = parser.parse_statements(["name:endgeneration"], drop_needle=True)
-        call = self.call_method("_marked")
-        return jinja2.nodes.CallBlock(call, [], [], body).set_lineno(line)
-
-    def _marked(self, caller) -> str:
-        return _BEGIN + caller() + _END
-
-
-def _without_marks(text: str) -> str:
-    return text.replace(_BEGIN, "").replace(_END, "")
+            return [self._rendered(conversation, opened)]
 
 
 def _refuse(message: str) -> None:
     raise jinja2.TemplateError(message)
 
 
-def _to_json(value, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
-    return json.dumps(
-        value,
-        ensure_ascii=ensure_ascii,
-        indent=indent,
-        separators=separators,
-        sort_keys=sort_keys,
-    )
-
-
-def _escaped(tokenizer, text: str) -> str:
-    return tokenizer.special_tokens.escape_text(utf8(text).decode())
-
-
 def _tokenized(
-    tokenizer, pieces: Sequence[Sequence[str]]
+    tokenizer, pieces: Sequence[Sequence[Traced]]
 ) -> list[tuple[list[int], list[int]]]:
     """Of each conversation, in pieces, its ids and which of them are replied."""
     longest = max(map(len, pieces))
     rows = [
-        [_without_marks(x).encode("utf-8", "surrogateescape") for x in row]
-        + [b""] * (longest - len(row))
+        [_escaped(tokenizer, piece) for piece in row] + [b""] * (longest - len(row))
         for row in pieces
     ]
     ids = tokenizer.tokenize_pieces(tf.constant(rows, tf.string, [len(rows), longest]))
@@ -327,6 +290,12 @@ def _tokenized(
         marks = [[i % 2] * len(piece) for i, piece in enumerate(some)]
         found.append((sum(some, []), sum(marks, [])))
     return found
+
+
+def _escaped(tokenizer, piece: Traced) -> bytes:
+    text = whole_characters(piece)
+    text = tokenizer.special_tokens.escape_text(text, said_spans(piece))
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _without_oldest(conversation: Conversation) -> Conversation | None:

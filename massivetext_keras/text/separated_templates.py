@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import tensorflow as tf
 
-from massivetext_keras.text.conversations import as_rows, chat_ids
+from massivetext_keras.text.conversations import ChatIds, as_rows, chat_ids
 from massivetext_keras.text.examples import Conversation
-from massivetext_keras.text.jinja_templates import JinjaTemplate
 
 # What Python calls white space.
 _WS = r"[\t-\r\x1c- \x{85}\p{Z}]+"
@@ -61,7 +61,11 @@ class SeparatedTemplate:
         return tf.strings.join([self.start, tf.where(helped, "", self.no_system)])
 
     def pieces(
-        self, roles: tf.Tensor, texts: tf.Tensor, opened: bool = True
+        self,
+        roles: tf.Tensor,
+        texts: tf.Tensor,
+        opened: bool = True,
+        escape: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
     ) -> tf.Tensor:
         """As `ChatTemplate.pieces`, without the beginning."""
         kinds = self._kinds(roles)
@@ -75,7 +79,8 @@ class SeparatedTemplate:
             said = tf.where(here, text, said)
             after = tf.where(here, around[1], after)
         replies = kinds == "assistant"
-        said = tf.strings.join([tf.where(replies, self.lead, ""), said, after])
+        lead = tf.where(replies, self.lead, "")
+        said = tf.strings.join([lead, escape(said), after])
         read = tf.strings.join([before, tf.where(replies, "", said)])
         both = tf.stack([read, tf.where(replies, said, "")], axis=2)
         rows, turns = tf.unstack(tf.shape(roles))
@@ -97,7 +102,22 @@ class SeparatedTemplate:
         return tf.where(after & (kinds == "user"), _MERGED, kinds)
 
 
-def separate(template: JinjaTemplate, tokenizer) -> SeparatedTemplate:
+class Rendered(Protocol):
+    """What is asked of a template in Jinja, a `JinjaTemplate`."""
+
+    variables: Mapping[str, str]
+    dated: bool
+
+    def render(self, conversation: Conversation, opened: bool = True) -> str: ...
+
+    def writes(self, conversation: Conversation) -> bool: ...
+
+    def encode(
+        self, tokenizer, conversations: Sequence[Conversation], room: int
+    ) -> ChatIds: ...
+
+
+def separate(template: Rendered, tokenizer) -> SeparatedTemplate:
     """The strings that a template writes, if it writes the same ones for all messages.
 
     They are read off what it writes of a few conversations, and tried on others.
@@ -124,7 +144,7 @@ class _OtherForm(Exception):
     pass
 
 
-def _separated(template: JinjaTemplate) -> SeparatedTemplate:
+def _separated(template: Rendered) -> SeparatedTemplate:
     talk = _gaps(template, _TALK, False)
     opened = _gaps(template, _TALK, True)[-1]
     answered = _gaps(template, _TALK[:2], False)[-1]
@@ -169,7 +189,7 @@ def _separated(template: JinjaTemplate) -> SeparatedTemplate:
 
 
 def _gaps(
-    template: JinjaTemplate, roles: Sequence[str], opened: bool, blanks: int = -1
+    template: Rendered, roles: Sequence[str], opened: bool, blanks: int = -1
 ) -> list[str]:
     """What stands before, between and after messages, one of which may have blanks."""
     words = [f"Zq{i}qZ" for i in range(len(roles))]
@@ -193,9 +213,7 @@ def _rest(text: str, beginning: str) -> str:
     return text.removeprefix(beginning)
 
 
-def _strips(
-    template: JinjaTemplate, roles: Sequence[str], place: int
-) -> tuple[str, ...]:
+def _strips(template: Rendered, roles: Sequence[str], place: int) -> tuple[str, ...]:
     plain = _gaps(template, roles, False)[place : place + 2]
     found = _gaps(template, roles, False, place)[place : place + 2]
     kept = plain[0] + _BLANKS, _BLANKS + plain[1]
@@ -208,7 +226,7 @@ def _strips(
     return tuple(sides)
 
 
-def _check(template: JinjaTemplate, found: SeparatedTemplate, tokenizer) -> None:
+def _check(template: Rendered, found: SeparatedTemplate, tokenizer) -> None:
     """Compares the ids of both on texts that a template may look into."""
     talks = []
     for k in range(len(_TEXTS)):

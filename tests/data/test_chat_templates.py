@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
+
+import jinja2.ext
+import jinja2.sandbox
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from massivetext_keras.data import (
     CHAT_TEMPLATES,
@@ -111,6 +118,203 @@ def test_names_of_special_tokens_are_ids_but_not_in_what_is_said(tokenizer):
     assert [asked.count(i) for i in (im_start, im_end, eos)] == [1, 1, 1]
 
 
+def plain_jinja(source: str, talk: Conversation) -> str:
+    """What Jinja makes of it, set up as by transformers."""
+    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[jinja2.ext.loopcontrols]
+    )
+    environment.filters["tojson"] = lambda x: json.dumps(x, ensure_ascii=False)
+    messages = [
+        {"role": role, "content": text} for text, role in zip(*talk, strict=True)
+    ]
+    return environment.from_string(source).render(
+        messages=messages, add_generation_prompt=True, bos_token="<s>", eos_token="</s>"
+    )
+
+
+def special_in(tokenizer, template: JinjaTemplate, texts: list[str]) -> list[str]:
+    """The special tokens in the ids of what users say, whose text is Jinja's."""
+    talk = Conversation(tuple(texts), ("user",) * len(texts))
+    ids = template.encode(tokenizer, [talk], 9999).token_ids.to_list()[0]
+    text = tokenizer.detokenize(ids, skip_special_tokens=False).numpy().decode()
+    assert text == template.render(talk) == plain_jinja(template.text, talk)
+    return [SPECIAL[i - 256] for i in ids if i >= 256]
+
+
+@pytest.mark.parametrize(
+    ("said", "messages", "text", "special"),
+    [
+        # a template looks into what is said, as Qwen3's does
+        ("m.content.split('</s>')[-1]", ["<s>x</s>y"], "y", []),
+        ("'</s>' in m.content", ["<s>x</s>y"], "True", []),
+        ("m.content|length", ["<s>x</s>y"], "9", []),
+        ("'<s>' if m.content.startswith('<s>') else 1", ["<s>", "s"], "<s>1", ["<s>"]),
+        ("m.content.split('</s>')|join('<s>')", ["a</s>b"], "a<s>b", ["<s>"]),
+        # pieces that meet
+        ("m.content", ["<|im_", "start|>s"], "<|im_start|>s", []),
+        (
+            "m.content|replace('\\n', '')",
+            ["a <|im_\nstart|> x"],
+            "a <|im_start|> x",
+            [],
+        ),
+        ("m.content ~ 's>'", ["x<"], "x<s>", []),
+        ("'<' + m.content + '>'", ["s", "/s"], "<s></s>", []),
+        ("'<s' + m.content + '>'", ["", "x"], "<s><sx>", ["<s>"]),
+        ("m.content|upper|lower", ["<S>"], "<s>", []),
+        ("m.content|reverse", [">s<"], "<s>", []),
+        ("m.content|e|replace('&lt;', '<')|replace('&gt;', '>')", ["<s>"], "<s>", []),
+        ("m.content|tojson", ["<s>"], '"<s>"', []),
+        ("m.content|list|join", ["<s>"], "<s>", []),
+        ("m.content.strip('x')", ["x<s>x"], "<s>", []),
+        # what a template writes around, in whatever way
+        ("'<s>%s</s>' % m.content", ["<s>"], "<s><s></s>", ["<s>", "</s>"]),
+        ("'<s>{}</s>'.format(m.content)", ["</s>"], "<s></s></s>", ["<s>", "</s>"]),
+        ("'<s>{0:>4}'.format(m.content)", ["<s>"], "<s> <s>", ["<s>"]),
+        ("'<s>%s'|format(m.content)", ["<s>"], "<s><s>", ["<s>"]),
+        (
+            "('<s>' ~ m.content)|trim|replace('b', '</s>')",
+            ["b "],
+            "<s></s>",
+            SPECIAL[:2],
+        ),
+        ("('<s>' ~ m.content)|indent(1)", ["a\n<s>"], "<s>a\n <s>", ["<s>"]),
+        ("['<s>', m.content, '<s>']|join", ["<s>"], "<s><s><s>", ["<s>", "<s>"]),
+        ("[m, m]|map(attribute='content')|join(eos_token)", ["a"], "a</s>a", ["</s>"]),
+        (
+            "bos_token * 2 + m.content[:1] + m.content[1:]",
+            ["<s>"],
+            "<s>" * 3,
+            ["<s>"] * 2,
+        ),
+        ("'<|' ~ m.role ~ '|>' ~ m.role|title", ["a"], "<|user|>User", ["<|user|>"]),
+        ("'<s>' ~ loop.index ~ ('</' ~ 's>')", ["a"], "<s>1</s>", ["<s>", "</s>"]),
+        ("cycler('<s>', m.content).next()", ["a"], "<s>", ["<s>"]),
+    ],
+)
+def test_special_tokens_are_those_that_the_template_wrote(
+    tokenizer, said, messages, text, special
+):
+    source = "{% for m in messages %}{{ " + said + " }}{% endfor %}"
+    template = JinjaTemplate(source, tokenizer)
+    assert special_in(tokenizer, template, messages) == [*special]
+    users = ("user",) * len(messages)
+    assert template.render(Conversation(tuple(messages), users)) == text
+
+
+@pytest.mark.parametrize(
+    ("source", "special"),
+    [
+        ("{% set x %}<s>{{ c }}{% endset %}{{ x }}{{ x|length }}", ["<s>"]),
+        ("{% macro f(a, b='<s>') %}{{ b ~ a }}{% endmacro %}{{ f(c) }}", ["<s>"]),
+        ("{% filter trim %} <s>{{ c }}{% endfilter %}", ["<s>"]),
+        ("{% set n = namespace(x='<s>') %}{% set n.x = n.x + c %}{{ n.x }}", ["<s>"]),
+        ("<{{ c }}>{{ '<' ~ 's>' }}", ["<s>"]),
+        ("{{ {'user': '<s>'}[messages[0].role] }}{{ c }}", ["<s>"]),
+        ("{{ messages }}{{ messages|tojson }}<s>", ["<s>"]),
+        ("{{ c|safe }}<s>{{ '<s>'|safe }}", ["<s>", "<s>"]),
+        ("{% autoescape true %}<s>{{ c ~ '<s>' }}{% endautoescape %}", ["<s>"]),
+        (
+            "{{ c|wordwrap(9) }}{{ c|title }}{{ c|center(9) }}{{ '<s>'|center(9) }}",
+            ["<s>"],
+        ),
+    ],
+)
+def test_blocks_keep_who_wrote_what(tokenizer, source, special):
+    source = "{% set c = messages[0].content %}" + source
+    template = JinjaTemplate(source, tokenizer)
+    for text in ("<s>", "s", "/s", "s><s", "<s> <s>\n</s>"):
+        assert special_in(tokenizer, template, [text]) == special
+
+
+FRAGMENTS = ("<", "s>", "</s>", "<s", "<|", "im_", "<|im_start", "|>", "user", "a", " ")
+OTHERS = {ord(c): 0xE000 + ord(c) for c in "".join(SPECIAL)}
+
+
+def other(text: str) -> str:
+    """Said, by characters that stand in no template, for plain Jinja to tell."""
+    return text.translate(OTHERS)
+
+
+fragments = st.lists(st.sampled_from(FRAGMENTS), max_size=5).map("".join)
+# What is written of a message; what it looks for there is `?`.
+SAYINGS = (
+    "m.content",
+    "m.content|trim",
+    "m.content|replace(?, '')",
+    "m.content|replace(?, !)",
+    "m.content.split(?)[-1]",
+    "m.content.split(?)|join(!)",
+    "m.content|list|join",
+    "m.content[1:]",
+    "(! ~ m.content ~ !)[:-1]",
+    "(! + m.content)|replace(' ', '')",
+    "(! ~ m.content)|trim",
+    "'%s!%s' % (m.content, m.content[:-1])",
+    "'{}!'.format(m.content)",
+)
+sayings = st.tuples(
+    st.sampled_from(SAYINGS), st.sampled_from(FRAGMENTS[:-1]), fragments
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.one_of(fragments, sayings), max_size=5),
+    st.lists(fragments, min_size=1, max_size=3),
+)
+def test_no_message_is_a_special_token(tokenizer, parts, messages):
+    def source(change) -> str:
+        said = [
+            part.replace("{", "")
+            if isinstance(part, str)
+            else "{{ "
+            + part[0]
+            .replace("'%s!%s'", f"'%s{part[2]}%s'")
+            .replace("'{}!'", f"'{{}}{part[2]}'")
+            .replace("?", repr(change(part[1])))
+            .replace("!", repr(part[2]))
+            + " }}"
+            for part in parts
+        ]
+        return "{% for m in messages %}" + "".join(said) + "{% endfor %}"
+
+    talk = Conversation(tuple(map(other, messages)), ("user",) * len(messages))
+    shown = plain_jinja(source(other), talk)
+    names = sorted(SPECIAL, key=len, reverse=True)
+    wanted = re.findall("|".join(map(re.escape, names)), shown)
+    template = JinjaTemplate(source(str), tokenizer)
+    assert special_in(tokenizer, template, messages) == wanted
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(fragments, min_size=5, max_size=5),
+    st.lists(
+        st.tuples(st.sampled_from(["system", "user", "assistant"]), fragments),
+        min_size=1,
+        max_size=3,
+    ),
+)
+def test_no_message_is_a_special_token_in_a_graph(tokenizer, around, talk):
+    template = ChatTemplate(
+        tuple(around[:2]), tuple(around[2:4]), ("x" + around[4], "y" + around[0])
+    )
+    roles, texts = zip(*talk, strict=True)
+    rows = as_rows([Conversation(texts, roles)])
+    ids = chat_ids(tokenizer, template, *rows, 9999).token_ids.to_list()[0]
+    shown = template.pieces(rows[0], tf.constant([[*map(other, texts)]]))
+    names = sorted(SPECIAL, key=len, reverse=True)
+    wanted = [
+        name
+        for piece in shown.numpy()[0]
+        for name in re.findall("|".join(map(re.escape, names)), piece.decode())
+    ]
+    assert [SPECIAL[i - 256] for i in ids if i >= 256] == wanted
+    text = tokenizer.detokenize(ids, skip_special_tokens=False).numpy().decode()
+    assert text == template.render(Conversation(texts, roles))
+
+
 @pytest.mark.parametrize(
     "name", [*WRITTEN, "marked", pytest.param("chatml", id="own chatml")]
 )
@@ -134,6 +338,11 @@ def test_the_graph_writes_what_jinja_writes(tokenizer, name):
     [
         (SOURCES["dated"], "it writes the date"),
         (SOURCES["thinking"], "it writes messages by what they are, as in Conv"),
+        (
+            "{% for m in messages %}{% if '</s>' not in m.content %}{{ m.content }}"
+            "{% else %}b{% endif %};{% endfor %}",
+            "it writes messages by what they are, as in Conv",
+        ),
         (SOURCES["last"], "not written once"),
         ("{% for m in messages %}{{ m.role }}{% endfor %}", "not written once"),
     ],

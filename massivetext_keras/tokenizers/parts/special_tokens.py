@@ -1,9 +1,9 @@
 """Special tokens by name inside texts: ids where they are asked for, else characters.
 
-A text that somebody typed may hold the name of a special token, and must not become
-one. So the names in it are *escaped*: broken by a byte that occurs in no UTF-8. In what
-is put together of such texts and of a template's own, the names that are whole are the
-template's.
+A text that somebody typed may hold the name of a special token, or a part of one that
+what stands beside it makes whole, and must not become one. So it is *escaped*: names
+are broken by a byte that occurs in no UTF-8. In what is put together of such texts and
+of a template's own, the names that are whole are the template's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from massivetext_keras.tokenizers.parts.added_tokens import first_of
 
 # None of them occurs in valid UTF-8.
 _BREAK, _WHOLE, _CUT = b"\xfd", b"\xfe", b"\xff"
-_WS = r"[\t-\r \x{85}\p{Z}]*"
+_BREAK_CHARACTER = _BREAK.decode("utf-8", "surrogateescape")
+_BLANK = r"\t-\r \x{85}\p{Z}"
+_WS = rf"[{_BLANK}]*"
 
 
 class SpecialTokens(tf.Module):
@@ -36,7 +38,7 @@ class SpecialTokens(tf.Module):
     >>> parts.to_list(), ids.numpy().tolist()
     ([[b'', b'', b'a']], [-1, 1, -1])
     >>> special.split(special.escape(tf.constant(["<s>a"])))[0].to_list()
-    [[b'<\\xfds>a']]
+    [[b'\\xfd<\\xfds>a\\xfd']]
     """
 
     def __init__(
@@ -65,6 +67,14 @@ class SpecialTokens(tf.Module):
             (f"{re.escape(first)}({'|'.join(some)})", _rewrite(first))
             for first, some in rests.items()
         )
+        # Where a name may go on beside a text; blanks, which a token may take along,
+        # stay outside if no name has any.
+        blank, other = _WS, f"[^{_BLANK}]"
+        if any(character.isspace() for name in names for character in name):
+            blank, other = "", "(?s:.)"
+        edges = rf"\A({blank})({other})", rf"({other})({blank})\z"
+        between = rb"\1" + _BREAK + rb"\2"
+        self._edges = tuple((edge, between) for edge in edges) if names else ()
         with tf.init_scope():
             pairs = tf.lookup.KeyValueTensorInitializer(
                 ["", *ids], tf.constant([-1, *ids.values()], tf.int32)
@@ -77,26 +87,51 @@ class SpecialTokens(tf.Module):
         return 1 + _meet(self._names)
 
     def escape(self, text: tf.Tensor) -> tf.Tensor:
-        """Breaks the names in valid UTF-8, inside a graph; a string tensor."""
-        for _ in range(self._times):
-            for pattern, broken in self._breaks:
-                text = tf.strings.regex_replace(text, pattern, broken)
+        """Breaks the names in valid UTF-8, and those that begin before it or end behind
+        it, inside a graph; a string tensor."""
+        for pattern, broken in (*self._breaks * self._times, *self._edges):
+            text = tf.strings.regex_replace(text, pattern, broken)
         return text
 
-    def escape_text(self, text: str) -> str:
+    @functools.cached_property
+    def _any_name(self) -> re.Pattern[str]:
+        return re.compile("|".join(map(re.escape, self._names)))
+
+    def escape_text(
+        self, text: str, said: Sequence[tuple[int, int]] | None = None
+    ) -> str:
         """The same of a Python string; bytes that are no UTF-8 are surrogates in it.
 
-        >>> text = SpecialTokens({"<s>": 1}).escape_text("<s>a")
+        Arguments:
+            text: valid Unicode.
+            said: from where to where it was typed, in order (None: all of it). A name
+                stays that has no character there.
+
+        >>> special = SpecialTokens({"<s>": 1})
+        >>> text = special.escape_text("<s>a<s>", [(3, 5)])
         >>> text.encode("utf-8", "surrogateescape")
-        b'<\\xfds>a'
+        b'<s>a<\\xfds>'
         """
-        if not any(name in text for name in self._names):
+        if not self._names:
             return text
-        data = text.encode()
-        names = b"|".join(re.escape(name.encode()) for name in self._names)
-        for _ in range(self._times):
-            data = re.sub(names, lambda found: _broken(found[0]), data)
-        return data.decode("utf-8", "surrogateescape")
+        longest = len(self._names[0])
+        before, within = set(), set()
+        for start, end in [(0, len(text))] if said is None else said:
+            place = max(start - longest + 1, 0)
+            while found := self._any_name.search(text, place, end + longest - 1):
+                place = found.start() + 1
+                if found.start() >= start:
+                    if found.start() < end:
+                        within.add(found.start())
+                elif found.end() > start:
+                    before.add(start)
+        parts, last = [], 0
+        for place in sorted(before | within):
+            parts += [text[last:place], _BREAK_CHARACTER * (place in before)]
+            broken = _broken(text[place].encode()).decode("utf-8", "surrogateescape")
+            parts.append(broken if place in within else text[place])
+            last = place + 1
+        return "".join([*parts, text[last:]])
 
     def split(self, text: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
         """Cuts texts at special tokens, inside a graph.

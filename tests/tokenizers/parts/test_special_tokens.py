@@ -68,6 +68,50 @@ def test_nothing_is_found_in_what_is_escaped(parts):
     assert special.split(tf.constant([data]))[1].numpy().tolist() == [-1]
 
 
+FRAGMENTS = [
+    "<",
+    "s>",
+    "<s>",
+    "<|a|",
+    "><|b",
+    "|>",
+    "ab",
+    "a",
+    "é",
+    "x｜",
+    " ",
+    "\n",
+    "",
+]
+
+
+@pytest.mark.parametrize("names", [NAMES, (*NAMES, "é", "a <")])
+@given(st.lists(st.lists(st.sampled_from(FRAGMENTS)).map("".join), max_size=5))
+def test_no_name_has_a_part_that_was_typed(names, parts):
+    special = SpecialTokens(
+        {name: i for i, name in enumerate(names)}, lstrip=["<s>"], rstrip=["<|a|>"]
+    )
+    # every other part was typed; those are other characters for whom we believe
+    other = {ord(c): chr(0xE000 + ord(c)) for c in "".join(names) if not c.isspace()}
+    shown = "".join(x.translate(other) if i % 2 else x for i, x in enumerate(parts))
+    wanted = special.split(tf.constant([shown]))[1].numpy().tolist()
+    escaped = [
+        special.escape(tf.constant(x)) if i % 2 else x for i, x in enumerate(parts)
+    ]
+    in_graph = special.split(tf.strings.join([*escaped, ""])[None])
+    text, spans = "", []
+    for i, part in enumerate(parts):
+        spans += [(len(text), len(text + part))] if i % 2 and part else []
+        text += part
+    data = special.escape_text(text, spans).encode("utf-8", "surrogateescape")
+    for found, ids in (in_graph, special.split(tf.constant([data]))):
+        assert ids.numpy().tolist() == wanted
+        bare = [x.replace(b"\xfd", b"").decode() for x in found.flat_values.numpy()]
+        back = {ord(v): chr(k) for k, v in other.items()}
+        asked = special.split(tf.constant([shown]))[0].flat_values.numpy()
+        assert bare == [x.decode().translate(back) for x in asked]
+
+
 def test_white_space_that_a_token_takes_along():
     vocabulary = {symbol: index for index, symbol in enumerate(byte_symbols())}
     vocabulary |= {"<l>": 256, "<r>": 257}
