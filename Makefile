@@ -48,7 +48,7 @@ test: setup  ## format, lint and every test and doctest, on WORKERS (2) processe
 	$(BIN)/ruff check .
 	@code=0; \
 	echo "$$PARTS" | xargs -P $(WORKERS) -I PART sh -c 'echo "begun: PART"; \
-		said=$$($(PYTEST) -q PART 2>&1); code=$$?; echo "$$said"; \
+		said=$$($(PYTEST) -q PART 2>&1); code=$$?; printf "%s\\n" "$$said"; \
 		echo "ended with $$code: PART"; exit $$code' || code=$$?; \
 	$(PYTEST) -n $(WORKERS) --dist=loadfile --no-loadscope-reorder \
 		$(HEAVY:%=--ignore=%) || code=$$?; exit $$code

@@ -79,7 +79,12 @@ class TextGraphs:
             input_signature=[*signature, StopStrings.spec()],
             autograph=False,
         )
-        self.look = tf.function(self._look, autograph=False)
+        self.read = tf.function(self._written_text, autograph=False)
+        self.look = tf.function(
+            lambda stop, texts: stop.look(texts),
+            input_signature=[StopStrings.spec(), tf.TensorSpec([None], tf.string)],
+            autograph=False,
+        )
 
     def continuations(
         self,
@@ -130,11 +135,6 @@ class TextGraphs:
             prompts.token_ids, max_new_tokens, sampling, rows, banned=banned
         )
         return prompts, state
-
-    def _look(self, prompts: Prompts, state: State, stop: StopStrings) -> tuple:
-        """The texts written so far, if they end here; what of them nothing can change;
-        and whether stop strings end them; [batch] each."""
-        return stop.look(self._written_text(prompts, state))
 
     def _mark_stopped(self, prompts: Prompts, state: State, stop: StopStrings) -> State:
         """Ends the rows that stop strings end."""
@@ -216,7 +216,7 @@ class TextGenerator(NamedTuple):
         prompts, state = self.graphs.begin(token_ids, row, limit, sampling, self.banned)
         given, step = "", 1
         while True:
-            seen = self.graphs.look(prompts, state, self.stop)
+            seen = self.graphs.look(self.stop, self.graphs.read(prompts, state))
             text, settled, stopped = (x.numpy()[0] for x in seen)
             ended = stopped or step >= max_new_tokens or bool(state.done[0])
             ready = (text if ended else settled).decode()
