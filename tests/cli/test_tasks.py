@@ -7,6 +7,7 @@ import json
 import pytest
 
 from massivetext_keras.cli.tasks.predictions import answer, records_of
+from massivetext_keras.support.extras import need
 from massivetext_keras.tasks import TextClassifier
 from tests.cli.tiny import TINY
 from tests.tasks.tiny import words
@@ -197,3 +198,23 @@ def test_what_is_wrong_is_named(bad, place, tuned, table, tmp_path, flags, code,
     argv = ["finetune", f"--preset={tuned}", f"--data={table}", "--epochs=0.1"]
     found = bad(*argv, *task, f"--run_dir={tmp_path / 'run'}", *flags)
     assert found[0] == code and line in found[1], found
+
+
+class Reads:
+    """What a task says of the fields that it reads."""
+
+    fields = ("text", "label")
+
+    @staticmethod
+    def examples_in(records, problems, named):
+        return [(record, record.fields["text"]) for record in records]
+
+
+def test_what_a_table_of_parquet_has_besides_comes_back(tmp_path):
+    pyarrow, pq = need("pyarrow"), need("pyarrow.parquet")
+    when = pyarrow.array([1]).view(pyarrow.timestamp("ns"))
+    table = pyarrow.table({"id": [7], "text": ["a cat"], "when": when})
+    pq.write_table(table, tmp_path / "in.parquet")
+    found = records_of(Reads, str(tmp_path / "in.parquet"), {"strict": True})
+    when = "1970-01-01 00:00:00.000000001"
+    assert found == [({"id": 7, "text": "a cat", "when": when}, "a cat")]
