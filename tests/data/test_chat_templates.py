@@ -227,6 +227,28 @@ def test_blocks_keep_who_wrote_what(tokenizer, source, special):
         assert special_in(tokenizer, template, [text]) == special
 
 
+def test_what_no_text_has_stands_in_no_text(tokenizer):
+    """Half a surrogate pair; and what says where a reply is."""
+    template = JinjaTemplate(SOURCES["marked"], tokenizer)
+    talk = Conversation(("a\udc80\udc81", "\udc81b\ud83d"), ROLES[:2])
+    assert template.render(talk, False) == (
+        "<|im_start|>user\na\udc80\udc81<|im_end|>\n"
+        "<|im_start|>assistant\n\udc81b\ud83d<|im_end|>\n"
+    )
+    assert type(template.render(talk)) is str
+    (ids,), (replied,), _ = encode_conversations(tokenizer, template, [talk], 999)
+    learnt = tokenizer.detokenize(ids[replied == 1], skip_special_tokens=False)
+    assert learnt.numpy().decode() == "\ufffdb\ufffd<|im_end|>"
+    source = (
+        "{% for m in messages %}{% set x %}{% generation %}{{ m.content }}"
+        "{% endgeneration %}{% endset %}{{ x|length ~ x|trim }}{% endfor %}"
+    )
+    asked = Conversation(("a ", "b", "c"), ROLES)
+    assert JinjaTemplate(source).cut(asked) == ["2", "a", "1", "b", "1", "c", ""]
+    source = source.replace("x|length ~ ", "")
+    assert JinjaTemplate(source).cut(asked) == ["", "a", "", "b", "", "c", ""]
+
+
 FRAGMENTS = ("<", "s>", "</s>", "<s", "<|", "im_", "<|im_start", "|>", "user", "a", " ")
 OTHERS = {ord(c): 0xE000 + ord(c) for c in "".join(SPECIAL)}
 
