@@ -436,6 +436,7 @@ def test_texts_of_one_batch(classifier):
     told = classifier.test_on_batch(rows, return_dict=True)
     assert told["loss"] == pytest.approx(asked["loss"], rel=1e-5)
     before = classifier.get_weights()
+    classifier.optimizer.learning_rate = 0.01
     losses = [
         classifier.train_on_batch(WORDS, NAMES, return_dict=True)["loss"]
         for _ in range(2)
