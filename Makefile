@@ -50,8 +50,9 @@ test: setup  ## format, lint and every test and doctest, on WORKERS (2) processe
 	echo "$$PARTS" | xargs -P $(WORKERS) -I PART sh -c 'echo "begun: PART"; \
 		said=$$($(PYTEST) -q PART 2>&1); code=$$?; printf "%s\\n" "$$said"; \
 		echo "ended with $$code: PART"; exit $$code' || code=$$?; \
-	$(PYTEST) -n $(WORKERS) --dist=loadfile --no-loadscope-reorder \
-		$(HEAVY:%=--ignore=%) || code=$$?; exit $$code
+	for part in massivetext_keras "tests $(HEAVY:%=--ignore=%)"; do \
+		$(PYTEST) -n $(WORKERS) --dist=loadfile --no-loadscope-reorder $$part || code=$$?; \
+	done; exit $$code
 
 parity: $(PARITY)/.installed  ## compare with transformers and torch, in a venv of their own
 	$(PARITY)/bin/python -m pytest tests/huggingface/test_parity.py tests/generation/test_parity.py
