@@ -9,9 +9,13 @@ PEERS := .venv-peers
 PYTEST := $(BIN)/python -m pytest -m ""
 # Tests that make many graphs: their folders, and parts of these, the longest first. Each
 # part has a process: none ever gives back the memory of programs that XLA compiled.
-HEAVY := tests/tasks tests/training tests/cli
+HEAVY := $(addprefix tests/,tasks training cli saving generation models optimization \
+	huggingface)
 define PARTS
+tests/saving
 tests/tasks/test_[p-z]*.py
+tests/models tests/optimization
+tests/generation
 tests/training/test_[a-f]*.py
 tests/tasks/test_[h-o]*.py
 tests/tasks/[n-z]*/
@@ -23,6 +27,7 @@ tests/tasks/test_[e-g]*.py
 tests/training/test_[g-r]*.py
 tests/cli/test_[a-t]*.py
 tests/tasks/[a-c]*/
+tests/huggingface
 tests/cli/test_[u-z]*.py
 endef
 export PARTS
@@ -50,9 +55,8 @@ test: setup  ## format, lint and every test and doctest, on WORKERS (2) processe
 	echo "$$PARTS" | xargs -P $(WORKERS) -I PART sh -c 'echo "begun: PART"; \
 		said=$$($(PYTEST) -q PART 2>&1); code=$$?; printf "%s\\n" "$$said"; \
 		echo "ended with $$code: PART"; exit $$code' || code=$$?; \
-	for part in massivetext_keras "tests $(HEAVY:%=--ignore=%)"; do \
-		$(PYTEST) -n $(WORKERS) --dist=loadfile --no-loadscope-reorder $$part || code=$$?; \
-	done; exit $$code
+	$(PYTEST) -n $(WORKERS) --dist=loadfile --no-loadscope-reorder \
+		$(HEAVY:%=--ignore=%) || code=$$?; exit $$code
 
 parity: $(PARITY)/.installed  ## compare with transformers and torch, in a venv of their own
 	$(PARITY)/bin/python -m pytest tests/huggingface/test_parity.py tests/generation/test_parity.py
