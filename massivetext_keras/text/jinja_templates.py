@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 import functools
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
+import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.text.conversations import (
@@ -241,10 +243,7 @@ class JinjaTemplate:
             if not opened:  # no turn is learnt in part
                 ids[i], replied[i], cut[i] = [], [], 0
                 lost[i] = len(conversations[i].texts)
-        rows = (
-            tf.ragged.constant([row[-room:] for row in side], tf.int32, ragged_rank=1)
-            for side in (ids, replied)
-        )
+        rows = (_ragged([row[-room:] for row in side]) for side in (ids, replied))
         return ChatIds(*rows, tf.constant(lost, tf.int32), tf.constant(cut, tf.int32))
 
     @functools.cached_property
@@ -290,6 +289,13 @@ def _tokenized(
         marks = [[i % 2] * len(piece) for i, piece in enumerate(some)]
         found.append((sum(some, []), sum(marks, [])))
     return found
+
+
+def _ragged(rows: Sequence[Sequence[int]]) -> tf.RaggedTensor:
+    """Rows of ids; `tf.ragged.constant` looks at each for its type."""
+    flat = np.fromiter(itertools.chain.from_iterable(rows), np.int32)
+    lengths = np.fromiter(map(len, rows), np.int64)
+    return tf.RaggedTensor.from_row_lengths(flat, lengths)
 
 
 def _escaped(tokenizer, piece: Traced) -> bytes:
