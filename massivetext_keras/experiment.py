@@ -8,7 +8,6 @@ the field, and the nearest right name.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,8 +51,7 @@ class TaskConfig(Config):
     adapter_rank: int = setting(8, least=1)
     options: dict = dataclasses.field(default_factory=dict)
 
-    def __hash__(self):
-        return hash(json.dumps(self.to_dict(), sort_keys=True))
+    __hash__ = Config.__hash__
 
     def to_dict(self) -> dict[str, Any]:
         values = super().to_dict()
@@ -130,8 +128,7 @@ class DataConfig(Config):
     objective_options: dict = dataclasses.field(default_factory=dict)
     text: str | None = None
 
-    def __hash__(self):
-        return hash(json.dumps(self.to_dict(), sort_keys=True))
+    __hash__ = Config.__hash__
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,8 +174,7 @@ class OptimizerConfig(Config):
     rates: dict = dataclasses.field(default_factory=dict)
     ema: float | None = setting(None, least=0, below=1)
 
-    def __hash__(self):
-        return hash(json.dumps(self.to_dict(), sort_keys=True))
+    __hash__ = Config.__hash__
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,8 +224,7 @@ class TrainConfig(Config):
     sample_every: int = setting(250, least=0)
     callbacks: tuple[str | dict, ...] = ()
 
-    def __hash__(self):
-        return hash(json.dumps(self.to_dict(), sort_keys=True))
+    __hash__ = Config.__hash__
 
     def check_counts(self) -> None:
         """Refuses numbers of updates that do not go together.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 from massivetext_keras.architecture.weights import count, layout
 from massivetext_keras.support.values import Config, one_of
@@ -161,8 +160,7 @@ class TransformerConfig(Config):
         if self.parallel and self.norm_position == "post":
             raise ValueError('parallel needs norm_position="pre"')
 
-    def __hash__(self):
-        return hash(json.dumps(self.to_dict(), sort_keys=True))
+    __hash__ = Config.__hash__
 
     @property
     def key_value_heads(self) -> int:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import io
 import re
 
-from massivetext_keras.reading.encodings import as_utf8, encoding_of
+from massivetext_keras.reading.encodings import (
+    CONTROLS,
+    as_utf8,
+    controls_in,
+    encoding_of,
+)
 
 _UNPACK = "unpack it first"
 _CONVERT = "convert it to text first"
@@ -68,7 +73,6 @@ _BINARY = [
     (re.compile(pattern, re.S), what, *(advice or [_CONVERT]))
     for pattern, what, *advice in _BINARY
 ]
-_CONTROLS = bytes({*range(32), 127} - {*b"\t\n\f\r\x0b\x08\x1b"})
 _C1 = re.compile(rb"\xc2[\x80-\x9f]")  # more of them, which no keyboard has
 _FEWEST, _MOST = 64, 2**13  # bytes that are looked at
 _MOST_CONTROLS = 0.1  # of them
@@ -134,7 +138,7 @@ def is_noise(head: bytes, is_recoded: bool = False) -> bool:
     (True, False, False)
     """
     head = head[:_MOST]
-    controls = len(head) - len(head.translate(None, _CONTROLS))
+    controls = controls_in(head)
     if not controls or len(head) < _FEWEST:
         return False
     if controls > _MOST_CONTROLS * len(head) or _NUMBER in head[:_FEWEST]:
@@ -143,5 +147,5 @@ def is_noise(head: bytes, is_recoded: bool = False) -> bool:
         return False
     valid = head.decode("utf-8", "ignore").encode()
     invalid = len(head) - len(_C1.sub(b"", valid) if is_recoded else valid)
-    kinds = len({*head}.intersection(_CONTROLS))
+    kinds = len({*head}.intersection(CONTROLS))
     return kinds > _MOST_KINDS and invalid > _MOST_INVALID * len(head)

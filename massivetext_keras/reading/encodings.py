@@ -22,7 +22,8 @@ _MARKS = {  # the longer ones first: that of UTF-32 begins like that of UTF-16
 _FEWEST = 16  # bytes that tell UTF-16 without a mark
 _ZEROS = 0.7  # of every second byte
 _UNMARKED = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
-_CONTROLS = bytes({*range(32), 127} - {*b"\t\n\v\f\r\x08\x1b"})
+# Control characters that no text has
+CONTROLS = bytes({*range(32), 127} - {*b"\t\n\v\f\r\x08\x1b"})
 _BLANKS = "\t\n\v\f\r"
 # The most frequent of Chinese, but for those whose bytes are two letters of ASCII
 _COMMON = frozenset(
@@ -64,7 +65,7 @@ def encoding_of(head: bytes, named: str = "utf-8") -> str:
             ("utf-16-be", head[::2], head[1::2]),
         ):
             if zeros.count(0) >= _ZEROS * len(zeros) and not (
-                others.count(0) or 10 * _controls_in(others) > len(others)
+                others.count(0) or 10 * controls_in(others) > len(others)
             ):
                 return name
     if named in ("utf-8", "utf-8-sig") and not _is_utf8(head):
@@ -87,7 +88,7 @@ def _is_text_in(head: bytes, wide: str) -> bool:
 def _is_utf8(head: bytes) -> bool:
     """Whether bytes are UTF-8, perhaps cut at the end, without the controls that no
     text has: UTF-16 has these as halves of its units."""
-    if _controls_in(head):
+    if controls_in(head):
         return False
     try:
         codecs.utf_8_decode(head, "strict", False)
@@ -96,8 +97,13 @@ def _is_utf8(head: bytes) -> bool:
     return True
 
 
-def _controls_in(data: bytes) -> int:
-    return len(data) - len(data.translate(None, _CONTROLS))
+def controls_in(data: bytes) -> int:
+    """How many of `CONTROLS` there are in bytes.
+
+    >>> controls_in(b"a\\0b\\n")
+    1
+    """
+    return len(data) - len(data.translate(None, CONTROLS))
 
 
 def _is_written(text: str, sure: bool = False) -> bool:

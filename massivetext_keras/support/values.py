@@ -229,6 +229,11 @@ class Config:
                 )
             object.__setattr__(self, name, value)
 
+    def __hash__(self):
+        """Of a config with lists or mappings in it, which says `__hash__ =
+        Config.__hash__`: what Python makes hashes the fields."""
+        return hash(json.dumps(self.to_dict(), sort_keys=True))
+
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, for JSON."""
         names = (field.name for field in dataclasses.fields(self))

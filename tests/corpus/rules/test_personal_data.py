@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +13,7 @@ from massivetext_keras.corpus.rules.personal_data import (
     personal_data,
 )
 from massivetext_keras.reading.document import Document
+from tests.clocks import seconds
 from tests.corpus.personal_texts import (
     ADDRESSES,
     NO_ADDRESSES,
@@ -336,14 +335,9 @@ HOSTILE = [
 
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_the_time_grows_with_the_length_and_no_faster(piece):
-    def seconds(characters: int) -> float:
+    def cost(characters: int) -> float:
         text = piece * (characters // len(piece))
-        best = float("inf")
-        for _ in range(3):
-            start = time.process_time()
-            find_spans(text)
-            best = min(best, time.process_time() - start)
-        return best
+        return seconds(lambda: find_spans(text))
 
     # Quadratic time would be 64 times as long; a busy machine may double it.
-    assert seconds(40_000) < 24 * seconds(5_000) + 0.02
+    assert cost(40_000) < 24 * cost(5_000) + 0.02
