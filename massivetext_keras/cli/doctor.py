@@ -29,14 +29,19 @@ _INSTRUCTIONS = (
 
 
 @verb("doctor")
-def doctor(*, devices: bool = False) -> None:
+def doctor(*, devices: bool = False, speed: bool = False) -> None:
     """Say what is installed and what would not work here.
 
     Args:
         devices: ask TensorFlow for its devices, and what training would use.
+        speed: measure how fast this machine multiplies matrices, and which form of
+            each product training takes; some seconds, once.
     """
     for line in report(devices):
         print(line)
+    if speed:
+        for line in speed_report():
+            print(line, flush=True)
 
 
 def report(devices: bool = False, installed: Any = None) -> Iterator[str]:
@@ -147,6 +152,37 @@ def _devices() -> Iterator[str]:
         yield "precision auto is mixed_bfloat16: the device multiplies bfloat16"
     else:
         yield "precision auto is float32: the device does not multiply bfloat16"
+
+
+def speed_report(tuner: Any = None, rows: int = 1024) -> Iterator[str]:
+    """Lines about products of matrices: the most there is to be had of each precision,
+    and milliseconds of every form of the products of a small Transformer.
+
+    Args:
+        tuner: measures forms (None: that of this process, whose file keeps them).
+        rows: tokens of a batch.
+    """
+    import tensorflow as tf
+
+    from massivetext_keras.distribution.devices import measured_peak
+    from massivetext_keras.kernels.product import measure_block
+    from massivetext_keras.kernels.threads import overlap_operations
+    from massivetext_keras.kernels.tuning import process_tuner
+    from massivetext_keras.support.machine import processor_multiplies_bfloat16
+
+    overlap_operations()
+    types = [tf.float32, tf.bfloat16][: 1 + processor_multiplies_bfloat16()]
+    for dtype in types:
+        yield f"{dtype.name}: {measured_peak(dtype.name) / 1e9:,.0f} GFLOP/s"
+    tuner = tuner or process_tuner()
+    if tuner is None:
+        yield "forms are not measured: MASSIVETEXT_TUNING=0, or a GPU trains"
+        return
+    for dtype in types:
+        measure_block(tuner, rows, size=256, dtype=dtype)
+    yield "milliseconds of each form; training takes the one with a star"
+    yield from tuner.table()
+    yield f"kept in {tuner.path}; without the file all is measured again"
 
 
 def _strategies() -> Iterator[str]:

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from massivetext_keras.kernels.dropout import keep_mask
 from massivetext_keras.kernels.fused import fused
+from massivetext_keras.kernels.product import product
 
 # Rows of queries that share one set of visible keys in causal training.
 CAUSAL_ROWS = 128
@@ -27,11 +28,11 @@ class Dropout(Protocol):
 
 
 def attention_scores(
-    query: tf.Tensor, key: tf.Tensor, bias: tf.Tensor | None = None
+    query: tf.Tensor, key: tf.Tensor, bias: tf.Tensor | None = None, multiply=tf.matmul
 ) -> tf.Tensor:
     """query key^T + bias, [batch, heads, queries, keys]; arguments as of `attend`."""
     shape = tf.shape(query)
-    scores = tf.matmul(_grouped(query, key), key, transpose_b=True)
+    scores = multiply(_grouped(query, key), key, transpose_b=True)
     scores = tf.reshape(scores, [shape[0], query.shape[1], shape[2], tf.shape(key)[2]])
     if bias is None:
         return scores
@@ -103,11 +104,12 @@ def attend_training(
                 _rows(query, part.start, part.end),
                 _rows(key, 0, part.seen),
                 _rows(_columns(bias, part.seen), part.start, part.end),
+                multiply=product,
             )
             weights = tf.nn.softmax(scores)
             signed.append(_drop_by_sign(weights, seed, rate=rate) if rate else weights)
             kept = _kept(signed[-1], rate)
-            outputs.append(_weighted(kept, _rows(value, 0, part.seen)))
+            outputs.append(_weighted(kept, _rows(value, 0, part.seen), product))
         output = tf.concat(outputs, 2) if len(parts) > 1 else outputs[0]
 
         def backward(upstream):
@@ -140,15 +142,15 @@ def _backward(query, key, value, upstream, dots, weights, part: Part, rate: floa
     keys, values = _rows(key, 0, part.seen), _rows(value, 0, part.seen)
     rows = _grouped(_rows(upstream, part.start, part.end), values)
     grouped = _grouped(_kept(weights, rate), values)
-    dvalue = tf.matmul(grouped, rows, transpose_a=True)
-    dweights = tf.matmul(rows, values, transpose_b=True)
+    dvalue = product(grouped, rows, transpose_a=True)
+    dweights = product(rows, values, transpose_b=True)
     dweights = tf.reshape(dweights, tf.shape(weights))
     dots = _rows(dots, part.start, part.end)
     dscores = _softmax_backward(weights, dweights, dots, rate=rate)
     queries = _rows(query, part.start, part.end)
     grouped = _grouped(dscores, keys)
-    dkey = tf.matmul(grouped, _grouped(queries, keys), transpose_a=True)
-    dquery = tf.reshape(tf.matmul(grouped, keys), tf.shape(queries))
+    dkey = product(grouped, _grouped(queries, keys), transpose_a=True)
+    dquery = tf.reshape(product(grouped, keys), tf.shape(queries))
     return dquery, dkey, dvalue, dscores
 
 
@@ -196,9 +198,9 @@ def _row_dots(x, y):
     return tf.reduce_sum(products, -1, keepdims=True)
 
 
-def _weighted(weights: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+def _weighted(weights: tf.Tensor, value: tf.Tensor, multiply=tf.matmul) -> tf.Tensor:
     shape = tf.shape(weights)
-    output = tf.matmul(_grouped(weights, value), value)
+    output = multiply(_grouped(weights, value), value)
     return tf.reshape(output, [shape[0], weights.shape[1], shape[2], value.shape[3]])
 
 

@@ -5,24 +5,29 @@ from __future__ import annotations
 import tensorflow as tf
 
 from massivetext_keras.kernels.fused import island
+from massivetext_keras.kernels.product import product
+from massivetext_keras.kernels.tuning import process_tuner
 
 # Logits per chunk: 1,024 tokens of an 8,192-token vocabulary, 16 MB in bfloat16.
 CHUNK_LOGITS = 1 << 23
 
 
+# Logits of a chunk that are worth finding the faster form for.
+_LEAST_LOGITS = 1 << 20
+_ROWS_MEASURED, _MOST_COLUMNS_MEASURED = 128, 1 << 13
+
+
 @island
-def _normalize(logits, largest, labels, weights, smoothing):
+def _normalize(logits, largest, labels, smoothing):
     """Log of each row's partition sum [n], and the gradient by the logits."""
     largest = tf.cast(largest, tf.float32)
     exponentials = tf.exp(tf.cast(logits, tf.float32) - largest)
     totals = tf.reduce_sum(exponentials, -1, keepdims=True)
     target = labels[:, None] == tf.range(tf.shape(logits)[1])
-    weights = weights[:, None]
-    gradient = exponentials * (weights / totals)
+    gradient = exponentials * (1.0 / totals)
     if smoothing:
-        spread = smoothing / tf.cast(tf.shape(logits)[1], tf.float32)
-        gradient = gradient - weights * spread
-    gradient = tf.where(target, gradient - weights * (1.0 - smoothing), gradient)
+        gradient -= smoothing / tf.cast(tf.shape(logits)[1], tf.float32)
+    gradient = tf.where(target, gradient - (1.0 - smoothing), gradient)
     return tf.math.log(totals[:, 0]) + largest[:, 0], tf.cast(gradient, logits.dtype)
 
 
@@ -31,14 +36,52 @@ def _accumulate(total, part):
     return tf.cast(total, tf.float32) + tf.cast(part, tf.float32)
 
 
-def _chunk_loss(logits, labels, weights, smoothing, mean_logits):
-    """Weighted negative log-probabilities [n] and their gradient by the logits."""
+def _by_partition(logits, labels, smoothing=0.0, mean_logits=None):
+    """Negative log-probabilities [n] and their gradient by the logits [n, vocabulary],
+    from each row's largest logit and sum of exponentials."""
     largest = tf.reduce_max(logits, -1, keepdims=True)
-    partition, gradient = _normalize(logits, largest, labels, weights, smoothing)
+    partition, gradient = _normalize(logits, largest, labels, smoothing)
     scores = tf.cast(tf.gather(logits, labels, batch_dims=1), tf.float32)
     if smoothing:
         scores = (1.0 - smoothing) * scores + smoothing * mean_logits
-    return (partition - scores) * weights, gradient
+    return partition - scores, gradient
+
+
+def _by_softmax(logits, labels):
+    """The same without smoothing, from TensorFlow's softmax, which oneDNN makes in one
+    pass: the gradient is written over it. Probabilities are of the dtype of the
+    logits, and so are their logarithms as exact."""
+    probabilities = tf.nn.softmax(logits)
+    places = tf.stack([tf.range(tf.shape(labels)[0]), labels], 1)
+    told = tf.gather_nd(probabilities, places)
+    losses = tf.cond(
+        tf.reduce_min(told) > 0,
+        lambda: -tf.math.log(tf.cast(told, tf.float32)),
+        lambda: _by_partition(logits, labels)[0],  # less than there are numbers for
+    )
+    return losses, tf.tensor_scatter_nd_update(probabilities, places, told - 1)
+
+
+_FORMS = {"partition": _by_partition, "softmax": _by_softmax}
+
+
+def _form(logits: tf.Tensor):
+    """The form that is the fastest for logits [n, vocabulary]."""
+    rows, columns = logits.shape
+    tuner = process_tuner()
+    if tuner is None or rows is None or rows * columns < _LEAST_LOGITS:
+        return _by_partition
+    shape = [_ROWS_MEASURED, min(columns, _MOST_COLUMNS_MEASURED)]
+
+    def arguments():
+        labels = tf.range(shape[0])
+        return [
+            tf.cast(tf.random.stateless_normal(shape, [1, 2]), logits.dtype),
+            labels,
+        ]
+
+    what = f"cross-entropy {shape[0]} x {shape[1]}, {logits.dtype.name}"
+    return _FORMS[tuner.fastest(what, _FORMS, arguments)]
 
 
 def cross_entropy(
@@ -113,24 +156,28 @@ def _summed(hidden, matrix, labels, weights, biases, smoothing, chunk) -> list:
     losses, dhidden, dmatrix, dbias, mean_logits = [], [], None, [], None
     for start, end in bounds:
         rows = hidden[start:end]
-        logits = tf.matmul(rows, rounded, transpose_b=True)
+        logits = product(rows, rounded, transpose_b=True)
         for bias in biases:
             logits = logits + tf.cast(bias, logits.dtype)
         if smoothing:
             mean_row = tf.reduce_mean(matrix, axis=0)
             mean_logits = tf.linalg.matvec(tf.cast(rows, tf.float32), mean_row)
             mean_logits += sum(map(tf.reduce_mean, biases))
-        loss, dlogits = _chunk_loss(
-            logits, labels[start:end], weights[start:end], smoothing, mean_logits
-        )
-        losses.append(loss)
-        dhidden.append(tf.matmul(dlogits, rounded))
-        part = tf.matmul(dlogits, rows, transpose_a=True)
+        if smoothing:
+            loss, dlogits = _by_partition(
+                logits, labels[start:end], smoothing, mean_logits
+            )
+        else:
+            loss, dlogits = _form(logits)(logits, labels[start:end])
+        losses.append(loss * weights[start:end])
+        # The weights go where there are few numbers, not onto the logits' gradient.
+        scale = tf.cast(weights[start:end, None], rows.dtype)
+        dhidden.append(product(dlogits, rounded) * scale)
+        part = product(dlogits, rows * scale, transpose_a=True)
         dmatrix = part if dmatrix is None else _accumulate(dmatrix, part)
         if biases:
-            ones = tf.ones([1, tf.shape(dlogits)[0]], dlogits.dtype)
-            dbias.append(tf.cast(tf.matmul(ones, dlogits)[0], tf.float32))
-    gradients = [tf.add_n(dbias)] if biases else []
+            dbias.append(tf.matmul(scale, dlogits, transpose_a=True)[0])
+    gradients = [tf.cast(tf.add_n(dbias), tf.float32)] if biases else []
     return [tf.concat(losses, 0), tf.concat(dhidden, 0), dmatrix, *gradients]
 
 

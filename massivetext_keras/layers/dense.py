@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from massivetext_keras.kernels.product import differentiable_product
+
 
 class Dense(keras.layers.Dense):
     """`keras.layers.Dense` over the last axis, with a faster gradient of the bias.
@@ -27,7 +29,8 @@ class Dense(keras.layers.Dense):
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """`x` [..., size] -> [..., units]."""
         rows = tf.reshape(x, [-1, x.shape[-1]])
-        y = tf.matmul(rows, tf.convert_to_tensor(self.kernel))
+        multiply = differentiable_product if training else tf.matmul
+        y = multiply(rows, tf.convert_to_tensor(self.kernel))
         if self.use_bias:
             y = _add_bias(y, tf.convert_to_tensor(self.bias))
         if self.adapter is not None and self.adapter.original is None:

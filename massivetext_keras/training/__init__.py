@@ -7,6 +7,7 @@ require()
 from massivetext_keras.architecture.cost import flops_per_token
 from massivetext_keras.distribution.devices import measured_peak
 from massivetext_keras.distribution.strategy import describe, make_strategy
+from massivetext_keras.kernels.tuning import set_tuning
 from massivetext_keras.optimization.averaging import AveragedWeights, take_averages
 from massivetext_keras.optimization.optimizers import adamw, make_optimizer
 from massivetext_keras.optimization.precision import set_precision
@@ -50,6 +51,7 @@ __all__ = [
     "plan",
     "processor_multiplies_bfloat16",
     "set_precision",
+    "set_tuning",
     "take_averages",
     "train",
     "with_vocabulary",

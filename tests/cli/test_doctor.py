@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import platform
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -13,6 +14,7 @@ from packaging.requirements import Requirement
 
 from massivetext_keras import __version__
 from massivetext_keras.cli import doctor
+from massivetext_keras.kernels.tuning import Tuner
 from massivetext_keras.optimization import precision as policies
 from massivetext_keras.support import machine
 from tests.processes import ROOT
@@ -201,3 +203,14 @@ def test_the_precision_is_that_of_the_device_that_trains(monkeypatch, no_cluster
     monkeypatch.setattr(policies, "processor_multiplies_bfloat16", lambda: False)
     monkeypatch.setattr(doctor, "_strategies", lambda: iter(()))
     assert precision().startswith("precision auto is mixed_bfloat16: ")
+
+
+def test_speed_is_told_in_forms_of_products():
+    lines = list(doctor.speed_report(Tuner(), rows=16))
+    assert re.fullmatch(r"float32: [\d,]+ GFLOP/s", lines[0])
+    table = [line for line in lines if line.startswith("product")]
+    assert len(table) in (12, 24)  # with bfloat16, if the processor has it
+    form = r"\*?(TensorFlow|XLA)(, copied)? \d+\.\d\d"
+    for line in table:
+        assert re.fullmatch(rf"product .+?  {form}(, {form})*", line), line
+        assert line.count("*") == 1

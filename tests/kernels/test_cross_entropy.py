@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras.kernels import cross_entropy as loss
+from massivetext_keras.kernels.tuning import Tuner, set_tuning
 
 
 def arguments(tokens: int, vocabulary: int, size: int = 5) -> list[tf.Tensor]:
@@ -134,3 +135,37 @@ def test_bias_and_smoothing(with_bias, smoothing):
     *forms, by_keras = results
     for found, expected in zip(sum(forms, []), 2 * by_keras, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-5)
+
+
+class Softmax(Tuner):
+    """Takes the form of TensorFlow's softmax, and of everything else the first."""
+
+    def fastest(self, what, forms, arguments):
+        for form in forms.values():
+            form(*arguments())  # each can be run
+        return "softmax" if "softmax" in forms else next(iter(forms))
+
+
+@pytest.fixture
+def softmax():
+    set_tuning(Softmax())
+    yield
+    set_tuning(False)  # as in all tests
+
+
+def test_by_softmax(softmax):
+    all_arguments = arguments(tokens=512, vocabulary=2048)
+    found = with_gradients(summed, *all_arguments)
+    expected = with_gradients(by_tensorflow, *all_arguments)
+    for x, y in zip(found, expected, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-4)
+
+
+def test_by_softmax_losses_may_be_larger_than_a_probability_can_tell(softmax):
+    hidden, matrix, labels, weights = arguments(tokens=512, vocabulary=2048)
+    hidden *= 100.0
+    found = with_gradients(summed, hidden, matrix, labels, weights)
+    expected = with_gradients(by_tensorflow, hidden, matrix, labels, weights)
+    assert float(expected[0]) > 3 * 512 * 87.4  # minus the smallest logarithm
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-5)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-4, atol=1e-4)
