@@ -71,10 +71,14 @@ $(PARITY)/.installed: $(STAMP)
 	$(PARITY)/bin/python -m pip install -c constraints.txt torch transformers
 	touch $@
 
-bench: setup $(PEERS)/.installed  ## run every benchmark, one after another
-	@set -e; for script in $(filter-out benchmarks/common.py,$(sort $(wildcard benchmarks/*.py))); do \
-		echo "== $$script"; $(BIN)/python $$script; \
-	done
+# What runs, and with which flags: --plainest is for those of models alone.
+BENCHMARKS ?= $(filter-out benchmarks/report.py,$(shell grep -l '^if __name__' benchmarks/*.py))
+FLAGS ?=
+
+bench: setup $(PARITY)/.installed $(PEERS)/.installed  ## run BENCHMARKS (all), with FLAGS
+	@code=0; for script in $(BENCHMARKS); do \
+		echo "== $$script"; $(BIN)/python $$script $(FLAGS) || code=$$?; \
+	done; $(BIN)/python benchmarks/report.py || code=$$?; exit $$code
 
 # Libraries that need other versions than ours: benchmarks run them in processes apart.
 $(PEERS)/.installed: benchmarks/peers.txt

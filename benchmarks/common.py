@@ -15,7 +15,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from results import Results, better, peer_of, peers, record, times_as_good
+from results import (
+    RESULTS,
+    Results,
+    better,
+    peer_of,
+    peers,
+    record,
+    times_as_good,
+)
 
 ROOT = Path(__file__).parents[1]
 PARITY = ROOT / ".venv-parity/bin/python"  # has torch and transformers, too
@@ -52,6 +60,13 @@ class Contestant(NamedTuple):
     measure: Callable[[], dict[str, float]]
     python: str | Path = sys.executable
     environment: Mapping[str, str] = MappingProxyType({})
+
+
+def data_folder() -> Path:
+    """Real data, which MASSIVETEXT_DATA names."""
+    if "MASSIVETEXT_DATA" not in os.environ:
+        raise SystemExit("MASSIVETEXT_DATA is unset: it names the folder of real data")
+    return Path(os.environ["MASSIVETEXT_DATA"])
 
 
 def precisions() -> list[str]:
@@ -140,6 +155,7 @@ def compete(
     contestants: Mapping[str, Callable | Contestant],
     rounds: int = 2,
     pythons: Mapping[str, str | Path] | None = None,
+    folder: Path = RESULTS,
 ) -> Results:
     """Gives each contestant's best results over the rounds, and keeps them.
 
@@ -150,6 +166,7 @@ def compete(
         contestants: name -> what measures, giving name -> number.
         rounds: turns; the machine's noise falls on all alike.
         pythons: name -> interpreter of functions that have one of their own.
+        folder: where results are kept.
 
     Returns:
         name -> measurement -> best number; a contestant whose packages are missing is
@@ -180,7 +197,8 @@ def compete(
             best[name] = better(results, best.get(name, results))
             versions |= loaded
     if any(best.values()):
-        record(script, best, time.perf_counter() - begin, versions, PLAINEST)
+        seconds = time.perf_counter() - begin
+        record(script, best, seconds, versions, PLAINEST, folder)
     return best
 
 

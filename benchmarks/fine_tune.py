@@ -8,13 +8,12 @@ Needs the folder that MASSIVETEXT_DATA names.
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
-from pathlib import Path
 
 from common import (
     compete,
+    data_folder,
     keras_hub,
     on_torch,
     our_precision,
@@ -27,8 +26,7 @@ EXAMPLES, ROWS, LENGTH, RATE, PASSES = 1024, 32, 64, 5e-5, 2
 
 def sentences() -> tuple[list[str], list[int]]:
     """Texts and their labels, 0 or 1."""
-    path = Path(os.environ["MASSIVETEXT_DATA"]) / "cls/sst2/train.tsv"
-    lines = path.read_text().splitlines()
+    lines = (data_folder() / "cls/sst2/train.tsv").read_text().splitlines()
     step = len(lines) // EXAMPLES
     rows = [line.rsplit("\t", 1) for line in lines if line[-1] in "01"]
     texts, labels = zip(*rows[:: max(step, 1)][:EXAMPLES], strict=True)

@@ -1,8 +1,8 @@
 """Greedy generation beside KerasHub and Hugging Face: speed, and time to a first token.
 
-4 layers, width 256, 4 heads, vocabulary 8,192, float32; 1, 8 and 32 prompts of 16 and of
-200 tokens, 128 new ones. A model that was trained in mixed precision writes in float32,
-as fast as any. The time to the first token is that of asking for one.
+4 layers, width 256, 4 heads, vocabulary 8,192, float32; 1, 8 and 32 prompts of 16 and
+of 200 tokens, 128 new ones. A model that was trained in mixed precision writes in
+float32, as fast as any. The time to the first token is that of asking for one.
 """
 
 from __future__ import annotations

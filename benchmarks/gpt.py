@@ -37,7 +37,7 @@ class Shape(NamedTuple):
         )
 
     def gigaflops(self, length: int | None = None) -> float:
-        """Of a training step, for each token in rows of a length (None: the context)."""
+        """Of a training step for a token, in rows of a length (None: the context)."""
         from massivetext_keras.architecture.cost import flops_per_token
 
         return 1e-9 * flops_per_token(self.config, length or self.context)

@@ -64,7 +64,11 @@ def peers(results: Results, measurement: str, ours: str = "ours") -> dict[str, B
         measurement: name of the number.
         ours: which contestant is ours.
 
-    >>> results = {"ours": {"s": 2.0}, "keras_hub": {"s": 6.0}, "keras_hub, XLA": {"s": 5.0}}
+    >>> results = {
+    ...     "ours": {"s": 2.0},
+    ...     "keras_hub": {"s": 6.0},
+    ...     "keras_hub, XLA": {"s": 5.0},
+    ... }
     >>> peers(results, "s")
     {'keras_hub': Best(value=5.0, setting='XLA', ratio=2.5)}
     """
