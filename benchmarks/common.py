@@ -222,6 +222,18 @@ def _measured(script: str, name: str, one: Contestant) -> list | None:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
+def keep(script: str, numbers: Mapping[str, float], begin: float) -> None:
+    """Keeps what a script measured of ours alone, in its own process.
+
+    Args:
+        script: its file.
+        numbers: name -> number; see `results` for names.
+        begin: when it began, by `time.perf_counter`.
+    """
+    seconds = time.perf_counter() - begin
+    record(script, {"ours": dict(numbers)}, seconds, _versions())
+
+
 def _versions() -> dict[str, str]:
     """Of the libraries that this process uses."""
     used = [name for name in _LIBRARIES if name in sys.modules]

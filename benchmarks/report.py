@@ -103,6 +103,8 @@ def number(value: float) -> str:
 
 def table(reports: Sequence[Report]) -> str:
     """Markdown: a row for each of `ROWS` that was measured, a column for a machine."""
+    if not reports:
+        return ""
     columns = [found(report) for report in reports]
     names = [chr(ord("A") + place) for place in range(len(reports))]
     lines = [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
@@ -149,7 +151,7 @@ def with_table(text: str, new: str) -> str:
     pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
     if not pattern.search(text):
         raise ValueError(f"the page has no lines {BEGIN} and {END}")
-    return pattern.sub(lambda _: f"{BEGIN}\n{new}\n{END}", text)
+    return pattern.sub(lambda _: "\n".join([BEGIN, *new.splitlines(), END]), text)
 
 
 def page(report: Report) -> str:
