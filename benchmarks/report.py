@@ -276,15 +276,21 @@ def learning_lines(report: Report) -> Lines:
 
 def learning_section(report: Report) -> list[tuple[str, str]]:
     return [
-        (f"Nats per character, {width}", lines_picture(lines, "updates", "nats"))
+        (f"Nats per character, {width}", lines_picture(lines, "updates", "nats", width))
         for width, lines in learning_lines(report).items()
     ]
 
 
 def lines_picture(
-    lines: Mapping[str, Mapping[int, float]], across: str, up: str
+    lines: Mapping[str, Mapping[int, float]], across: str, up: str, what: str = ""
 ) -> str:
-    """SVG: a line for each contestant, ours in the first colour."""
+    """SVG: a line for each contestant, ours in the first colour.
+
+    Args:
+        lines: who -> its line.
+        across, up: what is measured.
+        what: tells pictures with the same axes apart.
+    """
 
     def draw(axes) -> None:
         colours = iter((SECOND, FAINT))
@@ -299,7 +305,7 @@ def lines_picture(
             logarithmic(axes, "x", short_number)
         axes.legend(frameon=False)
 
-    return picture(draw, f"{across} {up}")
+    return picture(draw, f"{across} {up} {what}")
 
 
 def numbers_section(report: Report) -> list[tuple[str, list]]:
