@@ -44,8 +44,9 @@ _LIBRARIES = (
     "transformers",
     "datatrove",
 )
-# A setting that is slower than this share of its peer's best is not run again.
-_PROMISING = 0.75
+# A setting that is slower than this share of its peer's best is not run again, and one
+# that takes so many times as long as the peer's quickest is stopped.
+_PROMISING, _PATIENCE = 0.75, 3
 
 
 class Contestant(NamedTuple):
@@ -159,7 +160,8 @@ def compete(
 ) -> Results:
     """Gives each contestant's best results over the rounds, and keeps them.
 
-    Later rounds leave out settings of a peer that are far behind its best.
+    Settings of a peer that are far behind its best are stopped, or left out of later
+    rounds.
 
     Args:
         script: file of the benchmark; run with a name it prints a line of JSON.
@@ -184,14 +186,18 @@ def compete(
         raise SystemExit
     best: Results = {}
     versions: dict[str, str] = {}
+    shortest: dict[str, float] = {}  # of a peer's runs, seconds
     begin = time.perf_counter()
     for turn in range(rounds):
         for name, one in contestants.items():
             if turn and not _promising(name, best):
                 continue
-            found = _measured(script, name, one)
+            started, peer = time.perf_counter(), peer_of(name)
+            found = _measured(script, name, one, shortest.get(peer))
             if found is None:
                 continue
+            spent = time.perf_counter() - started
+            shortest[peer] = min(spent, shortest.get(peer, spent))
             results, loaded = found
             print(name, {k: round(v, 4) for k, v in results.items()}, flush=True)
             best[name] = better(results, best.get(name, results))
@@ -202,18 +208,29 @@ def compete(
     return best
 
 
-def _measured(script: str, name: str, one: Contestant) -> list | None:
-    """Results and versions of a contestant, by a process of its own."""
+def _measured(
+    script: str, name: str, one: Contestant, shortest: float | None
+) -> list | None:
+    """Results and versions of a contestant, by a process of its own.
+
+    None where packages are missing, or another setting took far fewer seconds.
+    """
     if not Path(one.python).exists():
         print(f"{name}: left out, {one.python} is missing (make bench makes it)")
         return None
     environment = os.environ | (_AVX2 if PLAINEST else {}) | one.environment
-    done = subprocess.run(
-        [one.python, script, name, *["--plainest"] * PLAINEST],
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
+    limit = None if shortest is None else _PATIENCE * shortest
+    try:
+        done = subprocess.run(
+            [one.python, script, name, *["--plainest"] * PLAINEST],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=limit,
+        )
+    except subprocess.TimeoutExpired:
+        print(f"{name}: stopped, another setting took {shortest:.0f} s", flush=True)
+        return None
     if "ModuleNotFoundError" in done.stderr:
         print(f"{name}: left out, {done.stderr.strip().splitlines()[-1]}")
         return None
@@ -242,15 +259,18 @@ def _versions() -> dict[str, str]:
 
 def _promising(name: str, best: Results) -> bool:
     """Whether a setting came near the best of its peer in some measurement."""
-    for measurement, value in best.get(name, {}).items():
-        others = [
+
+    def rivals(measurement: str) -> list[float]:
+        return [
             results[measurement]
             for other, results in best.items()
             if peer_of(other) == peer_of(name) and measurement in results
         ]
-        if all(times_as_good(value, x, measurement) >= _PROMISING for x in others):
-            return True
-    return not best.get(name)
+
+    return any(
+        all(times_as_good(value, x, key) >= _PROMISING for x in rivals(key))
+        for key, value in best.get(name, {}).items()
+    )
 
 
 def print_ratios(best: Results, ours: str, measurement: str) -> None:

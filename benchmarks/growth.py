@@ -1,16 +1,24 @@
 """How a training step's speed grows with length, batch, vocabulary and layers.
 
 The model of train_step.py with 8 rows of 256 tokens, one of the four changed at a time;
-beside KerasHub in the settings that are its best somewhere. Prints what share of a
-product of matrices that is.
+beside KerasHub in the setting that was its best in train_step.py, which is run before.
+Prints what share of a product of matrices that is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from common import compete, keras_hub, our_precision, print_ratios, product
+from common import (
+    PLAINEST,
+    compete,
+    keras_hub,
+    our_precision,
+    print_ratios,
+    product,
+)
 from gpt import SMALL, Shape
+from results import kept, peers
 from train_step import fit_keras_hub, fit_ours
 
 ROWS, STEPS = 8, 16
@@ -39,18 +47,23 @@ def measure(fit: Callable) -> dict[str, float]:
     return results
 
 
-CONTESTANTS = {
-    "product": product,
-    "ours": lambda: measure(lambda *size: fit_ours(our_precision(), *size)),
-    **keras_hub(
+def contestants() -> dict:
+    """Ours, and the setting that was KerasHub's best in train_step.py."""
+    best = peers(kept("train_step", PLAINEST), "tokens/s")["keras_hub"].setting
+    settings = keras_hub(
         lambda precision, jit: measure(
             lambda *size: fit_keras_hub(precision, jit, *size)
         )
-    ),
-}
+    )
+    return {
+        "product": product,
+        "ours": lambda: measure(lambda *size: fit_ours(our_precision(), *size)),
+        f"keras_hub, {best}": settings[f"keras_hub, {best}"],
+    }
+
 
 if __name__ == "__main__":
-    best = compete(__file__, CONTESTANTS, rounds=1)
+    best = compete(__file__, contestants(), rounds=1)
     peak = max(best["product"].values())
     for measurement, value in best["ours"].items():
         if measurement.endswith("GFLOP/s"):

@@ -108,6 +108,21 @@ def machine(plainest: bool = False) -> dict[str, Any]:
     }
 
 
+def kept(script: str, plainest: bool = False, folder: Path = RESULTS) -> Results:
+    """What a script found on this machine before.
+
+    Raises:
+        FileNotFoundError: it was not run here.
+    """
+    from massivetext_keras.support.files import read_json
+
+    path = folder / file_name(machine(plainest))
+    known = read_json(path)["benchmarks"] if path.exists() else {}
+    if script not in known:
+        raise FileNotFoundError(f"{path} has no {script}: run {script}.py first")
+    return known[script]["results"]
+
+
 def file_name(machine: Mapping[str, Any]) -> str:
     """Of a machine's results: its processor, and the newest instructions that it has.
 

@@ -23,7 +23,7 @@ from common import (
 )
 from gpt import SMALL, Shape, hugging_face_lm, keras_hub_lm, our_lm
 
-ROWS, STEPS = 16, 24
+ROWS, STEPS = 16, 16
 WARM = 5  # steps that are not timed
 
 

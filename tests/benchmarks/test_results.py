@@ -15,9 +15,10 @@ from results import Best
 
 from tests.processes import ROOT
 
-# The slow setting of the peer is far behind, so that one round has it and two have not.
+# The slow setting of the peer is far behind, so that the second round has it not, and
+# the one that sleeps is stopped.
 SCRIPT = """
-import os, sys
+import os, sys, time
 from pathlib import Path
 
 from common import Contestant, compete
@@ -36,6 +37,7 @@ contestants = {
         lambda: count("fast", float(os.environ["SPEED"])), environment={"SPEED": "25"}
     ),
     "peer, slow": lambda: count("slow", 10.0),
+    "peer, stuck": lambda: time.sleep(600),
     "absent": Contestant(lambda: {}, "/no/such/python"),
     "bare": lambda: __import__("no_such_module"),
 }
@@ -55,6 +57,7 @@ def test_contestants_run_in_turns_and_are_kept(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs").read_text() == "ours peer fast slow ours peer fast "
+    assert done.stdout.count("peer, stuck: stopped, another setting took") == 1
     assert "absent: left out, /no/such/python is missing" in done.stdout
     assert "bare: left out, ModuleNotFoundError: No module named" in done.stdout
     (kept,) = tmp_path.glob("*.json")
