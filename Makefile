@@ -68,7 +68,7 @@ $(PARITY)/.installed: $(STAMP)
 	for site in .venv/lib/*/site-packages; do \
 		echo "import site; site.addsitedir('$(CURDIR)/$$site')" > $(PARITY)/$${site#.venv/}/main.pth; \
 	done
-	$(PARITY)/bin/python -m pip install -c constraints.txt torch transformers
+	$(PARITY)/bin/python -m pip install -c constraints.txt torch transformers accelerate
 	touch $@
 
 # What runs, and with which flags: --plainest is for those of models alone. One of them

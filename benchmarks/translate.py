@@ -47,7 +47,8 @@ def measure(name: str, translate: Callable[[np.ndarray], np.ndarray]) -> dict:
 def ours() -> dict[str, float]:
     from massivetext_keras import tasks
 
-    lm = tasks.Seq2SeqLM.from_preset(f"hf:{folder()}", start_id=START, end_ids=[END])
+    marian = {"start_id": START, "end_ids": [END], "never_ids": [START]}
+    lm = tasks.Seq2SeqLM.from_preset(f"hf:{folder()}", **marian)
 
     def translate(ids):
         return lm.generate_ids(ids, **SEARCH).numpy()
@@ -70,6 +71,7 @@ def hugging_face() -> dict[str, float]:
             pad_token_id=START,
             eos_token_id=END,
             forced_eos_token_id=None,
+            bad_words_ids=[[START]],
             do_sample=False,
             **SEARCH,
         )
