@@ -68,13 +68,20 @@ $(PARITY)/.installed: $(STAMP)
 	for site in .venv/lib/*/site-packages; do \
 		echo "import site; site.addsitedir('$(CURDIR)/$$site')" > $(PARITY)/$${site#.venv/}/main.pth; \
 	done
-	$(PARITY)/bin/python -m pip install -c constraints.txt torch transformers
+	$(PARITY)/bin/python -m pip install -c constraints.txt torch transformers accelerate
 	touch $@
 
-bench: setup $(PEERS)/.installed  ## run every benchmark, one after another
-	@set -e; for script in $(filter-out benchmarks/common.py,$(sort $(wildcard benchmarks/*.py))); do \
-		echo "== $$script"; $(BIN)/python $$script; \
-	done
+# What runs, and with which flags: --plainest is for those of models alone. One of them
+# reads what the first one found; the report comes last.
+FIRST := benchmarks/train_step.py
+BENCHMARKS ?= $(FIRST) $(filter-out $(FIRST) benchmarks/report.py,$(shell \
+	grep -l '^if __name__' benchmarks/*.py))
+FLAGS ?=
+
+bench: setup $(PARITY)/.installed $(PEERS)/.installed  ## run BENCHMARKS (all), with FLAGS
+	@code=0; for script in $(BENCHMARKS); do \
+		echo "== $$script"; $(BIN)/python $$script $(FLAGS) || code=$$?; \
+	done; $(BIN)/python benchmarks/report.py || code=$$?; exit $$code
 
 # Libraries that need other versions than ours: benchmarks run them in processes apart.
 $(PEERS)/.installed: benchmarks/peers.txt

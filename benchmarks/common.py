@@ -1,62 +1,129 @@
-"""The same GPT in three libraries, pages of text, contests between processes."""
+"""Contests between processes, and the pages of text that some are about."""
 
 from __future__ import annotations
 
+import importlib.metadata
+import itertools
 import json
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
-VOCABULARY, LAYERS, WIDTH, HEADS, CONTEXT, DROPOUT = 8192, 4, 256, 4, 256, 0.1
+from results import (
+    RESULTS,
+    Results,
+    better,
+    peer_of,
+    peers,
+    record,
+    times_as_good,
+)
+
+ROOT = Path(__file__).parents[1]
+PARITY = ROOT / ".venv-parity/bin/python"  # has torch and transformers, too
+# Every library as on a machine that has no more than AVX2.
+PLAINEST = "--plainest" in sys.argv
+_AVX2 = {
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+}
+_LIBRARIES = (
+    "massivetext_keras",
+    "tensorflow",
+    "keras",
+    "keras_hub",
+    "torch",
+    "transformers",
+    "datatrove",
+)
+# A setting that is slower than this share of its peer's best is not run again, and one
+# that takes so many times as long as the peer's quickest is stopped.
+_PROMISING, _PATIENCE = 0.75, 3
 
 
-def our_lm(dropout: float = DROPOUT):
-    import massivetext_keras as mtk
+class Contestant(NamedTuple):
+    """What is measured in a process of its own.
 
-    config = mtk.configs.TransformerConfig(
-        vocabulary_size=VOCABULARY,
-        num_layers=LAYERS,
-        hidden_size=WIDTH,
-        num_heads=HEADS,
-        intermediate_size=4 * WIDTH,
-        max_length=CONTEXT,
-        dropout=dropout,
-    )
-    return mtk.tasks.CausalLM(config)
+    Attributes:
+        measure: gives name -> number; see `results` for names.
+        python: the interpreter, which has the libraries.
+        environment: variables, beside those that there are.
+    """
 
-
-def keras_hub_lm():
-    import keras_hub
-
-    backbone = keras_hub.models.GPT2Backbone(
-        vocabulary_size=VOCABULARY,
-        num_layers=LAYERS,
-        hidden_dim=WIDTH,
-        num_heads=HEADS,
-        intermediate_dim=4 * WIDTH,
-        max_sequence_length=CONTEXT,
-        dropout=DROPOUT,
-    )
-    return keras_hub.models.GPT2CausalLM(backbone)
+    measure: Callable[[], dict[str, float]]
+    python: str | Path = sys.executable
+    environment: Mapping[str, str] = MappingProxyType({})
 
 
-def hugging_face_lm():
-    import transformers
+def data_folder() -> Path:
+    """Real data, which MASSIVETEXT_DATA names."""
+    if "MASSIVETEXT_DATA" not in os.environ:
+        raise SystemExit("MASSIVETEXT_DATA is unset: it names the folder of real data")
+    return Path(os.environ["MASSIVETEXT_DATA"])
 
-    config = transformers.GPT2Config(
-        vocab_size=VOCABULARY,
-        n_layer=LAYERS,
-        n_embd=WIDTH,
-        n_head=HEADS,
-        n_positions=CONTEXT,
-        resid_pdrop=DROPOUT,
-        embd_pdrop=DROPOUT,
-        attn_pdrop=DROPOUT,
-    )
-    return transformers.GPT2LMHeadModel(config)
+
+def precisions() -> list[str]:
+    """float32, and mixed_bfloat16 where the processor multiplies bfloat16."""
+    from massivetext_keras.support.machine import processor_multiplies_bfloat16
+
+    mixed = processor_multiplies_bfloat16() and not PLAINEST
+    return ["float32", "mixed_bfloat16"] if mixed else ["float32"]
+
+
+def our_precision() -> str:
+    """What `set_precision("auto")` sets on the machine that is played."""
+    return precisions()[-1]
+
+
+def keras_hub(
+    measure: Callable[[str, bool], dict], tried: list[str] | None = None
+) -> dict[str, Contestant]:
+    """KerasHub in all settings: precision, XLA on or off, oneDNN on or off.
+
+    Args:
+        measure: of a precision, and whether XLA compiles.
+        tried: precisions (None: all that the machine multiplies).
+    """
+    found = {}
+    settings = tried or precisions(), (False, True), (True, False)
+    for precision, jit, onednn in itertools.product(*settings):
+        words = ["keras_hub", precision.removeprefix("mixed_")]
+        words += ["XLA"] * jit + ["no oneDNN"] * (not onednn)
+        environment = {"TF_ENABLE_ONEDNN_OPTS": str(int(onednn))}
+        found[", ".join(words)] = Contestant(
+            lambda precision=precision, jit=jit: measure(precision, jit),
+            environment=environment,
+        )
+    return found
+
+
+def on_torch(measure: Callable[[], dict]) -> Contestant:
+    """A contestant that needs torch."""
+    return Contestant(measure, PARITY)
+
+
+def product(size: int = 2048, rounds: int = 12) -> dict[str, float]:
+    """The most that this machine does: GFLOP/s of a product of matrices."""
+    import tensorflow as tf
+
+    multiply, found = tf.function(tf.matmul), {}
+    for precision in precisions():
+        kind = precision.removeprefix("mixed_")
+        given, seconds = tf.cast(tf.random.normal([size, size]), kind), []
+        for _ in range(rounds):
+            begin = time.perf_counter()
+            multiply(given, given).numpy()
+            seconds.append(time.perf_counter() - begin)
+        found[f"{kind}, GFLOP/s"] = 2e-9 * size**3 / min(seconds)
+    return found
 
 
 def corpus_pages() -> list[str]:
@@ -86,50 +153,138 @@ def corpus_pages() -> list[str]:
 
 def compete(
     script: str,
-    contestants: dict[str, Callable],
+    contestants: Mapping[str, Callable | Contestant],
     rounds: int = 2,
     pythons: Mapping[str, str | Path] | None = None,
-) -> dict:
-    """Gives each contestant's best results over the rounds.
+    folder: Path = RESULTS,
+) -> Results:
+    """Gives each contestant's best results over the rounds, and keeps them.
+
+    Settings of a peer that are far behind its best are stopped, or left out of later
+    rounds.
 
     Args:
         script: file of the benchmark; run with a name it prints a line of JSON.
-        contestants: name -> function that measures, giving name -> number.
+        contestants: name -> what measures, giving name -> number.
         rounds: turns; the machine's noise falls on all alike.
-        pythons: name -> interpreter of those that have one of their own.
+        pythons: name -> interpreter of functions that have one of their own.
+        folder: where results are kept.
 
     Returns:
         name -> measurement -> best number; a contestant whose packages are missing is
         left out.
     """
-    if len(sys.argv) > 1:
-        print(json.dumps(contestants[sys.argv[1]]()))
+    contestants = {
+        name: one
+        if isinstance(one, Contestant)
+        else Contestant(one, (pythons or {}).get(name, sys.executable))
+        for name, one in contestants.items()
+    }
+    asked = [word for word in sys.argv[1:] if word in contestants]
+    if asked:
+        print(json.dumps([contestants[asked[0]].measure(), _versions()]))
         raise SystemExit
-    best: dict[str, dict[str, float]] = {}
-    pythons = {name: (pythons or {}).get(name, sys.executable) for name in contestants}
-    for _ in range(rounds):
-        for name, python in pythons.items():
-            if not Path(python).exists():
-                print(f"{name}: left out, {python} is missing (make bench makes it)")
+    best: Results = {}
+    versions: dict[str, str] = {}
+    shortest: dict[str, float] = {}  # of a peer's runs, seconds
+    begin = time.perf_counter()
+    for turn in range(rounds):
+        for name, one in contestants.items():
+            if turn and not _promising(name, best):
                 continue
-            done = subprocess.run(
-                [python, script, name], capture_output=True, text=True
-            )
-            if "ModuleNotFoundError" in done.stderr:
-                print(f"{name}: left out, {done.stderr.strip().splitlines()[-1]}")
+            started, peer = time.perf_counter(), peer_of(name)
+            found = _measured(script, name, one, shortest.get(peer))
+            if found is None:
                 continue
-            if done.returncode:
-                raise RuntimeError(f"{name} failed:\n{done.stderr}")
-            results = json.loads(done.stdout.strip().splitlines()[-1])
+            spent = time.perf_counter() - started
+            shortest[peer] = min(spent, shortest.get(peer, spent))
+            results, loaded = found
             print(name, {k: round(v, 4) for k, v in results.items()}, flush=True)
-            known = best.setdefault(name, results)
-            best[name] = {k: max(v, known[k]) for k, v in results.items()}
+            best[name] = better(results, best.get(name, results))
+            versions |= loaded
+    if any(best.values()):
+        seconds = time.perf_counter() - begin
+        record(script, best, seconds, versions, PLAINEST, folder)
     return best
 
 
-def print_ratios(best: dict, ours: str, measurement: str) -> None:
-    """A line for each peer: how many times as fast we are."""
-    for name, results in best.items():
-        if name != ours and measurement in results:
-            ratio = best[ours][measurement] / results[measurement]
-            print(f"{measurement}: {ratio:.2f} times {name}")
+def _measured(
+    script: str, name: str, one: Contestant, shortest: float | None
+) -> list | None:
+    """Results and versions of a contestant, by a process of its own.
+
+    None where packages are missing, or another setting took far fewer seconds.
+    """
+    if not Path(one.python).exists():
+        print(f"{name}: left out, {one.python} is missing (make bench makes it)")
+        return None
+    environment = os.environ | (_AVX2 if PLAINEST else {}) | one.environment
+    limit = None if shortest is None else _PATIENCE * shortest
+    try:
+        done = subprocess.run(
+            [one.python, script, name, *["--plainest"] * PLAINEST],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=limit,
+        )
+    except subprocess.TimeoutExpired:
+        print(f"{name}: stopped, another setting took {shortest:.0f} s", flush=True)
+        return None
+    if "ModuleNotFoundError" in done.stderr:
+        print(f"{name}: left out, {done.stderr.strip().splitlines()[-1]}")
+        return None
+    if done.returncode:
+        raise RuntimeError(f"{name} failed:\n{done.stderr}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def keep(script: str, numbers: Mapping[str, float], begin: float) -> None:
+    """Keeps what a script measured of ours alone, in its own process.
+
+    Args:
+        script: its file.
+        numbers: name -> number; see `results` for names.
+        begin: when it began, by `time.perf_counter`.
+    """
+    seconds = time.perf_counter() - begin
+    record(script, {"ours": dict(numbers)}, seconds, _versions())
+
+
+def _versions() -> dict[str, str]:
+    """Of the libraries that this process uses."""
+    used = [name for name in _LIBRARIES if name in sys.modules]
+    return {name: importlib.metadata.version(name) for name in used}
+
+
+def _promising(name: str, best: Results) -> bool:
+    """Whether a setting came near the best of its peer in some measurement."""
+
+    def rivals(measurement: str) -> list[float]:
+        return [
+            results[measurement]
+            for other, results in best.items()
+            if peer_of(other) == peer_of(name) and measurement in results
+        ]
+
+    return any(
+        all(times_as_good(value, x, key) >= _PROMISING for x in rivals(key))
+        for key, value in best.get(name, {}).items()
+    )
+
+
+def print_ratios(best: Results, ours: str, measurement: str) -> None:
+    """A line for each peer: how many times as good ours is as its best setting."""
+    for peer, found in peers(best, measurement, ours).items():
+        setting = f" ({found.setting})" if found.setting else ""
+        print(f"{measurement}: {found.ratio:.2f} times {peer}{setting}")
+
+
+def print_shares(best: Results) -> None:
+    """A line for each contestant: its share of what a product of matrices reaches."""
+    kind, peak = max(best["product"].items(), key=lambda item: item[1])
+    print(f"peak of a product: {peak:,.0f} GFLOP/s, {kind.partition(',')[0]}")
+    for name, numbers in best.items():
+        if "GFLOP/s" in numbers:
+            share = numbers["GFLOP/s"] / peak
+            print(f"{name}: {numbers['GFLOP/s']:,.0f} GFLOP/s, {share:.1%} of the peak")

@@ -14,6 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from common import keep
+
 BATCH, LENGTH, STEPS, ROUNDS = 8, 128, 10, 30
 
 
@@ -46,7 +48,7 @@ def read(source, batch_size: int) -> float:
     return tokens / seconds
 
 
-def train(source) -> None:
+def train(source) -> dict[str, float]:
     """Steps on shards beside the same steps on one batch."""
     import keras
     import tensorflow as tf
@@ -84,16 +86,24 @@ def train(source) -> None:
     print(f"step on shards: {1e3 * on_shards:.2f} ms, on one batch: {1e3 * cached:.2f}")
     print(f"shards to one batch, median of {ROUNDS} rounds: {ratio:.3f}")
     print(f"waiting for data: {1e3 * waiting:.3f} ms, {waiting / on_shards:.2%}")
+    return {
+        "step on shards, ms": 1e3 * on_shards,
+        "step on one batch, ms": 1e3 * cached,
+        "waiting, ms": 1e3 * waiting,
+    }
 
 
 def main() -> None:
+    begin, numbers = time.perf_counter(), {}
     with tempfile.TemporaryDirectory() as folder:
         for length in (1024, LENGTH):
             source = shards(Path(folder), length)
             for batch_size in (8, 32):
                 rate = read(source, batch_size)
                 print(f"read: {rate:,.0f} tokens/s, {batch_size} rows of {length}")
-        train(source)
+                numbers[f"read, {batch_size} rows of {length}, tokens/s"] = rate
+        numbers |= train(source)
+    keep(__file__, numbers, begin)
 
 
 if __name__ == "__main__":

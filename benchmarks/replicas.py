@@ -5,13 +5,17 @@ The same global batch as in train_step.py, in one process, by turns.
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
-from common import CONTEXT, VOCABULARY, our_lm
+from common import keep
+from gpt import SMALL, our_lm
 
 ROWS, STEPS, ROUNDS = 16, 30, 3
 
 
 def main() -> None:
+    begin = time.perf_counter()
     import tensorflow as tf
 
     import massivetext_keras as mtk
@@ -21,7 +25,9 @@ def main() -> None:
         [tf.config.LogicalDeviceConfiguration()] * 2,
     )
     precision = mtk.training.set_precision("auto")
-    ids = np.random.default_rng(0).integers(0, VOCABULARY, [ROWS, CONTEXT + 1])
+    ids = np.random.default_rng(0).integers(
+        0, SMALL.vocabulary, [ROWS, SMALL.context + 1]
+    )
     batch = {"token_ids": ids[:, :-1].astype("int32")}, ids[:, 1:].astype("int32")
     data = tf.data.Dataset.from_tensors(batch).repeat()
     models, seconds = {}, {}
@@ -40,6 +46,8 @@ def main() -> None:
             )
     ratio = seconds["mirrored"] / seconds["none"]
     print(f"two replicas take {ratio:.2f} times one device's time, in {precision}")
+    numbers = {f"{name}, step, ms": 1000 * one for name, one in seconds.items()}
+    keep(__file__, numbers, begin)
 
 
 if __name__ == "__main__":

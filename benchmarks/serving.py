@@ -13,8 +13,11 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from importlib.util import find_spec
 from pathlib import Path
+
+from common import keep
 
 BATCH, ROUNDS = 32, 30
 TEXT = (
@@ -83,6 +86,7 @@ def exports():
 
 
 def main() -> None:
+    begin, numbers = time.perf_counter(), {}
     print(f"{'task':18} {'signature':16} {'one text':>10} {f'{BATCH} together':>16}")
     for task, name, inputs in exports():
         with tempfile.TemporaryDirectory() as place:
@@ -97,11 +101,14 @@ def main() -> None:
                 check=True,
             )
         one, many = json.loads(done.stdout.strip().splitlines()[-1])
+        of = f"{type(task).__name__}, {name}"
+        numbers |= {f"{of}, one text, ms": 1000 * one, f"{of}, texts/s": BATCH / many}
         print(
             f"{type(task).__name__:18} {name:16} {1000 * one:7.1f} ms "
             f"{BATCH / many:9.0f} texts/s",
             flush=True,
         )
+    keep(__file__, numbers, begin)
 
 
 if __name__ == "__main__":

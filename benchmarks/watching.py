@@ -13,6 +13,7 @@ import time
 
 import keras
 import numpy as np
+from common import keep
 
 import massivetext_keras as mtk
 
@@ -21,6 +22,7 @@ ROUNDS, STEPS, MOST = 16, 50, 0.02
 
 
 def main() -> None:
+    begin = time.perf_counter()
     mtk.training.set_precision("auto")
     keras.utils.set_random_seed(0)
     texts = mtk.corpus.python_documentation()[:40]
@@ -65,6 +67,12 @@ def main() -> None:
     print(
         f"a sample with its picture: {samples[-1]:.2f} s, the first {samples[0]:.2f} s"
     )
+    numbers = {
+        "step, ms": 1e3 * statistics.median(plain),
+        "watched step, ms": 1e3 * statistics.median(plain) * ratio,
+        "sample, s": samples[-1],
+    }
+    keep(__file__, numbers, begin)
     if ratio > 1 + MOST:
         raise SystemExit(f"TensorBoard costs more than {MOST:.0%}")
 

@@ -16,16 +16,6 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 NAME = "massivetext-keras"
-# that matter to the products of matrices, from old to new
-_INSTRUCTIONS = (
-    "avx2",
-    "fma",
-    "avx512f",
-    "avx512_vnni",
-    "avx512_bf16",
-    "amx_bf16",
-    "amx_int8",
-)
 
 
 @verb("doctor")
@@ -73,7 +63,7 @@ def report(devices: bool = False, installed: Any = None) -> Iterator[str]:
 def _machine() -> Iterator[str]:
     from massivetext_keras.support import machine
 
-    known = [name for name in _INSTRUCTIONS if name in machine.instructions()]
+    known = machine.product_instructions()
     can = f": {', '.join(known)}" if known else ""
     yield f"processor {machine.processor()}, {machine.cores()} cores{can}"
     sizes = (size / 2**30 for size in (machine.all_bytes(), machine.free_bytes()))

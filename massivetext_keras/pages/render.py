@@ -84,18 +84,20 @@ def render(
     tiles: Iterable[Tile],
     sections: Iterable[Section],
     footer: str,
+    folder: Path = _PACKAGE,
 ) -> str:
     """A whole page without scripts, with a list of its sections; all text is escaped.
 
     Args:
-        template: with the macros of the sections, relative to the package.
+        template: with the macros of the sections, relative to the folder.
         title: of the page.
         tiles: below the title.
         sections: in order; those without content are left out.
         footer: the last line.
+        folder: of the template.
     """
     return (
-        _environment()
+        _environment(folder)
         .get_template("pages/page.html")
         .render(
             template=template,
@@ -122,14 +124,14 @@ def percent(part: float, whole: float) -> str:
 
 
 @functools.cache
-def _environment() -> Environment:
+def _environment(folder: Path) -> Environment:
     # Imported here: workers of a corpus import this module, and make no page.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     found = Environment(
         autoescape=True,
         finalize=_visible,
-        loader=FileSystemLoader(_PACKAGE),
+        loader=FileSystemLoader([folder, _PACKAGE]),
         lstrip_blocks=True,
         trim_blocks=True,
         undefined=StrictUndefined,

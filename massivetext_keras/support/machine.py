@@ -14,6 +14,16 @@ import psutil
 
 LEAST_JAVA = 17  # that Spark runs on
 _CPU_INFO = Path("/proc/cpuinfo")
+# that matter to the products of matrices, from old to new
+_FOR_PRODUCTS = (
+    "avx2",
+    "fma",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_int8",
+    "amx_bf16",
+)
 
 
 def cores() -> int:
@@ -42,6 +52,12 @@ def processor() -> str:
 def instructions() -> frozenset[str]:
     """What the processor can do, as Linux names it, such as "avx2"; else nothing."""
     return frozenset(_processor_line("flags").split())
+
+
+def product_instructions() -> list[str]:
+    """Those of `instructions` that products of matrices use, from old to new."""
+    there = instructions()
+    return [name for name in _FOR_PRODUCTS if name in there]
 
 
 def processor_multiplies_bfloat16() -> bool:

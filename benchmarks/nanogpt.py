@@ -1,0 +1,120 @@
+"""nanoGPT's setting for a CPU: the time to its published loss, beside nanoGPT itself.
+
+4 layers, width 128, 4 heads, 2,000 updates of 12 rows of 64 characters of
+tinyshakespeare; ours as `examples/pretrain_gpt.py --tokenizer=bytes`, nanoGPT with its
+own settings on torch in the same run. Both are measured every hundred updates by one
+loop, on a quarter of the text's last tenth. That is no part of the time; compilation
+is. One that does not reach the loss has the time of all its updates.
+Needs the folder that MASSIVETEXT_DATA names.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from common import compete, on_torch, our_precision, print_ratios
+from gpt import Shape, nano_gpt_lm
+from shakespeare import (
+    characters,
+    learning_rate,
+    nats,
+    path,
+    random_windows,
+    windows,
+)
+
+LAYERS, WIDTH, HEADS, LENGTH, ROWS, UPDATES, EVERY = 4, 128, 4, 64, 12, 2000, 100
+PUBLISHED = 1.8857  # nats, nanoGPT's
+
+
+class Race:
+    """Times updates until the published loss is reached.
+
+    Args:
+        logits: see `shakespeare.nats`.
+        rows: to measure on.
+    """
+
+    def __init__(self, logits: Callable, rows):
+        self.logits, self.rows = logits, rows
+        self.spent, self.reached, self.loss = 0.0, None, float("inf")
+        self.begin = time.perf_counter()
+
+    def pause(self) -> None:
+        """Measures, while the clock stands."""
+        self.spent += time.perf_counter() - self.begin
+        self.loss = nats(self.logits, self.rows)
+        if self.reached is None and self.loss <= PUBLISHED:
+            self.reached = self.spent
+        self.begin = time.perf_counter()
+
+    def results(self) -> dict[str, float]:
+        return {
+            f"to {PUBLISHED} nats, s": self.reached or self.spent,
+            "last loss, nats": self.loss,
+            "updates/s": UPDATES / self.spent,
+        }
+
+
+def ours() -> dict[str, float]:
+    import keras
+    import tensorflow as tf
+
+    import massivetext_keras as mtk
+
+    mtk.training.set_precision(our_precision())
+    keras.utils.set_random_seed(0)
+    tokenizer = mtk.tokenizers.ByteTokenizer()
+    shape = Shape(tokenizer.vocabulary_size, LAYERS, WIDTH, HEADS, LENGTH, 0.0)
+    lm = mtk.tasks.CausalLM(shape.config, tokenizer)
+    lm.compile(
+        mtk.training.adamw(3e-3, warmup_steps=100, total_steps=UPDATES, beta_2=0.99)
+    )
+    train, _ = lm.datasets(
+        str(path()), batch_size=ROWS, sequence_length=LENGTH, validation_fraction=0.1
+    )
+    text = path().read_text()
+    ids = tokenizer(text[len(text) * 9 // 10 :]).numpy()
+    call = tf.function(lambda ids: lm({"token_ids": ids}))
+    race = Race(lambda ids: call(tf.constant(ids)).numpy(), windows(ids, LENGTH)[::4])
+    pauses = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: race.pause())
+    lm.fit(
+        train,
+        steps_per_epoch=EVERY,
+        epochs=UPDATES // EVERY,
+        callbacks=[pauses],
+        verbose=0,
+    )
+    return race.results()
+
+
+def nano_gpt() -> dict[str, float]:
+    import torch
+    from nanogpt_torch import optimizer_for, train_step
+
+    torch.manual_seed(0)
+    train, valid = characters()
+    model = nano_gpt_lm(Shape(65, LAYERS, WIDTH, HEADS, LENGTH, 0.0))
+    optimizer = optimizer_for(model, 1e-3)
+    batches = torch.tensor(random_windows(train, UPDATES, ROWS, LENGTH)).long()
+
+    def logits(ids):
+        with torch.no_grad():
+            return model(torch.tensor(ids).long()).numpy()
+
+    race = Race(logits, windows(valid, LENGTH)[::4])
+    for update, rows in enumerate(batches, 1):
+        rate = learning_rate(update, UPDATES, 1e-3)
+        train_step(model, optimizer, rows[:, :-1], rows[:, 1:], rate)
+        if update % EVERY == 0:
+            race.pause()
+    return race.results()
+
+
+CONTESTANTS = {"ours": ours, "nanogpt": on_torch(nano_gpt)}
+
+if __name__ == "__main__":
+    best = compete(__file__, CONTESTANTS)
+    for measurement in best["ours"]:
+        print_ratios(best, "ours", measurement)
