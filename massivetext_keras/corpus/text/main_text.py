@@ -1,0 +1,98 @@
+"""The main text of a page: by trafilatura, or by Resiliparse."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from massivetext_keras.support.extras import need
+
+_REMEMBERED = 2**14  # of what patterns find in the classes and ids of pages
+
+
+def by_trafilatura(page: str, *, tables: bool = True, comments: bool = False) -> str:
+    """What trafilatura takes for the text (Barbaresi, 2021), without its fallbacks.
+
+    Args:
+        page: HTML.
+        tables: keep what is in tables.
+        comments: keep what readers wrote below.
+
+    >>> by_trafilatura("<html><body><p>A sentence.</p><p>Another.</p></body></html>")
+    'A sentence.\\nAnother.'
+    """
+    found = _bare_extraction()(
+        page, fast=True, include_tables=tables, include_comments=comments
+    )
+    return (found.text or "") if found else ""
+
+
+def by_resiliparse(tree: Any, *, comments: bool = False) -> str:
+    """What Resiliparse takes for the text (Bevendorff et al., 2018).
+
+    Args:
+        tree: of `parse`.
+        comments: keep what readers wrote below.
+    """
+    return (
+        need("resiliparse.extract.html2text")
+        .extract_plain_text(tree, main_content=True, alt_texts=False, comments=comments)
+        .strip()
+    )
+
+
+def parse(page: str) -> Any:
+    """The tree of a page, an `HTMLTree` of Resiliparse."""
+    return need("resiliparse.parse.html").HTMLTree.parse(page)
+
+
+@functools.cache
+def _bare_extraction() -> Callable:
+    extraction = need("trafilatura").bare_extraction
+    # It calls every page without a text an error; here that is a check.
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
+    _quicken()
+    return extraction
+
+
+def _quicken() -> None:
+    """Has trafilatura find the same in four fifths of the time.
+
+    A third of it is XPaths, which ask for the class of each element they touch in
+    Python, and match its class and id with patterns of up to a hundred words. Here
+    all elements have the one class that trafilatura uses, and what a pattern found in
+    a string is remembered: pages of a site have the same few again and again.
+    """
+    etree, html = need("lxml.etree"), need("lxml.html")
+    utils, xpaths = need("trafilatura.utils"), need("trafilatura.xpaths")
+    classes = etree.ElementDefaultClassLookup(
+        element=html.HtmlElement,
+        comment=html.HtmlComment,
+        pi=html.HtmlProcessingInstruction,
+        entity=html.HtmlEntity,
+    )
+    utils.HTML_PARSER.set_element_class_lookup(classes)
+    make = functools.partial(
+        etree.XPath,
+        namespaces={"re": xpaths.REGEXP_NS},
+        extensions={(xpaths.REGEXP_NS, "test"): _test},
+        regexp=False,
+        smart_strings=False,
+    )
+    for paths in vars(xpaths).values():
+        if isinstance(paths, list):  # others hold the same list
+            paths[:] = [make(path.path) for path in paths]
+
+
+def _test(context: Any, value: str | Sequence, pattern: str, flags: str = "") -> bool:
+    """EXSLT's `re:test` of a string, or of the first of some attributes."""
+    text = value if isinstance(value, str) else value[0] if value else ""
+    return _has(pattern, text, "i" in flags)
+
+
+@functools.lru_cache(_REMEMBERED)
+def _has(pattern: str, text: str, any_case: bool) -> bool:
+    return re.search(pattern, text, re.IGNORECASE if any_case else 0) is not None
