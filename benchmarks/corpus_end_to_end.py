@@ -33,7 +33,7 @@ from typing import NamedTuple
 from common import compete, print_ratios
 from corpus_rules import MINHASH, PEERS
 
-MEGABYTES, WORKERS, LANGUAGE, MEMORY = 24, (1, 2), "en", "1GB"
+MEGABYTES, WORKERS, LANGUAGE, MEMORY = 40, (1, 2), "en", "1GB"
 SIZES = "0.1,0.2,0.4"  # GB
 FILE_BYTES = 4 << 20
 LONG = 60  # characters of a text that is replaced; menus are shorter
@@ -281,6 +281,7 @@ def contest() -> None:
                 "ours": lambda: measured(ours, "ours"),
                 "datatrove": lambda: measured(datatrove, "datatrove"),
             },
+            rounds=1,
             pythons={"datatrove": PEERS},
         )
         print_agreement(Path(folder))
