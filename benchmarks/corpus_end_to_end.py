@@ -5,7 +5,8 @@
 
 Both read the same WARC files and do the same steps: reader, trafilatura, language (the
 same model, English alone), Gopher's quality and repetition, MinHash in all its stages,
-personal data, writer; ours does more (mojibake, statistics, exact similarities). The
+personal data, writer; ours does more (mojibake, statistics, exact similarities), and
+is measured with Resiliparse in place of trafilatura too: faster, less exact. The
 pages are real ones as they are, and the same with the text of others, so that markup,
 scripts and menus stay real: 5 % are copies, 5 % nearly, 10 % are to be dropped. With
 `--sizes` (in GB) ours alone is measured, a process for each size.
@@ -34,6 +35,7 @@ from common import compete, print_ratios
 from corpus_rules import PEERS
 
 MEGABYTES, WORKERS, LANGUAGE, MEMORY = 40, (1, 2), "en", "1GB"
+EXTRACTORS, THEIRS = ("trafilatura", "resiliparse"), "datatrove"
 SIZES = "0.1,0.2,0.4"  # GB
 FILE_BYTES = 4 << 20
 LONG = 60  # characters of a text that is replaced; menus are shorter
@@ -178,14 +180,16 @@ def cpu_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def ours(workers: int) -> set[int]:
+def ours(workers: int, extractor: str) -> set[int]:
     """Builds a corpus; gives the pages that it keeps."""
     import zstandard
 
     from massivetext_keras.corpus import LocalEngine, build, load_recipe
 
     recipe = load_recipe(os.environ["RECIPE"])
-    recipe = recipe.override(f'identify.languages=["{LANGUAGE}"]')
+    recipe = recipe.override(
+        f'identify.languages=["{LANGUAGE}"]', f"extract.extractor={extractor}"
+    )
     with tempfile.TemporaryDirectory() as folder:
         with LocalEngine(workers=workers, max_memory=MEMORY) as engine:
             manifest = build(os.environ["CRAWL"], f"{folder}/corpus", recipe, engine)
@@ -261,16 +265,13 @@ def origin(url: str) -> int:
     return int(url.rpartition("/")[2])
 
 
-def print_agreement(folder: Path) -> None:
+def print_agreement(kept: set[int], theirs: set[int]) -> None:
     """How many pages both keep, copies being one, and one alone."""
-    kept = [set(json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
-    if len(kept) == 2:
-        theirs, mine = kept
-        print(
-            f"pages kept by both {len(mine & theirs)}, by ours alone "
-            f"{len(mine - theirs)}, by datatrove alone {len(theirs - mine)}: agreement "
-            f"{len(mine & theirs) / max(len(mine | theirs), 1):.1%}"
-        )
+    print(
+        f"pages kept by both {len(kept & theirs)}, by ours alone {len(kept - theirs)}, "
+        f"by datatrove alone {len(theirs - kept)}: agreement "
+        f"{len(kept & theirs) / max(len(kept | theirs), 1):.1%}"
+    )
 
 
 def contest(name: str) -> None:
@@ -289,18 +290,30 @@ def contest(name: str) -> None:
             os.environ["HF_ASSETS_CACHE"] = f"{folder}/assets"  # where it is copied to
             os.environ["CRAWL"] = f"{folder}/crawl"
             write_crawl(Path(folder, "crawl"), MEGABYTES * 10**6)
+        runs = {
+            **{
+                f"ours, {extractor}": functools.partial(ours, extractor=extractor)
+                for extractor in EXTRACTORS
+            },
+            THEIRS: datatrove,
+        }
         best = compete(
             __file__,
-            {
-                "ours": lambda: measured(ours, "ours"),
-                "datatrove": lambda: measured(datatrove, "datatrove"),
-            },
+            {name: functools.partial(measured, runs[name], name) for name in runs},
             rounds=1,
-            pythons={"datatrove": PEERS},
+            pythons={THEIRS: PEERS},
         )
-        print_agreement(Path(folder))
-    for measurement in best["ours"]:
-        print_ratios(best, "ours", measurement)
+        kept = {
+            name: set(json.loads(Path(folder, f"{name}.json").read_text()))
+            for name in best
+        }
+    for name in best:
+        if name != THEIRS and THEIRS in best:
+            print(f"{name}:")
+            for measurement in best[name]:
+                pair = {name: best[name], THEIRS: best[THEIRS]}
+                print_ratios(pair, name, measurement)
+            print_agreement(kept[name], kept[THEIRS])
 
 
 def growth(sizes: list[float], recipe: str, path: Path) -> None:
