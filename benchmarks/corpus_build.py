@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import orjson
@@ -75,25 +76,40 @@ def tree(process: int) -> list[int]:
     return found
 
 
+class Usage(NamedTuple):
+    """What a command took: seconds, of processors too, and bytes at the peak."""
+
+    seconds: float
+    cpu_seconds: float
+    peak: int
+
+
+def usage(command: list[str]) -> Usage:
+    """Runs a command and watches it and all that it starts (memory as PSS)."""
+    begin, before, peak = time.perf_counter(), os.times(), 0
+    run = subprocess.Popen(command)
+    while run.poll() is None:
+        peak = max(peak, sum(map(proportional_bytes, tree(run.pid))))
+        time.sleep(0.2)
+    if run.returncode:
+        raise SystemExit(run.returncode)
+    after = os.times()
+    spent = sum(after[2:4]) - sum(before[2:4])
+    return Usage(time.perf_counter() - begin, spent, peak)
+
+
 def measure(size: int, arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
         grow(Path(folder, "raw"), size)
-        started, peak = time.time(), 0
-        run = subprocess.Popen(
+        used = usage(
             [
                 *(sys.executable, "-m", "massivetext_keras", "corpus", "build"),
                 *(f"--input={folder}/raw", f"--output={folder}/corpus", *arguments),
             ]
         )
-        while run.poll() is None:
-            peak = max(peak, sum(map(proportional_bytes, tree(run.pid))))
-            time.sleep(0.2)
-        if run.returncode:
-            raise SystemExit(run.returncode)
-        seconds = time.time() - started
         print(
-            f"{size / 1e6:8,.0f} MB  {seconds:8.1f} s  {size / 1e6 / seconds:6.2f} MB/s"
-            f"  peak {peak / 1e6:6,.0f} MB",
+            f"{size / 1e6:8,.0f} MB  {used.seconds:8.1f} s"
+            f"  {size / 1e6 / used.seconds:6.2f} MB/s  peak {used.peak / 1e6:6,.0f} MB",
             flush=True,
         )
 

@@ -42,6 +42,7 @@ CLEANED = pa.schema(
 _OWN = frozenset(CLEANED.names)  # what a record's own fields may not overwrite
 EXCERPT = 600  # characters of a dropped document
 BATCH_DOCUMENTS, BATCH_CHARACTERS = 256, 1 << 18
+_OF_A_PAGE = 10  # characters of HTML for one of text, about
 
 
 class Dropped(NamedTuple):
@@ -153,7 +154,7 @@ def _gathered(
             problems.append(row)
         else:
             documents.append(row)
-            characters += len(row.text)
+            characters += len(row.text) // (_OF_A_PAGE if row.kind == "html" else 1)
         if characters > BATCH_CHARACTERS or len(documents) >= BATCH_DOCUMENTS:
             yield documents, problems
             documents, problems, characters = [], [], 0

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import xxhash
 
 from massivetext_keras.corpus import recipes
-from massivetext_keras.corpus.cleaning import apply
+from massivetext_keras.corpus.cleaning import apply, clean
 from massivetext_keras.corpus.engines import guard
 from massivetext_keras.corpus.engines.guard import Guard, Name
 from massivetext_keras.corpus.pipeline import build
@@ -148,3 +149,17 @@ def test_what_is_not_left_is_told_by_its_reasons(tmp_path):
         build(tmp_path / "a.jsonl", tmp_path / "corpus", PLAIN, PlainEngine())
     reasons = "1 by read.empty, 1 by normalize.empty were dropped"
     assert str(caught.value) == f"no document is left: {reasons}"
+
+
+def test_pages_are_worked_on_together_as_the_texts_in_them_would_be(tmp_path):
+    page = f"<html><!-- {'x' * 100_000} --><body><p>A page.</p></body></html>"
+    record = (
+        "WARC/1.0\r\nWARC-Type: resource\r\nContent-Type: text/html\r\n"
+        f"Content-Length: {len(page)}\r\n\r\n{page}\r\n\r\n"
+    )
+    path = tmp_path / "pages.warc"
+    path.write_bytes(10 * record.encode())
+    file = {"subset": "", "path": os.fsencode(path), "name": "pages.warc"}
+    table = pa.Table.from_pylist([file | {"bytes": 0, "format": "warc"}])
+    tables = [*clean(iter([table]), recipe=Recipe("as they are"))]
+    assert [len(table) for table in tables] == [0, 10]

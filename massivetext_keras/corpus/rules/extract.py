@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
-import logging
 import re
-from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 
 from massivetext_keras.corpus.batch import Batch, Check
 from massivetext_keras.corpus.rules import rule
+from massivetext_keras.corpus.text.main_text import (
+    by_resiliparse,
+    by_trafilatura,
+    parse,
+)
 from massivetext_keras.reading.document import Document
 from massivetext_keras.reading.exponents import with_exponents
 from massivetext_keras.support.arguments import Count, Share
-from massivetext_keras.support.extras import need
 from massivetext_keras.support.values import choose
 
 # Elements that pages nest and always close
@@ -99,13 +100,13 @@ def extract(
             continue
         page = page.encode("utf-8", "replace").decode()  # halves of surrogate pairs
         page = with_exponents(page)
-        tree = _parse(page)
+        tree = parse(page)
         _note(document, tree)
         text = ""
         if extractor == "trafilatura":
-            text = _trafilatura(page, tables, comments)
+            text = by_trafilatura(page, tables=tables, comments=comments)
         if extractor == "resiliparse" or fallback_share:
-            rough = _resiliparse(tree, comments)
+            rough = by_resiliparse(tree, comments=comments)
             if extractor == "resiliparse" or len(text) < fallback_share * len(rough):
                 text = rough
         document.kind, texts[index] = "text", text
@@ -122,33 +123,6 @@ def _depth(page: str) -> int:
     """How deep elements of `_NESTED` lie within each other, at the most."""
     steps = (-1 if close else 1 for close in _NESTED.findall(page))
     return max(itertools.accumulate(steps), default=0)
-
-
-def _parse(page: str) -> Any:
-    return need("resiliparse.parse.html").HTMLTree.parse(page)
-
-
-def _trafilatura(page: str, tables: bool, comments: bool) -> str:
-    found = _bare_extraction()(
-        page, fast=True, include_tables=tables, include_comments=comments
-    )
-    return (found.text or "") if found else ""
-
-
-@functools.cache
-def _bare_extraction() -> Callable:
-    extraction = need("trafilatura").bare_extraction
-    # It calls every page without a text an error; here that is a check.
-    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
-    return extraction
-
-
-def _resiliparse(tree: Any, comments: bool) -> str:
-    return (
-        need("resiliparse.extract.html2text")
-        .extract_plain_text(tree, main_content=True, alt_texts=False, comments=comments)
-        .strip()
-    )
 
 
 def _note(document: Document, tree: Any) -> None:

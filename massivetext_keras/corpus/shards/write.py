@@ -45,9 +45,10 @@ WRITTEN = pa.schema(
 JOINED = pa.schema([("file", pa.string()), ("size", pa.int64()), ("hash", pa.string())])
 DROPPED = "dropped"  # the side of documents that are listed, with the reason
 NOT_TAKEN = b"mixture.share"
+_VERDICT = ["subset", "source", "position", "reason"]
 _LEVEL = 6  # of zstd
 _LISTED = 1024  # bytes of a line about a document that is not kept, about
-_ROWS = 1024  # of a row group of Parquet
+_ROWS = 1024  # of a row group of Parquet, or read at once
 _PARQUET = {"id": pa.string(), "columns": pa.string()}
 _COMPRESSION = {"compression": "zstd", "compression_level": _LEVEL}
 
@@ -200,15 +201,18 @@ def row_keys(table: pa.Table) -> np.ndarray:
 def write_dropped(verdicts: list[Path], path: Path) -> None:
     """Writes which rows the search for duplicates dropped and why, sorted by key.
 
-    Workers map the file into memory, so that it may be larger than what they have.
+    Workers map the file into memory, so that it may be larger than what they have. Here
+    a row takes 96 bytes, however long the names of files are.
     """
-    columns = ["subset", "source", "position", "reason"]
-    tables = [pq.read_table(part, columns=columns) for part in verdicts]
-    dropped = np.zeros(sum(map(len, tables)), [("key", "S16"), ("reason", "S32")])
-    if tables:
-        table = pa.concat_tables(tables)
-        dropped["key"] = row_keys(table)
-        dropped["reason"] = np.array(table["reason"].to_pylist(), "S")
+    count = sum(pq.read_metadata(part).num_rows for part in verdicts)
+    dropped, end = np.zeros(count, [("key", "S16"), ("reason", "S32")]), 0
+    for part in verdicts:
+        with pq.ParquetFile(part) as file:
+            for batch in file.iter_batches(_ROWS, columns=_VERDICT):
+                rows = dropped[end : end + len(batch)]
+                rows["key"] = row_keys(pa.table(batch))
+                rows["reason"] = np.array(batch["reason"].to_pylist(), "S")
+                end += len(batch)
     with replacing_file(path) as draft, open(draft, "wb") as file:
         np.save(file, dropped[np.argsort(dropped["key"])])
 

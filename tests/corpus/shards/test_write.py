@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import functools
+import tracemalloc
 
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from massivetext_keras.corpus.shards.write import PLACED, join_pieces, write_pieces
+from massivetext_keras.corpus.shards.placing import Fractions
+from massivetext_keras.corpus.shards.write import (
+    PLACED,
+    decided,
+    join_pieces,
+    write_dropped,
+    write_pieces,
+)
 from massivetext_keras.reading.read import read
 
 
@@ -71,3 +79,31 @@ def test_what_a_later_stage_dropped_is_listed_by_its_beginning(tmp_path):
     (tmp_path / "00000000").rename(tmp_path / "a.jsonl.zst")
     [document] = read(str(tmp_path / "a.jsonl.zst"))
     assert document.text == "x" * 600
+
+
+def test_dropped_rows_of_all_parts_are_found_in_little_memory(tmp_path):
+    name, count = "x" * 1000, 10_000
+    parts = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
+    for number, path in enumerate(parts):
+        rows = {
+            "subset": [""] * count,
+            "source": [name] * count,
+            "position": range(number * count, (number + 1) * count),
+            "reason": [f"deduplication.{['exact', 'fuzzy'][number]}"] * count,
+        }
+        pq.write_table(pa.table(rows), path)
+    tracemalloc.start()
+    write_dropped(parts, tmp_path / "dropped.npy")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8e6  # names alone are 20 MB
+    places = [("", 5), ("", 19_999), ("", 20_000), ("web", 5)]
+    asked = [
+        row(place, piece=0) | {"subset": subset, "source": name}
+        for subset, place in places
+    ]
+    table = pa.Table.from_pylist(asked, PLACED)
+    table, sides = decided(table, tmp_path / "dropped.npy", Fractions())
+    reasons = ["deduplication.exact", "deduplication.fuzzy", None, None]
+    assert table["reason"].to_pylist() == reasons
+    assert sides.tolist() == ["dropped", "dropped", "train", "train"]
