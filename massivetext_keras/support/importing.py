@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 from collections.abc import Callable
 from importlib.abc import MetaPathFinder
@@ -28,8 +29,20 @@ def around_import(
         sys.meta_path.insert(0, finder)
 
 
+def without_collection(execute: Execute, module: ModuleType) -> None:
+    """Executes a module with no search for cycles of garbage, of which an import makes
+    none, and which looks at all its objects again and again."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        execute(module)
+    finally:
+        if before:
+            gc.enable()
+
+
 class _Around(MetaPathFinder):
-    """Finds modules as others do."""
+    """Finds modules as those do that are asked after it."""
 
     def __init__(self, names, around):
         self.names, self.around = names, around
@@ -37,8 +50,8 @@ class _Around(MetaPathFinder):
     def find_spec(self, name, path=None, target=None) -> ModuleSpec | None:
         if name not in self.names:
             return None
-        for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(name, path, target)
+        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
+            spec = finder.find_spec(name, path, target)
             if spec is not None and spec.loader is not None:
                 execute = spec.loader.exec_module
                 spec.loader.exec_module = functools.partial(self.around, execute)
