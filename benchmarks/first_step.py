@@ -1,8 +1,8 @@
 """CPU seconds from the start of a process to the first update, and to that of another
 shape: import, weights, tracing and XLA's compilation.
 
-Width 64, 2 heads, vocabulary 1,000, 4 rows of 64 tokens, dropout 0.1, AdamW; each number
-of layers is a process of its own. CPU seconds, since others may use the machine.
+Width 64, 2 heads, vocabulary 1,000, 4 rows of 64 tokens, dropout 0.1, AdamW; a process
+for each number of layers. CPU seconds, since others may use the machine.
 """
 
 from __future__ import annotations
