@@ -69,7 +69,8 @@ def tidy():
 
 @pytest.fixture(scope="module")
 def without_xla():
-    """Spares XLA's compilation of the update, and gives the policy back."""
+    """Spares XLA's compilation of an update that is one program of all variables, and
+    gives the policy back."""
     import keras
 
     from massivetext_keras.optimization import step as training_step

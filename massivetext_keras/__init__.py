@@ -3,7 +3,7 @@
 import importlib
 import logging
 
-from massivetext_keras.support import backend, registration
+from massivetext_keras.support import backend, importing, registration
 
 __version__ = "0.2.0"
 
@@ -52,3 +52,10 @@ def __dir__():
 if _problem := backend.problem():  # an error with the first module that needs Keras
     logging.getLogger(__name__).warning(_problem)
 registration.introduce()
+# They import scikit-learn and matplotlib, which take a third of the time of Keras.
+importing.import_lazily(
+    ("keras.wrappers", "keras.visualization", "keras.src.visualization")
+)
+importing.around_import(
+    ("tensorflow", "keras", "tensorflow_text"), importing.without_collection
+)

@@ -137,7 +137,8 @@ class OptimizerConfig(Config):
 
     Attributes:
         name: "adamw", "adam", "sgd", "adafactor", "lion" or "muon".
-        learning_rate: the peak.
+        learning_rate: the peak (None: of examples by what is trained, see
+            `training.fine_tune`; of text there has to be one).
         warmup_steps: of linear growth from zero.
         warmup_fraction: share of all steps that these are, where a number of epochs
             says how many steps there are (None: `warmup_steps`).
@@ -158,7 +159,7 @@ class OptimizerConfig(Config):
     """
 
     name: str = "adamw"
-    learning_rate: float = setting(1e-3, above=0)
+    learning_rate: float | None = setting(1e-3, above=0)
     warmup_steps: int = setting(100, least=0, instead_of="warmup_fraction")
     warmup_fraction: float | None = setting(None, least=0, most=1)
     schedule: str = setting("cosine", choices=SCHEDULES)
@@ -324,7 +325,7 @@ class ExperimentConfig(Config):
 FINE_TUNING = ExperimentConfig(
     data=DataConfig(batch_size=32, sequence_length=512, validation_fraction=0.1),
     optimizer=OptimizerConfig(
-        learning_rate=5e-5,
+        learning_rate=None,
         warmup_fraction=0.1,
         schedule="linear",
         final_fraction=0.0,

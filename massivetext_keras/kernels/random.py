@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import threading
 from collections.abc import Callable
@@ -11,6 +12,35 @@ from typing import Any
 import tensorflow as tf
 
 _scopes = threading.local()  # replicas are traced in threads of their own
+
+# Keys that are made together, by operations that one of them alone would take.
+_TOGETHER = 16
+
+
+@dataclasses.dataclass
+class _Scope:
+    """Where keys come from.
+
+    Attributes:
+        key: uint32 scalar, that they are made of.
+        drawn: how many have been drawn.
+        made: the graph that keys were made in, and which of them: keys by place.
+    """
+
+    key: tf.Tensor
+    drawn: int = 0
+    made: tuple[Any, dict[int, tf.Tensor]] = (None, {})
+
+    def next_key(self) -> tf.Tensor:
+        self.drawn += 1
+        graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+        if self.made[0] is not graph or self.drawn not in self.made[1]:
+            places = range(self.drawn, self.drawn + _TOGETHER)
+            # odd: no two are equal
+            numbers = [place * 0x9E3779B1 % 2**32 for place in places]
+            keys = _mixed(self.key + tf.constant(numbers, tf.uint32))
+            self.made = graph, dict(zip(places, tf.unstack(keys), strict=True))
+        return self.made[1][self.drawn]
 
 
 def random_bits(shape: tuple, key: tf.Tensor) -> tf.Tensor:
@@ -27,22 +57,28 @@ def random_bits(shape: tuple, key: tf.Tensor) -> tf.Tensor:
         uint32 tensor of that shape.
     """
 
-    def uint32(value: int) -> tf.Tensor:
-        return tf.constant(value, tf.uint32)
-
     bits = tf.reshape(tf.range(tf.reduce_prod(shape), dtype=tf.int32), shape)
-    bits = tf.bitcast(bits, tf.uint32) * uint32(0x9E3779B9) + key
+    position = tf.bitcast(bits, tf.uint32)
+    return _mixed(position * tf.constant(0x9E3779B9, tf.uint32) + key)
+
+
+def _mixed(bits: tf.Tensor) -> tf.Tensor:
+    """The rounds of `random_bits`, uint32 of any shape."""
+
+    def shifted(shift: int) -> tf.Tensor:
+        right = tf.bitwise.right_shift(bits, tf.constant(shift, tf.uint32))
+        return tf.bitwise.bitwise_xor(bits, right)
+
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
-        bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, uint32(shift)))
-        bits = bits * uint32(factor)
-    return tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, uint32(16)))
+        bits = shifted(shift) * tf.constant(factor, tf.uint32)
+    return shifted(16)
 
 
 def hashed(*numbers: int | tf.Tensor) -> tf.Tensor:
     """uint32 scalar: a key made of integers, another one for each row of them."""
     key = tf.zeros([], tf.uint32)
     for number in numbers:
-        key = random_bits((), key + tf.cast(number, tf.uint32))
+        key = _mixed(key + tf.cast(number, tf.uint32))
     return key
 
 
@@ -62,7 +98,7 @@ def keys_from(key: tf.Tensor):
         key: uint32 scalar.
     """
     before = getattr(_scopes, "now", None)
-    _scopes.now = [key, 0]
+    _scopes.now = _Scope(key)
     try:
         yield
     finally:
@@ -72,10 +108,7 @@ def keys_from(key: tf.Tensor):
 def next_key_in_scope() -> tf.Tensor | None:
     """uint32 scalar: the next key of the innermost `keys_from`, or None outside."""
     scope = getattr(_scopes, "now", None)
-    if scope is None:
-        return None
-    scope[1] = (scope[1] + 0x9E3779B1) % 2**32  # odd: no two are equal
-    return random_bits((), scope[0] + tf.constant(scope[1], tf.uint32))
+    return None if scope is None else scope.next_key()
 
 
 @contextlib.contextmanager
@@ -116,10 +149,10 @@ def with_own_keys(function: Callable) -> Callable:
 def with_equal_keys(*functions: Callable[[], Any]) -> list[Any]:
     """What functions give that all begin with the same key of `keys_from`."""
     scope = getattr(_scopes, "now", None)
-    begun = None if scope is None else scope[1]
+    begun = None if scope is None else scope.drawn
     given = []
     for function in functions:
         if scope is not None:
-            scope[1] = begun
+            scope.drawn = begun
         given.append(function())
     return given

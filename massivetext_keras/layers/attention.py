@@ -193,13 +193,20 @@ class Attention(keras.layers.Layer):
 
 def _split_heads(x: tf.Tensor, heads: int) -> tf.Tensor:
     """[batch, length, heads * size] -> [batch, heads, length, size]."""
-    shape = tf.shape(x)
-    x = tf.reshape(x, [shape[0], shape[1], heads, x.shape[-1] // heads])
+    x = tf.reshape(x, [*_rows(x, 1), heads, x.shape[-1] // heads])
     return tf.transpose(x, [0, 2, 1, 3])
 
 
 def _merge_heads(x: tf.Tensor) -> tf.Tensor:
     """[batch, heads, length, size] -> [batch, length, heads * size]."""
+    rows, width = _rows(x, 2), x.shape[1] * x.shape[3]
+    return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [*rows, width])
+
+
+def _rows(x: tf.Tensor, axis: int) -> tuple:
+    """Batch and length, the size of an axis, for a shape: without operations where the
+    graph knows the length."""
+    if x.shape[axis]:
+        return -1, x.shape[axis]
     shape = tf.shape(x)
-    x = tf.transpose(x, [0, 2, 1, 3])
-    return tf.reshape(x, [shape[0], shape[2], x.shape[2] * x.shape[3]])
+    return shape[0], shape[axis]

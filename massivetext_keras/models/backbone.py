@@ -34,11 +34,15 @@ class Backbone(keras.Model):
         config: the shape; its `stack` must be one of the class's.
         tokens: the token embedding of another model, to share (None: a new one).
 
+    Attributes:
+        has_learnt: whether its weights were read from somewhere, and are not random.
+
     Raises:
         ValueError: the config is of another stack.
     """
 
     stacks: tuple[str, ...] = ()
+    has_learnt = False
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -221,6 +225,10 @@ class Backbone(keras.Model):
         if self.config.logit_scale == 1.0:
             return hidden
         return hidden * tf.cast(self.config.logit_scale, hidden.dtype)
+
+    def load_own_variables(self, store):
+        super().load_own_variables(store)
+        self.has_learnt = True
 
     def quantize(self, mode=None, *_, **__):
         """Refuses: Keras would change nothing, since the products are our own layers.

@@ -6,7 +6,8 @@ Keras may change them without a word: all of them stand in this file, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -18,8 +19,17 @@ from massivetext_keras.optimization.waiting import timed
 class OptimizerSeams:
     """What Keras's optimizers call of themselves and keep: a mixin before their rule.
 
-    A subclass overrides `current_rate`, `next_average` and `is_for_adam`.
+    A subclass overrides `current_rate`, `next_average`, `is_for_adam`, `clipped` and
+    `step_all`.
+
+    Attributes:
+        traced: the place of the variable whose step is traced with another one in
+            its stead (None: there is none).
+        averaged: places of the variables whose means are made with their steps.
     """
+
+    traced: int | None = None
+    averaged: frozenset[int] = frozenset()
 
     def current_rate(self, scheduled: tf.Tensor) -> tf.Tensor:
         """The rate of the next update, of what a schedule or a number gives."""
@@ -32,6 +42,16 @@ class OptimizerSeams:
     def is_for_adam(self, variable: keras.Variable, by_keras: bool) -> bool:
         """Whether Muon leaves a variable to Adam; `by_keras`: what Keras thinks."""
         return by_keras
+
+    def clipped(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+        """Gradients as the bound on their norm, or on their values, has them."""
+        return super()._clip_gradients(gradients)
+
+    def step_all(
+        self, gradients: list[tf.Tensor], variables: list[keras.Variable], rate
+    ) -> None:
+        """Has `update_step` called for each variable."""
+        super()._backend_update_step(gradients, variables, rate)
 
     @property
     def has_schedule(self) -> bool:
@@ -51,6 +71,18 @@ class OptimizerSeams:
         """Its place among `updated_variables`."""
         return self._get_variable_index(variable)
 
+    def state_of(self, index: int) -> list[keras.Variable]:
+        """What a rule keeps of one variable: of each list that has an element for every
+        variable, the one at its place."""
+        others = (self._trainable_variables, self._variables)
+        lists = [
+            x
+            for x in vars(self).values()
+            if isinstance(x, list) and len(x) == len(self._trainable_variables)
+        ]
+        kept = [x[index] for x in lists if not any(x is other for other in others)]
+        return [x for x in kept if isinstance(x, keras.Variable)]
+
     def may_decay(self, variable: keras.Variable) -> bool:
         """False for what `exclude_from_weight_decay` names."""
         return self._use_weight_decay(variable)
@@ -58,13 +90,25 @@ class OptimizerSeams:
     def _get_current_learning_rate(self):
         return self.current_rate(super()._get_current_learning_rate())
 
+    def _clip_gradients(self, grads):
+        return self.clipped(grads)
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        self.step_all(grads, trainable_variables, learning_rate)
+
+    def _get_variable_index(self, variable):
+        if self.traced is not None:
+            return self.traced
+        return super()._get_variable_index(variable)
+
     def _apply_weight_decay(self, variables):
         pass  # in `update_step`, at the variable's own rate
 
     def _update_model_variables_moving_average(self, variables):
         pairs = zip(variables, averages_of(self), strict=True)
-        for variable, average in pairs:
-            average.assign(self.next_average(variable, average))
+        for index, (variable, average) in enumerate(pairs):
+            if index not in self.averaged:
+                average.assign(self.next_average(variable, average))
 
     def _all_reduce_sum_gradients(self, pairs):
         return pairs  # `apply` has done so
@@ -107,6 +151,19 @@ class ModelSeams(keras.Model):
 
     def _get_metrics_result_or_logs(self, logs):
         return self.epoch_logs(logs)
+
+
+@contextlib.contextmanager
+def holding(variables: Sequence[keras.Variable], values: Sequence) -> Iterator[None]:
+    """Inside, variables of Keras hold other ones of TensorFlow, or tensors."""
+    before = [variable._value for variable in variables]
+    for variable, value in zip(variables, values, strict=True):
+        variable._value = value
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, before, strict=True):
+            variable._value = value
 
 
 def averages_of(optimizer: keras.Optimizer) -> list[keras.Variable]:

@@ -150,11 +150,13 @@ def from_config(
         total_steps: updates of the whole run.
 
     Raises:
-        ValueError: the optimizer's name is unknown.
+        ValueError: the optimizer's name is unknown, or there is no learning rate.
 
     >>> from_config(OptimizerConfig(beta_2=0.99), total_steps=1000).beta_2
     0.99
     """
+    if config.learning_rate is None:
+        raise ValueError("optimizer.learning_rate is null: give a number, such as 1e-3")
     options = config.to_dict()
     del options["warmup_fraction"]  # what `warmup_steps` was made of
     return make_optimizer(total_steps=total_steps, **options)

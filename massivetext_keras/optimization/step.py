@@ -418,13 +418,13 @@ class TrainingStep(ModelSeams):
             self.updater.build(variables or self.trainable_variables)
 
     def _update(self, gradients: list[tf.Tensor], total: tf.Tensor) -> tf.Tensor:
-        """Applies gradients, one XLA program on one device, and gives their norm."""
+        """Applies gradients, by XLA programs on one device, and gives their norm."""
         variables, updater = self.trainable_variables, self.updater
 
         def apply(total, *gradients):
             return updater.update(list(gradients), variables, loss=total)
 
-        if tf.distribute.has_strategy():
+        if updater.separate or tf.distribute.has_strategy():
             return apply(total, *gradients)
         return island(apply)(total, *gradients)
 

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import functools
+import json
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
 from massivetext_keras.distribution.replicas import sum_over_replicas
-from massivetext_keras.optimization.keras_seams import OptimizerSeams
+from massivetext_keras.kernels.fused import island
+from massivetext_keras.optimization.keras_seams import (
+    OptimizerSeams,
+    averages_of,
+    holding,
+)
 from massivetext_keras.optimization.rates import is_decayed, is_for_muon, rate_factors
 
 # Micikevicius et al., 2018; the numbers are those of `keras.mixed_precision`.
 _FIRST_SCALE, _UPDATES_TO_DOUBLE = 2.0**15, 2000
+
+# Rules whose step of a variable reads and writes that variable and its state alone, but
+# for the count of updates.
+_SEPARATE = {
+    keras.optimizers.SGD,
+    keras.optimizers.Adam,
+    keras.optimizers.AdamW,
+    keras.optimizers.Adafactor,
+    keras.optimizers.Lion,
+    keras.optimizers.Muon,
+}
+# Settings that no program of a variable depends on: its rate is an argument.
+_NOT_COMPILED = {"name", "learning_rate", "layer_decay", "rates"}
+# XLA programs by what they were traced for, shared by all optimizers.
+_programs: dict[tuple, Callable] = {}
 
 
 class Update(OptimizerSeams):
@@ -30,6 +52,9 @@ class Update(OptimizerSeams):
       were and `skipped_in_row` how many since the last good one.
     - In float16 `dynamic_scale` multiplies the loss: doubled after 2,000 good updates,
       halved after a bad one (Micikevicius et al., 2018).
+    - On one device each variable is updated by an XLA program, which all variables of
+      one shape share, of other models and later graphs too: it is traced and compiled
+      once. `separate` says whether the rule is known to allow that.
     - `optimizer.learning_rate = x`, as callbacks of Keras write, ends a schedule: the
       rate is x from then on, in graphs that there are too.
 
@@ -47,7 +72,10 @@ class Update(OptimizerSeams):
     dynamic_scale = None
     skipped = None
     chosen_rate = None  # instead of what a schedule gives, where it is not negative
+    rule: type[keras.Optimizer] | None = None  # of Keras, that `updating` was given
     _finite = None
+    _clip = None  # what programs multiply gradients by
+    _setting = ""  # all that a program depends on beside its arguments
 
     def __init__(
         self,
@@ -155,10 +183,83 @@ class Update(OptimizerSeams):
         there = [g for g in gradients if g is not None] or [tf.zeros([])]
         norm = tf.linalg.global_norm(there) / (self.loss_scale_factor or 1.0)
         self._finite = tf.math.is_finite(norm) & tf.math.is_finite(loss)
+        if self.separate:
+            self._clip = self._factor_to_clip(norm)
+            self._setting = self._compiled_setting()
         super().apply(gradients, variables)
         self._count()
-        self._finite = None  # a tensor of the graph just made
+        self._finite = self._clip = None  # tensors of the graph just made
+        self.averaged = frozenset()
         return norm
+
+    @property
+    def separate(self) -> bool:
+        """Whether each variable is updated by a program of its own."""
+        known = self.rule in _SEPARATE and type(self) is updating(self.rule)
+        return known and not tf.distribute.has_strategy()
+
+    def _factor_to_clip(self, norm: tf.Tensor) -> tf.Tensor:
+        """What bounds the norm of all gradients together, as Keras has it."""
+        bound = self.global_clipnorm
+        if not bound or bound < 0:
+            return tf.ones([])
+        finite = bound * tf.minimum(1.0 / norm, 1.0 / bound)
+        return finite + (norm - norm)  # not a number where the norm is none
+
+    def _compiled_setting(self) -> str:
+        with tf.init_scope():  # Keras reads the value of a rate
+            config = self.get_config()
+        kept = {k: v for k, v in config.items() if k not in _NOT_COMPILED}
+        return json.dumps(kept, sort_keys=True, default=repr)
+
+    def clipped(self, gradients):
+        if self._clip is None or not self.global_clipnorm:
+            return super().clipped(gradients)
+        return gradients  # in the program of each
+
+    def step_all(self, gradients, variables, rate):
+        if self._clip is None:
+            return super().step_all(gradients, variables, rate)
+        rate = tf.cast(rate, tf.float32)
+        rates = {x: rate if x == 1.0 else rate * x for x in set(self._factors)}
+        counts = [tf.convert_to_tensor(x) for x in (self.iterations, self.skipped)]
+        places = [self.index_of(variable) for variable in variables]
+        for index, gradient in zip(places, gradients, strict=True):
+            own_rate = rates[self._factors[index]]
+            self._run(index, gradient, own_rate, self._clip, self._finite, *counts)
+        self.averaged = frozenset(places)
+
+    def _run(self, index: int, *tensors: tf.Tensor) -> None:
+        """Has a variable updated by the program for all that are like it.
+
+        Args:
+            index: of the variable.
+            *tensors: its gradient, its rate, the factor that clips, whether all is
+                finite, `iterations` and `skipped`.
+        """
+        owned = [self.updated_variables[index], *self.state_of(index)]
+        held = [variable.value for variable in owned]
+        specs = [(x.dtype, *x.shape) for x in (*tensors, *held)]
+        key = (self.rule, self._setting, self._decayed[index], *specs)
+        if key not in _programs:
+            program = island(functools.partial(self._one_step, index, owned))
+            _programs[key] = program.get_concrete_function(tensors, held)
+        _programs[key](tensors, held)
+
+    def _one_step(self, index, owned, tensors, held):
+        """What a program does: `_step` of `owned`, with other variables in their
+        stead."""
+        gradient, rate, clip, finite, *counts = tensors
+        outer, self._finite, self.traced = self._finite, finite, index
+        try:
+            with holding([*owned, self.iterations, self.skipped], [*held, *counts]):
+                clipped = gradient * tf.cast(clip, gradient.dtype)
+                self._step(index, held[0], clipped, rate)
+                if self.use_ema:
+                    average = averages_of(self)[index]
+                    average.assign(self.next_average(held[0], average))
+        finally:
+            self._finite, self.traced = outer, None
 
     def _count(self) -> None:
         bad = tf.cast(~self._finite, tf.int32)
@@ -173,7 +274,10 @@ class Update(OptimizerSeams):
 
     def update_step(self, gradient, variable, learning_rate):
         index = self.index_of(variable)
-        rate = learning_rate * self._factors[index]
+        self._step(index, variable, gradient, learning_rate * self._factors[index])
+
+    def _step(self, index, variable, gradient, rate):
+        """The rule's step of a variable at its own rate, and its decay."""
         if self.weight_decay and self._decayed[index]:
             self.assign_sub(variable, variable * (rate * self.weight_decay))
         super().update_step(gradient, variable, rate)
@@ -224,7 +328,7 @@ def updating(cls: type[keras.Optimizer]) -> type[keras.Optimizer]:
     """
     if issubclass(cls, Update):
         return cls
-    body = {"__doc__": cls.__doc__, "__module__": __name__}
+    body = {"__doc__": cls.__doc__, "__module__": __name__, "rule": cls}
     made = type(cls.__name__, (Update, cls), body)
     return keras.saving.register_keras_serializable("massivetext_keras")(made)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 from collections.abc import Callable
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
+from importlib.util import LazyLoader
 from types import ModuleType
 
 Execute = Callable[[ModuleType], None]
@@ -28,19 +30,62 @@ def around_import(
         sys.meta_path.insert(0, finder)
 
 
-class _Around(MetaPathFinder):
-    """Finds modules as others do."""
+def without_collection(execute: Execute, module: ModuleType) -> None:
+    """Executes a module with no search for cycles of garbage, of which an import makes
+    none, and which looks at all its objects again and again."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        execute(module)
+    finally:
+        if before:
+            gc.enable()
 
-    def __init__(self, names, around):
-        self.names, self.around = names, around
+
+def import_lazily(names: tuple[str, ...]) -> None:
+    """Has modules executed when something of them is asked for, and not before.
+
+    Args:
+        names: of the modules; those that are imported already stay as they are.
+    """
+    sys.meta_path.insert(0, _Lazily(names))
+
+
+class _Finder(MetaPathFinder):
+    """Finds some modules as those do that are asked after it, with another loader."""
+
+    def __init__(self, names):
+        self.names = names
+
+    def change(self, spec: ModuleSpec) -> None:
+        """Changes how the module will be executed."""
+        raise NotImplementedError
 
     def find_spec(self, name, path=None, target=None) -> ModuleSpec | None:
         if name not in self.names:
             return None
-        for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(name, path, target)
+        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
+            spec = finder.find_spec(name, path, target)
             if spec is not None and spec.loader is not None:
-                execute = spec.loader.exec_module
-                spec.loader.exec_module = functools.partial(self.around, execute)
+                self.change(spec)
                 return spec
         return None
+
+
+class _Around(_Finder):
+    """Has modules executed by a function."""
+
+    def __init__(self, names, around):
+        super().__init__(names)
+        self.around = around
+
+    def change(self, spec):
+        execute = spec.loader.exec_module
+        spec.loader.exec_module = functools.partial(self.around, execute)
+
+
+class _Lazily(_Finder):
+    """Has modules executed when they are used."""
+
+    def change(self, spec):
+        spec.loader = LazyLoader(spec.loader)

@@ -56,3 +56,4 @@ def take(task: Any, tensors: Tensors, source: str) -> None:
             )
     names = [name for name in tensors if name in wanted or not name.startswith(HEAD)]
     assign(wanted, tensors.only(names))
+    task.backbone.has_learnt = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,13 @@ from massivetext_keras.training.pretraining import prepare
 from massivetext_keras.training.run import conclude, fit_until, run
 from massivetext_keras.training.watching.progress import Progress
 
+logger = logging.getLogger(__name__)
+
 _DEFAULT = FINE_TUNING.optimizer
+
+# Peaks of the rate: of weights that have learnt before (Devlin et al., 2019), and of
+# random ones, as those of adapters are (Hu et al., 2022).
+LEARNT_RATE, NEW_RATE = 5e-5, 5e-4
 
 
 def fine_tune(
@@ -33,7 +40,7 @@ def fine_tune(
     train: Any,
     validation: Any = None,
     epochs: float = FINE_TUNING.train.epochs,
-    learning_rate: float = _DEFAULT.learning_rate,
+    learning_rate: float | None = _DEFAULT.learning_rate,
     batch_size: int = FINE_TUNING.data.batch_size,
     batch_tokens: int | None = None,
     max_length: int | None = None,
@@ -59,7 +66,9 @@ def fine_tune(
         train: files as its `read_examples` takes them, or examples.
         validation: the same, to evaluate on.
         epochs: how often every example is seen.
-        learning_rate: the peak.
+        learning_rate: the peak (None: 5e-5 where weights of a model that was read from
+            a folder are trained; 5e-4 where all that is trained is new: a model of
+            random weights, adapters, or a head alone; the log says which).
         batch_size: rows of the global batch.
         batch_tokens: tokens of a batch, padding included, instead of rows.
         max_length: tokens of a row (None: the model's `max_length`).
@@ -177,6 +186,7 @@ def learn(
         held_out = task.example_batches(validation, *sizes, training=False).validation()
     experiment = experiment.planned(batches.count)
     prepare(task, experiment)
+    experiment = _with_rate(task, experiment)
     task.compile(
         from_config(experiment.optimizer, experiment.train.steps),
         **experiment.compile_options(),
@@ -227,6 +237,21 @@ def _with_arguments(
         optimizer = optimizer.replace(warmup_fraction=warmup_fraction)
     return experiment.replace(
         model=experiment.model, train=settings, optimizer=optimizer
+    )
+
+
+def _with_rate(task: Task, experiment: ExperimentConfig) -> ExperimentConfig:
+    """The experiment with a learning rate: its own, or one for what is trained."""
+    if experiment.optimizer.learning_rate is not None:
+        return experiment
+    trained = {id(weight) for weight in task.trainable_weights}
+    backbone = task.base_weights().values()
+    learnt = task.backbone.has_learnt and any(id(x) in trained for x in backbone)
+    rate, what = (LEARNT_RATE, "have learnt") if learnt else (NEW_RATE, "are new")
+    logger.info("learning rate %g: the weights that are trained %s", rate, what)
+    return experiment.replace(
+        model=experiment.model,
+        optimizer=experiment.optimizer.replace(learning_rate=rate),
     )
 
 

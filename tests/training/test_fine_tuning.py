@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from massivetext_keras.data import Conversation, LabeledText
 from massivetext_keras.experiment import FINE_TUNING, TaskConfig
+from massivetext_keras.saving.weights import Tensors
 from massivetext_keras.tasks import TextClassifier
 from massivetext_keras.training import fine_tune, learn
 from massivetext_keras.training.watching.curves import read_scalars
@@ -268,3 +269,24 @@ def test_what_does_not_fit_is_said():
         fine_tune(classifier(), TRAIN, epochs=0, **QUICK)
     with pytest.raises(ValueError):
         fine_tune(classifier(), [], **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("learnt", "frozen", "rate"),
+    [(False, None, 5e-4), (True, None, 5e-5), (True, "^(?!.*head)", 5e-4)],
+)
+def test_the_rate_is_that_of_what_is_trained(caplog, learnt, frozen, rate):
+    task = classifier()
+    if learnt:
+        named = {name: weight.numpy() for name, weight in task.named_weights().items()}
+        shapes = {name: value.shape for name, value in named.items()}
+        task.take_weights(Tensors(shapes, named.get), "elsewhere")
+    experiment = FINE_TUNING.replace(
+        optimizer=FINE_TUNING.optimizer.replace(schedule="constant", warmup_steps=0),
+        train=FINE_TUNING.train.replace(epochs=0.1, frozen=frozen),
+    )
+    with caplog.at_level(logging.INFO):
+        learn(task, experiment, TRAIN, VALID)
+    assert float(task.optimizer.learning_rate) == pytest.approx(rate)
+    what = "have learnt" if rate == 5e-5 else "are new"
+    assert f"learning rate {rate:g}: the weights that are trained {what}" in caplog.text

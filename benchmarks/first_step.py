@@ -1,0 +1,70 @@
+"""CPU seconds from the start of a process to the first update, and to that of another
+shape: import, weights, tracing and XLA's compilation.
+
+Width 64, 2 heads, vocabulary 1,000, 4 rows of 64 tokens, dropout 0.1, AdamW; a process
+for each number of layers. CPU seconds, since others may use the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+LAYERS = (1, 4, 12)
+
+
+def measured(layers: int) -> dict[str, float]:
+    """Seconds of each part, in this process."""
+    seconds, before = {}, 0.0
+
+    def note(part: str) -> None:
+        nonlocal before
+        now = time.process_time()
+        seconds[part] = round(now - before, 2)
+        before = now
+
+    import numpy as np
+    import tensorflow as tf
+
+    import massivetext_keras as mtk
+
+    config = mtk.configs.TransformerConfig(
+        vocabulary_size=1000,
+        num_layers=layers,
+        hidden_size=64,
+        num_heads=2,
+        intermediate_size=256,
+        max_length=512,
+        dropout=0.1,
+    )
+    make, optimizer = mtk.tasks.CausalLM, mtk.training.adamw(1e-3)
+    note("import")
+    lm = make(config)
+    lm.compile(optimizer)
+    note("weights")
+
+    def fit(length: int) -> None:
+        ids = np.random.default_rng(0).integers(5, 1000, (4, length + 1))
+        features = {"token_ids": ids[:, :-1], "padding_mask": np.ones_like(ids[:, 1:])}
+        batch = tf.data.Dataset.from_tensors((features, ids[:, 1:]))
+        lm.fit(batch, verbose=0)
+
+    fit(64)
+    note("first step")
+    fit(71)
+    note("another shape")
+    fit(64)
+    note("the first again")
+    return seconds
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(json.dumps(measured(int(sys.argv[1]))))
+    else:
+        for layers in LAYERS:
+            command = [sys.executable, __file__, str(layers)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            print(f"{layers} layers", *done.stdout.splitlines()[-1:])
