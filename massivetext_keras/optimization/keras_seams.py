@@ -18,8 +18,11 @@ from massivetext_keras.optimization.waiting import timed
 class OptimizerSeams:
     """What Keras's optimizers call of themselves and keep: a mixin before their rule.
 
-    A subclass overrides `current_rate`, `next_average` and `is_for_adam`.
+    A subclass overrides `current_rate`, `next_average` and `is_for_adam`, and has
+    `elapsed` where its schedule is one of time.
     """
+
+    elapsed: keras.Variable | None = None  # int64, milliseconds
 
     def current_rate(self, scheduled: tf.Tensor) -> tf.Tensor:
         """The rate of the next update, of what a schedule or a number gives."""
@@ -39,6 +42,11 @@ class OptimizerSeams:
         return callable(self._learning_rate)
 
     @property
+    def goes_by_clock(self) -> bool:
+        """Whether the rate is a function of the time of training, too."""
+        return getattr(self._learning_rate, "minutes", None) is not None
+
+    @property
     def updated_variables(self) -> list[keras.Variable]:
         """The variables that the optimizer was built for."""
         return self._trainable_variables
@@ -56,7 +64,9 @@ class OptimizerSeams:
         return self._use_weight_decay(variable)
 
     def _get_current_learning_rate(self):
-        return self.current_rate(super()._get_current_learning_rate())
+        if self.elapsed is None:
+            return self.current_rate(super()._get_current_learning_rate())
+        return self.current_rate(self._learning_rate(self.iterations, self.elapsed))
 
     def _apply_weight_decay(self, variables):
         pass  # in `update_step`, at the variable's own rate

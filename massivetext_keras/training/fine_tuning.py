@@ -22,7 +22,7 @@ from massivetext_keras.training.callbacks.registry import (
     named_callbacks,
 )
 from massivetext_keras.training.pretraining import prepare
-from massivetext_keras.training.run import conclude, fit_until, run
+from massivetext_keras.training.run import conclude, fit_until, run, time_limit
 from massivetext_keras.training.watching.progress import Progress
 
 _DEFAULT = FINE_TUNING.optimizer
@@ -178,7 +178,9 @@ def learn(
     experiment = experiment.planned(batches.count)
     prepare(task, experiment)
     task.compile(
-        from_config(experiment.optimizer, experiment.train.steps),
+        from_config(
+            experiment.optimizer, experiment.train.steps, experiment.train.minutes
+        ),
         **experiment.compile_options(),
         **compile_options,
     )
@@ -186,7 +188,7 @@ def learn(
     measure = Measure(validation or (), experiment.train.keep_best, run_dir)
     callbacks = [*([measure] if validation else []), *callbacks]
     if run_dir is None:
-        total = experiment.train.steps
+        limit = time_limit(experiment.train)
         named = named_callbacks(experiment.train.callbacks)
         fit_until(
             task,
@@ -194,7 +196,12 @@ def learn(
             0,
             experiment.train,
             validation_data=held_out,
-            callbacks=[Progress(total), *callbacks, *named],
+            callbacks=[
+                *([limit] if limit else []),
+                Progress(experiment.train.steps, limit=limit),
+                *callbacks,
+                *named,
+            ],
         )
         conclude(task, measure.take_best)
     else:
