@@ -22,6 +22,7 @@ from massivetext_keras.training.callbacks.time_limit import TimeLimit
 from massivetext_keras.training.estimate import memory_estimate, plan
 from massivetext_keras.training.fine_tuning import fine_tune, learn
 from massivetext_keras.training.pretraining import train, with_vocabulary
+from massivetext_keras.training.sizing import experiment_for
 from massivetext_keras.training.summary import write_summary
 from massivetext_keras.training.unigrams import begin_at_unigrams
 from massivetext_keras.training.watching.curves import draw_curves
@@ -44,6 +45,7 @@ __all__ = [
     "begin_at_unigrams",
     "describe",
     "draw_curves",
+    "experiment_for",
     "fine_tune",
     "flops_per_token",
     "learn",

@@ -1,0 +1,103 @@
+"""How large a language model to train, where the minutes and the machine are given."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.cost import flops_per_token
+from massivetext_keras.experiment import (
+    DataConfig,
+    ExperimentConfig,
+    OptimizerConfig,
+    TokenizerConfig,
+    TrainConfig,
+)
+
+# Of the speed of large products, what training of such small models comes to.
+UTILISATION = 0.35
+_EVALUATIONS = 8
+# RMSNorm, rotary positions and no biases, as Llama; one matrix of 4 d inside.
+_SHAPE = TransformerConfig(
+    max_length=256,
+    norm="rms_norm",
+    position="rotary",
+    qkv_bias=False,
+    output_bias=False,
+    feed_forward_bias=False,
+    logit_bias=True,
+)
+
+
+class _Size(NamedTuple):
+    """A row of the table.
+
+    Attributes:
+        flops: of training, from which on the row is the best.
+        vocabulary, layers, width, heads: of the model.
+        rows: of a batch, of 128 tokens.
+        rate: the peak, of Muon.
+    """
+
+    flops: float
+    vocabulary: int
+    layers: int
+    width: int
+    heads: int
+    rows: int
+    rate: float
+
+
+_SIZES = (
+    _Size(0, 2048, 4, 128, 4, 8, 1e-2),
+    _Size(40e12, 4096, 4, 192, 6, 8, 1e-2),
+    _Size(150e12, 4096, 6, 256, 8, 16, 1e-2),
+)
+
+
+def experiment_for(minutes: float, flops_per_second: float) -> ExperimentConfig:
+    """A small language model that learns most in so many minutes, on a text of some MB.
+
+    With little arithmetic many updates of a small model with a small vocabulary are
+    better than few of a large one. It is trained by Muon, with a rate that falls to
+    zero at the end of the minutes, from the unigrams on.
+
+    Args:
+        minutes: of training.
+        flops_per_second: of large products, as `measured_peak` measures them.
+
+    Returns:
+        The tokenizer's size, the model, the batches, the optimizer and the run.
+
+    >>> slow, fast = (experiment_for(5, peak * 1e9) for peak in (100, 2000))
+    >>> slow.model.hidden_size, fast.model.hidden_size
+    (128, 256)
+    """
+    flops = UTILISATION * 60 * minutes * flops_per_second
+    size = [size for size in _SIZES if size.flops <= flops][-1]
+    model = _SHAPE.replace(
+        vocabulary_size=size.vocabulary,
+        num_layers=size.layers,
+        hidden_size=size.width,
+        num_heads=size.heads,
+        intermediate_size=4 * size.width,
+    )
+    length = 128
+    step = size.rows * length * flops_per_token(model, length)
+    return ExperimentConfig(
+        model=model,
+        tokenizer=TokenizerConfig(vocabulary_size=size.vocabulary),
+        data=DataConfig(batch_size=size.rows, sequence_length=length),
+        optimizer=OptimizerConfig(
+            name="muon",
+            learning_rate=size.rate,
+            warmup_fraction=0.02,
+            schedule="linear",
+            final_fraction=0.0,
+        ),
+        train=TrainConfig(
+            minutes=minutes,
+            evaluate_every=max(1, round(flops / step / _EVALUATIONS)),
+            unigram_bias=True,
+        ),
+    )
