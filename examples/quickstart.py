@@ -16,6 +16,7 @@ import massivetext_keras as mtk
 from massivetext_keras.support.quiet import quiet_program
 
 flags.DEFINE_float("minutes", 5, "of training")
+flags.DEFINE_string("precision", "auto", "or float32, mixed_bfloat16")
 flags.DEFINE_string("run_dir", "runs/quickstart", "logs, preset, picture and export")
 FLAGS = flags.FLAGS
 
@@ -37,8 +38,8 @@ def documents(run_dir):
 
 def baselines(texts, held_out):
     """Bits per byte of n-grams, with the vocabulary that they are best with."""
-    train = mtk.tokenizers.SentencePieceTokenizer.train
-    tokenizer = train(texts=texts, vocabulary_size=4096)
+    learn = mtk.tokenizers.SentencePieceTokenizer.train
+    tokenizer = learn(texts=texts, vocabulary_size=4096)
     ids = [mtk.data.encode_documents(tokenizer, some) for some in (texts, held_out)]
     found = mtk.ngram.ngram_baselines(*ids, tokenizer.token_bytes(), modified=True)
     return {name: values["bits_per_byte"] for name, values in found.items()}
@@ -46,17 +47,13 @@ def baselines(texts, held_out):
 
 def trained(texts, held_out, minutes, run_dir):
     """A language model, and its bits per byte of what was held out."""
-    precision = mtk.training.set_precision("auto")
+    precision = mtk.training.set_precision(FLAGS.precision)
     speed = mtk.training.measured_peak(precision.removeprefix("mixed_"))
     run = mtk.training.experiment_for(minutes, speed)
-    size, rows, length = (
-        run.tokenizer.vocabulary_size,
-        run.data.batch_size,
-        run.data.sequence_length,
-    )
-    tokenizer = mtk.tokenizers.SentencePieceTokenizer.train(
-        texts=texts, vocabulary_size=size
-    )
+    size = run.tokenizer.vocabulary_size
+    rows, length = run.data.batch_size, run.data.sequence_length
+    learn = mtk.tokenizers.SentencePieceTokenizer.train
+    tokenizer = learn(texts=texts, vocabulary_size=size)
     lm = mtk.tasks.CausalLM(run.model, tokenizer)
     lm.compile(mtk.training.make_optimizer(**run.optimizer.to_dict(), minutes=minutes))
     train, valid = (mtk.data.encode_documents(tokenizer, x) for x in (texts, held_out))
