@@ -308,7 +308,7 @@ class ExperimentConfig(Config):
         150
         """
         settings, optimizer, model = self.train, self.optimizer, self.model
-        if settings.unigram_bias:
+        if settings.unigram_bias and model.stack != "encoder":  # whose head has one
             model = model.replace(logit_bias=True)
         steps = settings.steps
         if settings.minutes is not None:

@@ -257,6 +257,8 @@ def _check_task(task: Task, experiment: ExperimentConfig) -> None:
         raise ValueError(
             f"task.name is {asked.name!r}, but the task is a {type(task).__name__}"
         )
+    if experiment.train.unigram_bias:
+        raise ValueError("train.unigram_bias is for text that is learnt by `train`")
     if experiment.data.objective not in (None, task.data.own_objective):
         raise ValueError(
             f"data.objective is {experiment.data.objective!r}: examples are learnt by "

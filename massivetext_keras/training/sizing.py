@@ -18,6 +18,7 @@ from massivetext_keras.experiment import (
 # float32, and a tenth where products of bfloat16 are fast.
 UTILISATION = 0.2
 _EVALUATIONS = 5
+_LEAST = 50  # updates between evaluations, or these take a large part of the time
 # RMSNorm, rotary positions and no biases, as Llama; one matrix of 4 d inside.
 _SHAPE = TransformerConfig(
     max_length=256,
@@ -101,7 +102,9 @@ def experiment_for(minutes: float, flops_per_second: float) -> ExperimentConfig:
         ),
         train=TrainConfig(
             minutes=minutes,
-            evaluate_every=max(1, round(UTILISATION * flops / step / _EVALUATIONS)),
+            evaluate_every=max(
+                _LEAST, round(UTILISATION * flops / step / _EVALUATIONS)
+            ),
             unigram_bias=True,
         ),
     )

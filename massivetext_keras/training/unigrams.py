@@ -20,7 +20,7 @@ def begin_at_unigrams(
     then, not that of a uniform choice, and no update is spent on learning them.
 
     Args:
-        task: new; its config has `logit_bias`.
+        task: new; of an encoder its head has such a bias, else its config `logit_bias`.
         batches: that it is going to learn. Of an epoch of them so many are counted that
             there are `most` labels, each once more than it was seen.
         most: labels.
@@ -28,7 +28,8 @@ def begin_at_unigrams(
     Raises:
         ValueError: the output layer has no bias.
     """
-    bias = task.backbone.logit_bias
+    head = getattr(task, "head", None)
+    bias = getattr(head, "bias", task.backbone.logit_bias)
     if bias is None:
         raise ValueError(
             f"{type(task).__name__} has no bias of its output layer: make it of a "

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from massivetext_keras import data, training
 from massivetext_keras.experiment import ExperimentConfig
-from massivetext_keras.tasks import CausalLM
+from massivetext_keras.tasks import CausalLM, MaskedLM
 from massivetext_keras.tokenizers import ByteTokenizer
 from massivetext_keras.training.unigrams import begin_at_unigrams
 from tests.tasks.tiny import TINY
@@ -19,17 +20,27 @@ TOKENS = np.array([1, 2, 1, 3, 1, 2, 1, 4] * 40)
 def test_the_first_loss_is_the_entropy_of_the_tokens():
     lm = CausalLM(TINY.replace(num_layers=1, logit_bias=True, max_length=8))
     lm.compile("sgd")
+    tokens = lm.backbone.tokens.embeddings
+    tokens.assign(tf.zeros_like(tokens))  # the bias alone
     begin_at_unigrams(lm, data.training_batches(TOKENS, 4, 8))
-    # Halves, quarters and eighths, but for the one that every token is counted more
-    entropy = np.log(2) * (1 / 2 + 2 / 4 + 2 * 3 / 8)
-    counted = 312 / (312 + TINY.vocabulary_size)
+    # Of 320 labels, each once more than it was seen
+    shares, whole = np.array([1 / 2, 1 / 4, 1 / 8, 1 / 8]), 320 + TINY.vocabulary_size
+    expected = -np.sum(shares * np.log((320 * shares + 1) / whole))
     validation = data.validation_batches(TOKENS, 4, 8)
     loss = lm.evaluate(validation, verbose=0, return_dict=True)["loss"]
-    assert loss == pytest.approx(entropy - np.log(counted), abs=0.06)
+    assert loss == pytest.approx(expected, abs=0.005)
+    assert expected < np.log(TINY.vocabulary_size) - 2
     assert np.exp(lm.backbone.logit_bias.numpy()).sum() == pytest.approx(1.0)
     found = np.exp(lm.backbone.logit_bias.numpy())[[0, 1, 4]]
-    whole = 312 + TINY.vocabulary_size
-    assert found == pytest.approx(np.array([1, 157, 40]) / whole, abs=2 / whole)
+    assert found == pytest.approx(np.array([1, 161, 41]) / whole, abs=3 / whole)
+
+
+def test_of_an_encoder_it_is_the_head_that_has_the_bias():
+    config = TINY.replace(stack="encoder", num_layers=1, max_length=8)
+    lm = MaskedLM(config)
+    begin_at_unigrams(lm, data.training_batches(TOKENS, 4, 8))
+    assert np.exp(lm.head.bias.numpy()).sum() == pytest.approx(1.0)
+    assert lm.backbone.logit_bias is None
 
 
 def test_a_model_without_such_a_bias_is_refused():
