@@ -18,7 +18,7 @@ from massivetext_keras.experiment import (
 # float32, and a tenth where products of bfloat16 are fast.
 UTILISATION = 0.2
 _EVALUATIONS = 5
-_LEAST = 50  # updates between evaluations, or these take a large part of the time
+_LEAST = 100  # updates between evaluations, or these take a large part of the time
 # RMSNorm, rotary positions and no biases, as Llama; one matrix of 4 d inside.
 _SHAPE = TransformerConfig(
     max_length=256,

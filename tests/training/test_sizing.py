@@ -28,11 +28,11 @@ def test_speed_and_minutes_choose_the_row(
 
 
 def test_it_is_evaluated_five_times_if_the_machine_keeps_its_speed():
-    run = experiment_for(5, 100e9)
+    run = experiment_for(5, 400e9)
     tokens = run.data.batch_size * run.data.sequence_length
     flops = run.train.evaluate_every * tokens * flops_per_token(run.model, 128)
-    assert 5 * flops == pytest.approx(UTILISATION * 300 * 100e9, rel=0.01)
-    assert experiment_for(0.01, 1e9).train.evaluate_every == 50
+    assert 5 * flops == pytest.approx(UTILISATION * 300 * 400e9, rel=0.01)
+    assert experiment_for(0.01, 1e9).train.evaluate_every == 100
 
 
 def test_the_run_begins_at_the_unigrams_and_ends_at_zero():
