@@ -160,7 +160,7 @@ class OptimizerConfig(Config):
 
     name: str = "adamw"
     learning_rate: float | None = setting(1e-3, above=0)
-    warmup_steps: int = setting(100, least=0, instead_of="warmup_fraction")
+    warmup_steps: int = setting(100, least=0, instead_of=("warmup_fraction",))
     warmup_fraction: float | None = setting(None, least=0, most=1)
     schedule: str = setting("cosine", choices=SCHEDULES)
     final_fraction: float = setting(0.1, least=0, most=1)
@@ -186,6 +186,8 @@ class TrainConfig(Config):
         steps: updates of the weights.
         epochs: how often every example is seen; the steps, and when it is evaluated,
             follow from it (None: `steps`; of text there are no epochs).
+        minutes: of training, after which it ends, instead of steps and epochs; the
+            learning rate follows the clock (None: it ends after so many updates).
         micro_batches: parts of a batch that go through the model one after another,
             for batches that do not fit into memory; the update is the same.
         recompute: keep only what enters a block, and make the rest again in the
@@ -194,6 +196,8 @@ class TrainConfig(Config):
             the whole on a GPU).
         steps_per_execution: updates between which Keras is not asked.
         frozen: pattern of the paths of weights that stay as they are (None: none).
+        unigram_bias: give the output layer a bias, begun at the log-probabilities of
+            the tokens in the text that is learnt; for random weights.
         precision: "auto" (bfloat16 products where the processor has them), "float32",
             "mixed_bfloat16" or "mixed_float16".
         strategy: "auto", "none", "mirrored", "multi_worker" or "tpu".
@@ -209,13 +213,15 @@ class TrainConfig(Config):
             "patience": 3}.
     """
 
-    steps: int = setting(1000, least=0, instead_of="epochs")
-    epochs: float | None = setting(None, above=0)
+    steps: int = setting(1000, least=0, instead_of=("epochs", "minutes"))
+    epochs: float | None = setting(None, above=0, instead_of=("minutes",))
+    minutes: float | None = setting(None, above=0, instead_of=("epochs",))
     micro_batches: int = setting(1, least=1)
     recompute: bool = False
     xla: bool | None = None
     steps_per_execution: int = setting(1, least=1)
     frozen: str | None = None
+    unigram_bias: bool = False
     precision: str = "auto"
     strategy: str = "auto"
     seed: int = 0
@@ -227,13 +233,28 @@ class TrainConfig(Config):
 
     __hash__ = Config.__hash__
 
+    def is_over(self, steps: int, milliseconds: int = 0) -> bool:
+        """Whether a run has made its updates, or had its minutes.
+
+        Args:
+            steps: updates so far.
+            milliseconds: that training took so far.
+
+        >>> TrainConfig(steps=9).is_over(9), TrainConfig(minutes=1).is_over(9, 59_000)
+        (True, False)
+        """
+        if self.minutes is None:
+            return steps >= self.steps
+        return milliseconds >= round(self.minutes * 60_000)
+
     def check_counts(self) -> None:
         """Refuses numbers of updates that do not go together.
 
         Raises:
             ValueError: names the field.
         """
-        for name in ("steps", "evaluate_every"):
+        counted = ("steps", "evaluate_every")[self.minutes is not None :]
+        for name in counted:
             if getattr(self, name) % self.steps_per_execution:
                 raise ValueError(
                     f"{name}={getattr(self, name)} is no multiple of "
@@ -275,8 +296,8 @@ class ExperimentConfig(Config):
         return {**values, "train": train, "task": named}
 
     def planned(self, batches: int | None = None) -> ExperimentConfig:
-        """The same with the numbers that follow from others: the steps of so many
-        epochs, and the warm-up of so many steps.
+        """The same with what follows from other settings: the steps of so many epochs,
+        the warm-up of so many steps, a bias that is to begin at the unigrams.
 
         Args:
             batches: of an epoch (None: there are no epochs).
@@ -287,8 +308,14 @@ class ExperimentConfig(Config):
         >>> FINE_TUNING.planned(batches=50).train.steps
         150
         """
-        settings, optimizer = self.train, self.optimizer
+        settings, optimizer, model = self.train, self.optimizer, self.model
+        if settings.unigram_bias and model.stack != "encoder":  # whose head has one
+            model = model.replace(logit_bias=True)
         steps = settings.steps
+        if settings.minutes is not None:
+            if batches is not None:
+                settings = settings.replace(evaluate_every=batches, sample_every=0)
+            return self.replace(train=settings, model=model)
         if settings.epochs is not None:
             if batches is None:
                 raise ValueError("train.epochs is for examples: of text give the steps")
@@ -304,7 +331,7 @@ class ExperimentConfig(Config):
             optimizer = optimizer.replace(
                 warmup_steps=round(share * steps), warmup_fraction=share
             )
-        return self.replace(train=settings, optimizer=optimizer)
+        return self.replace(train=settings, optimizer=optimizer, model=model)
 
     def compile_options(self) -> dict[str, Any]:
         """What a task's `compile` takes beside its optimizer."""

@@ -173,7 +173,10 @@ class KneserNey:
 
 
 def ngram_baselines(
-    train: np.ndarray, valid: np.ndarray, token_bytes: Sequence[int]
+    train: np.ndarray,
+    valid: np.ndarray,
+    token_bytes: Sequence[int],
+    modified: bool = False,
 ) -> dict[str, dict[str, float]]:
     """What n-gram models reach, in the words of a task's `evaluate`.
 
@@ -182,6 +185,7 @@ def ngram_baselines(
         valid: integers [tokens], the text to score; as for a task, its first token is
             given.
         token_bytes: UTF-8 bytes behind each id, as `Tokenizer.token_bytes` gives them.
+        modified: see `KneserNey`; mostly the stronger one.
 
     Returns:
         "unigram", "bigram" and "trigram" -> loss (nats per token) and bits_per_byte.
@@ -194,7 +198,8 @@ def ngram_baselines(
     """
     size, results = np.asarray(token_bytes)[valid[1:]].sum(), {}
     for order, name in enumerate(("unigram", "bigram", "trigram"), start=1):
-        model = KneserNey(order, vocabulary_size=len(token_bytes)).fit(train)
+        model = KneserNey(order, vocabulary_size=len(token_bytes), modified=modified)
+        model.fit(train)
         nats = -model.log_probs(valid)[1:].sum()
         loss, bits = nats / (len(valid) - 1), bits_per_byte(nats, size)
         results[name] = {"loss": float(loss), "bits_per_byte": float(bits)}

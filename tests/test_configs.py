@@ -156,6 +156,12 @@ def test_what_is_said_stands_instead_of_what_it_would_follow_from():
     assert (planned.train.steps, planned.optimizer.warmup_steps) == (7, 2)
     with pytest.raises(ValueError, match="train.epochs is for examples"):
         FINE_TUNING.planned()
+    timed = FINE_TUNING.override("train.minutes=5")
+    assert timed.train.epochs is None
+    planned = timed.planned(20).train
+    assert (planned.minutes, planned.evaluate_every) == (5, 20)
+    assert timed.override("train.steps=7").train.minutes is None
+    assert timed.override("train.epochs=2").train.minutes is None
 
 
 def test_a_file_of_before_says_the_task_where_it_did():

@@ -60,7 +60,7 @@ def run(argv: list[str]) -> int:
         The exit code.
     """
     quiet_tensorflow()
-    # TensorFlow leaves oneDNN off where there is no AVX-512, but it is faster there too.
+    # TensorFlow leaves oneDNN off without AVX-512, but it is faster there, too.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # as files are read

@@ -54,6 +54,8 @@ def run_of(
     fields: Given = given(
         ExperimentConfig,
         "train.steps",
+        "train.minutes",
+        "train.unigram_bias",
         "data.batch_size",
         "data.sequence_length",
         "train.checkpoint_every",
@@ -78,6 +80,8 @@ def run_of(
     from massivetext_keras import training
     from massivetext_keras.tasks.source import is_shape
 
+    if {"train.steps", "train.minutes"} <= fields.keys():
+        raise UsageError("--steps and --minutes: give one, both say when training ends")
     experiment = experiment_of(ExperimentConfig(), preset, config, fields, set)
     fixed = [word for word in set if word.strip().startswith("model.")]
     is_new = is_shape(preset)

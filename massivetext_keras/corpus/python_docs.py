@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 import sysconfig
 import warnings
 from collections.abc import Iterator
@@ -23,8 +24,11 @@ def python_documentation() -> list[str]:
     The documents are the topics of `help()` (`pydoc_data.topics`) and one document per
     module of the standard library: its docstrings in source order, dedented, each under
     its qualified name. The modules are parsed and never imported. Tests and installed
-    packages are left out, and so is a docstring that an earlier place already has. The
-    text is that of the running Python, so another version gives another corpus.
+    packages are left out, and so are a docstring that an earlier place already has,
+    and a module whose document differs from an earlier one in its name, paths and words
+    with digits alone: of the code pages that were generated from tables, one of each
+    kind. The text is that of the running Python, so another version gives another
+    corpus.
 
     Returns:
         The documents, sorted by name, library before topics; about 2 MB.
@@ -79,6 +83,7 @@ def _named_documents() -> dict[str, str]:
     }
     documents: dict[str, str] = {}
     seen: set[str] = set()
+    patterns: set[str] = set()
     for module in sorted(modules):
         name = module.removesuffix(".__init__")
         sections = []
@@ -86,14 +91,27 @@ def _named_documents() -> dict[str, str]:
             if docstring not in seen:
                 seen.add(docstring)
                 sections.append(f"{qualified}\n\n{docstring}\n")
-        if sections:
-            documents[f"library/{name}"] = "\n".join(sections)
+        text = "\n".join(sections)
+        pattern = _pattern(text, name)
+        if sections and pattern not in patterns:
+            patterns.add(pattern)
+            documents[f"library/{name}"] = text
     for topic in sorted(topics):
         text = topics[topic].strip() + "\n"
         if text not in seen:
             seen.add(text)
             documents[f"topics/{topic}"] = text
     return dict(sorted(documents.items()))
+
+
+def _pattern(text: str, module: str) -> str:
+    """A module's document without its name, paths and words with digits.
+
+    >>> _pattern("encodings.cp037\\n\\nCodec cp037 from 'EBCDIC/CP037.TXT'", "x.cp037")
+    'encodings.*\\n\\nCodec * from *'
+    """
+    named = text.replace(module.rpartition(".")[2], "*")
+    return re.sub(r"[^\s.]*[\d/]\S*", "*", named)
 
 
 def _parse(path: Path) -> ast.Module:

@@ -27,6 +27,17 @@ def sum_over_workers(strategy: tf.distribute.Strategy, value: int) -> int:
     return int(_sum(strategy, tf.constant(value, tf.int64)))
 
 
+def mean_over_workers(strategy: tf.distribute.Strategy, value: float) -> float:
+    """The same number on all workers, of one that each has; all have to call this.
+
+    >>> mean_over_workers(tf.distribute.get_strategy(), 0.25)
+    0.25
+    """
+    if not strategy.extended._in_multi_worker_mode():
+        return value
+    return sum_over_workers(strategy, round(value)) / strategy.num_replicas_in_sync
+
+
 def check_same_step(strategy: tf.distribute.Strategy, step: int) -> None:
     """Checks that all workers go on with the same checkpoint.
 

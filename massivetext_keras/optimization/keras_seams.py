@@ -20,7 +20,7 @@ class OptimizerSeams:
     """What Keras's optimizers call of themselves and keep: a mixin before their rule.
 
     A subclass overrides `current_rate`, `next_average`, `is_for_adam`, `clipped` and
-    `step_all`.
+    `step_all`, and has `elapsed` where its schedule is one of time.
 
     Attributes:
         traced: the place of the variable whose step is traced with another one in
@@ -30,6 +30,7 @@ class OptimizerSeams:
 
     traced: int | None = None
     averaged: frozenset[int] = frozenset()
+    elapsed: keras.Variable | None = None  # int64, milliseconds
 
     def current_rate(self, scheduled: tf.Tensor) -> tf.Tensor:
         """The rate of the next update, of what a schedule or a number gives."""
@@ -57,6 +58,11 @@ class OptimizerSeams:
     def has_schedule(self) -> bool:
         """Whether the rate is a function of the number of updates."""
         return callable(self._learning_rate)
+
+    @property
+    def goes_by_clock(self) -> bool:
+        """Whether the rate is a function of the time of training, too."""
+        return getattr(self._learning_rate, "minutes", None) is not None
 
     @property
     def updated_variables(self) -> list[keras.Variable]:
@@ -88,7 +94,9 @@ class OptimizerSeams:
         return self._use_weight_decay(variable)
 
     def _get_current_learning_rate(self):
-        return self.current_rate(super()._get_current_learning_rate())
+        if self.elapsed is None:
+            return self.current_rate(super()._get_current_learning_rate())
+        return self.current_rate(self._learning_rate(self.iterations, self.elapsed))
 
     def _clip_gradients(self, grads):
         return self.clipped(grads)

@@ -36,6 +36,8 @@ def make_optimizer(
     layer_decay: float = 1.0,
     rates: dict[str, float] | None = None,
     ema: float | None = None,
+    minutes: float | None = None,
+    warmup_fraction: float | None = None,
 ) -> keras.Optimizer:
     """An optimizer for `compile`, with its schedule.
 
@@ -67,6 +69,9 @@ def make_optimizer(
         rates: pattern -> factor on the rate of variables whose path it is found in.
         ema: decay of a running mean of the weights (None: none is kept), which
             `AveragedWeights` evaluates with.
+        minutes: of the whole run, which ends by the clock, instead of `total_steps`;
+            the callback `TimeLimit` tells the time.
+        warmup_fraction: share of the minutes, instead of `warmup_steps`.
 
     Raises:
         ValueError: the optimizer or the schedule is unknown, or a value out of range.
@@ -101,6 +106,8 @@ def make_optimizer(
         schedule,
         final_fraction,
         decay_fraction,
+        minutes,
+        warmup_fraction,
     )
     return RULES[name](
         schedule,
@@ -141,13 +148,16 @@ def adamw(
 
 
 def from_config(
-    config: OptimizerConfig, total_steps: int | None = None
+    config: OptimizerConfig,
+    total_steps: int | None = None,
+    minutes: float | None = None,
 ) -> keras.Optimizer:
     """The optimizer that a config describes.
 
     Args:
         config: its fields are the arguments of `make_optimizer`.
         total_steps: updates of the whole run.
+        minutes: of the whole run, instead.
 
     Raises:
         ValueError: the optimizer's name is unknown, or there is no learning rate.
@@ -158,5 +168,7 @@ def from_config(
     if config.learning_rate is None:
         raise ValueError("optimizer.learning_rate is null: give a number, such as 1e-3")
     options = config.to_dict()
+    if minutes is not None:  # steps are of no account then
+        return make_optimizer(minutes=minutes, **options)
     del options["warmup_fraction"]  # what `warmup_steps` was made of
     return make_optimizer(total_steps=total_steps, **options)

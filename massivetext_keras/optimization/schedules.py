@@ -26,6 +26,10 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
       2017); `final_fraction` has no part in it.
     - "constant".
 
+    By the clock, the updates of the whole run are those that its minutes allow for at
+    the pace so far: the rate is a function of the updates made and of the time that
+    they took, and reaches its end with the last minute, however fast the machine is.
+
     Args:
         learning_rate: the peak.
         warmup_steps: updates of linear growth from zero.
@@ -34,14 +38,20 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
         schedule: one of the above.
         final_fraction: of the peak, at the end of the decay.
         decay_fraction: share of `total_steps` in which "wsd" decays.
+        minutes: of the whole run, which ends by the clock, instead of `total_steps`.
+        warmup_fraction: share of the minutes in which the rate grows, instead of
+            `warmup_steps` (None: those).
 
     Raises:
         ValueError: the schedule is unknown, a count is negative, a fraction is not in
-            [0, 1], or "exponential" is to end at 0.
+            [0, 1], "exponential" is to end at 0, or what excludes one another is given.
 
     >>> rate = WarmupDecay(1.0, warmup_steps=2, total_steps=4, schedule="linear")
     >>> [round(float(rate(step)), 3) for step in range(5)]
     [0.5, 1.0, 0.55, 0.1, 0.1]
+    >>> rate = WarmupDecay(1.0, minutes=1.0, schedule="linear", final_fraction=0.0)
+    >>> float(rate(step=20, elapsed=45_000))  # three quarters of the minute
+    0.25
     """
 
     def __init__(
@@ -52,6 +62,8 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
         schedule: str = "cosine",
         final_fraction: float = 0.1,
         decay_fraction: float = 0.2,
+        minutes: float | None = None,
+        warmup_fraction: float | None = None,
     ):
         choose("schedule", schedule, dict.fromkeys(SCHEDULES))
         if warmup_steps < 0 or (total_steps or 0) < 0:
@@ -66,30 +78,58 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
             )
         if schedule == "exponential" and final_fraction == 0.0:
             raise ValueError("schedule 'exponential' needs a final_fraction above 0")
+        if minutes is not None and (minutes <= 0 or total_steps is not None):
+            raise ValueError(
+                f"minutes={minutes} must be positive, and total_steps={total_steps} "
+                "left out: a run ends by the clock or after so many updates"
+            )
+        if warmup_fraction is not None and (
+            minutes is None or not 0.0 <= warmup_fraction <= 1.0
+        ):
+            raise ValueError(
+                f"warmup_fraction={warmup_fraction} must be a share of minutes"
+            )
         self.learning_rate, self.warmup_steps = learning_rate, warmup_steps
         self.total_steps, self.schedule = total_steps, schedule
         self.final_fraction, self.decay_fraction = final_fraction, decay_fraction
+        self.minutes, self.warmup_fraction = minutes, warmup_fraction
 
-    def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
-        """Float32 rate of the update that follows `step` (int64 scalar) updates."""
-        done = tf.cast(tf.convert_to_tensor(step), tf.int64) + 1
-        warmed = tf.cast(done, tf.float32) / float(max(self.warmup_steps, 1))
-        return self.learning_rate * tf.minimum(warmed, 1.0) * self._decay(done)
+    def __call__(self, step: int | tf.Tensor, elapsed: int | tf.Tensor = 0):
+        """The rate of the update that follows others.
 
-    def _decay(self, done: tf.Tensor) -> tf.Tensor | float:
-        """The share of the peak that is left after the warm-up."""
+        Args:
+            step: int64 scalar, updates so far.
+            elapsed: int64 scalar, milliseconds that they took, where the run ends by
+                the clock.
+
+        Returns:
+            Float32 scalar.
+        """
+        done = tf.cast(step, tf.float64) + 1.0  # exact up to 2 ** 53
+        total, warmup = self.total_steps, tf.constant(self.warmup_steps, tf.float64)
+        if self.minutes is not None:
+            spent = tf.maximum(tf.cast(elapsed, tf.float64), 1.0)
+            total = done * (60_000 * self.minutes) / spent
+        if self.warmup_fraction is not None:
+            warmup = total * self.warmup_fraction
+        warmed = tf.minimum(done / tf.maximum(warmup, 1.0), 1.0)
+        rate = self.learning_rate * warmed * self._decay(done, total, warmup)
+        return tf.cast(rate, tf.float32)
+
+    def _decay(
+        self, done: tf.Tensor, total: int | tf.Tensor | None, warmup: tf.Tensor
+    ) -> tf.Tensor | float:
+        """The share of the peak that is left after the warm-up, float64 scalars."""
         if self.schedule == "inverse_square_root":
-            first = float(max(self.warmup_steps, 1))
-            return tf.sqrt(first / tf.maximum(tf.cast(done, tf.float32), first))
-        if self.schedule == "constant" or self.total_steps is None:
+            first = tf.maximum(warmup, 1.0)
+            return tf.sqrt(first / tf.maximum(done, first))
+        if self.schedule == "constant" or total is None:
             return 1.0
-        start = self.warmup_steps
+        total, start = tf.cast(total, tf.float64), warmup
         if self.schedule == "wsd":
-            stable = self.total_steps - round(self.total_steps * self.decay_fraction)
-            start = max(start, stable)
-        length = max(self.total_steps - start, 1)
-        past = tf.clip_by_value(done - start, 0, length)
-        progress = tf.cast(past, tf.float32) / float(length)
+            start = tf.maximum(start, total - tf.round(total * self.decay_fraction))
+        length = tf.maximum(total - start, 1.0)
+        progress = tf.clip_by_value((done - start) / length, 0.0, 1.0)
         if self.schedule == "exponential":
             return self.final_fraction**progress
         left = 1.0 - progress

@@ -57,6 +57,8 @@ class Update(OptimizerSeams):
       once. `separate` says whether the rule is known to allow that.
     - `optimizer.learning_rate = x`, as callbacks of Keras write, ends a schedule: the
       rate is x from then on, in graphs that there are too.
+    - Where the schedule goes by the clock, `elapsed` are the milliseconds of training
+      so far: a variable, which the callback `TimeLimit` sets and checkpoints hold.
 
     Args:
         layer_decay: in (0, 1]; 1 gives all layers the same rate.
@@ -98,6 +100,14 @@ class Update(OptimizerSeams):
                 "only_first_replica",
                 name="chosen_rate",
             )
+            if self.goes_by_clock:
+                self.elapsed = self.add_variable(
+                    (),
+                    keras.initializers.Zeros(),
+                    "int64",
+                    "only_first_replica",
+                    name="elapsed",
+                )
 
     def build(self, variables):
         if self.skipped is not None:

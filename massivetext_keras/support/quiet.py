@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
@@ -16,9 +17,11 @@ from massivetext_keras.support.importing import Execute, around_import
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _PACKAGES = ("tensorflow", "tensorflow_text")  # each has the same to say
-# Notes, and that a machine without a GPU has none
+# Notes, of SentencePiece too; what a processor cannot do; that there is no GPU
 _NOTE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog|I\d{4} \d\d:"
+    rb"|\w+\.cc\(\d+\) LOG\(INFO\)"
+    rb"|E\d{4} .*oneDNN supports \w+ only on platforms with"
 )
 _NO_GPU = re.compile(rb"E\d{4} .*failed call to cuInit")
 _DRIVER = Path("/dev/nvidiactl")
@@ -39,6 +42,22 @@ def quiet_tensorflow() -> None:
     logger.addFilter(_tells_something)
     if hasattr(os, "fork") and os.environ[_LEVEL] != "0":
         around_import(_PACKAGES, _execute_quietly)
+
+
+def quiet_program() -> None:
+    """`quiet_tensorflow` for a whole program: notes are left out until it ends.
+
+    Called first of all, before a module is imported that has threads. What Python
+    writes to the standard error goes there as before, and a terminal stays one.
+    """
+    quiet_tensorflow()
+    if not hasattr(os, "fork") or os.environ[_LEVEL] == "0" or sys.stderr is None:
+        return
+    context = contextlib.ExitStack()
+    terminal = os.dup(2)
+    context.enter_context(without_notes())
+    sys.stderr = os.fdopen(terminal, "w", buffering=1)
+    atexit.register(context.close)
 
 
 def _tells_something(record: logging.LogRecord) -> bool:

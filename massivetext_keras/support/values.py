@@ -168,7 +168,7 @@ def setting(
     above: float | None = None,
     below: float | None = None,
     choices: typing.Sequence[str] | None = None,
-    instead_of: str | None = None,
+    instead_of: typing.Sequence[str] = (),
 ) -> Any:
     """A field of a `Config` that says which values it takes.
 
@@ -176,8 +176,8 @@ def setting(
         default: its value where none is given.
         least, most, above, below: bounds of a number, see `Range`.
         choices: the strings that it may be.
-        instead_of: another field, from which this one follows unless that is None. To
-            change this one alone sets that one to None.
+        instead_of: other fields, from which this one follows unless they are None. To
+            change this one alone sets them to None.
 
     >>> @dataclasses.dataclass(frozen=True)
     ... class Sizes(Config):
@@ -266,9 +266,8 @@ class Config:
         """Changes, and None for what a changed field stands instead of."""
         implied = {}
         for field in dataclasses.fields(self):
-            other = field.metadata.get("instead_of")
-            if other and field.name in changes:
-                implied[other] = None
+            if field.name in changes:
+                implied |= dict.fromkeys(field.metadata.get("instead_of", ()))
         return implied | changes
 
     def override(self, *assignments: str):

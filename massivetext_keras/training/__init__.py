@@ -19,10 +19,13 @@ from massivetext_keras.training.callbacks.measuring import Measure
 from massivetext_keras.training.callbacks.registry import CALLBACKS
 from massivetext_keras.training.callbacks.signals import StopOnSignal
 from massivetext_keras.training.callbacks.step import Clock
+from massivetext_keras.training.callbacks.time_limit import TimeLimit
 from massivetext_keras.training.estimate import memory_estimate, plan
 from massivetext_keras.training.fine_tuning import fine_tune, learn
 from massivetext_keras.training.pretraining import train, with_vocabulary
+from massivetext_keras.training.sizing import experiment_for
 from massivetext_keras.training.summary import write_summary
+from massivetext_keras.training.unigrams import begin_at_unigrams
 from massivetext_keras.training.watching.curves import draw_curves
 from massivetext_keras.training.watching.progress import Progress
 from massivetext_keras.training.watching.tensorboard import TensorBoard
@@ -37,10 +40,13 @@ __all__ = [
     "Progress",
     "StopOnSignal",
     "TensorBoard",
+    "TimeLimit",
     "WarmupDecay",
     "adamw",
+    "begin_at_unigrams",
     "describe",
     "draw_curves",
+    "experiment_for",
     "fine_tune",
     "flops_per_token",
     "learn",

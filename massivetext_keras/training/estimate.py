@@ -161,15 +161,11 @@ def plan(
     in_step = data.batch_size * data.sequence_length
     rows = f"{data.batch_size:,} rows of {data.sequence_length:,}"
     yield f"tokens per step  {in_step:,} ({rows})"
-    total = settings.steps * in_step
-    yield f"steps            {settings.steps:,}"
-    yield f"tokens           {total:,}"
     if shards:
         there = sum(manifest.train.tokens for manifest in shards.manifests)
     else:
         there = len(encode_documents(tokenizer, list(corpus.read_documents(sample))))
         there *= (1 - data.validation_fraction) / share
-    yield f"epochs           {total / there:.2f}, of about {there:,.0f} tokens"
     flops = in_step * flops_per_token(model, data.sequence_length)
     seconds = flops / peak(dtype)
     if (_STEPS + 1) * seconds / _UTILISATION < _PATIENCE:
@@ -181,7 +177,14 @@ def plan(
             f"{seconds:.3f} s a step at the least: {flops:.2e} FLOPs at the measured "
             f"peak of {flops / seconds / 1e9:,.0f} GFLOP/s"
         )
-    seconds *= settings.steps
+    steps, about = settings.steps, ""
+    if settings.minutes is not None:
+        steps, about = round(60 * settings.minutes / seconds), "about "
+    total = steps * in_step
+    yield f"steps            {about}{steps:,}"
+    yield f"tokens           {about}{total:,}"
+    yield f"epochs           {total / there:.2f}, of about {there:,.0f} tokens"
+    seconds *= steps
     yield f"hours            {seconds / 3600:.2f} ({duration(seconds)}; {how})"
 
 

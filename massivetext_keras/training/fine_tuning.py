@@ -23,7 +23,7 @@ from massivetext_keras.training.callbacks.registry import (
     named_callbacks,
 )
 from massivetext_keras.training.pretraining import prepare
-from massivetext_keras.training.run import conclude, fit_until, run
+from massivetext_keras.training.run import conclude, fit_until, run, time_limit
 from massivetext_keras.training.watching.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -188,7 +188,9 @@ def learn(
     prepare(task, experiment)
     experiment = _with_rate(task, experiment)
     task.compile(
-        from_config(experiment.optimizer, experiment.train.steps),
+        from_config(
+            experiment.optimizer, experiment.train.steps, experiment.train.minutes
+        ),
         **experiment.compile_options(),
         **compile_options,
     )
@@ -196,7 +198,7 @@ def learn(
     measure = Measure(validation or (), experiment.train.keep_best, run_dir)
     callbacks = [*([measure] if validation else []), *callbacks]
     if run_dir is None:
-        total = experiment.train.steps
+        limit = time_limit(experiment.train)
         named = named_callbacks(experiment.train.callbacks)
         fit_until(
             task,
@@ -204,7 +206,12 @@ def learn(
             0,
             experiment.train,
             validation_data=held_out,
-            callbacks=[Progress(total), *callbacks, *named],
+            callbacks=[
+                *([limit] if limit else []),
+                Progress(experiment.train.steps, limit=limit),
+                *callbacks,
+                *named,
+            ],
         )
         conclude(task, measure.take_best)
     else:
@@ -275,6 +282,8 @@ def _check_task(task: Task, experiment: ExperimentConfig) -> None:
         raise ValueError(
             f"task.name is {asked.name!r}, but the task is a {type(task).__name__}"
         )
+    if experiment.train.unigram_bias:
+        raise ValueError("train.unigram_bias is for text that is learnt by `train`")
     if experiment.data.objective not in (None, task.data.own_objective):
         raise ValueError(
             f"data.objective is {experiment.data.objective!r}: examples are learnt by "

@@ -22,6 +22,7 @@ from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.registry import check_options
 from massivetext_keras.training.callbacks.registry import check_callbacks
 from massivetext_keras.training.run import run
+from massivetext_keras.training.unigrams import begin_at_unigrams
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,10 @@ def train(
     settings.check_counts()
     check_callbacks(settings.callbacks)
     cls = class_for_text(experiment, preset)
+    if settings.unigram_bias and preset is not None:
+        raise ValueError(
+            f"train.unigram_bias is for random weights, and {preset} has learnt some"
+        )
     precision = set_precision(settings.precision)
     keras.utils.set_random_seed(settings.seed)
     strategy = strategy or make_strategy(settings.strategy)
@@ -84,15 +89,22 @@ def train(
             task = cls.from_preset(preset, tokenizer, **experiment.task.options)
         prepare(task, experiment)
         task.compile(
-            from_config(experiment.optimizer, settings.steps),
+            from_config(experiment.optimizer, settings.steps, settings.minutes),
             **experiment.compile_options(),
         )
     experiment = experiment.replace(model=task.config)
     shards = data.open_shards(files)
+
+    def datasets(start: int):
+        found = text_batches(task, experiment, shards or files, start=start)
+        if settings.unigram_bias and not start:
+            begin_at_unigrams(task, found[0])
+        return found
+
     run(
         task,
         experiment,
-        lambda start: text_batches(task, experiment, shards or files, start=start),
+        datasets,
         shards.fingerprint if shards else corpus.fingerprint(files),
         run_dir,
         resume,

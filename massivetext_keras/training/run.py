@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from massivetext_keras.training.callbacks.guard import Guard
 from massivetext_keras.training.callbacks.registry import named_callbacks
 from massivetext_keras.training.callbacks.signals import StopOnSignal
 from massivetext_keras.training.callbacks.step import StepCallback
+from massivetext_keras.training.callbacks.time_limit import TimeLimit, elapsed
 from massivetext_keras.training.settings import complete, settings_of
 from massivetext_keras.training.summary import leaving_summary
 from massivetext_keras.training.watching.progress import Progress
@@ -73,19 +75,24 @@ def run(
     checkpoint = Checkpoint(
         run_dir,
         settings.checkpoint_every,
-        steps=settings.steps,
+        steps=settings.steps if settings.minutes is None else None,
         settings=settings_of(experiment, task),
     )
     step = checkpoint.restore(task) if resume else 0
-    if step:
+    spent = elapsed(task.optimizer)
+    if step and settings.minutes is None:
         logger.info("going on after step %d of %d", step, settings.steps)
+    elif step:
+        minutes = f"{spent / 60_000:.1f} of {settings.minutes:g} minutes"
+        logger.info("going on after step %d, %s", step, minutes)
     batches, validation = datasets(step)
     # Not before the run is sure to start: the folder may hold an earlier one.
     is_chief = strategy.extended.should_checkpoint
     if is_chief:
         write_json(Path(run_dir) / EXPERIMENT, experiment.to_dict())
+    limit = time_limit(settings)
     callbacks = [
-        _Until(settings.steps),
+        limit or _Until(settings.steps),
         *([_Resumed(started)] if step else []),
         TensorBoard(
             run_dir,
@@ -93,13 +100,13 @@ def run(
             experiment=experiment,
             sequence_length=experiment.data.sequence_length,
         ),
-        Progress(settings.steps),
+        Progress(settings.steps, limit=limit),
         checkpoint,
         Guard(checkpoint, describe=describe),
         *callbacks,
         *named,
     ]
-    if step < settings.steps:
+    if not settings.is_over(step, spent):
         with (
             StopOnSignal(checkpoint) as stop,
             losing_no_worker(strategy),
@@ -125,14 +132,20 @@ def fit_until(
     # First: after an evaluation the others see the weights in training.
     options["callbacks"] = [AveragedWeights(), *callbacks]
     every = settings.evaluate_every
-    first = min(-step % every, settings.steps - step)
+    total = settings.steps if settings.minutes is None else sys.maxsize
+    first = min(-step % every, total - step)
     if first:
         task.fit(batches, steps_per_epoch=first, verbose=0, **options)
-    left = settings.steps - step - first
-    if left:
+    left = total - step - first
+    if left and not (first and task.stop_training):
         every = min(every, left)
         parts = {"steps_per_epoch": every, "epochs": math.ceil(left / every)}
         task.fit(batches, verbose=0, **parts, **options)
+
+
+def time_limit(settings: TrainConfig) -> TimeLimit | None:
+    """What ends a run by the clock, if it is to end so."""
+    return None if settings.minutes is None else TimeLimit(settings.minutes)
 
 
 def conclude(task: Task, finish: Callable[[], None] | None = None) -> None:

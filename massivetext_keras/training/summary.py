@@ -18,6 +18,7 @@ from massivetext_keras.distribution.strategy import describe
 from massivetext_keras.experiment import ExperimentConfig
 from massivetext_keras.support.files import write_json
 from massivetext_keras.support.versions import versions
+from massivetext_keras.training.callbacks.time_limit import elapsed
 from massivetext_keras.training.watching.curves import draw_curves, read_scalars
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ def _summary(run_dir: Path, model, experiment, step: int) -> dict[str, Any]:
     described = json.dumps(experiment.to_dict(), sort_keys=True)
     summary = {
         "steps": step,
-        "finished": step >= experiment.train.steps,
+        "finished": experiment.train.is_over(step, elapsed(model.optimizer)),
         "tokens": round(train.last("tokens")),
         "seconds": round(train.last("seconds"), 1),
         "train": train.results(),

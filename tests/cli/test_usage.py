@@ -42,6 +42,12 @@ def test_help_lists_the_flags(good, capsys, name):
     assert max(map(len, lines)) <= 80
 
 
+def test_a_run_ends_after_steps_or_by_the_clock_not_both(bad):
+    words = ["train", "--data=x", "--tokenizer=bytes", "--run_dir=y"]
+    code, said = bad(*words, "--steps=3", "--minutes=5")
+    assert code == 2 and "--steps and --minutes: give one" in said
+
+
 def test_train_and_generate_have_the_flags_of_the_design():
     names = {flag.name for flag in cli.VERBS["train"].flags}
     wanted = "preset data tokenizer run_dir strategy steps batch_size sequence_length"

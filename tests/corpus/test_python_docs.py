@@ -58,6 +58,13 @@ def test_no_docstring_twice(named):
     ]
 
 
+def test_of_generated_code_pages_one_of_a_kind_stays(named):
+    pages = [text for text in named.values() if "gencodec.py" in text]
+    assert 1 <= len(pages) < 8, pages
+    fixers = [name for name in named if name.startswith("library/lib2to3.fixes.fix_")]
+    assert len(fixers) > 40  # these tell of different things
+
+
 def test_written_files_read_back(tmp_path, named):
     paths = python_docs.write_python_documentation(tmp_path / "made" / "here")
     assert len(paths) == len(named)

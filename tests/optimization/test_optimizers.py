@@ -45,6 +45,39 @@ def test_the_other_schedules():
         WarmupDecay(1.0, schedule="wsd", decay_fraction=0.0)
 
 
+def test_by_the_clock_a_schedule_is_one_of_the_time_spent():
+    def rate_at(schedule, second, pace=0.5):
+        return float(schedule(round(second / pace), 1000 * second))
+
+    linear = WarmupDecay(
+        8.0, schedule="linear", final_fraction=0.0, minutes=10, warmup_fraction=0.1
+    )
+    for pace in (0.05, 0.5):  # as fast as it may be
+        rates = [rate_at(linear, x, pace) for x in (0, 30, 60, 330, 600)]
+        assert rates == pytest.approx([0, 4, 8, 4, 0], abs=0.2)
+    stable = WarmupDecay(8.0, 4, None, "wsd", 0.5, 0.4, minutes=10)
+    rates = [rate_at(stable, x) for x in (1, 300, 360, 480, 600)]
+    assert rates == pytest.approx([6, 8, 8, 6, 4], abs=0.05)
+    halving = WarmupDecay(8.0, 0, None, "exponential", 1 / 16, minutes=10)
+    rates = [rate_at(halving, x) for x in (150, 300, 450, 600, 700)]
+    assert rates == pytest.approx([4, 2, 1, 0.5, 0.5], abs=0.02)
+
+
+def test_a_run_ends_by_the_clock_or_after_so_many_updates():
+    with pytest.raises(ValueError, match="total_steps=9 left out"):
+        WarmupDecay(1.0, total_steps=9, minutes=5)
+    with pytest.raises(ValueError, match="minutes=0 must be positive"):
+        WarmupDecay(1.0, minutes=0)
+    with pytest.raises(ValueError, match="warmup_fraction=0.1 must be a share"):
+        WarmupDecay(1.0, total_steps=9, warmup_fraction=0.1)
+    optimizer = from_config(OptimizerConfig(warmup_fraction=0.2), 9, minutes=5)
+    schedule = optimizer.get_config()["learning_rate"]["config"]
+    assert (schedule["minutes"], schedule["total_steps"]) == (5, None)
+    assert schedule["warmup_fraction"] == 0.2
+    copy = type(optimizer).from_config(optimizer.get_config())
+    assert int(copy.elapsed.numpy()) == 0 and adamw().elapsed is None
+
+
 def test_a_run_shorter_than_its_warm_up_only_warms_up():
     assert rates(WarmupDecay(8.0, 4, 2, "linear"), [0, 1]) == [2, 4]
 
@@ -113,6 +146,8 @@ def test_from_config_passes_every_field():
         "schedule": "linear",
         "final_fraction": 0.2,
         "decay_fraction": 0.3,
+        "minutes": None,
+        "warmup_fraction": None,
     }
     for name in ("weight_decay", "beta_1", "beta_2", "epsilon", "layer_decay", "rates"):
         assert got[name] == values[name], name

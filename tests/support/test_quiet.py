@@ -15,6 +15,8 @@ NOTES = [
     "WARNING: All log messages before absl::InitializeLog() is called are written",
     "I0000 00:00:1795905462.359157   24216 port.cc:153] oneDNN custom operations are",
     "I0000 00:00:1795905462.3 24216 cudart_stub.cc:31] Could not find cuda drivers on",
+    "normalizer.cc(51) LOG(INFO) precompiled_charsmap is empty. use identity",
+    "E0000 00:00:1.1 7 util.cc:131] oneDNN supports DT_INT64 only on platforms with A",
     "E0000 00:00:1.1 7 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA err",
 ]
 WORDS = [
@@ -56,6 +58,23 @@ def test_words_come_through_however_it_ends(end):
     )
     after = ["after"] if end == "pass" else []
     assert done.stderr.splitlines() == ["before", *WORDS, *after]
+    assert done.returncode == {"pass": 0, "os.abort()": -6}.get(end, 3)
+
+
+@pytest.mark.parametrize("end", ["pass", "os.abort()", "raise SystemExit(3)"])
+def test_a_program_says_no_notes_until_it_ends(end):
+    lines = "\n".join([*NOTES[:3], *WORDS])
+    done = python(
+        "import os, subprocess, sys\n"
+        "from massivetext_keras.support.quiet import quiet_program\n"
+        "quiet_program()\n"
+        f"os.write(2, {lines.encode()!r} + b'\\n')\n"
+        "print('I0000 00: of Python', file=sys.stderr)\n"
+        "subprocess.run(['sh', '-c', 'echo of another >&2'])\n"
+        f"{end}\n"
+    )
+    words = [*WORDS, "I0000 00: of Python", "of another"]
+    assert sorted(done.stderr.splitlines()) == sorted(words)
     assert done.returncode == {"pass": 0, "os.abort()": -6}.get(end, 3)
 
 

@@ -78,6 +78,13 @@ def test_a_plan_counts_and_measures(text):
     assert [path.name for path in text.parent.iterdir()] == ["text.txt"]
 
 
+def test_minutes_are_so_many_steps(text):
+    timed = EXPERIMENT.override("train.minutes=3")
+    told = lines(text, timed, time_steps=lambda *_: 1.5)
+    assert (told["steps"], told["tokens"]) == ("about 120", "about 3,840")
+    assert told["hours"].startswith("0.05 (3 min 00 s; ")
+
+
 def test_the_speed_is_that_of_steps_that_were_made(text):
     now = itertools.count(0.0, 0.25)  # each look at the clock is later
     clock = Clock(now=lambda: next(now))

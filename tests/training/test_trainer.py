@@ -15,6 +15,7 @@ from massivetext_keras import training
 from massivetext_keras.experiment import ExperimentConfig
 from massivetext_keras.tasks import CausalLM
 from massivetext_keras.tokenizers import ByteTokenizer
+from massivetext_keras.training.callbacks.time_limit import elapsed
 from massivetext_keras.training.watching.curves import read_scalars
 
 TEXT = "the cat sat on the mat, the dog sat on the log.\n" * 40
@@ -107,6 +108,19 @@ def test_updates_are_exactly_as_many_as_asked_for(straight):
     validation = read_scalars(folder / "validation", "loss")
     assert list(validation) == [3, 6, 7]
     assert validation[7] < validation[3] < np.log(259) + 0.1
+
+
+def test_a_run_ends_with_its_minutes(text, tmp_path, caplog):
+    experiment = EXPERIMENT.override("train.minutes=0.0001", "train.evaluate_every=999")
+    count = Count()
+    task = run(text, tmp_path, count, experiment=experiment)
+    assert elapsed(task.optimizer) >= 6
+    assert 1 < count.updates < 99 and count.evaluations == 1
+    assert json.loads((tmp_path / "summary.json").read_text())["finished"] is True
+    with caplog.at_level("INFO"):
+        again = run(text, tmp_path, count, experiment=experiment)
+    assert f"step {count.updates}, " in caplog.text and "of 0.0001 min" in caplog.text
+    assert int(again.optimizer.iterations.numpy()) == count.updates
 
 
 def test_the_folder_is_a_preset_that_gives_the_same_logits(straight):

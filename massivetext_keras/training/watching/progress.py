@@ -12,6 +12,7 @@ from typing import TextIO
 from tqdm import tqdm
 
 from massivetext_keras.training.callbacks.step import StepCallback
+from massivetext_keras.training.callbacks.time_limit import TimeLimit
 from massivetext_keras.training.watching.meter import Meter
 
 _BETWEEN = 1.0  # seconds between two states of a terminal's line
@@ -27,6 +28,7 @@ class Progress(StepCallback):
 
     Args:
         total: updates of the whole run (None: those of this `fit`, if it knows).
+        limit: what ends the run by the clock, instead of a number of updates.
         every: updates between lines where there is no terminal.
         file: to write to (None: standard error).
         patience: seconds until a silent first step says something; three times as many
@@ -45,12 +47,13 @@ class Progress(StepCallback):
         every: int = 50,
         file: TextIO | None = None,
         patience: float | None = 10.0,
+        limit: TimeLimit | None = None,
     ):
         super().__init__()
         if every < 1:
             raise ValueError(f"every must be positive, got {every}")
         self.total, self.every, self.file = total, every, file
-        self.patience = patience
+        self.patience, self.limit = patience, limit
         self._training = False
 
     def set_model(self, model):
@@ -61,18 +64,19 @@ class Progress(StepCallback):
         super().on_train_begin()
         self._training = True
         self._out = self.file or sys.stderr
-        self._last = self.total or self._planned()
+        self._last = None if self.limit else self.total or self._planned()
         self._meter.take()
         self._made, self._spent = None, 0.0  # updates and time of a steady pace
         self._shown = time.monotonic()
         self._bar = None
         if self.is_chief and self._out.isatty():
             # The bar's words are ours; `total` 0 is a bar that shows no share.
+            total = self.limit.seconds if self.limit else self._last
             self._bar = tqdm(
-                total=self._last,
-                initial=self.step,
+                total=total,
+                initial=self._done(),
                 file=self._out,
-                bar_format="{bar:20} {desc}" if self._last else "{desc}",
+                bar_format="{bar:20} {desc}" if total else "{desc}",
                 dynamic_ncols=True,
             )
         fit = type(self.model).fit.__code__
@@ -132,15 +136,23 @@ class Progress(StepCallback):
         else:
             parts.append(f"{gains.tokens / gains.seconds:,.0f} tokens/s")
             self._spent += gains.seconds
-            if self._last:
+            if self.limit:
+                parts.append(f"{duration(self.limit.seconds_left)} left")
+            elif self._last:
                 left = max(0, self._last - self.step) * self._spent / self._made
                 parts.append(f"{duration(left)} left")
         line = ", ".join(parts)
         if self._bar is None:
             self._say(line)
         else:
-            self._bar.n = self.step
+            self._bar.n = self._done()
             self._bar.set_description_str(line)
+
+    def _done(self) -> float:
+        """What the bar counts: seconds of a run by the clock, else updates."""
+        if self.limit is None:
+            return self.step
+        return self.limit.seconds - self.limit.seconds_left
 
     def _say(self, line: str) -> None:
         if not self.is_chief:

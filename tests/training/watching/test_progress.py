@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from massivetext_keras.training import Progress, adamw
+from massivetext_keras.training import Progress, TimeLimit, adamw
 from massivetext_keras.training.watching import meter, progress
 from tests.training.tiny import Clock, TinyLM, batch, batches
 
@@ -107,6 +107,16 @@ def test_a_line_tells_step_loss_speed_and_time_left(model, clock, capsys, thread
     # Two batches of four rows of five, two seconds for each, whatever else is done.
     assert lines[2].endswith(", 10 tokens/s, 12 s left")
     assert lines[3].endswith(", 10 tokens/s, 8 s left")
+
+
+def test_by_the_clock_the_time_left_is_that_of_the_clock(model, clock):
+    file, limit = io.StringIO(), TimeLimit(minutes=1, now=lambda: clock.now)
+    shown = Progress(every=2, file=file, patience=None, limit=limit)
+    model.fit(batches(0, 4), callbacks=[clock, limit, shown], verbose=0)
+    first, second = file.getvalue().splitlines()
+    assert " of " not in first
+    # Four batches of two seconds, of which the first was not counted
+    assert second.endswith(", 54 s left")
 
 
 def test_without_an_end_there_is_no_time_left(model, clock):
