@@ -81,6 +81,7 @@ class Decoder:
         plain = functools.partial(tf.function, autograph=False)
         self.decode = (island if compiled else plain)(self._decode)
         self.begin = tf.function(self.start, autograph=False, reduce_retracing=True)
+        self.extend = tf.function(self._extend, autograph=False, reduce_retracing=True)
 
     def start(
         self,
@@ -126,6 +127,21 @@ class Decoder:
             cache=cache,
         )
         return self._append(state, hidden, cache, sampling)
+
+    def _extend(
+        self,
+        prompts: tf.RaggedTensor,
+        max_new_tokens: tf.Tensor,
+        sampling: SamplingTensors,
+        banned: BannedPhrases | tuple[()] = (),
+    ) -> tf.RaggedTensor:
+        """Prompts with what follows them; arguments as of `start`."""
+        prompts = _of_any_size(prompts)
+        count = prompts.nrows()
+        rows = tf.range(tf.cast(count, tf.int32))
+        state = self.start(prompts, max_new_tokens, sampling, rows, banned=banned)
+        state = self.decode(state, sampling, max_new_tokens)
+        return tf.concat([prompts, written(state, count, max_new_tokens)], axis=1)
 
     def _decode(
         self, state: State, sampling: SamplingTensors, limit: tf.Tensor
@@ -255,6 +271,14 @@ def written(state: State, batch, limit) -> tf.RaggedTensor:
     """The tokens of the first `batch` rows, at most `limit` each, int32."""
     lengths = tf.minimum(state.lengths[:batch], limit)
     return tf.RaggedTensor.from_tensor(state.tokens[:batch], lengths=lengths)
+
+
+def _of_any_size(rows: tf.RaggedTensor) -> tf.RaggedTensor:
+    """Rows whose number the graph does not know: one graph for all, and no loop in it
+    that some of its tensors enter with a known size, and others not."""
+    forget = tf.compat.v1.placeholder_with_default
+    values, splits = forget(rows.values, [None]), forget(rows.row_splits, [None])
+    return tf.RaggedTensor.from_row_splits(values, splits, validate=False)
 
 
 def left_padded(rows: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -12,7 +12,6 @@ import tensorflow as tf
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.generation.checks import checked as checked_number
 from massivetext_keras.generation.constraints import ids_or_sequences
-from massivetext_keras.generation.decoding import written
 from massivetext_keras.generation.sampling import SamplingTensors
 from massivetext_keras.generation.scoring import log_probabilities
 from massivetext_keras.generation.settings import (
@@ -315,11 +314,7 @@ class CausalLM(Task):
             new, _ = searcher.begin(ids, limit, rules, (), banned)
             return tf.concat([ids, new[::num_beams]], axis=1)
         decoder = self.writers.decoder(stop_ids, penalize)
-        rows = tf.range(tf.cast(ids.nrows(), tf.int32))
-        choice = how.sampling.tensors()
-        state = decoder.begin(ids, limit, choice, rows, (), banned)
-        state = decoder.decode(state, choice, limit)
-        return tf.concat([ids, written(state, ids.nrows(), limit)], axis=1)
+        return decoder.extend(ids, limit, how.sampling.tensors(), banned)
 
     def _settled(
         self,
