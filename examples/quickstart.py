@@ -3,6 +3,9 @@
 Builds a corpus, measures how fast this machine is, trains a vocabulary and a GPT that
 fit MINUTES of it, compares them with n-grams, exports, and lets a process that knows
 only tensorflow(_text) write.
+
+Result: 1.905 bits per byte of documents held out, 688 updates of the smallest size;
+n-grams: 2.908, 2.145, 1.944 (docs/results.md).
 """
 
 import shutil
