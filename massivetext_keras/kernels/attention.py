@@ -14,6 +14,7 @@ import tensorflow as tf
 from massivetext_keras.kernels.dropout import keep_mask
 from massivetext_keras.kernels.fused import fused
 from massivetext_keras.kernels.product import product
+from massivetext_keras.kernels.shapes import shape_of
 
 # Rows of queries that share one set of visible keys in causal training.
 CAUSAL_ROWS = 128
@@ -31,9 +32,8 @@ def attention_scores(
     query: tf.Tensor, key: tf.Tensor, bias: tf.Tensor | None = None, multiply=tf.matmul
 ) -> tf.Tensor:
     """query key^T + bias, [batch, heads, queries, keys]; arguments as of `attend`."""
-    shape = tf.shape(query)
     scores = multiply(_grouped(query, key), key, transpose_b=True)
-    scores = tf.reshape(scores, [shape[0], query.shape[1], shape[2], tf.shape(key)[2]])
+    scores = tf.reshape(scores, [*shape_of(query)[:3], shape_of(key)[2]])
     if bias is None:
         return scores
     # Not `scores + bias`: TensorFlow 2.21 fuses product, scale and sum into one oneDNN
@@ -144,13 +144,13 @@ def _backward(query, key, value, upstream, dots, weights, part: Part, rate: floa
     grouped = _grouped(_kept(weights, rate), values)
     dvalue = product(grouped, rows, transpose_a=True)
     dweights = product(rows, values, transpose_b=True)
-    dweights = tf.reshape(dweights, tf.shape(weights))
+    dweights = tf.reshape(dweights, shape_of(weights))
     dots = _rows(dots, part.start, part.end)
     dscores = _softmax_backward(weights, dweights, dots, rate=rate)
     queries = _rows(query, part.start, part.end)
     grouped = _grouped(dscores, keys)
     dkey = product(grouped, _grouped(queries, keys), transpose_a=True)
-    dquery = tf.reshape(product(grouped, keys), tf.shape(queries))
+    dquery = tf.reshape(product(grouped, keys), shape_of(queries))
     return dquery, dkey, dvalue, dscores
 
 
@@ -199,17 +199,16 @@ def _row_dots(x, y):
 
 
 def _weighted(weights: tf.Tensor, value: tf.Tensor, multiply=tf.matmul) -> tf.Tensor:
-    shape = tf.shape(weights)
     output = multiply(_grouped(weights, value), value)
-    return tf.reshape(output, [shape[0], weights.shape[1], shape[2], value.shape[3]])
+    return tf.reshape(output, [*shape_of(weights)[:3], value.shape[3]])
 
 
 def _grouped(x: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
     """Folds the heads that share a key/value head into the rows: no copies of keys."""
     if x.shape[1] == key.shape[1]:
         return x
-    shape = tf.shape(x)
-    return tf.reshape(x, [shape[0], key.shape[1], -1, shape[3]])
+    batch, _, _, size = shape_of(x)
+    return tf.reshape(x, [batch, key.shape[1], -1, size])
 
 
 def _rows(x: tf.Tensor, start: int, end: int | None) -> tf.Tensor:

@@ -11,6 +11,7 @@ from massivetext_keras.kernels.attention import (
     attend_training,
     attention_scores,
 )
+from massivetext_keras.kernels.shapes import shape_of
 from massivetext_keras.layers.cache import LayerCache, at_beginning, write
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.dropout import Dropout
@@ -193,20 +194,12 @@ class Attention(keras.layers.Layer):
 
 def _split_heads(x: tf.Tensor, heads: int) -> tf.Tensor:
     """[batch, length, heads * size] -> [batch, heads, length, size]."""
-    x = tf.reshape(x, [*_rows(x, 1), heads, x.shape[-1] // heads])
+    batch, length, width = shape_of(x)
+    x = tf.reshape(x, [batch, length, heads, width // heads])
     return tf.transpose(x, [0, 2, 1, 3])
 
 
 def _merge_heads(x: tf.Tensor) -> tf.Tensor:
     """[batch, heads, length, size] -> [batch, length, heads * size]."""
-    rows, width = _rows(x, 2), x.shape[1] * x.shape[3]
-    return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [*rows, width])
-
-
-def _rows(x: tf.Tensor, axis: int) -> tuple:
-    """Batch and length, the size of an axis, for a shape: without operations where the
-    graph knows the length."""
-    if x.shape[axis]:
-        return -1, x.shape[axis]
-    shape = tf.shape(x)
-    return shape[0], shape[axis]
+    batch, heads, length, size = shape_of(x)
+    return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch, length, heads * size])

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras.kernels.product import differentiable_product
+from massivetext_keras.kernels.shapes import shape_of
 
 
 class Dense(keras.layers.Dense):
@@ -35,8 +36,7 @@ class Dense(keras.layers.Dense):
             y = _add_bias(y, tf.convert_to_tensor(self.bias))
         if self.adapter is not None and self.adapter.original is None:
             y += self.adapter(rows, training=training)
-        shape = tf.shape(x)
-        return tf.reshape(y, tf.concat([shape[:-1], [self.units]], 0))
+        return tf.reshape(y, [*shape_of(x)[:-1], self.units])
 
 
 @tf.custom_gradient
@@ -45,7 +45,7 @@ def _add_bias(rows: tf.Tensor, bias: tf.Tensor):
     memory, where TensorFlow's own sum over bfloat16 rows is not."""
 
     def backward(upstream):
-        ones = tf.ones([1, tf.shape(upstream)[0]], upstream.dtype)
+        ones = tf.ones([1, shape_of(upstream)[0]], upstream.dtype)
         return upstream, tf.matmul(ones, upstream)[0]
 
     return tf.nn.bias_add(rows, bias), backward
