@@ -35,6 +35,7 @@ _AVX2 = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",
 }
+_ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"}  # as the program `massivetext` has it
 _LIBRARIES = (
     "massivetext_keras",
     "tensorflow",
@@ -218,7 +219,7 @@ def _measured(
     if not Path(one.python).exists():
         print(f"{name}: left out, {one.python} is missing (make bench makes it)")
         return None
-    environment = os.environ | (_AVX2 if PLAINEST else {}) | one.environment
+    environment = _ONEDNN | os.environ | (_AVX2 if PLAINEST else {}) | one.environment
     limit = None if shortest is None else _PATIENCE * shortest
     try:
         done = subprocess.run(
