@@ -4,8 +4,8 @@ Builds a corpus, measures how fast this machine is, trains a vocabulary and a GP
 fit MINUTES of it, compares them with n-grams, exports, and lets a process that knows
 only tensorflow(_text) write.
 
-Result: 1.905 bits per byte of documents held out, 688 updates of the smallest size;
-n-grams: 2.908, 2.145, 1.944 (docs/results.md).
+Result: 1.659 bits per byte on 32 documents held out; n-grams: 2.904, 2.149, 1.949.
+Time: five minutes, 2,042 updates, on 2 shared cores of an Intel Xeon (AMX).
 """
 
 import shutil
