@@ -113,7 +113,7 @@ class Tuner:
         >>> tuner = Tuner()
         >>> tuner.seconds["sum of 3"] = {"loop": 0.002, "whole": 0.001}
         >>> list(tuner.table())
-        ['sum of 3  loop 2.00, *whole 1.00']
+        ['sum of 3  loop 2.00; *whole 1.00']
         """
         width = max(map(len, self.seconds), default=0)
         for what, known in sorted(self.seconds.items()):
@@ -122,7 +122,7 @@ class Tuner:
                 f"{'*' * (name == taken)}{name} {seconds * 1e3:.2f}"
                 for name, seconds in known.items()
             ]
-            yield f"{what:{width}}  {', '.join(forms)}"
+            yield f"{what:{width}}  {'; '.join(forms)}"
 
 
 def _taken(seconds: Mapping[str, float]) -> str:

@@ -212,5 +212,5 @@ def test_speed_is_told_in_forms_of_products():
     assert len(table) in (12, 24)  # with bfloat16, if the processor has it
     form = r"\*?(TensorFlow|XLA)(, copied)? \d+\.\d\d"
     for line in table:
-        assert re.fullmatch(rf"product .+?  {form}(, {form})*", line), line
+        assert re.fullmatch(rf"product .+?  {form}(; {form})*", line), line
         assert line.count("*") == 1
