@@ -10,8 +10,6 @@ from massivetext_keras.kernels.tuning import process_tuner
 
 # Logits per chunk: 1,024 tokens of an 8,192-token vocabulary, 16 MB in bfloat16.
 CHUNK_LOGITS = 1 << 23
-
-
 # Logits of a chunk that are worth finding the faster form for.
 _LEAST_LOGITS = 1 << 20
 _ROWS_MEASURED, _MOST_COLUMNS_MEASURED = 128, 1 << 13

@@ -2,8 +2,8 @@
 
 TensorFlow multiplies by Eigen or oneDNN, XLA by a library of its own, and each is fast
 for some layouts alone: the gradients of a product multiply by a transposed matrix, and
-a copy of the smaller one may cost less than reading it across. On two AVX2 cores the
-same product of a batch runs at 34 GFLOP/s in one form and at 102 in another.
+a copy of the smaller one may cost less than reading it across. Which it is differs from
+processor to processor: `massivetext doctor --speed` tells.
 """
 
 from __future__ import annotations

@@ -15,16 +15,8 @@ from massivetext_keras.tokenizers.training import KINDS
 # Fields of TrainConfig that may change when a run goes on: how long it is, where and
 # how it is computed, and what is recorded of it.
 _FREE = (
-    *(
-        "steps",
-        "minutes",
-        "micro_batches",
-        "recompute",
-        "xla",
-        "steps_per_execution",
-        "strategy",
-    ),
-    *("evaluate_every", "checkpoint_every", "sample_every", "callbacks"),
+    *("steps", "minutes", "micro_batches", "recompute", "xla", "steps_per_execution"),
+    *("strategy", "evaluate_every", "checkpoint_every", "sample_every", "callbacks"),
 )
 
 
