@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import itertools
 import json
@@ -100,8 +101,7 @@ def keras_hub(
         words += ["XLA"] * jit + ["no oneDNN"] * (not onednn)
         environment = {"TF_ENABLE_ONEDNN_OPTS": str(int(onednn))}
         found[", ".join(words)] = Contestant(
-            lambda precision=precision, jit=jit: measure(precision, jit),
-            environment=environment,
+            functools.partial(measure, precision, jit), environment=environment
         )
     return found
 
@@ -111,20 +111,22 @@ def on_torch(measure: Callable[[], dict]) -> Contestant:
     return Contestant(measure, PARITY)
 
 
-def product(size: int = 2048, rounds: int = 12) -> dict[str, float]:
-    """The most that this machine does: GFLOP/s of a product of matrices."""
-    import tensorflow as tf
+def hugging_face(measure: Callable[[str], dict]) -> dict[str, Contestant]:
+    """Hugging Face on torch in each precision, which `measure` is given."""
+    return {
+        f"hugging_face, {precision.removeprefix('mixed_')}": on_torch(
+            functools.partial(measure, precision)
+        )
+        for precision in precisions()
+    }
 
-    multiply, found = tf.function(tf.matmul), {}
-    for precision in precisions():
-        kind = precision.removeprefix("mixed_")
-        given, seconds = tf.cast(tf.random.normal([size, size]), kind), []
-        for _ in range(rounds):
-            begin = time.perf_counter()
-            multiply(given, given).numpy()
-            seconds.append(time.perf_counter() - begin)
-        found[f"{kind}, GFLOP/s"] = 2e-9 * size**3 / min(seconds)
-    return found
+
+def product() -> dict[str, float]:
+    """The most that this machine does: GFLOP/s of a product of matrices."""
+    from massivetext_keras.distribution.devices import measured_peak
+
+    kinds = [precision.removeprefix("mixed_") for precision in precisions()]
+    return {f"{kind}, GFLOP/s": measured_peak(kind) / 1e9 for kind in kinds}
 
 
 def corpus_pages() -> list[str]:
@@ -156,7 +158,6 @@ def compete(
     script: str,
     contestants: Mapping[str, Callable | Contestant],
     rounds: int = 2,
-    pythons: Mapping[str, str | Path] | None = None,
     folder: Path = RESULTS,
 ) -> Results:
     """Gives each contestant's best results over the rounds, and keeps them.
@@ -168,7 +169,6 @@ def compete(
         script: file of the benchmark; run with a name it prints a line of JSON.
         contestants: name -> what measures, giving name -> number.
         rounds: turns; the machine's noise falls on all alike.
-        pythons: name -> interpreter of functions that have one of their own.
         folder: where results are kept.
 
     Returns:
@@ -176,9 +176,7 @@ def compete(
         left out.
     """
     contestants = {
-        name: one
-        if isinstance(one, Contestant)
-        else Contestant(one, (pythons or {}).get(name, sys.executable))
+        name: one if isinstance(one, Contestant) else Contestant(one)
         for name, one in contestants.items()
     }
     asked = [word for word in sys.argv[1:] if word in contestants]

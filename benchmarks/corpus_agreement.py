@@ -13,7 +13,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from common import compete, corpus_pages
+from common import Contestant, compete, corpus_pages
 from corpus_rules import PEERS, pages
 
 TOKENS = "their words are spaCy's, signs apart; ours lie between white space"
@@ -232,10 +232,11 @@ if __name__ == "__main__":
             __file__,
             {
                 "ours": lambda: save("ours", our_decisions),
-                "datatrove": lambda: save("datatrove", their_decisions),
+                "datatrove": Contestant(
+                    lambda: save("datatrove", their_decisions), PEERS
+                ),
             },
             rounds=1,
-            pythons={"datatrove": PEERS},
         )
         decided = {
             name: json.loads(Path(folder, f"{name}.json").read_text())

@@ -31,11 +31,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from common import compete, print_ratios
+from common import Contestant, compete, data_folder, print_ratios
 from corpus_rules import PEERS
 
 MEGABYTES, WORKERS, LANGUAGE, MEMORY = 40, (1, 2), "en", "1GB"
-EXTRACTORS, THEIRS = ("trafilatura", "resiliparse"), "datatrove"
+OURS = {"ours": "trafilatura", "ours, resiliparse": "resiliparse"}
+THEIRS = "datatrove"
 SIZES = "0.1,0.2,0.4"  # GB
 FILE_BYTES = 4 << 20
 LONG = 60  # characters of a text that is replaced; menus are shorter
@@ -136,7 +137,7 @@ def write_crawl(folder: Path, size: int) -> None:
     from warcio.warcwriter import WARCWriter
 
     folder.mkdir(parents=True)
-    found = pages(Path(os.environ["MASSIVETEXT_DATA"]), size)
+    found = pages(data_folder(), size)
     http = [("Content-Type", "text/html; charset=utf-8")]
     for number in itertools.count():
         with open(folder / f"{number:05}.warc", "wb") as file:
@@ -169,8 +170,8 @@ def measured(run: Callable[[int], set[int]], name: str) -> dict[str, float]:
         begin, spent = time.perf_counter(), cpu_seconds()
         kept = run(workers)
         seconds, spent = time.perf_counter() - begin, cpu_seconds() - spent
-        found[f"workers={workers}, MB/s per core"] = size / seconds / workers
-        found[f"workers={workers}, MB per CPU second"] = size / spent
+        found[f"{workers} workers, MB/s per core"] = size / seconds / workers
+        found[f"{workers} workers, MB per CPU second"] = size / spent
     crawl.with_name(f"{name}.json").write_text(json.dumps(sorted(kept)))
     return found
 
@@ -292,16 +293,21 @@ def contest(name: str) -> None:
             write_crawl(Path(folder, "crawl"), MEGABYTES * 10**6)
         runs = {
             **{
-                f"ours, {extractor}": functools.partial(ours, extractor=extractor)
-                for extractor in EXTRACTORS
+                name: functools.partial(ours, extractor=extractor)
+                for name, extractor in OURS.items()
             },
             THEIRS: datatrove,
         }
         best = compete(
             __file__,
-            {name: functools.partial(measured, runs[name], name) for name in runs},
+            {
+                name: Contestant(
+                    functools.partial(measured, run, name),
+                    PEERS if name == THEIRS else sys.executable,
+                )
+                for name, run in runs.items()
+            },
             rounds=1,
-            pythons={THEIRS: PEERS},
         )
         kept = {
             name: set(json.loads(Path(folder, f"{name}.json").read_text()))
@@ -371,8 +377,7 @@ def main() -> None:
     parser.add_argument("--sizes", default="", help="GB, such as 1,10: growth alone")
     parser.add_argument("--picture", type=Path, default="runs/corpus_growth.png")
     given = parser.parse_args()
-    if "MASSIVETEXT_DATA" not in os.environ:
-        raise SystemExit("MASSIVETEXT_DATA is unset: it names the folder of real pages")
+    data_folder()  # says so if there is none
     if not given.sizes:
         contest(given.recipe)
     sizes = [*map(float, (given.sizes or SIZES).split(","))]

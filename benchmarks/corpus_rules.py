@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from common import compete, corpus_pages, print_ratios
+from common import Contestant, compete, corpus_pages, print_ratios
 
 PEERS = Path(__file__).parents[1] / ".venv-peers/bin/python"
 BATCH = 256
@@ -123,8 +123,7 @@ if __name__ == "__main__":
             print(f"{len(texts)} pages, {size / 1e6:.1f} MB")
         best = compete(
             __file__,
-            {"ours": ours, "datatrove": datatrove},
-            pythons={"datatrove": PEERS},
+            {"ours": ours, "datatrove": Contestant(datatrove, PEERS)},
         )
     for measurement in best["ours"]:
         print_ratios(best, "ours", measurement)

@@ -14,10 +14,9 @@ import time
 from common import (
     compete,
     data_folder,
+    hugging_face,
     keras_hub,
-    on_torch,
     our_precision,
-    precisions,
     print_ratios,
 )
 
@@ -96,7 +95,7 @@ def fit_keras_hub(precision: str, jit: bool) -> dict[str, float]:
     return fit(model, np.array(texts), np.array(labels), batch_size=ROWS)
 
 
-def hugging_face(precision: str) -> dict[str, float]:
+def fit_hugging_face(precision: str) -> dict[str, float]:
     import transformers
 
     reader = transformers.AutoTokenizer.from_pretrained(model_folder())
@@ -144,12 +143,7 @@ def hugging_face(precision: str) -> dict[str, float]:
 CONTESTANTS = {
     "ours": ours,
     **keras_hub(fit_keras_hub),
-    **{
-        f"hugging_face, {precision.removeprefix('mixed_')}": on_torch(
-            lambda precision=precision: hugging_face(precision)
-        )
-        for precision in precisions()
-    },
+    **hugging_face(fit_hugging_face),
 }
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
-"""The same GPT in four libraries."""
+"""The same GPT in four libraries: made, given batches, asked for logits."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
+
+import numpy as np
 
 
 class Shape(NamedTuple):
@@ -87,3 +90,28 @@ def nano_gpt_lm(shape: Shape = SMALL):
     from nanogpt_torch import GPT
 
     return GPT(*shape)
+
+
+def features(ids: np.ndarray, mask: bool) -> dict[str, np.ndarray]:
+    """What a model of Keras is called on; KerasHub's want a mask of padding."""
+    found = {"token_ids": ids}
+    return found | {"padding_mask": np.ones_like(ids)} if mask else found
+
+
+def keras_logits(model, mask: bool) -> Callable[[np.ndarray], np.ndarray]:
+    """Logits of ids, by a graph."""
+    import tensorflow as tf
+
+    call = tf.function(lambda given: model(given))
+    return lambda ids: call(features(ids, mask)).numpy()
+
+
+def torch_logits(model) -> Callable[[np.ndarray], np.ndarray]:
+    """Logits of ids."""
+    import torch
+
+    def logits(ids):
+        with torch.no_grad():
+            return model(torch.tensor(ids).long()).numpy()
+
+    return logits

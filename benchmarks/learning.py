@@ -12,7 +12,15 @@ from collections.abc import Callable
 
 import numpy as np
 from common import compete, on_torch, our_precision, print_ratios
-from gpt import Shape, keras_hub_lm, nano_gpt_lm, our_lm
+from gpt import (
+    Shape,
+    features,
+    keras_hub_lm,
+    keras_logits,
+    nano_gpt_lm,
+    our_lm,
+    torch_logits,
+)
 from shakespeare import (
     LEAST,
     WARMUP,
@@ -57,16 +65,12 @@ def fit(model, part: np.ndarray, mask: bool) -> None:
     """An update for each batch."""
     import tensorflow as tf
 
-    features = {"token_ids": part[:, :, :-1]}
-    if mask:
-        features["padding_mask"] = np.ones_like(features["token_ids"])
-    data = tf.data.Dataset.from_tensor_slices((features, part[:, :, 1:]))
-    model.fit(data, verbose=0)
+    batches = features(part[:, :, :-1], mask), part[:, :, 1:]
+    model.fit(tf.data.Dataset.from_tensor_slices(batches), verbose=0)
 
 
 def ours() -> dict[str, float]:
     import keras
-    import tensorflow as tf
 
     import massivetext_keras as mtk
 
@@ -76,18 +80,13 @@ def ours() -> dict[str, float]:
         keras.utils.set_random_seed(0)
         lm = our_lm(shape)
         lm.compile(mtk.training.adamw(PEAK, WARMUP, updates, beta_2=0.99))
-        call = tf.function(lambda ids: lm({"token_ids": ids}))
-        return (
-            lambda part: fit(lm, part, mask=False),
-            lambda ids: call(tf.constant(ids)).numpy(),
-        )
+        return lambda part: fit(lm, part, mask=False), keras_logits(lm, mask=False)
 
     return measure(make)
 
 
 def keras_hub() -> dict[str, float]:
     import keras
-    import tensorflow as tf
 
     def make(shape, updates):
         keras.utils.set_random_seed(0)
@@ -98,11 +97,7 @@ def keras_hub() -> dict[str, float]:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         lm.compile(optimizer, loss, jit_compile=True)
-        call = tf.function(lambda ids: lm({"token_ids": ids, "padding_mask": ids >= 0}))
-        return (
-            lambda part: fit(lm, part, mask=True),
-            lambda ids: call(tf.constant(ids)).numpy(),
-        )
+        return lambda part: fit(lm, part, mask=True), keras_logits(lm, mask=True)
 
     return measure(make)
 
@@ -121,11 +116,7 @@ def nano_gpt() -> dict[str, float]:
                 rate = learning_rate(next(number), updates, PEAK)
                 train_step(model, optimizer, rows[:, :-1], rows[:, 1:], rate)
 
-        def logits(ids):
-            with torch.no_grad():
-                return model(torch.tensor(ids).long()).numpy()
-
-        return learn, logits
+        return learn, torch_logits(model)
 
     return measure(make)
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from common import compete, on_torch, our_precision, print_ratios
-from gpt import Shape, nano_gpt_lm
+from gpt import Shape, keras_logits, nano_gpt_lm, torch_logits
 from shakespeare import (
     characters,
     learning_rate,
@@ -59,7 +59,6 @@ class Race:
 
 def ours() -> dict[str, float]:
     import keras
-    import tensorflow as tf
 
     import massivetext_keras as mtk
 
@@ -76,8 +75,7 @@ def ours() -> dict[str, float]:
     )
     text = path().read_text()
     ids = tokenizer(text[len(text) * 9 // 10 :]).numpy()
-    call = tf.function(lambda ids: lm({"token_ids": ids}))
-    race = Race(lambda ids: call(tf.constant(ids)).numpy(), windows(ids, LENGTH)[::4])
+    race = Race(keras_logits(lm, mask=False), windows(ids, LENGTH)[::4])
     pauses = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: race.pause())
     lm.fit(
         train,
@@ -98,12 +96,7 @@ def nano_gpt() -> dict[str, float]:
     model = nano_gpt_lm(Shape(65, LAYERS, WIDTH, HEADS, LENGTH, 0.0))
     optimizer = optimizer_for(model, 1e-3)
     batches = torch.tensor(random_windows(train, UPDATES, ROWS, LENGTH)).long()
-
-    def logits(ids):
-        with torch.no_grad():
-            return model(torch.tensor(ids).long()).numpy()
-
-    race = Race(logits, windows(valid, LENGTH)[::4])
+    race = Race(torch_logits(model), windows(valid, LENGTH)[::4])
     for update, rows in enumerate(batches, 1):
         rate = learning_rate(update, UPDATES, 1e-3)
         train_step(model, optimizer, rows[:, :-1], rows[:, 1:], rate)

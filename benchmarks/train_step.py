@@ -13,15 +13,14 @@ import time
 import numpy as np
 from common import (
     compete,
+    hugging_face,
     keras_hub,
-    on_torch,
     our_precision,
-    precisions,
     print_ratios,
     print_shares,
     product,
 )
-from gpt import SMALL, Shape, hugging_face_lm, keras_hub_lm, our_lm
+from gpt import SMALL, Shape, features, hugging_face_lm, keras_hub_lm, our_lm
 
 ROWS, STEPS = 16, 16
 WARM = 5  # steps that are not timed
@@ -53,10 +52,8 @@ def fit(model, shape: Shape, rows: int, steps: int, mask: bool) -> dict[str, flo
             times.append(time.perf_counter())
 
     ids = words(shape, rows, steps)
-    features = {"token_ids": ids[:, :-1]}
-    if mask:
-        features["padding_mask"] = np.ones_like(ids[:, :-1])
-    batches = tf.data.Dataset.from_tensor_slices((features, ids[:, 1:]))
+    examples = features(ids[:, :-1], mask), ids[:, 1:]
+    batches = tf.data.Dataset.from_tensor_slices(examples)
     model.fit(batches.batch(rows, True), verbose=0, callbacks=[Clock()])
     return speed(times, shape, rows) | {"loss, nats": losses[-1]}
 
@@ -92,7 +89,7 @@ def fit_keras_hub(
     return fit(lm, shape, rows, steps, mask=True)
 
 
-def hugging_face(precision: str) -> dict[str, float]:
+def fit_hugging_face(precision: str) -> dict[str, float]:
     import torch
 
     model = hugging_face_lm().train()
@@ -114,12 +111,7 @@ CONTESTANTS = {
     "product": product,
     "ours": lambda: fit_ours(our_precision()),
     **keras_hub(fit_keras_hub),
-    **{
-        f"hugging_face, {precision.removeprefix('mixed_')}": on_torch(
-            lambda precision=precision: hugging_face(precision)
-        )
-        for precision in precisions()
-    },
+    **hugging_face(fit_hugging_face),
     "ours, no dropout": lambda: fit_ours(our_precision(), PLAIN),
     "ours, float32, no dropout": lambda: fit_ours("float32", PLAIN),
 }
