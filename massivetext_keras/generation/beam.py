@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from massivetext_keras.generation.capacity import is_full, of_any_size, with_room
 from massivetext_keras.generation.checks import checked
 from massivetext_keras.generation.constraints import Constraints, not_yet
 from massivetext_keras.generation.decoding import empty_text, read, seen_in
@@ -163,7 +164,7 @@ class BeamDecoder:
         self.penalize_repetitions = penalize_repetitions
         self.traces = 0
         plain = functools.partial(tf.function, autograph=False)
-        self.decode = (island if compiled else plain)(self._decode)
+        self.fill = (island if compiled else plain)(self._fill)
         self.begin = tf.function(self.search, autograph=False, reduce_retracing=True)
 
     def search(
@@ -188,7 +189,9 @@ class BeamDecoder:
             tokens; and their scores, float32 [batch, beams].
         """
         batch = prompts.nrows()
-        token_ids, hidden, cache = read(self.model, prompts, max_new_tokens, context)
+        token_ids, hidden, cache = read(
+            self.model, prompts, max_new_tokens, context, copies=self.num_beams
+        )
         k, rows = self.num_beams, tf.shape(hidden)[0]
         seen, phrases = tf.zeros([rows, 0], tf.bool), tf.zeros([rows], tf.int32)
         if self.penalize_repetitions:
@@ -213,7 +216,7 @@ class BeamDecoder:
             seen=self._for_all_beams(seen),
             cache=cache,
         )
-        beams = self.decode(beams, hidden, rules, max_new_tokens)
+        beams = self._decode(beams, hidden, rules, max_new_tokens)
         texts = tf.RaggedTensor.from_tensor(
             tf.reshape(beams.texts[:batch], [-1, tf.shape(beams.texts)[2]]),
             lengths=tf.reshape(beams.lengths[:batch], [-1]),
@@ -222,10 +225,36 @@ class BeamDecoder:
 
     def _decode(self, beams: BeamState, hidden, rules: BeamRules, limit) -> BeamState:
         """Writes until no text can get better or all have `limit` tokens."""
+
+        def fill(beams):
+            cache, (tokens, texts) = with_room(
+                beams.cache,
+                [beams.tokens, beams.texts],
+                self.model.config,
+                limit - beams.step,
+            )
+            beams = beams._replace(cache=cache, tokens=tokens, texts=texts)
+            filled = self.fill(beams, rules, limit)
+            return (filled._replace(banned=beams.banned),)
+
+        beams = self._advance(beams, hidden, rules, limit)
+        return tf.while_loop(
+            functools.partial(self._unfinished, limit),
+            fill,
+            (beams,),
+            shape_invariants=(of_any_size(beams, ["tokens", "texts"]),),
+        )[0]
+
+    @staticmethod
+    def _unfinished(limit, beams: BeamState) -> tf.Tensor:
+        return (beams.step < limit) & tf.reduce_any(beams.open)
+
+    def _fill(self, beams: BeamState, rules: BeamRules, limit) -> BeamState:
+        """`_decode` until the cache is full."""
         self.traces += 1
 
         def unfinished(beams):
-            return (beams.step < limit) & tf.reduce_any(beams.open)
+            return self._unfinished(limit, beams) & ~is_full(beams.cache)
 
         def write_one(beams):
             newest = tf.gather(beams.tokens, beams.step - 1, axis=2)
@@ -236,7 +265,6 @@ class BeamDecoder:
             beams = beams._replace(cache=cache)
             return (self._advance(beams, hidden[:, 0], rules, limit),)
 
-        beams = self._advance(beams, hidden, rules, limit)
         return tf.while_loop(unfinished, write_one, (beams,))[0]
 
     def _advance(self, beams: BeamState, hidden, rules: BeamRules, limit) -> BeamState:

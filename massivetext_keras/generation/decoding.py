@@ -7,14 +7,19 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from massivetext_keras.generation.capacity import (
+    is_full,
+    of_any_size,
+    places_at_first,
+    power_of_two,
+    with_room,
+)
 from massivetext_keras.generation.constraints import Constraints, not_yet
 from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import SamplingTensors, choose, penalize
 from massivetext_keras.kernels.fused import island
 from massivetext_keras.layers.cache import Cache
-
-_SMALLEST_CAPACITY = 64
 
 
 class State(NamedTuple):
@@ -54,7 +59,7 @@ class Decoder:
     """Writes tokens with a causal model, in float32.
 
     The loop is one XLA program, compiled once per bucket: the batch is padded to a
-    power of two, the cache to a power of two or the longest context.
+    power of two, the cache as `capacity` says.
 
     Args:
         model: with `call(inputs, cache)`, `empty_cache`, `logits` and `config`.
@@ -79,7 +84,8 @@ class Decoder:
         self.constraints = constraints or Constraints()
         self.traces = 0
         plain = functools.partial(tf.function, autograph=False)
-        self.decode = (island if compiled else plain)(self._decode)
+        self.fill = (island if compiled else plain)(self._fill)
+        self.decode = tf.function(self._decode, autograph=False, reduce_retracing=True)
         self.begin = tf.function(self.start, autograph=False, reduce_retracing=True)
         self.extend = tf.function(self._extend, autograph=False, reduce_retracing=True)
 
@@ -147,10 +153,36 @@ class Decoder:
         self, state: State, sampling: SamplingTensors, limit: tf.Tensor
     ) -> State:
         """Writes until `limit` tokens are there or all rows are done."""
+
+        def fill(state):
+            cache, (tokens,) = with_room(
+                state.cache,
+                [state.tokens],
+                self.model.config,
+                state.room - state.step,
+            )
+            state = state._replace(cache=cache, tokens=tokens)
+            filled = self.fill(state, sampling, limit)
+            # A graph that was traced for tables of any size forgets theirs.
+            return (filled._replace(banned=state.banned),)
+
+        return tf.while_loop(
+            functools.partial(self._unfinished, limit),
+            fill,
+            (state,),
+            shape_invariants=(of_any_size(state, ["tokens"]),),
+        )[0]
+
+    @staticmethod
+    def _unfinished(limit: tf.Tensor, state: State) -> tf.Tensor:
+        return (state.step < limit) & ~tf.reduce_all(state.done)
+
+    def _fill(self, state: State, sampling: SamplingTensors, limit: tf.Tensor) -> State:
+        """`_decode` until the cache is full."""
         self.traces += 1
 
         def unfinished(state):
-            return (state.step < limit) & ~tf.reduce_all(state.done)
+            return self._unfinished(limit, state) & ~is_full(state.cache)
 
         def write_one(state):
             newest = tf.gather(state.tokens, state.step - 1, axis=1)
@@ -214,13 +246,18 @@ def lead_of(tokens: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 def read(
-    model, prompts: tf.RaggedTensor, max_new_tokens, context: tuple = ()
+    model,
+    prompts: tf.RaggedTensor,
+    max_new_tokens,
+    context: tuple = (),
+    copies: int = 1,
 ) -> tuple[tf.Tensor, tf.Tensor, Cache]:
     """Fills a cache with prompts, their number and its size rounded up to a bucket.
 
     Args:
         model: see `Decoder`.
         prompts, max_new_tokens, context: see `Decoder.start`.
+        copies: how often each row will be decoded.
 
     Returns:
         The prompts as int32 [rows, length], the hidden states [rows, d] of their last
@@ -234,11 +271,11 @@ def read(
     token_ids, padding = left_padded(tf.concat([prompts, fillers], axis=0))
     context = tf.nest.map_structure(lambda x: _with_rows(x, empty), context)
     # What is written last is never read.
-    needed = tf.shape(token_ids)[1] + tf.maximum(max_new_tokens, 1) - 1
-    rounded = power_of_two(tf.maximum(needed, _SMALLEST_CAPACITY))
-    capacity = tf.maximum(tf.minimum(rounded, model.config.max_length), needed)
+    rows, length = tf.unstack(tf.shape(token_ids))
+    needed = length + tf.maximum(max_new_tokens, 1) - 1
+    places = places_at_first(model.config, copies * rows, length, needed)
     with in_float32(model):
-        cache = model.empty_cache(padding, capacity, *context)
+        cache = model.empty_cache(padding, places, *context)
         hidden, cache = model({"token_ids": token_ids}, cache=cache)
     return token_ids, hidden[:, -1], cache
 
@@ -298,10 +335,3 @@ def left_padded(rows: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor]:
         tf.cast(padding, rows.row_splits.dtype),
     )
     return tf.concat([zeros, rows], axis=1).to_tensor(), padding
-
-
-def power_of_two(n) -> tf.Tensor:
-    """The least power of two that is at least `n`, int scalar of the same dtype."""
-    n = tf.convert_to_tensor(n)
-    powers = tf.constant([2**i for i in range(31)], n.dtype)
-    return tf.reduce_min(tf.boolean_mask(powers, powers >= n))

@@ -1,0 +1,120 @@
+"""How many places a cache has: few at first where reading it is what takes the time.
+
+Each step of decoding reads all places of the cache, filled or not, and all weights. A
+small batch reads far more weights than keys and values: its cache has room for the
+whole text at once, so that one program is compiled. A large batch begins with a small
+cache that grows; each size is compiled for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.layers.cache import Cache
+
+_FEWEST_PLACES = 64
+_MOST = 2**31 - 1
+
+
+def power_of_two(n: int | tf.Tensor) -> tf.Tensor:
+    """The least power of two that is at least `n`, int scalar of the same dtype.
+
+    >>> int(power_of_two(65))
+    128
+    """
+    return _least(n, [2**i for i in range(31)])
+
+
+def places_at_first(
+    config: TransformerConfig, rows: tf.Tensor, length: tf.Tensor, needed: tf.Tensor
+) -> tf.Tensor:
+    """Places of a new cache, int32 scalar.
+
+    Args:
+        config: of the model.
+        rows: int32 scalar, rows of the batch.
+        length: int32 scalar, tokens of its prompts.
+        needed: int32 scalar, places that the longest text takes.
+    """
+    width = 2 * config.key_value_heads * config.width_of_head
+    numbers = config.decoder_layers * width  # of one place in one row
+    cheap = min(config.parameter_count() // numbers, _MOST)
+    whole = _bounded(power_of_two(tf.maximum(needed, _FEWEST_PLACES)), config, needed)
+    few = _bounded(_rounded(length + 1), config, needed)
+    return tf.where(whole <= cheap // rows, whole, few)
+
+
+def with_room(
+    cache: Cache,
+    texts: Sequence[tf.Tensor],
+    config: TransformerConfig,
+    to_come: tf.Tensor,
+) -> tuple[Cache, list[tf.Tensor]]:
+    """A cache that is not full, and tokens [..., places] for what it holds.
+
+    Args:
+        cache: full or not.
+        texts: int32 [..., places], as many as the cache has.
+        config: of the model.
+        to_come: int32 scalar, tokens that are still to be written into it.
+    """
+
+    def grown() -> tuple[Cache, list[tf.Tensor]]:
+        needed = cache.start + to_come
+        places = _bounded(_rounded(cache.start + 1), config, needed)
+        new = places - tf.shape(cache.layers[0].keys)[2]
+
+        def longer(x: tf.Tensor, axis: int) -> tf.Tensor:
+            return tf.pad(
+                x, [[0, new if i == axis else 0] for i in range(x.shape.rank)]
+            )
+
+        layers = tf.nest.map_structure(lambda x: longer(x, 2), cache.layers)
+        return (
+            cache._replace(layers=layers),
+            [longer(x, x.shape.rank - 1) for x in texts],
+        )
+
+    return tf.cond(is_full(cache), grown, lambda: (cache, list(texts)))
+
+
+def of_any_size(state, names: Sequence[str]):
+    """Shapes of what a loop carries while its cache grows.
+
+    Args:
+        state: a named tuple of tensors, with a `cache`.
+        names: those of its tensors that have as many places as the cache, last.
+    """
+    shapes = tf.nest.map_structure(lambda x: x.shape, state)
+    layers = tf.nest.map_structure(
+        lambda x: tf.TensorShape([*x.shape[:2], None, x.shape[3]]), state.cache.layers
+    )
+    texts = {
+        name: tf.TensorShape([*getattr(state, name).shape[:-1], None]) for name in names
+    }
+    return shapes._replace(cache=shapes.cache._replace(layers=layers), **texts)
+
+
+def is_full(cache: Cache) -> tf.Tensor:
+    """Whether no token can be written into a cache, bool scalar."""
+    return cache.start >= tf.shape(cache.layers[0].keys)[2]
+
+
+def _bounded(places: tf.Tensor, config: TransformerConfig, needed: tf.Tensor):
+    """No more than the context, unless more are needed."""
+    return tf.minimum(places, tf.maximum(config.max_length, needed))
+
+
+def _rounded(n: tf.Tensor) -> tf.Tensor:
+    """The least power of two, or one and a half, that is at least `n`."""
+    sizes = [size for i in range(30) for size in (2**i, 3 * 2**i // 2)]
+    return _least(tf.maximum(n, _FEWEST_PLACES), sizes)
+
+
+def _least(n: int | tf.Tensor, sizes: list[int]) -> tf.Tensor:
+    n = tf.convert_to_tensor(n)
+    sizes = tf.constant(sizes, n.dtype)
+    return tf.reduce_min(tf.boolean_mask(sizes, sizes >= n))
