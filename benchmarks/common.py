@@ -48,7 +48,7 @@ _LIBRARIES = (
 )
 # A setting that is slower than this share of its peer's best is not run again, and one
 # that takes so many times as long as the peer's quickest is stopped.
-_PROMISING, _PATIENCE = 0.75, 3
+_PROMISING, _PATIENCE = 0.85, 3
 
 
 class Contestant(NamedTuple):

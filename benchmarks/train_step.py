@@ -22,8 +22,8 @@ from common import (
 )
 from gpt import SMALL, Shape, features, hugging_face_lm, keras_hub_lm, our_lm
 
-ROWS, STEPS = 16, 16
-WARM = 5  # steps that are not timed
+ROWS, STEPS = 16, 13
+WARM = 4  # steps that are not timed
 
 
 def words(shape: Shape, rows: int, steps: int) -> np.ndarray:

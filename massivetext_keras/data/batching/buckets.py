@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 # A share of padding below which more shapes are not worth their compilation.
 _ENOUGH = 0.08
 _MOST_SHAPES = 64
+# Batches of an epoch below which a shape is not worth that either.
+_FEWEST = 2
 
 
 class Bucket(NamedTuple):
@@ -49,14 +51,15 @@ def make_buckets(
     """Cuts rows into buckets until little is padding.
 
     One bucket holds all; again and again the cut that saves the most padding is made,
-    by the length of a column, where both parts still fill a batch.
+    by the length of a column, of those that make no more batches of the same rows: so
+    batches stay full, and a small set has few shapes.
 
     Args:
         lengths: int [rows, columns], tokens.
         batch_tokens: tokens of a batch.
         batch_size: rows of a batch, instead.
 
-    >>> [b.shape for b in make_buckets(np.array([[2, 2], [2, 2], [9, 9], [9, 8]]), 8)]
+    >>> [b.shape for b in make_buckets(np.array([[2, 2], [2, 2], [9, 9], [9, 8]]), 4)]
     [(2, 2), (9, 9)]
     """
     number = itertools.count()  # equal savings are cut in the order they were found
@@ -85,22 +88,38 @@ def _best_cut(
     """The padding that the best cut saves, 0 if there is none, and its two parts."""
     best, parts = 0, ()
     count = np.arange(1, len(bucket.rows))
+
+    def batches(rows, tokens):
+        return -(-rows // rows_of_batch(tokens, batch_tokens, batch_size))
+
+    most = batches(len(bucket.rows), sum(bucket.shape))
     for axis in range(lengths.shape[1]):
         rows = bucket.rows[np.argsort(lengths[bucket.rows, axis], kind="stable")]
         sorted_lengths = lengths[rows]
-        low = np.maximum.accumulate(sorted_lengths)[:-1].sum(axis=1) * count
+        low = np.maximum.accumulate(sorted_lengths)[:-1].sum(axis=1)
         high = np.maximum.accumulate(sorted_lengths[::-1])[::-1][1:].sum(axis=1)
-        high = high * count[::-1]
-        saved = bucket.size - low - high
-        if batch_size is None:
-            saved[(low < batch_tokens) | (high < batch_tokens)] = 0
-        else:
-            saved[(count < batch_size) | (count[::-1] < batch_size)] = 0
+        saved = bucket.size - low * count - high * count[::-1]
+        lower, higher = batches(count, low), batches(count[::-1], high)
+        saved[(lower + higher > most) | (np.minimum(lower, higher) < _FEWEST)] = 0
         if saved.size and saved.max() > best:
             at = int(saved.argmax()) + 1
             best = int(saved.max())
             parts = Bucket.of(rows[:at], lengths), Bucket.of(rows[at:], lengths)
     return best, parts
+
+
+def rows_of_batch(tokens, batch_tokens: int | None, batch_size: int | None):
+    """Rows that make a batch, at least one.
+
+    Args:
+        tokens: int or array of int, tokens of a row, all columns and padding together.
+        batch_tokens: tokens of a batch.
+        batch_size: rows of a batch, instead.
+
+    >>> int(rows_of_batch(30, 100, None)), rows_of_batch(30, None, 8)
+    (3, 8)
+    """
+    return batch_size or np.maximum(batch_tokens // tokens, 1)
 
 
 class BucketedRows:
@@ -154,7 +173,7 @@ class BucketedRows:
             )
         counts, sizes = [], []
         for rows, shape in self.buckets:
-            fitting = batch_size or batch_tokens // sum(shape)
+            fitting = int(rows_of_batch(sum(shape), batch_tokens, batch_size))
             counts.append(-(-len(rows) // fitting))
             sizes.append(-(-len(rows) // counts[-1]))  # all batches of about one size
         self.batches = sum(counts)

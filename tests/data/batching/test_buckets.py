@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras.data import Batches, BucketedRows, joined
+from massivetext_keras.data.batching.buckets import make_buckets, rows_of_batch
 from massivetext_keras.tokenizers import ByteTokenizer
 
 RANDOM = np.random.default_rng(0)
@@ -77,3 +78,26 @@ def test_of_two_texts_the_longer_one_is_cut(lengths, kept):
     first, second = range(10, 10 + kept[0]), range(50, 50 + kept[1])
     assert ids == [1, *first, 2, *second, 2]
     assert segments == [0] * (kept[0] + 2) + [1] * (kept[1] + 1)
+
+
+@pytest.mark.parametrize(
+    "sizes, batches, shapes",
+    [({"batch_size": 32}, 12, 4), ({"batch_tokens": 1024}, 12, 5)],
+    ids=str,
+)
+def test_small_sets_make_full_batches_of_few_shapes(sizes, batches, shapes):
+    lengths = np.random.default_rng(1).integers(5, 41, (384, 1))
+    per_batch = {"batch_tokens": None, "batch_size": None, **sizes}
+    buckets = make_buckets(lengths, **per_batch)
+    counts = [
+        -(-len(bucket.rows) // int(rows_of_batch(sum(bucket.shape), **per_batch)))
+        for bucket in buckets
+    ]
+    whole = -(-384 // int(rows_of_batch(40, **per_batch)))
+    assert sum(counts) <= whole
+    assert (sum(counts), len(buckets)) == (batches, shapes)
+    assert min(counts) >= 2
+    rows = np.concatenate([bucket.rows for bucket in buckets])
+    assert sorted(rows.tolist()) == list(range(384))
+    if "batch_size" in sizes:
+        assert {len(bucket.rows) % 32 for bucket in buckets} == {0}
