@@ -7,22 +7,22 @@ for each number of layers. CPU seconds, since others may use the machine.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import functools
 import time
+
+from common import compete
 
 LAYERS = (1, 4, 12)
 
 
-def measured(layers: int) -> dict[str, float]:
+def measure(layers: int) -> dict[str, float]:
     """Seconds of each part, in this process."""
     seconds, before = {}, 0.0
 
     def note(part: str) -> None:
         nonlocal before
         now = time.process_time()
-        seconds[part] = round(now - before, 2)
+        seconds[f"{layers} layers, {part}, s"] = now - before
         before = now
 
     import numpy as np
@@ -60,11 +60,9 @@ def measured(layers: int) -> dict[str, float]:
     return seconds
 
 
+CONTESTANTS = {
+    f"ours, {layers} layers": functools.partial(measure, layers) for layers in LAYERS
+}
+
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(json.dumps(measured(int(sys.argv[1]))))
-    else:
-        for layers in LAYERS:
-            command = [sys.executable, __file__, str(layers)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            print(f"{layers} layers", *done.stdout.splitlines()[-1:])
+    compete(__file__, CONTESTANTS)

@@ -63,20 +63,16 @@ def with_room(
     """
 
     def grown() -> tuple[Cache, list[tf.Tensor]]:
-        needed = cache.start + to_come
+        needed = cache.start + tf.maximum(to_come, 1)
         places = _bounded(_rounded(cache.start + 1), config, needed)
         new = places - tf.shape(cache.layers[0].keys)[2]
 
-        def longer(x: tf.Tensor, axis: int) -> tf.Tensor:
-            return tf.pad(
-                x, [[0, new if i == axis else 0] for i in range(x.shape.rank)]
-            )
+        def longer(x: tf.Tensor, behind: int = 0) -> tf.Tensor:
+            before = x.shape.rank - behind - 1
+            return tf.pad(x, [[0, 0]] * before + [[0, new]] + [[0, 0]] * behind)
 
-        layers = tf.nest.map_structure(lambda x: longer(x, 2), cache.layers)
-        return (
-            cache._replace(layers=layers),
-            [longer(x, x.shape.rank - 1) for x in texts],
-        )
+        layers = tf.nest.map_structure(lambda x: longer(x, 1), cache.layers)
+        return cache._replace(layers=layers), [longer(x) for x in texts]
 
     return tf.cond(is_full(cache), grown, lambda: (cache, list(texts)))
 
