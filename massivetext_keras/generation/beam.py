@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from massivetext_keras.generation.capacity import is_full, of_any_size, with_room
 from massivetext_keras.generation.checks import checked
 from massivetext_keras.generation.constraints import Constraints, not_yet
 from massivetext_keras.generation.decoding import empty_text, read, seen_in
@@ -17,6 +16,7 @@ from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import penalize
 from massivetext_keras.kernels.fused import island
 from massivetext_keras.layers.cache import Cache
+from massivetext_keras.layers.capacity import is_full, of_any_size, with_room
 
 # Below every real score; what has it is no text yet.
 _NONE = -1e9

@@ -7,19 +7,19 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from massivetext_keras.generation.capacity import (
-    is_full,
-    of_any_size,
-    places_at_first,
-    power_of_two,
-    with_room,
-)
 from massivetext_keras.generation.constraints import Constraints, not_yet
 from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import SamplingTensors, choose, penalize
 from massivetext_keras.kernels.fused import island
 from massivetext_keras.layers.cache import Cache
+from massivetext_keras.layers.capacity import (
+    is_full,
+    of_any_size,
+    places_at_first,
+    power_of_two,
+    with_room,
+)
 
 
 class State(NamedTuple):

@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from massivetext_keras import data
 from massivetext_keras.generation.beam import BeamDecoder, BeamRules
-from massivetext_keras.generation.capacity import power_of_two
 from massivetext_keras.generation.decoding import Decoder, written
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import SamplingTensors
+from massivetext_keras.layers.capacity import power_of_two
 
 _FEWEST_KEYS = 32
 

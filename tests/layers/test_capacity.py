@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.generation import BeamDecoder, BeamRules, Decoder, capacity
-from massivetext_keras.generation.capacity import places_at_first, power_of_two
+from massivetext_keras.generation import BeamDecoder, BeamRules, Decoder
+from massivetext_keras.layers import capacity
+from massivetext_keras.layers.capacity import places_at_first, power_of_two
 from tests.generation.test_decoding import (
     GREEDY,
     PROMPTS,
