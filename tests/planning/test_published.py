@@ -1,0 +1,93 @@
+"""The model of time against what others measured."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from massivetext_keras.planning import Cluster
+from massivetext_keras.planning.seconds import hardware_flops
+from tests.planning.published import (
+    LENGTH,
+    TABLE_1,
+    VOCABULARY,
+    Row,
+    planned,
+    table,
+    teraflops,
+)
+from tests.processes import ROOT
+
+
+@pytest.mark.parametrize("row", TABLE_1, ids=lambda row: str(row.billions))
+def test_a_row_of_the_table(row):
+    found = planned(row)
+    billions = found.job.config.parameter_count() / 1e9
+    assert round(billions, 1) == row.billions
+    h, layers = row.width, row.layers
+    ends = 1 + LENGTH / (6 * h) + VOCABULARY / (16 * layers * h)
+    flops = 96 * row.batch * LENGTH * layers * h**2 * ends
+    assert hardware_flops(found.job, found.split) == pytest.approx(flops, rel=4e-4)
+    assert found.memory.total < 80e9
+    assert teraflops(row) == pytest.approx(row.teraflops, rel=0.15)
+
+
+def error(efficiency: float, rows: list[Row]) -> float:
+    found = (teraflops(row, efficiency=efficiency) / row.teraflops for row in rows)
+    return sum(math.log(ratio) ** 2 for ratio in found)
+
+
+@pytest.mark.parametrize(
+    "rows", [TABLE_1, TABLE_1[:5], TABLE_1[5:]], ids=["all", "small", "large"]
+)
+def test_the_one_fitted_number(rows):
+    """Least squares on all rows give the default; on either half, the other half is
+    still predicted."""
+    tried = [share / 100 for share in range(50, 100)]
+    best = min(tried, key=lambda share: error(share, rows))
+    if rows is TABLE_1:
+        assert best == Cluster(1).efficiency
+    found = [teraflops(row, efficiency=best) / row.teraflops for row in TABLE_1]
+    assert max(abs(ratio - 1) for ratio in found) < 0.09
+
+
+def ordering(sizes, row_of) -> list[float]:
+    return [teraflops(row_of(size)) for size in sizes]
+
+
+@pytest.mark.parametrize("batch", [32, 128])
+def test_figure_13_tensor_axis_fills_a_node(batch):
+    """162.2 billion parameters: the best mesh has a tensor axis of a node, and both
+    ways from there it is slower."""
+    sizes = [2, 4, 8, 16, 32]
+    found = ordering(
+        sizes,
+        lambda t: Row(162.2, 128, 20480, 32, t, 64 // t, 64, batch, 1, 1),
+    )
+    assert found[0] < found[1] < found[2] > found[3] > found[4]
+
+
+@pytest.mark.parametrize("batch", [32, 512])
+def test_figure_14_replicas_are_faster_than_stages(batch):
+    sizes = [2, 4, 8, 16, 32]
+    row = Row(5.9, 32, 3840, 32, 1, 1, 64, batch, 1, 1)
+    found = ordering(sizes, lambda p: row._replace(pipeline=p))
+    assert found == sorted(found, reverse=True)
+    assert round(planned(row).job.config.parameter_count() / 1e9, 1) == 5.9
+
+
+@pytest.mark.parametrize("batch", [32, 128, 512])
+def test_figure_15_replicas_are_faster_than_tensor_parallelism(batch):
+    """The more so beyond a node."""
+    sizes = [2, 4, 8, 16, 32]
+    row = Row(5.9, 32, 3840, 32, 1, 1, 64, batch, 1, 1)
+    found = ordering(sizes, lambda t: row._replace(tensor=t))
+    assert found == sorted(found, reverse=True)
+    within, beyond = found[2] / found[1], found[3] / found[2]
+    assert beyond < within
+
+
+def test_the_table_of_the_documentation_is_what_the_model_says():
+    text = (ROOT / "docs/parallel.md").read_text()
+    assert "\n".join(table()) in text
