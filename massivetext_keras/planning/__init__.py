@@ -3,13 +3,21 @@
 from massivetext_keras.planning.cluster import Cluster
 from massivetext_keras.planning.job import Job
 from massivetext_keras.planning.memory import Memory, memory
-from massivetext_keras.planning.search import Choice, NothingFits, Plan, plan, plans
+from massivetext_keras.planning.search import (
+    Choice,
+    Impossible,
+    NothingFits,
+    Plan,
+    plan,
+    plans,
+)
 from massivetext_keras.planning.seconds import Seconds, seconds
 from massivetext_keras.planning.split import Split
 
 __all__ = [
     "Choice",
     "Cluster",
+    "Impossible",
     "Job",
     "Memory",
     "NothingFits",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from massivetext_keras.planning.cluster import Cluster
@@ -29,6 +30,18 @@ _MOST_NODES = 1 << 13  # that are tried where nothing fits
 
 class NothingFits(ValueError):
     """No mesh fits into the memory of the devices; the message says what would."""
+
+
+class Impossible(ValueError):
+    """What is asked for does not go with the shape, whatever the memory.
+
+    Attributes:
+        argument: what is wrong: "devices", "mesh", "micro_batch" or "chunks".
+    """
+
+    def __init__(self, argument: str, text: str):
+        super().__init__(text)
+        self.argument = argument
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +134,8 @@ def plans(job: Job, cluster: Cluster, choice: Choice | None = None) -> list[Plan
         choice: what is given (None: nothing).
 
     Raises:
-        ValueError: no mesh has so many devices, or what is given does not go with one.
+        Impossible: no mesh has so many devices, or what is given does not go with one;
+            the message has the nearest value that does.
         NothingFits: none fits; the message says how much memory, or how many devices,
             would do.
 
@@ -189,29 +203,64 @@ def _fitting(job: Job, cluster: Cluster, choice: Choice) -> Iterator[Split]:
         if memory(job, split).total <= cluster.memory:
             yield split
     if not found:
-        raise ValueError(_why_none(job, cluster.devices, choice))
+        raise _why_none(job, cluster.devices, choice)
 
 
-def _why_none(job: Job, devices: int, choice: Choice) -> str:
-    """Why there is no split at all."""
+def _why_none(job: Job, devices: int, choice: Choice) -> Impossible:
+    """Why there is no split at all, and the nearest that there is."""
+    for axis, size in choice.mesh.items():
+        good = [x for x in _divisors(devices) if not axis_problem(axis, x, job)]
+        if size not in good:
+            near = _nearest(size, good)
+            problem = axis_problem(axis, size, job)
+            problem = problem or f"does not divide {devices:,} devices"
+            hint = f": did you mean {axis}:{near}?" if near else ""
+            return Impossible("mesh", f"{axis}:{size} {problem}{hint}")
+    product = math.prod(choice.mesh.values())
+    if devices % product or len(choice.mesh) == len(AXES) and product != devices:
+        near = product * max(1, round(devices / product))
+        return Impossible(
+            "mesh",
+            f"{_asked(choice)} is for {product:,} devices, not for {devices:,}: did "
+            f"you mean --devices={near if len(choice.mesh) < len(AXES) else product}?",
+        )
     found = meshes(job, devices, choice)
     if not found:
-        more = (n for n in range(devices, 0, -1) if meshes(job, n, choice))
-        near = next(more, None)
-        hint = f": {near} devices can be" if near else ""
-        return (
-            f"{devices} devices cannot be data x tensor x pipeline of this shape and "
-            f"{job.rows:,} rows{hint}"
+        fewer = (n for n in range(devices, 0, -1) if meshes(job, n, choice))
+        near = next(fewer, None)
+        hint = f": {near:,} devices can be" if near else ""
+        asked = f" with {_asked(choice)}" if choice.mesh else ""
+        return Impossible(
+            "devices",
+            f"{devices:,} devices cannot be data x tensor x pipeline{asked} for this "
+            f"shape and {job.rows:,} rows{hint}",
         )
-    if choice.micro_batch:
-        near = {size for mesh in found for size in _divisors(job.rows // mesh.data)}
-        wanted = choice.micro_batch
-        nearest = min(near, key=lambda size: (abs(size - wanted), size))
-        if nearest != wanted:
-            return f"no replica has a multiple of {wanted} rows: {nearest} would do"
-    timed = [dataclasses.replace(mesh, chunks=choice.chunks) for mesh in found]
-    reasons = [schedule_problem(split, job) for split in timed]
-    return next(filter(None, reasons), f"{choice.chunks} chunks do not go with a mesh")
+    if (wanted := choice.micro_batch) is not None:
+        good = {size for mesh in found for size in _divisors(job.rows // mesh.data)}
+        if wanted not in good:
+            near = _nearest(wanted, good)
+            return Impossible(
+                "micro_batch",
+                f"{wanted} does not divide the rows of any replica: did you mean "
+                f"{near}?",
+            )
+    reasons = {
+        schedule_problem(dataclasses.replace(mesh, chunks=choice.chunks), job): mesh
+        for mesh in found
+    }
+    reason, mesh = next(
+        ((why, mesh) for why, mesh in reasons.items() if why),
+        ("no micro-batches are a multiple of the stages", found[0]),
+    )
+    return Impossible("chunks", f"{reason} ({mesh.mesh}): did you mean 1?")
+
+
+def _asked(choice: Choice) -> str:
+    return ",".join(f"{axis}:{size}" for axis, size in choice.mesh.items())
+
+
+def _nearest(wanted: int, good: Iterable[int]) -> int | None:
+    return min(good, key=lambda size: (abs(size - wanted), size), default=None)
 
 
 def _what_would_fit(job: Job, cluster: Cluster, choice: Choice) -> str:

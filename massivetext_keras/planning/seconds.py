@@ -105,7 +105,10 @@ def seconds(job: Job, split: Split, cluster: Cluster) -> Seconds:
 
 
 def sent(job: Job, split: Split) -> Sent:
-    """What the busiest device sends in an update."""
+    """What the busiest device sends in an update.
+
+    What the devices of a stage gather after a handing over is sent on the tensor axis.
+    """
     parts = split.micro_batches(job.rows)
     both = ends(job, split.tensor, split.pipeline)
     tensor = max(_tensor_bytes(job, split, each) for each in both)

@@ -7,6 +7,7 @@ activations recomputed. Micro-batches and chunks are those of the authors' scrip
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 from massivetext_keras.configs import TransformerConfig
@@ -43,8 +44,8 @@ TABLE_1 = [
 ]
 
 
-def planned(row: Row, **cluster) -> Plan:
-    """What the model says of a row."""
+@functools.cache
+def job_of(row: Row) -> Job:
     config = TransformerConfig(
         vocabulary_size=VOCABULARY,
         num_layers=row.layers,
@@ -54,6 +55,11 @@ def planned(row: Row, **cluster) -> Plan:
         max_length=LENGTH,
         dropout=0.1,
     )
+    return Job(config, row.batch, LENGTH, "mixed_float16")
+
+
+def planned(row: Row, **cluster) -> Plan:
+    """What the model says of a row."""
     split = Split(
         row.devices // (row.tensor * row.pipeline),
         row.tensor,
@@ -62,8 +68,7 @@ def planned(row: Row, **cluster) -> Plan:
         row.chunks,
         recompute=True,
     )
-    job = Job(config, row.batch, LENGTH, "mixed_float16")
-    return plan(job, Cluster(row.devices, **cluster), split)
+    return plan(job_of(row), Cluster(row.devices, **cluster), split)
 
 
 def teraflops(row: Row, **cluster) -> float:
