@@ -26,7 +26,8 @@ class Table(NamedTuple):
     def lines(self) -> Iterator[str]:
         """For the terminal.
 
-        >>> print(*Table("sizes", ("a", "size"), [("1", "20")]).lines(), sep="\\\\n")
+        >>> for line in Table("sizes", ("a", "size"), [("1", "20")]).lines():
+        ...     print(line)
         sizes
           a  size
           1    20
