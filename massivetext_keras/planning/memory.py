@@ -42,7 +42,7 @@ def memory(job: Job, split: Split) -> Memory:
 
     A stage has as many micro-batches under way as stages come from it on; interleaved,
     the first stage has (p - 1) / (p v) as much again (Narayanan et al., 2021, 2.2.2).
-    With sharded weights those of two blocks are whole at a time. Logits are whole; a
+    With sharded weights those of one block are whole at a time. Logits are whole; a
     cross-entropy in chunks takes less.
 
     Args:
@@ -64,7 +64,7 @@ def _of_stage(job: Job, split: Split, stage: Stage) -> Memory:
     count = stage.weights
     sharded = split.data if split.shard_state != "none" else 1
     whole = split.data if split.shard_state == "weights" else 1
-    gathered = 2 * max(part.weights for part, _ in stage.passed)
+    gathered = max(part.weights for part, _ in stage.passed)
     tokens = split.micro_batch * job.length
     words = padded_vocabulary(job.config, split.tensor)
     return Memory(

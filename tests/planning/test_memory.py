@@ -20,8 +20,8 @@ def test_what_sharding_leaves_is_figure_1_of_zero(state, gigabytes):
     """7.5 billion parameters among 64 replicas (Rajbhandari et al., 2020)."""
     found = memory(JOB, Split(data=64, shard_state=state))
     held = found.weights + found.gradients + found.master + found.moments
-    if state == "weights":  # two blocks are whole at a time
-        held -= 2 * 2 * block(JOB, 1).weights
+    if state == "weights":  # one block is whole at a time
+        held -= 2 * block(JOB, 1).weights
     assert held / 1e9 == pytest.approx(gigabytes, rel=0.02)
 
 

@@ -11,9 +11,12 @@ from massivetext_keras.planning.seconds import hardware_flops
 from tests.planning.published import (
     LENGTH,
     TABLE_1,
+    TABLE_2,
     VOCABULARY,
     Row,
+    job_of,
     planned,
+    second_table,
     table,
     teraflops,
 )
@@ -31,6 +34,26 @@ def test_a_row_of_the_table(row):
     assert hardware_flops(found.job, found.split) == pytest.approx(flops, rel=4e-4)
     assert found.memory.total < 80e9
     assert teraflops(row) == pytest.approx(row.teraflops, rel=0.15)
+
+
+@pytest.mark.parametrize("row", TABLE_2[:6], ids=lambda row: f"{row[0]}-{row[6]}")
+def test_more_replicas_for_the_same_batch_as_in_table_2(row):
+    """Nothing was fitted to these rows."""
+    assert round(job_of(row).config.parameter_count() / 1e9, 1) == row.billions
+    assert teraflops(row) == pytest.approx(row.teraflops, rel=0.04)
+
+
+@pytest.mark.parametrize("row", TABLE_2[6:], ids=lambda row: f"{row[0]}-{row[6]}")
+def test_zero_3_as_in_table_2(row):
+    """That one adapter counts was chosen by these rows."""
+    assert teraflops(row) == pytest.approx(row.teraflops, rel=0.25)
+
+
+def test_zero_3_fits_where_it_did():
+    """529.6 billion parameters, four rows at a time: on 640 devices, not on 560."""
+    fits = TABLE_2[9]
+    too_few = fits._replace(devices=560, batch=2240)
+    assert planned(fits).memory.total < 80e9 < planned(too_few).memory.total
 
 
 def error(efficiency: float, rows: list[Row]) -> float:
@@ -91,3 +114,4 @@ def test_figure_15_replicas_are_faster_than_tensor_parallelism(batch):
 def test_the_table_of_the_documentation_is_what_the_model_says():
     text = (ROOT / "docs/parallel.md").read_text()
     assert "\n".join(table()) in text
+    assert "\n".join(second_table()) in text
