@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
 
-from massivetext_keras.planning import Cluster
+from massivetext_keras.planning import Cluster, plan
 from massivetext_keras.planning.seconds import hardware_flops
 from tests.planning.published import (
     LENGTH,
@@ -109,6 +110,32 @@ def test_figure_15_replicas_are_faster_than_tensor_parallelism(batch):
     assert found == sorted(found, reverse=True)
     within, beyond = found[2] / found[1], found[3] / found[2]
     assert beyond < within
+
+
+def test_figure_12_chunks_help_small_batches_most():
+    """GPT-3 on 96 devices: interleaved is faster, the more so the smaller the batch."""
+    gains = []
+    for batch in (12, 24, 36, 48, 60):
+        row = Row(174.6, 96, 12288, 96, 8, 12, 96, batch, 1, 1)
+        gains.append(teraflops(row._replace(chunks=4)) / teraflops(row))
+    assert gains == sorted(gains, reverse=True) and gains[-1] > 1.1
+
+
+def test_figure_16_two_rows_at_a_time_are_best():
+    """91 billion parameters, a batch of 512. (For one of 128 it says one row by 3 %,
+    where two were best.)"""
+    row = Row(91.0, 128, 15360, 32, 8, 8, 64, 512, 1, 1)
+    found = {size: teraflops(row._replace(micro_batch=size)) for size in (1, 2, 4, 8)}
+    assert max(found, key=found.get) == 2
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4, 8])
+def test_figure_17_recomputation_takes_a_quarter_to_a_third(batch):
+    """145 billion parameters on 128 devices; 33 % at the most in the paper."""
+    found = planned(Row(145.6, 96, 12288, 80, 8, 16, 128, batch, 1, 1))
+    split = dataclasses.replace(found.split, recompute=False)
+    plain = plan(found.job, found.cluster, split)
+    assert 0.24 < 1 - plain.seconds.total / found.seconds.total < 0.33
 
 
 def test_the_table_of_the_documentation_is_what_the_model_says():
