@@ -7,15 +7,23 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.cli.flags import UsageError, verb
+from massivetext_keras.cli.flags import Given, UsageError, given, verb
 from massivetext_keras.cli.settings import Preset
-from massivetext_keras.support.values import Range, nearest, parse_size
+from massivetext_keras.planning import (
+    Choice,
+    Cluster,
+    Impossible,
+    Job,
+    NothingFits,
+    plans,
+)
+from massivetext_keras.planning.split import AXES
+from massivetext_keras.support.arguments import Positive
+from massivetext_keras.support.values import nearest, parse_size
 
-Count = Annotated[int, Range(least=1)]
-_AXES = ("data", "tensor", "pipeline")
 _TOKENS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _FLOPS = {"": 1.0, "G": 1e9, "T": 1e12, "P": 1e15}
 _RECOMPUTE = {"auto": None, "on": True, "off": False}
@@ -25,23 +33,21 @@ _RECOMPUTE = {"auto": None, "on": True, "off": False}
 def plan(
     *,
     preset: Preset,
-    devices: Count,
+    devices: Positive,
     device_memory: str = "80GB",
     flops: str = "312e12",
     memory_bandwidth: str = "2TB",
     bandwidth: str = "intra:300GB,inter:25GB",
-    devices_per_node: Count = 8,
-    efficiency: Annotated[float, Range(above=0, most=1)] = 0.71,
+    speeds: Given = given(Cluster, "devices_per_node", "efficiency"),
     batch_tokens: str = "4M",
-    sequence_length: Count | None = None,
+    sequence_length: Positive | None = None,
     mesh: str = "",
-    micro_batch: Count | None = None,
-    chunks: Count = 1,
+    chosen: Given = given(Choice, "micro_batch", "chunks"),
     shard_state: Literal["auto", "none", "optimizer", "weights"] = "auto",
     recompute: Literal["auto", "on", "off"] = "auto",
-    precision: Literal["mixed_bfloat16", "mixed_float16", "float32"] = "mixed_bfloat16",
+    numbers: Given = given(Job, "precision"),
     attention: Literal["plain", "fused"] = "plain",
-    most: Count = 10,
+    most: Positive = 10,
     json: bool = False,
     output: str | None = None,
 ) -> None:
@@ -57,51 +63,43 @@ def plan(
         flops: FLOP/s of a device by its data sheet, as 312e12 or 312T.
         memory_bandwidth: bytes per second between a device and its memory.
         bandwidth: bytes per second that a device sends within its node and to others.
-        devices_per_node: that share the fast links.
-        efficiency: share of --flops that large products of matrices reach.
         batch_tokens: of a global batch; 4M are 4 x 2^20.
         sequence_length: tokens of a row (None: the longest of the shape).
         mesh: axes that are given, as tensor:8,pipeline:2; the others are searched.
-        micro_batch: rows of a replica at a time (None: the power of two that is best).
-        chunks: of the blocks of a stage; more than one is the interleaved schedule.
         shard_state: what replicas split among them: none, what the optimizer keeps
             (ZeRO 1), or the weights too (ZeRO 3); auto takes the fastest that fits.
         recompute: make activations again in the backward pass.
-        precision: of products; mixed keeps weights in float32 besides.
         attention: fused never writes scores to memory.
         most: meshes that are shown.
         json: every number, as JSON.
         output: file for a page with pictures, as plan.html.
     """
-    from massivetext_keras import planning
     from massivetext_keras.planning.tables import tables
 
     config = config_of(preset)
     length = sequence_length or config.max_length
-    speeds = _pairs("bandwidth", bandwidth, ("intra", "inter"))
-    cluster = planning.Cluster(
+    links = _pairs("bandwidth", bandwidth, ("intra", "inter"))
+    cluster = Cluster(
         devices,
-        devices_per_node,
         memory=_bytes("device_memory", device_memory),
         flops=_quantity("flops", flops, _FLOPS, "FLOPS?"),
         memory_bandwidth=_bytes("memory_bandwidth", memory_bandwidth),
-        efficiency=efficiency,
-        **{end: _bytes("bandwidth", text) for end, text in speeds.items()},
+        **{end: _bytes("bandwidth", text) for end, text in links.items()},
+        **speeds,
     )
     rows = rows_of(batch_tokens, length, devices)
-    job = planning.Job(config, rows, length, precision, attention == "fused")
-    choice = planning.Choice(
+    job = Job(config, rows, length, fused_attention=attention == "fused", **numbers)
+    choice = Choice(
         _mesh(mesh),
-        micro_batch,
-        chunks,
-        None if shard_state == "auto" else shard_state,
-        _RECOMPUTE[recompute],
+        shard_state=None if shard_state == "auto" else shard_state,
+        recompute=_RECOMPUTE[recompute],
+        **chosen,
     )
     try:
-        found = planning.plans(job, cluster, choice)
-    except planning.Impossible as error:
+        found = plans(job, cluster, choice)
+    except Impossible as error:
         raise UsageError(f"--{error.argument}: {error}") from None
-    except planning.NothingFits as error:
+    except NothingFits as error:
         raise ValueError(f"--device_memory={device_memory}: {error}") from None
     shown = found[:most]
     if output:
@@ -165,7 +163,7 @@ def rows_of(batch_tokens: str, length: int, devices: int = 1) -> int:
 
 def _mesh(text: str) -> dict[str, int]:
     found = {}
-    for axis, size in _pairs("mesh", text, _AXES).items():
+    for axis, size in _pairs("mesh", text, AXES).items():
         if not size.isdecimal() or int(size) < 1:
             raise UsageError(f"--mesh: {axis}:{size} is no number of devices, as 8")
         found[axis] = int(size)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from massivetext_keras.support.arguments import Positive, PositiveShare
+
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
@@ -23,18 +25,18 @@ class Cluster:
         memory_bandwidth: bytes per second between a device and its memory.
         intra: bytes per second that a device sends within its node.
         inter: bytes per second that a device sends to other nodes.
-        efficiency: share of `flops` that large products of matrices reach. 0.71 is the
-            one number that was fitted, to ten published runs (docs/parallel.md).
+        efficiency: share of the data sheet's FLOP/s that large products of matrices
+            reach; 0.71 was fitted to ten published runs (docs/parallel.md).
     """
 
     devices: int
-    devices_per_node: int = 8
+    devices_per_node: Positive = 8
     memory: float = 80e9
     flops: float = 312e12
     memory_bandwidth: float = 2e12
     intra: float = 300e9
     inter: float = 25e9
-    efficiency: float = 0.71
+    efficiency: PositiveShare = 0.71
 
     def product(self, rows: float, inner: float, columns: float, size: int) -> float:
         """Seconds of a product of matrices, [rows, inner] x [inner, columns].

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import Literal
 
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.cost import flops_per_token
 
-PRECISIONS = ("mixed_bfloat16", "mixed_float16", "float32")
+Precision = Literal["mixed_bfloat16", "mixed_float16", "float32"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,9 +20,9 @@ class Job:
         config: the shape.
         rows: of the global batch.
         length: tokens of a row; in an encoder-decoder, on each of both sides.
-        precision: "mixed_bfloat16", "mixed_float16" or "float32". Mixed: products,
-            weights and gradients in two bytes, with weights in four besides, that the
-            optimizer updates (Micikevicius et al., 2018).
+        precision: of products; mixed has them, weights and gradients in two bytes, and
+            keeps weights in four besides, that the optimizer updates (Micikevicius et
+            al., 2018).
         fused_attention: the scores of attention are never written to memory (Dao et
             al., 2022).
     """
@@ -29,7 +30,7 @@ class Job:
     config: TransformerConfig
     rows: int
     length: int
-    precision: str = "mixed_bfloat16"
+    precision: Precision = "mixed_bfloat16"
     fused_attention: bool = False
 
     @functools.cached_property

@@ -24,6 +24,7 @@ from massivetext_keras.planning.split import (
     axis_problem,
     schedule_problem,
 )
+from massivetext_keras.support.arguments import Positive
 
 _MOST_NODES = 1 << 13  # that are tried where nothing fits
 
@@ -100,15 +101,15 @@ class Choice:
 
     Attributes:
         mesh: axis -> devices along it, of the axes that are given.
-        micro_batch: rows of a replica at a time, else a power of two.
-        chunks: blocks of a stage lie in so many, where it has that many.
+        micro_batch: rows of a replica at a time (None: the power of two that is best).
+        chunks: of the blocks of a stage; more than one is the interleaved schedule.
         shard_state: see `Split`.
         recompute: see `Split`.
     """
 
     mesh: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    micro_batch: int | None = None
-    chunks: int = 1
+    micro_batch: Positive | None = None
+    chunks: Positive = 1
     shard_state: str | None = None
     recompute: bool | None = None
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from massivetext_keras.planning.search import Plan
-
-_AXES = ("data", "tensor", "pipeline")
+from massivetext_keras.planning.split import AXES
 
 
 class Table(NamedTuple):
@@ -52,7 +51,7 @@ def overview(plans: Sequence[Plan]) -> Table:
     heads = ("micro-batches", "state split", "recompute", "GB", "bubble", "s/step")
     return Table(
         "Meshes that fit, best first",
-        (*_AXES, *heads, "MFU", "TFLOP/s"),
+        (*AXES, *heads, "MFU", "TFLOP/s"),
         [(*_mesh(plan), *_choices(plan), *_speed(plan)) for plan in plans],
     )
 
@@ -72,12 +71,12 @@ def traffic(plans: Sequence[Plan]) -> Table:
     rows = [
         (*_mesh(plan), *(f"{size / 1e9:,.2f}" for size in plan.sent)) for plan in plans
     ]
-    heads = tuple(f"over {axis}" for axis in ("tensor", "pipeline", "data"))
-    return Table("GB that a device sends in a step", (*_AXES, *heads), rows)
+    heads = tuple(f"over {axis}" for axis in plans[0].sent._fields)
+    return Table("GB that a device sends in a step", (*AXES, *heads), rows)
 
 
 def _mesh(plan: Plan) -> tuple[str, ...]:
-    return tuple(str(getattr(plan.split, axis)) for axis in _AXES)
+    return tuple(str(getattr(plan.split, axis)) for axis in AXES)
 
 
 def _choices(plan: Plan) -> tuple[str, ...]:
@@ -103,4 +102,4 @@ def _parts(name: str, plans: Sequence[Plan], parts: Sequence, unit: float) -> Ta
         (*_mesh(plan), *(f"{x / unit:.3g}" for x in (*found, found.total)))
         for plan, found in zip(plans, parts, strict=True)
     ]
-    return Table(name, (*_AXES, *fields, "total"), rows)
+    return Table(name, (*AXES, *fields, "total"), rows)
