@@ -41,6 +41,7 @@ ABOUT = {
     "evaluation": "measures, tests of significance, reports",
     "configs": "all settings, under the names users write",
     "experiment": "the whole run as one frozen value",
+    "planning": "what training takes elsewhere",
     "architecture": "shapes, weights, cost",
     "pages": "HTML and pictures",
     "support": "values, files, names, versions",

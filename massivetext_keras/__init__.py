@@ -24,6 +24,7 @@ _MODULES = (
     "ngram",
     "optimization",
     "pages",
+    "planning",
     "reading",
     "saving",
     "support",

@@ -12,7 +12,7 @@ PACKAGE = "massivetext_keras"
 LEVELS = [
     ["support"],
     ["pages", "architecture"],
-    ["experiment"],
+    ["experiment", "planning"],
     ["configs"],
     ["evaluation"],
     ["ngram", "reading"],

@@ -24,6 +24,7 @@ _SUBJECTS = (
     "corpus",
     "tokens",
     "training",
+    "planning",
     "generation",
     "export",
     "tasks.fine_tuning",
