@@ -328,7 +328,16 @@ def checked_end_ids(ids: Sequence[int] | None, size: int) -> tuple[int, ...] | N
 
 
 def ragged_ids(ids) -> tf.RaggedTensor:
-    """Rows of ids, dense or ragged, as an int32 RaggedTensor."""
-    if not isinstance(ids, tf.RaggedTensor):
-        ids = tf.RaggedTensor.from_tensor(tf.convert_to_tensor(ids))
-    return tf.cast(ids, tf.int32)
+    """Rows of ids, dense or ragged, as an int32 RaggedTensor.
+
+    >>> ragged_ids([[1, 2], [3, 4]]).to_list()
+    [[1, 2], [3, 4]]
+    """
+    if isinstance(ids, tf.RaggedTensor):
+        return tf.cast(ids, tf.int32)
+    ids = np.asarray(ids, np.int32)
+    if ids.ndim != 2:
+        raise ValueError(f"ids must be [batch, length], got {list(ids.shape)}")
+    # Not `from_tensor`: its forty operations take as long as a short text's first token
+    splits = np.arange(len(ids) + 1, dtype=np.int64) * ids.shape[1]
+    return tf.RaggedTensor.from_row_splits(ids.reshape(-1), splits, validate=False)

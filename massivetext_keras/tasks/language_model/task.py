@@ -294,8 +294,9 @@ class CausalLM(Task):
         given = {"max_new_tokens": max_new_tokens, **numbers}
         how = self._settled(given, sampling, beams, _NUMBERS, temperature=0.0)
         ids, context = ragged_ids(ids), self.config.max_length
-        longest = int(ids.bounding_shape()[1])
-        if int(tf.reduce_min(ids.row_lengths())) == 0:
+        lengths = ids.row_lengths().numpy()
+        longest = int(lengths.max(initial=0))
+        if 0 in lengths:
             raise ValueError("generate_ids cannot continue an empty row: give it an id")
         self.check_new_tokens(how.max_new_tokens)
         if longest + how.max_new_tokens > context:
