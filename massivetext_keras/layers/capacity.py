@@ -84,13 +84,18 @@ def of_any_size(state, names: Sequence[str]):
         state: a named tuple of tensors, with a `cache`.
         names: those of its tensors that have as many places as the cache, last.
     """
-    shapes = tf.nest.map_structure(lambda x: x.shape, state)
-    layers = tf.nest.map_structure(
-        lambda x: tf.TensorShape([*x.shape[:2], None, x.shape[3]]), state.cache.layers
+    # What is gathered and scattered in a loop forgets how many rows it has.
+    shapes = tf.nest.map_structure(
+        lambda x: tf.TensorShape([None] * bool(x.shape.rank) + x.shape[1:]), state
     )
-    texts = {
-        name: tf.TensorShape([*getattr(state, name).shape[:-1], None]) for name in names
-    }
+    layers = tf.nest.map_structure(
+        lambda x: tf.TensorShape([None, x.shape[1], None, x.shape[3]]),
+        state.cache.layers,
+    )
+    texts = {}
+    for name in names:
+        _, *middle, _ = getattr(state, name).shape
+        texts[name] = tf.TensorShape([None, *middle, None])
     return shapes._replace(cache=shapes.cache._replace(layers=layers), **texts)
 
 
