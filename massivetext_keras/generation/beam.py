@@ -16,7 +16,7 @@ from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import penalize
 from massivetext_keras.kernels.fused import island
 from massivetext_keras.layers.cache import Cache
-from massivetext_keras.layers.capacity import is_full, of_any_size, with_room
+from massivetext_keras.layers.capacity import is_full, while_growing
 
 # Below every real score; what has it is no text yet.
 _NONE = -1e9
@@ -225,25 +225,14 @@ class BeamDecoder:
 
     def _decode(self, beams: BeamState, hidden, rules: BeamRules, limit) -> BeamState:
         """Writes until no text can get better or all have `limit` tokens."""
-
-        def fill(beams):
-            cache, (tokens, texts) = with_room(
-                beams.cache,
-                [beams.tokens, beams.texts],
-                self.model.config,
-                limit - beams.step,
-            )
-            beams = beams._replace(cache=cache, tokens=tokens, texts=texts)
-            filled = self.fill(beams, rules, limit)
-            return (filled._replace(banned=beams.banned),)
-
-        beams = self._advance(beams, hidden, rules, limit)
-        return tf.while_loop(
+        return while_growing(
+            self._advance(beams, hidden, rules, limit),
             functools.partial(self._unfinished, limit),
-            fill,
-            (beams,),
-            shape_invariants=(of_any_size(beams, ["tokens", "texts"]),),
-        )[0]
+            lambda beams: self.fill(beams, rules, limit),
+            ["tokens", "texts"],
+            self.model.config,
+            limit,
+        )
 
     @staticmethod
     def _unfinished(limit, beams: BeamState) -> tf.Tensor:

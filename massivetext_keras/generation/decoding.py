@@ -15,10 +15,9 @@ from massivetext_keras.kernels.fused import island
 from massivetext_keras.layers.cache import Cache
 from massivetext_keras.layers.capacity import (
     is_full,
-    of_any_size,
     places_at_first,
     power_of_two,
-    with_room,
+    while_growing,
 )
 
 
@@ -153,25 +152,14 @@ class Decoder:
         self, state: State, sampling: SamplingTensors, limit: tf.Tensor
     ) -> State:
         """Writes until `limit` tokens are there or all rows are done."""
-
-        def fill(state):
-            cache, (tokens,) = with_room(
-                state.cache,
-                [state.tokens],
-                self.model.config,
-                state.room - state.step,
-            )
-            state = state._replace(cache=cache, tokens=tokens)
-            filled = self.fill(state, sampling, limit)
-            # A graph that was traced for tables of any size forgets theirs.
-            return (filled._replace(banned=state.banned),)
-
-        return tf.while_loop(
+        return while_growing(
+            state,
             functools.partial(self._unfinished, limit),
-            fill,
-            (state,),
-            shape_invariants=(of_any_size(state, ["tokens"]),),
-        )[0]
+            lambda state: self.fill(state, sampling, limit),
+            ["tokens"],
+            self.model.config,
+            state.room,
+        )
 
     @staticmethod
     def _unfinished(limit: tf.Tensor, state: State) -> tf.Tensor:

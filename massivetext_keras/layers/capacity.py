@@ -8,7 +8,7 @@ cache that grows; each size is compiled for itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -47,7 +47,46 @@ def places_at_first(
     return tf.where(whole <= cheap // rows, whole, few)
 
 
-def with_room(
+def while_growing(
+    state,
+    unfinished: Callable,
+    fill: Callable,
+    names: Sequence[str],
+    config: TransformerConfig,
+    last: tf.Tensor,
+):
+    """A state that is filled again and again, each time with room in its cache.
+
+    Args:
+        state: a named tuple of tensors, with `cache`, `step` and `banned`.
+        unfinished: whether a state is to be filled once more, bool scalar.
+        fill: the state after more steps, until it is finished or its cache is full.
+        names: the state's tensors that have as many places as the cache, in their last
+            axis.
+        config: of the model.
+        last: int32 scalar, the step that there shall be room up to.
+    """
+
+    def grow_and_fill(state):
+        texts = [getattr(state, name) for name in names]
+        cache, texts = _with_room(state.cache, texts, config, last - state.step)
+        roomy = state._replace(cache=cache, **dict(zip(names, texts, strict=True)))
+        # A graph that was traced for tables of any size forgets theirs.
+        return (fill(roomy)._replace(banned=state.banned),)
+
+    shapes = _of_any_size(state, names)
+    (state,) = tf.while_loop(
+        unfinished, grow_and_fill, (state,), shape_invariants=(shapes,)
+    )
+    return state
+
+
+def is_full(cache: Cache) -> tf.Tensor:
+    """Whether no token can be written into a cache, bool scalar."""
+    return cache.start >= tf.shape(cache.layers[0].keys)[2]
+
+
+def _with_room(
     cache: Cache,
     texts: Sequence[tf.Tensor],
     config: TransformerConfig,
@@ -77,7 +116,7 @@ def with_room(
     return tf.cond(is_full(cache), grown, lambda: (cache, list(texts)))
 
 
-def of_any_size(state, names: Sequence[str]):
+def _of_any_size(state, names: Sequence[str]):
     """Shapes of what a loop carries while its cache grows.
 
     Args:
@@ -97,11 +136,6 @@ def of_any_size(state, names: Sequence[str]):
         _, *middle, _ = getattr(state, name).shape
         texts[name] = tf.TensorShape([None, *middle, None])
     return shapes._replace(cache=shapes.cache._replace(layers=layers), **texts)
-
-
-def is_full(cache: Cache) -> tf.Tensor:
-    """Whether no token can be written into a cache, bool scalar."""
-    return cache.start >= tf.shape(cache.layers[0].keys)[2]
 
 
 def _bounded(places: tf.Tensor, config: TransformerConfig, needed: tf.Tensor):
