@@ -107,7 +107,7 @@ def plan(
 
         write_page(shown, Path(preset).name, output)
     if json:
-        print(_as_json(job, found[:most]))
+        print(_as_json(job, shown))
         return
     count, tokens = config.parameter_count(), rows * length
     print(f"{count:,} parameters, {rows:,} rows of {length:,} tokens ({tokens:,})")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from massivetext_keras.corpus.batch import Batch, left_empty, reasons
-from massivetext_keras.corpus.report.aligned import aligned
+from massivetext_keras.pages.aligned import aligned
 from massivetext_keras.reading.document import Document, Problem
 from massivetext_keras.reading.read import read
 

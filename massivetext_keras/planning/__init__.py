@@ -8,7 +8,6 @@ from massivetext_keras.planning.search import (
     Impossible,
     NothingFits,
     Plan,
-    plan,
     plans,
 )
 from massivetext_keras.planning.seconds import Seconds, seconds
@@ -25,7 +24,6 @@ __all__ = [
     "Seconds",
     "Split",
     "memory",
-    "plan",
     "plans",
     "seconds",
 ]

@@ -13,7 +13,7 @@ from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.weights import count, weights
 from massivetext_keras.planning.cluster import Cluster
 from massivetext_keras.planning.job import Job
-from massivetext_keras.planning.split import Split
+from massivetext_keras.planning.split import Split, micro_batch_tokens
 
 _BY_COLUMNS = {"qkv", "query", "key_value", "up"}  # the others by rows
 
@@ -90,7 +90,7 @@ def block(job: Job, tensor: int, cross: bool = False) -> Block:
 
 def forward_flops(job: Job, split: Split, part: Block) -> float:
     """Operations of the forward pass of a micro-batch through a block."""
-    tokens = split.micro_batch * job.length
+    tokens = micro_batch_tokens(job, split)
     products = sum(2 * m.rows * m.columns * m.copies * m.share for m in part.matrices)
     width = job.config.num_heads * job.config.width_of_head / split.tensor
     return tokens * (products + part.attentions * 4 * width * job.seen)
@@ -98,7 +98,7 @@ def forward_flops(job: Job, split: Split, part: Block) -> float:
 
 def product_seconds(job: Job, split: Split, cluster: Cluster, part: Block) -> float:
     """Of the products with matrices, in the forward pass of a micro-batch."""
-    tokens = split.micro_batch * job.length
+    tokens = micro_batch_tokens(job, split)
     return sum(
         m.copies * cluster.product(tokens * m.share, m.rows, m.columns, job.size)
         for m in part.matrices
@@ -131,9 +131,7 @@ def elementwise_seconds(job: Job, split: Split, cluster: Cluster, part: Block) -
     gated one; 2 for each score that is made a weight, 2 more and a byte with dropout.
     """
     config, parts = job.config, part.attentions + 1
-    d, f = config.hidden_size, config.intermediate_size
-    if config.num_experts:
-        f *= config.experts_per_token
+    d, f = config.hidden_size, _inner(config)
     mask = 1 / job.size
     numbers = parts * (2 + 3 + mask * bool(config.dropout)) * d
     moved = 2 * _qkv(config, split.tensor) * part.attentions
@@ -141,9 +139,9 @@ def elementwise_seconds(job: Job, split: Split, cluster: Cluster, part: Block) -
     numbers += (3 if config.gated else 2) * f / split.tensor
     if not job.fused_attention:
         passes = 2 + (2 + mask) * bool(config.attention_dropout_rate)
-        scores = config.num_heads * job.seen / split.tensor
+        scores = _scores(job, split)
         numbers += passes * scores * part.attentions
-    tokens = split.micro_batch * job.length
+    tokens = micro_batch_tokens(job, split)
     return tokens * numbers * job.size / cluster.memory_bandwidth
 
 
@@ -154,9 +152,7 @@ def kept(job: Job, split: Split, part: Block) -> float:
     the inputs of norms and of the first products are on each device, the rest is split.
     """
     config, parts = job.config, part.attentions + 1
-    d, f = config.hidden_size, config.intermediate_size
-    if config.num_experts:
-        f *= config.experts_per_token
+    d, f = config.hidden_size, _inner(config)
     mask = 1 / job.size
     numbers = parts * (2 + mask * bool(config.dropout)) * d
     width = config.num_heads * config.width_of_head / split.tensor
@@ -164,9 +160,20 @@ def kept(job: Job, split: Split, part: Block) -> float:
     numbers += (4 if config.gated else 2) * f / split.tensor
     if not job.fused_attention:
         passes = 1 + (1 + mask) * bool(config.attention_dropout_rate)
-        scores = config.num_heads * job.seen / split.tensor
+        scores = _scores(job, split)
         numbers += part.attentions * passes * scores
-    return split.micro_batch * job.length * numbers * job.size
+    return micro_batch_tokens(job, split) * numbers * job.size
+
+
+def _inner(config: TransformerConfig) -> int:
+    """Numbers of a token within the feed-forward layers that it meets."""
+    met = config.experts_per_token if config.num_experts else 1
+    return met * config.intermediate_size
+
+
+def _scores(job: Job, split: Split) -> float:
+    """Of a token, on a device."""
+    return job.config.num_heads * job.seen / split.tensor
 
 
 def _qkv(config: TransformerConfig, tensor: int) -> float:

@@ -6,7 +6,12 @@ from typing import NamedTuple
 
 from massivetext_keras.planning.block import kept
 from massivetext_keras.planning.job import Job
-from massivetext_keras.planning.split import Split, padded_vocabulary
+from massivetext_keras.planning.split import (
+    Split,
+    hidden_bytes,
+    micro_batch_tokens,
+    padded_vocabulary,
+)
 from massivetext_keras.planning.stage import Stage, ends
 
 _LOGIT = 8  # bytes: of a logit in float32, and of its gradient
@@ -62,16 +67,15 @@ def memory(job: Job, split: Split) -> Memory:
 
 def _of_stage(job: Job, split: Split, stage: Stage) -> Memory:
     count = stage.weights
-    sharded = split.data if split.shard_state != "none" else 1
     whole = split.data if split.shard_state == "weights" else 1
     gathered = max(part.weights for part, _ in stage.passed)
-    tokens = split.micro_batch * job.length
+    tokens = micro_batch_tokens(job, split)
     words = padded_vocabulary(job.config, split.tensor)
     return Memory(
         weights=job.size * (count / whole + gathered * (whole > 1)),
         gradients=job.size * count / whole,
-        master=job.master * count / sharded,
-        moments=job.moments * count / sharded,
+        master=job.master * count / split.optimizer_shards,
+        moments=job.moments * count / split.optimizer_shards,
         activations=_activations(job, split, stage),
         logits=_LOGIT * tokens * words if stage.last else 0.0,
     )
@@ -86,6 +90,5 @@ def _activations(job: Job, split: Split, stage: Stage) -> float:
     whole = [(kept(job, split, part), count) for part, count in stage.passed]
     if not split.recompute:
         return under_way * sum(size * count for size, count in whole)
-    tokens = split.micro_batch * job.length
-    entering = tokens * job.config.hidden_size * job.size
-    return under_way * stage.blocks * entering + max(size for size, _ in whole)
+    entering = under_way * stage.blocks * hidden_bytes(job, split)
+    return entering + max(size for size, _ in whole)

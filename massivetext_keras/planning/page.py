@@ -25,8 +25,7 @@ def write_page(plans: Sequence[Plan], name: str, path: str | Path) -> None:
     Raises:
         ImportError: matplotlib is not installed.
     """
-    text, path = page(plans, name), Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    text = page(plans, name)
     with replacing_file(path) as draft:
         draft.write_text(text, encoding="utf-8")
 
@@ -80,11 +79,9 @@ def _table(table: tables.Table) -> dict:
 
 
 def _tiles(best: Plan) -> list[Tile]:
-    split = best.split
-    mesh = f"{split.data} x {split.tensor} x {split.pipeline}"
     per_second = best.job.tokens / best.seconds.total
     return [
-        Tile(mesh, "best mesh", "data x tensor x pipeline"),
+        Tile(best.split.sizes, "best mesh", "data x tensor x pipeline"),
         Tile(f"{best.seconds.total:.3g} s", "a step", f"{per_second:,.0f} tokens/s"),
         Tile(f"{best.utilisation:.1%}", "of the peak", "without recomputation"),
         Tile(f"{best.memory.total / 1e9:.1f} GB", "of a device", "the fullest"),

@@ -74,8 +74,7 @@ def _bars(
             left = [a + b for a, b in zip(left, sizes, strict=True)]
         if limit is not None:
             axes.axvline(limit, color=INK, lw=1, ls="--")
-        splits = [plan.split for plan in plans]
-        axes.set_yticks(rows, [f"{x.data} x {x.tensor} x {x.pipeline}" for x in splits])
+        axes.set_yticks(rows, [plan.split.sizes for plan in plans])
         axes.set(xlabel=label, ylabel="data x tensor x pipeline")
         figure = axes.figure
         figure.set_size_inches(WIDTH, 1.5 + 0.28 * len(plans))

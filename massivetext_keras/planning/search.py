@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -51,17 +52,26 @@ class Plan:
 
     Attributes:
         job, cluster, split: what is trained where, and how.
-        memory: of the fullest device.
-        seconds: of an update.
-        sent: by a device in an update.
     """
 
     job: Job
     cluster: Cluster
     split: Split
-    memory: Memory
-    seconds: Seconds
-    sent: Sent
+
+    @functools.cached_property
+    def memory(self) -> Memory:
+        """Of the fullest device."""
+        return memory(self.job, self.split)
+
+    @functools.cached_property
+    def seconds(self) -> Seconds:
+        """Of an update."""
+        return seconds(self.job, self.split, self.cluster)
+
+    @functools.cached_property
+    def sent(self) -> Sent:
+        """By a device in an update."""
+        return sent(self.job, self.split)
 
     @property
     def utilisation(self) -> float:
@@ -114,18 +124,6 @@ class Choice:
     recompute: bool | None = None
 
 
-def plan(job: Job, cluster: Cluster, split: Split) -> Plan:
-    """What one split takes."""
-    return Plan(
-        job,
-        cluster,
-        split,
-        memory(job, split),
-        seconds(job, split, cluster),
-        sent(job, split),
-    )
-
-
 def plans(job: Job, cluster: Cluster, choice: Choice | None = None) -> list[Plan]:
     """The meshes that fit, best first, each with what makes it fastest.
 
@@ -147,11 +145,11 @@ def plans(job: Job, cluster: Cluster, choice: Choice | None = None) -> list[Plan
     """
     choice = choice or Choice()
     best: dict[str, Plan] = {}
-    for split in _fitting(job, cluster, choice):
-        found = plan(job, cluster, split)
-        known = best.get(split.mesh)
+    for found in _fitting(job, cluster, choice):
+        mesh = found.split.mesh
+        known = best.get(mesh)
         if known is None or found.seconds.total < known.seconds.total:
-            best[split.mesh] = found
+            best[mesh] = found
     if not best:
         raise NothingFits(_what_would_fit(job, cluster, choice))
     return sorted(best.values(), key=lambda x: (x.seconds.total, x.memory.total))
@@ -197,13 +195,13 @@ def splits(job: Job, devices: int, choice: Choice) -> Iterator[Split]:
                     )
 
 
-def _fitting(job: Job, cluster: Cluster, choice: Choice) -> Iterator[Split]:
-    found = False
+def _fitting(job: Job, cluster: Cluster, choice: Choice) -> Iterator[Plan]:
+    possible = False
     for split in splits(job, cluster.devices, choice):
-        found = True
-        if memory(job, split).total <= cluster.memory:
-            yield split
-    if not found:
+        possible, found = True, Plan(job, cluster, split)
+        if found.memory.total <= cluster.memory:
+            yield found
+    if not possible:
         raise _why_none(job, cluster.devices, choice)
 
 

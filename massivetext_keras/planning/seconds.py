@@ -18,6 +18,8 @@ from massivetext_keras.planning.job import Job
 from massivetext_keras.planning.split import (
     Split,
     blocks,
+    hidden_bytes,
+    micro_batch_tokens,
     padded_vocabulary,
     stages,
 )
@@ -160,7 +162,7 @@ def _micro_batch(job: Job, split: Split, cluster: Cluster, index: int) -> Second
 def _output(job: Job, split: Split, cluster: Cluster) -> Seconds:
     """Of what stands outside the blocks: the scores of the vocabulary and their loss,
     and matrices such as the projection of narrow embeddings."""
-    config, tokens = job.config, split.micro_batch * job.length
+    config, tokens = job.config, micro_batch_tokens(job, split)
     words = padded_vocabulary(config, split.tensor)
     products = cluster.product(tokens, config.width_of_embedding, words, job.size)
     for rows, columns in _outer_matrices(job):
@@ -185,7 +187,7 @@ def _tensor_bytes(job: Job, split: Split, here: Stage) -> float:
     the embeddings, and one of the gradients of the scores (Shoeybi et al., 2019).
     """
     t = split.tensor
-    whole = split.micro_batch * job.length * job.config.hidden_size * job.size
+    whole = hidden_bytes(job, split)
     sums = here.first + here.last
     for part, count in here.passed:
         sums += count * (1 + part.attentions) * (2 + split.recompute)
@@ -202,7 +204,7 @@ def _handed(job: Job, split: Split) -> tuple[float, float]:
     if split.pipeline == 1:
         return 0.0, 0.0
     t = split.tensor
-    whole = split.micro_batch * job.length * job.config.hidden_size * job.size
+    whole = hidden_bytes(job, split)
     passes = 2 * split.chunks
     return passes * whole / t, passes * whole * (t - 1) / t
 
@@ -234,8 +236,7 @@ def _data_bandwidth(split: Split, cluster: Cluster) -> float:
 
 def _update_bytes(job: Job, split: Split) -> float:
     """Bytes read and written where AdamW updates what a device has."""
-    kept = _most_weights(job, split)
-    kept /= split.data if split.shard_state != "none" else 1
+    kept = _most_weights(job, split) / split.optimizer_shards
     written = job.size if job.master else 2 * job.size
     return kept * (job.size + 2 * (job.master + job.moments) + written)
 

@@ -47,6 +47,20 @@ class Split:
         """
         return " x ".join(f"{axis} {getattr(self, axis)}" for axis in AXES)
 
+    @property
+    def sizes(self) -> str:
+        """Those of the axes alone.
+
+        >>> Split(4, 8, 2).sizes
+        '4 x 8 x 2'
+        """
+        return f"{self.data} x {self.tensor} x {self.pipeline}"
+
+    @property
+    def optimizer_shards(self) -> int:
+        """Replicas among which what the optimizer keeps is split."""
+        return 1 if self.shard_state == "none" else self.data
+
     def micro_batches(self, rows: int) -> int:
         """How many a replica has of a global batch."""
         return rows // (self.data * self.micro_batch)
@@ -125,6 +139,16 @@ def schedule_problem(split: Split, job: Job) -> str:
     if parts % split.pipeline:
         return f"{parts} micro-batches are no multiple of {split.pipeline} stages"
     return ""
+
+
+def micro_batch_tokens(job: Job, split: Split) -> int:
+    """Tokens of a micro-batch."""
+    return split.micro_batch * job.length
+
+
+def hidden_bytes(job: Job, split: Split) -> int:
+    """Of the hidden states of a micro-batch."""
+    return micro_batch_tokens(job, split) * job.config.hidden_size * job.size
 
 
 def padded_vocabulary(config: TransformerConfig, tensor: int) -> int:

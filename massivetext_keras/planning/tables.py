@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from massivetext_keras.pages.aligned import aligned
 from massivetext_keras.planning.search import Plan
 from massivetext_keras.planning.split import AXES
 
@@ -31,14 +32,9 @@ class Table(NamedTuple):
           a  size
           1    20
         """
-        columns = zip(self.heads, *self.rows, strict=True)
-        widths = [max(map(len, column)) for column in columns]
         yield self.name
-        for row in (self.heads, *self.rows):
-            cells = (
-                f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)
-            )
-            yield f"  {'  '.join(cells)}"
+        rows = aligned([self.heads, *self.rows], right=range(len(self.heads)))
+        yield from (f"  {row}" for row in rows)
 
 
 def tables(plans: Sequence[Plan]) -> list[Table]:

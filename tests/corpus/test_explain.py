@@ -11,9 +11,9 @@ import pytest
 
 from massivetext_keras.corpus.batch import Check
 from massivetext_keras.corpus.explain import explain, explain_document
-from massivetext_keras.corpus.report.aligned import aligned
 from massivetext_keras.corpus.rules.gopher_quality import gopher_quality
 from massivetext_keras.corpus.rules.personal_data import personal_data
+from massivetext_keras.pages.aligned import aligned
 from massivetext_keras.reading.document import Document
 
 

@@ -11,7 +11,7 @@ import functools
 from typing import NamedTuple
 
 from massivetext_keras.configs import TransformerConfig
-from massivetext_keras.planning import Cluster, Job, Plan, Split, plan
+from massivetext_keras.planning import Cluster, Job, Plan, Split
 
 LENGTH, VOCABULARY = 2048, 51200
 
@@ -97,7 +97,7 @@ def planned(row: Row, **cluster) -> Plan:
         row.shard_state,
         recompute=True,
     )
-    return plan(job_of(row), Cluster(row.devices, **cluster), split)
+    return Plan(job_of(row), Cluster(row.devices, **cluster), split)
 
 
 def teraflops(row: Row, **cluster) -> float:

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from massivetext_keras.planning import Cluster, plan
+from massivetext_keras.planning import Cluster, Plan
 from massivetext_keras.planning.seconds import hardware_flops
 from tests.planning.published import (
     LENGTH,
@@ -134,7 +134,7 @@ def test_figure_17_recomputation_takes_a_quarter_to_a_third(batch):
     """145 billion parameters on 128 devices; 33 % at the most in the paper."""
     found = planned(Row(145.6, 96, 12288, 80, 8, 16, 128, batch, 1, 1))
     split = dataclasses.replace(found.split, recompute=False)
-    plain = plan(found.job, found.cluster, split)
+    plain = Plan(found.job, found.cluster, split)
     assert 0.24 < 1 - plain.seconds.total / found.seconds.total < 0.33
 
 

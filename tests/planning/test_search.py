@@ -14,8 +14,8 @@ from massivetext_keras.planning import (
     Impossible,
     Job,
     NothingFits,
+    Plan,
     Split,
-    plan,
     plans,
 )
 from massivetext_keras.planning.search import meshes, splits
@@ -32,7 +32,7 @@ def test_meshes_are_what_divides_heads_blocks_and_rows():
 
 def test_the_best_is_the_fastest_of_all_that_fit():
     cluster = Cluster(8, memory=64e9)
-    every = [plan(JOB, cluster, split) for split in splits(JOB, 8, Choice())]
+    every = [Plan(JOB, cluster, split) for split in splits(JOB, 8, Choice())]
     fit = [found for found in every if found.memory.total <= 64e9]
     assert 0 < len(fit) < len(every)
     found = plans(JOB, cluster)

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from massivetext_keras.corpus.report.aligned import aligned
 from massivetext_keras.corpus.report.data import ReportData
+from massivetext_keras.pages.aligned import aligned
 from massivetext_keras.support.files import read_json
 
 _MOST = 15  # languages, and reasons
