@@ -11,6 +11,7 @@ import functools
 import time
 
 from common import compete
+from gpt import Shape, features
 
 LAYERS = (1, 4, 12)
 
@@ -30,15 +31,7 @@ def measure(layers: int) -> dict[str, float]:
 
     import massivetext_keras as mtk
 
-    config = mtk.configs.TransformerConfig(
-        vocabulary_size=1000,
-        num_layers=layers,
-        hidden_size=64,
-        num_heads=2,
-        intermediate_size=256,
-        max_length=512,
-        dropout=0.1,
-    )
+    config = Shape(1000, layers, 64, 2, 512).config
     make, optimizer = mtk.tasks.CausalLM, mtk.training.adamw(1e-3)
     note("import")
     lm = make(config)
@@ -47,8 +40,8 @@ def measure(layers: int) -> dict[str, float]:
 
     def fit(length: int) -> None:
         ids = np.random.default_rng(0).integers(5, 1000, (4, length + 1))
-        features = {"token_ids": ids[:, :-1], "padding_mask": np.ones_like(ids[:, 1:])}
-        batch = tf.data.Dataset.from_tensors((features, ids[:, 1:]))
+        examples = features(ids[:, :-1], mask=True), ids[:, 1:]
+        batch = tf.data.Dataset.from_tensors(examples)
         lm.fit(batch, verbose=0)
 
     fit(64)

@@ -248,7 +248,8 @@ class BucketedRows:
         for row in range(1, self.count):
             wider = np.maximum(longest, lengths[row])
             rows = row + 1 - first
-            full = rows > (self._batch_size or self._batch_tokens // sum(wide(wider)))
+            sizes = self._batch_tokens, self._batch_size
+            full = rows > rows_of_batch(sum(wide(wider)), *sizes)
             if full:
                 yield first, row, wide(longest)
                 first, wider = row, lengths[row]
