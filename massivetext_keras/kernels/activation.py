@@ -8,7 +8,10 @@ from massivetext_keras.kernels.fused import fused_elementwise
 
 
 def _gelu_tanh(x: tf.Tensor) -> tf.Tensor:
-    return tf.nn.gelu(x, approximate=True)
+    # TensorFlow makes it one kernel with the product before it only where names of its
+    # operations come, by the alphabet, after that of the product: `up`.
+    with tf.name_scope("value"):
+        return tf.nn.gelu(x, approximate=True)
 
 
 ACTIVATIONS = {

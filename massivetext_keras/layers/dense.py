@@ -29,14 +29,15 @@ class Dense(keras.layers.Dense):
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """`x` [..., size] -> [..., units]."""
-        rows = tf.reshape(x, [-1, x.shape[-1]])
+        rows = x if x.shape.rank == 2 else tf.reshape(x, [-1, x.shape[-1]])
         multiply = differentiable_product if training else tf.matmul
         y = multiply(rows, tf.convert_to_tensor(self.kernel))
         if self.use_bias:
-            y = _add_bias(y, tf.convert_to_tensor(self.bias))
+            add = _add_bias if training else tf.nn.bias_add
+            y = add(y, tf.convert_to_tensor(self.bias))
         if self.adapter is not None and self.adapter.original is None:
             y += self.adapter(rows, training=training)
-        return tf.reshape(y, [*shape_of(x)[:-1], self.units])
+        return y if rows is x else tf.reshape(y, [*shape_of(x)[:-1], self.units])
 
 
 @tf.custom_gradient

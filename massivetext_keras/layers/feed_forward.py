@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.kernels.activation import activate, activate_training
+from massivetext_keras.kernels.shapes import shape_of
 from massivetext_keras.layers.dense import Dense
 
 
@@ -73,7 +74,11 @@ class FeedForward(keras.layers.Layer):
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """`x` [..., d] -> [..., d]."""
-        return self.down(activated(self.up(x), self.activation, self.gated, training))
+        # As rows: TensorFlow makes product, bias and activation one kernel where no
+        # reshape lies between them.
+        rows = tf.reshape(x, [-1, x.shape[-1]])
+        inside = activated(self.up(rows), self.activation, self.gated, training)
+        return tf.reshape(self.down(inside), shape_of(x))
 
     def compute_output_shape(self, input_shape):
         return input_shape
