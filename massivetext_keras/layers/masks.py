@@ -37,15 +37,15 @@ def visible(
     [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
     """
     parts = []
-    distance = query_positions[:, None] - key_positions[None, :]
+    distance = query_positions[None, None, :, None] - key_positions
     if causal:
-        past = (distance >= 0)[None, None]
+        past = distance >= 0
         if key_prefix is not None:
             past = past | tf.cast(key_prefix, tf.bool)[:, None, None, :]
         parts.append(past)
     if window is not None:
         near = distance < window if causal else tf.abs(distance) < window
-        parts.append(near[None, None])
+        parts.append(near)
     if key_mask is not None:
         parts.append(tf.cast(key_mask, tf.bool)[:, None, None, :])
     if query_segments is not None:
