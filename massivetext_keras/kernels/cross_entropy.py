@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import tensorflow as tf
 
 from massivetext_keras.kernels.fused import island
 from massivetext_keras.kernels.product import product
+from massivetext_keras.kernels.shapes import shape_of
+from massivetext_keras.kernels.split import column_blocks
 from massivetext_keras.kernels.tuning import process_tuner
 
 # Logits per chunk: 1,024 tokens of an 8,192-token vocabulary, 16 MB in bfloat16.
@@ -39,7 +43,12 @@ def _by_partition(logits, labels, smoothing=0.0, mean_logits=None):
     from each row's largest logit and sum of exponentials."""
     largest = tf.reduce_max(logits, -1, keepdims=True)
     partition, gradient = _normalize(logits, largest, labels, smoothing)
-    scores = tf.cast(tf.gather(logits, labels, batch_dims=1), tf.float32)
+    if column_blocks() == 1:
+        scores = tf.cast(tf.gather(logits, labels, batch_dims=1), tf.float32)
+    else:  # columns are on several devices: sums cross over, not logits
+        target = labels[:, None] == tf.range(logits.shape[1])
+        told = tf.where(target, tf.cast(logits, tf.float32), 0.0)
+        scores = tf.reduce_sum(told, -1)
     if smoothing:
         scores = (1.0 - smoothing) * scores + smoothing * mean_logits
     return partition - scores, gradient
@@ -97,11 +106,11 @@ def cross_entropy(
     the forward pass, so that they are computed once and never stored.
 
     Args:
-        hidden: [tokens, d].
+        hidden: [tokens, d], or [batch, length, d]: then it is cut along the length.
         matrix: float32 [vocabulary, d], the output layer; its gradient is summed in
             float32, the products are of the dtype of `hidden`.
-        labels: int32 [tokens].
-        weights: float32 [tokens]; 0 leaves a token out.
+        labels: int32 [tokens], or [batch, length].
+        weights: float32, as `labels`; 0 leaves a token out.
         bias: float32 [vocabulary], added to the logits.
         smoothing: share of each label that is spread evenly over the vocabulary
             (Szegedy et al., 2016).
@@ -109,7 +118,7 @@ def cross_entropy(
             is known.
 
     Returns:
-        float32 scalar, and float32 [tokens], from which no gradient flows.
+        float32 scalar, and float32, as `labels`, from which no gradient flows.
 
     >>> import tensorflow as tf
     >>> total, _ = cross_entropy(tf.zeros([1, 2]), tf.zeros([4, 2]), [3], [1.0])
@@ -140,20 +149,17 @@ def cross_entropy(
 
 
 def _summed(hidden, matrix, labels, weights, biases, smoothing, chunk) -> list:
-    """Losses [tokens]; gradients of their sum by hidden states, matrix and any bias.
+    """Losses, as `labels`; gradients of their sum by hidden states, matrix and any
+    bias.
 
     Args:
         chunk: tokens that have logits at a time.
     """
-    rounded = tf.cast(matrix, hidden.dtype)
-    tokens = hidden.shape[0] or tf.shape(hidden)[0]
-    if not isinstance(tokens, int):
-        bounds = [(0, tokens)]
-    else:
-        bounds = [(i, min(i + chunk, tokens)) for i in range(0, tokens, chunk)]
+    rounded, axis = tf.cast(matrix, hidden.dtype), hidden.shape.rank - 2
     losses, dhidden, dmatrix, dbias, mean_logits = [], [], None, [], None
-    for start, end in bounds:
-        rows = hidden[start:end]
+    for part in _parts(hidden, axis, chunk):
+        of_part = [x[part] if part else x for x in (hidden, labels, weights)]
+        rows, told, weight = _flat(*of_part)
         logits = product(rows, rounded, transpose_b=True)
         for bias in biases:
             logits = logits + tf.cast(bias, logits.dtype)
@@ -161,22 +167,43 @@ def _summed(hidden, matrix, labels, weights, biases, smoothing, chunk) -> list:
             mean_row = tf.reduce_mean(matrix, axis=0)
             mean_logits = tf.linalg.matvec(tf.cast(rows, tf.float32), mean_row)
             mean_logits += sum(map(tf.reduce_mean, biases))
-        if smoothing:
-            loss, dlogits = _by_partition(
-                logits, labels[start:end], smoothing, mean_logits
-            )
+            loss, dlogits = _by_partition(logits, told, smoothing, mean_logits)
         else:
-            loss, dlogits = _form(logits)(logits, labels[start:end])
-        losses.append(loss * weights[start:end])
+            loss, dlogits = _form(logits)(logits, told)
+        losses.append(tf.reshape(loss * weight, shape_of(of_part[1])))
         # The weights go where there are few numbers, not onto the logits' gradient.
-        scale = tf.cast(weights[start:end, None], rows.dtype)
-        dhidden.append(product(dlogits, rounded) * scale)
-        part = product(dlogits, rows * scale, transpose_a=True)
-        dmatrix = part if dmatrix is None else _accumulate(dmatrix, part)
+        scale = tf.cast(weight[:, None], rows.dtype)
+        drows = product(dlogits, rounded) * scale
+        dhidden.append(tf.reshape(drows, shape_of(of_part[0])))
+        product_of_part = product(dlogits, rows * scale, transpose_a=True)
+        dmatrix = (
+            product_of_part
+            if dmatrix is None
+            else _accumulate(dmatrix, product_of_part)
+        )
         if biases:
             dbias.append(tf.matmul(scale, dlogits, transpose_a=True)[0])
     gradients = [tf.cast(tf.add_n(dbias), tf.float32)] if biases else []
-    return [tf.concat(losses, 0), tf.concat(dhidden, 0), dmatrix, *gradients]
+    return [tf.concat(losses, axis), tf.concat(dhidden, axis), dmatrix, *gradients]
+
+
+def _parts(hidden: tf.Tensor, axis: int, chunk: int) -> list[tuple[slice, ...]]:
+    """Cuts along an axis that have at most so many tokens, where their number is
+    known."""
+    *outer, length, _ = hidden.shape
+    if None in (*outer, length):
+        return [()]
+    step = max(1, chunk // math.prod(outer))
+    every = (slice(None),) * axis
+    return [(*every, slice(i, i + step)) for i in range(0, length, step)]
+
+
+def _flat(hidden: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tuple:
+    """As rows [tokens, d], labels and weights [tokens]."""
+    if hidden.shape.rank == 2:
+        return hidden, labels, weights
+    rows = tf.reshape(hidden, [-1, hidden.shape[-1]])
+    return rows, tf.reshape(labels, [-1]), tf.reshape(weights, [-1])
 
 
 def plain_cross_entropy(

@@ -11,10 +11,20 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from massivetext_keras.kernels.split import is_split
+
 
 def island(function: Callable) -> Callable:
-    """`function` of tensors as one XLA program inside the graph around it."""
-    return tf.function(function, jit_compile=True, autograph=False)
+    """`function` of tensors as one XLA program inside the graph around it; on a mesh
+    as it is."""
+    program = tf.function(function, jit_compile=True, autograph=False)
+
+    @functools.wraps(function)
+    def call(*arguments):
+        return function(*arguments) if is_split() else program(*arguments)
+
+    call.get_concrete_function = program.get_concrete_function
+    return call
 
 
 def fused(function: Callable) -> Callable:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from massivetext_keras.kernels.split import is_split
 from massivetext_keras.support.files import read_json, write_json
 from massivetext_keras.support.machine import cores, processor
 
@@ -171,9 +172,9 @@ def set_tuning(how: bool | Tuner) -> None:
 
 
 def process_tuner() -> Tuner | None:
-    """The tuner of this process; None where it is switched off, or a GPU or TPU
-    computes."""
-    if _Process.off or tf.config.list_physical_devices("GPU"):
+    """The tuner of this process; None where it is switched off, or others compute: the
+    devices of a mesh, a GPU, a TPU."""
+    if _Process.off or is_split() or tf.config.list_physical_devices("GPU"):
         return None
     if tf.config.list_logical_devices("TPU"):
         return None

@@ -12,6 +12,7 @@ from massivetext_keras.kernels.attention import (
     attention_scores,
 )
 from massivetext_keras.kernels.shapes import shape_of
+from massivetext_keras.kernels.split import column_blocks
 from massivetext_keras.layers.cache import LayerCache, at_beginning, write
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.dropout import Dropout
@@ -155,10 +156,9 @@ class Attention(keras.layers.Layer):
         """
         h, g = self.num_heads, self.num_key_value_heads
         if self.cross:
-            query, (key, value) = _split_heads(self.query(x), h), memory
+            (query,), (key, value) = _split_heads(self.query(x), h), memory
         else:
-            heads = _split_heads(self.qkv(x), h + 2 * g)
-            query, key, value = tf.split(heads, [h, g, g], axis=1)
+            query, key, value = _split_heads(self.qkv(x), h, g, g)
         if angles is not None:
             query, key = rotate(query, angles), rotate(key, angles)
         return query * tf.cast(self.scale, query.dtype), key, value
@@ -185,18 +185,25 @@ class Attention(keras.layers.Layer):
 
         Decoding makes them once.
         """
-        key_value = _split_heads(self.key_value(memory), 2 * self.num_key_value_heads)
-        return LayerCache(*tf.split(key_value, 2, axis=1))
+        g = self.num_key_value_heads
+        return LayerCache(*_split_heads(self.key_value(memory), g, g))
 
     def compute_output_shape(self, input_shape, **_):
         return input_shape
 
 
-def _split_heads(x: tf.Tensor, heads: int) -> tf.Tensor:
-    """[batch, length, heads * size] -> [batch, heads, length, size]."""
+def _split_heads(x: tf.Tensor, *heads: int) -> list[tf.Tensor]:
+    """[batch, length, all heads * size] -> [batch, heads, length, size] of each part of
+    so many heads."""
     batch, length, width = shape_of(x)
-    x = tf.reshape(x, [batch, length, heads, width // heads])
-    return tf.transpose(x, [0, 2, 1, 3])
+    size, blocks = width // sum(heads), column_blocks()
+    x = tf.reshape(x, [batch, length, blocks, width // (blocks * size), size])
+    x = tf.transpose(x, [0, 2, 3, 1, 4])
+    parts = tf.split(x, [count // blocks for count in heads], axis=2)
+    return [
+        tf.reshape(part, [batch, count, length, size])
+        for part, count in zip(parts, heads, strict=True)
+    ]
 
 
 def _merge_heads(x: tf.Tensor) -> tf.Tensor:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.kernels.activation import activate, activate_training
 from massivetext_keras.kernels.shapes import shape_of
+from massivetext_keras.kernels.split import split_columns
 from massivetext_keras.layers.dense import Dense
 
 
@@ -16,7 +17,7 @@ def activated(
 ) -> tf.Tensor:
     """What goes on of a product `x`: its activation, or gated, that of its first half
     times the other one."""
-    parts = tf.split(x, 2, axis=-1) if gated else [x]
+    parts = split_columns(x, [x.shape[-1] // 2] * 2) if gated else [x]
     return (activate_training if training else activate)(*parts, name=name)
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.shapes import preset
+from massivetext_keras.distribution.mesh import weights_of
 from massivetext_keras.kernels.cross_entropy import cross_entropy
 from massivetext_keras.kernels.random import own_keys, with_own_keys
 from massivetext_keras.kernels.recomputation import recomputed
@@ -85,17 +86,18 @@ class Backbone(keras.Model):
     def build(self, input_shape=(None, None)):
         config = self.config
         shape = (None, None, config.hidden_size)
-        for layer in self.layers:
-            if not layer.built:
-                is_table = isinstance(layer, TokenEmbedding)
-                layer.build(input_shape if is_table else shape)
-        if config.logit_bias:
-            self.logit_bias = self.add_weight(
-                name="logit_bias",
-                shape=(config.vocabulary_size,),
-                initializer="zeros",
-                autocast=False,
-            )
+        with weights_of(config):
+            for layer in self.layers:
+                if not layer.built:
+                    is_table = isinstance(layer, TokenEmbedding)
+                    layer.build(input_shape if is_table else shape)
+            if config.logit_bias:
+                self.logit_bias = self.add_weight(
+                    name="logit_bias",
+                    shape=(config.vocabulary_size,),
+                    initializer="zeros",
+                    autocast=False,
+                )
         self.built = True
 
     def build_all(self) -> None:
@@ -212,14 +214,14 @@ class Backbone(keras.Model):
             gradient flows.
         """
         total, losses = cross_entropy(
-            tf.reshape(self._scaled(hidden), [-1, hidden.shape[-1]]),
+            self._scaled(hidden),
             tf.convert_to_tensor(self.output_embedding.embeddings),
-            tf.reshape(labels, [-1]),
-            tf.reshape(weights, [-1]),
+            labels,
+            weights,
             bias=self.logit_bias if bias is None else bias,
             smoothing=smoothing,
         )
-        return total, tf.reduce_sum(tf.reshape(losses, tf.shape(labels)), axis=1)
+        return total, tf.reduce_sum(losses, axis=1)
 
     def _scaled(self, hidden: tf.Tensor) -> tf.Tensor:
         if self.config.logit_scale == 1.0:

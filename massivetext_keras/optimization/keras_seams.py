@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from massivetext_keras.distribution.sharded import state_of
 from massivetext_keras.optimization.waiting import timed
 
 
@@ -64,6 +65,10 @@ class OptimizerSeams:
         """Whether the rate is a function of the time of training, too."""
         return getattr(self._learning_rate, "minutes", None) is not None
 
+    def rate_now(self) -> tf.Tensor:
+        """That of the next update."""
+        return self._get_current_learning_rate()
+
     @property
     def updated_variables(self) -> list[keras.Variable]:
         """The variables that the optimizer was built for."""
@@ -92,6 +97,13 @@ class OptimizerSeams:
     def may_decay(self, variable: keras.Variable) -> bool:
         """False for what `exclude_from_weight_decay` names."""
         return self._use_weight_decay(variable)
+
+    def add_variable_from_reference(self, reference_variable, *args, **kwargs):
+        shared = self.shares_state
+        with state_of(reference_variable._value, shared):
+            return super().add_variable_from_reference(
+                reference_variable, *args, **kwargs
+            )
 
     def _get_current_learning_rate(self):
         if self.elapsed is None:

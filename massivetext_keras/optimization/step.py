@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras.data.batching.epochs import TrainingBatches
+from massivetext_keras.distribution.mesh import current_mesh
 from massivetext_keras.distribution.replicas import replica_count, sum_over_replicas
 from massivetext_keras.kernels.fused import island
 from massivetext_keras.kernels.random import hashed, keys_from, replica_id
@@ -26,6 +27,7 @@ from massivetext_keras.optimization.keras_seams import (
     layers_of,
     time_batches,
 )
+from massivetext_keras.optimization.mesh_step import MeshStep
 from massivetext_keras.optimization.overriding import (
     check_arguments,
     check_methods,
@@ -85,6 +87,7 @@ class TrainingStep(ModelSeams):
         self.micro_batches = 1
         self._compiled_with: dict[str, Any] = {}  # beside what Keras keeps
         self._trained: list[int] | None = None  # ids of what the graph trains
+        self.mesh = current_mesh()
 
     def summed_loss(
         self, features: dict, labels: tf.Tensor, weights: tf.Tensor, training: bool
@@ -130,6 +133,7 @@ class TrainingStep(ModelSeams):
         optimizer="adamw",
         micro_batches: int = 1,
         recompute: bool = False,
+        shard_state: str = "none",
         **kwargs,
     ):
         """As `keras.Model.compile`; the loss is the task's own.
@@ -140,6 +144,9 @@ class TrainingStep(ModelSeams):
                 one after another, so that a part has to fit into memory alone. The
                 update is that of the whole batch.
             recompute: in training keep only what enters a block.
+            shard_state: what the replicas of a mesh split among them: "none", what the
+                "optimizer" keeps, or that and "weights", gathered where they are read
+                (Rajbhandari et al., 2020).
             **kwargs: of Keras. `jit_compile="auto"` compiles the elementwise parts of a
                 step by XLA and leaves products to oneDNN, the faster of all on a CPU;
                 True compiles the whole step, or under a strategy all of it that is
@@ -178,6 +185,7 @@ class TrainingStep(ModelSeams):
         self.micro_batches = micro_batches
         optimizer = adopt(optimizer)
         optimizer.scales_loss = self.compute_dtype == "float16"
+        optimizer.shares_state = shard_state != "none"
         super().compile(optimizer=optimizer, auto_scale_loss=False, **kwargs)
         self._compiled_with = {"micro_batches": micro_batches, "recompute": recompute}
 
@@ -233,7 +241,21 @@ class TrainingStep(ModelSeams):
         trained = [id(variable) for variable in self.trainable_variables]
         force = force or trained != self._trained
         self._trained = trained
-        return super().make_train_function(force)
+        if self.mesh is None:
+            return super().make_train_function(force)
+        if self.train_function is None or force:
+            steps = MeshStep(self, self.mesh)
+            self.train_function = steps.function(steps.train, self.steps_per_execution)
+        return self.train_function
+
+    def make_test_function(self, force: bool = False):
+        """As that of `keras.Model`."""
+        if self.mesh is None:
+            return super().make_test_function(force)
+        if self.test_function is None or force:
+            steps = MeshStep(self, self.mesh)
+            self.test_function = steps.function(steps.test, self.steps_per_execution)
+        return self.test_function
 
     def fit(self, x=None, *args, **kwargs):
         """As `keras.Model.fit`; a dataset keeps its order.
@@ -293,25 +315,31 @@ class TrainingStep(ModelSeams):
     def train_step(self, data):
         """Loss, gradients summed over micro-batches and replicas, update."""
         batch = unpacked(data, self.as_labels, self.weighs_rows)
-        padded, positions = padding(*batch[:2])
-        share = tf.math.divide_no_nan(padded, positions)
-        self.padding_tracker.update_state(share, positions)
+        self.track_padding(*padding(*batch[:2]))
         counts = sum_over_replicas(self.loss_counts(*batch))
-        seed, step = self.randomness.state[0], self.optimizer.iterations
-        key = hashed(seed, tf.convert_to_tensor(step), replica_id())
-        variables = self.trainable_variables
+        key = self.key_of_batch()
         compiled_apart = self.jit_compile and tf.distribute.has_strategy()
-        if self.micro_batches == 1 and not compiled_apart:
-            with keys_from(key), tf.GradientTape() as tape:
-                losses = self.summed_loss(*batch, training=True)
-                summed, parts, loss = self._scaled_loss(losses, batch, counts)
-            gradients = dense_gradients(tape, loss, variables)
-        else:
-            summed, parts, gradients = self._gradients_in_parts(batch, counts, key)
+        whole = self.micro_batches == 1 and not compiled_apart
+        gradients_of = self.gradients_of if whole else self._gradients_in_parts
+        summed, parts, gradients = gradients_of(batch, counts, key)
         total, *gradients = sum_over_replicas([summed, *gradients])
         norm = self._update(gradients, total)
+        return self.logs_of_update(summed, parts, batch, tf.math.is_finite(total), norm)
+
+    def key_of_batch(self) -> tf.Tensor:
+        """uint32 scalar, what the next batch takes its keys of dropout from."""
+        seed, step = self.randomness.state[0], self.optimizer.iterations
+        return hashed(seed, tf.convert_to_tensor(step), replica_id())
+
+    def track_padding(self, padded: tf.Tensor, positions: tf.Tensor) -> None:
+        """Tells the tracker of padding what `batches.padding` gives."""
+        share = tf.math.divide_no_nan(padded, positions)
+        self.padding_tracker.update_state(share, positions)
+
+    def logs_of_update(self, summed, parts, batch, finite, norm) -> dict:
+        """Tracks the losses of an update, and gives its logs."""
         logs = {"gradient_norm": norm} | self._update_logs()
-        self._track(summed, parts, batch, tf.math.is_finite(total))
+        self.track(summed, parts, batch, finite)
         return self.get_metrics_result() | logs
 
     def compute_loss(
@@ -338,20 +366,34 @@ class TrainingStep(ModelSeams):
         """Loss alone."""
         batch = unpacked(data, self.as_labels, self.weighs_rows)
         counts = sum_over_replicas(self.loss_counts(*batch))
-        losses = self.summed_loss(*batch, training=False)
-        self._track(*self._total(losses, batch, counts), batch)
+        self.track(*self.test_losses(batch, counts), batch)
         return self.get_metrics_result()
 
-    def _gradients_in_parts(self, batch, counts, key):
-        """What `train_step` takes of a batch at once, of micro-batches one by one; with
-        `jit_compile` under a strategy as a program of its own, since the update is not
-        one replica's."""
+    def test_losses(self, batch, counts) -> tuple[tf.Tensor, tuple]:
+        """`_total` of a batch without dropout."""
+        return self._total(self.summed_loss(*batch, training=False), batch, counts)
 
-        def gradients_of(batch, counts, key):
-            with keys_from(key), tf.GradientTape() as tape:
-                losses = self.summed_loss(*batch, training=True)
-                summed, parts, loss = self._scaled_loss(losses, batch, counts)
-            return summed, parts, dense_gradients(tape, loss, self.trainable_variables)
+    def gradients_of(self, batch, counts, key):
+        """Of rows, whose keys of dropout come from one.
+
+        Args:
+            batch: features, labels and weights.
+            counts: `loss_counts` of the global batch.
+            key: uint32 scalar.
+
+        Returns:
+            The losses summed; the second of `_total`; gradients of the part that the
+            rows have of the scaled mean, dense, of all trainable variables.
+        """
+        with keys_from(key), tf.GradientTape() as tape:
+            losses = self.summed_loss(*batch, training=True)
+            summed, parts, loss = self._scaled_loss(losses, batch, counts)
+        return summed, parts, dense_gradients(tape, loss, self.trainable_variables)
+
+    def _gradients_in_parts(self, batch, counts, key):
+        """What `gradients_of` gives of micro-batches, one by one; with `jit_compile`
+        under a strategy as a program of its own, since the update is not one
+        replica's."""
 
         def summed_over_parts(batch, counts, key):
             part = cut(batch, self.micro_batches)
@@ -359,7 +401,7 @@ class TrainingStep(ModelSeams):
             zeros = [tf.zeros(v.shape) for v in self.trainable_variables]
 
             def body(i, sums):
-                more = gradients_of(part(i), counts, hashed(key, i))
+                more = self.gradients_of(part(i), counts, hashed(key, i))
                 return i + 1, tf.nest.map_structure(tf.add, sums, more)
 
             return tf.while_loop(
@@ -369,7 +411,7 @@ class TrainingStep(ModelSeams):
                 parallel_iterations=1,
             )[1]
 
-        function = gradients_of if self.micro_batches == 1 else summed_over_parts
+        function = self.gradients_of if self.micro_batches == 1 else summed_over_parts
         if self.jit_compile and tf.distribute.has_strategy():
             function = island(function)
         return function(batch, counts, key)
@@ -461,7 +503,7 @@ class TrainingStep(ModelSeams):
         if self.data_wait is None:
             self.data_wait = waiting_time()
 
-    def _track(self, summed, parts, batch, finite: tf.Tensor | bool = True) -> None:
+    def track(self, summed, parts, batch, finite: tf.Tensor | bool = True) -> None:
         """Adds this replica's losses to the trackers, if they are finite: else the
         epoch's mean would not be."""
         _, labels, weights = batch

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from massivetext_keras.distribution.replicas import sum_over_replicas
 from massivetext_keras.kernels.fused import island
+from massivetext_keras.kernels.split import is_split
 from massivetext_keras.optimization.keras_seams import (
     OptimizerSeams,
     averages_of,
@@ -71,6 +72,7 @@ class Update(OptimizerSeams):
     rates: dict[str, float] = {}
     blocks_alone = False
     scales_loss = False
+    shares_state = False  # whether replicas of a mesh keep a share each
     dynamic_scale = None
     skipped = None
     chosen_rate = None  # instead of what a schedule gives, where it is not negative
@@ -202,6 +204,45 @@ class Update(OptimizerSeams):
         self.averaged = frozenset()
         return norm
 
+    def settle(self, squares: tf.Tensor, loss: tf.Tensor) -> tuple[list, tf.Tensor]:
+        """What `update_alone` wants to know of an update.
+
+        Args:
+            squares: float32 scalar, those of all gradients of the scaled loss, summed.
+            loss: float32 scalar; if it is not finite the update is skipped.
+
+        Returns:
+            The rate, what gradients are multiplied by, whether all is finite,
+            `iterations` and `skipped`; and the norm of all gradients.
+        """
+        scale = tf.constant(self.loss_scale_factor or 1.0)
+        if self.dynamic_scale is not None:
+            scale = scale * tf.convert_to_tensor(self.dynamic_scale)
+        norm = tf.sqrt(squares) / scale
+        finite = tf.math.is_finite(norm) & tf.math.is_finite(loss)
+        counts = [tf.convert_to_tensor(x) for x in (self.iterations, self.skipped)]
+        rate = tf.cast(self.rate_now(), tf.float32)
+        return [rate, self._factor_to_clip(norm) / scale, finite, *counts], norm
+
+    def update_alone(self, variable, gradient, rate, factor, finite, counts) -> None:
+        """Updates one variable, wherever it lies; arguments as `settle` gives them."""
+        index = self.index_of(variable)
+        owned = [variable, *self.state_of(index)]
+        if not self.global_clipnorm:
+            (gradient,) = super().clipped([gradient])
+        own_rate = rate * self._factors[index]
+        held = [x.value for x in owned]
+        self._one_step(
+            index, owned, (gradient, own_rate, factor, finite, *counts), held
+        )
+
+    def count(self, finite: tf.Tensor) -> None:
+        """Counts an update that `update_alone` has made of every variable."""
+        self._finite = finite
+        self._count()
+        self.iterations.assign_add(1)
+        self._finite = None
+
     @property
     def separate(self) -> bool:
         """Whether each variable is updated by a program of its own."""
@@ -318,8 +359,11 @@ class Update(OptimizerSeams):
         super().assign_sub(variable, self._if_finite(value, tf.zeros_like(value)))
 
     def _if_finite(self, value, otherwise):
-        # Unlike `tf.where` this op does not broadcast, and copies nothing.
         otherwise = tf.convert_to_tensor(otherwise)
+        if is_split():  # whose compiler ends on a condition of fewer axes
+            condition = tf.reshape(self._finite, [1] * value.shape.rank)
+            return tf.where(condition, value, otherwise)
+        # Unlike `tf.where` this op does not broadcast, and copies nothing.
         return tf.raw_ops.Select(condition=self._finite, x=value, y=otherwise)
 
     def get_config(self):

@@ -1,0 +1,63 @@
+"""Where each weight of a model lies on a mesh: one table, by what the weight is for.
+
+Columns of the first product of a part of a block and rows of the second one are split
+among the devices of the tensor axis (Shoeybi et al., 2019): what lies between needs no
+message, and one sum ends the part. Tables of tokens are split by rows, experts one by
+one.
+"""
+
+from __future__ import annotations
+
+from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.weights import Weight, weights
+from massivetext_keras.distribution.sharded import Placement
+
+COLUMNS = {"qkv", "query", "key_value", "up"}
+ROWS = {"output", "down"}
+
+
+def tensor_axis(weight: Weight) -> int | None:
+    """Which axis of a weight is split among the devices of the tensor axis, if one is.
+
+    Whole on all of them are norms, gates, positions and the router of experts, which
+    are small, and biases behind the second product, which is a sum over devices.
+
+    >>> from massivetext_keras.architecture.weights import weights
+    >>> table = weights(TransformerConfig(bias=True))
+    >>> block = "stack/block_0/feed_forward"
+    >>> [
+    ...     tensor_axis(table[f"{block}/{name}"])
+    ...     for name in ("up/kernel", "up/bias", "down/kernel", "down/bias")
+    ... ]
+    [1, 0, 0, None]
+    """
+    owner = weight.path.split("/")[-2] if "/" in weight.path else ""
+    if weight.role == "embedding":
+        return 0 if owner in ("tokens", "output") else None
+    if weight.role == "expert" or weight.path == "logit_bias":
+        return 0
+    if owner in COLUMNS:
+        return len(weight.sizes) - 1
+    return 0 if owner in ROWS and weight.role == "matrix" else None
+
+
+def placements(config: TransformerConfig, tensor: int) -> dict[str, Placement]:
+    """Of all weights of a model, by path.
+
+    Args:
+        config: the shape.
+        tensor: devices of the tensor axis.
+
+    >>> placements(TransformerConfig(), 2)["stack/block_0/attention/qkv/kernel"]
+    Placement(axes=(None, 'tensor'), parts=(768, 768, 768), blocks=2)
+    """
+    return {
+        path: _placement(weight, tensor) for path, weight in weights(config).items()
+    }
+
+
+def _placement(weight: Weight, tensor: int) -> Placement:
+    axis = tensor_axis(weight) if tensor > 1 else None
+    axes = tuple("tensor" if i == axis else None for i in range(len(weight.sizes)))
+    parts = tuple(weight.sizes[-1]) if weight.sizes else ()
+    return Placement(axes, parts, tensor) if len(parts) > 1 else Placement(axes)
