@@ -8,6 +8,8 @@ one.
 
 from __future__ import annotations
 
+import math
+
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.weights import Weight, weights
 from massivetext_keras.distribution.sharded import Placement
@@ -23,7 +25,7 @@ def tensor_axis(weight: Weight) -> int | None:
     are small, and biases behind the second product, which is a sum over devices.
 
     >>> from massivetext_keras.architecture.weights import weights
-    >>> table = weights(TransformerConfig(bias=True))
+    >>> table = weights(TransformerConfig())
     >>> block = "stack/block_0/feed_forward"
     >>> [
     ...     tensor_axis(table[f"{block}/{name}"])
@@ -54,6 +56,36 @@ def placements(config: TransformerConfig, tensor: int) -> dict[str, Placement]:
     return {
         path: _placement(weight, tensor) for path, weight in weights(config).items()
     }
+
+
+def check_tensor_axis(config: TransformerConfig, tensor: int) -> None:
+    """Refuses to split a model among devices that cannot have equal shares of it.
+
+    Raises:
+        ValueError: says what they do not divide, and how many would.
+
+    >>> check_tensor_axis(TransformerConfig(num_heads=12), 8)
+    Traceback (most recent call last):
+    ValueError: a tensor axis of 8 does not divide num_heads=12 and ...
+    """
+    shared = {
+        "num_heads": config.num_heads,
+        "num_key_value_heads": config.key_value_heads,
+        "intermediate_size": config.intermediate_size,
+        "vocabulary_size": config.vocabulary_size,
+    }
+    if config.num_experts:
+        shared["num_experts"] = config.num_experts
+    wrong = [f"{name}={size:,}" for name, size in shared.items() if size % tensor]
+    if not wrong:
+        return
+    divisor = math.gcd(*shared.values())
+    *others, last = [str(n) for n in range(1, divisor + 1) if divisor % n == 0]
+    fitting = f"{', '.join(others)} or {last}" if others else f"{last} alone"
+    raise ValueError(
+        f"a tensor axis of {tensor} does not divide {' and '.join(wrong)} of the "
+        f"model: {fitting} would"
+    )
 
 
 def _placement(weight: Weight, tensor: int) -> Placement:

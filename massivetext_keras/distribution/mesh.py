@@ -13,10 +13,10 @@ import tensorflow as tf
 from tensorflow.experimental import dtensor
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.distribution.layouts import placements
+from massivetext_keras.distribution.layouts import check_tensor_axis, placements
 from massivetext_keras.distribution.sharded import Placement, ShardedVariable
+from massivetext_keras.planning.split import AXES
 
-AXES = ("data", "tensor", "pipeline")
 # Combined, they let Adam read moments of the step before (TensorFlow 2.21).
 _SWITCH = "DTENSOR_ENABLE_COMBINE_ALL_REDUCES_OPTIMIZATION"
 
@@ -87,11 +87,16 @@ def current_mesh() -> Mesh | None:
 
 @contextlib.contextmanager
 def weights_of(config: TransformerConfig) -> Iterator[None]:
-    """Inside, and in the scope of a mesh, weights are made of a model with a config."""
+    """Inside, and in the scope of a mesh, weights are made of a model with a config.
+
+    Raises:
+        ValueError: the mesh does not divide it.
+    """
     mesh = current_mesh()
     if mesh is None:
         yield
         return
+    check_tensor_axis(config, mesh.tensor)
     _scopes.table = placements(config, mesh.tensor)
     try:
         yield

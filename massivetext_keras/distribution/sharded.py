@@ -170,6 +170,11 @@ class ShardedVariable(dtensor.DVariable):
         variable._copy = None  # on the host, once a graph has read it
         return variable
 
+    def placed(self, placement: Placement) -> ShardedVariable:
+        """One with the same value that is split in another way."""
+        given = self.mesh, placement, self.shape, self.dtype
+        return self.of(self.numpy(), *given, trainable=self.trainable, name=self.name)
+
     def numpy(self) -> np.ndarray:
         """The whole of it."""
         return whole(super().read_value(), self.mesh, self.placement)
@@ -220,22 +225,29 @@ class ShardedVariable(dtensor.DVariable):
         return self._copy.read_value()
 
 
+def shared_by_replicas(variable: ShardedVariable, shares: bool) -> Placement:
+    """The placement of a variable of which each replica keeps a share, where one of its
+    axes can be cut, or all of it."""
+    axes = tuple(None if x == "data" else x for x in variable.placement.axes)
+    placement = variable.placement._replace(axes=axes)
+    if not shares:
+        return placement
+    data = variable.mesh.dim_size("data")
+    return with_data_axis(placement, variable.shape, data) or placement
+
+
 @contextlib.contextmanager
-def state_of(variable, share_of_replicas: bool) -> Iterator[None]:
+def state_of(variable, shares: bool) -> Iterator[None]:
     """Inside, `tf.Variable` makes what an optimizer keeps of a variable, where it lies.
 
     Args:
         variable: any one; what is kept of one that is on no mesh is not, either.
-        share_of_replicas: whether each replica keeps a share alone, where one of the
-            variable's axes can be cut.
+        shares: whether each replica keeps a share alone.
     """
     if not isinstance(variable, ShardedVariable):
         yield
         return
-    mesh, placement = variable.mesh, variable.placement
-    if share_of_replicas:
-        data = mesh.dim_size("data")
-        placement = with_data_axis(placement, variable.shape, data) or placement
+    mesh, placement = variable.mesh, shared_by_replicas(variable, shares)
 
     def create(next_creator, **kwargs):
         return ShardedVariable.of(
@@ -263,8 +275,6 @@ def with_data_axis(
     >>> with_data_axis(Placement((None,)), (3,), 2) is None
     True
     """
-    if "data" in placement.axes:
-        return placement
     for i, (axis, size) in enumerate(zip(placement.axes, shape, strict=True)):
         if axis is None and size % data == 0:
             axes = (*placement.axes[:i], "data", *placement.axes[i + 1 :])

@@ -99,8 +99,7 @@ class OptimizerSeams:
         return self._use_weight_decay(variable)
 
     def add_variable_from_reference(self, reference_variable, *args, **kwargs):
-        shared = self.shares_state
-        with state_of(reference_variable._value, shared):
+        with state_of(held_by(reference_variable), self.shares_state):
             return super().add_variable_from_reference(
                 reference_variable, *args, **kwargs
             )
@@ -184,6 +183,16 @@ def holding(variables: Sequence[keras.Variable], values: Sequence) -> Iterator[N
     finally:
         for variable, value in zip(variables, before, strict=True):
             variable._value = value
+
+
+def held_by(variable: keras.Variable) -> tf.Variable:
+    """TensorFlow's variable behind one of Keras."""
+    return variable._value
+
+
+def hold(variable: keras.Variable, value: tf.Variable) -> None:
+    """Puts another variable of TensorFlow behind one of Keras."""
+    variable._value = value
 
 
 def averages_of(optimizer: keras.Optimizer) -> list[keras.Variable]:

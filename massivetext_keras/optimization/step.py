@@ -27,7 +27,8 @@ from massivetext_keras.optimization.keras_seams import (
     layers_of,
     time_batches,
 )
-from massivetext_keras.optimization.mesh_step import MeshStep
+from massivetext_keras.optimization.mesh.step import MeshStep
+from massivetext_keras.optimization.mesh.weights import check_mesh, share_weights
 from massivetext_keras.optimization.overriding import (
     check_arguments,
     check_methods,
@@ -175,6 +176,10 @@ class TrainingStep(ModelSeams):
                 f"jit_compile=True: {type(self).__name__} compares rows of all "
                 "replicas, which is not one replica's program"
             )
+        optimizer = adopt(optimizer)
+        updates = with_update(optimizer)
+        check_mesh(self.mesh, updates, shard_state, kwargs["jit_compile"])
+        recompute = recompute or shard_state == "weights"  # to gather them once more
         stacks = [x for x in layers_of(self) if isinstance(x, TransformerStack)]
         if recompute and any(stack.config.num_experts for stack in stacks):
             raise ValueError(
@@ -183,11 +188,15 @@ class TrainingStep(ModelSeams):
         for stack in stacks:
             stack.recompute = recompute
         self.micro_batches = micro_batches
-        optimizer = adopt(optimizer)
+        share_weights(self.weights, shard_state == "weights")
         optimizer.scales_loss = self.compute_dtype == "float16"
         optimizer.shares_state = shard_state != "none"
         super().compile(optimizer=optimizer, auto_scale_loss=False, **kwargs)
-        self._compiled_with = {"micro_batches": micro_batches, "recompute": recompute}
+        self._compiled_with = {
+            "micro_batches": micro_batches,
+            "recompute": recompute,
+            "shard_state": shard_state,
+        }
 
     def get_compile_config(self):
         config = super().get_compile_config()

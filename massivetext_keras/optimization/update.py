@@ -249,6 +249,12 @@ class Update(OptimizerSeams):
         known = self.rule in _SEPARATE and type(self) is updating(self.rule)
         return known and not tf.distribute.has_strategy()
 
+    @property
+    def updates_alone(self) -> bool:
+        """Whether `update_alone` may be called: all that the rule keeps of a variable
+        has its shape."""
+        return self.rule in _SEPARATE - {keras.optimizers.Adafactor}
+
     def _factor_to_clip(self, norm: tf.Tensor) -> tf.Tensor:
         """What bounds the norm of all gradients together, as Keras has it."""
         bound = self.global_clipnorm

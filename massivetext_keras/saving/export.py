@@ -16,11 +16,13 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text
 
-from massivetext_keras.kernels.rounding import ROUNDING
 from massivetext_keras.support.files import replacing_folder, write_json
 
 CONFIG = "config.json"
 README = "README.md"
+# Floats that differ by no more than this share of them (or, below 1, than this) are
+# equal: processors, batches and ways to compile a graph round differently.
+ROUNDING = 1e-4
 
 
 class Probe(NamedTuple):

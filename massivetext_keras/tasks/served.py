@@ -16,8 +16,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from massivetext_keras.kernels.rounding import ROUNDING
-from massivetext_keras.saving.export import Probe
+from massivetext_keras.saving.export import ROUNDING, Probe
 from massivetext_keras.support.threads import TRACING, made_once
 from massivetext_keras.text.batches import in_batches
 

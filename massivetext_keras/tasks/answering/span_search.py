@@ -7,7 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from massivetext_keras.generation.precision import in_float32
-from massivetext_keras.kernels.rounding import ROUNDING
+from massivetext_keras.saving.export import ROUNDING
 from massivetext_keras.text.framing import padded
 from massivetext_keras.text.passages import Passages, passages
 from massivetext_keras.tokenizers.base import valid_utf8

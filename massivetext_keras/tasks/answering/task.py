@@ -13,11 +13,10 @@ from tqdm import tqdm
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.evaluation.answers import best_cut, known_language
 from massivetext_keras.kernels.cross_entropy import token_losses
-from massivetext_keras.kernels.rounding import ROUNDING
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.optimization.trackers import mean
-from massivetext_keras.saving.export import signature
+from massivetext_keras.saving.export import ROUNDING, signature
 from massivetext_keras.support.threads import made_once
 from massivetext_keras.tasks.answering.examples import (
     Questions,

@@ -15,10 +15,10 @@ from massivetext_keras.generation.checks import checked
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.kernels.cross_entropy import logits_losses, token_losses
 from massivetext_keras.kernels.random import with_equal_keys
-from massivetext_keras.kernels.rounding import ROUNDING
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.heads.pretraining import MaskedHead
 from massivetext_keras.models.bert import BERT
+from massivetext_keras.saving.export import ROUNDING
 from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.masked_lm.texts import MaskedTexts

@@ -38,8 +38,8 @@ from massivetext_keras.generation.texts import (
     warn_of_long,
 )
 from massivetext_keras.kernels.cross_entropy import logits_losses
-from massivetext_keras.kernels.rounding import ROUNDING
 from massivetext_keras.models.seq2seq import Seq2Seq
+from massivetext_keras.saving.export import ROUNDING
 from massivetext_keras.support.threads import made_once
 from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.base import Task

@@ -1,0 +1,1 @@
+"""The training step on the devices of a mesh."""

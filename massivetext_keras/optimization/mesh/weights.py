@@ -1,0 +1,53 @@
+"""What goes together with a mesh, and which share of a model each replica keeps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from massivetext_keras.distribution.mesh import Mesh
+from massivetext_keras.distribution.sharded import ShardedVariable, shared_by_replicas
+from massivetext_keras.optimization.keras_seams import held_by, hold
+from massivetext_keras.planning.split import SHARD_STATES
+from massivetext_keras.support.values import choose
+
+
+def check_mesh(
+    mesh: Mesh | None, optimizer: Any, shard_state: str, jit_compile: bool
+) -> None:
+    """Refuses what does not go together with a mesh, or without one.
+
+    Args:
+        mesh: of a task (None: it has none).
+        optimizer, shard_state, jit_compile: as `TrainingStep.compile` has them.
+
+    Raises:
+        ValueError: says what it is, and what would do.
+    """
+    choose("shard_state", shard_state, dict.fromkeys(SHARD_STATES))
+    if mesh is None:
+        if shard_state != "none":
+            raise ValueError(
+                f"shard_state={shard_state!r} is for a model of a mesh: make it in "
+                "the scope of training.make_mesh(…)"
+            )
+        return
+    if jit_compile:
+        raise ValueError("jit_compile=True: XLA compiles for one device, not a mesh")
+    if not optimizer.updates_alone:
+        name = type(optimizer).__name__
+        raise ValueError(
+            f"{name} does not update each weight by itself, as a mesh has to: take "
+            "training.adamw(…), or SGD, Adam, Lion or Muon of Keras"
+        )
+
+
+def share_weights(variables: list[keras.Variable], shares: bool) -> None:
+    """Leaves each replica of a mesh a share of variables, or all of them."""
+    for variable in variables:
+        held = held_by(variable)
+        if isinstance(held, ShardedVariable):
+            placement = shared_by_replicas(held, shares)
+            if placement != held.placement:
+                hold(variable, held.placed(placement))
