@@ -13,7 +13,9 @@ import tensorflow as tf
 from tensorflow.experimental import dtensor
 
 from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.weights import depth_of
 from massivetext_keras.distribution.layouts import check_tensor_axis, placements
+from massivetext_keras.distribution.pipeline import stage_blocks
 from massivetext_keras.distribution.sharded import Placement, ShardedVariable
 from massivetext_keras.planning.split import AXES
 
@@ -50,7 +52,7 @@ class Mesh:
             raise RuntimeError("a mesh has no place in the scope of a strategy")
         if current_mesh() is not None:
             raise RuntimeError("this is the scope of a mesh already")
-        _scopes.mesh, _scopes.table = self, {}
+        _scopes.mesh, _scopes.model = self, _Model()
         try:
             with tf.variable_creator_scope(self._create):
                 yield
@@ -63,12 +65,12 @@ class Mesh:
             return next_creator(**kwargs)
         value = kwargs["initial_value"]
         value = value() if callable(value) else value
-        path = _path(kwargs["name"]).partition("/")[2]
-        placement = _scopes.table.get(path) or Placement((None,) * len(value.shape))
+        path = _path(kwargs["name"])
+        placement = _scopes.model.table.get(path.partition("/")[2])
         return ShardedVariable.of(
             value,
-            self.stages[0],
-            placement,
+            self.stages[_scopes.model.stage_of(path, self.pipeline)],
+            placement or Placement((None,) * len(value.shape)),
             value.shape,
             kwargs["dtype"],
             trainable=True,
@@ -78,6 +80,27 @@ class Mesh:
     def __str__(self) -> str:
         """Its axes in words."""
         return " x ".join(f"{axis} {getattr(self, axis)}" for axis in AXES)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Model:
+    """Whose weights are made.
+
+    Attributes:
+        table: of its weights, by path.
+        blocks: of each stage.
+    """
+
+    table: Mapping[str, Placement] = dataclasses.field(default_factory=dict)
+    blocks: Sequence[range] = ()
+
+    def stage_of(self, path: str, stages: int) -> int:
+        """The stage that has a weight: what embeds is in the first one, what comes
+        after the blocks in the last."""
+        depth = depth_of(path)
+        if depth is None or depth == 0:
+            return 0 if depth == 0 else stages - 1
+        return next(i for i, has in enumerate(self.blocks) if depth - 1 in has)
 
 
 def current_mesh() -> Mesh | None:
@@ -97,11 +120,12 @@ def weights_of(config: TransformerConfig) -> Iterator[None]:
         yield
         return
     check_tensor_axis(config, mesh.tensor)
-    _scopes.table = placements(config, mesh.tensor)
+    blocks = stage_blocks(config, mesh.pipeline)
+    _scopes.model = _Model(placements(config, mesh.tensor), blocks)
     try:
         yield
     finally:
-        _scopes.table = {}
+        _scopes.model = _Model()
 
 
 def _path(name: str) -> str:

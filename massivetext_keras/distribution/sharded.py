@@ -175,6 +175,21 @@ class ShardedVariable(dtensor.DVariable):
         given = self.mesh, placement, self.shape, self.dtype
         return self.of(self.numpy(), *given, trainable=self.trainable, name=self.name)
 
+    def copied_to(self, mesh: dtensor.Mesh) -> ShardedVariable:
+        """One with the same value that lies in the same way on other devices."""
+        given = mesh, self.placement, self.shape, self.dtype
+        return self.of(self.numpy(), *given, trainable=self.trainable, name=self.name)
+
+    def on_devices(self) -> tf.Tensor:
+        """Its parts, as a tensor of the mesh."""
+        with on_mesh(self.mesh):
+            return super().read_value()
+
+    def take(self, parts: tf.Tensor) -> None:
+        """Takes a tensor of its mesh that is split as it is."""
+        with on_mesh(self.mesh):
+            super().assign(parts)
+
     def numpy(self) -> np.ndarray:
         """The whole of it."""
         return whole(super().read_value(), self.mesh, self.placement)

@@ -111,6 +111,13 @@ def next_key_in_scope() -> tf.Tensor | None:
     return None if scope is None else scope.next_key()
 
 
+def draw_keys(count: int) -> None:
+    """Passes over keys of the innermost `keys_from`, if this is inside of one."""
+    scope = getattr(_scopes, "now", None)
+    if scope is not None:
+        scope.drawn += count
+
+
 @contextlib.contextmanager
 def own_keys(drawing: bool = True):
     """Inside, keys come from one, which is the next of `keys_from`.

@@ -11,12 +11,13 @@ from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.shapes import preset
 from massivetext_keras.distribution.mesh import weights_of
 from massivetext_keras.kernels.cross_entropy import cross_entropy
-from massivetext_keras.kernels.random import own_keys, with_own_keys
+from massivetext_keras.kernels.random import draw_keys, own_keys, with_own_keys
 from massivetext_keras.kernels.recomputation import recomputed
 from massivetext_keras.kernels.threads import overlap_operations
 from massivetext_keras.layers.cache import Cache, LayerCache
 from massivetext_keras.layers.embeddings import Embeddings, TokenEmbedding
 from massivetext_keras.layers.stack import TransformerStack
+from massivetext_keras.models.part import Part, leave, part_to_run
 
 # What names of features end in, such as "encoder_token_ids".
 FEATURES = ("token_ids", "padding_mask", "segment_ids", "positions", "prefix_mask")
@@ -153,13 +154,19 @@ class Backbone(keras.Model):
         if positions is None:
             count_real = encodes and self.config.position_offset > 0
             positions = positions_of(token_ids, mask, cache, count_real)
-        x = embeddings(self.tokens(token_ids), positions, types, training=training)
+        part = part_to_run() or Part(range(len(stack.blocks)), last=True)
+        x = part.entered
+        if x is None:
+            x = embeddings(self.tokens(token_ids), positions, types, training=training)
+        elif training:  # keys of dropout that are drawn before its first block
+            draw_keys(bool(self.config.dropout) + part.blocks.start)
         prefix = inputs.get("prefix_mask")
         shared = stack.shared_by_blocks(
             x, positions, mask, segments, prefix, memory_mask, cache
         )
         memory, layers = memory if cache is None else cache.memory, []
-        for i, block in enumerate(stack.blocks):
+        for i in part.blocks:
+            block = stack.blocks[i]
             shared["memory"] = memory[i] if memory else None
             shared["cache"] = None if cache is None else cache.layers[i]
             if stack.recompute and training:
@@ -171,6 +178,8 @@ class Backbone(keras.Model):
             if cache is not None:
                 x, layer = x
                 layers.append(layer)
+        if not part.last:
+            leave(x)
         if stack.final_norm:
             x = stack.final_norm(x, training=training)
         if cache is None:

@@ -35,7 +35,12 @@ from massivetext_keras.optimization.overriding import (
     choose_modes,
 )
 from massivetext_keras.optimization.trackers import mean, metrics_in
-from massivetext_keras.optimization.update import Update, adopt, with_update
+from massivetext_keras.optimization.update import (
+    Update,
+    adopt,
+    dense_gradients,
+    with_update,
+)
 from massivetext_keras.optimization.waiting import waiting_time
 
 # Of Keras's `fit`, behind x.
@@ -45,17 +50,6 @@ _FIT_ARGUMENTS = (
     *("steps_per_epoch", "validation_steps", "validation_batch_size"),
     "validation_freq",
 )
-
-
-def dense_gradients(
-    tape: tf.GradientTape, loss: tf.Tensor, variables: list[keras.Variable]
-) -> list[tf.Tensor]:
-    """Those of a loss, zeros where it does not depend on a variable."""
-    gradients = tape.gradient(loss, variables)
-    return [
-        tf.zeros(v.shape) if g is None else tf.convert_to_tensor(g)
-        for g, v in zip(gradients, variables, strict=True)
-    ]
 
 
 class TrainingStep(ModelSeams):
@@ -395,9 +389,14 @@ class TrainingStep(ModelSeams):
             rows have of the scaled mean, dense, of all trainable variables.
         """
         with keys_from(key), tf.GradientTape() as tape:
-            losses = self.summed_loss(*batch, training=True)
-            summed, parts, loss = self._scaled_loss(losses, batch, counts)
+            summed, parts, loss = self.training_losses(batch, counts)
         return summed, parts, dense_gradients(tape, loss, self.trainable_variables)
+
+    def training_losses(self, batch, counts) -> tuple[tf.Tensor, tuple, tf.Tensor]:
+        """`_total` of rows with dropout, and what gradients are taken of: their part of
+        the scaled mean over the global batch."""
+        losses = self.summed_loss(*batch, training=True)
+        return self._scaled_loss(losses, batch, counts)
 
     def _gradients_in_parts(self, batch, counts, key):
         """What `gradients_of` gives of micro-batches, one by one; with `jit_compile`

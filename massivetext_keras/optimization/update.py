@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
@@ -429,3 +429,24 @@ def with_update(optimizer: keras.Optimizer) -> Update:
     seen = object.__new__(updating(type(optimizer)))
     object.__setattr__(seen, "__dict__", optimizer.__dict__)
     return seen
+
+
+def dense_gradients(
+    tape: tf.GradientTape,
+    target: tf.Tensor,
+    sources: Sequence[keras.Variable | tf.Tensor],
+    upstream: tf.Tensor | None = None,
+) -> list[tf.Tensor]:
+    """Those of a target, zeros where it does not depend on a source.
+
+    Args:
+        tape: has watched the sources.
+        target: a scalar or, with `upstream`, any tensor.
+        sources: variables or tensors.
+        upstream: gradients by the target (None: ones).
+    """
+    gradients = tape.gradient(target, sources, upstream)
+    return [
+        tf.zeros(source.shape) if g is None else tf.convert_to_tensor(g)
+        for g, source in zip(gradients, sources, strict=True)
+    ]

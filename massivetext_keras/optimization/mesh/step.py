@@ -11,19 +11,16 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+import keras
 import tensorflow as tf
 
 from massivetext_keras.distribution.mesh import Mesh
-from massivetext_keras.distribution.sharded import (
-    Placement,
-    gathered_weights,
-    on_host,
-    on_mesh,
-    put,
-)
+from massivetext_keras.distribution.pipeline import one_forward_one_back, stage_blocks
+from massivetext_keras.distribution.sharded import on_host
 from massivetext_keras.kernels.random import hashed
 from massivetext_keras.optimization.batches import cut, padding, unpacked
+from massivetext_keras.optimization.keras_seams import held_by
+from massivetext_keras.optimization.mesh.stage import Stage
 
 
 class MeshStep:
@@ -35,40 +32,36 @@ class MeshStep:
     """
 
     def __init__(self, task: Any, mesh: Mesh):
-        self.task, self.mesh = task, mesh
+        self.task = task
+        self.stages = stages_of(task, mesh)
         self._read = _graph(self._read_batch)
         self._settle = _graph(lambda *x: task.updater.settle(*x))
         self._finish = _graph(self._finish_update)
         self._track = _graph(self._track_losses)
-        self._gradients = self._on_devices(self._add_gradients)
-        self._squares = self._on_devices(_sum_of_squares)
-        self._update = self._on_devices(self._update_variables)
-        self._losses = self._on_devices(self._test_losses)
 
     def train(self, data) -> dict[str, tf.Tensor]:
         """One update, and its logs."""
-        task = self.task
         batch, counts, key = self._read(data)
-        part, keys = cut(batch, task.micro_batches), _keys(key, task.micro_batches)
-        sums = None
-        for i, own_key in enumerate(keys):
-            rows = self._rows_on_devices(part(i))
-            scalars = map(self._everywhere, (*counts, own_key))
-            *own_counts, own_key = scalars
-            sums = self._gradients(rows, own_counts, own_key, sums)
-        summed, parts, gradients = sums
-        summed, parts = tf.nest.map_structure(on_host, (summed, parts))
-        squares = on_host(self._squares(gradients))
-        told, norm = self._settle(squares, summed)
-        self._update(gradients, [self._everywhere(x) for x in told])
+        losses, gradients = self._gradients(batch, counts, key)
+        summed, parts = tf.nest.map_structure(on_host, losses)
+        pairs = list(zip(self.stages, gradients, strict=True))
+        squares = [on_host(stage.squares(own)) for stage, own in pairs]
+        told, norm = self._settle(tf.add_n(squares), summed)
+        for stage, own in pairs:
+            stage.update(own, stage.scalars(*told))
+        for stage in self.stages:
+            stage.renew_copies()
         return self._finish(summed, parts, batch, told[2], norm)
 
     def test(self, data) -> dict[str, tf.Tensor]:
         """Losses of a batch, tracked, and the logs."""
         batch, counts, _ = self._read(data, training=False)
-        rows = self._rows_on_devices(batch)
-        losses = self._losses(rows, [self._everywhere(x) for x in counts])
-        return self._track(*tf.nest.map_structure(on_host, losses), batch)
+        given = None
+        for stage in self.stages:
+            entered = None if given is None else stage.take(given)
+            rows, own_counts = stage.rows(batch), stage.scalars(*counts)
+            given = stage.losses(rows, own_counts, entered)
+        return self._track(*tf.nest.map_structure(on_host, given), batch)
 
     def function(self, step: Callable, at_once: int) -> Callable:
         """What `fit` or `evaluate` calls with an iterator of batches."""
@@ -80,6 +73,43 @@ class MeshStep:
 
         return several
 
+    def _gradients(self, batch, counts, key) -> tuple[Any, list]:
+        """Losses of a batch as of `TrainingStep.gradients_of`; for each stage the
+        gradients of its variables."""
+        stages, count = self.stages, self.task.micro_batches
+        part, keys = cut(batch, count), _keys(key, count)
+        entered, upstream, sums = {}, {}, [None] * len(stages)
+        inputs = {}
+        for place, i, forward in one_forward_one_back(len(stages), count):
+            stage = stages[place]
+            if forward:
+                rows = stage.rows(part(i))
+                *own_counts, own_key = stage.scalars(*counts, keys[i])
+                inputs[place, i] = rows, own_counts, own_key
+                came = entered.get((place, i))
+                if not stage.is_last:
+                    leaves = stage.forward(rows, own_key, came)
+                    entered[place + 1, i] = stages[place + 1].take(leaves)
+                continue
+            given = (*inputs.pop((place, i)), entered.pop((place, i), None))
+            above = upstream.pop((place, i), None)
+            sums[place], back = stage.gradients(*given, above, sums[place])
+            if place:
+                upstream[place - 1, i] = stages[place - 1].take(back)
+        losses, gradients = sums[-1][0], [own for _, own in sums]
+        return losses, self._returned(gradients)
+
+    def _returned(self, gradients: list[list]) -> list[list]:
+        """Adds gradients of what is borrowed to those of whom it belongs to."""
+        for stage, own in zip(self.stages, gradients, strict=True):
+            borrowed = own[len(stage.variables) :]
+            del own[len(stage.variables) :]
+            for variable, gradient in zip(stage.borrowed, borrowed, strict=True):
+                owner = next(i for i, x in enumerate(self.stages) if x.trains(variable))
+                home = self.stages[owner]
+                gradients[owner] = home.added(gradients[owner], variable, gradient)
+        return gradients
+
     def _read_batch(self, data, training: bool = True):
         """On the host: a batch as the task takes it, its counts and its key."""
         task = self.task
@@ -89,65 +119,37 @@ class MeshStep:
         task.track_padding(*padding(*batch[:2]))
         return batch, task.loss_counts(*batch), task.key_of_batch()
 
-    def _rows_on_devices(self, batch):
-        """Rows of the host, each replica's on its devices; rows that no loss counts
-        fill up the last share."""
-        *inputs, weights = batch
-        rows = weights.shape[0]
-        missing = -rows % self.mesh.data
-
-        def filled(x, last):
-            x = x.numpy()
-            return (
-                x
-                if not missing
-                else np.concatenate([x, np.repeat(last(x), missing, 0)])
-            )
-
-        def placed(x):
-            axes = ("data", *(None,) * (x.ndim - 1))
-            return put(x, self.mesh.stages[0], Placement(axes))
-
-        inputs = tf.nest.map_structure(lambda x: filled(x, lambda x: x[-1:]), inputs)
-        weights = filled(weights, lambda x: np.zeros_like(x[-1:]))
-        return tf.nest.map_structure(placed, (*inputs, weights))
-
-    def _everywhere(self, scalar: tf.Tensor) -> tf.Tensor:
-        return put(scalar, self.mesh.stages[0], Placement(()))
-
-    def _on_devices(self, function: Callable) -> Callable:
-        """A graph of a function, traced and run on the devices."""
-        graph = tf.function(function, autograph=False)
-
-        def call(*arguments):
-            with on_mesh(self.mesh.stages[0]):
-                return graph(*arguments)
-
-        return call
-
-    def _add_gradients(self, batch, counts, key, sums):
-        with gathered_weights():
-            more = self.task.gradients_of(batch, counts, key)
-        return more if sums is None else tf.nest.map_structure(tf.add, sums, more)
-
-    def _update_variables(self, gradients, told):
-        rate, factor, finite, *counts = told
-        updater, variables = self.task.updater, self.task.trainable_variables
-        for variable, gradient in zip(variables, gradients, strict=True):
-            updater.update_alone(variable, gradient, rate, factor, finite, counts)
-
-    def _test_losses(self, batch, counts):
-        with gathered_weights():
-            return self.task.test_losses(batch, counts)
-
     def _finish_update(self, summed, parts, batch, finite, norm):
-        task = self.task
-        task.updater.count(finite)
-        return task.logs_of_update(summed, parts, batch, finite, norm)
+        self.task.updater.count(finite)
+        return self.task.logs_of_update(summed, parts, batch, finite, norm)
 
     def _track_losses(self, summed, parts, batch):
         self.task.track(summed, parts, batch)
         return self.task.get_metrics_result()
+
+
+def stages_of(task: Any, mesh: Mesh) -> list[Stage]:
+    """The stages of a task on a mesh, with what the later ones borrow: the token
+    embedding where it is the output layer too, and a table of relative positions."""
+    count = mesh.pipeline
+    blocks = stage_blocks(task.config, count)
+    if count == 1:
+        return [Stage(task, mesh.stages[0], blocks[0], is_last=True)]
+    return [
+        Stage(
+            task, own, blocks[i], i == count - 1, _borrowed(task, own, i == count - 1)
+        )
+        for i, own in enumerate(mesh.stages)
+    ]
+
+
+def _borrowed(task: Any, mesh, is_last: bool) -> list[keras.Variable]:
+    """Variables that a stage reads and does not own."""
+    backbone = task.backbone
+    read = [backbone.output_embedding.embeddings] if is_last else []
+    if task.config.position == "relative":
+        read += backbone.stack.relative.trainable_variables
+    return [variable for variable in read if held_by(variable).mesh is not mesh]
 
 
 def _graph(function: Callable) -> Callable:
@@ -158,9 +160,3 @@ def _keys(key: tf.Tensor, micro_batches: int) -> list[tf.Tensor]:
     if micro_batches == 1:
         return [key]
     return [hashed(key, i) for i in range(micro_batches)]
-
-
-def _sum_of_squares(gradients: list[tf.Tensor]) -> tf.Tensor:
-    return tf.add_n(
-        [tf.reduce_sum(tf.square(tf.cast(g, tf.float32))) for g in gradients]
-    )

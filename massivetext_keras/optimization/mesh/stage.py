@@ -1,0 +1,183 @@
+"""What the devices of one stage compute of a training step."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.experimental import dtensor
+
+from massivetext_keras.distribution.sharded import (
+    Placement,
+    gathered_weights,
+    on_mesh,
+    put,
+)
+from massivetext_keras.kernels.random import keys_from
+from massivetext_keras.models.part import Part, run_part
+from massivetext_keras.optimization.keras_seams import held_by, holding
+from massivetext_keras.optimization.update import dense_gradients
+
+_HIDDEN = Placement(("data", None, None))
+
+
+class Stage:
+    """Blocks of a task, on the devices that have their weights.
+
+    Args:
+        task: a compiled `TrainingStep`.
+        mesh: the devices.
+        blocks: numbers of the blocks.
+        is_last: whether they are the last ones.
+        borrowed: trainable variables of other stages that this one reads too, such as
+            the token embedding that the output layer is.
+
+    Attributes:
+        variables: that it trains.
+        copies: of what is borrowed, on these devices.
+    """
+
+    def __init__(
+        self,
+        task: Any,
+        mesh: dtensor.Mesh,
+        blocks: range,
+        is_last: bool,
+        borrowed: Sequence[keras.Variable] = (),
+    ):
+        self.task, self.mesh = task, mesh
+        self.blocks, self.is_last = blocks, is_last
+        self.variables = [
+            v for v in task.trainable_variables if held_by(v).mesh is mesh
+        ]
+        self.borrowed = list(borrowed)
+        self.copies = [held_by(variable).copied_to(mesh) for variable in borrowed]
+        self.forward = self._on_devices(self._forward)
+        self.gradients = self._on_devices(self._gradients)
+        self.losses = self._on_devices(self._losses)
+        self.squares = self._on_devices(_sum_of_squares)
+        self.update = self._on_devices(self._update)
+        self._add = self._on_devices(tf.add)
+
+    def rows(self, batch):
+        """Rows of the host, each replica's on its devices; rows that no loss counts
+        fill up the last share."""
+        *inputs, weights = batch
+        missing = -weights.shape[0] % self.mesh.dim_size("data")
+
+        def placed(x: np.ndarray, filling: np.ndarray) -> tf.Tensor:
+            if missing:
+                x = np.concatenate([x, np.repeat(filling, missing, axis=0)])
+            return put(x, self.mesh, Placement(("data", *(None,) * (x.ndim - 1))))
+
+        inputs = tf.nest.map_structure(lambda x: x.numpy(), inputs)
+        inputs = tf.nest.map_structure(lambda x: placed(x, x[-1:]), inputs)
+        weights = weights.numpy()
+        return (*inputs, placed(weights, np.zeros_like(weights[-1:])))
+
+    def scalars(self, *values: tf.Tensor) -> list[tf.Tensor]:
+        """Scalars of the host on all devices."""
+        return [put(value, self.mesh, Placement(())) for value in values]
+
+    def take(self, hidden: tf.Tensor) -> tf.Tensor:
+        """Hidden states, or their gradients, of another stage on these devices."""
+        parts = []
+        for part, device in zip(
+            dtensor.unpack(hidden), self.mesh.local_devices(), strict=True
+        ):
+            with tf.device(device):
+                parts.append(tf.identity(part))
+        specs = dtensor.fetch_layout(hidden).sharding_specs
+        return dtensor.pack(parts, dtensor.Layout(specs, self.mesh))
+
+    def trains(self, variable: keras.Variable) -> bool:
+        """Whether a variable is one of `variables`."""
+        return any(own is variable for own in self.variables)
+
+    def added(self, gradients: list, variable: keras.Variable, more) -> list:
+        """Gradients of `variables` with one of another stage added to that of one."""
+        place = next(i for i, own in enumerate(self.variables) if own is variable)
+        total = self._add(gradients[place], self.take(more))
+        return [*gradients[:place], total, *gradients[place + 1 :]]
+
+    def renew_copies(self) -> None:
+        """Gives copies the values of what they are copies of."""
+        for variable, copy in zip(self.borrowed, self.copies, strict=True):
+            copy.take(self.take(held_by(variable).on_devices()))
+
+    def _on_devices(self, function: Callable) -> Callable:
+        """A graph of a function, traced and run on the devices."""
+        graph = tf.function(function, autograph=False)
+
+        def call(*arguments):
+            with on_mesh(self.mesh):
+                return graph(*arguments)
+
+        return call
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Inside, weights are whole where replicas share them, and copies are read."""
+        with gathered_weights(), holding(self.borrowed, self.copies):
+            yield
+
+    def _run(self, entered: tf.Tensor | None, function: Callable):
+        given = run_part(Part(self.blocks, self.is_last, entered), function)
+        return given if self.is_last else self._placed(given)
+
+    def _forward(self, batch, key, entered):
+        """What leaves the stage in training."""
+        with self._reading(), keys_from(key):
+            return self._run(
+                entered, lambda: self.task.summed_loss(*batch, training=True)
+            )
+
+    def _losses(self, batch, counts, entered):
+        """`test_losses` of a batch, or what leaves the stage."""
+        with self._reading():
+            return self._run(entered, lambda: self.task.test_losses(batch, counts))
+
+    def _gradients(self, batch, counts, key, entered, upstream, sums):
+        """Gradients of what the stage trains, added to sums, and of what entered.
+
+        Args:
+            batch, counts, key: as of `TrainingStep.gradients_of`.
+            entered: hidden states of the stage before (None: this is the first).
+            upstream: gradients by what leaves (None: this is the last stage).
+            sums: of the micro-batches before (None: there is none).
+
+        Returns:
+            Losses as of `gradients_of`, () of a stage that is not the last, and
+            gradients of `variables` and `borrowed`, both added to the sums; and the
+            gradient of what entered, or None.
+        """
+        sources = [*self.variables, *self.borrowed]
+        with self._reading(), keys_from(key), tf.GradientTape() as tape:
+            if entered is not None:
+                tape.watch(entered)
+                sources.append(entered)
+            given = self._run(entered, lambda: self.task.training_losses(batch, counts))
+            *losses, target = given if self.is_last else [given]
+            gradients = dense_gradients(tape, target, sources, upstream)
+        leaving = None if entered is None else self._placed(gradients.pop())
+        more = losses, gradients
+        if sums is not None:
+            more = tf.nest.map_structure(tf.add, sums, more)
+        return more, leaving
+
+    def _update(self, gradients, told) -> None:
+        rate, factor, finite, *counts = told
+        updater = self.task.updater
+        for variable, gradient in zip(self.variables, gradients, strict=True):
+            updater.update_alone(variable, gradient, rate, factor, finite, counts)
+
+    def _placed(self, hidden: tf.Tensor) -> tf.Tensor:
+        return dtensor.relayout(hidden, _HIDDEN.layout(self.mesh))
+
+
+def _sum_of_squares(gradients: list[tf.Tensor]) -> tf.Tensor:
+    return tf.add_n([tf.reduce_sum(tf.square(gradient)) for gradient in gradients])
