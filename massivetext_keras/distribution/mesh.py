@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
+import math
 import os
+import random
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 from tensorflow.experimental import dtensor
 
@@ -16,12 +20,19 @@ from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.weights import depth_of
 from massivetext_keras.distribution.layouts import check_tensor_axis, placements
 from massivetext_keras.distribution.pipeline import stage_blocks
-from massivetext_keras.distribution.sharded import Placement, ShardedVariable
+from massivetext_keras.distribution.sharded import (
+    Placement,
+    ShardedVariable,
+    on_host,
+    on_mesh,
+)
+from massivetext_keras.distribution.strategy import workers_of_job
 from massivetext_keras.planning.split import AXES
 
 # Combined, they let Adam read moments of the step before (TensorFlow 2.21).
 _SWITCH = "DTENSOR_ENABLE_COMBINE_ALL_REDUCES_OPTIMIZATION"
 
+logger = logging.getLogger(__name__)
 _scopes = threading.local()
 
 
@@ -45,6 +56,9 @@ class Mesh:
     def scope(self) -> Iterator[None]:
         """Inside, the weights of models are made in parts on the devices.
 
+        Workers go on with the same seed of `random`, which initializers take theirs
+        from.
+
         Raises:
             RuntimeError: it is a scope of a mesh or of a strategy already.
         """
@@ -52,6 +66,8 @@ class Mesh:
             raise RuntimeError("a mesh has no place in the scope of a strategy")
         if current_mesh() is not None:
             raise RuntimeError("this is the scope of a mesh already")
+        if self.stages[0].num_local_devices() < self.stages[0].size:
+            random.seed(_of_first_worker(self.stages[0], random.getrandbits(23)))
         _scopes.mesh, _scopes.model = self, _Model()
         try:
             with tf.variable_creator_scope(self._create):
@@ -79,7 +95,7 @@ class Mesh:
 
     def __str__(self) -> str:
         """Its axes in words."""
-        return " x ".join(f"{axis} {getattr(self, axis)}" for axis in AXES)
+        return describe_axes({axis: getattr(self, axis) for axis in AXES})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +144,15 @@ def weights_of(config: TransformerConfig) -> Iterator[None]:
         _scopes.model = _Model()
 
 
+def _of_first_worker(mesh: dtensor.Mesh, number: int) -> int:
+    """A number below 2^23 of the first worker, on all."""
+    first = [all(i == 0 for i in x.values()) for x in mesh.local_device_locations()]
+    parts = [np.full([1, 1], number * is_first, np.float32) for is_first in first]
+    with on_mesh(mesh):
+        numbers = dtensor.pack(parts, dtensor.Layout(["data", "tensor"], mesh))
+        return int(on_host(tf.function(tf.reduce_sum)(numbers)))
+
+
 def _path(name: str) -> str:
     """Of a weight of Keras that is about to be made."""
     return keras.Variable(0.0, trainable=False, name=name).path
@@ -139,18 +164,23 @@ def make_mesh(
     pipeline: int = 1,
     devices: Sequence[str] | None = None,
 ) -> Mesh:
-    """Devices of this machine as a mesh, in whose `scope` a model is made.
+    """Devices as a mesh, in whose `scope` a model is made.
+
+    They are those of this machine or, where TF_CONFIG names several workers, equally
+    many of each: then all workers run the same program, and each reads whole batches,
+    of which it takes its share.
 
     Args:
         data: replicas, each with its share of the rows of a batch.
         tensor: devices among which each matrix of a block is split, and the attention
             heads (Shoeybi et al., 2019).
         pipeline: stages, each with its share of the blocks.
-        devices: such as `["GPU:0", "GPU:1"]` (None: the GPUs of this machine or,
+        devices: of this machine, such as `["GPU:0", "GPU:1"]` (None: its GPUs or,
             without GPUs, its logical CPUs).
 
     Raises:
         ValueError: an axis is not positive, or there are fewer devices.
+        RuntimeError: there are several workers, and TensorFlow runs already.
 
     >>> make_mesh(data=4, tensor=8)
     Traceback (most recent call last):
@@ -161,33 +191,83 @@ def make_mesh(
         if size < 1:
             raise ValueError(f"the {axis} axis must be positive, got {size}")
     os.environ[_SWITCH] = "0"
-    devices = _devices(sizes, devices)
-    size = data * tensor
+    workers = _connected_workers()
+    devices = _devices(sizes, devices, workers)
+    share = len(devices) // pipeline
     stages = tuple(
-        dtensor.create_mesh(
-            [("data", data), ("tensor", tensor)],
-            devices=devices[stage * size : (stage + 1) * size],
-            mesh_name=f"stage_{stage}",
-        )
+        _stage_mesh(data, tensor, stage, devices[stage * share : (stage + 1) * share])
         for stage in range(pipeline)
     )
     return Mesh(data, tensor, pipeline, stages)
 
 
-def _devices(sizes: Mapping[str, int], devices: Sequence[str] | None) -> list[str]:
+def _stage_mesh(data: int, tensor: int, stage: int, devices: list[str]) -> dtensor.Mesh:
+    """The devices of a stage, of which some may be those of other workers."""
+    axes, name = [("data", data), ("tensor", tensor)], f"stage_{stage}"
+    if len(devices) == data * tensor:
+        return dtensor.create_mesh(axes, devices=devices, mesh_name=name)
+    return dtensor.create_distributed_mesh(axes, name, devices)
+
+
+def _connected_workers() -> int:
+    """How many workers TF_CONFIG names; they are connected when this comes back.
+
+    Raises:
+        RuntimeError: TensorFlow runs already, too late to connect.
+    """
+    if not os.environ.get("TF_CONFIG"):
+        return 1
+    addresses, own = workers_of_job()
+    if len(addresses) == 1 or dtensor.num_clients() == len(addresses):
+        return len(addresses)
+    os.environ["DTENSOR_JOB_NAME"] = "worker"
+    os.environ["DTENSOR_JOBS"] = ",".join(addresses)
+    os.environ["DTENSOR_CLIENT_ID"] = str(own)
+    os.environ["DTENSOR_NUM_CLIENTS"] = str(len(addresses))
+    logger.info("waiting for all workers: %s", ", ".join(addresses))
+    try:
+        kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+        dtensor.initialize_accelerator_system(kind)
+    except ValueError as error:
+        raise RuntimeError(
+            "a mesh of several workers comes first: call make_mesh before a "
+            "tokenizer, a model or a tensor is made"
+        ) from error
+    return len(addresses)
+
+
+def _devices(
+    sizes: Mapping[str, int], devices: Sequence[str] | None, workers: int
+) -> list[str]:
+    """Those of this worker, as many as each worker has of the mesh.
+
+    Raises:
+        ValueError: there are fewer, or workers cannot have equal shares.
+    """
     if devices is None:
-        kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-        count = len(tf.config.list_logical_devices(kind))
-        devices = [f"{kind}:{i}" for i in range(count)]
-    needed = 1
-    for size in sizes.values():
-        needed *= size
-    if len(devices) < needed:
-        shape = " x ".join(f"{axis} {size}" for axis, size in sizes.items())
-        verb = "is" if len(devices) == 1 else "are"
+        kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+        devices = [f"{kind}:{i}" for i in range(dtensor.num_local_devices(kind))]
+    needed, shape = math.prod(sizes.values()), describe_axes(sizes)
+    if needed % workers or needed // workers % sizes["pipeline"]:
         raise ValueError(
-            f"a mesh of {shape} needs {needed} devices, here {verb} {len(devices)}: "
-            "make the axes smaller or, to try it on CPUs, give TensorFlow logical ones "
-            "(tf.config.set_logical_device_configuration) before anything else"
+            f"a mesh of {shape} on {workers} workers: each worker has to have an equal "
+            "share of the devices of each stage"
         )
-    return list(devices[:needed])
+    if len(devices) * workers < needed:
+        verb = "is" if len(devices) * workers == 1 else "are"
+        raise ValueError(
+            f"a mesh of {shape} needs {needed} devices, here {verb} "
+            f"{len(devices) * workers}: make the axes smaller or, to try it on CPUs, "
+            "give TensorFlow logical ones (tf.config.set_logical_device_configuration) "
+            "before anything else"
+        )
+    return list(devices[: needed // workers])
+
+
+def describe_axes(sizes: Mapping[str, int]) -> str:
+    """Sizes of axes in words.
+
+    >>> describe_axes({"data": 2, "tensor": 4})
+    'data 2 x tensor 4'
+    """
+    return " x ".join(f"{axis} {size}" for axis, size in sizes.items())

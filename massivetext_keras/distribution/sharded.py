@@ -109,12 +109,22 @@ def on_host(tensor: tf.Tensor) -> tf.Tensor:
 
 
 def whole(tensor: tf.Tensor, mesh: dtensor.Mesh, placement: Placement) -> np.ndarray:
-    """What `put` was given."""
+    """What `put` was given; where other workers have parts, all of them have to ask."""
+    if mesh.num_local_devices() < mesh.size:
+        with on_mesh(mesh):
+            axes = (None,) * tensor.shape.rank
+            tensor = dtensor.relayout(tensor, Placement(axes).layout(mesh))
+        return _in_order(dtensor.unpack(tensor)[0].numpy(), placement)
     parts = [part.numpy() for part in dtensor.unpack(tensor)]
     value = np.empty(tensor.shape, parts[0].dtype)
     places = _places(value.shape, placement, mesh)
     for place, part in zip(places, parts, strict=True):
         value[place] = part
+    return _in_order(value, placement)
+
+
+def _in_order(value: np.ndarray, placement: Placement) -> np.ndarray:
+    """Columns as they are in the whole."""
     order = placement.order
     if order is None:
         return value

@@ -92,7 +92,7 @@ def tpu_name() -> str | None:
 def _automatic() -> str:
     if tpu_name():
         return "tpu"
-    if os.environ.get("TF_CONFIG") and len(_workers()) > 1:
+    if os.environ.get("TF_CONFIG") and len(workers_of_job()[0]) > 1:
         return "multi_worker"
     return "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 else "none"
 
@@ -108,29 +108,33 @@ def _mirrored(devices: Sequence[str] | None) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(list(devices), cross_device_ops=reduction)
 
 
-def _workers() -> list[str]:
-    """Addresses of the workers in TF_CONFIG, the chief among them."""
+def workers_of_job() -> tuple[list[str], int]:
+    """Addresses of the workers in TF_CONFIG, the chief first, and which is this one.
+
+    Raises:
+        ValueError: there is no TF_CONFIG, or it is of another form.
+    """
     text = os.environ.get("TF_CONFIG")
     example = (
         '{"cluster": {"worker": ["host:port", …]}, "task": {"type": …, "index": …}}'
     )
     if not text:
-        raise ValueError(f"strategy 'multi_worker' needs TF_CONFIG={example}")
+        raise ValueError(f"several workers need TF_CONFIG={example}")
     try:
         values = json.loads(text)
         cluster, task = values["cluster"], values["task"]
-        cluster[task["type"]][task["index"]]
+        own = cluster[task["type"]][task["index"]]
         workers = [*cluster.get("chief", []), *cluster["worker"]]
+        return workers, workers.index(own)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         problem = f"{type(error).__name__}: {error}"
         raise ValueError(
             f"TF_CONFIG is not of the form {example} ({problem}): {text!r}"
         ) from None
-    return workers
 
 
 def _multi_worker() -> tf.distribute.Strategy:
-    logger.info("waiting for all workers: %s", ", ".join(_workers()))
+    logger.info("waiting for all workers: %s", ", ".join(workers_of_job()[0]))
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:

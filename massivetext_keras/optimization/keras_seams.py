@@ -24,11 +24,13 @@ class OptimizerSeams:
     `step_all`, and has `elapsed` where its schedule is one of time.
 
     Attributes:
+        shares_state: whether each replica of a mesh keeps a share of its state alone.
         traced: the place of the variable whose step is traced with another one in
             its stead (None: there is none).
         averaged: places of the variables whose means are made with their steps.
     """
 
+    shares_state = False
     traced: int | None = None
     averaged: frozenset[int] = frozenset()
     elapsed: keras.Variable | None = None  # int64, milliseconds
