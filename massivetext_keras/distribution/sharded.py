@@ -289,6 +289,38 @@ def state_of(variable, shares: bool) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def beside(kernel) -> Iterator[None]:
+    """Inside, the two matrices of an adapter are made where the kernel lies.
+
+    The rows of the first are split as those of the kernel, the columns of the second as
+    its columns.
+
+    Args:
+        kernel: a variable [rows, columns]; beside one that is on no mesh they are made
+            as ever.
+    """
+    if not isinstance(kernel, ShardedVariable):
+        yield
+        return
+    rows, columns = kernel.placement.axes
+
+    def create(next_creator, **kwargs):
+        value = kwargs["initial_value"]
+        value = value() if callable(value) else value
+        first = value.shape[0] == kernel.shape[0]
+        placement = (
+            Placement((rows, None))
+            if first
+            else kernel.placement._replace(axes=(None, columns))
+        )
+        given = kernel.mesh, placement, value.shape, kwargs["dtype"]
+        return ShardedVariable.of(value, *given, trainable=True, name=kwargs["name"])
+
+    with tf.variable_creator_scope(create):
+        yield
+
+
 def with_data_axis(
     placement: Placement, shape: Sequence[int], data: int
 ) -> Placement | None:

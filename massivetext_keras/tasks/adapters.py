@@ -13,10 +13,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from massivetext_keras.distribution.sharded import beside
 from massivetext_keras.huggingface.peft import Lora, is_peft, read_lora
 from massivetext_keras.layers import adapters
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.optimization.freezing import settle
+from massivetext_keras.optimization.keras_seams import held_by
 from massivetext_keras.saving.weights import Tensors, assign, read_tensors, save_weights
 from massivetext_keras.support.arguments import Positive
 from massivetext_keras.support.files import expanded, file_hash, read_json, write_json
@@ -97,8 +99,9 @@ class Adapters:
         frozen = [w for w in task.trainable_weights if id(w) not in kept]
         layers = self._products()
         with task.distribute_strategy.scope():
-            for name in products:
-                adapters.attach(layers[name], rank, alpha, dropout)
+            for layer in (layers[name] for name in products):
+                with beside(held_by(layer.kernel)):
+                    adapters.attach(layer, rank, alpha, dropout)
         for weight in frozen:
             weight.trainable = False
         settle(task)

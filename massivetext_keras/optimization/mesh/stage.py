@@ -13,6 +13,7 @@ from tensorflow.experimental import dtensor
 
 from massivetext_keras.distribution.sharded import (
     Placement,
+    ShardedVariable,
     gathered_weights,
     on_mesh,
     put,
@@ -33,11 +34,12 @@ class Stage:
         mesh: the devices.
         blocks: numbers of the blocks.
         is_last: whether they are the last ones.
-        borrowed: trainable variables of other stages that this one reads too, such as
-            the token embedding that the output layer is.
+        borrowed: variables of other stages that this one reads too, such as the token
+            embedding that the output layer is.
 
     Attributes:
         variables: that it trains.
+        returned: what is borrowed and trained.
         copies: of what is borrowed, on these devices.
     """
 
@@ -51,10 +53,10 @@ class Stage:
     ):
         self.task, self.mesh = task, mesh
         self.blocks, self.is_last = blocks, is_last
-        self.variables = [
-            v for v in task.trainable_variables if held_by(v).mesh is mesh
-        ]
+        trained = task.trainable_variables
+        self.variables = [v for v in trained if mesh_of(v) is mesh]
         self.borrowed = list(borrowed)
+        self.returned = [v for v in borrowed if any(v is own for own in trained)]
         self.copies = [held_by(variable).copied_to(mesh) for variable in borrowed]
         self.forward = self._on_devices(self._forward)
         self.gradients = self._on_devices(self._gradients)
@@ -152,10 +154,10 @@ class Stage:
 
         Returns:
             Losses as of `gradients_of`, () of a stage that is not the last, and
-            gradients of `variables` and `borrowed`, both added to the sums; and the
+            gradients of `variables` and `returned`, both added to the sums; and the
             gradient of what entered, or None.
         """
-        sources = [*self.variables, *self.borrowed]
+        sources = [*self.variables, *self.returned]
         with self._reading(), keys_from(key), tf.GradientTape() as tape:
             if entered is not None:
                 tape.watch(entered)
@@ -179,5 +181,21 @@ class Stage:
         return dtensor.relayout(hidden, _HIDDEN.layout(self.mesh))
 
 
+def mesh_of(variable: keras.Variable) -> dtensor.Mesh:
+    """The devices that a trainable variable is on.
+
+    Raises:
+        ValueError: it was made outside of the mesh's scope.
+    """
+    held = held_by(variable)
+    if not isinstance(held, ShardedVariable):
+        raise ValueError(
+            f"{variable.path} is on no mesh, unlike the rest of the task: make all of "
+            "its layers in the scope of the mesh"
+        )
+    return held.mesh
+
+
 def _sum_of_squares(gradients: list[tf.Tensor]) -> tf.Tensor:
-    return tf.add_n([tf.reduce_sum(tf.square(gradient)) for gradient in gradients])
+    squares = [tf.reduce_sum(tf.square(gradient)) for gradient in gradients]
+    return tf.add_n(squares) if squares else tf.zeros([])

@@ -19,8 +19,7 @@ from massivetext_keras.distribution.pipeline import one_forward_one_back, stage_
 from massivetext_keras.distribution.sharded import on_host
 from massivetext_keras.kernels.random import hashed
 from massivetext_keras.optimization.batches import cut, padding, unpacked
-from massivetext_keras.optimization.keras_seams import held_by
-from massivetext_keras.optimization.mesh.stage import Stage
+from massivetext_keras.optimization.mesh.stage import Stage, mesh_of
 
 
 class MeshStep:
@@ -102,10 +101,10 @@ class MeshStep:
     def _returned(self, gradients: list[list]) -> list[list]:
         """Adds gradients of what is borrowed to those of whom it belongs to."""
         for stage, own in zip(self.stages, gradients, strict=True):
-            borrowed = own[len(stage.variables) :]
-            del own[len(stage.variables) :]
-            for variable, gradient in zip(stage.borrowed, borrowed, strict=True):
-                owner = next(i for i, x in enumerate(self.stages) if x.trains(variable))
+            count = len(stage.variables)
+            returned, own[count:] = own[count:], []
+            for variable, gradient in zip(stage.returned, returned, strict=True):
+                [owner] = [i for i, x in enumerate(self.stages) if x.trains(variable)]
                 home = self.stages[owner]
                 gradients[owner] = home.added(gradients[owner], variable, gradient)
         return gradients
@@ -149,7 +148,7 @@ def _borrowed(task: Any, mesh, is_last: bool) -> list[keras.Variable]:
     read = [backbone.output_embedding.embeddings] if is_last else []
     if task.config.position == "relative":
         read += backbone.stack.relative.trainable_variables
-    return [variable for variable in read if held_by(variable).mesh is not mesh]
+    return [variable for variable in read if mesh_of(variable) is not mesh]
 
 
 def _graph(function: Callable) -> Callable:
