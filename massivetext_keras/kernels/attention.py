@@ -169,7 +169,7 @@ def _joined(gradients: list[tuple], parts: list[Part], length: int | None) -> tu
 
 @fused
 def _drop_by_sign(weights, seed, *, rate):
-    return tf.where(keep_mask(tf.shape(weights), seed, rate), weights, -weights)
+    return tf.where(keep_mask(weights, seed, rate), weights, -weights)
 
 
 def _kept(signed: tf.Tensor, rate: float) -> tf.Tensor:

@@ -8,14 +8,15 @@ from massivetext_keras.kernels.fused import fused, island
 from massivetext_keras.kernels.random import random_bits
 
 
-def keep_mask(shape: tuple, key: tf.Tensor, rate: float) -> tf.Tensor:
-    """Boolean tensor, False at a share `rate` of the positions."""
-    return random_bits(shape, key) >= tf.constant(round(rate * 2**32), tf.uint32)
+def keep_mask(x: tf.Tensor, key: tf.Tensor, rate: float) -> tf.Tensor:
+    """Boolean tensor of the shape of `x`, False at a share `rate` of the positions."""
+    bits = random_bits(tf.shape(x), key, like=x)
+    return bits >= tf.constant(round(rate * 2**32), tf.uint32)
 
 
 def dropped(x: tf.Tensor, key: tf.Tensor, rate: float) -> tf.Tensor:
     """`dropout` in float32, inside a compiled function."""
-    keep = keep_mask(tf.shape(x), key, rate)
+    keep = keep_mask(x, key, rate)
     return tf.where(keep, tf.cast(x, tf.float32) * (1.0 / (1.0 - rate)), 0.0)
 
 

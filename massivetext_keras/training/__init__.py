@@ -6,6 +6,7 @@ require()
 
 from massivetext_keras.architecture.cost import flops_per_token
 from massivetext_keras.distribution.devices import measured_peak
+from massivetext_keras.distribution.mesh import make_mesh
 from massivetext_keras.distribution.strategy import describe, make_strategy
 from massivetext_keras.kernels.tuning import set_tuning
 from massivetext_keras.optimization.averaging import AveragedWeights, take_averages
@@ -50,6 +51,7 @@ __all__ = [
     "fine_tune",
     "flops_per_token",
     "learn",
+    "make_mesh",
     "make_optimizer",
     "make_strategy",
     "measured_peak",

@@ -129,7 +129,7 @@ def test_dropout_gradient_is_that_of_the_same_mask(length):
             start, end = i * ROWS, min((i + 1) * ROWS, length)
             scores = query[:, :, start:end] @ tf.linalg.matrix_transpose(key)
             weights = tf.nn.softmax(scores + bias[:, :, start:end])[..., :end]
-            keep = keep_mask(tf.shape(weights), mask_key, rate)
+            keep = keep_mask(weights, mask_key, rate)
             weights = tf.where(keep, weights, 0.0) / (1.0 - rate)
             parts.append(weights @ value[:, :, :end])
         return tf.concat(parts, axis=2)
