@@ -59,7 +59,7 @@ class Mesh:
 
     def _create(self, next_creator, **kwargs):
         """Makes a weight in its place, and whatever else as it would be made."""
-        if not kwargs.get("trainable"):
+        if current_mesh() is None or not kwargs.get("trainable"):
             return next_creator(**kwargs)
         value = kwargs["initial_value"]
         value = value() if callable(value) else value
@@ -83,6 +83,16 @@ class Mesh:
 def current_mesh() -> Mesh | None:
     """The mesh whose scope this is."""
     return getattr(_scopes, "mesh", None)
+
+
+@contextlib.contextmanager
+def outside_meshes() -> Iterator[None]:
+    """Inside, weights are made as where there is no mesh, in a scope of one too."""
+    mesh, _scopes.mesh = current_mesh(), None
+    try:
+        yield
+    finally:
+        _scopes.mesh = mesh
 
 
 @contextlib.contextmanager
@@ -163,7 +173,7 @@ def _devices(sizes: Mapping[str, int], devices: Sequence[str] | None) -> list[st
         verb = "is" if len(devices) == 1 else "are"
         raise ValueError(
             f"a mesh of {shape} needs {needed} devices, here {verb} {len(devices)}: "
-            "make the axes smaller or, to try it on CPUs, give TensorFlow logical ones "
-            "(tf.config.set_logical_device_configuration) before anything else"
+            "make the axes smaller or, to try it without GPUs, begin with "
+            f"training.set_logical_cpus({needed}), --set=train.logical_cpus={needed}"
         )
     return list(devices[:needed])

@@ -11,21 +11,13 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 from tensorflow.experimental import dtensor
-from tensorflow.python.ops.control_flow_v2_func_graphs import (
-    CondBranchFuncGraph,
-    WhileBodyFuncGraph,
-    WhileCondFuncGraph,
-)
+from tensorflow.python.ops.control_flow_v2_func_graphs import ControlFlowFuncGraph
 
 from massivetext_keras.kernels.split import is_split, split_among
 
 _here = threading.local()  # meshes have threads of their own, one for each stage
 _uses = itertools.count(1)  # of meshes, each of which may have changed variables
 _last_use = 0
-
-
-# Graphs inside a function that are given what the function is given.
-_OF_CONTROL_FLOW = (CondBranchFuncGraph, WhileBodyFuncGraph, WhileCondFuncGraph)
 
 
 class Placement(NamedTuple):
@@ -232,7 +224,7 @@ class ShardedVariable(dtensor.DVariable):
         if tf.executing_eagerly():
             return self._whole_now()
         graph = tf.compat.v1.get_default_graph()
-        while type(graph) in _OF_CONTROL_FLOW:  # what is late is an input of functions
+        while isinstance(graph, ControlFlowFuncGraph):  # in the function itself
             graph = graph.outer_graph
         spec = tf.TensorSpec(self.shape, self.dtype)
         key = "whole", id(self)
