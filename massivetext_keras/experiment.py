@@ -11,8 +11,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from massivetext_keras.architecture.axes import SHARD_STATES, axes_in
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.planning.split import SHARD_STATES, axes_in
 from massivetext_keras.support.values import Config, one_of, setting
 
 SCHEDULES = (

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
+from massivetext_keras.architecture.axes import axes_in
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.cli.flags import Given, UsageError, given, verb
 from massivetext_keras.cli.settings import Preset
@@ -20,7 +21,6 @@ from massivetext_keras.planning import (
     NothingFits,
     plans,
 )
-from massivetext_keras.planning.split import axes_in
 from massivetext_keras.support.arguments import Positive
 from massivetext_keras.support.values import nearest, parse_size
 

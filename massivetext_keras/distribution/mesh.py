@@ -12,10 +12,10 @@ import keras
 import tensorflow as tf
 from tensorflow.experimental import dtensor
 
+from massivetext_keras.architecture.axes import AXES
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.distribution.layouts import check_tensor_axis, placements
 from massivetext_keras.distribution.sharded import Placement, ShardedVariable
-from massivetext_keras.planning.split import AXES
 
 # Combined, they let Adam read moments of the step before (TensorFlow 2.21).
 _SWITCH = "DTENSOR_ENABLE_COMBINE_ALL_REDUCES_OPTIMIZATION"

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from massivetext_keras.architecture.axes import axes_in
 from massivetext_keras.distribution.devices import set_logical_cpus
 from massivetext_keras.distribution.mesh import Mesh, make_mesh
 from massivetext_keras.kernels.threads import overlap_operations
-from massivetext_keras.planning.split import axes_in
 from massivetext_keras.support.values import choose
 
 logger = logging.getLogger(__name__)

@@ -7,10 +7,10 @@ from typing import Any
 
 import keras
 
+from massivetext_keras.architecture.axes import SHARD_STATES
 from massivetext_keras.distribution.mesh import Mesh
 from massivetext_keras.distribution.sharded import ShardedVariable, shared_by_replicas
 from massivetext_keras.optimization.keras_seams import held_by, hold
-from massivetext_keras.planning.split import SHARD_STATES
 from massivetext_keras.support.values import choose
 
 
