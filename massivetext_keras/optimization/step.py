@@ -186,9 +186,11 @@ class TrainingStep(ModelSeams):
         check_mesh(self.mesh, updates, shard_state, kwargs["jit_compile"])
         if self.mesh is not None:
             check_weights(layers_of(self), self.trainable_variables)
-        recompute = recompute or shard_state == "weights"  # to gather them once more
         stacks = [x for x in layers_of(self) if isinstance(x, TransformerStack)]
-        if recompute and any(stack.config.num_experts for stack in stacks):
+        has_experts = any(stack.config.num_experts for stack in stacks)
+        if shard_state == "weights" and not has_experts:
+            recompute = True  # to gather them once more
+        if recompute and has_experts:
             raise ValueError(
                 "recompute=True: the balance of experts would be counted twice"
             )
