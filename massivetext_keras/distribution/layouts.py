@@ -2,8 +2,8 @@
 
 Columns of the first product of a part of a block and rows of the second one are split
 among the devices of the tensor axis (Shoeybi et al., 2019): what lies between needs no
-message, and one sum ends the part. Tables of tokens are split by rows, experts one by
-one.
+message, and one sum ends the part. Tables of tokens are split by rows, where these are
+a multiple of the devices, experts one by one.
 """
 
 from __future__ import annotations
@@ -72,7 +72,6 @@ def check_tensor_axis(config: TransformerConfig, tensor: int) -> None:
         "num_heads": config.num_heads,
         "num_key_value_heads": config.key_value_heads,
         "intermediate_size": config.intermediate_size,
-        "vocabulary_size": config.vocabulary_size,
     }
     if config.num_experts:
         shared["num_experts"] = config.num_experts
@@ -88,8 +87,15 @@ def check_tensor_axis(config: TransformerConfig, tensor: int) -> None:
     )
 
 
+def _rows(weight: Weight) -> int:
+    size = weight.sizes[0]
+    return size if isinstance(size, int) else sum(size)
+
+
 def _placement(weight: Weight, tensor: int) -> Placement:
     axis = tensor_axis(weight) if tensor > 1 else None
+    if axis == 0 and _rows(weight) % tensor:
+        axis = None  # of any tokenizer; all devices have the whole table then
     axes = tuple("tensor" if i == axis else None for i in range(len(weight.sizes)))
     parts = tuple(weight.sizes[-1]) if weight.sizes else ()
     return Placement(axes, parts, tensor) if len(parts) > 1 else Placement(axes)
