@@ -174,6 +174,7 @@ def _devices(sizes: Mapping[str, int], devices: Sequence[str] | None) -> list[st
         raise ValueError(
             f"a mesh of {shape} needs {needed} devices, here {verb} {len(devices)}: "
             "make the axes smaller or, to try it without GPUs, begin with "
-            f"training.set_logical_cpus({needed}), --set=train.logical_cpus={needed}"
+            f"training.set_logical_cpus({needed}), on the command line "
+            f"--set=train.logical_cpus={needed}"
         )
     return list(devices[:needed])
