@@ -31,6 +31,7 @@ FAMILIES = {
             feed_forward_bias=False,
         ),
     ),
+    "packed documents, a window": (CausalLM, SMALL.replace(window=4)),
     "experts": (CausalLM, SMALL.replace(num_experts=4, experts_per_token=2)),
     "encoder": (MaskedLM, ENCODER.replace(vocabulary_size=48, dropout=0.1)),
     "encoder-decoder": (
@@ -41,7 +42,7 @@ FAMILIES = {
 UPDATES, ROWS, LENGTH = 10, 8, 9
 
 
-def batches(task) -> tf.data.Dataset:
+def batches(task, packed: bool = False) -> tf.data.Dataset:
     """Rows of noise, of lengths that differ, so that replicas have unequal tokens."""
     random = np.random.default_rng(0)
     count = UPDATES * ROWS
@@ -49,6 +50,8 @@ def batches(task) -> tf.data.Dataset:
     lengths = random.integers(2, LENGTH + 1, [count, 1])
     mask = (np.arange(LENGTH) < lengths).astype("int32")
     features = {"token_ids": ids[:, :-1], "padding_mask": mask}
+    if packed:
+        features["segment_ids"] = random.integers(0, 2, mask.shape).cumsum(axis=1)
     weights = mask.astype("float32")
     if isinstance(task, MaskedLM):
         weights *= random.random(weights.shape) < 0.5
@@ -69,16 +72,16 @@ def made(family: str):
     return cls(config)
 
 
-def trained(task, **options) -> dict[str, list[np.ndarray]]:
+def trained(task, packed: bool = False, **options) -> dict[str, list[np.ndarray]]:
     """What is left of ten updates."""
     optimizer = adamw(1e-3, 2, 20, clip_norm=0.5, weight_decay=0.1, ema=0.9)
     task.compile(optimizer, **options)
-    history = task.fit(batches(task), verbose=0)
+    history = task.fit(batches(task, packed), verbose=0)
     return {
         "weights": [v.numpy() for v in task.trainable_variables],
         "state": [np.float64(v.numpy()) for v in optimizer.variables],
         "loss": [np.float64(history.history["loss"])],
-        "evaluation": [np.float64(task.evaluate(batches(task), verbose=0))],
+        "evaluation": [np.float64(task.evaluate(batches(task, packed), verbose=0))],
     }
 
 
@@ -86,7 +89,8 @@ def distances(family: str, splits: list[str]) -> dict[str, dict[str, float]]:
     """From one device, of meshes such as "2x1:weights"."""
     task = made(family)
     first = [v.numpy() for v in task.variables]
-    right, found = trained(task), {}
+    packed = family.startswith("packed")
+    right, found = trained(task, packed), {}
     for split in splits:
         sizes, _, shard_state = split.partition(":")
         data, tensor = map(int, sizes.split("x"))
@@ -94,7 +98,7 @@ def distances(family: str, splits: list[str]) -> dict[str, dict[str, float]]:
             task = made(family)
         for variable, value in zip(task.variables, first, strict=True):
             variable.assign(value)
-        result = trained(task, shard_state=shard_state)
+        result = trained(task, packed, shard_state=shard_state)
         found[split] = {
             name: max(
                 float(np.abs(a - b).max()) for a, b in zip(x, right[name], strict=True)
