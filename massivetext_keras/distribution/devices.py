@@ -31,7 +31,7 @@ def set_logical_cpus(count: int) -> None:
         there = len(tf.config.list_logical_devices("CPU"))
         if there != count:
             raise RuntimeError(
-                f"there are {there} logical CPUs already, not {count}: call "
+                f"the CPU is divided already, {there} and not {count}: call "
                 "set_logical_cpus before a tokenizer, a model or a tensor is made"
             ) from None
 
