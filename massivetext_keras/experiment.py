@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from massivetext_keras.architecture.axes import SHARD_STATES, axes_in
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.support.values import Config, one_of, setting
 
@@ -201,6 +202,12 @@ class TrainConfig(Config):
         precision: "auto" (bfloat16 products where the processor has them), "float32",
             "mixed_bfloat16" or "mixed_float16".
         strategy: "auto", "none", "mirrored", "multi_worker" or "tpu".
+        mesh: devices along axes instead of a strategy, as "data=2,tensor=2" (None: no
+            mesh).
+        shard_state: what replicas of a mesh split among them: "none", what the
+            "optimizer" keeps, or that and the "weights".
+        logical_cpus: into how many devices TensorFlow divides the CPU, to try a mesh
+            or a strategy without GPUs (None: as it is).
         seed: of the first weights and of dropout.
         keep_best: the measure by which the best weights are kept (None: the last ones
             are).
@@ -224,6 +231,9 @@ class TrainConfig(Config):
     unigram_bias: bool = False
     precision: str = "auto"
     strategy: str = "auto"
+    mesh: str | None = None
+    shard_state: str = setting("none", choices=SHARD_STATES)
+    logical_cpus: int | None = setting(None, least=1)
     seed: int = 0
     keep_best: str | None = None
     evaluate_every: int = setting(250, least=1)
@@ -232,6 +242,31 @@ class TrainConfig(Config):
     callbacks: tuple[str | dict, ...] = ()
 
     __hash__ = Config.__hash__
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.mesh is None:
+            if self.shard_state != "none":
+                raise ValueError(
+                    f"TrainConfig.shard_state={self.shard_state!r} is for a mesh: give "
+                    'mesh="data=2" or so, too'
+                )
+            return
+        axes_in(self.mesh)
+        if self.strategy not in ("auto", "none"):
+            raise ValueError(
+                f"TrainConfig.mesh={self.mesh!r} and strategy={self.strategy!r}: give "
+                "one, both say where it is trained"
+            )
+
+    @property
+    def devices(self) -> tuple[str, str | None, int | None]:
+        """What `training.make_devices` takes.
+
+        >>> TrainConfig(mesh="data=2").devices
+        ('auto', 'data=2', None)
+        """
+        return self.strategy, self.mesh, self.logical_cpus
 
     def is_over(self, steps: int, milliseconds: int = 0) -> bool:
         """Whether a run has made its updates, or had its minutes.
@@ -342,6 +377,8 @@ class ExperimentConfig(Config):
             "jit_compile": "auto" if settings.xla is None else settings.xla,
             "steps_per_execution": settings.steps_per_execution,
         }
+        if settings.mesh is not None:
+            options["shard_state"] = settings.shard_state
         if self.task.label_smoothing:
             options["label_smoothing"] = self.task.label_smoothing
         return options

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
+from massivetext_keras.architecture.axes import axes_in
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.cli.flags import Given, UsageError, given, verb
 from massivetext_keras.cli.settings import Preset
@@ -20,7 +21,6 @@ from massivetext_keras.planning import (
     NothingFits,
     plans,
 )
-from massivetext_keras.planning.split import AXES
 from massivetext_keras.support.arguments import Positive
 from massivetext_keras.support.values import nearest, parse_size
 
@@ -162,12 +162,10 @@ def rows_of(batch_tokens: str, length: int, devices: int = 1) -> int:
 
 
 def _mesh(text: str) -> dict[str, int]:
-    found = {}
-    for axis, size in _pairs("mesh", text, AXES).items():
-        if not size.isdecimal() or int(size) < 1:
-            raise UsageError(f"--mesh: {axis}:{size} is no number of devices, as 8")
-        found[axis] = int(size)
-    return found
+    try:
+        return axes_in(text)
+    except ValueError as error:
+        raise UsageError(f"--mesh: {error}") from None
 
 
 def _pairs(flag: str, text: str, known: Iterable[str]) -> dict[str, str]:

@@ -36,7 +36,7 @@ class Run(NamedTuple):
         files: names and patterns of text or shards.
         tokenizer: None for the preset's own.
         weights: preset to start from; None for random ones.
-        strategy: of tf.distribute.
+        strategy: of tf.distribute, or a mesh.
     """
 
     experiment: ExperimentConfig
@@ -61,6 +61,8 @@ def run_of(
         "train.checkpoint_every",
         "train.seed",
         "train.strategy",
+        "train.mesh",
+        "train.shard_state",
         task="task.name",
     ),
     config: ConfigFile | None = None,
@@ -88,7 +90,7 @@ def run_of(
     if fixed and not is_new:
         raise UsageError(f"{fixed[0]}: the model is that of --preset={preset}")
     # Several workers have to find one another before anything is computed.
-    strategy = training.make_strategy(experiment.train.strategy)
+    strategy = training.make_devices(*experiment.train.devices)
     learnt = None if tokenizer is None else tokenizer_named(tokenizer)
     weights: str | None = preset
     if is_new:

@@ -1,4 +1,4 @@
-"""What the devices give that would train."""
+"""The devices that would train: how many there are, and what they give."""
 
 from __future__ import annotations
 
@@ -8,6 +8,32 @@ import time
 import tensorflow as tf
 
 _PRODUCT, _TRIES = 1024, 10
+
+
+def set_logical_cpus(count: int) -> None:
+    """Divides the CPU into devices, to try a mesh or a strategy without GPUs.
+
+    They share its cores, so nothing is faster by it.
+
+    Args:
+        count: of devices, `CPU:0` and so on.
+
+    Raises:
+        RuntimeError: TensorFlow has made its devices, and there are not so many.
+
+    >>> set_logical_cpus(len(tf.config.list_logical_devices("CPU")))
+    """
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    parts = [tf.config.LogicalDeviceConfiguration()] * count
+    try:
+        tf.config.set_logical_device_configuration(cpu, parts)
+    except RuntimeError:
+        there = len(tf.config.list_logical_devices("CPU"))
+        if there != count:
+            raise RuntimeError(
+                f"the CPU is divided already, {there} and not {count}: call "
+                "set_logical_cpus before a tokenizer, a model or a tensor is made"
+            ) from None
 
 
 @functools.cache

@@ -2,8 +2,8 @@
 
 Columns of the first product of a part of a block and rows of the second one are split
 among the devices of the tensor axis (Shoeybi et al., 2019): what lies between needs no
-message, and one sum ends the part. Tables of tokens are split by rows, experts one by
-one.
+message, and one sum ends the part. Tables of tokens are split by rows, where these are
+a multiple of the devices, experts one by one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.weights import Weight, weights
-from massivetext_keras.distribution.sharded import Placement
+from massivetext_keras.distribution.sharded import Placement, with_data_axis
 
 COLUMNS = {"qkv", "query", "key_value", "up"}
 ROWS = {"output", "down"}
@@ -58,6 +58,29 @@ def placements(config: TransformerConfig, tensor: int) -> dict[str, Placement]:
     }
 
 
+def numbers_kept(config: TransformerConfig, tensor: int, replicas: int = 1) -> int:
+    """How many numbers of a model's weights each device keeps.
+
+    Args:
+        config: the shape.
+        tensor: devices of the tensor axis.
+        replicas: among which the weights, or what is kept of them, are split.
+
+    >>> config = TransformerConfig(vocabulary_size=50257)
+    >>> [numbers_kept(config, *split) for split in ((1,), (2,), (2, 2))]
+    [124439808, 81940224, 40986240]
+    """
+    total = 0
+    for weight in weights(config).values():
+        placement, shape = _placement(weight, tensor), _shape(weight)
+        if replicas > 1:
+            shared = with_data_axis(placement, shape, replicas)
+            placement = shared or placement
+        parts = {None: 1, "tensor": tensor, "data": replicas}
+        total += math.prod(shape) // math.prod(parts[x] for x in placement.axes)
+    return total
+
+
 def check_tensor_axis(config: TransformerConfig, tensor: int) -> None:
     """Refuses to split a model among devices that cannot have equal shares of it.
 
@@ -72,7 +95,6 @@ def check_tensor_axis(config: TransformerConfig, tensor: int) -> None:
         "num_heads": config.num_heads,
         "num_key_value_heads": config.key_value_heads,
         "intermediate_size": config.intermediate_size,
-        "vocabulary_size": config.vocabulary_size,
     }
     if config.num_experts:
         shared["num_experts"] = config.num_experts
@@ -88,8 +110,14 @@ def check_tensor_axis(config: TransformerConfig, tensor: int) -> None:
     )
 
 
+def _shape(weight: Weight) -> tuple[int, ...]:
+    return tuple(x if isinstance(x, int) else sum(x) for x in weight.sizes)
+
+
 def _placement(weight: Weight, tensor: int) -> Placement:
     axis = tensor_axis(weight) if tensor > 1 else None
+    if axis == 0 and _shape(weight)[0] % tensor:
+        axis = None  # of any tokenizer; all devices have the whole table then
     axes = tuple("tensor" if i == axis else None for i in range(len(weight.sizes)))
     parts = tuple(weight.sizes[-1]) if weight.sizes else ()
     return Placement(axes, parts, tensor) if len(parts) > 1 else Placement(axes)

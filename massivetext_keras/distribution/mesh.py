@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.experimental import dtensor
 
+from massivetext_keras.architecture.axes import AXES
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.weights import depth_of
 from massivetext_keras.distribution.layouts import check_tensor_axis, placements
@@ -27,7 +28,6 @@ from massivetext_keras.distribution.sharded import (
     on_mesh,
 )
 from massivetext_keras.distribution.strategy import workers_of_job
-from massivetext_keras.planning.split import AXES
 
 # Combined, they let Adam read moments of the step before (TensorFlow 2.21).
 _SWITCH = "DTENSOR_ENABLE_COMBINE_ALL_REDUCES_OPTIMIZATION"
@@ -77,7 +77,7 @@ class Mesh:
 
     def _create(self, next_creator, **kwargs):
         """Makes a weight in its place, and whatever else as it would be made."""
-        if not kwargs.get("trainable"):
+        if current_mesh() is None or not kwargs.get("trainable"):
             return next_creator(**kwargs)
         value = kwargs["initial_value"]
         value = value() if callable(value) else value
@@ -122,6 +122,16 @@ class _Model:
 def current_mesh() -> Mesh | None:
     """The mesh whose scope this is."""
     return getattr(_scopes, "mesh", None)
+
+
+@contextlib.contextmanager
+def outside_meshes() -> Iterator[None]:
+    """Inside, weights are made as where there is no mesh, in a scope of one too."""
+    mesh, _scopes.mesh = current_mesh(), None
+    try:
+        yield
+    finally:
+        _scopes.mesh = mesh
 
 
 @contextlib.contextmanager
@@ -257,9 +267,9 @@ def _devices(
         verb = "is" if len(devices) * workers == 1 else "are"
         raise ValueError(
             f"a mesh of {shape} needs {needed} devices, here {verb} "
-            f"{len(devices) * workers}: make the axes smaller or, to try it on CPUs, "
-            "give TensorFlow logical ones (tf.config.set_logical_device_configuration) "
-            "before anything else"
+            f"{len(devices) * workers}: make the axes smaller or, to try it without "
+            f"GPUs, begin with training.set_logical_cpus({needed}), on the command "
+            f"line --set=train.logical_cpus={needed}"
         )
     return list(devices[: needed // workers])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -10,10 +11,13 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 from tensorflow.experimental import dtensor
+from tensorflow.python.ops.control_flow_v2_func_graphs import ControlFlowFuncGraph
 
 from massivetext_keras.kernels.split import is_split, split_among
 
 _here = threading.local()  # meshes have threads of their own, one for each stage
+_uses = itertools.count(1)  # of meshes, each of which may have changed variables
+_last_use = 0
 
 
 class Placement(NamedTuple):
@@ -57,8 +61,12 @@ class Placement(NamedTuple):
 def on_mesh(mesh: dtensor.Mesh) -> Iterator[None]:
     """Inside, graphs are traced and run on the devices of a mesh, and variables give
     their parts."""
-    with dtensor.default_mesh(mesh), split_among(mesh.dim_size("tensor")):
-        yield
+    global _last_use
+    try:
+        with dtensor.default_mesh(mesh), split_among(mesh.dim_size("tensor")):
+            yield
+    finally:
+        _last_use = next(_uses)
 
 
 @contextlib.contextmanager
@@ -151,8 +159,9 @@ class ShardedVariable(dtensor.DVariable):
     """A variable in parts on the devices of a mesh.
 
     On the mesh it gives and takes tensors of the mesh. Elsewhere it looks like one
-    variable of the host: `numpy` and what reads it eagerly give the whole, `assign`
-    takes it, and graphs read a copy of it on the host, see `refresh`.
+    variable of the host: `numpy` and what reads it give the whole, `assign` takes it.
+    A graph of the host is given what the whole is when the graph is called; the host
+    keeps it until something runs on a mesh, which may change it.
 
     Attributes:
         mesh: where its parts are.
@@ -177,7 +186,7 @@ class ShardedVariable(dtensor.DVariable):
             first = put(tf.cast(value, dtype), mesh, placement)
         variable = cls(first, dtype=dtype, **kwargs)
         variable.mesh, variable.placement = mesh, placement
-        variable._copy = None  # on the host, once a graph has read it
+        variable._read = None  # the whole, and the last use of a mesh before it
         return variable
 
     def placed(self, placement: Placement) -> ShardedVariable:
@@ -214,14 +223,9 @@ class ShardedVariable(dtensor.DVariable):
             value = put(value, self.mesh, self.placement)
             with dtensor.default_mesh(self.mesh):
                 super().assign(value)
-            self.refresh()
+            self._read = None
             return self
         return super().assign(value, use_locking, name, read_value)
-
-    def refresh(self) -> None:
-        """Has graphs of the host, if there are any, read what it is now."""
-        if self._copy is not None:
-            self._copy.assign(self.numpy())
 
     def value(self):
         return self._gathered(super().value()) if is_split() else self._whole()
@@ -243,11 +247,19 @@ class ShardedVariable(dtensor.DVariable):
 
     def _whole(self) -> tf.Tensor:
         if tf.executing_eagerly():
-            return tf.constant(self.numpy())
-        if self._copy is None:
-            with tf.init_scope():
-                self._copy = tf.Variable(self.numpy(), trainable=False)
-        return self._copy.read_value()
+            return self._whole_now()
+        graph = tf.compat.v1.get_default_graph()
+        while isinstance(graph, ControlFlowFuncGraph):  # in the function itself
+            graph = graph.outer_graph
+        spec = tf.TensorSpec(self.shape, self.dtype)
+        key = "whole", id(self)
+        with graph.as_default():
+            return graph.capture_call_time_value(self._whole_now, spec, key=key)
+
+    def _whole_now(self) -> tf.Tensor:
+        if self._read is None or self._read[1] != _last_use:
+            self._read = tf.constant(self.numpy()), _last_use
+        return self._read[0]
 
 
 def shared_by_replicas(variable: ShardedVariable, shares: bool) -> Placement:

@@ -1,4 +1,5 @@
-"""Where a model is trained: the only module that builds a `tf.distribute.Strategy`."""
+"""Where a model is trained: the only module that builds a `tf.distribute.Strategy`,
+and the one that chooses among strategies and meshes."""
 
 from __future__ import annotations
 
@@ -9,6 +10,9 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from massivetext_keras.architecture.axes import axes_in
+from massivetext_keras.distribution.devices import set_logical_cpus
+from massivetext_keras.distribution.mesh import Mesh, make_mesh
 from massivetext_keras.kernels.threads import overlap_operations
 from massivetext_keras.support.values import choose
 
@@ -68,7 +72,35 @@ def make_strategy(
     return strategy
 
 
-def describe(strategy: tf.distribute.Strategy) -> str:
+def make_devices(
+    strategy: str = "auto", mesh: str | None = None, logical_cpus: int | None = None
+) -> tf.distribute.Strategy | Mesh:
+    """Where a model is made and trained, as settings of `experiment.TrainConfig` say.
+
+    Args:
+        strategy: as `make_strategy` has it, where there is no mesh.
+        mesh: axes, as "data=2,tensor=2" (None: no mesh).
+        logical_cpus: devices that the CPU is divided into first (None: as it is).
+
+    Returns:
+        A strategy or a mesh: something with a `scope`.
+
+    Raises:
+        ValueError, RuntimeError: as `make_strategy`, `make_mesh`, `set_logical_cpus`.
+
+    >>> make_devices("none").num_replicas_in_sync
+    1
+    """
+    if logical_cpus is not None:
+        set_logical_cpus(logical_cpus)
+    if mesh is None:
+        return make_strategy(strategy)
+    made = make_mesh(**axes_in(mesh))
+    logger.info("training on %s", describe(made))
+    return made
+
+
+def describe(strategy: tf.distribute.Strategy | Mesh) -> str:
     """What a strategy trains on, in a few words.
 
     >>> describe(make_strategy("none"))
@@ -76,6 +108,8 @@ def describe(strategy: tf.distribute.Strategy) -> str:
     >>> describe(make_strategy("mirrored", ["CPU:0"]))
     '1 replica: CPU:0'
     """
+    if isinstance(strategy, Mesh):
+        return f"a mesh of {strategy}"
     if not isinstance(strategy, _DISTRIBUTED):
         return "one device"
     count = strategy.num_replicas_in_sync

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.kernels.lookup import rows_of
+from massivetext_keras.kernels.shapes import shape_of
+from massivetext_keras.kernels.split import is_split
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.feed_forward import activated
 
@@ -37,6 +40,10 @@ class ExpertDense(keras.layers.Layer):
         """Tiles [tiles, tile, inputs], each of one expert [tiles], times its matrix."""
         return tf.matmul(x, rows_of(self.kernel, experts))
 
+    def all(self, x: tf.Tensor) -> tf.Tensor:
+        """Rows [E or 1, rows, inputs] times every matrix, [E, rows, units]."""
+        return tf.matmul(x, tf.cast(self.kernel, x.dtype))
+
 
 class MixtureOfExperts(keras.layers.Layer):
     """Feed-forward layers of which a router chooses `per_token` for each token.
@@ -44,7 +51,8 @@ class MixtureOfExperts(keras.layers.Layer):
     The chosen ones are weighted by their share of the router's softmax (Shazeer et al.,
     2017; Jiang et al., 2024). No token is dropped: tokens are laid out by expert in
     tiles of one size, so that shapes are static and the work is at most twice that of
-    the tokens alone (after Gale et al., 2022).
+    the tokens alone (after Gale et al., 2022). On a mesh, whose compiler splits no
+    such layout, every expert reads every token, and what is not chosen counts 0.
 
     Args:
         hidden_size: width d of input and output.
@@ -112,6 +120,8 @@ class MixtureOfExperts(keras.layers.Layer):
         """`x` [..., d] -> [..., d]."""
         rows = tf.reshape(x, [-1, self.hidden_size])
         shares = tf.nn.softmax(self.router(tf.cast(rows, tf.float32)))
+        if is_split():
+            return tf.reshape(self._mixed(rows, shares, training), shape_of(x))
         weights, experts = tf.math.top_k(shares, self.per_token)
         weights = weights / tf.reduce_sum(weights, -1, keepdims=True)
         if training and self.loss:
@@ -123,6 +133,20 @@ class MixtureOfExperts(keras.layers.Layer):
         outputs = tf.reshape(outputs, [-1, self.per_token, self.hidden_size])
         mixed = tf.reduce_sum(outputs * tf.cast(weights, x.dtype)[..., None], axis=1)
         return tf.reshape(mixed, tf.shape(x))
+
+    def _mixed(self, rows: tf.Tensor, shares: tf.Tensor, training) -> tf.Tensor:
+        """[tokens, d] and the router's shares [tokens, E] -> [tokens, d], by plain
+        operations on all experts, which lie on the devices one by one."""
+        chosen = tf.stop_gradient(best(shares, self.per_token))
+        weights = shares * chosen
+        weights = weights / tf.reduce_sum(weights, -1, keepdims=True)
+        if training and self.loss:
+            self.add_loss(self.loss * evenness(shares, chosen))
+        x = self.up.all(tf.expand_dims(rows, 0))
+        x = activated(x, self.activation, self.gated, training)
+        outputs = self.down.all(x)  # [E, tokens, d]
+        weights = tf.cast(tf.transpose(weights), x.dtype)
+        return tf.reduce_sum(outputs * tf.expand_dims(weights, 2), axis=0)
 
     def _experts(self, rows, experts, count, training) -> tf.Tensor:
         """What its experts make of each token: [tokens, d] -> [tokens * k, d].
@@ -185,6 +209,25 @@ def lay_out(experts: tf.Tensor, num_experts: int, tile, tiles):
     return place, tf.minimum(tf.reduce_sum(passed, axis=1), num_experts - 1)
 
 
+def best(shares: tf.Tensor, count: int) -> tf.Tensor:
+    """1 at the `count` largest of each row, the first of equal ones, and 0 elsewhere.
+
+    What `tf.math.top_k` finds, by comparisons alone.
+
+    Args:
+        shares: float32 [tokens, E].
+
+    >>> best(tf.constant([[0.2, 0.5, 0.2, 0.1]]), 2).numpy().tolist()
+    [[1.0, 1.0, 0.0, 0.0]]
+    """
+    experts = shares.shape[-1]
+    before = np.tri(experts, k=-1, dtype="float32")  # [E, E], 1 where j < i
+    own, other = tf.expand_dims(shares, 2), tf.expand_dims(shares, 1)
+    ahead = tf.cast(other > own, tf.float32)
+    ahead += tf.cast(tf.equal(other, own), tf.float32) * before
+    return tf.cast(tf.reduce_sum(ahead, axis=-1) < count, tf.float32)
+
+
 def balance(shares: tf.Tensor, experts: tf.Tensor) -> tf.Tensor:
     """E times the product of each expert's share of tokens and of probability, summed.
 
@@ -200,7 +243,12 @@ def balance(shares: tf.Tensor, experts: tf.Tensor) -> tf.Tensor:
     >>> float(balance(even, tf.constant([[0], [1]])))
     1.0
     """
+    chosen = tf.one_hot(experts, shares.shape[-1])
+    return evenness(shares, tf.reduce_sum(chosen, axis=1))
+
+
+def evenness(shares: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
+    """`balance` of choices float32 [tokens, E], 1 where an expert is chosen."""
     count = shares.shape[-1]
-    chosen = tf.reduce_sum(tf.one_hot(experts, count), axis=1)
     tokens = tf.reduce_mean(chosen, axis=0)
     return count * tf.reduce_sum(tokens * tf.reduce_mean(shares, axis=0))

@@ -49,8 +49,8 @@ def visible(
     if key_mask is not None:
         parts.append(tf.cast(key_mask, tf.bool)[:, None, None, :])
     if query_segments is not None:
-        same = query_segments[:, :, None] == key_segments[:, None, :]
-        parts.append(same[:, None])
+        same = query_segments[:, None, :, None] == key_segments[:, None, None, :]
+        parts.append(same)
     if not parts:
         return None
     result = parts[0]

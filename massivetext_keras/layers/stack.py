@@ -148,7 +148,7 @@ class TransformerStack(keras.layers.Layer):
         if cache is not None:
             memory_mask = cache.memory_mask
         if not isinstance(memory_mask, tuple) and memory_mask is not None:
-            seen = tf.cast(memory_mask, tf.bool)[:, None, None]
+            seen = tf.cast(memory_mask, tf.bool)[:, None, None, :]
             memory_bias = masks.as_bias(seen, self.compute_dtype)
         start = 0 if cache is None else cache.start
         shared = {"bias": bias, "angles": angles, "start": start}

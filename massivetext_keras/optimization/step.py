@@ -28,7 +28,11 @@ from massivetext_keras.optimization.keras_seams import (
     time_batches,
 )
 from massivetext_keras.optimization.mesh.step import MeshStep
-from massivetext_keras.optimization.mesh.weights import check_mesh, share_weights
+from massivetext_keras.optimization.mesh.weights import (
+    check_mesh,
+    check_weights,
+    share_weights,
+)
 from massivetext_keras.optimization.overriding import (
     check_arguments,
     check_methods,
@@ -155,7 +159,8 @@ class TrainingStep(ModelSeams):
         check_arguments(kwargs)
         check_methods(type(self), TrainingStep)
         if kwargs.get("jit_compile", "auto") == "auto":
-            kwargs["jit_compile"] = bool(tf.config.list_physical_devices("GPU"))
+            on_gpus = bool(tf.config.list_physical_devices("GPU"))
+            kwargs["jit_compile"] = on_gpus and self.mesh is None
         if kwargs.get("steps_per_execution") == "auto":
             kwargs["steps_per_execution"] = 1  # Keras takes little of such a step
         if micro_batches < 1:
@@ -173,9 +178,13 @@ class TrainingStep(ModelSeams):
         optimizer = adopt(optimizer)
         updates = with_update(optimizer)
         check_mesh(self.mesh, updates, shard_state, kwargs["jit_compile"])
-        recompute = recompute or shard_state == "weights"  # to gather them once more
+        if self.mesh is not None:
+            check_weights(layers_of(self), self.trainable_variables)
         stacks = [x for x in layers_of(self) if isinstance(x, TransformerStack)]
-        if recompute and any(stack.config.num_experts for stack in stacks):
+        has_experts = any(stack.config.num_experts for stack in stacks)
+        if shard_state == "weights" and not has_experts:
+            recompute = True  # to gather them once more
+        if recompute and has_experts:
             raise ValueError(
                 "recompute=True: the balance of experts would be counted twice"
             )
@@ -205,6 +214,8 @@ class TrainingStep(ModelSeams):
     def compile_from_config(self, config):
         config = keras.saving.deserialize_keras_object(config)
         known = config.pop("optimized", None)
+        if self.mesh is None:
+            config.pop("shard_state", None)  # of a mesh that it was trained on
         self.compile(**config)
         if known is not None:
             self.build_optimizer([self.weights[i] for i in known])

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from massivetext_keras.architecture.axes import AXES, SHARD_STATES
 from massivetext_keras.planning.cluster import Cluster
 from massivetext_keras.planning.job import Job
 from massivetext_keras.planning.memory import Memory, memory
@@ -19,8 +20,6 @@ from massivetext_keras.planning.seconds import (
     sent,
 )
 from massivetext_keras.planning.split import (
-    AXES,
-    SHARD_STATES,
     Split,
     axis_problem,
     schedule_problem,

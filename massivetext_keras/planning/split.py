@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from massivetext_keras.architecture.axes import AXES
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.planning.job import Job
-
-AXES = ("data", "tensor", "pipeline")
-SHARD_STATES = ("none", "optimizer", "weights")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from massivetext_keras.architecture.axes import AXES
 from massivetext_keras.pages.aligned import aligned
 from massivetext_keras.planning.search import Plan
-from massivetext_keras.planning.split import AXES
 
 
 class Table(NamedTuple):

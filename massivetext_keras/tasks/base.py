@@ -32,7 +32,7 @@ from massivetext_keras.support.values import choose, closest
 from massivetext_keras.tasks import weights
 from massivetext_keras.tasks.adapters import Adapters, load_task
 from massivetext_keras.tasks.datasets import TextData, check_places
-from massivetext_keras.tasks.keras_config import config_of, task_from
+from massivetext_keras.tasks.keras_config import config_of, on_one_device, task_from
 from massivetext_keras.tasks.preprocessor import Preprocessor
 from massivetext_keras.tasks.served import probes, signatures
 from massivetext_keras.tasks.source import Source
@@ -264,8 +264,9 @@ class Task(TrainingStep):
                 was written then.
         """
         check_free(path, overwrite)  # before anything is computed
-        with self.adapters.merged():
-            self._export(path, overwrite, xla)
+        task = self if self.mesh is None else on_one_device(self)
+        with task.adapters.merged():
+            task._export(path, overwrite, xla)
 
     def _export(self, path: str | Path, overwrite: bool, xla: bool) -> None:
         module = tf.Module(name=self.name)  # what the signatures use, nothing else

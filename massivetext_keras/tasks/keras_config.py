@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.distribution.mesh import outside_meshes
 from massivetext_keras.optimization.freezing import settle
 
 
@@ -45,3 +46,13 @@ def task_from(cls: type, values: dict[str, Any]):
     if seed is not None:
         task.randomness.state.assign([seed, 0])
     return task
+
+
+def on_one_device(task):
+    """A copy of a task, whose graphs hold variables as files have them, and not what a
+    mesh hands them."""
+    with outside_meshes():
+        copy = type(task).from_config(task.get_config())
+    for variable, other in zip(copy.variables, task.variables, strict=True):
+        variable.assign(other.numpy())
+    return copy

@@ -5,9 +5,13 @@ from massivetext_keras.support.backend import require
 require()
 
 from massivetext_keras.architecture.cost import flops_per_token
-from massivetext_keras.distribution.devices import measured_peak
+from massivetext_keras.distribution.devices import measured_peak, set_logical_cpus
 from massivetext_keras.distribution.mesh import make_mesh
-from massivetext_keras.distribution.strategy import describe, make_strategy
+from massivetext_keras.distribution.strategy import (
+    describe,
+    make_devices,
+    make_strategy,
+)
 from massivetext_keras.kernels.tuning import set_tuning
 from massivetext_keras.optimization.averaging import AveragedWeights, take_averages
 from massivetext_keras.optimization.optimizers import adamw, make_optimizer
@@ -51,6 +55,7 @@ __all__ = [
     "fine_tune",
     "flops_per_token",
     "learn",
+    "make_devices",
     "make_mesh",
     "make_optimizer",
     "make_strategy",
@@ -58,6 +63,7 @@ __all__ = [
     "memory_estimate",
     "plan",
     "processor_multiplies_bfloat16",
+    "set_logical_cpus",
     "set_precision",
     "set_tuning",
     "take_averages",

@@ -12,10 +12,12 @@ import keras
 import numpy as np
 
 from massivetext_keras import corpus
+from massivetext_keras.architecture.axes import axes_in
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.cost import flops_per_token
 from massivetext_keras.data import encode_documents, open_shards
 from massivetext_keras.distribution.devices import measured_peak
+from massivetext_keras.distribution.layouts import check_tensor_axis, numbers_kept
 from massivetext_keras.experiment import ExperimentConfig
 from massivetext_keras.kernels.attention import CAUSAL_ROWS
 from massivetext_keras.kernels.cross_entropy import CHUNK_LOGITS
@@ -158,6 +160,7 @@ def plan(
         model, tokenizer = task.config, task.need_tokenizer()
     yield f"parameters       {model.parameter_count():,}"
     yield from _memory_lines(experiment, model, 4 if dtype == "float32" else 2)
+    yield from _mesh_lines(experiment, model)
     in_step = data.batch_size * data.sequence_length
     rows = f"{data.batch_size:,} rows of {data.sequence_length:,}"
     yield f"tokens per step  {in_step:,} ({rows})"
@@ -168,6 +171,9 @@ def plan(
         there *= (1 - data.validation_fraction) / share
     flops = in_step * flops_per_token(model, data.sequence_length)
     seconds = flops / peak(dtype)
+    if settings.mesh is not None:  # a step is timed on one device
+        alone = settings.replace(mesh=None, shard_state="none")
+        experiment = experiment.replace(train=alone)
     if (_STEPS + 1) * seconds / _UTILISATION < _PATIENCE:
         task = task or cls(model, tokenizer, **experiment.task.options)
         seconds = (time_steps or seconds_per_step)(task, experiment, shards or sample)
@@ -202,6 +208,26 @@ def _memory_lines(experiment, model, size: int) -> Iterator[str]:
         if name == "activations":
             line += f" ({_gib(other.activations)} {word} recomputation)"
         yield line
+
+
+def _mesh_lines(experiment, model) -> Iterator[str]:
+    """What each device of a mesh without stages keeps all the time."""
+    settings = experiment.train
+    axes = axes_in(settings.mesh or "")
+    if not axes or axes.get("pipeline", 1) > 1:
+        return
+    tensor, data = axes.get("tensor", 1), axes.get("data", 1)
+    check_tensor_axis(model, tensor)
+    shared = {"none": (1, 1), "optimizer": (1, data), "weights": (data, data)}
+    of_weights, of_state = shared[settings.shard_state]
+    optimizer = experiment.optimizer
+    slots = _SLOTS[optimizer.name] + (optimizer.ema is not None)
+    weights = 4 * numbers_kept(model, tensor, of_weights)
+    state = 4 * slots * numbers_kept(model, tensor, of_state)
+    yield (
+        f"of a mesh        each device keeps {_gib(weights)} of weights, "
+        f"{_gib(state)} of {optimizer.name}; the rest is for one device"
+    )
 
 
 def _gib(size: float) -> str:

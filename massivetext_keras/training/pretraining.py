@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from massivetext_keras import corpus, data
 from massivetext_keras.data.objectives.base import OBJECTIVES, make_objective
-from massivetext_keras.distribution.strategy import make_strategy
+from massivetext_keras.distribution.mesh import Mesh
+from massivetext_keras.distribution.strategy import make_devices
 from massivetext_keras.experiment import DataConfig, ExperimentConfig
 from massivetext_keras.optimization.optimizers import from_config
 from massivetext_keras.optimization.precision import set_precision
@@ -35,7 +36,7 @@ def train(
     preset: str | None = None,
     resume: bool = True,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
-    strategy: tf.distribute.Strategy | None = None,
+    strategy: tf.distribute.Strategy | Mesh | None = None,
 ) -> Task:
     """Trains a task on text files; the run's folder is a preset when it ends.
 
@@ -54,8 +55,8 @@ def train(
             random weights of the shape `experiment.model`).
         resume: go on from the newest checkpoint in the folder, if there is one.
         callbacks: more of them.
-        strategy: instead of the one that `experiment.train` names; for several workers
-            it is to be made before the tokenizer is.
+        strategy: or mesh, instead of the one that `experiment.train` names; for several
+            workers, or to divide the CPU, it is to be made before the tokenizer is.
 
     Returns:
         The trained task.
@@ -80,7 +81,7 @@ def train(
         )
     precision = set_precision(settings.precision)
     keras.utils.set_random_seed(settings.seed)
-    strategy = strategy or make_strategy(settings.strategy)
+    strategy = strategy or make_devices(*settings.devices)
     logger.info("computing in %s", precision)
     with strategy.scope():
         if preset is None:

@@ -93,7 +93,7 @@ def _summary(run_dir: Path, model, experiment, step: int) -> dict[str, Any]:
         "peak_memory_gib": round(max(peaks), 3) if peaks else None,
         "parameters": model.count_params(),
         "precision": model.dtype_policy.name,
-        "devices": describe(model.distribute_strategy),
+        "devices": describe(getattr(model, "mesh", None) or model.distribute_strategy),
         "versions": versions(*_PACKAGES),
         "config_sha256": hashlib.sha256(described.encode()).hexdigest(),
     }

@@ -71,9 +71,9 @@ def test_a_folder_is_a_preset_too(good, tmp_path):
     ("flag", "text"),
     [
         ("--mesh=tensor:5", "--mesh: tensor:5 does not divide the 32 heads: did you"),
-        ("--mesh=tensr:4", "--mesh: unknown 'tensr': did you mean 'tensor'?"),
-        ("--mesh=tensor", "--mesh: 'tensor' has no value: write tensor:VALUE"),
-        ("--mesh=tensor:x", "--mesh: tensor:x is no number of devices, as 8"),
+        ("--mesh=tensr:4", "--mesh: unknown axis of a mesh 'tensr': did you mean"),
+        ("--mesh=tensor", "--mesh: 'tensor' is no number of devices along an axis"),
+        ("--mesh=tensor:x", "--mesh: 'tensor:x' is no number of devices"),
         ("--mesh=data:16,tensor:2", "did you mean --devices=32?"),
         ("--bandwidth=outer:1GB", "--bandwidth: unknown 'outer': did you mean 'inter'"),
         ("--bandwidth=inter:1GX", "--bandwidth: '1GX' is no size"),

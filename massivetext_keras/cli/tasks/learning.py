@@ -39,7 +39,7 @@ class Learning(NamedTuple):
         tokenizer: None for the preset's own.
         options: of the task, and fields of its model that are not the preset's.
         experiment: all other settings.
-        strategy: of tf.distribute.
+        strategy: of tf.distribute, or a mesh.
         train: examples.
         validation: more of them, or None.
         about: what a report says of it.
@@ -101,6 +101,8 @@ def learning_of(
         "data.validation_fraction",
         "train.seed",
         "train.strategy",
+        "train.mesh",
+        "train.shard_state",
         "train.keep_best",
         "task.adapters",
         rank="task.adapter_rank",
@@ -131,7 +133,7 @@ def learning_of(
     experiment = experiment_of(FINE_TUNING, preset, config, fields, set)
     settings = experiment.train
     check_callbacks(settings.callbacks)
-    strategy = training.make_strategy(settings.strategy)
+    strategy = training.make_devices(*settings.devices)
     own = None if tokenizer is None else tokenizer_named(tokenizer)
     if is_shape(preset):
         need_tokenizer(own)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
 
+from massivetext_keras.architecture.axes import SHARD_STATES
 from massivetext_keras.distribution.mesh import Mesh
 from massivetext_keras.distribution.sharded import ShardedVariable, shared_by_replicas
 from massivetext_keras.optimization.keras_seams import held_by, hold
-from massivetext_keras.planning.split import SHARD_STATES
 from massivetext_keras.support.values import choose
 
 
@@ -41,6 +42,31 @@ def check_mesh(
             f"{name} does not update each weight by itself, as a mesh has to: take "
             "training.adamw(…), or SGD, Adam, Lion or Muon of Keras"
         )
+
+
+def check_weights(
+    layers: Iterable[keras.Layer], variables: Sequence[keras.Variable]
+) -> None:
+    """Refuses layers and weights that a task on a mesh cannot train.
+
+    Args:
+        layers: of the task.
+        variables: that are trained.
+
+    Raises:
+        ValueError: there are adapters, or a weight is on no mesh.
+    """
+    if any(getattr(layer, "adapter", None) is not None for layer in layers):
+        raise ValueError(
+            "adapters are not split among the devices of a mesh: train them on one "
+            "device or under a strategy, or train all weights on the mesh"
+        )
+    for variable in variables:
+        if not isinstance(held_by(variable), ShardedVariable):
+            raise ValueError(
+                f"the weight {variable.path} is on no mesh: make all of the task in "
+                "the scope of its mesh"
+            )
 
 
 def share_weights(variables: list[keras.Variable], shares: bool) -> None:

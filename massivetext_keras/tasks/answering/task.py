@@ -140,7 +140,7 @@ class QuestionAnswerer(Task):
         found = tf.argmax(logits, axis=-1, output_type=tf.int32)
         exact = tf.cast(tf.reduce_all(found == labels, axis=1), tf.float32)
         tally = tf.stack([tf.reduce_sum(exact * weights), tf.reduce_sum(weights)])
-        return [tf.reduce_sum(rows)], rows, tally[None]
+        return [tf.reduce_sum(rows)], rows, tf.expand_dims(tally, 0)
 
     def answer(
         self, questions: Texts, contexts: Texts, n_best: int | None = None

@@ -437,7 +437,7 @@ class MultiLabel(Labelling):
 
     def tallies(self, logits, targets, weights):
         given = tf.cast(self.scores(logits, 1.0) >= self.threshold, tf.float32)
-        weights = weights[:, None]
+        weights = tf.expand_dims(weights, 1)
         # F1 is twice what is right, of all that is given and all that is true
         right = tf.reduce_sum(given * targets * weights)
         return tf.stack([2.0 * right, tf.reduce_sum((given + targets) * weights)])

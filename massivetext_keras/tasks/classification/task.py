@@ -155,7 +155,7 @@ class TextClassifier(Task):
         mask = tf.ones_like(ids) if mask is None else mask
         hidden = self.backbone(inputs, training=training)
         if self.head == "pooled" and self.config.pooler:
-            hidden = self.backbone.pooled(hidden)[:, None]
+            hidden = tf.expand_dims(self.backbone.pooled(hidden), 1)
         return self.classifier(hidden, mask, training=training)
 
     def summed_loss(self, features, labels, weights, training):
@@ -169,7 +169,7 @@ class TextClassifier(Task):
             rows = 0.5 * (rows + self.labelling.losses(again, labels) + apart)
         rows *= weights
         tallies = self.labelling.tallies(logits, labels, weights)
-        return [tf.reduce_sum(rows)], rows, tallies[None]
+        return [tf.reduce_sum(rows)], rows, tf.expand_dims(tallies, 0)
 
     def as_labels(self, labels):
         return self.labelling.as_labels(labels)
