@@ -27,7 +27,7 @@ from massivetext_keras.distribution.sharded import (
     on_host,
     on_mesh,
 )
-from massivetext_keras.distribution.strategy import workers_of_job
+from massivetext_keras.distribution.workers import workers_of_job
 
 # Combined, they let Adam read moments of the step before (TensorFlow 2.21).
 _SWITCH = "DTENSOR_ENABLE_COMBINE_ALL_REDUCES_OPTIMIZATION"

@@ -3,7 +3,6 @@ and the one that chooses among strategies and meshes."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ import tensorflow as tf
 from massivetext_keras.architecture.axes import axes_in
 from massivetext_keras.distribution.devices import set_logical_cpus
 from massivetext_keras.distribution.mesh import Mesh, make_mesh
+from massivetext_keras.distribution.workers import workers_of_job
 from massivetext_keras.kernels.threads import overlap_operations
 from massivetext_keras.support.values import choose
 
@@ -140,31 +140,6 @@ def _mirrored(devices: Sequence[str] | None) -> tf.distribute.Strategy:
     on_cpus = all("CPU" in device.upper() for device in devices)
     reduction = tf.distribute.ReductionToOneDevice() if on_cpus else None
     return tf.distribute.MirroredStrategy(list(devices), cross_device_ops=reduction)
-
-
-def workers_of_job() -> tuple[list[str], int]:
-    """Addresses of the workers in TF_CONFIG, the chief first, and which is this one.
-
-    Raises:
-        ValueError: there is no TF_CONFIG, or it is of another form.
-    """
-    text = os.environ.get("TF_CONFIG")
-    example = (
-        '{"cluster": {"worker": ["host:port", …]}, "task": {"type": …, "index": …}}'
-    )
-    if not text:
-        raise ValueError(f"several workers need TF_CONFIG={example}")
-    try:
-        values = json.loads(text)
-        cluster, task = values["cluster"], values["task"]
-        own = cluster[task["type"]][task["index"]]
-        workers = [*cluster.get("chief", []), *cluster["worker"]]
-        return workers, workers.index(own)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        problem = f"{type(error).__name__}: {error}"
-        raise ValueError(
-            f"TF_CONFIG is not of the form {example} ({problem}): {text!r}"
-        ) from None
 
 
 def _multi_worker() -> tf.distribute.Strategy:

@@ -1,8 +1,10 @@
-"""What the workers of a job tell one another between steps."""
+"""The workers of a job, and what they tell one another between steps."""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -14,6 +16,31 @@ LOST = (
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
 )
+
+
+def workers_of_job() -> tuple[list[str], int]:
+    """Addresses of the workers in TF_CONFIG, the chief first, and which is this one.
+
+    Raises:
+        ValueError: there is no TF_CONFIG, or it is of another form.
+    """
+    text = os.environ.get("TF_CONFIG")
+    example = (
+        '{"cluster": {"worker": ["host:port", …]}, "task": {"type": …, "index": …}}'
+    )
+    if not text:
+        raise ValueError(f"several workers need TF_CONFIG={example}")
+    try:
+        values = json.loads(text)
+        cluster, task = values["cluster"], values["task"]
+        own = cluster[task["type"]][task["index"]]
+        workers = [*cluster.get("chief", []), *cluster["worker"]]
+        return workers, workers.index(own)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        problem = f"{type(error).__name__}: {error}"
+        raise ValueError(
+            f"TF_CONFIG is not of the form {example} ({problem}): {text!r}"
+        ) from None
 
 
 def sum_over_workers(strategy: tf.distribute.Strategy, value: int) -> int:

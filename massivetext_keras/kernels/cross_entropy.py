@@ -127,7 +127,7 @@ def cross_entropy(
     """
     hidden, matrix = tf.convert_to_tensor(hidden), tf.convert_to_tensor(matrix)
     labels = tf.convert_to_tensor(labels, tf.int32)
-    weights = tf.convert_to_tensor(weights, tf.float32)
+    weights = tf.reshape(tf.convert_to_tensor(weights, tf.float32), shape_of(labels))
     biases = [] if bias is None else [tf.convert_to_tensor(bias)]
 
     @tf.custom_gradient

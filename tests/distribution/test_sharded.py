@@ -72,6 +72,6 @@ def test_a_mesh_that_is_too_large_says_how_to_try_it():
 
 
 def test_the_cpu_is_divided_before_all_else():
-    make_mesh()  # makes the devices that there are
+    tf.zeros([])  # makes the devices that there are
     with pytest.raises(RuntimeError, match="not 77: call set_logical_cpus before"):
         set_logical_cpus(77)
