@@ -131,8 +131,7 @@ def test_an_unknown_preset_names_the_nearest(bad, data, tmp_path, verb):
         ),
         (
             (*TRAIN, "--shard_state=weights"),
-            "TrainConfig.shard_state='weights' is for a mesh: give mesh="data=2" or "
-            "so, too",
+            "TrainConfig.shard_state='weights' is for a mesh: give one, as mesh=data=2",
         ),
         *(
             (
