@@ -249,7 +249,7 @@ class TrainConfig(Config):
             if self.shard_state != "none":
                 raise ValueError(
                     f"TrainConfig.shard_state={self.shard_state!r} is for a mesh: give "
-                    'mesh="data=2" or so, too'
+                    "one, as mesh=data=2"
                 )
             return
         axes_in(self.mesh)

@@ -37,9 +37,10 @@ def quiet_tensorflow() -> None:
     passed on, and with TF_CPP_MIN_LOG_LEVEL=0 everything.
     """
     os.environ.setdefault(_LEVEL, "2")
-    logger = logging.getLogger("tensorflow")
-    logger.removeFilter(_tells_something)
-    logger.addFilter(_tells_something)
+    for name in ("tensorflow", "absl"):  # the latter tells the devices of a mesh
+        logger = logging.getLogger(name)
+        logger.removeFilter(_tells_something)
+        logger.addFilter(_tells_something)
     if hasattr(os, "fork") and os.environ[_LEVEL] != "0":
         around_import(_PACKAGES, _execute_quietly)
 

@@ -9,6 +9,7 @@ import pytest
 from tests.cli.tiny import SMALL, TEXT, contents
 
 STOPPING = '[{"name": "keras.callbacks:EarlyStopping", "patiense": 3}]'
+TRAIN = ("train", "--preset=gpt_mini", "--data=x")
 
 
 def training_command(data, folder) -> tuple[str, ...]:
@@ -113,6 +114,24 @@ def test_an_unknown_preset_names_the_nearest(bad, data, tmp_path, verb):
         (
             ("train", "--preset=gpt_mini", "--strategy=mirored", "--data=x"),
             "unknown strategy 'mirored': did you mean 'mirrored'?",
+        ),
+        (
+            (*TRAIN, "--mesh=data=2,tenser=2"),
+            "unknown axis of a mesh 'tenser': did you mean 'tensor'?",
+        ),
+        (
+            (*TRAIN, "--mesh=data:two"),
+            "'data:two' is no number of devices along an axis: write data=2, each axis "
+            "once",
+        ),
+        (
+            (*TRAIN, "--mesh=data=2", "--strategy=mirrored"),
+            "TrainConfig.mesh='data=2' and strategy='mirrored': give one, both say "
+            "where it is trained",
+        ),
+        (
+            (*TRAIN, "--shard_state=weights"),
+            "TrainConfig.shard_state='weights' is for a mesh: give one, as mesh=data=2",
         ),
         *(
             (
