@@ -179,7 +179,7 @@ class TrainingStep(ModelSeams):
         updates = with_update(optimizer)
         check_mesh(self.mesh, updates, shard_state, kwargs["jit_compile"])
         if self.mesh is not None:
-            check_weights(layers_of(self), self.trainable_variables)
+            check_weights(self.trainable_variables)
         stacks = [x for x in layers_of(self) if isinstance(x, TransformerStack)]
         has_experts = any(stack.config.num_experts for stack in stacks)
         if shard_state == "weights" and not has_experts:

@@ -13,7 +13,6 @@ from tensorflow.experimental import dtensor
 
 from massivetext_keras.distribution.sharded import (
     Placement,
-    ShardedVariable,
     gathered_weights,
     on_mesh,
     put,
@@ -182,18 +181,8 @@ class Stage:
 
 
 def mesh_of(variable: keras.Variable) -> dtensor.Mesh:
-    """The devices that a trainable variable is on.
-
-    Raises:
-        ValueError: it was made outside of the mesh's scope.
-    """
-    held = held_by(variable)
-    if not isinstance(held, ShardedVariable):
-        raise ValueError(
-            f"{variable.path} is on no mesh, unlike the rest of the task: make all of "
-            "its layers in the scope of the mesh"
-        )
-    return held.mesh
+    """The devices that a weight is on."""
+    return held_by(variable).mesh
 
 
 def _sum_of_squares(gradients: list[tf.Tensor]) -> tf.Tensor:

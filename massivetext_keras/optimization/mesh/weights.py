@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -44,23 +44,12 @@ def check_mesh(
         )
 
 
-def check_weights(
-    layers: Iterable[keras.Layer], variables: Sequence[keras.Variable]
-) -> None:
-    """Refuses layers and weights that a task on a mesh cannot train.
-
-    Args:
-        layers: of the task.
-        variables: that are trained.
+def check_weights(variables: Sequence[keras.Variable]) -> None:
+    """Refuses weights that a task on a mesh cannot train.
 
     Raises:
-        ValueError: there are adapters, or a weight is on no mesh.
+        ValueError: one is on no mesh.
     """
-    if any(getattr(layer, "adapter", None) is not None for layer in layers):
-        raise ValueError(
-            "adapters are not split among the devices of a mesh: train them on one "
-            "device or under a strategy, or train all weights on the mesh"
-        )
     for variable in variables:
         if not isinstance(held_by(variable), ShardedVariable):
             raise ValueError(

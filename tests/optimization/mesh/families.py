@@ -86,19 +86,18 @@ def trained(task, packed: bool = False, **options) -> dict[str, list[np.ndarray]
 
 
 def distances(family: str, splits: list[str]) -> dict[str, dict[str, float]]:
-    """From one device, of meshes such as "2x1:weights"."""
+    """From one device, of meshes such as "2x1x1:weights"."""
     task = made(family)
     first = [v.numpy() for v in task.variables]
     packed = family.startswith("packed")
     right, found = trained(task, packed), {}
     for split in splits:
         sizes, _, shard_state = split.partition(":")
-        data, tensor = map(int, sizes.split("x"))
-        with make_mesh(data=data, tensor=tensor).scope():
+        with make_mesh(*map(int, sizes.split("x"))).scope():
             task = made(family)
         for variable, value in zip(task.variables, first, strict=True):
             variable.assign(value)
-        result = trained(task, packed, shard_state=shard_state)
+        result = trained(task, packed, shard_state=shard_state or "none")
         found[split] = {
             name: max(
                 float(np.abs(a - b).max()) for a, b in zip(x, right[name], strict=True)
