@@ -73,8 +73,8 @@ def check_stages(config: TransformerConfig, stages: int) -> None:
         )
     if config.num_experts:
         raise ValueError(
-            f"a pipeline axis of {stages}: TensorFlow's compiler for meshes ends on the "
-            "gradient of a stage of experts; use the data and tensor axes"
+            f"a pipeline axis of {stages}: TensorFlow's compiler for meshes does not "
+            "take the gradient of a stage of experts; use the data and tensor axes"
         )
     if config.shared_layers:
         raise ValueError(
