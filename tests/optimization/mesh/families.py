@@ -38,6 +38,10 @@ FAMILIES = {
         MaskedLM,
         ENCODER.replace(vocabulary_size=48, dropout=0.1, num_layers=1),
     ),
+    "distances, an output layer": (
+        CausalLM,
+        SMALL.replace(position="relative", tied_embeddings=False, logit_bias=True),
+    ),
     "encoder-decoder": (
         Seq2SeqLM,
         SMALL.replace(stack="encoder_decoder"),
