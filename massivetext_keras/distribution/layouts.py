@@ -38,7 +38,7 @@ def tensor_axis(weight: Weight) -> int | None:
         return 0 if owner in ("tokens", "output") else None
     if weight.role == "expert" or weight.path == "logit_bias":
         return 0
-    if owner in COLUMNS:
+    if owner in COLUMNS or owner == "relative":  # a column for each head
         return len(weight.sizes) - 1
     return 0 if owner in ROWS and weight.role == "matrix" else None
 

@@ -155,7 +155,8 @@ class RelativePositionBias(keras.layers.Layer):
             distance, self.bidirectional, self.buckets, self.max_distance
         )
         bias = rows_of(self.table, bucket)
-        return tf.cast(tf.transpose(bias, [2, 0, 1])[None], self.compute_dtype)
+        bias = tf.expand_dims(tf.transpose(bias, [2, 0, 1]), 0)
+        return tf.cast(bias, self.compute_dtype)
 
     def get_config(self):
         fields = "num_heads bidirectional buckets max_distance"

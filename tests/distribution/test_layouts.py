@@ -67,6 +67,11 @@ def test_the_axes_are_those_of_the_paper():
     assert experts and {tensor_axis(weight) for weight in experts} == {0}
 
 
+def test_a_bias_of_distances_goes_with_its_heads():
+    found = placements(TINY.replace(position="relative"), 2)
+    assert found["stack/relative/table"] == Placement((None, "tensor"))
+
+
 def test_a_table_of_tokens_that_cannot_be_split_is_whole():
     odd = placements(TINY.replace(vocabulary_size=51, logit_bias=True), 2)
     assert odd["tokens/embeddings"] == Placement((None, None))

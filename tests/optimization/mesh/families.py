@@ -15,12 +15,13 @@ from massivetext_keras.training import adamw, make_mesh, set_logical_cpus
 from tests.processes import use_grappler
 from tests.tasks.tiny import ENCODER, TINY
 
-SMALL = TINY.replace(vocabulary_size=48, dropout=0.1, num_layers=2)
+SMALL = TINY.replace(vocabulary_size=48, dropout=0.1, num_layers=1)
 # Family -> its task and shape.
 FAMILIES = {
     "grouped heads, gated units": (
         CausalLM,
         SMALL.replace(
+            num_layers=2,
             num_key_value_heads=2,
             activation="silu",
             gated=True,
@@ -33,10 +34,19 @@ FAMILIES = {
     ),
     "packed documents, a window": (CausalLM, SMALL.replace(window=4)),
     "experts": (CausalLM, SMALL.replace(num_experts=4, experts_per_token=2)),
-    "encoder": (MaskedLM, ENCODER.replace(vocabulary_size=48, dropout=0.1)),
+    "encoder": (
+        MaskedLM,
+        ENCODER.replace(vocabulary_size=48, dropout=0.1, num_layers=2),
+    ),
+    "distances, an output layer": (
+        CausalLM,
+        SMALL.replace(
+            num_layers=2, position="relative", tied_embeddings=False, logit_bias=True
+        ),
+    ),
     "encoder-decoder": (
         Seq2SeqLM,
-        SMALL.replace(stack="encoder_decoder", num_decoder_layers=1, num_layers=1),
+        SMALL.replace(stack="encoder_decoder"),
     ),
 }
 UPDATES, ROWS, LENGTH = 10, 8, 9
