@@ -10,7 +10,7 @@ from massivetext_keras.kernels.random import random_bits
 
 def keep_mask(x: tf.Tensor, key: tf.Tensor, rate: float) -> tf.Tensor:
     """Boolean tensor of the shape of `x`, False at a share `rate` of the positions."""
-    bits = random_bits(tf.shape(x), key, like=x)
+    bits = random_bits(tf.shape(x), key)
     return bits >= tf.constant(round(rate * 2**32), tf.uint32)
 
 

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.experimental import dtensor
 
-from massivetext_keras.kernels.split import is_split
+from massivetext_keras.kernels.split import split_rows_and_heads
 
 _scopes = threading.local()  # replicas are traced in threads of their own
 
@@ -46,9 +45,7 @@ class _Scope:
         return self.made[1][self.drawn]
 
 
-def random_bits(
-    shape: tuple, key: tf.Tensor, like: tf.Tensor | None = None
-) -> tf.Tensor:
+def random_bits(shape: tuple, key: tf.Tensor) -> tf.Tensor:
     """32 random bits for every position of a tensor.
 
     Hashes the position with the key by xor-shift-multiply rounds with the constants of
@@ -57,15 +54,12 @@ def random_bits(
     Args:
         shape: of the result; entries may be tensors.
         key: uint32 scalar.
-        like: a tensor of that shape; on a mesh each device makes the bits of its part.
 
     Returns:
         uint32 tensor of that shape.
     """
     bits = tf.reshape(tf.range(tf.reduce_prod(shape), dtype=tf.int32), shape)
-    if like is not None and is_split():
-        bits = dtensor.relayout_like(bits, like)
-    position = tf.bitcast(bits, tf.uint32)
+    position = tf.bitcast(split_rows_and_heads(bits), tf.uint32)
     return _mixed(position * tf.constant(0x9E3779B9, tf.uint32) + key)
 
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
+from tensorflow.experimental import dtensor
 
 from massivetext_keras.kernels.shapes import shape_of
 
@@ -71,3 +72,19 @@ def split_columns(x: tf.Tensor, sizes: Sequence[int]) -> list[tf.Tensor]:
         tf.reshape(part, [*outer, size])
         for part, size in zip(parts, sizes, strict=True)
     ]
+
+
+def split_rows_and_heads(x: tf.Tensor) -> tf.Tensor:
+    """A tensor that every device has, of which each is to go on with its part alone.
+
+    Args:
+        x: [batch, length, d] or [batch, heads, queries, keys], split as hidden states
+            and attention weights are; of other ranks it stays as it is.
+    """
+    axes = {3: ("data",), 4: ("data", "tensor")}.get(x.shape.rank, ())
+    if not is_split() or not axes:
+        return x
+    rest = [dtensor.UNSHARDED] * (x.shape.rank - len(axes))
+    return dtensor.relayout(
+        x, dtensor.Layout([*axes, *rest], dtensor.get_default_mesh())
+    )

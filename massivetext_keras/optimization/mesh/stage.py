@@ -157,6 +157,8 @@ class Stage:
             gradient of what entered, or None.
         """
         sources = [*self.variables, *self.returned]
+        if upstream is not None:
+            upstream = self._placed(upstream)
         with self._reading(), keys_from(key), tf.GradientTape() as tape:
             if entered is not None:
                 tape.watch(entered)
