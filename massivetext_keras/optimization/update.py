@@ -72,7 +72,6 @@ class Update(OptimizerSeams):
     rates: dict[str, float] = {}
     blocks_alone = False
     scales_loss = False
-    shares_state = False  # whether replicas of a mesh keep a share each
     dynamic_scale = None
     skipped = None
     chosen_rate = None  # instead of what a schedule gives, where it is not negative
