@@ -71,11 +71,6 @@ def check_stages(config: TransformerConfig, stages: int) -> None:
             "encoder's last one gives, so an encoder-decoder is not cut into stages; "
             "use the data and tensor axes"
         )
-    if config.num_experts:
-        raise ValueError(
-            f"a pipeline axis of {stages}: TensorFlow's compiler for meshes does not "
-            "take the gradient of a stage of experts; use the data and tensor axes"
-        )
     if config.shared_layers:
         raise ValueError(
             f"a pipeline axis of {stages}: all blocks of the model share one set of "

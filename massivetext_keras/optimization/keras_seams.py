@@ -28,13 +28,11 @@ class OptimizerSeams:
         traced: the place of the variable whose step is traced with another one in
             its stead (None: there is none).
         averaged: places of the variables whose means are made with their steps.
-        shares_state: whether replicas of a mesh keep a share of the state each.
     """
 
     shares_state = False
     traced: int | None = None
     averaged: frozenset[int] = frozenset()
-    shares_state = False
     elapsed: keras.Variable | None = None  # int64, milliseconds
 
     def current_rate(self, scheduled: tf.Tensor) -> tf.Tensor:

@@ -438,10 +438,13 @@ class TrainingStep(ModelSeams):
     def _scaled_loss(self, losses, batch, counts):
         """`_total`, and this replica's part of the mean that gradients are taken of."""
         summed, parts = self._total(losses, batch, counts)
-        mean = summed / tf.maximum(counts[0], 1.0)
-        # What layers add, such as the balance of experts, is a mean of its own.
-        mean += sum(self.losses) / (replica_count() * self.micro_batches)
+        mean = summed / tf.maximum(counts[0], 1.0) + self.added_by_layers()
         return summed, parts, self.updater.scale_loss(mean)
+
+    def added_by_layers(self) -> tf.Tensor | float:
+        """What layers add to the loss, such as the balance of experts, a mean of its
+        own: the part of these rows."""
+        return sum(self.losses) / (replica_count() * self.micro_batches)
 
     def _no_tallies(self) -> tf.Tensor:
         return tf.zeros([len(self.tally_trackers), 2])

@@ -432,15 +432,15 @@ def with_update(optimizer: keras.Optimizer) -> Update:
 
 def dense_gradients(
     tape: tf.GradientTape,
-    target: tf.Tensor,
+    target: tf.Tensor | list[tf.Tensor],
     sources: Sequence[keras.Variable | tf.Tensor],
-    upstream: tf.Tensor | None = None,
+    upstream: list[tf.Tensor] | None = None,
 ) -> list[tf.Tensor]:
     """Those of a target, zeros where it does not depend on a source.
 
     Args:
         tape: has watched the sources.
-        target: a scalar or, with `upstream`, any tensor.
+        target: a scalar or, with `upstream`, any tensors.
         sources: variables or tensors.
         upstream: gradients by the target (None: ones).
     """

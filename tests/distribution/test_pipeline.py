@@ -107,7 +107,6 @@ def test_stages_have_all_blocks_and_the_least_work_in_the_busiest(
     [
         ({"stack": "encoder_decoder"}, "encoder-decoder is not cut"),
         ({"shared_layers": True}, "share one set of weights"),
-        ({"num_experts": 4}, "a stage of experts"),
         ({"num_layers": 1}, "more than the 1 blocks"),
     ],
 )

@@ -157,14 +157,18 @@ class Stage:
             gradient of what entered, or None.
         """
         sources = [*self.variables, *self.returned]
-        if upstream is not None:
-            upstream = self._placed(upstream)
         with self._reading(), keys_from(key), tf.GradientTape() as tape:
             if entered is not None:
                 tape.watch(entered)
                 sources.append(entered)
             given = self._run(entered, lambda: self.task.training_losses(batch, counts))
-            *losses, target = given if self.is_last else [given]
+            if self.is_last:
+                *losses, target = given
+            else:  # hidden states, and what layers of this stage add to the loss
+                losses = []
+                added = self.task.updater.scale_loss(self.task.added_by_layers())
+                target = [given, tf.convert_to_tensor(added, tf.float32)]
+                upstream = [self._placed(upstream), tf.ones([])]
             gradients = dense_gradients(tape, target, sources, upstream)
         leaving = None if entered is None else self._placed(gradients.pop())
         more = losses, gradients

@@ -33,7 +33,10 @@ FAMILIES = {
         ),
     ),
     "packed documents, a window": (CausalLM, SMALL.replace(window=4)),
-    "experts": (CausalLM, SMALL.replace(num_experts=4, experts_per_token=2)),
+    "experts": (
+        CausalLM,
+        SMALL.replace(num_layers=2, num_experts=4, experts_per_token=2),
+    ),
     "encoder": (
         MaskedLM,
         ENCODER.replace(vocabulary_size=48, dropout=0.1, num_layers=2),
