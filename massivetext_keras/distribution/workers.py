@@ -29,7 +29,7 @@ def workers_of_job() -> tuple[list[str], int]:
         '{"cluster": {"worker": ["host:port", …]}, "task": {"type": …, "index": …}}'
     )
     if not text:
-        raise ValueError(f"several workers need TF_CONFIG={example}")
+        raise ValueError(f"a job of several workers needs TF_CONFIG={example}")
     try:
         values = json.loads(text)
         cluster, task = values["cluster"], values["task"]

@@ -34,13 +34,16 @@ def free_addresses(count: int) -> list[str]:
     return [f"127.0.0.1:{port}" for port in ports]
 
 
-def start(folder: Path, config: dict) -> subprocess.Popen:
+def start(
+    folder: Path, config: dict, program: str = "tests.training.worker", *arguments: str
+) -> subprocess.Popen:
+    """A worker, which is given its folder and arguments."""
     folder.mkdir()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment["TF_CONFIG"] = json.dumps(config)
     with open(folder / "output.txt", "w") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.training.worker", str(folder)],
+            [sys.executable, "-m", program, str(folder), *arguments],
             cwd=ROOT,
             env=environment,
             stdout=output,
