@@ -48,6 +48,9 @@ def run_part(part: Part, function: Callable[[], object]):
     Returns:
         What the function gives or, of a part that is not the last one, the hidden
         states that leave it, [batch, length, d].
+
+    Raises:
+        ValueError: the function calls the model again.
     """
     try:
         with _running(part):
@@ -58,16 +61,24 @@ def run_part(part: Part, function: Callable[[], object]):
 
 @contextlib.contextmanager
 def _running(part: Part) -> Iterator[None]:
-    _here.part = part
+    _here.parts = [part]
     try:
         yield
     finally:
-        _here.part = None
+        _here.parts = None
 
 
 def part_to_run() -> Part | None:
-    """The part that `run_part` runs (None: the whole model)."""
-    return getattr(_here, "part", None)
+    """The part that `run_part` runs (None: the whole model); a model asks once."""
+    parts = getattr(_here, "parts", None)
+    if parts is None:
+        return None
+    if not parts:
+        raise ValueError(
+            "a task that calls its model more than once for a batch is not cut into "
+            "stages: use the data and tensor axes of a mesh"
+        )
+    return parts.pop()
 
 
 def leave(hidden: tf.Tensor) -> None:

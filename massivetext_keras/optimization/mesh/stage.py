@@ -127,6 +127,8 @@ class Stage:
             yield
 
     def _run(self, entered: tf.Tensor | None, function: Callable):
+        if entered is None and self.is_last:  # there is no other stage
+            return function()
         given = run_part(Part(self.blocks, self.is_last, entered), function)
         return given if self.is_last else self._placed(given)
 
