@@ -9,7 +9,7 @@ import tensorflow as tf
 from massivetext_keras.kernels.fused import island
 from massivetext_keras.kernels.product import product
 from massivetext_keras.kernels.shapes import shape_of
-from massivetext_keras.kernels.split import column_blocks
+from massivetext_keras.kernels.split import column_blocks, is_split
 from massivetext_keras.kernels.tuning import process_tuner
 
 # Logits per chunk: 1,024 tokens of an 8,192-token vocabulary, 16 MB in bfloat16.
@@ -106,7 +106,8 @@ def cross_entropy(
     the forward pass, so that they are computed once and never stored.
 
     Args:
-        hidden: [tokens, d], or [batch, length, d]: then it is cut along the length.
+        hidden: [tokens, d] or [batch, length, d]; on a mesh, whose devices have rows,
+            it is cut along the length.
         matrix: float32 [vocabulary, d], the output layer; its gradient is summed in
             float32, the products are of the dtype of `hidden`.
         labels: int32 [tokens], or [batch, length].
@@ -127,7 +128,11 @@ def cross_entropy(
     """
     hidden, matrix = tf.convert_to_tensor(hidden), tf.convert_to_tensor(matrix)
     labels = tf.convert_to_tensor(labels, tf.int32)
-    weights = tf.reshape(tf.convert_to_tensor(weights, tf.float32), shape_of(labels))
+    weights, shape = tf.convert_to_tensor(weights, tf.float32), shape_of(labels)
+    if is_split():
+        weights = tf.reshape(weights, shape)
+    else:
+        hidden, labels, weights = _flat(hidden, labels, weights)
     biases = [] if bias is None else [tf.convert_to_tensor(bias)]
 
     @tf.custom_gradient
@@ -145,7 +150,8 @@ def cross_entropy(
 
         return (tf.reduce_sum(losses), losses), backward
 
-    return summed(hidden, matrix, *biases)
+    total, losses = summed(hidden, matrix, *biases)
+    return total, tf.reshape(losses, shape)
 
 
 def _summed(hidden, matrix, labels, weights, biases, smoothing, chunk) -> list:
@@ -200,8 +206,6 @@ def _parts(hidden: tf.Tensor, axis: int, chunk: int) -> list[tuple[slice, ...]]:
 
 def _flat(hidden: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tuple:
     """As rows [tokens, d], labels and weights [tokens]."""
-    if hidden.shape.rank == 2:
-        return hidden, labels, weights
     rows = tf.reshape(hidden, [-1, hidden.shape[-1]])
     return rows, tf.reshape(labels, [-1]), tf.reshape(weights, [-1])
 
