@@ -66,7 +66,7 @@ class Mesh:
             raise RuntimeError("a mesh has no place in the scope of a strategy")
         if current_mesh() is not None:
             raise RuntimeError("this is the scope of a mesh already")
-        if self.stages[0].num_local_devices() < self.stages[0].size:
+        if self.has_workers:
             random.seed(_of_first_worker(self.stages[0], random.getrandbits(23)))
         _scopes.mesh, _scopes.model = self, _Model()
         try:
@@ -74,6 +74,11 @@ class Mesh:
                 yield
         finally:
             _scopes.mesh = None
+
+    @property
+    def has_workers(self) -> bool:
+        """Whether some of its devices are those of other workers."""
+        return self.stages[0].num_local_devices() < self.stages[0].size
 
     def _create(self, next_creator, **kwargs):
         """Makes a weight in its place, and whatever else as it would be made."""

@@ -95,6 +95,11 @@ def make_devices(
         set_logical_cpus(logical_cpus)
     if mesh is None:
         return make_strategy(strategy)
+    if os.environ.get("TF_CONFIG") and len(workers_of_job()[0]) > 1:
+        raise ValueError(
+            f"mesh={mesh!r} with the workers of TF_CONFIG: each of them would write "
+            "the files of the run; train by make_mesh in a program of your own"
+        )
     made = make_mesh(**axes_in(mesh))
     logger.info("training on %s", describe(made))
     return made

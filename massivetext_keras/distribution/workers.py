@@ -43,13 +43,22 @@ def workers_of_job() -> tuple[list[str], int]:
         ) from None
 
 
+def has_workers(strategy: tf.distribute.Strategy) -> bool:
+    """Whether a strategy is one of several workers.
+
+    >>> has_workers(tf.distribute.get_strategy())
+    False
+    """
+    return strategy.extended._in_multi_worker_mode()
+
+
 def sum_over_workers(strategy: tf.distribute.Strategy, value: int) -> int:
     """The sum of an integer of every replica; all workers have to call this.
 
     >>> sum_over_workers(tf.distribute.get_strategy(), 3)
     3
     """
-    if not strategy.extended._in_multi_worker_mode():
+    if not has_workers(strategy):
         return value
     return int(_sum(strategy, tf.constant(value, tf.int64)))
 
@@ -60,7 +69,7 @@ def mean_over_workers(strategy: tf.distribute.Strategy, value: float) -> float:
     >>> mean_over_workers(tf.distribute.get_strategy(), 0.25)
     0.25
     """
-    if not strategy.extended._in_multi_worker_mode():
+    if not has_workers(strategy):
         return value
     return sum_over_workers(strategy, round(value)) / strategy.num_replicas_in_sync
 
@@ -71,7 +80,7 @@ def check_same_step(strategy: tf.distribute.Strategy, step: int) -> None:
     Raises:
         ValueError: they found different ones, or some found none.
     """
-    if not strategy.extended._in_multi_worker_mode():
+    if not has_workers(strategy):
         return
     total, replicas = sum_over_workers(strategy, step), strategy.num_replicas_in_sync
     if total != step * replicas:
@@ -82,8 +91,11 @@ def check_same_step(strategy: tf.distribute.Strategy, step: int) -> None:
 
 
 @contextlib.contextmanager
-def losing_no_worker(strategy: tf.distribute.Strategy) -> Iterator[None]:
+def losing_no_worker(are_several: bool) -> Iterator[None]:
     """Says in one line that a worker is gone where TensorFlow gives a page.
+
+    Args:
+        are_several: whether there are others.
 
     TensorFlow notices it by a broken connection or a missing heartbeat, 0.5 to 18 s
     after it died where that was measured.
@@ -94,7 +106,7 @@ def losing_no_worker(strategy: tf.distribute.Strategy) -> Iterator[None]:
     try:
         yield
     except LOST as error:
-        if not strategy.extended._in_multi_worker_mode():
+        if not are_several:
             raise
         raise RuntimeError(
             "a worker ended or cannot be reached, so this one ends too; start all of "

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras.data.batching.epochs import TrainingBatches
-from massivetext_keras.distribution.workers import losing_no_worker
+from massivetext_keras.distribution.workers import has_workers, losing_no_worker
 from massivetext_keras.experiment import ExperimentConfig, TrainConfig
 from massivetext_keras.optimization.averaging import AveragedWeights, take_averages
 from massivetext_keras.support.files import write_json
@@ -109,7 +109,7 @@ def run(
     if not settings.is_over(step, spent):
         with (
             StopOnSignal(checkpoint) as stop,
-            losing_no_worker(strategy),
+            losing_no_worker(has_workers(strategy)),
             leaving_summary(run_dir, task, experiment),
         ):
             options = {"validation_data": validation, "callbacks": [*callbacks, stop]}

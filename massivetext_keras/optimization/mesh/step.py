@@ -17,6 +17,7 @@ import tensorflow as tf
 from massivetext_keras.distribution.mesh import Mesh
 from massivetext_keras.distribution.pipeline import one_forward_one_back, stage_blocks
 from massivetext_keras.distribution.sharded import on_host
+from massivetext_keras.distribution.workers import losing_no_worker
 from massivetext_keras.kernels.random import hashed
 from massivetext_keras.optimization.batches import cut, padding, unpacked
 from massivetext_keras.optimization.mesh.stage import Stage, mesh_of
@@ -31,7 +32,7 @@ class MeshStep:
     """
 
     def __init__(self, task: Any, mesh: Mesh):
-        self.task = task
+        self.task, self.has_workers = task, mesh.has_workers
         self.stages = stages_of(task, mesh)
         self._read = _graph(self._read_batch)
         self._settle = _graph(lambda *x: task.updater.settle(*x))
@@ -66,8 +67,9 @@ class MeshStep:
         """What `fit` or `evaluate` calls with an iterator of batches."""
 
         def several(iterator):
-            for data in itertools.islice(iterator, at_once):
-                logs = step(data)
+            with losing_no_worker(self.has_workers):
+                for data in itertools.islice(iterator, at_once):
+                    logs = step(data)
             return logs
 
         return several

@@ -11,6 +11,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from massivetext_keras.distribution.workers import has_workers
 from massivetext_keras.training.callbacks.step import StepCallback
 from massivetext_keras.training.callbacks.time_limit import TimeLimit
 from massivetext_keras.training.watching.meter import Meter
@@ -165,7 +166,7 @@ class Progress(StepCallback):
         return self.step + epochs * steps if epochs and steps else None
 
     def _has_others(self) -> bool:
-        return self.model.distribute_strategy.extended._in_multi_worker_mode()
+        return has_workers(self.model.distribute_strategy)
 
 
 class FirstStep(threading.Thread):

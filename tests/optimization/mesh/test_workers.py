@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,15 +15,22 @@ from tests.training.test_multi_worker import finish, free_addresses, start
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("sizes", ["2x2x1", "2x1x2"])
-def test_two_workers_are_one_mesh(sizes, tmp_path):
+PROGRAM = "tests.optimization.mesh.worker"
+
+
+def two_workers(place: Path, *arguments: str) -> dict[Path, subprocess.Popen]:
     cluster = {"worker": free_addresses(2)}
     workers = {}
     for i in range(2):
         config = {"cluster": cluster, "task": {"type": "worker", "index": i}}
-        folder = tmp_path / f"worker{i}"
-        program = "tests.optimization.mesh.worker"
-        workers[folder] = start(folder, config, program, sizes)
+        folder = place / f"worker{i}"
+        workers[folder] = start(folder, config, PROGRAM, *arguments)
+    return workers
+
+
+@pytest.mark.parametrize("sizes", ["2x2x1", "2x1x2"])
+def test_two_workers_are_one_mesh(sizes, tmp_path):
+    workers = two_workers(tmp_path, sizes)
     finish(workers)
     for folder in workers:
         distances = json.loads((folder / "distances.json").read_text())
@@ -30,3 +40,19 @@ def test_two_workers_are_one_mesh(sizes, tmp_path):
     assert chief.files == other.files
     for name in chief.files:  # drawn at random, and the same on both
         np.testing.assert_array_equal(chief[name], other[name])
+
+
+def test_a_killed_worker_ends_the_other_with_one_line(tmp_path):
+    workers = two_workers(tmp_path, "4x1x1", "endless")
+    (folder, first), (_, second) = workers.items()
+    try:
+        while not (folder / "begun").exists():
+            assert first.poll() is None, (folder / "output.txt").read_text()[-3000:]
+            time.sleep(0.2)
+        second.kill()
+        assert first.wait(timeout=60) == 1
+    finally:
+        for process in workers.values():
+            process.kill()
+    output = (folder / "output.txt").read_text()
+    assert "RuntimeError: a worker ended or cannot be reached, so this one" in output

@@ -7,21 +7,37 @@ import json
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from massivetext_keras.training import make_mesh, set_logical_cpus
-from tests.optimization.mesh.families import made, trained
+from tests.optimization.mesh.families import batches, made, trained
 from tests.processes import use_grappler
 
 FAMILY = "grouped heads, gated units"
 
 
-def main(folder: Path, sizes: str) -> None:
+class _Begun(keras.callbacks.Callback):
+    """Leaves a file when the first batch is over."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.path = path
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.path.touch()
+
+
+def main(folder: Path, sizes: str, endless: bool = False) -> None:
     use_grappler(False)
     set_logical_cpus(2)
     mesh = make_mesh(*map(int, sizes.split("x")))
     with mesh.scope():
         task = made(FAMILY)
+    if endless:
+        task.compile("sgd")
+        callbacks = [_Begun(folder / "begun")]
+        task.fit(batches(task).repeat(), verbose=0, callbacks=callbacks)
     first = [v.numpy() for v in task.variables]  # agreed upon by all workers
     alone = made(FAMILY)
     for variable, value in zip(alone.variables, first, strict=True):
@@ -36,4 +52,4 @@ def main(folder: Path, sizes: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], endless="endless" in sys.argv)
