@@ -14,9 +14,10 @@ PYTEST := $(BIN)/python -m pytest -m ""
 HEAVY := $(addprefix tests/,tasks training cli saving generation models optimization \
 	huggingface)
 define PARTS
+tests/optimization/mesh
 tests/saving
 tests/tasks/test_[p-z]*.py
-tests/models tests/optimization
+tests/models tests/optimization/test_*.py
 tests/generation
 tests/training/test_[a-f]*.py
 tests/tasks/test_[h-o]*.py
