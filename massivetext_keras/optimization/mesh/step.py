@@ -41,6 +41,7 @@ class MeshStep:
 
     def train(self, data) -> dict[str, tf.Tensor]:
         """One update, and its logs."""
+        self._renew_copies()
         batch, counts, key = self._read(data)
         losses, gradients = self._gradients(batch, counts, key)
         summed, parts = tf.nest.map_structure(on_host, losses)
@@ -49,12 +50,11 @@ class MeshStep:
         told, norm = self._settle(tf.add_n(squares), summed)
         for stage, own in pairs:
             stage.update(own, stage.scalars(*told))
-        for stage in self.stages:
-            stage.renew_copies()
         return self._finish(summed, parts, batch, told[2], norm)
 
     def test(self, data) -> dict[str, tf.Tensor]:
         """Losses of a batch, tracked, and the logs."""
+        self._renew_copies()
         batch, counts, _ = self._read(data, training=False)
         given = None
         for stage in self.stages:
@@ -74,19 +74,24 @@ class MeshStep:
 
         return several
 
+    def _renew_copies(self) -> None:
+        """Before a step: whoever changed what stages borrow, they read what it is."""
+        for stage in self.stages:
+            stage.renew_copies()
+
     def _gradients(self, batch, counts, key) -> tuple[Any, list]:
         """Losses of a batch as of `TrainingStep.gradients_of`; for each stage the
         gradients of its variables."""
         stages, count = self.stages, self.task.micro_batches
-        part, keys = cut(batch, count), _keys(key, count)
+        parts, keys = [*map(cut(batch, count), range(count))], _keys(key, count)
+        own_counts = [stage.scalars(*counts) for stage in stages]
         entered, upstream, sums = {}, {}, [None] * len(stages)
         inputs = {}
         for place, i, forward in one_forward_one_back(len(stages), count):
             stage = stages[place]
             if forward:
-                rows = stage.rows(part(i))
-                *own_counts, own_key = stage.scalars(*counts, keys[i])
-                inputs[place, i] = rows, own_counts, own_key
+                rows, (own_key,) = stage.rows(parts[i]), stage.scalars(keys[i])
+                inputs[place, i] = rows, own_counts[place], own_key
                 came = entered.get((place, i))
                 if not stage.is_last:
                     leaves = stage.forward(rows, own_key, came)

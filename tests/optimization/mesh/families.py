@@ -89,12 +89,16 @@ def trained(task, packed: bool = False, **options) -> dict[str, list[np.ndarray]
     """What is left of ten updates."""
     optimizer = adamw(1e-3, 2, 20, clip_norm=0.5, weight_decay=0.1, ema=0.9)
     task.compile(optimizer, **options)
+    before = task.evaluate(batches(task, packed), verbose=0)
     history = task.fit(batches(task, packed), verbose=0)
     return {
         "weights": [v.numpy() for v in task.trainable_variables],
         "state": [np.float64(v.numpy()) for v in optimizer.variables],
         "loss": [np.float64(history.history["loss"])],
-        "evaluation": [np.float64(task.evaluate(batches(task, packed), verbose=0))],
+        "evaluation": [
+            np.float64(before),
+            np.float64(task.evaluate(batches(task, packed), verbose=0)),
+        ],
     }
 
 
