@@ -33,10 +33,7 @@ def main() -> None:
 
     import massivetext_keras as mtk
 
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0],
-        [tf.config.LogicalDeviceConfiguration()] * 2,
-    )
+    mtk.training.set_logical_cpus(2)
     precision = mtk.training.set_precision("auto")
     ids = np.random.default_rng(0).integers(
         0, SMALL.vocabulary, [ROWS, SMALL.context + 1]

@@ -24,10 +24,11 @@ from massivetext_keras.distribution.pipeline import stage_blocks
 from massivetext_keras.distribution.sharded import (
     Placement,
     ShardedVariable,
+    first_value,
     on_host,
     on_mesh,
 )
-from massivetext_keras.distribution.workers import workers_of_job
+from massivetext_keras.distribution.workers import is_one_of_several, workers_of_job
 
 # Combined, they let Adam read moments of the step before (TensorFlow 2.21).
 _SWITCH = "DTENSOR_ENABLE_COMBINE_ALL_REDUCES_OPTIMIZATION"
@@ -84,9 +85,7 @@ class Mesh:
         """Makes a weight in its place, and whatever else as it would be made."""
         if current_mesh() is None or not kwargs.get("trainable"):
             return next_creator(**kwargs)
-        value = kwargs["initial_value"]
-        value = value() if callable(value) else value
-        path = _path(kwargs["name"])
+        path, value = _path(kwargs["name"]), first_value(kwargs)
         placement = _scopes.model.table.get(path.partition("/")[2])
         return ShardedVariable.of(
             value,
@@ -230,10 +229,10 @@ def _connected_workers() -> int:
     Raises:
         RuntimeError: TensorFlow runs already, too late to connect.
     """
-    if not os.environ.get("TF_CONFIG"):
+    if not is_one_of_several():
         return 1
     addresses, own = workers_of_job()
-    if len(addresses) == 1 or dtensor.num_clients() == len(addresses):
+    if dtensor.num_clients() == len(addresses):
         return len(addresses)
     os.environ["DTENSOR_JOB_NAME"] = "worker"
     os.environ["DTENSOR_JOBS"] = ",".join(addresses)
@@ -241,14 +240,18 @@ def _connected_workers() -> int:
     os.environ["DTENSOR_NUM_CLIENTS"] = str(len(addresses))
     logger.info("waiting for all workers: %s", ", ".join(addresses))
     try:
-        kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
-        dtensor.initialize_accelerator_system(kind)
+        dtensor.initialize_accelerator_system(_kind())
     except ValueError as error:
         raise RuntimeError(
             "a mesh of several workers comes first: call make_mesh before a "
             "tokenizer, a model or a tensor is made"
         ) from error
     return len(addresses)
+
+
+def _kind() -> str:
+    """Of the devices of a mesh that nobody chose."""
+    return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
 
 
 def _devices(
@@ -260,7 +263,7 @@ def _devices(
         ValueError: there are fewer, or workers cannot have equal shares.
     """
     if devices is None:
-        kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+        kind = _kind()
         devices = [f"{kind}:{i}" for i in range(dtensor.num_local_devices(kind))]
     needed, shape = math.prod(sizes.values()), describe_axes(sizes)
     if needed % workers or needed // workers % sizes["pipeline"]:

@@ -108,14 +108,6 @@ def one_forward_one_back(stages: int, micro_batches: int) -> list[Work]:
     return order
 
 
-def forward_then_back(stages: int, micro_batches: int) -> list[Work]:
-    """All micro-batches forward, then all back (GPipe; Huang et al., 2019)."""
-    parts = range(micro_batches)
-    there = [Work(stage, i, True) for i in parts for stage in range(stages)]
-    back = [Work(stage, i, False) for i in parts for stage in reversed(range(stages))]
-    return there + back
-
-
 def _of_stage(stage: int, stages: int, micro_batches: int) -> list[Work]:
     ahead = min(stages - 1 - stage, micro_batches)
     works = [Work(stage, i, True) for i in range(ahead)]

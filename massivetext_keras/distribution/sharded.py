@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from tensorflow.python.ops.control_flow_v2_func_graphs import ControlFlowFuncGra
 
 from massivetext_keras.kernels.split import is_split, split_among
 
-_here = threading.local()  # meshes have threads of their own, one for each stage
+_here = threading.local()
 _uses = itertools.count(1)  # of meshes, each of which may have changed variables
 _last_use = 0
 
@@ -189,14 +189,11 @@ class ShardedVariable(dtensor.DVariable):
         variable._read = None  # the whole, and the last use of a mesh before it
         return variable
 
-    def placed(self, placement: Placement) -> ShardedVariable:
-        """One with the same value that is split in another way."""
-        given = self.mesh, placement, self.shape, self.dtype
-        return self.of(self.numpy(), *given, trainable=self.trainable, name=self.name)
-
-    def copied_to(self, mesh: dtensor.Mesh) -> ShardedVariable:
-        """One with the same value that lies in the same way on other devices."""
-        given = mesh, self.placement, self.shape, self.dtype
+    def copied(
+        self, mesh: dtensor.Mesh | None = None, placement: Placement | None = None
+    ) -> ShardedVariable:
+        """One with the same value, on other devices or split in another way."""
+        given = mesh or self.mesh, placement or self.placement, self.shape, self.dtype
         return self.of(self.numpy(), *given, trainable=self.trainable, name=self.name)
 
     def on_devices(self) -> tf.Tensor:
@@ -305,8 +302,8 @@ def state_of(variable, shares: bool) -> Iterator[None]:
 def beside(kernel) -> Iterator[None]:
     """Inside, the two matrices of an adapter are made where the kernel lies.
 
-    The rows of the first are split as those of the kernel, the columns of the second as
-    its columns.
+    The rows of the first, `a`, are split as those of the kernel, the columns of the
+    second as its columns.
 
     Args:
         kernel: a variable [rows, columns]; beside one that is on no mesh they are made
@@ -318,19 +315,22 @@ def beside(kernel) -> Iterator[None]:
     rows, columns = kernel.placement.axes
 
     def create(next_creator, **kwargs):
-        value = kwargs["initial_value"]
-        value = value() if callable(value) else value
-        first = value.shape[0] == kernel.shape[0]
-        placement = (
-            Placement((rows, None))
-            if first
-            else kernel.placement._replace(axes=(None, columns))
-        )
+        value = first_value(kwargs)
+        if kwargs["name"] == "a":
+            placement = Placement((rows, None))
+        else:
+            placement = kernel.placement._replace(axes=(None, columns))
         given = kernel.mesh, placement, value.shape, kwargs["dtype"]
         return ShardedVariable.of(value, *given, trainable=True, name=kwargs["name"])
 
     with tf.variable_creator_scope(create):
         yield
+
+
+def first_value(arguments: Mapping):
+    """The value that `tf.Variable` was given to begin with, or what makes it gives."""
+    value = arguments["initial_value"]
+    return value() if callable(value) else value
 
 
 def with_data_axis(

@@ -12,7 +12,7 @@ import tensorflow as tf
 from massivetext_keras.architecture.axes import axes_in
 from massivetext_keras.distribution.devices import set_logical_cpus
 from massivetext_keras.distribution.mesh import Mesh, make_mesh
-from massivetext_keras.distribution.workers import workers_of_job
+from massivetext_keras.distribution.workers import is_one_of_several, workers_of_job
 from massivetext_keras.kernels.threads import overlap_operations
 from massivetext_keras.support.values import choose
 
@@ -95,7 +95,7 @@ def make_devices(
         set_logical_cpus(logical_cpus)
     if mesh is None:
         return make_strategy(strategy)
-    if os.environ.get("TF_CONFIG") and len(workers_of_job()[0]) > 1:
+    if is_one_of_several():
         raise ValueError(
             f"mesh={mesh!r} with the workers of TF_CONFIG: each of them would write "
             "the files of the run; train by make_mesh in a program of your own"
@@ -131,7 +131,7 @@ def tpu_name() -> str | None:
 def _automatic() -> str:
     if tpu_name():
         return "tpu"
-    if os.environ.get("TF_CONFIG") and len(workers_of_job()[0]) > 1:
+    if is_one_of_several():
         return "multi_worker"
     return "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 else "none"
 

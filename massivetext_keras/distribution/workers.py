@@ -43,6 +43,15 @@ def workers_of_job() -> tuple[list[str], int]:
         ) from None
 
 
+def is_one_of_several() -> bool:
+    """Whether TF_CONFIG names more workers than this one.
+
+    Raises:
+        ValueError: it is of another form.
+    """
+    return bool(os.environ.get("TF_CONFIG")) and len(workers_of_job()[0]) > 1
+
+
 def has_workers(strategy: tf.distribute.Strategy) -> bool:
     """Whether a strategy is one of several workers.
 

@@ -163,9 +163,9 @@ def _summed(hidden, matrix, labels, weights, biases, smoothing, chunk) -> list:
     """
     rounded, axis = tf.cast(matrix, hidden.dtype), hidden.shape.rank - 2
     losses, dhidden, dmatrix, dbias, mean_logits = [], [], None, [], None
-    for part in _parts(hidden, axis, chunk):
-        of_part = [x[part] if part else x for x in (hidden, labels, weights)]
-        rows, told, weight = _flat(*of_part)
+    for cut in _cuts(hidden, axis, chunk):
+        cuts = [x[cut] if cut else x for x in (hidden, labels, weights)]
+        rows, told, weight = _flat(*cuts) if axis else cuts
         logits = product(rows, rounded, transpose_b=True)
         for bias in biases:
             logits = logits + tf.cast(bias, logits.dtype)
@@ -176,24 +176,20 @@ def _summed(hidden, matrix, labels, weights, biases, smoothing, chunk) -> list:
             loss, dlogits = _by_partition(logits, told, smoothing, mean_logits)
         else:
             loss, dlogits = _form(logits)(logits, told)
-        losses.append(tf.reshape(loss * weight, shape_of(of_part[1])))
+        losses.append(tf.reshape(loss * weight, shape_of(cuts[1])))
         # The weights go where there are few numbers, not onto the logits' gradient.
         scale = tf.cast(weight[:, None], rows.dtype)
         drows = product(dlogits, rounded) * scale
-        dhidden.append(tf.reshape(drows, shape_of(of_part[0])))
-        product_of_part = product(dlogits, rows * scale, transpose_a=True)
-        dmatrix = (
-            product_of_part
-            if dmatrix is None
-            else _accumulate(dmatrix, product_of_part)
-        )
+        dhidden.append(tf.reshape(drows, shape_of(cuts[0])))
+        part = product(dlogits, rows * scale, transpose_a=True)
+        dmatrix = part if dmatrix is None else _accumulate(dmatrix, part)
         if biases:
             dbias.append(tf.matmul(scale, dlogits, transpose_a=True)[0])
     gradients = [tf.cast(tf.add_n(dbias), tf.float32)] if biases else []
     return [tf.concat(losses, axis), tf.concat(dhidden, axis), dmatrix, *gradients]
 
 
-def _parts(hidden: tf.Tensor, axis: int, chunk: int) -> list[tuple[slice, ...]]:
+def _cuts(hidden: tf.Tensor, axis: int, chunk: int) -> list[tuple[slice, ...]]:
     """Cuts along an axis that have at most so many tokens, where their number is
     known."""
     *outer, length, _ = hidden.shape

@@ -71,7 +71,7 @@ def variable(mesh: dtensor.Mesh) -> dict:
         tf.function(lambda: made.assign(2.0 * made), autograph=False)()
     found["sums"].append(float(reads()))
     found["eager"] = float(tf.reduce_sum(made))
-    shared = made.placed(shared_by_replicas(made, True))
+    shared = made.copied(placement=shared_by_replicas(made, True))
     found["shared"] = [list(shared.placement.axes), shared.local_bytes()]
     found["kept"] = bool(np.all(shared.numpy() == made.numpy()))
     return found

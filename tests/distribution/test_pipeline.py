@@ -13,12 +13,19 @@ from massivetext_keras.architecture.weights import count, layout
 from massivetext_keras.distribution.pipeline import (
     Work,
     check_stages,
-    forward_then_back,
     one_forward_one_back,
     stage_blocks,
 )
 
 SIZES = st.integers(1, 6), st.integers(1, 9)
+
+
+def forward_then_back(stages: int, micro_batches: int) -> list[Work]:
+    """All micro-batches forward, then all back (GPipe; Huang et al., 2019)."""
+    parts = range(micro_batches)
+    there = [Work(stage, i, True) for i in parts for stage in range(stages)]
+    back = [Work(stage, i, False) for i in parts for stage in reversed(range(stages))]
+    return there + back
 
 
 def works_of(stages: int, micro_batches: int) -> set[Work]:

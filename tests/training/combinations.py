@@ -10,7 +10,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.training import adamw, make_strategy, set_precision
+from massivetext_keras.training import (
+    adamw,
+    make_strategy,
+    set_logical_cpus,
+    set_precision,
+)
 from tests.processes import use_grappler
 from tests.tasks.tiny import TINY
 from tests.training.tiny import TinyLM, batches
@@ -43,10 +48,7 @@ def main() -> None:
     use_grappler(False)
     gc.disable()  # graphs are made until the end, and few are garbage
     tf.config.threading.set_inter_op_parallelism_threads(8)
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0],
-        [tf.config.LogicalDeviceConfiguration()] * 2,
-    )
+    set_logical_cpus(2)
     results, whole = {}, None
     for combination in COMBINATIONS:
         model = trained(*combination)

@@ -15,7 +15,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from massivetext_keras.data import Conversation
 from massivetext_keras.tasks import CausalLM
 from massivetext_keras.tokenizers import ByteTokenizer
-from massivetext_keras.training import Checkpoint, TensorBoard, adamw, make_strategy
+from massivetext_keras.training import (
+    Checkpoint,
+    TensorBoard,
+    adamw,
+    make_strategy,
+    set_logical_cpus,
+)
 from tests.processes import use_grappler
 from tests.tasks.tiny import TINY
 from tests.training.tiny import TinyLM, batch, batches
@@ -126,10 +132,7 @@ def main(folder: Path) -> None:
     use_grappler(False)
     gc.disable()  # graphs are made until the end, and few are garbage
     tf.config.threading.set_inter_op_parallelism_threads(8)
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0],
-        [tf.config.LogicalDeviceConfiguration()] * 4,
-    )
+    set_logical_cpus(4)
     one, two = built(1), built(2)
     result = {
         "golden": golden(),

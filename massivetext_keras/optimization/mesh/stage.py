@@ -56,7 +56,7 @@ class Stage:
         self.variables = [v for v in trained if mesh_of(v) is mesh]
         self.borrowed = list(borrowed)
         self.returned = [v for v in borrowed if any(v is own for own in trained)]
-        self.copies = [held_by(variable).copied_to(mesh) for variable in borrowed]
+        self.copies = [held_by(variable).copied(mesh) for variable in borrowed]
         self.forward = self._on_devices(self._forward)
         self.gradients = self._on_devices(self._gradients)
         self.losses = self._on_devices(self._losses)

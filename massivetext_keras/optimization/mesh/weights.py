@@ -65,4 +65,4 @@ def share_weights(variables: list[keras.Variable], shares: bool) -> None:
         if isinstance(held, ShardedVariable):
             placement = shared_by_replicas(held, shares)
             if placement != held.placement:
-                hold(variable, held.placed(placement))
+                hold(variable, held.copied(placement=placement))
