@@ -333,9 +333,13 @@ class TrainingStep(ModelSeams):
         counts = sum_over_replicas(self.loss_counts(*batch))
         key = self.key_of_batch()
         compiled_apart = self.jit_compile and tf.distribute.has_strategy()
-        whole = self.micro_batches == 1 and not compiled_apart
-        gradients_of = self.gradients_of if whole else self._gradients_in_parts
-        summed, parts, gradients = gradients_of(batch, counts, key)
+        if self.micro_batches == 1 and not compiled_apart:
+            with keys_from(key), tf.GradientTape() as tape:
+                losses = self.summed_loss(*batch, training=True)
+                summed, parts, loss = self.scaled_loss(losses, batch, counts)
+            gradients = dense_gradients(tape, loss, self.trainable_variables)
+        else:
+            summed, parts, gradients = self._gradients_in_parts(batch, counts, key)
         total, *gradients = sum_over_replicas([summed, *gradients])
         norm = self._update(gradients, total)
         return self.logs_of_update(summed, parts, batch, tf.math.is_finite(total), norm)
@@ -387,32 +391,16 @@ class TrainingStep(ModelSeams):
         """`_total` of a batch without dropout."""
         return self._total(self.summed_loss(*batch, training=False), batch, counts)
 
-    def gradients_of(self, batch, counts, key):
-        """Of rows, whose keys of dropout come from one.
-
-        Args:
-            batch: features, labels and weights.
-            counts: `loss_counts` of the global batch.
-            key: uint32 scalar.
-
-        Returns:
-            The losses summed; the second of `_total`; gradients of the part that the
-            rows have of the scaled mean, dense, of all trainable variables.
-        """
-        with keys_from(key), tf.GradientTape() as tape:
-            summed, parts, loss = self.training_losses(batch, counts)
-        return summed, parts, dense_gradients(tape, loss, self.trainable_variables)
-
-    def training_losses(self, batch, counts) -> tuple[tf.Tensor, tuple, tf.Tensor]:
-        """`_total` of rows with dropout, and what gradients are taken of: their part of
-        the scaled mean over the global batch."""
-        losses = self.summed_loss(*batch, training=True)
-        return self._scaled_loss(losses, batch, counts)
-
     def _gradients_in_parts(self, batch, counts, key):
-        """What `gradients_of` gives of micro-batches, one by one; with `jit_compile`
-        under a strategy as a program of its own, since the update is not one
-        replica's."""
+        """The losses summed, the second of `_total` and dense gradients, all over
+        micro-batches, one by one; with `jit_compile` under a strategy as a program of
+        its own, since the update is not one replica's."""
+
+        def gradients_of(batch, counts, key):
+            with keys_from(key), tf.GradientTape() as tape:
+                losses = self.summed_loss(*batch, training=True)
+                summed, parts, loss = self.scaled_loss(losses, batch, counts)
+            return summed, parts, dense_gradients(tape, loss, self.trainable_variables)
 
         def summed_over_parts(batch, counts, key):
             part = cut(batch, self.micro_batches)
@@ -420,7 +408,7 @@ class TrainingStep(ModelSeams):
             zeros = [tf.zeros(v.shape) for v in self.trainable_variables]
 
             def body(i, sums):
-                more = self.gradients_of(part(i), counts, hashed(key, i))
+                more = gradients_of(part(i), counts, hashed(key, i))
                 return i + 1, tf.nest.map_structure(tf.add, sums, more)
 
             return tf.while_loop(
@@ -430,13 +418,14 @@ class TrainingStep(ModelSeams):
                 parallel_iterations=1,
             )[1]
 
-        function = self.gradients_of if self.micro_batches == 1 else summed_over_parts
+        function = gradients_of if self.micro_batches == 1 else summed_over_parts
         if self.jit_compile and tf.distribute.has_strategy():
             function = island(function)
         return function(batch, counts, key)
 
-    def _scaled_loss(self, losses, batch, counts):
-        """`_total`, and this replica's part of the mean that gradients are taken of."""
+    def scaled_loss(self, losses, batch, counts) -> tuple[tf.Tensor, tuple, tf.Tensor]:
+        """`_total` of what `summed_loss` gives, and what gradients are taken of: these
+        rows' part of the scaled mean over the global batch."""
         summed, parts = self._total(losses, batch, counts)
         mean = summed / tf.maximum(counts[0], 1.0) + self.added_by_layers()
         return summed, parts, self.updater.scale_loss(mean)

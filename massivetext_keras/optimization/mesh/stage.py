@@ -148,22 +148,29 @@ class Stage:
         """Gradients of what the stage trains, added to sums, and of what entered.
 
         Args:
-            batch, counts, key: as of `TrainingStep.gradients_of`.
+            batch: features, labels and weights.
+            counts: `loss_counts` of the global batch.
+            key: uint32 scalar that keys of dropout come from.
             entered: hidden states of the stage before (None: this is the first).
             upstream: gradients by what leaves (None: this is the last stage).
             sums: of the micro-batches before (None: there is none).
 
         Returns:
-            Losses as of `gradients_of`, () of a stage that is not the last, and
-            gradients of `variables` and `returned`, both added to the sums; and the
-            gradient of what entered, or None.
+            Losses and their parts, as of `TrainingStep.scaled_loss`, () of a stage that
+            is not the last, and gradients of `variables` and `returned`, both added to
+            the sums; and the gradient of what entered, or None.
         """
+
+        def scaled_loss():
+            losses = self.task.summed_loss(*batch, training=True)
+            return self.task.scaled_loss(losses, batch, counts)
+
         sources = [*self.variables, *self.returned]
         with self._reading(), keys_from(key), tf.GradientTape() as tape:
             if entered is not None:
                 tape.watch(entered)
                 sources.append(entered)
-            given = self._run(entered, lambda: self.task.training_losses(batch, counts))
+            given = self._run(entered, scaled_loss)
             if self.is_last:
                 *losses, target = given
             else:  # hidden states, and what layers of this stage add to the loss

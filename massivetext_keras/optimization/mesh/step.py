@@ -80,7 +80,7 @@ class MeshStep:
             stage.renew_copies()
 
     def _gradients(self, batch, counts, key) -> tuple[Any, list]:
-        """Losses of a batch as of `TrainingStep.gradients_of`; for each stage the
+        """Losses of a batch and their parts, as of `scaled_loss`; for each stage the
         gradients of its variables."""
         stages, count = self.stages, self.task.micro_batches
         parts, keys = [*map(cut(batch, count), range(count))], _keys(key, count)
