@@ -26,6 +26,7 @@ _SUBJECTS = (
     "training",
     "planning",
     "generation",
+    "ngrams",
     "export",
     "tasks.fine_tuning",
     "tasks.evaluation",

@@ -12,6 +12,7 @@ from massivetext_keras.tasks.examples import Examples, split_examples
 from massivetext_keras.tasks.language_model.task import CausalLM
 from massivetext_keras.tasks.masked_lm.replaced_tokens import ReplacedTokenDetector
 from massivetext_keras.tasks.masked_lm.task import MaskedLM
+from massivetext_keras.tasks.ngram.task import NgramLM
 from massivetext_keras.tasks.preprocessor import Preprocessor
 from massivetext_keras.tasks.registry import FROM_TEXT, TASKS, task_class
 from massivetext_keras.tasks.seq2seq.task import Seq2SeqLM
@@ -23,6 +24,7 @@ __all__ = [
     "CausalLM",
     "Examples",
     "MaskedLM",
+    "NgramLM",
     "Preprocessor",
     "QuestionAnswerer",
     "ReplacedTokenDetector",

@@ -159,16 +159,17 @@ class KneserNey:
 
     def _table(self, grams: np.ndarray, counts: np.ndarray) -> _Table:
         """Discount the counts of one order and normalise them per context."""
-        discounts = _discounts(counts, self.modified)[np.minimum(counts, 3)]
+        lost = _discounts(np.bincount(np.minimum(counts, 5))[1:5], self.modified)
+        lost = lost[np.minimum(counts, 3)]
         contexts, starts, types = np.unique(
             grams // self._base, return_index=True, return_counts=True
         )
         totals = np.add.reduceat(counts, starts)
         return _Table(
             grams=grams,
-            mass=(counts - discounts) / np.repeat(totals, types),
+            mass=(counts - lost) / np.repeat(totals, types),
             contexts=contexts,
-            backoff=np.add.reduceat(discounts, starts) / totals,
+            backoff=np.add.reduceat(lost, starts) / totals,
         )
 
 
@@ -220,17 +221,36 @@ def _documents(ids: np.ndarray | Iterable) -> Iterable[np.ndarray]:
         yield document
 
 
-def _discounts(counts: np.ndarray, modified: bool) -> np.ndarray:
+def modified_discounts(of_counts: Sequence[int]) -> np.ndarray | None:
+    """What a count of 0, 1, 2, and 3 or more loses (Chen & Goodman, 1999).
+
+    Args:
+        of_counts: how many n-grams have a count of 1, 2, 3 and 4.
+
+    Returns:
+        float64 [4]; None where there are too few counts to tell.
+
+    >>> modified_discounts([5, 2, 1, 0]).round(3).tolist()
+    [0.0, 0.556, 1.167, 3.0]
+    """
+    n1, n2, n3, n4 = (*map(int, of_counts), 0, 0, 0, 0)[:4]
+    if not (n1 and n2 and n3):
+        return None
+    single = n1 / (n1 + 2 * n2)
+    three = np.array([1, 2, 3]) - single * (
+        np.array([2, 3, 4]) * [n2 / n1, n3 / n2, n4 / n3]
+    )
+    return np.array([0.0, *three]) if np.all(three > 0) else None
+
+
+def _discounts(of_counts: Sequence[int], modified: bool) -> np.ndarray:
     """What a count of 0, 1, 2, and 3 or more loses, float64 [4]."""
-    n1, n2, n3, n4 = (int(np.sum(counts == count)) for count in (1, 2, 3, 4))
+    three = modified_discounts(of_counts) if modified else None
+    if three is not None:
+        return three
+    n1, n2 = (*map(int, of_counts), 0, 0)[:2]
     # Without a count of 1 there is no estimate; 0.5 keeps mass for the unseen.
     single = n1 / (n1 + 2 * n2) if n1 else 0.5
-    if modified and n1 and n2 and n3:
-        three = np.array([1, 2, 3]) - single * (
-            np.array([2, 3, 4]) * [n2 / n1, n3 / n2, n4 / n3]
-        )
-        if np.all(three > 0):
-            return np.array([0.0, *three])
     return np.array([0.0, single, single, single])
 
 

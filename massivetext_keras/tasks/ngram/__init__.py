@@ -1,0 +1,1 @@
+"""n-gram language models: texts in, probabilities and texts out."""
