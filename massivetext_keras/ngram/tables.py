@@ -32,8 +32,9 @@ class BackoffModel:
     context left to others (Katz, 1987).
 
     Args:
-        tables: one for each length, but for those without n-grams; the first has all words, and of each n-gram the
-            first n - 1 words are an n-gram of the table before.
+        tables: one for each length, those without n-grams are left out; the first has
+            all words, and of each n-gram the first n - 1 words are an n-gram of the
+            table before.
 
     >>> words = Table(np.arange(4), np.log10([0.1, 1, 0.4, 0.5]), np.zeros(4))
     >>> pairs = Table(np.array([1 * 4 + 3]), np.log10([0.9]), np.zeros(0))
