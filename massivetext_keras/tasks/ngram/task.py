@@ -301,7 +301,8 @@ class NgramLM:
             logits = tf.constant(logits[None], tf.float32)
             if how.penalizes:
                 logits = penalize(logits, seen[None], tensors.repetition_penalty)
-            chosen = int(choose(logits, tensors, tf.constant([row]), len(new))[0])
+            step = tf.constant(len(new))
+            chosen = int(_choose(logits, tensors, tf.constant([row]), step)[0])
             if chosen == END:
                 break
             ids.append(chosen)
@@ -392,6 +393,9 @@ class NgramLM:
             lambda signatures: compare(signatures, probes),
             overwrite,
         )
+
+
+_choose = tf.function(choose, autograph=False, reduce_retracing=True)
 
 
 class _Growing(dict):

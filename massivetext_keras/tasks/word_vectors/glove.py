@@ -1,4 +1,4 @@
-"""GloVe: counts of words that occur together, and vectors whose products are their logs.
+"""GloVe: how often words occur together, and vectors whose products are the logs.
 
 Source: Pennington et al. (2014), "GloVe: global vectors for word representation".
 """
@@ -55,7 +55,6 @@ def cooccurrences(
     """
     size = stream.mark
     scratch = Scratch(chunk, folder or tempfile.gettempdir())
-    borders = np.arange(1, _PARTS) * (size * size // _PARTS + 1)
     counts = np.bincount(stream.array(), minlength=size + 1)[:size].astype(np.int64)
     share = np.searchsorted(
         np.cumsum(counts), counts.sum() * np.arange(1, _PARTS) / _PARTS

@@ -186,7 +186,12 @@ class WordVectors(keras.Model):
         self._total.assign(steps * epochs)
         self._near = None
         history = super().fit(
-            data, steps_per_epoch=steps, epochs=epochs, verbose=verbose, **kwargs
+            data,
+            steps_per_epoch=steps,
+            epochs=epochs,
+            verbose=verbose,
+            shuffle=False,
+            **kwargs,
         )
         self._near = None
         return history
@@ -260,9 +265,12 @@ class WordVectors(keras.Model):
         Raises:
             RuntimeError: there are none yet.
         """
+        return self._known_words().words
+
+    def _known_words(self) -> Vocabulary:
         if self.vocabulary is None:
             raise RuntimeError("fit the vectors, or load some by WordVectors.load")
-        return self.vocabulary.words
+        return self.vocabulary
 
     @property
     def vectors(self) -> np.ndarray:
@@ -304,18 +312,13 @@ class WordVectors(keras.Model):
         """Means of the vectors of the words of texts, float32 [texts, d] or, of one
         text, [d]; 0 where no word is known."""
         texts, one = as_texts("text", texts)
-        units, ids, table = (
-            units_named(self.config.units),
-            self.neighbours.ids,
-            self.vectors,
-        )
+        units, ids = units_named(self.config.units), self.neighbours.ids
+        table = self.vectors
         found = np.zeros((len(texts), self.config.size), np.float32)
         for row, text in enumerate(texts):
             text = text.lower() if self.config.lowercase else text
-            pieces = [units.split(part) for part in units.sequences(text)]
-            names = [
-                piece.decode(errors="replace") for part in pieces for piece in part
-            ]
+            pieces = (x for part in units.sequences(text) for x in units.split(part))
+            names = (piece.decode(errors="replace") for piece in pieces)
             known = [ids[name] for name in names if name in ids]
             if known:
                 found[row] = table[known].mean(0)
@@ -323,13 +326,10 @@ class WordVectors(keras.Model):
 
     def save_preset(self, folder: str | Path) -> None:
         """Writes config, words and weights, for `from_preset` to read."""
-        words = self.words
+        vocabulary = self._known_words()
         weights = {"vectors": self.table, "contexts": self.context}
         weights |= {square.name: square for square in self._squares}
-        write_preset(
-            expanded(folder), "WordVectors", self.config, weights, self.vocabulary
-        )
-        assert words
+        write_preset(expanded(folder), "WordVectors", self.config, weights, vocabulary)
 
     @classmethod
     def from_preset(cls, folder: str | Path) -> WordVectors:

@@ -59,7 +59,7 @@ def neighbours(blocks: Blocks, window: int) -> tf.Tensor:
 def skipgram(
     blocks: Blocks, inputs: Rows, outputs: Rows, window: int, negatives: int
 ) -> Update:
-    """Each word predicts its neighbours, by negative sampling (Mikolov et al., 2013)."""
+    """Each word predicts its neighbours, by negative sampling (Mikolov et al.)."""
     near = neighbours(blocks, window)
     own = blocks.tokens[:, window : window + blocks.reach.shape[1]]
     others = tf.concat([blocks.tokens, blocks.drawn], axis=1)
