@@ -10,6 +10,7 @@ from massivetext_keras.experiment import (
     TaskConfig,
     TokenizerConfig,
     TrainConfig,
+    WordVectorsConfig,
 )
 from massivetext_keras.support.values import Config
 
@@ -24,4 +25,5 @@ __all__ = [
     "TokenizerConfig",
     "TrainConfig",
     "TransformerConfig",
+    "WordVectorsConfig",
 ]

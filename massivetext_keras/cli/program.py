@@ -27,6 +27,7 @@ _SUBJECTS = (
     "planning",
     "generation",
     "ngrams",
+    "vectors",
     "export",
     "tasks.fine_tuning",
     "tasks.evaluation",

@@ -26,6 +26,7 @@ CLASSES = {
         "TextClassifier",
         "TextEmbedder",
         "TokenClassifier",
+        "WordVectors",
     ),
     "tokenizers": (
         "BytePairTokenizer",

@@ -17,6 +17,7 @@ from massivetext_keras.tasks.preprocessor import Preprocessor
 from massivetext_keras.tasks.registry import FROM_TEXT, TASKS, task_class
 from massivetext_keras.tasks.seq2seq.task import Seq2SeqLM
 from massivetext_keras.tasks.tagging.task import TokenClassifier
+from massivetext_keras.tasks.word_vectors.embedding import from_vectors
 from massivetext_keras.tasks.word_vectors.task import WordVectors
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "TextEmbedder",
     "TokenClassifier",
     "WordVectors",
+    "from_vectors",
     "split_examples",
     "task_class",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.tasks.word_vectors.config import WordVectorsConfig
+from massivetext_keras.configs import WordVectorsConfig
 from massivetext_keras.tasks.word_vectors.vocabulary import Stream, Vocabulary
 
 BLOCK = 64  # neighbouring words whose products are one

@@ -10,13 +10,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from massivetext_keras.configs import WordVectorsConfig
 from massivetext_keras.reading.texts import read_documents
 from massivetext_keras.saving.presets import read_preset, write_preset
 from massivetext_keras.support.files import expanded
 from massivetext_keras.tasks.ngram.units import units_named
 from massivetext_keras.tasks.word_vectors import glove, updates
 from massivetext_keras.tasks.word_vectors.batches import blocks
-from massivetext_keras.tasks.word_vectors.config import RATES, WordVectorsConfig
 from massivetext_keras.tasks.word_vectors.files import read_vectors, write_vectors
 from massivetext_keras.tasks.word_vectors.graph import export_answers
 from massivetext_keras.tasks.word_vectors.huffman import huffman
@@ -29,6 +29,7 @@ from massivetext_keras.tasks.word_vectors.vocabulary import (
 )
 from massivetext_keras.text.strings import Texts, as_texts
 
+_RATES = {"skipgram": 0.025, "cbow": 0.05, "glove": 0.05}
 _LEAST_RATE = 1e-4 / 0.025  # of the first one: where it ends
 
 
@@ -73,7 +74,7 @@ class WordVectors(keras.Model):
                 of skipgram, 0.05 of cbow and glove).
             **kwargs: of `keras.Model.compile`.
         """
-        rate = learning_rate or RATES[self.config.method]
+        rate = learning_rate or _RATES[self.config.method]
         self.first_rate = float(rate)
         super().compile(optimizer=None, loss=None, jit_compile=False, **kwargs)
 
