@@ -1,7 +1,7 @@
 """Word vectors beside gensim: words a second, and how good the vectors are.
 
 Skip-gram and CBOW of 100 numbers, a window of 5 and 5 negatives, on the Brown corpus (5
-epochs) and on the documentation that this interpreter has installed (2 epochs), three
+epochs) and on the documentation that this interpreter has installed (1 epoch), three
 seeds each. A text is a file of words in lower case, a sentence to a line; the time is
 from this file to the vectors, gensim's with two workers that read it (`corpus_file`).
 Spearman's rho is of WordSim353, of the pairs whose words both are known; analogies are
@@ -24,7 +24,7 @@ import numpy as np
 from common import ROOT, Contestant, compete, data_folder, print_ratios
 
 PEERS = ROOT / ".venv-peers/bin/python"
-EPOCHS, SEEDS, MOST_WORDS = {"brown": 5, "documentation": 2}, 3, 3_000_000
+EPOCHS, SEEDS, MOST_WORDS = {"brown": 5, "documentation": 1}, 3, 3_000_000
 METHODS = ("skipgram", "cbow")
 WORK = Path(tempfile.gettempdir()) / "massivetext-word-vectors"
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")

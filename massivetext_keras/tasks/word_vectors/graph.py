@@ -45,7 +45,7 @@ class AnswerGraph(tf.Module):
             ]
             return tf.function(function, autograph=False, input_signature=named)
 
-        self.signatures = {
+        self.answers = {
             "embed": graph(self._embed, text=_STRINGS),
             "similar": graph(self._similar, word=_STRINGS, k=_INTEGER),
             "analogy": graph(self._analogy, expression=_STRINGS, k=_INTEGER),
@@ -114,7 +114,7 @@ def export_answers(task: Any, path: str | Path, overwrite: bool = False) -> None
     write_saved_model(
         path,
         module,
-        {**module.signatures, "serving_default": module.signatures["embed"]},
+        {**module.answers, "serving_default": module.answers["embed"]},
         {
             "format": "massivetext_keras export",
             "task": "WordVectors",

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+# Changes of one row that are made at once: of more, the mean so many times.
+MOST = 8.0
+
 
 class Rows:
     """A vector for each id.
@@ -24,9 +27,20 @@ class Rows:
         return tf.gather(self.variable, ids)
 
     def add(self, ids: tf.Tensor, changes: tf.Tensor) -> tf.Operation:
-        """Adds changes [..., d] to the vectors of ids, which may repeat."""
+        """Adds changes [..., d] to the vectors of ids, which may repeat.
+
+        The changes of a frequent word were all computed from the same vector, where
+        one after another each would have found it nearer to its aim: their sum goes too
+        far. Beyond `MOST`, as many times their mean is added.
+        """
+        ids = tf.reshape(ids, [-1])
+        changes = tf.reshape(changes, [-1, self.variable.shape[-1]])
+        _, places, counts = tf.unique_with_counts(ids)
+        counts = tf.cast(tf.gather(counts, places), tf.float32)
         return tf.raw_ops.ResourceScatterAdd(
-            resource=self.variable.handle, indices=ids, updates=changes
+            resource=self.variable.handle,
+            indices=ids,
+            updates=changes * (MOST / tf.maximum(counts, MOST))[:, None],
         )
 
     def words(self) -> np.ndarray:

@@ -7,9 +7,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from massivetext_keras.configs import WordVectorsConfig
 from massivetext_keras.tasks.word_vectors import glove
 from massivetext_keras.tasks.word_vectors.batches import BLOCK, BLOCKS, blocks
-from massivetext_keras.configs import WordVectorsConfig
 from massivetext_keras.tasks.word_vectors.vocabulary import Vocabulary, read_words
 
 TEXTS = ["the cat saw the dog\n\nThe end", "a cat , a dog"]
