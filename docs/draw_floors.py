@@ -37,7 +37,7 @@ ABOUT = {
     "corpus": "clean, filter, deduplicate, shard",
     "kernels": "the same mathematics, fast",
     "reading": "files on any disk to documents",
-    "ngram": "Kneser-Ney baselines",
+    "ngram": "counts, Kneser-Ney, ARPA files",
     "evaluation": "measures, tests of significance, reports",
     "configs": "all settings, under the names users write",
     "experiment": "the whole run as one frozen value",
