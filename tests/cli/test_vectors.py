@@ -23,7 +23,7 @@ def text(tmp_path_factory):
 def test_from_text_to_answers(good, text, tmp_path):
     folder, logs = tmp_path / "v", tmp_path / "logs"
     flags = (f"--input={text}", f"--output={folder}", *SMALL, "--learning_rate=0.1")
-    said = good("vectors", "train", *flags, "--epochs=30", f"--logs={logs}")
+    said = good("vectors", "train", *flags, "--epochs=15", f"--logs={logs}")
     assert said.splitlines()[-1] == f"{folder}: 8 words, 8 numbers each"
     assert (logs / "projector_config.pbtxt").is_file()
     lines = good("vectors", "similar", folder, "cat", "--k=3").splitlines()

@@ -9,7 +9,8 @@ from massivetext_keras.configs import WordVectorsConfig
 from massivetext_keras.tasks.word_vectors.vocabulary import Stream, Vocabulary
 
 BLOCK = 64  # neighbouring words whose products are one
-BLOCKS = 16  # of an update
+BLOCKS = 16  # of an update, at the most
+_ENOUGH = 16_384  # ids of a text for each of them
 _POWER = 0.75  # of the frequencies of drawn words
 
 
@@ -18,7 +19,7 @@ def blocks(
 ) -> tf.data.Dataset:
     """Batches without end, of which each is a function of the seed and its number.
 
-    An element has updates x `BLOCKS` blocks of `BLOCK` words: "tokens" int32 [updates,
+    An element has updates x blocks of `BLOCK` words: "tokens" int32 [updates,
     blocks, window + block + window], "sequences" the same, whose neighbours are those
     with the same number, "reach" int32 [updates, blocks, block], the window of each
     word, and "drawn" int32 [updates, blocks, block], words by their frequency to the
@@ -31,13 +32,13 @@ def blocks(
     kept = np.append(np.sqrt(ratio) + ratio, 0.0).astype(np.float32)
     weights = np.cumsum(vocabulary.counts**_POWER)
     kept, borders = tf.constant(kept), tf.constant(weights / weights[-1])
-    window, mark = config.window, stream.mark
+    window, mark, count = config.window, stream.mark, blocks_of(stream)
 
     def framed(x: tf.Tensor, padding: int, updates: tf.Tensor) -> tf.Tensor:
-        behind = updates * BLOCKS * BLOCK + window - tf.size(x)
+        behind = updates * count * BLOCK + window - tf.size(x)
         x = tf.pad(x, [[window, behind]], constant_values=padding)
         x = tf.signal.frame(x, BLOCK + 2 * window, BLOCK)
-        return tf.reshape(x, [updates, BLOCKS, BLOCK + 2 * window])
+        return tf.reshape(x, [updates, count, BLOCK + 2 * window])
 
     def block(number: tf.Tensor, record: tf.Tensor) -> dict[str, tf.Tensor]:
         seed = tf.stack([config.seed, tf.cast(number, tf.int32)])
@@ -47,8 +48,8 @@ def blocks(
         chance = tf.random.stateless_uniform(tf.shape(ids), seeds[0])
         stay = chance < tf.gather(kept, ids)
         ids, sequences = tf.boolean_mask(ids, stay), tf.boolean_mask(sequences, stay)
-        updates = tf.maximum((tf.size(ids) - 1) // (BLOCK * BLOCKS) + 1, 1)
-        shape = [updates, BLOCKS, BLOCK]
+        updates = tf.maximum((tf.size(ids) - 1) // (BLOCK * count) + 1, 1)
+        shape = [updates, count, BLOCK]
         drawn = tf.random.stateless_uniform(shape, seeds[1], dtype=tf.float64)
         drawn = tf.searchsorted(borders, tf.reshape(drawn, [-1]), side="right")
         reach = tf.random.stateless_uniform(
@@ -68,3 +69,8 @@ def blocks(
         .map(block, num_parallel_calls=2, deterministic=True)
         .prefetch(4)
     )
+
+
+def blocks_of(stream: Stream) -> int:
+    """Blocks of an update: few of a small text, of which more updates are made."""
+    return min(max(stream.size // _ENOUGH, 1), BLOCKS)

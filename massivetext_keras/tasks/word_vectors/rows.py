@@ -8,9 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-# Changes of one row that are made at once: of more, the mean so many times.
-MOST = 8.0
-
 
 class Rows:
     """A vector for each id.
@@ -26,21 +23,31 @@ class Rows:
         """float32 [..., d]."""
         return tf.gather(self.variable, ids)
 
-    def add(self, ids: tf.Tensor, changes: tf.Tensor) -> tf.Operation:
-        """Adds changes [..., d] to the vectors of ids, which may repeat.
+    def add(
+        self, ids: tf.Tensor, changes: tf.Tensor, curvature: tf.Tensor, rate: tf.Tensor
+    ) -> tf.Operation:
+        """Takes a step, `rate` times the changes of ids, which may repeat.
 
-        The changes of a frequent word were all computed from the same vector, where
-        one after another each would have found it nearer to its aim: their sum goes too
-        far. Beyond `MOST`, as many times their mean is added.
+        The changes of a frequent word are all computed from one vector; made one after
+        another, each would have found it nearer to its aim. So a step is no longer than
+        half the way to where the sum of the slopes, falling by the curvature, would be
+        0; the other half is for the vectors that it is multiplied by.
+
+        Args:
+            ids: int32 [...].
+            changes: float32 [..., d], slopes.
+            curvature: float32 [...], by how much a slope falls at the most on the way.
+            rate: scalar.
         """
-        ids = tf.reshape(ids, [-1])
+        ids, curvature = tf.reshape(ids, [-1]), tf.reshape(curvature, [-1])
         changes = tf.reshape(changes, [-1, self.variable.shape[-1]])
-        _, places, counts = tf.unique_with_counts(ids)
-        counts = tf.cast(tf.gather(counts, places), tf.float32)
+        unique, places = tf.unique(ids)
+        total = tf.math.unsorted_segment_sum(curvature, places, tf.size(unique))
+        step = rate / tf.maximum(2.0 * rate * total, 1.0)
         return tf.raw_ops.ResourceScatterAdd(
             resource=self.variable.handle,
             indices=ids,
-            updates=changes * (MOST / tf.maximum(counts, MOST))[:, None],
+            updates=changes * tf.gather(step, places)[:, None],
         )
 
     def words(self) -> np.ndarray:
@@ -69,10 +76,11 @@ class PartRows(Rows):
         means = tf.math.segment_mean(found, places)
         return tf.reshape(means, [*ids.shape, means.shape[-1]])
 
-    def add(self, ids, changes):
+    def add(self, ids, changes, curvature, rate):
         rows, places = self._rows(ids)
-        changes = tf.reshape(changes, [-1, changes.shape[-1]])
-        return super().add(rows, tf.gather(changes, places))
+        changes = tf.reshape(changes, [-1, self.variable.shape[-1]])
+        curvature = tf.gather(tf.reshape(curvature, [-1]), places)
+        return super().add(rows, tf.gather(changes, places), curvature, rate)
 
     def _rows(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The rows of all parts of words, and which word each is of."""

@@ -240,8 +240,8 @@ class WordVectors(keras.Model):
         done_share = tf.cast(self._batches / self._total, tf.float32)
         rate = self.first_rate * tf.maximum(1.0 - done_share, _LEAST_RATE)
         done = [
-            rows.add(ids, rate * changes)
-            for rows, (ids, changes) in (
+            rows.add(*changes, rate)
+            for rows, changes in (
                 (self._rows, found.inputs),
                 (contexts, found.outputs),
             )

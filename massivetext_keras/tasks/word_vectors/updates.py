@@ -30,12 +30,13 @@ class Update(NamedTuple):
     """Changes of rows before the learning rate, and what they are for.
 
     Attributes:
-        inputs, outputs: (ids, float32 [..., d]) of both tables.
+        inputs, outputs: of both tables ids, their changes float32 [..., d], and their
+            curvatures float32 [...]: bounds of the second derivatives of the loss.
         loss: sum over the predictions, in nats, and their number.
     """
 
-    inputs: tuple[tf.Tensor, tf.Tensor]
-    outputs: tuple[tf.Tensor, tf.Tensor]
+    inputs: tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+    outputs: tuple[tf.Tensor, tf.Tensor, tf.Tensor]
     loss: tuple[tf.Tensor, tf.Tensor]
 
 
@@ -72,12 +73,18 @@ def skipgram(
     )
     split = near.shape[-1]
     right = tf.concat([near, tf.zeros_like(weights[:, :, split:])], -1)
-    slopes = right - weights * tf.sigmoid(scores)
+    chance = tf.sigmoid(scores)
+    slopes = right - weights * chance
+    bends = weights * chance * (1.0 - chance)
     signs = tf.constant([-1.0] * split + [1.0] * blocks.drawn.shape[1])
     loss = tf.reduce_sum(weights * tf.nn.softplus(scores * signs))
     return Update(
-        (own, tf.matmul(slopes, y)),
-        (others, tf.matmul(slopes, x, transpose_a=True)),
+        (own, tf.matmul(slopes, y), tf.linalg.matvec(bends, _squares(y))),
+        (
+            others,
+            tf.matmul(slopes, x, transpose_a=True),
+            tf.linalg.matvec(bends, _squares(x), transpose_a=True),
+        ),
         (loss, tf.reduce_sum(near)),
     )
 
@@ -96,15 +103,30 @@ def cbow(
     right = tf.reduce_sum(mean * y, -1, keepdims=True)
     wrong = tf.matmul(mean, drawn, transpose_b=True)
     weight = has * (negatives / blocks.drawn.shape[1])
-    up, down = has * tf.sigmoid(-right), -weight * tf.sigmoid(wrong)
+    up, chance = has * tf.sigmoid(-right), tf.sigmoid(wrong)
+    down = -weight * chance
+    bend, bends = up * tf.sigmoid(right), -down * (1.0 - chance)
+    curvature = bend[..., 0] * _squares(y) + tf.linalg.matvec(bends, _squares(drawn))
+    size2 = _squares(mean)
     change = up * y + tf.matmul(down, drawn)
     loss = tf.reduce_sum(has * tf.nn.softplus(-right))
     loss += tf.reduce_sum(weight * tf.nn.softplus(wrong))
     return Update(
-        (blocks.tokens, tf.matmul(near, change, transpose_a=True)),
+        (
+            blocks.tokens,
+            tf.matmul(near, change, transpose_a=True),
+            tf.linalg.matvec(near, curvature, transpose_a=True),
+        ),
         (
             tf.concat([own, blocks.drawn], 1),
             tf.concat([up * mean, tf.matmul(down, mean, transpose_a=True)], 1),
+            tf.concat(
+                [
+                    bend[..., 0] * size2,
+                    tf.linalg.matvec(bends, size2, transpose_a=True),
+                ],
+                1,
+            ),
         ),
         (loss, tf.reduce_sum(has)),
     )
@@ -142,14 +164,20 @@ class Hierarchical:
         x, y = inputs.find(around), outputs.find(nodes)
         scores = tf.matmul(x, y, transpose_b=True)  # [blocks, block, near, nodes]
         weights = near[..., None] * path[:, :, None]
-        slopes = weights * (tf.gather(self._left, own)[:, :, None] - tf.sigmoid(scores))
+        chance = tf.sigmoid(scores)
+        slopes = weights * (tf.gather(self._left, own)[:, :, None] - chance)
+        bends = weights * chance * (1.0 - chance)
         loss = tf.nn.sigmoid_cross_entropy_with_logits(
             tf.broadcast_to(tf.gather(self._left, own)[:, :, None], tf.shape(scores)),
             scores,
         )
         return Update(
-            (around, tf.matmul(slopes, y)),
-            (nodes, tf.matmul(slopes, x, transpose_a=True)),
+            (around, tf.matmul(slopes, y), tf.linalg.matvec(bends, _squares(y))),
+            (
+                nodes,
+                tf.matmul(slopes, x, transpose_a=True),
+                tf.linalg.matvec(bends, _squares(x), transpose_a=True),
+            ),
             (tf.reduce_sum(weights * loss), tf.reduce_sum(near)),
         )
 
@@ -166,11 +194,26 @@ class Hierarchical:
         y = outputs.find(nodes)  # [blocks, block, nodes, d]
         scores = tf.linalg.matvec(y, mean)
         weights = has * tf.gather(self._on_path, own)
-        slopes = weights * (left - tf.sigmoid(scores))
+        chance = tf.sigmoid(scores)
+        slopes, bends = weights * (left - chance), weights * chance * (1.0 - chance)
+        curvature = tf.reduce_sum(bends * _squares(y), -1)
         change = tf.linalg.matvec(y, slopes, transpose_a=True)
         loss = tf.nn.sigmoid_cross_entropy_with_logits(left, scores)
         return Update(
-            (blocks.tokens, tf.matmul(near, change, transpose_a=True)),
-            (nodes, slopes[..., None] * mean[:, :, None]),
+            (
+                blocks.tokens,
+                tf.matmul(near, change, transpose_a=True),
+                tf.linalg.matvec(near, curvature, transpose_a=True),
+            ),
+            (
+                nodes,
+                slopes[..., None] * mean[:, :, None],
+                bends * _squares(mean)[..., None],
+            ),
             (tf.reduce_sum(weights * loss), tf.reduce_sum(has)),
         )
+
+
+def _squares(vectors: tf.Tensor) -> tf.Tensor:
+    """Squared lengths of vectors."""
+    return tf.reduce_sum(vectors * vectors, -1)

@@ -9,7 +9,7 @@ import pytest
 
 from massivetext_keras.configs import WordVectorsConfig
 from massivetext_keras.tasks.word_vectors import glove
-from massivetext_keras.tasks.word_vectors.batches import BLOCK, BLOCKS, blocks
+from massivetext_keras.tasks.word_vectors.batches import BLOCK, blocks, blocks_of
 from massivetext_keras.tasks.word_vectors.vocabulary import Vocabulary, read_words
 
 TEXTS = ["the cat saw the dog\n\nThe end", "a cat , a dog"]
@@ -41,8 +41,9 @@ def test_blocks_hold_all_words_in_order():
     text = "\n".join(" ".join(f"w{i * j % 50}" for i in range(j)) for j in range(90))
     vocabulary, stream = read_words([text], "words", False, 1)
     first, *_ = blocks(stream, vocabulary, config).take(1)
-    updates = -(-4005 // (BLOCK * BLOCKS))
-    assert first["tokens"].shape == (updates, BLOCKS, BLOCK + 6)
+    assert blocks_of(stream) == 1
+    updates = -(-4005 // BLOCK)
+    assert first["tokens"].shape == (updates, 1, BLOCK + 6)
     own = first["tokens"].numpy()[..., 3:-3].reshape(-1)
     ids = stream.array()
     expected = ids[ids != stream.mark]

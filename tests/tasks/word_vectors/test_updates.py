@@ -53,7 +53,7 @@ def changes(update, rows):
                 tf.reshape(change, [-1, SIZE]), tf.reshape(ids, [-1]), rows
             )
         )
-        for ids, change in (update.inputs, update.outputs)
+        for ids, change, _ in (update.inputs, update.outputs)
     ]
 
 
@@ -85,6 +85,30 @@ def check(update, terms, given, count):
     np.testing.assert_allclose(found[1], expected[1], atol=1e-5)
     assert float(update.loss[0]) == pytest.approx(loss, rel=1e-5)
     assert float(update.loss[1]) == count
+
+
+def test_curvatures_bound_what_a_slope_falls_by(given):
+    """Along its own gradient, each row's slope falls by no more than they say."""
+    tree = updates.Hierarchical(*huffman([9] * WORDS))
+    blocks, tables = given
+    for method in (updates.skipgram, tree.skipgram):
+        update = asked(method, given)
+        for side, (ids, _, curvature) in enumerate((update.inputs, update.outputs)):
+            ids, total = tf.reshape(ids, [-1]).numpy(), np.zeros(WORDS)
+            np.add.at(total, ids, tf.reshape(curvature, [-1]).numpy())
+            slope = changes(update, WORDS)[side][ids[0]]
+            moved = tables.copy()
+            moved[side, ids[0]] += 1e-2 * slope
+            after = changes(asked(method, (blocks, moved)), WORDS)[side][ids[0]]
+            falls = (slope - after) @ slope / (slope @ slope) / 1e-2
+            assert 0 < falls <= total[ids[0]] * 1.05
+
+
+def test_a_step_is_not_longer_than_to_the_aim():
+    rows = Rows(tf.Variable(tf.zeros([3, 1])))
+    ids, slopes = tf.constant([0, 0, 1]), tf.constant([[1.0], [2.0], [1.0]])
+    rows.add(ids, slopes, tf.constant([20.0, 20.0, 0.5]), tf.constant(0.1))
+    np.testing.assert_allclose(rows.variable[:, 0], [3 / 80, 0.1, 0.0], rtol=1e-6)
 
 
 def test_skipgram_is_the_sum_over_its_pairs(given):
@@ -158,7 +182,7 @@ def test_a_word_is_the_mean_of_its_parts():
     means = np.stack([table[x].mean(0) for x in parts])
     np.testing.assert_allclose(rows.find(ids), means[ids.numpy()], rtol=1e-6)
     np.testing.assert_allclose(rows.words(), means, rtol=1e-6)
-    rows.add(ids, tf.ones([2, 2, 2]))
+    rows.add(ids, tf.ones([2, 2, 2]), tf.zeros([2, 2]), 1.0)
     added = [1, 2, 1, 1, 3]  # words of each row
     np.testing.assert_allclose(rows.variable - table, np.outer(added, [1, 1]))
 

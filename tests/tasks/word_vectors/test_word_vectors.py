@@ -43,7 +43,7 @@ def learnt():
         if way not in made:
             made[way] = WordVectors(size=8, sample=0, seed=1, **WAYS[way])
             made[way].compile(0.1)
-            made[way].fit(texts(), epochs=30, verbose=0)
+            made[way].fit(texts(), epochs=30 if way == "glove" else 10, verbose=0)
         return made[way]
 
     return learn
