@@ -12,7 +12,7 @@ import math
 
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.weights import Weight, weights
-from massivetext_keras.distribution.sharded import Placement, with_data_axis
+from massivetext_keras.distribution.placement import Placement, with_data_axis
 
 COLUMNS = {"qkv", "query", "key_value", "up"}
 ROWS = {"output", "down"}

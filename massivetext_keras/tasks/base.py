@@ -19,6 +19,7 @@ from massivetext_keras.data.batching.epochs import TrainingBatches
 from massivetext_keras.data.batching.sizes import Batching
 from massivetext_keras.data.objectives.base import Objective
 from massivetext_keras.data.records import Record
+from massivetext_keras.distribution.workers import is_chief
 from massivetext_keras.huggingface.models import save as save_huggingface
 from massivetext_keras.huggingface.positions import shortened
 from massivetext_keras.layers.dense import Dense
@@ -26,7 +27,7 @@ from massivetext_keras.models.backbone import Backbone, cannot_quantize, registe
 from massivetext_keras.optimization.step import TrainingStep
 from massivetext_keras.saving.export import Probe, compare, quiet, write_saved_model
 from massivetext_keras.saving.presets import write_preset
-from massivetext_keras.saving.weights import Tensors
+from massivetext_keras.saving.weights import Tensors, array_of
 from massivetext_keras.support.files import check_free
 from massivetext_keras.support.values import choose, closest
 from massivetext_keras.tasks import weights
@@ -209,7 +210,8 @@ class Task(TrainingStep):
 
         Each file replaces its predecessor at once and the config, which holds the
         hashes of the others, comes last; other files of the folder stay. What adapters
-        add is part of the weights.
+        add is part of the weights. On a mesh of several workers all call this, and the
+        first writes.
 
         Args:
             folder: made if missing.
@@ -221,11 +223,16 @@ class Task(TrainingStep):
                 model or its tokenizer.
         """
         choose("format", format, dict.fromkeys(FORMATS))
+        named = self.adapters.merged_weights()
+        if self.mesh is not None and not is_chief(self.mesh):
+            for weight in named.values():
+                array_of(weight)  # with the chief: each worker has parts of it
+            return
         if format == "huggingface":
             save_huggingface(
                 folder,
                 self.config,
-                self.adapters.merged_weights(),
+                named,
                 self.tokenizer,
                 options=self.huggingface_options(),
             )
@@ -234,7 +241,7 @@ class Task(TrainingStep):
             folder,
             self.registered_name(),
             self.config,
-            self.adapters.merged_weights(),
+            named,
             self.tokenizer,
             self.chosen(),
         )

@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massivetext_keras.distribution.sharded import Placement, with_data_axis
+from massivetext_keras.distribution.placement import Placement, with_data_axis
 from massivetext_keras.training import make_mesh, set_logical_cpus
 from tests.processes import last_line_of
 

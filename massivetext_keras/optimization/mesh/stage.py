@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.experimental import dtensor
 
+from massivetext_keras.distribution.placement import Placement
 from massivetext_keras.distribution.sharded import (
-    Placement,
     gathered_weights,
     on_mesh,
     put,

@@ -17,7 +17,7 @@ import tensorflow as tf
 from massivetext_keras.distribution.mesh import Mesh
 from massivetext_keras.distribution.pipeline import one_forward_one_back, stage_blocks
 from massivetext_keras.distribution.sharded import on_host
-from massivetext_keras.distribution.workers import losing_no_worker
+from massivetext_keras.distribution.workers import has_workers, losing_no_worker
 from massivetext_keras.kernels.random import hashed
 from massivetext_keras.optimization.batches import cut, padding, unpacked
 from massivetext_keras.optimization.mesh.stage import Stage, mesh_of
@@ -32,7 +32,7 @@ class MeshStep:
     """
 
     def __init__(self, task: Any, mesh: Mesh):
-        self.task, self.has_workers = task, mesh.has_workers
+        self.task, self.has_workers = task, has_workers(mesh)
         self.stages = stages_of(task, mesh)
         self._read = _graph(self._read_batch)
         self._settle = _graph(lambda *x: task.updater.settle(*x))
