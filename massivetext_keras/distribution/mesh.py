@@ -95,7 +95,7 @@ class Mesh:
         parts[0][:] = value
         with on_mesh(mesh):
             numbers = dtensor.pack(parts, dtensor.Layout(["data", "tensor"], mesh))
-            return float(on_host(tf.function(tf.reduce_sum)(numbers)))
+            return float(on_host(_sum(numbers)))
 
     def _create(self, next_creator, **kwargs):
         """Makes a weight in its place, and whatever else as it would be made."""
@@ -172,6 +172,11 @@ def weights_of(config: TransformerConfig) -> Iterator[None]:
         yield
     finally:
         _scopes.model = _Model()
+
+
+@tf.function
+def _sum(numbers: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(numbers)
 
 
 def _path(name: str) -> str:

@@ -117,7 +117,7 @@ def test_the_chief_alone_writes_checkpoints(folders):
 @pytest.fixture(scope="module")
 def disturbed(tmp_path_factory) -> dict:
     """Of two workers, one is killed; then one is told to stop; then both go on."""
-    words = " ".join(["workers", *free_addresses(2)])
+    words = " ".join(["workers", "none", *free_addresses(2)])
     folder = str(tmp_path_factory.mktemp("disturbed"))
     return last_line_of("-m", "tests.training.survivor", folder, words)
 

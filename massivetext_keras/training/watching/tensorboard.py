@@ -92,7 +92,7 @@ class TensorBoard(StepCallback):
         every: updates between writes.
         sample_every: updates between samples of text (0: none).
         prompts: beginnings of the samples.
-        max_new_tokens: length of a sample.
+        max_new_tokens: length of a sample, at most that of the context.
         attention_text: whose attention is drawn; its first 32 tokens.
         experiment: the hyperparameters (None: the model's config).
         sequence_length: tokens of a row (None: the model's longest); attention's share
@@ -248,8 +248,9 @@ class TensorBoard(StepCallback):
             return
         step, texts, picture = self.read_step(), self._sample_texts(), None
         if find_spec("matplotlib"):
-            ids = self.model.tokenizer(self.attention_text).numpy()
-            maps = attention_maps(self.model.backbone, ids[:_MOST_TOKENS_SEEN])
+            most = min(_MOST_TOKENS_SEEN, self.model.config.max_length)
+            ids = self.model.tokenizer(self.attention_text).numpy()[:most]
+            maps = attention_maps(self.model.backbone, ids)
             picture = draw_attention(maps, self.attention_text)
         if not self.is_chief:
             return
@@ -264,9 +265,10 @@ class TensorBoard(StepCallback):
         """Indented: so Markdown keeps line breaks and special tokens as they are."""
         if not hasattr(self.model, "generate"):
             return []
+        room = self.model.config.max_length - 1
         texts = self.model.generate(
             self.prompts,
-            max_new_tokens=self.max_new_tokens,
+            max_new_tokens=min(self.max_new_tokens, room),
             temperature=0.8,
             seed=0,
         )
