@@ -27,7 +27,7 @@ from massivetext_keras.models.backbone import Backbone, cannot_quantize, registe
 from massivetext_keras.optimization.step import TrainingStep
 from massivetext_keras.saving.export import Probe, compare, quiet, write_saved_model
 from massivetext_keras.saving.presets import write_preset
-from massivetext_keras.saving.weights import Tensors, array_of
+from massivetext_keras.saving.weights import Tensors
 from massivetext_keras.support.files import check_free
 from massivetext_keras.support.values import choose, closest
 from massivetext_keras.tasks import weights
@@ -224,9 +224,7 @@ class Task(TrainingStep):
         """
         choose("format", format, dict.fromkeys(FORMATS))
         named = self.adapters.merged_weights()
-        if self.mesh is not None and not is_chief(self.mesh):
-            for weight in named.values():
-                array_of(weight)  # with the chief: each worker has parts of it
+        if weights.helped_chief(self, named):
             return
         if format == "huggingface":
             save_huggingface(
@@ -255,7 +253,8 @@ class Task(TrainingStep):
 
         It has the task's `signatures`; `serving_default` is the main one and takes
         strings alone. The export is loaded again and compared with this model before it
-        takes its place.
+        takes its place. On a mesh of several workers all call this, and the first
+        writes.
 
         Args:
             path: folder of the SavedModel.
@@ -272,6 +271,8 @@ class Task(TrainingStep):
         """
         check_free(path, overwrite)  # before anything is computed
         task = self if self.mesh is None else on_one_device(self)
+        if self.mesh is not None and not is_chief(self.mesh):
+            return
         with task.adapters.merged():
             task._export(path, overwrite, xla)
 
