@@ -97,6 +97,18 @@ def is_chief(devices: Place) -> bool:
     return devices.worker == 0
 
 
+def share_of(devices: Place) -> tuple[int, int]:
+    """Which of how many shares of a model's state this process has: on a mesh each
+    worker has one, elsewhere all have all of it.
+
+    >>> share_of(tf.distribute.get_strategy())
+    (0, 1)
+    """
+    if isinstance(devices, tf.distribute.Strategy):
+        return 0, 1
+    return devices.worker, devices.workers
+
+
 def sum_over_workers(devices: Place, value: int) -> int:
     """The sum of an integer that each worker has; all have to call this. Workers with
     several replicas of a strategy count as often.

@@ -121,12 +121,12 @@ def is_good(path: Path) -> bool:
     return False
 
 
-def check_intact(path: Path, every: int = 1, first: int = 0) -> None:
+def check_intact(path: Path, first: int = 0, every: int = 1) -> None:
     """Checks that the files of a checkpoint are the ones that were written.
 
     Args:
         path: of it.
-        every, first: of its files only every so many are read, from the first on: other
+        first, every: of its files only every so many are read, from the first on: other
             workers read the others.
 
     Raises:

@@ -18,6 +18,7 @@ from massivetext_keras.distribution.workers import (
     check_same_step,
     devices_of,
     is_chief,
+    share_of,
     sum_over_workers,
 )
 from massivetext_keras.optimization.step import TrainingStep
@@ -188,7 +189,7 @@ class Checkpoint(StepCallback):
     def on_train_begin(self, logs=None):
         super().on_train_begin()
         self._training = True
-        if self._shares > 1:
+        if self._share[1] > 1:
             if self._is_chief:
                 files.remove_drafts(self.folder)
             sum_over_workers(devices_of(self.model), 0)  # before anybody writes
@@ -224,13 +225,12 @@ class Checkpoint(StepCallback):
         return is_chief(devices_of(self.model))
 
     @property
-    def _shares(self) -> int:
-        """Files that a state is written in: one of each worker of a mesh."""
-        return getattr(devices_of(self.model), "workers", 1)
+    def _share(self) -> tuple[int, int]:
+        return share_of(devices_of(self.model))
 
     @property
     def _writes(self) -> bool:
-        return self._is_chief or self._shares > 1
+        return self._is_chief or self._share[1] > 1
 
     def _path(self, step: int) -> Path:
         return self.folder / f"step_{step:08d}"
@@ -257,10 +257,10 @@ class Checkpoint(StepCallback):
 
     def _opened(self, path: Path, devices: Place) -> tuple[dict, Any] | None:
         """A checkpoint's manifest and state, if all workers find it intact."""
-        others = getattr(devices, "workers", 1), getattr(devices, "worker", 0)
+        first, every = share_of(devices)
         opened = None
         try:
-            files.check_intact(path, *others)
+            files.check_intact(path, first, every)
             opened = files.open_state(path)
         except (OSError, ValueError, KeyError) as error:
             self._problem = f"{path.name}: {error}"
@@ -276,10 +276,13 @@ class Checkpoint(StepCallback):
         try:
             if self._is_chief:
                 files.set_aside(self.folder, step)
-            if self._shares == 1:
+            worker, workers = self._share
+            if workers == 1:
                 files.write(self._path(step), state, manifest)
             else:
-                self._write_share(step, state, manifest)
+                files.write_share(self._path(step), state, worker, workers)
+                if self._is_chief:
+                    files.complete(self._path(step), manifest, workers)
             self._saved = step
             if self._is_chief:
                 self._prune()
@@ -295,12 +298,6 @@ class Checkpoint(StepCallback):
             )
             text = "step %d is not saved, the next save tries again: %s"
             logger.warning(text, step, self._problem)
-
-    def _write_share(self, step: int, state: files.State, manifest: dict) -> None:
-        worker = devices_of(self.model).worker
-        files.write_share(self._path(step), state, worker, self._shares)
-        if self._is_chief:
-            files.complete(self._path(step), manifest, self._shares)
 
     def _prune(self) -> None:
         """Removes all but the newest ones, as many good ones, and the best."""
