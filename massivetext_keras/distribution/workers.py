@@ -157,6 +157,20 @@ def _addends(devices: Place) -> int:
     return devices.workers
 
 
+def leave_together(devices: Place) -> None:
+    """At the end of a run: workers wait for the chief, which may still need them; it
+    does not mind whoever has left.
+
+    Raises:
+        What a collective raises: the chief is gone, and this is another worker.
+    """
+    try:
+        sum_over_workers(devices, 0)
+    except LOST:
+        if not is_chief(devices):
+            raise
+
+
 @contextlib.contextmanager
 def losing_no_worker(are_several: bool) -> Iterator[None]:
     """Says in one line that a worker is gone where TensorFlow gives a page.

@@ -17,6 +17,7 @@ from massivetext_keras.distribution.workers import (
     devices_of,
     has_workers,
     is_chief,
+    leave_together,
     losing_no_worker,
 )
 from massivetext_keras.experiment import ExperimentConfig, TrainConfig
@@ -118,9 +119,11 @@ def run(
         ):
             options = {"validation_data": validation, "callbacks": [*callbacks, stop]}
             fit_until(task, batches, step, settings, **options)
-    conclude(task, finish)
-    if is_chief(devices) or task.mesh is not None:
-        task.save_preset(run_dir)
+    with losing_no_worker(has_workers(devices)):
+        conclude(task, finish)
+        if is_chief(devices) or task.mesh is not None:
+            task.save_preset(run_dir)
+        leave_together(devices)
 
 
 def fit_until(

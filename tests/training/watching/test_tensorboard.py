@@ -323,5 +323,5 @@ def test_waiting_for_data_is_the_time_without_a_batch(tmp_path, at_once):
         (speed,) = curves["tokens_per_second"].values()
         assert 0.0 <= share <= 1.0
         seconds[name] = share * 4 * 20 / speed  # of the last four batches
-    assert seconds["slow"] > 0.38  # as many sleeps
+    assert seconds["slow"] > 0.3  # of four sleeps; a busy machine begins some early
     assert seconds["ready"] < seconds["slow"]
