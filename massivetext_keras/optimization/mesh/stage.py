@@ -60,7 +60,7 @@ class Stage:
         self.forward = self._on_devices(self._forward)
         self.gradients = self._on_devices(self._gradients)
         self.losses = self._on_devices(self._losses)
-        self.squares = self._on_devices(_sum_of_squares)
+        self.squares = self._on_devices(_squares)
         self.update = self._on_devices(self._update)
         self._add = self._on_devices(tf.add)
 
@@ -200,6 +200,8 @@ def mesh_of(variable: keras.Variable) -> dtensor.Mesh:
     return held_by(variable).mesh
 
 
-def _sum_of_squares(gradients: list[tf.Tensor]) -> tf.Tensor:
+def _squares(gradients: list[tf.Tensor]) -> tf.Tensor:
+    """The squared norm of each, for the host to add up: DTensor's compiler may add
+    sums of several devices in another order when a run goes on."""
     squares = [tf.reduce_sum(tf.square(gradient)) for gradient in gradients]
-    return tf.add_n(squares) if squares else tf.zeros([])
+    return tf.stack(squares) if squares else tf.zeros([1])

@@ -47,7 +47,7 @@ class MeshStep:
         summed, parts = tf.nest.map_structure(on_host, losses)
         pairs = list(zip(self.stages, gradients, strict=True))
         squares = [on_host(stage.squares(own)) for stage, own in pairs]
-        told, norm = self._settle(tf.add_n(squares), summed)
+        told, norm = self._settle(tf.reduce_sum(tf.concat(squares, 0)), summed)
         for stage, own in pairs:
             stage.update(own, stage.scalars(*told))
         return self._finish(summed, parts, batch, told[2], norm)
