@@ -131,13 +131,16 @@ def fork(output: Path, function: Callable, *arguments) -> Process:
 
 def train(place: Path, folder: Path, changes: dict, *callbacks) -> None:
     """A run, or what is left to do of it."""
-    experiment = {"model": MODEL, "data": DATA, "train": {**TRAIN, **changes}}
+    settings = {"model": MODEL, "data": DATA, "train": {**TRAIN, **changes}}
+    experiment = ExperimentConfig.from_dict(settings)
+    devices = training.make_devices(*experiment.train.devices)  # before all else
     training.train(
-        ExperimentConfig.from_dict(experiment),
+        experiment,
         place / "text.txt",
         ByteTokenizer(),
         folder,
         callbacks=callbacks,
+        strategy=devices,
     )
 
 
