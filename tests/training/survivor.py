@@ -123,9 +123,7 @@ def train(place: Path, folder: Path, changes: dict, *callbacks) -> None:
     """A run, or what is left to do of it."""
     if changes.get("strategy") == "mirrored":
         tf.config.threading.set_inter_op_parallelism_threads(8)
-        cpu = tf.config.list_physical_devices("CPU")[0]
-        two = [tf.config.LogicalDeviceConfiguration()] * 2
-        tf.config.set_logical_device_configuration(cpu, two)
+        training.set_logical_cpus(2)
     experiment = {"model": MODEL, "data": DATA, "train": {**TRAIN, **changes}}
     training.train(
         ExperimentConfig.from_dict(experiment),
