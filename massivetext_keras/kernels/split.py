@@ -88,3 +88,19 @@ def split_rows_and_heads(x: tf.Tensor) -> tf.Tensor:
     return dtensor.relayout(
         x, dtensor.Layout([*axes, *rest], dtensor.get_default_mesh())
     )
+
+
+def after(x: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    """`x` for what is to begin when `other` has been made, where that is split.
+
+    TensorFlow begins all that can begin, and its compiler for meshes keeps no control
+    dependencies: what is large and cut into chunks would all be there at once.
+
+    Args:
+        x: floating, of any shape.
+        other: float32, of any shape.
+    """
+    if not is_split():
+        return x
+    number = tf.reduce_max(other)
+    return x + tf.cast(tf.where(number == number, 0.0, number), x.dtype)
