@@ -166,7 +166,8 @@ def _summed(hidden, matrix, labels, weights, biases, smoothing, chunk) -> list:
     for cut in _cuts(hidden, axis, chunk):
         cuts = [x[cut] if cut else x for x in (hidden, labels, weights)]
         rows, told, weight = _flat(*cuts) if axis else cuts
-        rows = after(rows, losses[-1]) if losses else rows
+        if losses:
+            rows, told = after(rows, dmatrix), after(told, dmatrix)
         logits = product(rows, rounded, transpose_b=True)
         for bias in biases:
             logits = logits + tf.cast(bias, logits.dtype)

@@ -97,10 +97,13 @@ def after(x: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
     dependencies: what is large and cut into chunks would all be there at once.
 
     Args:
-        x: floating, of any shape.
-        other: float32, of any shape.
+        x: of any shape.
+        other: floating, of any shape.
+
+    >>> after(tf.constant([1.0]), tf.constant(2.0)).numpy().tolist()
+    [1.0]
     """
     if not is_split():
         return x
     number = tf.reduce_max(other)
-    return x + tf.cast(tf.where(number == number, 0.0, number), x.dtype)
+    return x + tf.cast(number != number, x.dtype)  # 0, unless the loss is no number
