@@ -146,9 +146,7 @@ def stages_of(task: Any, mesh: Mesh) -> list[Stage]:
     if count == 1:
         return [Stage(task, mesh.stages[0], blocks[0], is_last=True)]
     return [
-        Stage(
-            task, own, blocks[i], i == count - 1, _borrowed(task, i, count)
-        )
+        Stage(task, own, blocks[i], i == count - 1, _borrowed(task, i, count))
         for i, own in enumerate(mesh.stages)
     ]
 
