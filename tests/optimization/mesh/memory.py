@@ -32,6 +32,7 @@ from massivetext_keras.optimization.mesh.stage import Stage
 from massivetext_keras.optimization.mesh.step import MeshStep, stages_of
 from massivetext_keras.tasks import CausalLM
 from massivetext_keras.training import adamw, make_mesh, set_logical_cpus
+from tests.processes import use_grappler
 from tests.training.test_multi_worker import finish, free_addresses, start
 
 AXES = ("data", "tensor", "pipeline")
@@ -212,6 +213,7 @@ def main(*meshes: str) -> None:
 
 if __name__ == "__main__":
     if "TF_CONFIG" in os.environ:
+        use_grappler(False)
         found = peak(*sys.argv[2:])
         Path(sys.argv[1], "found.json").write_text(json.dumps(found))
     else:
