@@ -4,15 +4,15 @@
 
 prints the table of docs/parallel.md; a MESH is such as 2x1x1:optimizer. The peak is
 that of what TensorFlow's allocator hands out and takes back, as its profiler tells. A
-process has one allocator: so each device of a stage has a process of its own, and
-stages of one process take turns.
+process has one allocator for all of its CPUs: stages take turns, and of the devices of
+a stage it is the mean.
 """
 
 from __future__ import annotations
 
 import collections
 import json
-import os
+import math
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -32,8 +32,7 @@ from massivetext_keras.optimization.mesh.stage import Stage
 from massivetext_keras.optimization.mesh.step import MeshStep, stages_of
 from massivetext_keras.tasks import CausalLM
 from massivetext_keras.training import adamw, make_mesh, set_logical_cpus
-from tests.processes import use_grappler
-from tests.training.test_multi_worker import finish, free_addresses, start
+from tests.processes import last_line_of, use_grappler
 
 AXES = ("data", "tensor", "pipeline")
 
@@ -157,10 +156,11 @@ def batch(config: TransformerConfig, rows: int):
 
 
 def peak(mesh: str, size: str) -> dict[str, list[int]]:
-    """Of each stage of this process: what is kept, and the most in a step beside it."""
+    """Of a device of each stage: what is kept, and the most in a step beside it."""
     config, rows, micro_batches = SIZES[size]
     axes, shard_state = parsed(mesh)
-    set_logical_cpus(axes["pipeline"])
+    use_grappler(False)
+    set_logical_cpus(math.prod(axes.values()))
     task = made(config, axes, shard_state=shard_state, micro_batches=micro_batches)
     steps = MeshStep(task, task.mesh)
     data = batch(config, rows * axes["data"])
@@ -171,7 +171,11 @@ def peak(mesh: str, size: str) -> dict[str, list[int]]:
         with tf.profiler.experimental.Profile(folder):
             steps.train(data)
         most = peaks(folder, axes["pipeline"])
-    return {"kept": [max(devices) for devices in kept(task)], "step": most}
+    devices = axes["data"] * axes["tensor"]
+    return {
+        "kept": [max(each) for each in kept(task)],
+        "step": [bytes // devices for bytes in most],
+    }
 
 
 def counted(mesh: str, size: str) -> list[DeviceMemory]:
@@ -183,19 +187,10 @@ def counted(mesh: str, size: str) -> list[DeviceMemory]:
 
 
 def measured(mesh: str, size: str) -> dict[str, list[int]]:
-    """`peak` of the first of as many processes as a stage has devices."""
-    axes, _ = parsed(mesh)
-    count = axes["data"] * axes["tensor"]
-    cluster = {"worker": free_addresses(count)}
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as place:
+    """`peak` in a process of its own."""
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TF_CPU_ALLOCATOR_USE_BFC", "true")  # which the profiler hears
-        workers = {}
-        for i in range(count):
-            config = {"cluster": cluster, "task": {"type": "worker", "index": i}}
-            folder = Path(place) / str(i)
-            workers[folder] = start(folder, config, __spec__.name, mesh, size)
-        finish(workers)
-        return json.loads((Path(place) / "0" / "found.json").read_text())
+        return last_line_of("-m", "tests.optimization.mesh.memory", "peak", mesh, size)
 
 
 def main(*meshes: str) -> None:
@@ -212,9 +207,7 @@ def main(*meshes: str) -> None:
 
 
 if __name__ == "__main__":
-    if "TF_CONFIG" in os.environ:
-        use_grappler(False)
-        found = peak(*sys.argv[2:])
-        Path(sys.argv[1], "found.json").write_text(json.dumps(found))
+    if sys.argv[1] == "peak":
+        print(json.dumps(peak(*sys.argv[2:])))
     else:
         main(*sys.argv[1:])
