@@ -32,7 +32,7 @@ from massivetext_keras.optimization.mesh.stage import Stage
 from massivetext_keras.optimization.mesh.step import MeshStep, stages_of
 from massivetext_keras.tasks import CausalLM
 from massivetext_keras.training import adamw, make_mesh, set_logical_cpus
-from tests.processes import last_line_of, use_grappler
+from tests.processes import last_line_of
 
 AXES = ("data", "tensor", "pipeline")
 
@@ -51,6 +51,7 @@ def shape(layers: int, size: int, words: int, length: int, **others):
 
 # Name -> shape, rows of each replica, micro-batches.
 SIZES = {
+    "shallow": (shape(2, 256, 512, 128), 8, 1),
     "small": (shape(4, 128, 512, 128), 8, 2),
     "middle": (shape(4, 256, 4096, 256), 4, 1),
     "large": (shape(6, 384, 8192, 256, dropout=0.1), 8, 2),
@@ -159,7 +160,6 @@ def peak(mesh: str, size: str) -> dict[str, list[int]]:
     """Of a device of each stage: what is kept, and the most in a step beside it."""
     config, rows, micro_batches = SIZES[size]
     axes, shard_state = parsed(mesh)
-    use_grappler(False)
     set_logical_cpus(math.prod(axes.values()))
     task = made(config, axes, shard_state=shard_state, micro_batches=micro_batches)
     steps = MeshStep(task, task.mesh)
