@@ -18,9 +18,8 @@ from tensorflow.experimental import dtensor
 
 from massivetext_keras.architecture.axes import AXES
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.architecture.weights import depth_of
 from massivetext_keras.distribution.layouts import check_tensor_axis, placements
-from massivetext_keras.distribution.pipeline import stage_blocks
+from massivetext_keras.distribution.pipeline import stage_blocks, stage_of
 from massivetext_keras.distribution.placement import Placement
 from massivetext_keras.distribution.sharded import (
     ShardedVariable,
@@ -105,7 +104,7 @@ class Mesh:
         placement = _scopes.model.table.get(path.partition("/")[2])
         return ShardedVariable.of(
             value,
-            self.stages[_scopes.model.stage_of(path, self.pipeline)],
+            self.stages[stage_of(path, _scopes.model.blocks, self.pipeline)],
             placement or Placement((None,) * len(value.shape)),
             value.shape,
             kwargs["dtype"],
@@ -129,14 +128,6 @@ class _Model:
 
     table: Mapping[str, Placement] = dataclasses.field(default_factory=dict)
     blocks: Sequence[range] = ()
-
-    def stage_of(self, path: str, stages: int) -> int:
-        """The stage that has a weight: what embeds is in the first one, what comes
-        after the blocks in the last."""
-        depth = depth_of(path)
-        if depth is None or depth == 0:
-            return 0 if depth == 0 else stages - 1
-        return next(i for i, has in enumerate(self.blocks) if depth - 1 in has)
 
 
 def current_mesh() -> Mesh | None:
