@@ -26,7 +26,6 @@ CLASSES = {
         "TextClassifier",
         "TextEmbedder",
         "TokenClassifier",
-        "WordVectors",
     ),
     "tokenizers": (
         "BytePairTokenizer",

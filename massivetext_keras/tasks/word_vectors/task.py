@@ -33,7 +33,6 @@ _RATES = {"skipgram": 0.025, "cbow": 0.05, "glove": 0.05}
 _LEAST_RATE = 1e-4 / 0.025  # of the first one: where it ends
 
 
-@keras.saving.register_keras_serializable("massivetext_keras")
 class WordVectors(keras.Model):
     """Vectors of words by skip-gram, CBOW (Mikolov et al., 2013) or GloVe (Pennington
     et al., 2014), of whole words or with their parts (Bojanowski et al., 2017).
@@ -103,6 +102,9 @@ class WordVectors(keras.Model):
         if self.vocabulary is None:
             self.vocabulary = found
             self._make_weights()
+        else:  # which words are frequent is a matter of these texts
+            counts = np.bincount(stream.array(), minlength=stream.mark + 1)
+            self.vocabulary.counts = np.maximum(counts[:-1], 1)
         return stream
 
     def _make_weights(self) -> None:
@@ -162,8 +164,8 @@ class WordVectors(keras.Model):
         """Learns from texts; called again, it goes on from the first rate.
 
         Args:
-            texts: files, patterns and folders, or an iterable of texts that is no
-                string: a list of those of which no one is a file is read as texts.
+            texts: an iterable of texts; or files: a string that names one, a pattern or
+                a folder, or paths.
             epochs: passes over the texts.
             progress: show a bar while the words are counted.
             verbose, **kwargs: of `keras.Model.fit`.
@@ -385,20 +387,10 @@ class WordVectors(keras.Model):
         """
         export_answers(self, path, overwrite)
 
-    def get_config(self) -> dict[str, Any]:
-        return {"config": self.config.to_dict()}
-
 
 def _documents(texts: Any) -> Iterable[str]:
     """Texts, or those of files."""
-    if isinstance(texts, str | Path):
-        return read_documents(texts)
-    if isinstance(texts, Sequence) and all(
-        isinstance(x, Path) or ("\n" not in x and _is_file(x)) for x in texts
-    ):
+    is_files = isinstance(texts, Sequence) and all(isinstance(x, Path) for x in texts)
+    if isinstance(texts, str | Path) or is_files:
         return read_documents(texts)
     return texts
-
-
-def _is_file(text: str) -> bool:
-    return len(text) < 1024 and (Path(text).exists() or any(x in text for x in "*?["))
