@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.generation.checks import checked as checked_number
 from massivetext_keras.generation.constraints import ids_or_sequences
 from massivetext_keras.generation.sampling import SamplingTensors
@@ -35,6 +35,7 @@ from massivetext_keras.generation.texts import (
 from massivetext_keras.generation.writers import Writers
 from massivetext_keras.kernels.cross_entropy import logits_losses
 from massivetext_keras.models.gpt import GPT
+from massivetext_keras.models.recurrent import Recurrent
 from massivetext_keras.optimization.trackers import mean
 from massivetext_keras.support.arguments import Count, Positive
 from massivetext_keras.support.threads import made_once
@@ -91,10 +92,12 @@ _BLANKS = r"\A[ \t\n\r\v\f]+"
 
 
 class CausalLM(Task):
-    """A language model that reads from left to right (Radford et al., 2019).
+    """A language model that reads from left to right: a Transformer (Radford et al.,
+    2019), or a recurrent network (Mikolov et al., 2010).
 
     Args:
-        config: shape of the model; its `stack` is "decoder".
+        config: shape of the model: a `RecurrentConfig`, or a `TransformerConfig` whose
+            `stack` is "decoder" or "prefix".
         tokenizer: strings to ids; without one, `generate_ids` takes ids.
         chat_template: how `chat` puts messages into one text: a name or strings, see
             `data.ChatTemplate`, or a template in Jinja as at Hugging Face, see
@@ -121,14 +124,14 @@ class CausalLM(Task):
     TensorShape([1, None])
     """
 
-    backbone_class = GPT
+    backbone_class = (GPT, Recurrent)
     data_class = LanguageModelData
     writes = ("max_new_tokens", "stop", *_NUMBERS)
     options = ("chat_template", "banned", "never_ids", "generation", "end_ids")
 
     def __init__(
         self,
-        config: TransformerConfig,
+        config: ModelConfig,
         tokenizer=None,
         chat_template: str | Mapping[str, Any] | None = None,
         banned: str | Sequence[str] = (),
@@ -152,7 +155,7 @@ class CausalLM(Task):
             self.bits_tracker = mean("bits_per_byte", "down")
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
-        """Features of `GPT` -> float32 logits [batch, length, vocabulary]."""
+        """Features of the backbone -> float32 logits [batch, length, vocabulary]."""
         return self.backbone.logits(self.backbone(inputs, training=training))
 
     def summed_loss(self, features, labels, weights, training):

@@ -256,7 +256,7 @@ class TensorBoard(StepCallback):
             texts = [textwrap.indent(text, " " * 4) for text in texts]
             with self._writer("train").as_default(step):
                 tf.summary.text("sample", texts)
-        if find_spec("matplotlib"):
+        if find_spec("matplotlib") and self.model.backbone.attends:
             ids = self.model.tokenizer(self.attention_text).numpy()
             maps = attention_maps(self.model.backbone, ids[:_MOST_TOKENS_SEEN])
             picture = draw_attention(maps, self.attention_text)
