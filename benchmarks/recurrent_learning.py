@@ -19,7 +19,7 @@ import numpy as np
 from common import compete
 from shakespeare import LEAST, WARMUP, characters, nats, random_windows, windows
 
-ROWS, LENGTH, UPDATES, PARTS = 12, 64, 2000, 10
+ROWS, LENGTH, UPDATES, PARTS = 12, 64, 2000, 8
 LONG = 1024
 # name -> fields of the shape, and peaks of the rate
 MODELS = {

@@ -380,6 +380,8 @@ class ExperimentConfig(Config):
         }
         if settings.mesh is not None:
             options["shard_state"] = settings.shard_state
+        if self.data.objective == "stream":
+            options["carry_rows"] = self.data.batch_size
         if self.task.label_smoothing:
             options["label_smoothing"] = self.task.label_smoothing
         return options

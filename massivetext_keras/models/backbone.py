@@ -48,7 +48,9 @@ class Backbone(keras.Model):
     stacks: tuple[str, ...] = ()
     has_learnt = False
     takes_embedding_size = False
+    first_scale = 0.02  # standard deviation of the first rows of embeddings
     attends = True  # there are pictures of its attention
+    carries_states = False  # from one batch to the next, if it is asked to
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -72,17 +74,17 @@ class Backbone(keras.Model):
             raise ValueError(f"{type(self).__name__} takes no embedding_size")
         self._allow_non_tensor_positional_args = True  # nested lists are fine
         self.config = config
-        rows, policy = config.vocabulary_size, self.dtype_policy
         if tokens is None:
-            width = config.width_of_embedding
-            tokens = TokenEmbedding(rows, width, dtype=policy, name="tokens")
+            tokens = self._token_embedding("tokens", config.width_of_embedding)
         self.tokens = self.output_embedding = tokens
         if not config.tied_embeddings:
             width = config.width_of_output
-            self.output_embedding = TokenEmbedding(
-                rows, width, dtype=policy, name="output"
-            )
+            self.output_embedding = self._token_embedding("output", width)
         self.logit_bias = None
+
+    def _token_embedding(self, name: str, width: int) -> TokenEmbedding:
+        how = {"scale": self.first_scale, "dtype": self.dtype_policy, "name": name}
+        return TokenEmbedding(self.config.vocabulary_size, width, **how)
 
     @classmethod
     def from_preset(cls, name: str, **kwargs):

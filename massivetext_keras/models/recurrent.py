@@ -28,7 +28,9 @@ class Recurrent(Backbone):
 
     stacks = RecurrentConfig.stacks
     takes_embedding_size = True
+    first_scale = 0.5  # nothing normalises what the first layer reads
     attends = False
+    carries_states = True
 
     def __init__(self, config: RecurrentConfig, **kwargs):
         super().__init__(config, **kwargs)

@@ -45,10 +45,8 @@ class RecurrentLayer(keras.layers.Layer):
         self.cell, self.units, self.bias = CELLS[cell], units, recurrent_bias
         first = [forget_bias * (cell == "lstm" and i == 1) for i in range(4)]
         policy, width = self.dtype_policy, self.cell.gates * units
-        self.scale = (3 * units) ** -0.5  # PyTorch's, whose are uniform
         self.projection = Dense(
             width,
-            scale=self.scale,
             bias_initializer=lambda shape, dtype: tf.repeat(
                 tf.constant(first[: self.cell.gates], dtype), units
             ),
@@ -59,13 +57,14 @@ class RecurrentLayer(keras.layers.Layer):
         self.state_dropout = Dropout(recurrent_dropout, dtype=policy, name="state")
 
     def build(self, input_shape):
+        # With the usual 0.02, hardly anything would get through two layers of gates.
+        self.projection.kernel_initializer = _first(input_shape[-1])
         self.projection.build(input_shape)
         shape = (self.units, self.cell.gates * self.units)
-        initializer = keras.initializers.RandomNormal(stddev=self.scale)
         self.recurrent_kernel = self.add_weight(
             name="recurrent_kernel",
             shape=shape,
-            initializer=initializer,
+            initializer=_first(self.units),
             autocast=False,
         )
         self.recurrent_bias = None
@@ -112,3 +111,8 @@ class RecurrentLayer(keras.layers.Layer):
         if training and self.state_dropout.rate:
             mask = self.state_dropout(tf.ones_like(states[0]), training=True)
         return scan(self.cell, projected, kernel, states, bias, Rules(keep, mask))
+
+
+def _first(inputs: int) -> keras.initializers.Initializer:
+    """Of a product that keeps the variance of what it reads (LeCun et al., 1998)."""
+    return keras.initializers.RandomNormal(stddev=inputs**-0.5)

@@ -10,6 +10,8 @@ import tensorflow as tf
 from massivetext_keras.configs import RecurrentConfig
 from massivetext_keras.tasks import CausalLM, TextClassifier
 from massivetext_keras.tokenizers import ByteTokenizer
+from massivetext_keras.training import Checkpoint
+from tests.tasks.tiny import byte_lm as gpt_lm
 from tests.tasks.tiny import randomize
 
 TINY = RecurrentConfig(
@@ -156,6 +158,89 @@ def test_too_little_text_is_refused_in_one_line(texts):
     with pytest.raises(ValueError) as refused:
         byte_lm().datasets(texts, batch_size=1, sequence_length=8, progress=False)
     assert "\n" not in str(refused.value)
+
+
+def streams(lm, start: int = 0):
+    texts = [{"text": "".join(chr(97 + i * i % 7) for i in range(300))}]
+    return lm.datasets(
+        texts,
+        batch_size=3,
+        sequence_length=8,
+        objective="stream",
+        start=start,
+        progress=False,
+    )
+
+
+def test_states_are_carried_from_batch_to_batch():
+    lm = byte_lm()
+    lm.compile(keras.optimizers.SGD(0.0), carry_rows=3)
+    _, valid = streams(lm)
+    found = lm.evaluate(valid, verbose=0, return_dict=True)["loss"]
+    again = lm.evaluate(valid, verbose=0, return_dict=True)["loss"]
+    assert found == again  # evaluations begin anew
+    rows = [
+        np.concatenate(parts, axis=1)
+        for parts in zip(
+            *((x["token_ids"], y, w) for x, y, w in valid.as_numpy_iterator()),
+            strict=True,
+        )
+    ]
+    assert rows[0].shape[1] > 8
+    loss, _ = lm.summed_loss({"token_ids": tf.constant(rows[0])}, *rows[1:], False)
+    assert found == pytest.approx(float(loss[0]) / rows[2].sum(), rel=1e-6)
+    without = lm.evaluate(
+        valid.map(lambda x, y, w: ({"token_ids": x["token_ids"]}, y, w)),
+        verbose=0,
+        return_dict=True,
+    )["loss"]
+    assert abs(without - found) > 1e-3
+
+
+def test_a_run_with_carried_states_goes_on_bit_for_bit(tmp_path):
+    def run(steps: int, folder):
+        keras.utils.set_random_seed(1)
+        lm = byte_lm(dropout=0.3, weight_dropout=0.2)
+        lm.compile(keras.optimizers.Adam(0.01), carry_rows=3)
+        checkpoint = Checkpoint(folder, every=100)
+        done = checkpoint.restore(lm)
+        train, valid = streams(lm, start=done)
+        fits = {"steps_per_epoch": steps - done, "verbose": 0}
+        lm.fit(train, validation_data=valid, callbacks=[checkpoint], **fits)
+        checkpoint.finish()
+        return [x.numpy() for x in lm.weights]
+
+    whole = run(7, tmp_path / "whole")
+    run(4, tmp_path / "parts")
+    resumed = run(7, tmp_path / "parts")
+    assert sum(np.abs(x).max() > 0 for x in resumed[-8:]) == 8
+    assert all(np.array_equal(*pair) for pair in zip(whole, resumed, strict=True))
+
+
+def test_carried_states_are_no_part_of_a_preset(tmp_path):
+    lm = byte_lm()
+    lm.compile("adamw", carry_rows=2)
+    lm.save_preset(tmp_path)
+    assert not [name for name in lm.named_weights() if "carried" in name]
+    assert CausalLM.from_preset(tmp_path).score("ab") == lm.score("ab")
+
+
+def test_carried_states_are_refused_where_they_make_no_sense():
+    lm = byte_lm()
+    with pytest.raises(ValueError, match="carry_rows=4: states are carried for 1 row"):
+        lm.compile("adamw", carry_rows=4, micro_batches=2)
+    lm.compile("adamw")
+    train, _ = streams(lm)
+    with pytest.raises(ValueError, match="objective 'stream' needs compile"):
+        lm.fit(train, steps_per_epoch=1, verbose=0)
+    lm.compile("adamw", carry_rows=2)
+    with pytest.raises(ValueError, match="a batch of 3 rows.*carry_rows=3"):
+        lm.fit(train, steps_per_epoch=1, verbose=0)
+    gpt = gpt_lm()
+    with pytest.raises(ValueError, match="carry_rows=3: a decoder has no states"):
+        gpt.compile("adamw", carry_rows=3)
+    with pytest.raises(ValueError, match="objective 'stream' is for a CausalLM with a"):
+        streams(gpt)
 
 
 def test_what_does_not_go_is_refused(tmp_path):
