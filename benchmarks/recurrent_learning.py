@@ -13,10 +13,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
-from common import compete
 from shakespeare import LEAST, WARMUP, characters, nats, random_windows, windows
 
 ROWS, LENGTH, UPDATES, PARTS = 12, 64, 2000, 8
@@ -88,7 +86,9 @@ def measure(name: str, peak: float) -> dict[str, float]:
 def best_of(name: str) -> dict[str, float]:
     """With the rate that ends lower."""
     last = f"update {UPDATES}, nats"
-    return min((measure(name, x) | {"rate": x} for x in MODELS[name][1]), key=lambda x: x[last])
+    return min(
+        (measure(name, x) | {"rate": x} for x in MODELS[name][1]), key=lambda x: x[last]
+    )
 
 
 def draw(path: str) -> None:
@@ -97,4 +97,12 @@ def draw(path: str) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["one"]:
-        print(json.dumps({"name": sys.argv[2], "rate": float(sys.argv[3]), **measure(sys.argv[2], float(sys.argv[3]))}))
+        print(
+            json.dumps(
+                {
+                    "name": sys.argv[2],
+                    "rate": float(sys.argv[3]),
+                    **measure(sys.argv[2], float(sys.argv[3])),
+                }
+            )
+        )

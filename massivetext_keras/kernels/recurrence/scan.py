@@ -7,12 +7,14 @@ steps behind the loop, where that of TensorFlow's loop adds one of each step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
-from massivetext_keras.kernels.product import product
+from massivetext_keras.kernels.fused import island
+from massivetext_keras.kernels.product import product as multiply
 from massivetext_keras.kernels.recurrence.cells import Cell, States
 from massivetext_keras.kernels.shapes import shape_of
 
@@ -63,7 +65,8 @@ def scan(
         kernel: [units, gates * units], that states are multiplied with.
         states: before the first token, [batch, units] each; the first of the dtype of
             `projected`, the others float32. No gradient flows to them.
-        bias: [gates * units] of the product with the state, of a cell with `own_bias`.
+        bias: [gates * units] of the product with the state, of a cell with
+            `of_product`; of others it is a part of `projected`.
         rules: what happens between steps (None: nothing).
 
     Returns:
@@ -76,111 +79,114 @@ def scan(
 
     @tf.custom_gradient
     def call(projected, kernel, bias):
-        given, last, kept = _forward(cell, projected, kernel, bias, states, rules)
+        given, product = _forward(cell, projected, kernel, bias, states, rules)
 
-        def backward(upstream, *of_last):
+        def backward(upstream, *_):
             seen = [
                 tf.concat([x[None], y[:-1]], 0)
                 for x, y in zip(states, given, strict=True)
             ]
-            return _backward(cell, upstream, kernel, seen, given, kept, rules)
+            seen = rules.before_all(seen)
+            factors = _factors(cell)(projected, product, *seen, *given)
+            of_projected = _backward(cell, upstream, kernel, factors, rules)
+            of_product = of_projected
+            if cell.of_product is not None:
+                of_product = cell.of_product(of_projected, factors)
+            read, slopes = (_rows(x) for x in (rules.masked(seen[0]), of_product))
+            of_kernel = multiply(read, slopes, transpose_a=True)
+            return of_projected, of_kernel, tf.reduce_sum(slopes, axis=0)
 
-        return (given[0], *last), backward
+        return (given[0], *(x[-1] for x in given)), backward
 
     given, *last = call(projected, kernel, bias)
     return given, tuple(tf.stop_gradient(x) for x in last)
 
 
 def _forward(cell: Cell, projected, kernel, bias, states: States, rules: Rules):
-    """All states after each token, those after the last one, and what is kept."""
+    """All states after each token, and the products with those before it."""
     batch, units, dtype = projected.shape[1], kernel.shape[0], projected.dtype
-    length = shape_of(projected)[0]
-    kinds = [*(x.dtype for x in states), dtype][: cell.states + bool(cell.kept)]
-    widths = [units] * cell.states + [units * cell.kept]
-    arrays = tuple(
-        tf.TensorArray(kind, length, element_shape=[batch, width])
-        for kind, width in zip(kinds, widths, strict=False)
-    )
+    kinds = [(x.dtype, units) for x in states] + [(dtype, kernel.shape[1])]
+    arrays, length = _arrays(projected, kinds)
+    states = tuple(tf.ensure_shape(x, [batch, units]) for x in states)
 
     def step(t, states, arrays):
         before = rules.before(states, t)
-        multiplied = tf.matmul(rules.masked(before[0]), kernel)
-        if cell.own_bias:
-            multiplied += bias
-        after, kept = cell.forward(
-            _wide(projected[t]), _wide(multiplied), tuple(map(_wide, before))
+        product = tf.matmul(rules.masked(before[0]), kernel)
+        if cell.of_product is not None:
+            product += bias
+        after = cell.forward(
+            _wide(projected[t]), _wide(product), tuple(map(_wide, before))
         )
-        written = (*after, kept) if cell.kept else after
-        written = [tf.cast(x, kind) for x, kind in zip(written, kinds, strict=True)]
-        arrays = (x.write(t, y) for x, y in zip(arrays, written, strict=True))
-        return t + 1, tuple(written[: cell.states]), tuple(arrays)
+        after = tuple(tf.cast(x, y.dtype) for x, y in zip(after, states, strict=True))
+        written = zip(arrays, (*after, product), strict=True)
+        return t + 1, after, tuple(x.write(t, y) for x, y in written)
 
-    states = tuple(tf.ensure_shape(x, [batch, units]) for x in states)
-    _, last, arrays = tf.while_loop(
+    *_, arrays = _loop(length, step, states, arrays)
+    *given, product = (x.stack() for x in arrays)
+    return given, product
+
+
+@functools.cache
+def _factors(cell: Cell) -> Callable[..., tf.Tensor]:
+    """`Cell.factors` as one XLA program, float32; states before and after one behind
+    another."""
+
+    @island
+    def made(projected, product, *states):
+        states = tuple(map(_wide, states))
+        before, after = states[: cell.states], states[cell.states :]
+        return cell.factors(_wide(projected), _wide(product), before, after)
+
+    return made
+
+
+def _backward(cell: Cell, upstream, kernel, factors, rules: Rules) -> tf.Tensor:
+    """Gradients of projected, [length, batch, gates * units]."""
+    batch, units = upstream.shape[1:]
+    arrays, length = _arrays(upstream, [(upstream.dtype, kernel.shape[1])])
+    transposed = tf.transpose(kernel)
+
+    def step(back, gradients, arrays):
+        t = length - 1 - back
+        first, *others = gradients
+        of_projected, of_product, direct = cell.backward(
+            (first + _wide(upstream[t]), *others), factors[t]
+        )
+        through = tf.matmul(tf.cast(of_product, upstream.dtype), transposed)
+        gradients = (_wide(rules.masked(through)) + direct[0], *direct[1:])
+        array = arrays[0].write(t, tf.cast(of_projected, upstream.dtype))
+        return back + 1, rules.before(gradients, t), (array,)
+
+    zeros = tf.ensure_shape(tf.zeros([shape_of(upstream)[1], units]), [batch, units])
+    *_, (array,) = _loop(length, step, (zeros,) * cell.states, arrays)
+    return array.stack()
+
+
+def _arrays(like: tf.Tensor, kinds: list[tuple[tf.DType, int]]):
+    """An array to write each step into, for each dtype and width; and the length."""
+    length, batch = shape_of(like)[0], like.shape[1]
+    arrays = tuple(
+        tf.TensorArray(kind, length, element_shape=[batch, width])
+        for kind, width in kinds
+    )
+    return arrays, length
+
+
+def _loop(length, step, states: States, arrays: tuple):
+    """Steps, as many as there are tokens; one alone, as in decoding, in no loop."""
+    if isinstance(length, int) and length == 1:
+        return step(0, states, arrays)
+    return tf.while_loop(
         lambda t, *_: t < length,
         step,
         (tf.constant(0), states, arrays),
         maximum_iterations=length,
         parallel_iterations=1,
     )
-    stacks = [x.stack() for x in arrays]
-    return stacks[: cell.states], last, stacks[cell.states :]
 
 
-def _backward(cell: Cell, upstream, kernel, seen, given, kept, rules: Rules):
-    """Gradients of projected, of the kernel and of the bias.
-
-    Args:
-        upstream: [length, batch, units].
-        seen: the states that were there before each token.
-        given: those after it.
-        kept: what the forward pass kept, in a list, or none.
-    """
-    batch, units = upstream.shape[1:]
-    length, dtype = shape_of(upstream)[0], upstream.dtype
-    before = rules.before_all(seen)
-    transposed = tf.transpose(kernel)
-    width = kernel.shape[1]
-    arrays = tuple(
-        tf.TensorArray(dtype, length, element_shape=[batch, width])
-        for _ in range(1 + cell.own_bias)
-    )
-
-    def step(back, gradients, arrays):
-        t = length - 1 - back
-        first, *others = gradients
-        old, new = (tuple(_wide(x[t]) for x in states) for states in (before, given))
-        of_projected, of_product, direct = cell.backward(
-            (first + _wide(upstream[t]), *others),
-            _wide(kept[0][t]) if kept else None,
-            old,
-            new,
-        )
-        of_product = tf.cast(of_product, dtype)
-        through = rules.masked(tf.matmul(of_product, transposed))
-        gradients = (_wide(through) + direct[0], *direct[1:])
-        written = (of_product, tf.cast(of_projected, dtype))[: len(arrays)]
-        arrays = (x.write(t, y) for x, y in zip(arrays, written, strict=True))
-        return back + 1, rules.before(gradients, t), tuple(arrays)
-
-    rows = shape_of(upstream)[1]
-    zeros = tuple(
-        tf.ensure_shape(tf.zeros([rows, units]), [batch, units])
-        for _ in range(cell.states)
-    )
-    *_, arrays = tf.while_loop(
-        lambda back, *_: back < length,
-        step,
-        (tf.constant(0), zeros, arrays),
-        maximum_iterations=length,
-        parallel_iterations=1,
-    )
-    of_product, of_projected = arrays[0].stack(), arrays[-1].stack()
-    of_rows = tf.reshape(of_product, [-1, width])
-    of_kernel = product(
-        tf.reshape(rules.masked(before[0]), [-1, units]), of_rows, transpose_a=True
-    )
-    return of_projected, of_kernel, tf.reduce_sum(of_rows, axis=0)
+def _rows(x: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(x, [-1, x.shape[-1]])
 
 
 def _wide(x: tf.Tensor) -> tf.Tensor:

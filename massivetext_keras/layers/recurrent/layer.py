@@ -106,7 +106,7 @@ class RecurrentLayer(keras.layers.Layer):
         projected, bias, mask = self.projection(x, training=training), None, None
         if self.recurrent_bias is not None:
             bias = tf.cast(tf.convert_to_tensor(self.recurrent_bias), dtype)
-            if not self.cell.own_bias:
+            if self.cell.of_product is None:
                 projected, bias = projected + bias, None
         if training and self.state_dropout.rate:
             mask = self.state_dropout(tf.ones_like(states[0]), training=True)

@@ -49,7 +49,7 @@ def inputs(name: str, length: int = LENGTH, dtype=tf.float32):
     width = cell.gates * UNITS
     states = [normal(BATCH, UNITS)]
     states += [normal(BATCH, UNITS, kind=tf.float32)] * (cell.states - 1)
-    bias = normal(width) if cell.own_bias else None
+    bias = normal(width) if cell.of_product else None
     keep = tf.constant(random.integers(0, 2, [length, BATCH, 1]), tf.float32)
     mask = tf.constant(random.integers(0, 2, [BATCH, UNITS]) * 2.0, dtype)
     arrays = normal(length, BATCH, width), normal(UNITS, width), bias
