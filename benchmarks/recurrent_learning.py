@@ -5,18 +5,21 @@ schedule, betas, decay and clipping for all, no dropout, the same batches, about
 million weights. Every model has the better of two peaks of the rate. Each is measured
 on every eighth window of the text's last tenth; a recurrent model also in windows of
 1,024, which a GPT of context 64 cannot read.
-Needs the folder that MASSIVETEXT_DATA names; `--draw=FILE` makes the picture.
+Needs the folder that MASSIVETEXT_DATA names; draws docs/recurrent_learning.png.
 """
 
 from __future__ import annotations
 
-import json
-import sys
+import functools
+import re
 import time
 
 import numpy as np
+from common import ROOT, compete
+from results import Results
 from shakespeare import LEAST, WARMUP, characters, nats, random_windows, windows
 
+PICTURE = ROOT / "docs/recurrent_learning.png"
 ROWS, LENGTH, UPDATES, PARTS = 12, 64, 2000, 8
 LONG = 1024
 # name -> fields of the shape, and peaks of the rate
@@ -84,25 +87,31 @@ def measure(name: str, peak: float) -> dict[str, float]:
 
 
 def best_of(name: str) -> dict[str, float]:
-    """With the rate that ends lower."""
+    """With the peak of the rate that ends lower."""
     last = f"update {UPDATES}, nats"
-    return min(
-        (measure(name, x) | {"rate": x} for x in MODELS[name][1]), key=lambda x: x[last]
-    )
+    return min((measure(name, rate) for rate in MODELS[name][1]), key=lambda x: x[last])
 
 
-def draw(path: str) -> None:
-    """A curve for each model, of what this machine's results have."""
+def draw(best: Results) -> None:
+    """A curve for each model, in `PICTURE`."""
+    from matplotlib.figure import Figure
 
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, results in best.items():
+        found = {
+            int(key.split()[1].rstrip(",")): value
+            for key, value in results.items()
+            if re.fullmatch(r"update \d+, nats", key)
+        }
+        axes.plot([*found], [*found.values()], marker=".", label=name)
+    axes.set(xlabel="updates of 12 x 64 characters", ylabel="nats per character")
+    axes.set_title("tinyshakespeare, held out")
+    axes.legend()
+    figure.savefig(PICTURE, dpi=110)
+
+
+CONTESTANTS = {name: functools.partial(best_of, name) for name in MODELS}
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["one"]:
-        print(
-            json.dumps(
-                {
-                    "name": sys.argv[2],
-                    "rate": float(sys.argv[3]),
-                    **measure(sys.argv[2], float(sys.argv[3])),
-                }
-            )
-        )
+    draw(compete(__file__, CONTESTANTS, rounds=1))

@@ -77,8 +77,8 @@ def numbers_kept(config: ModelConfig, seen: float, recompute: bool) -> float:
     Of a block of a Transformer: 13 d for the residual stream, the norms, queries, keys,
     values and what attention gives; 2 f in the feed-forward layer, 4 f if it is gated;
     and H T attention weights. With recomputation d for each block and one block whole.
-    Of a recurrent layer: what it reads, with and without dropout, its gates before and
-    after their activations, and its states.
+    Of a recurrent layer: what it reads, with and without dropout, its two products, and
+    its states.
 
     Args:
         config: the shape.
