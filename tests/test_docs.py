@@ -57,8 +57,9 @@ def test_the_pages_have_commands():
     assert {"README.md", "corpus.md", "tasks.md"} <= {page for page, _ in COMMANDS}
 
 
-def test_the_picture_shows_the_floors_that_are_held():
-    spec = importlib.util.spec_from_file_location("draw", ROOT / "docs/draw_floors.py")
+@pytest.mark.parametrize("script", ["docs/draw_floors.py", "docs/draw_parallel.py"])
+def test_pictures_show_what_the_code_says(script):
+    spec = importlib.util.spec_from_file_location("draw", ROOT / script)
     draw = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(draw)
-    assert draw.PICTURE.read_text() == draw.draw(), "run python docs/draw_floors.py"
+    assert draw.PICTURE.read_text() == draw.draw(), f"run python {script}"

@@ -9,11 +9,12 @@ a multiple of the devices, experts one by one.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.architecture.weights import Weight, weights
-from massivetext_keras.distribution.sharded import Placement, with_data_axis
+from massivetext_keras.distribution.placement import Placement, with_data_axis
 
 COLUMNS = {"qkv", "query", "key_value", "up"}
 ROWS = {"output", "down"}
@@ -59,20 +60,28 @@ def placements(config: TransformerConfig, tensor: int) -> dict[str, Placement]:
     }
 
 
-def numbers_kept(config: TransformerConfig, tensor: int, replicas: int = 1) -> int:
+def numbers_kept(
+    config: TransformerConfig,
+    tensor: int,
+    replicas: int = 1,
+    paths: Collection[str] | None = None,
+) -> int:
     """How many numbers of a model's weights each device keeps.
 
     Args:
         config: the shape.
         tensor: devices of the tensor axis.
         replicas: among which the weights, or what is kept of them, are split.
+        paths: of the weights that are meant (None: all).
 
     >>> config = TransformerConfig(vocabulary_size=50257)
     >>> [numbers_kept(config, *split) for split in ((1,), (2,), (2, 2))]
     [124439808, 81940224, 40986240]
     """
     total = 0
-    for weight in weights(config).values():
+    for path, weight in weights(config).items():
+        if paths is not None and path not in paths:
+            continue
         placement, shape = _placement(weight, tensor), _shape(weight)
         if replicas > 1:
             shared = with_data_axis(placement, shape, replicas)

@@ -18,11 +18,10 @@ from tensorflow.experimental import dtensor
 
 from massivetext_keras.architecture.axes import AXES
 from massivetext_keras.architecture.model import ModelConfig
-from massivetext_keras.architecture.weights import depth_of
 from massivetext_keras.distribution.layouts import check_tensor_axis, placements
-from massivetext_keras.distribution.pipeline import stage_blocks
+from massivetext_keras.distribution.pipeline import stage_blocks, stage_of
+from massivetext_keras.distribution.placement import Placement
 from massivetext_keras.distribution.sharded import (
-    Placement,
     ShardedVariable,
     first_value,
     on_host,
@@ -67,8 +66,9 @@ class Mesh:
             raise RuntimeError("a mesh has no place in the scope of a strategy")
         if current_mesh() is not None:
             raise RuntimeError("this is the scope of a mesh already")
-        if self.has_workers:
-            random.seed(_of_first_worker(self.stages[0], random.getrandbits(23)))
+        if self.workers > 1:
+            seed = random.getrandbits(50) if self.worker == 0 else 0
+            random.seed(int(self.sum_over_workers(seed)))
         _scopes.mesh, _scopes.model = self, _Model()
         try:
             with tf.variable_creator_scope(self._create):
@@ -77,9 +77,24 @@ class Mesh:
             _scopes.mesh = None
 
     @property
-    def has_workers(self) -> bool:
-        """Whether some of its devices are those of other workers."""
-        return self.stages[0].num_local_devices() < self.stages[0].size
+    def workers(self) -> int:
+        """How many processes have its devices, each as many."""
+        return self.stages[0].size // self.stages[0].num_local_devices()
+
+    @property
+    def worker(self) -> int:
+        """Which of them this is."""
+        return dtensor.client_id() if self.workers > 1 else 0
+
+    def sum_over_workers(self, value: float) -> float:
+        """The sum of a number that each worker has, of integers below 2^53 exactly; all
+        have to call this."""
+        mesh = self.stages[0]
+        parts = [np.zeros([1, 1], np.float64) for _ in range(mesh.num_local_devices())]
+        parts[0][:] = value
+        with on_mesh(mesh):
+            numbers = dtensor.pack(parts, dtensor.Layout(["data", "tensor"], mesh))
+            return float(on_host(_sum(numbers)))
 
     def _create(self, next_creator, **kwargs):
         """Makes a weight in its place, and whatever else as it would be made."""
@@ -89,7 +104,7 @@ class Mesh:
         placement = _scopes.model.table.get(path.partition("/")[2])
         return ShardedVariable.of(
             value,
-            self.stages[_scopes.model.stage_of(path, self.pipeline)],
+            self.stages[stage_of(path, _scopes.model.blocks, self.pipeline)],
             placement or Placement((None,) * len(value.shape)),
             value.shape,
             kwargs["dtype"],
@@ -113,14 +128,6 @@ class _Model:
 
     table: Mapping[str, Placement] = dataclasses.field(default_factory=dict)
     blocks: Sequence[range] = ()
-
-    def stage_of(self, path: str, stages: int) -> int:
-        """The stage that has a weight: what embeds is in the first one, what comes
-        after the blocks in the last."""
-        depth = depth_of(path)
-        if depth is None or depth == 0:
-            return 0 if depth == 0 else stages - 1
-        return next(i for i, has in enumerate(self.blocks) if depth - 1 in has)
 
 
 def current_mesh() -> Mesh | None:
@@ -158,13 +165,9 @@ def weights_of(config: ModelConfig) -> Iterator[None]:
         _scopes.model = _Model()
 
 
-def _of_first_worker(mesh: dtensor.Mesh, number: int) -> int:
-    """A number below 2^23 of the first worker, on all."""
-    first = [all(i == 0 for i in x.values()) for x in mesh.local_device_locations()]
-    parts = [np.full([1, 1], number * is_first, np.float32) for is_first in first]
-    with on_mesh(mesh):
-        numbers = dtensor.pack(parts, dtensor.Layout(["data", "tensor"], mesh))
-        return int(on_host(tf.function(tf.reduce_sum)(numbers)))
+@tf.function
+def _sum(numbers: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(numbers)
 
 
 def _path(name: str) -> str:

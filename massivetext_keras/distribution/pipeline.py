@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.architecture.weights import count, layout
+from massivetext_keras.architecture.weights import count, depth_of, layout
 from massivetext_keras.planning.split import stages as even_stages
 
 
@@ -51,6 +52,43 @@ def stage_blocks(config: TransformerConfig, stages: int) -> list[range]:
     counts = [*even_stages(config.num_layers - last, stages - 1), last]
     ends = [sum(counts[: i + 1]) for i in range(stages)]
     return [range(end - n, end) for end, n in zip(ends, counts, strict=True)]
+
+
+def stage_of(path: str, blocks: Sequence[range], stages: int) -> int:
+    """The stage that has a weight: what embeds is in the first one, what comes after
+    the blocks in the last.
+
+    Args:
+        path: of the weight.
+        blocks: of each stage.
+        stages: how many.
+
+    >>> blocks = [range(0, 3), range(3, 5)]
+    >>> paths = "tokens/embeddings", "stack/block_3/x", "stack/final_norm/gain"
+    >>> [stage_of(path, blocks, 2) for path in paths]
+    [0, 1, 1]
+    """
+    depth = depth_of(path)
+    if depth is None:
+        return stages - 1
+    if depth == 0:
+        return 0
+    return next(i for i, has in enumerate(blocks) if depth - 1 in has)
+
+
+def borrowed_paths(config: TransformerConfig, stage: int, stages: int) -> list[str]:
+    """The weights of other stages that one reads too: the token embedding where it is
+    the output layer as well, and the bias of relative positions.
+
+    >>> [borrowed_paths(TransformerConfig(), stage, 3) for stage in range(3)]
+    [[], [], ['tokens/embeddings']]
+    """
+    last = stage == stages - 1
+    if stages == 1:
+        return []
+    tied = ["tokens/embeddings"] if last and config.tied_embeddings else []
+    relative = config.position == "relative" and not last
+    return tied + ["stack/relative/table"] * relative
 
 
 def check_stages(config: TransformerConfig, stages: int) -> None:

@@ -4,57 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.experimental import dtensor
 from tensorflow.python.ops.control_flow_v2_func_graphs import ControlFlowFuncGraph
 
+from massivetext_keras.distribution.placement import (
+    Box,
+    Placement,
+    parts_here,
+    with_data_axis,
+)
 from massivetext_keras.kernels.split import is_split, split_among
 
 _here = threading.local()
 _uses = itertools.count(1)  # of meshes, each of which may have changed variables
 _last_use = 0
-
-
-class Placement(NamedTuple):
-    """How a tensor lies on a mesh.
-
-    Attributes:
-        axes: for each of its axes the name of the mesh's axis that it is split along,
-            or None.
-        parts: sizes of the parts that its last axis consists of, such as queries, keys
-            and values; () if it is one.
-        blocks: into how many blocks these parts are cut: the first of each part, then
-            the second of each, so that every device has a share of every part.
-    """
-
-    axes: tuple[str | None, ...]
-    parts: tuple[int, ...] = ()
-    blocks: int = 1
-
-    @property
-    def order(self) -> np.ndarray | None:
-        """The place in the whole of each column, None if they lie as in the whole.
-
-        >>> Placement((None,), parts=(4, 2), blocks=2).order.tolist()
-        [0, 1, 4, 2, 3, 5]
-        """
-        if self.blocks == 1 or len(self.parts) < 2:
-            return None
-        starts = np.cumsum([0, *self.parts[:-1]])
-        places = [
-            (start + np.arange(size)).reshape(self.blocks, -1)
-            for start, size in zip(starts, self.parts, strict=True)
-        ]
-        return np.concatenate(places, axis=1).reshape(-1)
-
-    def layout(self, mesh: dtensor.Mesh) -> dtensor.Layout:
-        """DTensor's word for it."""
-        return dtensor.Layout([x or dtensor.UNSHARDED for x in self.axes], mesh)
 
 
 @contextlib.contextmanager
@@ -88,23 +57,38 @@ def put(value, mesh: dtensor.Mesh, placement: Placement) -> tf.Tensor:
         placement: what goes where.
     """
     value = np.asarray(value)
-    order = placement.order
-    if order is not None:
-        value = value[..., order]
-    layout = placement.layout(mesh)
-    parts = [
-        np.array(value[place], order="C")
-        for place in _places(value.shape, placement, mesh)
-    ]
-    return dtensor.pack(parts, layout)
+    return gathered_from(
+        lambda box: value[box], value.shape, value.dtype, mesh, placement
+    )
+
+
+def gathered_from(
+    read: Callable[[Box], np.ndarray],
+    shape: Sequence[int],
+    dtype: np.dtype,
+    mesh: dtensor.Mesh,
+    placement: Placement,
+) -> tf.Tensor:
+    """A tensor whose parts are read box by box, so that it need be nowhere whole.
+
+    Args:
+        read: gives what a box of the whole holds.
+        shape, dtype: of the whole.
+        mesh, placement: as of `put`.
+    """
+    parts = []
+    for part in parts_here(shape, placement, mesh):
+        values = np.empty(part.shape, dtype)
+        for piece in part.pieces:
+            values[piece.part] = read(piece.whole)
+        parts.append(values)
+    return dtensor.pack(parts, placement.layout(mesh))
 
 
 def zeros(shape: Sequence[int], dtype, mesh: dtensor.Mesh, placement: Placement):
-    """Zeros that are nowhere whole; arguments as of `put`."""
-    places = _places(shape, placement, mesh)
+    """Zeros that are nowhere whole; arguments as of `gathered_from`."""
     dtype = tf.as_dtype(dtype).as_numpy_dtype
-    parts = [np.zeros([x.stop - x.start for x in place], dtype) for place in places]
-    return dtensor.pack(parts, placement.layout(mesh))
+    return gathered_from(lambda box: dtype(0), shape, dtype, mesh, placement)
 
 
 def on_host(tensor: tf.Tensor) -> tf.Tensor:
@@ -118,41 +102,19 @@ def on_host(tensor: tf.Tensor) -> tf.Tensor:
 
 def whole(tensor: tf.Tensor, mesh: dtensor.Mesh, placement: Placement) -> np.ndarray:
     """What `put` was given; where other workers have parts, all of them have to ask."""
-    if mesh.num_local_devices() < mesh.size:
+    is_here = mesh.num_local_devices() == mesh.size
+    if not is_here:
+        placement = placement._replace(axes=(None,) * tensor.shape.rank)
         with on_mesh(mesh):
-            axes = (None,) * tensor.shape.rank
-            tensor = dtensor.relayout(tensor, Placement(axes).layout(mesh))
-        return _in_order(dtensor.unpack(tensor)[0].numpy(), placement)
-    parts = [part.numpy() for part in dtensor.unpack(tensor)]
-    value = np.empty(tensor.shape, parts[0].dtype)
-    places = _places(value.shape, placement, mesh)
-    for place, part in zip(places, parts, strict=True):
-        value[place] = part
-    return _in_order(value, placement)
-
-
-def _in_order(value: np.ndarray, placement: Placement) -> np.ndarray:
-    """Columns as they are in the whole."""
-    order = placement.order
-    if order is None:
-        return value
-    restored = np.empty_like(value)
-    restored[..., order] = value
-    return restored
-
-
-def _places(shape, placement: Placement, mesh: dtensor.Mesh) -> list[tuple[slice, ...]]:
-    """Where the part of each device of this process lies in the whole."""
-    sizes = {name: mesh.dim_size(name) for name in mesh.dim_names}
-    places = []
-    for where in mesh.local_device_locations():
-        place = []
-        for size, axis in zip(shape, placement.axes, strict=True):
-            step = size // sizes[axis] if axis else size
-            start = where[axis] * step if axis else 0
-            place.append(slice(start, start + step))
-        places.append(tuple(place))
-    return places
+            tensor = dtensor.relayout(tensor, placement.layout(mesh))
+    value = np.empty(tensor.shape, tensor.dtype.as_numpy_dtype)
+    places = parts_here(value.shape, placement, mesh)
+    pairs = list(zip(places, dtensor.unpack(tensor), strict=True))
+    for place, part in [x for x in pairs if x[0].first] if is_here else pairs[:1]:
+        part = part.numpy()
+        for piece in place.pieces:
+            value[piece.whole] = part[piece.part]
+    return value
 
 
 class ShardedVariable(dtensor.DVariable):
@@ -201,6 +163,11 @@ class ShardedVariable(dtensor.DVariable):
         with on_mesh(self.mesh):
             return super().read_value()
 
+    def split_alike(self, value: tf.Tensor) -> tf.Tensor:
+        """A tensor of its mesh, split as it is."""
+        with on_mesh(self.mesh):
+            return dtensor.relayout(value, self.placement.layout(self.mesh))
+
     def take(self, parts: tf.Tensor) -> None:
         """Takes a tensor of its mesh that is split as it is."""
         with on_mesh(self.mesh):
@@ -210,9 +177,45 @@ class ShardedVariable(dtensor.DVariable):
         """The whole of it."""
         return whole(super().read_value(), self.mesh, self.placement)
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this process has all of it."""
+        return self.mesh.num_local_devices() == self.mesh.size
+
+    @property
+    def copies(self) -> int:
+        """On how many devices each number of it is."""
+        sizes = {name: self.mesh.dim_size(name) for name in self.mesh.dim_names}
+        return math.prod(
+            n for name, n in sizes.items() if name not in self.placement.axes
+        )
+
+    def pieces(self, turn: int) -> Iterator[tuple[Box, np.ndarray]]:
+        """Boxes of the whole that this process is to write, and what they hold: those
+        of all processes together are the whole, each once.
+
+        Args:
+            turn: number of the variable among those that are written.
+        """
+        places = parts_here(self.shape, self.placement, self.mesh, turn)
+        for place, part in zip(places, self.local_parts(), strict=True):
+            if place.first:
+                part = part.numpy()
+                yield from ((p.whole, part[p.part]) for p in place.pieces)
+
+    def local_parts(self) -> list[tf.Tensor]:
+        """What each device of this process has."""
+        return dtensor.unpack(super().read_value())
+
+    def fill(self, read: Callable[[Box], np.ndarray]) -> None:
+        """Takes parts that are read as `gathered_from` has it."""
+        dtype = self.dtype.as_numpy_dtype
+        self.take(gathered_from(read, self.shape, dtype, self.mesh, self.placement))
+        self._read = None
+
     def local_bytes(self) -> int:
         """Bytes of the part that the first device has."""
-        return dtensor.unpack(super().read_value())[0].numpy().nbytes
+        return self.local_parts()[0].numpy().nbytes
 
     def assign(self, value, use_locking=None, name=None, read_value=True):
         """Takes a tensor of the mesh on it, a whole one elsewhere."""
@@ -331,21 +334,3 @@ def first_value(arguments: Mapping):
     """The value that `tf.Variable` was given to begin with, or what makes it gives."""
     value = arguments["initial_value"]
     return value() if callable(value) else value
-
-
-def with_data_axis(
-    placement: Placement, shape: Sequence[int], data: int
-) -> Placement | None:
-    """A placement that is split among the replicas too, along its first axis that can
-    be; None if there is none.
-
-    >>> with_data_axis(Placement((None, "tensor")), (6, 8), 2)
-    Placement(axes=('data', 'tensor'), parts=(), blocks=1)
-    >>> with_data_axis(Placement((None,)), (3,), 2) is None
-    True
-    """
-    for i, (axis, size) in enumerate(zip(placement.axes, shape, strict=True)):
-        if axis is None and size % data == 0:
-            axes = (*placement.axes[:i], "data", *placement.axes[i + 1 :])
-            return placement._replace(axes=axes)
-    return None

@@ -95,11 +95,6 @@ def make_devices(
         set_logical_cpus(logical_cpus)
     if mesh is None:
         return make_strategy(strategy)
-    if is_one_of_several():
-        raise ValueError(
-            f"mesh={mesh!r} with the workers of TF_CONFIG: each of them would write "
-            "the files of the run; train by make_mesh in a program of your own"
-        )
     made = make_mesh(**axes_in(mesh))
     logger.info("training on %s", describe(made))
     return made

@@ -6,7 +6,9 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
+from typing import Protocol
 
+import keras
 import tensorflow as tf
 
 # What a collective raises where a worker cannot be reached any more.
@@ -52,51 +54,121 @@ def is_one_of_several() -> bool:
     return bool(os.environ.get("TF_CONFIG")) and len(workers_of_job()[0]) > 1
 
 
-def has_workers(strategy: tf.distribute.Strategy) -> bool:
-    """Whether a strategy is one of several workers.
+class Devices(Protocol):
+    """What `devices_of` gives of a model that is on a mesh."""
+
+    workers: int
+    worker: int
+
+    def sum_over_workers(self, value: float) -> float: ...
+
+
+Place = tf.distribute.Strategy | Devices
+
+
+def devices_of(model: keras.Model) -> Place:
+    """The mesh or the strategy that a model is trained on.
+
+    >>> has_workers(devices_of(keras.Sequential([])))
+    False
+    """
+    return getattr(model, "mesh", None) or model.distribute_strategy
+
+
+def has_workers(devices: Place) -> bool:
+    """Whether a strategy or a mesh is one of several workers.
 
     >>> has_workers(tf.distribute.get_strategy())
     False
     """
-    return strategy.extended._in_multi_worker_mode()
+    if isinstance(devices, tf.distribute.Strategy):
+        return devices.extended._in_multi_worker_mode()
+    return devices.workers > 1
 
 
-def sum_over_workers(strategy: tf.distribute.Strategy, value: int) -> int:
-    """The sum of an integer of every replica; all workers have to call this.
+def is_chief(devices: Place) -> bool:
+    """Whether this process is the one, of several workers, that keeps records.
+
+    >>> is_chief(tf.distribute.get_strategy())
+    True
+    """
+    if isinstance(devices, tf.distribute.Strategy):
+        return devices.extended.should_checkpoint
+    return devices.worker == 0
+
+
+def share_of(devices: Place) -> tuple[int, int]:
+    """Which of how many shares of a model's state this process has: on a mesh each
+    worker has one, elsewhere all have all of it.
+
+    >>> share_of(tf.distribute.get_strategy())
+    (0, 1)
+    """
+    if isinstance(devices, tf.distribute.Strategy):
+        return 0, 1
+    return devices.worker, devices.workers
+
+
+def sum_over_workers(devices: Place, value: int) -> int:
+    """The sum of an integer that each worker has; all have to call this. Workers with
+    several replicas of a strategy count as often.
 
     >>> sum_over_workers(tf.distribute.get_strategy(), 3)
     3
     """
-    if not has_workers(strategy):
+    if not has_workers(devices):
         return value
-    return int(_sum(strategy, tf.constant(value, tf.int64)))
+    if isinstance(devices, tf.distribute.Strategy):
+        return int(_sum(devices, tf.constant(value, tf.int64)))
+    return int(devices.sum_over_workers(value))
 
 
-def mean_over_workers(strategy: tf.distribute.Strategy, value: float) -> float:
+def mean_over_workers(devices: Place, value: float) -> float:
     """The same number on all workers, of one that each has; all have to call this.
 
     >>> mean_over_workers(tf.distribute.get_strategy(), 0.25)
     0.25
     """
-    if not has_workers(strategy):
+    if not has_workers(devices):
         return value
-    return sum_over_workers(strategy, round(value)) / strategy.num_replicas_in_sync
+    return sum_over_workers(devices, round(value)) / _addends(devices)
 
 
-def check_same_step(strategy: tf.distribute.Strategy, step: int) -> None:
+def check_same_step(devices: Place, step: int) -> None:
     """Checks that all workers go on with the same checkpoint.
 
     Raises:
         ValueError: they found different ones, or some found none.
     """
-    if not has_workers(strategy):
+    if not has_workers(devices):
         return
-    total, replicas = sum_over_workers(strategy, step), strategy.num_replicas_in_sync
-    if total != step * replicas:
+    total, count = sum_over_workers(devices, step), _addends(devices)
+    if total != step * count:
         raise ValueError(
             f"this worker found the checkpoint of step {step}, the mean over all is "
-            f"{total / replicas:g}: the run's folder has to be one that all workers see"
+            f"{total / count:g}: the run's folder has to be one that all workers see"
         )
+
+
+def _addends(devices: Place) -> int:
+    """Of `sum_over_workers`."""
+    if isinstance(devices, tf.distribute.Strategy):
+        return devices.num_replicas_in_sync
+    return devices.workers
+
+
+def leave_together(devices: Place) -> None:
+    """At the end of a run: workers wait for the chief, which may still need them; it
+    does not mind whoever has left.
+
+    Raises:
+        What a collective raises: the chief is gone, and this is another worker.
+    """
+    try:
+        sum_over_workers(devices, 0)
+    except LOST:
+        if not is_chief(devices):
+            raise
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import tensorflow as tf
 from massivetext_keras.kernels.fused import island
 from massivetext_keras.kernels.product import product
 from massivetext_keras.kernels.shapes import shape_of
-from massivetext_keras.kernels.split import column_blocks, is_split
+from massivetext_keras.kernels.split import after, column_blocks, is_split
 from massivetext_keras.kernels.tuning import process_tuner
 
 # Logits per chunk: 1,024 tokens of an 8,192-token vocabulary, 16 MB in bfloat16.
@@ -166,6 +166,8 @@ def _summed(hidden, matrix, labels, weights, biases, smoothing, chunk) -> list:
     for cut in _cuts(hidden, axis, chunk):
         cuts = [x[cut] if cut else x for x in (hidden, labels, weights)]
         rows, told, weight = _flat(*cuts) if axis else cuts
+        if losses:
+            rows, told = after(rows, dmatrix), after(told, dmatrix)
         logits = product(rows, rounded, transpose_b=True)
         for bias in biases:
             logits = logits + tf.cast(bias, logits.dtype)

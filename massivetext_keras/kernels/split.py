@@ -88,3 +88,22 @@ def split_rows_and_heads(x: tf.Tensor) -> tf.Tensor:
     return dtensor.relayout(
         x, dtensor.Layout([*axes, *rest], dtensor.get_default_mesh())
     )
+
+
+def after(x: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    """`x` for what is to begin when `other` has been made, where that is split.
+
+    TensorFlow begins all that can begin, and its compiler for meshes keeps no control
+    dependencies: what is large and cut into chunks would all be there at once.
+
+    Args:
+        x: of any shape.
+        other: floating, of any shape.
+
+    >>> after(tf.constant([1.0]), tf.constant(2.0)).numpy().tolist()
+    [1.0]
+    """
+    if not is_split():
+        return x
+    number = tf.reduce_max(other)
+    return x + tf.cast(number != number, x.dtype)  # 0, unless the loss is no number

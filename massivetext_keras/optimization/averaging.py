@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import keras
 
-from massivetext_keras.optimization.keras_seams import averages_of
+from massivetext_keras.distribution.sharded import ShardedVariable
+from massivetext_keras.optimization.keras_seams import averages_of, held_by
 
 
 class AveragedWeights(keras.callbacks.Callback):
@@ -38,13 +39,13 @@ def averaged(model: keras.Model) -> Iterator[None]:
     if not (optimizer.use_ema and optimizer.built and int(optimizer.iterations) > 0):
         yield
         return
-    kept = [variable.numpy() for variable in model.trainable_variables]
+    kept = [_value(variable) for variable in model.trainable_variables]
     take_averages(model)
     try:
         yield
     finally:
         for variable, value in zip(model.trainable_variables, kept, strict=True):
-            variable.assign(value)
+            _set(variable, value)
 
 
 def take_averages(model: keras.Model) -> None:
@@ -57,4 +58,18 @@ def take_averages(model: keras.Model) -> None:
         raise ValueError("the optimizer keeps no means: make it with ema=0.999 or so")
     averages = averages_of(model.optimizer)
     for variable, mean in zip(model.trainable_variables, averages, strict=True):
-        variable.assign(mean.numpy())
+        _set(variable, _value(mean))
+
+
+def _value(variable: keras.Variable):
+    """Of a variable on a mesh it stays on the devices."""
+    held = held_by(variable)
+    return held.on_devices() if isinstance(held, ShardedVariable) else variable.numpy()
+
+
+def _set(variable: keras.Variable, value) -> None:
+    held = held_by(variable)
+    if isinstance(held, ShardedVariable):
+        held.take(held.split_alike(value))
+    else:
+        variable.assign(value)

@@ -6,14 +6,14 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import ml_dtypes  # noqa: F401  gives NumPy, and so safetensors, its bfloat16
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from massivetext_keras.support.files import replacing_file
+from massivetext_keras.saving.tensor_files import Kind, write_tensors
 
 FILE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -106,7 +106,12 @@ def arrays_of(
     """The weights of a model, or arrays by name, as arrays in memory."""
     if isinstance(model, keras.Model):
         model = named_weights(model)
-    return {k: keras.ops.convert_to_tensor(v).numpy() for k, v in model.items()}
+    return {name: array_of(weight) for name, weight in model.items()}
+
+
+def array_of(weight: Any) -> np.ndarray:
+    """A variable or a tensor as an array; of one in parts on a mesh nothing is kept."""
+    return np.asarray(weight.numpy() if hasattr(weight, "numpy") else weight)
 
 
 def save_weights(
@@ -125,7 +130,10 @@ def save_weights(
     path = Path(path)
     if path.suffix != ".safetensors":
         path = path / FILE
-    save_arrays(arrays_of(model), path, {"format": "massivetext_keras"})
+    weights = named_weights(model) if isinstance(model, keras.Model) else model
+    kinds = {name: Kind.of(weight) for name, weight in weights.items()}
+    metadata = {"format": "massivetext_keras"}
+    write_tensors(path, kinds, lambda name: array_of(weights[name]), metadata)
     return path
 
 
@@ -133,11 +141,8 @@ def save_arrays(
     arrays: Mapping[str, np.ndarray], path: Path, metadata: Mapping[str, str]
 ) -> None:
     """Writes a safetensors file; a reader sees the old file or the whole new one."""
-    with replacing_file(path) as draft:
-        draft.touch()
-        mode = draft.stat().st_mode
-        save_file(dict(arrays), draft, dict(metadata))
-        draft.chmod(mode)  # safetensors lets nobody but the owner read
+    kinds = {name: Kind.of(array) for name, array in arrays.items()}
+    write_tensors(path, kinds, arrays.__getitem__, metadata)
 
 
 def read_tensors(path: str | Path) -> Tensors:

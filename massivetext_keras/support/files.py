@@ -39,9 +39,9 @@ def replacing_file(path: str | Path) -> Iterator[Path]:
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield draft
-        _sync(draft)
+        sync(draft)
         os.replace(draft, path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -128,11 +128,11 @@ def replacing_folder(path: str | Path, overwrite: bool = False) -> Iterator[Path
         new.mkdir()
         yield new
         for place in (*new.rglob("*"), new):
-            _sync(place)
+            sync(place)
         if path.exists():
             path.rename(old)
         new.rename(path)
-        _sync(path.parent)
+        sync(path.parent)
     except BaseException:
         if old.exists() and not path.exists():
             old.rename(path)
@@ -147,7 +147,7 @@ def file_hash(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Waits until a file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -211,13 +211,16 @@ class Adapters:
         """
         folder = Path(folder)
         self._needed()
+        base = self.base_fingerprint()
+        if weights.helped_chief(self.task, self._learnt()):
+            return
         save_weights(self._learnt(), folder / WEIGHTS)
         header = {
             "format": FORMAT,
             "task": type(self.task).__name__,
             "options": self.task.chosen(),
             **self.settings(),
-            "base": self.base_fingerprint(),
+            "base": base,
             "sha256": file_hash(folder / WEIGHTS),
         }
         write_json(folder / CONFIG, header)

@@ -19,6 +19,7 @@ from massivetext_keras.data.batching.epochs import TrainingBatches
 from massivetext_keras.data.batching.sizes import Batching
 from massivetext_keras.data.objectives.base import Objective
 from massivetext_keras.data.records import Record
+from massivetext_keras.distribution.workers import is_chief
 from massivetext_keras.huggingface.models import save as save_huggingface
 from massivetext_keras.huggingface.positions import shortened
 from massivetext_keras.layers.dense import Dense
@@ -210,7 +211,8 @@ class Task(TrainingStep):
 
         Each file replaces its predecessor at once and the config, which holds the
         hashes of the others, comes last; other files of the folder stay. What adapters
-        add is part of the weights.
+        add is part of the weights. On a mesh of several workers all call this, and the
+        first writes.
 
         Args:
             folder: made if missing.
@@ -222,11 +224,14 @@ class Task(TrainingStep):
                 model or its tokenizer.
         """
         choose("format", format, dict.fromkeys(FORMATS))
+        named = self.adapters.merged_weights()
+        if weights.helped_chief(self, named):
+            return
         if format == "huggingface":
             save_huggingface(
                 folder,
                 self.config,
-                self.adapters.merged_weights(),
+                named,
                 self.tokenizer,
                 options=self.huggingface_options(),
             )
@@ -235,7 +240,7 @@ class Task(TrainingStep):
             folder,
             self.registered_name(),
             self.config,
-            self.adapters.merged_weights(),
+            named,
             self.tokenizer,
             self.chosen(),
         )
@@ -249,7 +254,8 @@ class Task(TrainingStep):
 
         It has the task's `signatures`; `serving_default` is the main one and takes
         strings alone. The export is loaded again and compared with this model before it
-        takes its place.
+        takes its place. On a mesh of several workers all call this, and the first
+        writes.
 
         Args:
             path: folder of the SavedModel.
@@ -266,6 +272,8 @@ class Task(TrainingStep):
         """
         check_free(path, overwrite)  # before anything is computed
         task = self if self.mesh is None else on_one_device(self)
+        if self.mesh is not None and not is_chief(self.mesh):
+            return
         with task.adapters.merged():
             task._export(path, overwrite, xla)
 

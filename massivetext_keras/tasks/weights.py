@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 
+from massivetext_keras.distribution.workers import is_chief
 from massivetext_keras.layers import adapters
-from massivetext_keras.saving.weights import Tensors, assign, named_weights
+from massivetext_keras.saving.weights import (
+    Tensors,
+    array_of,
+    assign,
+    named_weights,
+)
 
 logger = logging.getLogger(__name__)
 
 HEAD = "head/"
 Named = dict[str, keras.Variable]
+
+
+def helped_chief(task: Any, named: Mapping[str, Any]) -> bool:
+    """Whether this is one of several workers on a mesh and not the first, which writes;
+    then it has read its parts of the weights together with that one."""
+    if task.mesh is None or is_chief(task.mesh):
+        return False
+    for weight in named.values():
+        array_of(weight)
+    return True
 
 
 def of_backbone(task: Any) -> Named:

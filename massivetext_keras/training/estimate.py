@@ -18,8 +18,8 @@ from massivetext_keras.architecture.cost import flops_per_token
 from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.data import encode_documents, open_shards
 from massivetext_keras.distribution.devices import measured_peak
-from massivetext_keras.distribution.layouts import check_tensor_axis, numbers_kept
-from massivetext_keras.experiment import ExperimentConfig
+from massivetext_keras.distribution.memory import Work, device_memory
+from massivetext_keras.experiment import ExperimentConfig, OptimizerConfig
 from massivetext_keras.kernels.attention import CAUSAL_ROWS
 from massivetext_keras.kernels.cross_entropy import CHUNK_LOGITS
 from massivetext_keras.optimization.optimizers import from_config
@@ -91,8 +91,7 @@ def memory_estimate(
     """
     weights = 4 * model.parameter_count()
     optimizer = experiment.optimizer
-    averages = 0 if optimizer.ema is None else 1
-    slots = (_SLOTS[optimizer.name] + averages) * weights
+    slots = _slots(optimizer) * weights
     data, parts = experiment.data, experiment.train.micro_batches
     length = data.sequence_length
     tokens = data.batch_size * length // parts
@@ -151,8 +150,9 @@ def plan(
         task = cls.from_preset(preset, tokenizer, **experiment.task.options)
         model, tokenizer = task.config, task.need_tokenizer()
     yield f"parameters       {model.parameter_count():,}"
-    yield from _memory_lines(experiment, model, 4 if dtype == "float32" else 2)
-    yield from _mesh_lines(experiment, model)
+    size = 4 if dtype == "float32" else 2
+    yield from _memory_lines(experiment, model, size)
+    yield from _mesh_lines(experiment, model, size)
     in_step = data.batch_size * data.sequence_length
     rows = f"{data.batch_size:,} rows of {data.sequence_length:,}"
     yield f"tokens per step  {in_step:,} ({rows})"
@@ -202,24 +202,39 @@ def _memory_lines(experiment, model, size: int) -> Iterator[str]:
         yield line
 
 
-def _mesh_lines(experiment, model) -> Iterator[str]:
-    """What each device of a mesh without stages keeps all the time."""
-    settings = experiment.train
+def _mesh_lines(experiment, model, size: int) -> Iterator[str]:
+    """What the fullest device of a mesh holds."""
+    settings, data = experiment.train, experiment.data
     axes = axes_in(settings.mesh or "")
-    if not axes or axes.get("pipeline", 1) > 1:
+    if not axes:
         return
-    tensor, data = axes.get("tensor", 1), axes.get("data", 1)
-    check_tensor_axis(model, tensor)
-    shared = {"none": (1, 1), "optimizer": (1, data), "weights": (data, data)}
-    of_weights, of_state = shared[settings.shard_state]
     optimizer = experiment.optimizer
-    slots = _SLOTS[optimizer.name] + (optimizer.ema is not None)
-    weights = 4 * numbers_kept(model, tensor, of_weights)
-    state = 4 * slots * numbers_kept(model, tensor, of_state)
-    yield (
-        f"of a mesh        each device keeps {_gib(weights)} of weights, "
-        f"{_gib(state)} of {optimizer.name}; the rest is for one device"
+    work = Work(
+        rows=data.batch_size,
+        length=data.sequence_length,
+        micro_batches=settings.micro_batches,
+        size=size,
+        slots=_slots(optimizer),
+        recompute=settings.recompute,
     )
+    stages = device_memory(model, axes, settings.shard_state, work)
+    fullest = max(stages, key=lambda stage: stage.total)
+    where = f", in stage {stages.index(fullest) + 1} of {len(stages)}"
+    yield (
+        f"of a mesh        {_gib(fullest.total)} on the fullest device"
+        f"{where if len(stages) > 1 else ''}; the above is for one device"
+    )
+    parts = dataclasses.asdict(fullest)
+    parts[optimizer.name] = parts.pop("state")
+    parts["in a step"] = parts.pop("step")
+    for name, held in parts.items():
+        if held:
+            yield f"  {name:14} {_gib(held)}"
+
+
+def _slots(optimizer: OptimizerConfig) -> int:
+    """Numbers that are kept for each weight."""
+    return _SLOTS[optimizer.name] + (optimizer.ema is not None)
 
 
 def _gib(size: float) -> str:

@@ -13,7 +13,13 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras.data.batching.epochs import TrainingBatches
-from massivetext_keras.distribution.workers import has_workers, losing_no_worker
+from massivetext_keras.distribution.workers import (
+    devices_of,
+    has_workers,
+    is_chief,
+    leave_together,
+    losing_no_worker,
+)
 from massivetext_keras.experiment import ExperimentConfig, TrainConfig
 from massivetext_keras.optimization.averaging import AveragedWeights, take_averages
 from massivetext_keras.support.files import write_json
@@ -69,7 +75,7 @@ def run(
         SystemExit: the run was told to stop.
     """
     started = time.perf_counter() if started is None else started
-    settings, strategy = experiment.train, task.distribute_strategy
+    settings, devices = experiment.train, devices_of(task)
     named = named_callbacks(settings.callbacks)
     experiment = complete(experiment, task, fingerprint)
     checkpoint = Checkpoint(
@@ -87,8 +93,7 @@ def run(
         logger.info("going on after step %d, %s", step, minutes)
     batches, validation = datasets(step)
     # Not before the run is sure to start: the folder may hold an earlier one.
-    is_chief = strategy.extended.should_checkpoint
-    if is_chief:
+    if is_chief(devices):
         write_json(Path(run_dir) / EXPERIMENT, experiment.to_dict())
     limit = time_limit(settings)
     callbacks = [
@@ -109,14 +114,16 @@ def run(
     if not settings.is_over(step, spent):
         with (
             StopOnSignal(checkpoint) as stop,
-            losing_no_worker(has_workers(strategy)),
+            losing_no_worker(has_workers(devices)),
             leaving_summary(run_dir, task, experiment),
         ):
             options = {"validation_data": validation, "callbacks": [*callbacks, stop]}
             fit_until(task, batches, step, settings, **options)
-    conclude(task, finish)
-    if is_chief:
-        task.save_preset(run_dir)
+    with losing_no_worker(has_workers(devices)):
+        conclude(task, finish)
+        if is_chief(devices) or task.mesh is not None:
+            task.save_preset(run_dir)
+        leave_together(devices)
 
 
 def fit_until(

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 
 from massivetext_keras.distribution.strategy import describe
+from massivetext_keras.distribution.workers import devices_of, is_chief
 from massivetext_keras.experiment import ExperimentConfig
 from massivetext_keras.support.files import write_json
 from massivetext_keras.support.versions import versions
@@ -62,8 +63,8 @@ def write_summary(
         experiment: what was asked for.
     """
     run_dir = Path(run_dir)
-    is_chief = model.distribute_strategy.extended.should_save_summary
-    if not is_chief or not any((run_dir / "train").glob("events.out.tfevents.*")):
+    records = (run_dir / "train").glob("events.out.tfevents.*")
+    if not is_chief(devices_of(model)) or not any(records):
         return
     step = int(model.optimizer.iterations.numpy())
     write_json(run_dir / SUMMARY, _summary(run_dir, model, experiment, step))
@@ -93,7 +94,7 @@ def _summary(run_dir: Path, model, experiment, step: int) -> dict[str, Any]:
         "peak_memory_gib": round(max(peaks), 3) if peaks else None,
         "parameters": model.count_params(),
         "precision": model.dtype_policy.name,
-        "devices": describe(getattr(model, "mesh", None) or model.distribute_strategy),
+        "devices": describe(devices_of(model)),
         "versions": versions(*_PACKAGES),
         "config_sha256": hashlib.sha256(described.encode()).hexdigest(),
     }

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorflow.experimental import dtensor
 
+from massivetext_keras.distribution.placement import Placement
 from massivetext_keras.distribution.sharded import (
-    Placement,
     ShardedVariable,
     on_mesh,
     put,

@@ -15,7 +15,7 @@ from massivetext_keras.distribution.layouts import (
     placements,
     tensor_axis,
 )
-from massivetext_keras.distribution.sharded import Placement
+from massivetext_keras.distribution.placement import Placement
 from tests.models.families import TRANSFORMERS
 from tests.tasks.tiny import TINY
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
-from hypothesis import strategies as st
 
-from massivetext_keras.distribution.sharded import Placement, with_data_axis
 from massivetext_keras.training import make_mesh, set_logical_cpus
 from tests.processes import last_line_of
 
@@ -17,34 +13,6 @@ from tests.processes import last_line_of
 def result() -> dict:
     """Of four devices, which a process can make once."""
     return last_line_of("-m", "tests.distribution.parts")
-
-
-def test_blocks_have_a_share_of_every_part():
-    placement = Placement((None,), parts=(4, 2, 2), blocks=2)
-    assert placement.order.tolist() == [0, 1, 4, 6, 2, 3, 5, 7]
-
-
-@pytest.mark.parametrize("placement", [Placement((None,)), Placement((None,), (4, 2))])
-def test_what_is_not_cut_lies_as_in_the_whole(placement):
-    assert placement.order is None
-
-
-@given(st.lists(st.integers(1, 5), min_size=2, max_size=4), st.integers(2, 4))
-def test_an_order_has_every_column_once(sizes, blocks):
-    parts = tuple(blocks * size for size in sizes)
-    order = Placement((None,), parts, blocks).order
-    assert sorted(order) == list(range(sum(parts)))
-    # Device i has rank i of each part.
-    starts = np.cumsum([0, *parts])
-    for i, own in enumerate(np.split(order, blocks)):
-        for start, size in zip(starts, sizes, strict=False):
-            assert start + i * size in own
-
-
-def test_replicas_take_the_first_axis_that_divides():
-    placement = Placement((None, None, "tensor"))
-    assert with_data_axis(placement, (3, 4, 4), 2).axes == (None, "data", "tensor")
-    assert with_data_axis(placement, (3, 5, 4), 2) is None
 
 
 def test_tensors_come_back_as_they_were_put(result):

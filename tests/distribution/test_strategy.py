@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras.distribution import strategy
-from massivetext_keras.training import describe, make_devices, make_strategy
+from massivetext_keras.training import describe, make_strategy
 from tests.tasks.tiny import TINY
 from tests.training.tiny import TinyLM, batches
 
@@ -101,9 +101,3 @@ def test_what_cannot_be_had_says_why():
         make_strategy("parameter_server")
     with pytest.raises(ValueError, match="did you mean 'multi_worker'"):
         make_strategy("multiworker")
-
-
-def test_a_setting_makes_no_mesh_of_several_workers(monkeypatch):
-    monkeypatch.setenv("TF_CONFIG", cluster(2))
-    with pytest.raises(ValueError, match="each of them would write the files"):
-        make_devices(mesh="data=2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras.kernels import cross_entropy as loss
+from massivetext_keras.kernels.split import split_among
 from massivetext_keras.kernels.tuning import Tuner, set_tuning
 
 
@@ -49,6 +51,39 @@ def test_value_and_gradients(tokens, vocabulary, chunk):
     expected = with_gradients(by_tensorflow, *all_arguments)
     for x, y in zip(found, expected, strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5)
+
+
+def test_on_a_mesh_a_chunk_waits_for_the_one_before_it():
+    hidden, matrix, labels, weights = arguments(8, 11)
+    hidden, labels, weights = (
+        tf.reshape(x, [2, 4, *x.shape[1:]]) for x in (hidden, labels, weights)
+    )
+    chunked = tf.function(functools.partial(summed, chunk_logits=2 * 11))
+    with split_among(1):
+        graph = chunked.get_concrete_function(hidden, matrix, labels, weights).graph
+        value = chunked(hidden, matrix, labels, weights)
+    right = by_tensorflow(*arguments(8, 11))
+    np.testing.assert_allclose(value, right, rtol=1e-5)
+    logits = [
+        op for op in graph.get_operations() if op.outputs and is_product(op, [2, 11])
+    ]
+    assert len(logits) == 4
+    for before, later in itertools.pairwise(logits):
+        assert before in ancestors(later)
+
+
+def is_product(op: tf.Operation, shape: list[int]) -> bool:
+    return "MatMul" in op.type and op.outputs[0].shape == shape
+
+
+def ancestors(op: tf.Operation) -> set[tf.Operation]:
+    """All operations that have to be done before one, as their results enter."""
+    found, left = set(), [op]
+    while left:
+        new = {tensor.op for tensor in left.pop().inputs} - found
+        found |= new
+        left += new
+    return found
 
 
 def test_the_number_of_tokens_may_be_known_late():

@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from massivetext_keras.training import make_strategy
+from massivetext_keras.training import make_strategy, set_logical_cpus
 from tests.processes import use_grappler
 
 # Strategies, and into how many parts a batch is cut; the first is what others equal.
@@ -34,9 +33,7 @@ def report(
         ways: see `ALL`.
     """
     use_grappler(False)
-    (cpu,) = tf.config.list_physical_devices("CPU")
-    two = [tf.config.LogicalDeviceConfiguration()] * 2
-    tf.config.set_logical_device_configuration(cpu, two)
+    set_logical_cpus(2)
     logs, weights = [], []
     for name, parts in ways:
         keras.utils.set_random_seed(0)

@@ -13,16 +13,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-(cpu,) = tf.config.list_physical_devices("CPU")
-two = [tf.config.LogicalDeviceConfiguration()] * 2
-tf.config.set_logical_device_configuration(cpu, two)
-
 from massivetext_keras.models import BERT, GPT
-from massivetext_keras.training import adamw, make_optimizer
+from massivetext_keras.training import adamw, make_optimizer, set_logical_cpus
 from tests.processes import use_grappler
 from tests.tasks.tiny import ENCODER, TINY, byte_lm
 
 use_grappler(False)
+set_logical_cpus(2)
 SHORT = TINY.replace(num_layers=1)
 
 TWO = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import os
 import re
+import shutil
 import signal
 import sys
 import threading
@@ -40,7 +41,7 @@ from tests.processes import use_grappler  # noqa: E402
 
 Process = multiprocessing.Process
 FORK = multiprocessing.get_context("fork")
-FARTHEST, EVERY, EPOCH = 8, 3, 25
+FARTHEST, EVERY, EPOCH, STEPS = 8, 3, 25, 60
 TEXT = "the cat sat on the mat, the dog sat on the log.\n" * 40
 MODEL = {
     "vocabulary_size": 259,
@@ -59,6 +60,15 @@ TRAIN = {
     "precision": "float32",
 }
 DATA = {"batch_size": 4, "sequence_length": 8}
+PLACES = {
+    "none": {"strategy": "none"},
+    "mirrored": {"strategy": "mirrored", "logical_cpus": 2},
+    "mesh": {
+        "mesh": "data=2,tensor=2",
+        "shard_state": "optimizer",
+        "logical_cpus": 4,
+    },
+}
 
 
 class Killer(keras.callbacks.Callback):
@@ -121,18 +131,16 @@ def fork(output: Path, function: Callable, *arguments) -> Process:
 
 def train(place: Path, folder: Path, changes: dict, *callbacks) -> None:
     """A run, or what is left to do of it."""
-    if changes.get("strategy") == "mirrored":
-        tf.config.threading.set_inter_op_parallelism_threads(8)
-        cpu = tf.config.list_physical_devices("CPU")[0]
-        two = [tf.config.LogicalDeviceConfiguration()] * 2
-        tf.config.set_logical_device_configuration(cpu, two)
-    experiment = {"model": MODEL, "data": DATA, "train": {**TRAIN, **changes}}
+    settings = {"model": MODEL, "data": DATA, "train": {**TRAIN, **changes}}
+    experiment = ExperimentConfig.from_dict(settings)
+    devices = training.make_devices(*experiment.train.devices)  # before all else
     training.train(
-        ExperimentConfig.from_dict(experiment),
+        experiment,
         place / "text.txt",
         ByteTokenizer(),
         folder,
         callbacks=callbacks,
+        strategy=devices,
     )
 
 
@@ -146,17 +154,17 @@ def attempt(random: np.random.Generator) -> Killer:
     )
 
 
-def killed(place: Path, strategy: str, kills: int, steps: int) -> dict:
+def killed(place: Path, devices: str, kills: int, steps: int) -> dict:
     """One run without a stop, one that is killed time and again.
 
     Returns:
         The exit codes, the second one's newest checkpoint after each of them, how many
         kills came in the middle of a save, and whether weights and state are equal.
     """
-    straight, folder = place / f"{strategy}_straight", place / strategy
-    output = place / f"{strategy}.txt"
+    straight, folder = place / f"{devices}_straight", place / devices
+    output = place / f"{devices}.txt"
     # Micro-batches, whose graph takes the longest to make, are those of `command`.
-    changes = {"strategy": strategy, "steps": steps, "micro_batches": 1}
+    changes = {**PLACES[devices], "steps": steps, "micro_batches": 1}
     whole = fork(output, train, place, straight, changes)
     random, codes, reached, torn = np.random.default_rng(1), [], [], 0
     for i in range(kills + 1):
@@ -185,7 +193,7 @@ def killed(place: Path, strategy: str, kills: int, steps: int) -> dict:
 def start(place: Path, name: str, *more: str, **environment) -> Process:
     """`massivetext train` into a folder of this name."""
     argv = ["train", f"--data={place / 'text.txt'}", "--tokenizer=bytes"]
-    argv += [f"--run_dir={place / name}", "--steps=60", "--strategy=auto"]
+    argv += [f"--run_dir={place / name}", f"--steps={STEPS}", "--strategy=auto"]
     fields = {f"model.{k}": v for k, v in MODEL.items()}
     fields |= {f"data.{k}": v for k, v in DATA.items()}
     fields |= {f"train.{k}": v for k, v in TRAIN.items()}
@@ -245,14 +253,21 @@ def command(place: Path) -> dict:
     }
 
 
-def workers(place: Path, *addresses: str) -> dict:
-    """Two workers: one is killed, one is told to stop, both go on."""
+def workers(place: Path, mesh: str, *addresses: str) -> dict:
+    """Two workers, on a mesh of four devices or "none": one is killed, one is told to
+    stop, both go on; then one goes on alone, on one device, with what both left."""
+    flags = []
+    if mesh != "none":
+        flags += [f"--mesh={mesh}", "--shard_state=optimizer"]
+        flags += ["--set=train.logical_cpus=2", "--set=train.sample_every=25"]
 
     def pair(name: str, **more: str) -> list[Process]:
         tasks = [{"type": "worker", "index": i} for i in range(2)]
         configs = [{"cluster": {"worker": addresses}, "task": task} for task in tasks]
         return [
-            start(place, name, INDEX=str(i), TF_CONFIG=json.dumps(config), **more)
+            start(
+                place, name, *flags, INDEX=str(i), TF_CONFIG=json.dumps(config), **more
+            )
             for i, config in enumerate(configs)
         ]
 
@@ -275,12 +290,19 @@ def workers(place: Path, *addresses: str) -> dict:
     result["went_on"] = codes(pair("stopped"))
     said = [(place / f"stopped{i}.txt").read_text() for i in range(2)]
     result["stopped"] = [re.findall("stopped after step [0-9]+", x) for x in said]
-    return {**result, "equal": equal(place, "whole", "stopped")}
+    result["equal"] = equal(place, "whole", "stopped")
+    last = place / "whole" / "checkpoints" / f"step_{STEPS:08d}"
+    result["files"] = sorted(path.name for path in last.iterdir())
+    shutil.copytree(place / "whole", place / "alone")
+    alone = start(place, "alone", f"--steps={STEPS}")
+    alone.join()
+    result["alone"] = alone.exitcode
+    return {**result, "equal_alone": equal(place, "whole", "alone")}
 
 
 def main(place: Path, name: str, *counts: str) -> None:
-    """Runs "command", "workers" on two addresses, or a strategy with its counts of
-    kills and steps."""
+    """Runs "command", "workers" on some axes of a mesh or none and two addresses, or
+    one of `PLACES` with its counts of kills and steps."""
     gc.disable()  # attempts are short: it would only search what was imported
     (place / "text.txt").write_text(TEXT)
     if name == "command":

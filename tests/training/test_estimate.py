@@ -78,6 +78,25 @@ def test_a_plan_counts_and_measures(text):
     assert [path.name for path in text.parent.iterdir()] == ["text.txt"]
 
 
+def test_a_plan_says_what_the_fullest_device_of_a_mesh_holds(text):
+    model = EXPERIMENT.model.replace(hidden_size=1024, num_heads=4)
+    mesh = {"mesh": "data=2,pipeline=2", "shard_state": "optimizer", "micro_batches": 2}
+    experiment = EXPERIMENT.replace(model=model, train=EXPERIMENT.train.replace(**mesh))
+    told = training.plan(experiment, [str(text)], ByteTokenizer(), peak=lambda _: 1.0)
+    told = [*itertools.islice(told, 20)]
+    (place,) = [i for i, line in enumerate(told) if line.startswith("of a mesh")]
+    # The first stage has a block and both tables of 1,024 columns.
+    weights = 4 * 1024**2 + 2 * 1024 * 32 + 9 * 1024 + 32 + (259 + 32) * 1024
+    kept = f"{4 * weights / 2**30:.2f} GiB"
+    assert told[place + 1 : place + 3] == [
+        f"  weights        {kept}",
+        f"  adamw          {kept}",  # two moments, each replica has half of them
+    ]
+    assert told[place].endswith(
+        "on the fullest device, in stage 1 of 2; the above is for one device"
+    )
+
+
 def test_minutes_are_so_many_steps(text):
     timed = EXPERIMENT.override("train.minutes=3")
     told = lines(text, timed, time_steps=lambda *_: 1.5)

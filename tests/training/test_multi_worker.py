@@ -114,12 +114,13 @@ def test_the_chief_alone_writes_checkpoints(folders):
     assert found == [True, False, True]
 
 
-@pytest.fixture(scope="module")
-def disturbed(tmp_path_factory) -> dict:
+@pytest.fixture(scope="module", params=["none", "data=2,tensor=2"])
+def disturbed(request, tmp_path_factory) -> dict:
     """Of two workers, one is killed; then one is told to stop; then both go on."""
-    words = " ".join(["workers", *free_addresses(2)])
+    words = " ".join(["workers", request.param, *free_addresses(2)])
     folder = str(tmp_path_factory.mktemp("disturbed"))
-    return last_line_of("-m", "tests.training.survivor", folder, words)
+    result = last_line_of("-m", "tests.training.survivor", folder, words)
+    return {**result, "mesh": request.param != "none"}
 
 
 def test_a_killed_worker_ends_the_other_with_one_line(disturbed):
@@ -138,3 +139,10 @@ def test_one_worker_that_is_told_to_stop_stops_both_at_one_step(disturbed):
 def test_the_same_commands_go_on_bit_for_bit(disturbed):
     assert (disturbed["whole"], disturbed["went_on"]) == ([0, 0], [0, 0])
     assert disturbed["equal"]
+
+
+def test_one_device_goes_on_with_what_two_workers_left(disturbed):
+    shares = [f"state-0000{i}-of-00002.safetensors" for i in (1, 2)]
+    state = shares if disturbed["mesh"] else ["state.safetensors"]
+    assert disturbed["files"] == ["manifest.json", *state]
+    assert disturbed["alone"] == 0 and disturbed["equal_alone"]

@@ -15,10 +15,12 @@ def scenario(tmp_path, words: str) -> dict:
 
 
 # Twenty kills under "mirrored" take two minutes: by hand, as "mirrored 20 170".
-@pytest.mark.parametrize(("strategy", "kills"), [("none", 20), ("mirrored", 5)])
-def test_killed_again_and_again_it_ends_bit_for_bit(tmp_path, strategy, kills):
+@pytest.mark.parametrize(
+    ("devices", "kills"), [("none", 20), ("mirrored", 5), ("mesh", 10)]
+)
+def test_killed_again_and_again_it_ends_bit_for_bit(tmp_path, devices, kills):
     steps = 8 * kills + 10
-    result = scenario(tmp_path, f"{strategy} {kills} {steps}")
+    result = scenario(tmp_path, f"{devices} {kills} {steps}")
     assert result["straight"] == 0
     assert result["codes"] == [-9] * kills + [0]
     assert result["reached"][-1] == steps

@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.experimental import dtensor
 
+from massivetext_keras.distribution.placement import Placement
 from massivetext_keras.distribution.sharded import (
-    Placement,
     gathered_weights,
     on_mesh,
     put,
@@ -58,11 +58,18 @@ class Stage:
         self.returned = [v for v in borrowed if any(v is own for own in trained)]
         self.copies = [held_by(variable).copied(mesh) for variable in borrowed]
         self.forward = self._on_devices(self._forward)
-        self.gradients = self._on_devices(self._gradients)
+        self._added = self._on_devices(self._gradients)
         self.losses = self._on_devices(self._losses)
-        self.squares = self._on_devices(_sum_of_squares)
+        self.squares = self._on_devices(_squares)
         self.update = self._on_devices(self._update)
         self._add = self._on_devices(tf.add)
+
+    def gradients(self, batch, counts, key, entered, upstream, sums):
+        """`_gradients` on the devices."""
+        # TensorFlow 2.21 ends where a tensor of no numbers enters that has no address,
+        # as those of GPUs have none.
+        sums = tf.nest.map_structure(_unless_empty, sums)
+        return self._added(batch, counts, key, entered, upstream, sums)
 
     def rows(self, batch):
         """Rows of the host, each replica's on its devices; rows that no loss counts
@@ -153,7 +160,8 @@ class Stage:
             key: uint32 scalar that keys of dropout come from.
             entered: hidden states of the stage before (None: this is the first).
             upstream: gradients by what leaves (None: this is the last stage).
-            sums: of the micro-batches before (None: there is none).
+            sums: of the micro-batches before (None: there is none), each None where
+                it is of no numbers.
 
         Returns:
             Losses and their parts, as of `TrainingStep.scaled_loss`, () of a stage that
@@ -182,7 +190,7 @@ class Stage:
         leaving = None if entered is None else self._placed(gradients.pop())
         more = losses, gradients
         if sums is not None:
-            more = tf.nest.map_structure(tf.add, sums, more)
+            more = tf.nest.map_structure(_sum, sums, more)
         return more, leaving
 
     def _update(self, gradients, told) -> None:
@@ -200,6 +208,16 @@ def mesh_of(variable: keras.Variable) -> dtensor.Mesh:
     return held_by(variable).mesh
 
 
-def _sum_of_squares(gradients: list[tf.Tensor]) -> tf.Tensor:
+def _unless_empty(tensor: tf.Tensor | None) -> tf.Tensor | None:
+    return None if tensor is None or 0 in tensor.shape else tensor
+
+
+def _sum(one: tf.Tensor | None, other: tf.Tensor) -> tf.Tensor:
+    return other if one is None else one + other
+
+
+def _squares(gradients: list[tf.Tensor]) -> tf.Tensor:
+    """The squared norm of each, for the host to add up: DTensor's compiler may add
+    sums of several devices in another order when a run goes on."""
     squares = [tf.reduce_sum(tf.square(gradient)) for gradient in gradients]
-    return tf.add_n(squares) if squares else tf.zeros([])
+    return tf.stack(squares) if squares else tf.zeros([1])

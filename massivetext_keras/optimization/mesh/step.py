@@ -15,12 +15,16 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras.distribution.mesh import Mesh
-from massivetext_keras.distribution.pipeline import one_forward_one_back, stage_blocks
+from massivetext_keras.distribution.pipeline import (
+    borrowed_paths,
+    one_forward_one_back,
+    stage_blocks,
+)
 from massivetext_keras.distribution.sharded import on_host
-from massivetext_keras.distribution.workers import losing_no_worker
+from massivetext_keras.distribution.workers import has_workers, losing_no_worker
 from massivetext_keras.kernels.random import hashed
 from massivetext_keras.optimization.batches import cut, padding, unpacked
-from massivetext_keras.optimization.mesh.stage import Stage, mesh_of
+from massivetext_keras.optimization.mesh.stage import Stage
 
 
 class MeshStep:
@@ -32,7 +36,7 @@ class MeshStep:
     """
 
     def __init__(self, task: Any, mesh: Mesh):
-        self.task, self.has_workers = task, mesh.has_workers
+        self.task, self.has_workers = task, has_workers(mesh)
         self.stages = stages_of(task, mesh)
         self._read = _graph(self._read_batch)
         self._settle = _graph(lambda *x: task.updater.settle(*x))
@@ -47,7 +51,7 @@ class MeshStep:
         summed, parts = tf.nest.map_structure(on_host, losses)
         pairs = list(zip(self.stages, gradients, strict=True))
         squares = [on_host(stage.squares(own)) for stage, own in pairs]
-        told, norm = self._settle(tf.add_n(squares), summed)
+        told, norm = self._settle(tf.reduce_sum(tf.concat(squares, 0)), summed)
         for stage, own in pairs:
             stage.update(own, stage.scalars(*told))
         return self._finish(summed, parts, batch, told[2], norm)
@@ -142,20 +146,15 @@ def stages_of(task: Any, mesh: Mesh) -> list[Stage]:
     if count == 1:
         return [Stage(task, mesh.stages[0], blocks[0], is_last=True)]
     return [
-        Stage(
-            task, own, blocks[i], i == count - 1, _borrowed(task, own, i == count - 1)
-        )
+        Stage(task, own, blocks[i], i == count - 1, _borrowed(task, i, count))
         for i, own in enumerate(mesh.stages)
     ]
 
 
-def _borrowed(task: Any, mesh, is_last: bool) -> list[keras.Variable]:
+def _borrowed(task: Any, stage: int, stages: int) -> list[keras.Variable]:
     """Variables that a stage reads and does not own."""
-    backbone = task.backbone
-    read = [backbone.output_embedding.embeddings] if is_last else []
-    if task.config.position == "relative":
-        read += backbone.stack.relative.trainable_variables
-    return [variable for variable in read if mesh_of(variable) is not mesh]
+    own = {v.path.partition("/")[2]: v for v in task.backbone.variables}
+    return [own[path] for path in borrowed_paths(task.config, stage, stages)]
 
 
 def _graph(function: Callable) -> Callable:

@@ -13,7 +13,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from massivetext_keras.distribution.workers import check_same_step
+from massivetext_keras.distribution.workers import (
+    Place,
+    check_same_step,
+    devices_of,
+    is_chief,
+    share_of,
+    sum_over_workers,
+)
 from massivetext_keras.optimization.step import TrainingStep
 from massivetext_keras.support.files import read_json, write_json
 from massivetext_keras.training import checkpoint_files as files
@@ -31,7 +38,12 @@ class Checkpoint(StepCallback):
     data depend) and `manifest.json` (step, SHA-256 of the state, the settings, versions
     and the validation loss). It appears whole or not at all. The state is copied within
     the step and written by a thread while training goes on. One is also saved when
-    training ends. Of several workers, the chief writes.
+    training ends.
+
+    Of several workers the chief writes. On a mesh of several workers each writes the
+    parts that it has, `state-00001-of-00002.safetensors` and so on, and reads its own
+    alone: the state is nowhere whole. A run goes on from one form as from the other,
+    on any devices.
 
     A save that fails, as on a full disk, is a warning and is tried again when the next
     one is due; at the end of training it is an error.
@@ -93,17 +105,18 @@ class Checkpoint(StepCallback):
         """
         if getattr(model, "optimizer", None) is None:
             raise ValueError("compile the model before its checkpoint is restored")
-        found = sorted(files.checkpoints_in(self.folder).values(), reverse=True)
+        devices, there = devices_of(model), files.checkpoints_in(self.folder)
+        check_same_step(devices, max(there, default=0))
+        found = sorted(there.values(), reverse=True)
         if best:
             losses = {path: files.validation_loss(path) for path in found}
             found = sorted((p for p in found if losses[p] < np.inf), key=losses.get)
         self._saved = self._load(model, found)
         if found and self._saved is None:
             raise ValueError(
-                f"no checkpoint in {self.folder} is intact: start anew with "
-                "--resume=never or another --run_dir"
+                f"no checkpoint in {self.folder} is intact ({self._problem}): start "
+                "anew with --resume=never or another --run_dir"
             )
-        check_same_step(model.distribute_strategy, self._saved or 0)
         return self._saved or 0
 
     def go_back(self, model: keras.Model) -> int:
@@ -114,12 +127,13 @@ class Checkpoint(StepCallback):
             The number of updates behind it, 0 where there is none.
         """
         self.wait()
+        sum_over_workers(devices_of(model), 0)  # until the chief has written
         found = files.checkpoints_in(self.folder).values()
         found = [path for path in found if files.is_good(path)]
         batches = int(model.optimizer.iterations.numpy())
         step = self._load(model, sorted(found, reverse=True)) or 0
         model.optimizer.iterations.assign(batches)
-        check_same_step(model.distribute_strategy, step)
+        check_same_step(devices_of(model), step)
         return step
 
     def finish(self) -> None:
@@ -150,7 +164,7 @@ class Checkpoint(StepCallback):
             return
         if self._saved != step:
             variables = files.variables_of(self.model)
-            state = {k: np.asarray(v.numpy()) for k, v in variables.items()}
+            state = files.state_here(variables, self._is_chief)
             manifest = {"step": step, "settings": self._settings(self.model)}
             if self._skipped:
                 manifest["skipped_in_row"] = self._skipped
@@ -160,7 +174,7 @@ class Checkpoint(StepCallback):
                 target=self._write, args=(step, state, manifest), name="checkpoint"
             )
             self._writing.start()
-        elif validation_loss is not None:
+        elif validation_loss is not None and self._is_chief:
             path = self._path(step) / files.MANIFEST
             manifest = {**read_json(path), "validation_loss": float(validation_loss)}
             write_json(path, manifest)
@@ -175,6 +189,10 @@ class Checkpoint(StepCallback):
     def on_train_begin(self, logs=None):
         super().on_train_begin()
         self._training = True
+        if self._share[1] > 1:
+            if self._is_chief:
+                files.remove_drafts(self.folder)
+            sum_over_workers(devices_of(self.model), 0)  # before anybody writes
         if self._saved != self.step:
             self._saved = None
 
@@ -191,7 +209,8 @@ class Checkpoint(StepCallback):
         self.wait()
         found = files.checkpoints_in(self.folder).values()
         best = min(map(files.validation_loss, found), default=np.inf)
-        if logs["loss"] < best:
+        is_best = self._is_chief and logs["loss"] < best
+        if sum_over_workers(devices_of(self.model), int(is_best)):
             self.save(logs["loss"])
 
     def on_train_end(self, logs=None):
@@ -202,8 +221,16 @@ class Checkpoint(StepCallback):
         self._training = False
 
     @property
+    def _is_chief(self) -> bool:
+        return is_chief(devices_of(self.model))
+
+    @property
+    def _share(self) -> tuple[int, int]:
+        return share_of(devices_of(self.model))
+
+    @property
     def _writes(self) -> bool:
-        return self.model.distribute_strategy.extended.should_checkpoint
+        return self._is_chief or self._share[1] > 1
 
     def _path(self, step: int) -> Path:
         return self.folder / f"step_{step:08d}"
@@ -217,11 +244,10 @@ class Checkpoint(StepCallback):
     def _load(self, model: keras.Model, paths: Sequence[Path]) -> int | None:
         """Loads the first of some checkpoints that is intact; its step."""
         for path in paths:
-            try:
-                manifest, state = files.read(path)
-            except (OSError, ValueError, KeyError) as error:
-                logger.warning("skipped a corrupt checkpoint, %s: %s", path, error)
+            opened = self._opened(path, devices_of(model))
+            if opened is None:
                 continue
+            manifest, state = opened
             _check_settings(path, manifest["settings"], self._settings(model))
             with model.distribute_strategy.scope():
                 _build_optimizer(model)
@@ -229,13 +255,37 @@ class Checkpoint(StepCallback):
             return manifest["step"]
         return None
 
-    def _write(self, step: int, state: dict[str, np.ndarray], manifest: dict) -> None:
+    def _opened(self, path: Path, devices: Place) -> tuple[dict, Any] | None:
+        """A checkpoint's manifest and state, if all workers find it intact."""
+        first, every = share_of(devices)
+        opened = None
+        try:
+            files.check_intact(path, first, every)
+            opened = files.open_state(path)
+        except (OSError, ValueError, KeyError) as error:
+            self._problem = f"{path.name}: {error}"
+            logger.warning("skipped a corrupt checkpoint, %s: %s", path, error)
+        corrupt = sum_over_workers(devices, int(opened is None))
+        if corrupt and opened is not None:
+            self._problem = f"{path.name}: another worker finds it corrupt"
+            logger.warning("skipped %s: another worker finds it corrupt", path)
+        return None if corrupt else opened
+
+    def _write(self, step: int, state: files.State, manifest: dict) -> None:
         """What the thread does."""
         try:
-            files.set_aside(self.folder, step)
-            files.write(self._path(step), state, manifest)
+            if self._is_chief:
+                files.set_aside(self.folder, step)
+            worker, workers = self._share
+            if workers == 1:
+                files.write(self._path(step), state, manifest)
+            else:
+                files.write_share(self._path(step), state, worker, workers)
+                if self._is_chief:
+                    files.complete(self._path(step), manifest, workers)
             self._saved = step
-            self._prune()
+            if self._is_chief:
+                self._prune()
         except OSError as error:
             needed = sum(array.nbytes for array in state.values()) / 1e6
             there = [p for p in (self.folder, *self.folder.parents) if p.exists()]

@@ -8,9 +8,13 @@ import threading
 from collections.abc import Callable
 
 import keras
-import tensorflow as tf
 
-from massivetext_keras.distribution.workers import LOST, sum_over_workers
+from massivetext_keras.distribution.workers import (
+    LOST,
+    Place,
+    devices_of,
+    sum_over_workers,
+)
 from massivetext_keras.training.callbacks.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
@@ -39,7 +43,7 @@ class StopOnSignal(keras.callbacks.Callback):
     def __init__(
         self,
         checkpoint: Checkpoint,
-        agree: Callable[[tf.distribute.Strategy, int], int] = sum_over_workers,
+        agree: Callable[[Place, int], int] = sum_over_workers,
     ):
         super().__init__()
         self.checkpoint, self.agree = checkpoint, agree
@@ -77,20 +81,20 @@ class StopOnSignal(keras.callbacks.Callback):
         logger.warning("%s: saving after this step; a second one stops at once", name)
 
     def _stop_if_told(self) -> None:
-        strategy = self.model.distribute_strategy
-        if not self.agree(strategy, int(self._told is not None)):
+        devices = devices_of(self.model)
+        if not self.agree(devices, int(self._told is not None)):
             return
         self.checkpoint.finish()
-        self._wait_for_all(strategy)
+        self._wait_for_all(devices)
         logger.warning(
             "stopped after step %d; the same command goes on", self.checkpoint.step
         )
         raise SystemExit(128 + (self._told or signal.SIGTERM))
 
-    def _wait_for_all(self, strategy: tf.distribute.Strategy) -> None:
+    def _wait_for_all(self, devices: Place) -> None:
         """Nobody leaves before the chief has saved; then a worker may be gone."""
         try:
-            self.agree(strategy, 0)
+            self.agree(devices, 0)
         except LOST:
             if not self.checkpoint.is_on_disk():
                 raise

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from massivetext_keras.distribution.workers import devices_of, is_chief
+
 logger = logging.getLogger(__name__)
 
 
@@ -42,7 +44,13 @@ class StepCallback(keras.callbacks.Callback):
     @property
     def is_chief(self) -> bool:
         """Whether this process is the one, of several workers, that keeps records."""
-        return self.model.distribute_strategy.extended.should_save_summary
+        return is_chief(devices_of(self.model))
+
+    @property
+    def reads_weights(self) -> bool:
+        """Whether this process takes part where weights are read for records: on a mesh
+        of several workers each has parts of them."""
+        return self.is_chief or getattr(self.model, "mesh", None) is not None
 
     def read_step(self) -> int:
         """Sets `step` to the optimizer's own count, and gives it."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import keras
 
-from massivetext_keras.distribution.workers import mean_over_workers
+from massivetext_keras.distribution.workers import devices_of, mean_over_workers
 from massivetext_keras.training.callbacks.step import StepCallback
 
 
@@ -59,12 +59,12 @@ class TimeLimit(StepCallback):
 
     def on_train_batch_end(self, batch, logs=None):
         super().on_train_batch_end(batch)
-        now, strategy = self.now(), self.model.distribute_strategy
+        now, devices = self.now(), devices_of(self.model)
         clock = _clock_of(self.model.optimizer)
         if self._since is not None:
             self._spent += now - self._since
         self._since, self._compiled = now, True
-        spent = round(mean_over_workers(strategy, 1000 * self._spent))
+        spent = round(mean_over_workers(devices, 1000 * self._spent))
         if clock is not None:
             clock.assign(spent)
         if spent >= round(1000 * self.seconds):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import resource
 import sys
 import time
@@ -12,9 +11,6 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
-
-# Of a larger weight every n-th number is compared before and after an update.
-_MOST_COMPARED = 1 << 16
 
 
 class Gains(NamedTuple):
@@ -97,53 +93,6 @@ class Meter:
             for tracker in trackers
             if hasattr(tracker, "total")
         }
-
-
-class WeightProbe:
-    """The norm of a model's trained weights, and how far an update moves them.
-
-    The norm is exact. The movement is that of at most 65,536 numbers of every weight,
-    evenly chosen, so that they can be kept during a step.
-    """
-
-    def __init__(self, model: keras.Model):
-        self.variables = [v.value for v in model.trainable_variables]
-        self.strides = [
-            max(1, v.shape.num_elements() // _MOST_COMPARED) for v in self.variables
-        ]
-        # Odd, so as not to meet the same columns of a matrix again and again.
-        self.strides = [n if n == 1 else n | 1 for n in self.strides]
-        plain = functools.partial(tf.function, autograph=False)
-        self.norm = plain(lambda: tf.linalg.global_norm(self.variables))
-        self._some = plain(self._chosen)
-        self._moved = plain(self._movement)
-        self._before = None
-
-    def note(self) -> None:
-        """Remembers the weights as they are before an update."""
-        self._before = self._some()
-
-    def ratio(self) -> float | None:
-        """|change| / |weights| since `note`; None if it was not called."""
-        if self._before is None:
-            return None
-        ratio = float(self._moved(self._before))
-        self._before = None
-        return ratio
-
-    def _chosen(self) -> list[tf.Tensor]:
-        return [
-            tf.reshape(v, [-1])[::stride]
-            for v, stride in zip(self.variables, self.strides, strict=True)
-        ]
-
-    def _movement(self, before: list[tf.Tensor]) -> tf.Tensor:
-        squares = [
-            stride * tf.stack([tf.reduce_sum((a - b) ** 2), tf.reduce_sum(b**2)])
-            for a, b, stride in zip(self._chosen(), before, self.strides, strict=True)
-        ]
-        change, size = tf.unstack(tf.sqrt(tf.add_n(squares)))
-        return tf.math.divide_no_nan(change, size)
 
 
 def memory() -> dict[str, float]:

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from massivetext_keras.distribution.workers import has_workers
+from massivetext_keras.distribution.workers import devices_of, has_workers
 from massivetext_keras.training.callbacks.step import StepCallback
 from massivetext_keras.training.callbacks.time_limit import TimeLimit
 from massivetext_keras.training.watching.meter import Meter
@@ -166,7 +166,7 @@ class Progress(StepCallback):
         return self.step + epochs * steps if epochs and steps else None
 
     def _has_others(self) -> bool:
-        return has_workers(self.model.distribute_strategy)
+        return has_workers(devices_of(self.model))
 
 
 class FirstStep(threading.Thread):

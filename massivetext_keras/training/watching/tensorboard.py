@@ -22,12 +22,13 @@ from massivetext_keras.distribution.devices import measured_peak
 from massivetext_keras.support.values import Config
 from massivetext_keras.training.callbacks.step import StepCallback, recording
 from massivetext_keras.training.watching.curves import read_scalars
-from massivetext_keras.training.watching.meter import Gains, Meter, WeightProbe, memory
+from massivetext_keras.training.watching.meter import Gains, Meter, memory
 from massivetext_keras.training.watching.pictures import (
     attention_maps,
     draw_attention,
     write_embeddings,
 )
+from massivetext_keras.training.watching.probes import probe_of
 
 BY_TOKENS = "by_tokens/"
 _TWICE = ("loss", "perplexity", "bits_per_byte")  # by update and by tokens
@@ -91,7 +92,7 @@ class TensorBoard(StepCallback):
         every: updates between writes.
         sample_every: updates between samples of text (0: none).
         prompts: beginnings of the samples.
-        max_new_tokens: length of a sample.
+        max_new_tokens: length of a sample, at most that of the context.
         attention_text: whose attention is drawn; its first 32 tokens.
         experiment: the hyperparameters (None: the model's config).
         sequence_length: tokens of a row (None: the model's longest); attention's share
@@ -133,7 +134,7 @@ class TensorBoard(StepCallback):
 
     def set_model(self, model):
         if self.model is not model:
-            self._probe = WeightProbe(model)  # with graphs of its own
+            self._probe = probe_of(model)  # with graphs of its own
         super().set_model(model)
         self._meter = Meter(model)
 
@@ -182,8 +183,9 @@ class TensorBoard(StepCallback):
     def on_train_end(self, logs=None):
         self._write_train()
         with recording("the end of the run"):
-            if self.is_chief:
+            if self.reads_weights:
                 self._write_embeddings()
+            if self.is_chief:
                 ended = session_end_pb(api_pb2.STATUS_SUCCESS)
                 self._write_raw("", ended, self.step)
             for writer in self._writers.values():
@@ -242,32 +244,42 @@ class TensorBoard(StepCallback):
 
     @recording("a sample")
     def _write_samples(self) -> None:
-        if not self.is_chief or getattr(self.model, "tokenizer", None) is None:
+        if not self.reads_weights or getattr(self.model, "tokenizer", None) is None:
             return
-        step = self.read_step()
-        if hasattr(self.model, "generate"):
-            texts = self.model.generate(
-                self.prompts,
-                max_new_tokens=self.max_new_tokens,
-                temperature=0.8,
-                seed=0,
-            )
-            # Indented, Markdown keeps line breaks and special tokens as they are.
-            texts = [textwrap.indent(text, " " * 4) for text in texts]
-            with self._writer("train").as_default(step):
-                tf.summary.text("sample", texts)
+        step, texts, picture = self.read_step(), self._sample_texts(), None
         if find_spec("matplotlib") and self.model.backbone.attends:
-            ids = self.model.tokenizer(self.attention_text).numpy()
-            maps = attention_maps(self.model.backbone, ids[:_MOST_TOKENS_SEEN])
+            most = min(_MOST_TOKENS_SEEN, self.model.config.max_length)
+            ids = self.model.tokenizer(self.attention_text).numpy()[:most]
+            maps = attention_maps(self.model.backbone, ids)
             picture = draw_attention(maps, self.attention_text)
-            with self._writer("train").as_default(step) as writer:
+        if not self.is_chief:
+            return
+        with self._writer("train").as_default(step) as writer:
+            if texts:
+                tf.summary.text("sample", texts)
+            if picture is not None:
                 tf.summary.image("attention", picture[None])
-                writer.flush()
+            writer.flush()
+
+    def _sample_texts(self) -> list[str]:
+        """Indented: so Markdown keeps line breaks and special tokens as they are."""
+        if not hasattr(self.model, "generate"):
+            return []
+        room = self.model.config.max_length - 1
+        texts = self.model.generate(
+            self.prompts,
+            max_new_tokens=min(self.max_new_tokens, room),
+            temperature=0.8,
+            seed=0,
+        )
+        return [textwrap.indent(text, " " * 4) for text in texts]
 
     def _write_embeddings(self) -> None:
         tokenizer = getattr(self.model, "tokenizer", None)
-        if self.embeddings and tokenizer is not None:
-            matrix = self.model.backbone.tokens.embeddings.numpy()
+        if not self.embeddings or tokenizer is None:
+            return
+        matrix = self.model.backbone.tokens.embeddings.numpy()
+        if self.is_chief:
             names = map(tokenizer.id_to_token, range(tokenizer.vocabulary_size))
             write_embeddings(self.log_dir / "train", matrix, list(names))
 

@@ -4,6 +4,7 @@ weights, and all that the optimizer keeps, are apart."""
 from __future__ import annotations
 
 import json
+import math
 import sys
 
 import keras
@@ -109,8 +110,8 @@ def distances(family: str, splits: list[str]) -> dict[str, dict[str, float]]:
     packed = family.startswith("packed")
     right, found = trained(task, packed), {}
     for split in splits:
-        sizes, _, shard_state = split.partition(":")
-        with make_mesh(*map(int, sizes.split("x"))).scope():
+        shard_state = split.partition(":")[2]
+        with make_mesh(*sizes_of(split)).scope():
             task = made(family)
         for variable, value in zip(task.variables, first, strict=True):
             variable.assign(value)
@@ -124,10 +125,15 @@ def distances(family: str, splits: list[str]) -> dict[str, dict[str, float]]:
     return found
 
 
+def sizes_of(split: str) -> list[int]:
+    """Of the axes of "2x1x1:weights"."""
+    return [int(size) for size in split.partition(":")[0].split("x")]
+
+
 def main() -> None:
     use_grappler(False)
-    set_logical_cpus(4)
     family, *splits = sys.argv[1:]
+    set_logical_cpus(max(math.prod(sizes_of(split)) for split in splits))
     print(json.dumps(distances(family, splits)))
 
 

@@ -18,6 +18,7 @@ SPLITS += [
     for shard_state in ("optimizer", "weights")
 ]
 STAGES = ["1x1x2", "1x2x2:optimizer", "2x1x2:weights"]  # of models with two blocks
+ALL_AXES = "2x2x2:optimizer"
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -26,6 +27,17 @@ def test_a_mesh_trains_as_one_device(family):
     splits = SPLITS + STAGES * (config.num_layers > 1)
     distances = last_line_of("-m", "tests.optimization.mesh.families", family, *splits)
     assert list(distances) == splits
+    check(distances)
+
+
+def test_a_mesh_along_all_axes_trains_as_one_device():
+    family = "grouped heads, gated units"
+    distances = last_line_of("-m", "tests.optimization.mesh.families", family, ALL_AXES)
+    assert list(distances) == [ALL_AXES]
+    check(distances)
+
+
+def check(distances: dict[str, dict[str, float]]) -> None:
     for found in distances.values():
         assert found["weights"] < 1e-5 and found["state"] < 1e-5
         assert found["loss"] < 1e-5 and found["evaluation"] < 1e-5

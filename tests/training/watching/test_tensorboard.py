@@ -17,6 +17,8 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from massivetext_keras.architecture import cost
 from massivetext_keras.experiment import ExperimentConfig
+from massivetext_keras.tasks import CausalLM
+from massivetext_keras.tokenizers import ByteTokenizer
 from massivetext_keras.training import TensorBoard, adamw
 from massivetext_keras.training.watching import meter
 from tests.tasks.tiny import TINY, words
@@ -257,6 +259,19 @@ def test_no_sample_without_a_tokenizer_and_no_bits_without_bytes(tmp_path):
     assert not (tmp_path / "validation").exists()
 
 
+def test_samples_fit_into_a_short_context(tmp_path):
+    lm = CausalLM(TINY.replace(vocabulary_size=259, max_length=8), ByteTokenizer())
+    lm.compile("sgd")
+    ids = np.arange(16, dtype="int32").reshape(2, 8)
+    watch = TensorBoard(tmp_path, sample_every=1)  # of 64 tokens
+    lm.fit(
+        tf.data.Dataset.from_tensors(({"token_ids": ids}, ids)),
+        callbacks=[watch],
+        verbose=0,
+    )
+    assert {"sample", "attention"} <= set(read(tmp_path / "train"))
+
+
 def test_an_evaluation_alone_is_written_too(tmp_path):
     model = built()
     watch = TensorBoard(tmp_path)
@@ -308,5 +323,5 @@ def test_waiting_for_data_is_the_time_without_a_batch(tmp_path, at_once):
         (speed,) = curves["tokens_per_second"].values()
         assert 0.0 <= share <= 1.0
         seconds[name] = share * 4 * 20 / speed  # of the last four batches
-    assert seconds["slow"] > 0.38  # as many sleeps
+    assert seconds["slow"] > 0.3  # of four sleeps; a busy machine begins some early
     assert seconds["ready"] < seconds["slow"]
