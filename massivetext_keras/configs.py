@@ -1,6 +1,8 @@
 """Every setting of the library, under the names that users write."""
 
 from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
+from massivetext_keras.architecture.recurrent import RecurrentConfig
 from massivetext_keras.experiment import (
     FINE_TUNING,
     SCHEDULES,
@@ -19,7 +21,9 @@ __all__ = [
     "DataConfig",
     "ExperimentConfig",
     "FINE_TUNING",
+    "ModelConfig",
     "OptimizerConfig",
+    "RecurrentConfig",
     "SCHEDULES",
     "TaskConfig",
     "TokenizerConfig",

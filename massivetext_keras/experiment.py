@@ -13,6 +13,7 @@ from typing import Any
 
 from massivetext_keras.architecture.axes import SHARD_STATES, axes_in
 from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.support.values import Config, one_of, setting
 
 SCHEDULES = (
@@ -368,7 +369,7 @@ class ExperimentConfig(Config):
     tokenizer, the fingerprint of the data, the steps of so many epochs.
     """
 
-    model: TransformerConfig = TransformerConfig()
+    model: ModelConfig = TransformerConfig()
     task: TaskConfig = TaskConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()
     data: DataConfig = DataConfig()
@@ -442,6 +443,8 @@ class ExperimentConfig(Config):
         }
         if settings.mesh is not None:
             options["shard_state"] = settings.shard_state
+        if self.data.objective == "stream":
+            options["carry_rows"] = self.data.batch_size
         if self.task.label_smoothing:
             options["label_smoothing"] = self.task.label_smoothing
         return options

@@ -14,7 +14,9 @@ import pytest
 import tensorflow as tf
 
 import massivetext_keras
+from massivetext_keras.configs import RecurrentConfig
 from massivetext_keras.layers.attention import Attention
+from massivetext_keras.layers.dense import Dense
 from massivetext_keras.models import GPT
 from massivetext_keras.tasks import CausalLM, MaskedLM
 from massivetext_keras.tokenizers import ByteTokenizer
@@ -56,6 +58,26 @@ def test_from_fit_to_attention(task, config):
         assert len(calls) <= MOST_TO_ATTENTION, calls
         assert calls[0] == "optimization/step.py:fit"
         assert calls[-1] == "layers/attention.py:call"
+
+
+def test_from_fit_to_a_recurrent_layer():
+    seen = []
+
+    class Asked(Dense):
+        def call(self, *args, **kwargs):
+            seen.append(frames())
+            return super().call(*args, **kwargs)
+
+    lm = CausalLM(RecurrentConfig(vocabulary_size=50, hidden_size=4))
+    for block in lm.backbone.stack.blocks:
+        block.projection.__class__ = Asked
+    lm.compile()
+    ids = np.arange(24, dtype="int32").reshape(2, 12)
+    lm.fit(tf.data.Dataset.from_tensors(({"token_ids": ids}, ids)), verbose=0)
+    assert len(seen) >= len(lm.backbone.stack.blocks)
+    for calls in seen:
+        assert len(calls) <= MOST_TO_ATTENTION, calls
+        assert calls[-1] == "layers/recurrent/layer.py:call"
 
 
 def test_from_generate_to_the_decoding_loop():

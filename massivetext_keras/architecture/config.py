@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
-from massivetext_keras.architecture.weights import count, layout
+from massivetext_keras.architecture.model import ModelConfig
+from massivetext_keras.architecture.weights import transformer_tree
 from massivetext_keras.support.values import Config, one_of
 
 
 @dataclasses.dataclass(frozen=True)
-class TransformerConfig(Config):
+class TransformerConfig(ModelConfig):
     """The shape of a Transformer. A family of models is a row of these fields.
 
     Attributes:
@@ -66,6 +68,8 @@ class TransformerConfig(Config):
         logit_bias: a bias per token of the output layer.
     """
 
+    stacks = ("decoder", "prefix", "encoder", "encoder_decoder")
+
     stack: str = "decoder"
     vocabulary_size: int = 32000
     num_layers: int = 12
@@ -112,8 +116,7 @@ class TransformerConfig(Config):
 
     def __post_init__(self):
         super().__post_init__()
-        stacks = ("decoder", "prefix", "encoder", "encoder_decoder")
-        one_of(self, "stack", stacks)
+        one_of(self, "stack", self.stacks)
         one_of(self, "activation", ("gelu", "gelu_tanh", "relu", "silu"))
         one_of(self, "norm", ("layer_norm", "rms_norm"))
         one_of(self, "norm_position", ("pre", "post"))
@@ -199,12 +202,10 @@ class TransformerConfig(Config):
         whose variance is then the same at any depth (Radford et al., 2019)."""
         return 0.02 * (2 * self.num_layers) ** -0.5
 
-    def parameter_count(self) -> int:
-        """Weights of the model with its output layer, counted without building it.
+    @property
+    def numbers_per_place(self) -> int:
+        """Of keys and values of all layers."""
+        return self.decoder_layers * 2 * self.key_value_heads * self.width_of_head
 
-        A head that a task adds is not among them.
-
-        >>> TransformerConfig(vocabulary_size=50257).parameter_count()
-        124439808
-        """
-        return count(layout(self).values())
+    def weight_tree(self) -> dict[str, Any]:
+        return transformer_tree(self)

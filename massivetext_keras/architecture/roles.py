@@ -6,6 +6,7 @@ import functools
 import itertools
 
 from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.recurrent import RecurrentConfig
 from massivetext_keras.architecture.weights import block_number, head_weights, weights
 
 _HEADS = ("pretraining", "discriminator", "dense_classification", "question_answering")
@@ -62,7 +63,8 @@ def _known_roles() -> dict[tuple[str, int], str]:
         "tied_embeddings": False,
         "logit_bias": True,
     }
-    known = {}
+    recurrent = {"recurrent_bias": True, "tied_embeddings": False}
+    tables = [weights(RecurrentConfig(**recurrent))]
     for stack, position, experts in itertools.product(
         ("encoder", "encoder_decoder"), ("learned", "relative"), (0, 2)
     ):
@@ -72,10 +74,12 @@ def _known_roles() -> dict[tuple[str, int], str]:
         table = weights(config)
         for head in _HEADS:
             table |= head_weights(config, head)
-        for weight in table.values():
-            *owners, name = weight.path.split("/")
-            path = "/".join([*map(_without_number, owners), name])
-            known[path, len(weight.sizes)] = weight.role
+        tables.append(table)
+    known = {}
+    for weight in itertools.chain.from_iterable(map(dict.values, tables)):
+        *owners, name = weight.path.split("/")
+        path = "/".join([*map(_without_number, owners), name])
+        known[path, len(weight.sizes)] = weight.role
     return known
 
 

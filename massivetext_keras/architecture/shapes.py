@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
+from massivetext_keras.architecture.recurrent import RecurrentConfig
 from massivetext_keras.support.registry import Registry
 from massivetext_keras.support.values import UnknownName, choose
 
@@ -189,6 +191,28 @@ def _t5_v1_1(layers, size, heads, inner, vocabulary=32128) -> TransformerConfig:
     )
 
 
+# Dropout of Zaremba et al. is drawn anew for each step.
+_lstm = RecurrentConfig(
+    vocabulary_size=10000,
+    num_layers=2,
+    hidden_size=200,
+    variational=False,
+    tied_embeddings=False,
+)
+# The sizes and rates of its published program, with cuDNN's two biases.
+_awd_lstm = RecurrentConfig(
+    vocabulary_size=10000,
+    num_layers=3,
+    hidden_size=1150,
+    embedding_size=400,
+    dropout=0.4,
+    input_dropout=0.4,
+    hidden_dropout=0.25,
+    embedding_dropout=0.1,
+    weight_dropout=0.5,
+    recurrent_bias=True,
+)
+
 _T5_V1_1 = {
     "small": (8, 512, 6, 1024),
     "base": (12, 768, 12, 2048),
@@ -198,7 +222,7 @@ _T5_V1_1 = {
 }
 
 # paper -> name -> config
-_FAMILIES: dict[str, dict[str, TransformerConfig]] = {
+_FAMILIES: dict[str, dict[str, ModelConfig]] = {
     "ours: GPT-2 at the size of a laptop": {
         "gpt_nano": _sized(
             _gpt2, 4, 256, 4, vocabulary_size=4096, max_length=256, dropout=0.0
@@ -210,6 +234,17 @@ _FAMILIES: dict[str, dict[str, TransformerConfig]] = {
         "gpt2_medium": _sized(_gpt2, 24, 1024, 16),
         "gpt2_large": _sized(_gpt2, 36, 1280, 20),
         "gpt2_xl": _sized(_gpt2, 48, 1600, 25),
+    },
+    "LSTM: Zaremba et al., 2014": {
+        "lstm_small": _lstm,
+        "lstm_medium": _lstm.replace(hidden_size=650, dropout=0.5),
+        "lstm_large": _lstm.replace(hidden_size=1500, dropout=0.65),
+    },
+    "AWD-LSTM: Merity et al., 2018": {
+        "awd_lstm_ptb": _awd_lstm,
+        "awd_lstm_wikitext2": _awd_lstm.replace(
+            vocabulary_size=33278, hidden_dropout=0.2, input_dropout=0.65
+        ),
     },
     "GPT-NeoX: Black et al., 2022": {
         "gpt_neox_20b": _sized(
@@ -356,12 +391,14 @@ PAPERS: dict[str, str] = {
 
 def _check(asked: str, shape: Any) -> None:
     """Refuses what is no shape."""
-    if not isinstance(shape, TransformerConfig):
+    if not isinstance(shape, ModelConfig):
         kind = type(shape).__name__
-        raise UnknownName(f"preset {asked!r} is a {kind}, not a TransformerConfig")
+        raise UnknownName(
+            f"preset {asked!r} is a {kind}, not a TransformerConfig or RecurrentConfig"
+        )
 
 
-PRESETS: Registry[TransformerConfig] = Registry(
+PRESETS: Registry[ModelConfig] = Registry(
     "preset", None, "massivetext_keras.shapes", kind="value", plain=_check
 )
 for _rows in _FAMILIES.values():
@@ -369,7 +406,7 @@ for _rows in _FAMILIES.values():
         PRESETS.add(_config, _name, _config)
 
 
-def preset(name: str) -> TransformerConfig:
+def preset(name: str) -> ModelConfig:
     """The config of a preset.
 
     Args:
@@ -377,7 +414,7 @@ def preset(name: str) -> TransformerConfig:
 
     Raises:
         ValueError: the name is unknown; the message names the nearest one. Or what it
-            names is no `TransformerConfig`.
+            names is no shape.
 
     >>> preset("gpt2_small").num_layers
     12

@@ -40,7 +40,9 @@ class Weight(NamedTuple):
     depth: int | None
 
 
-class _Leaf(NamedTuple):
+class Leaf(NamedTuple):
+    """A weight without its path."""
+
     sizes: Sizes
     role: str
 
@@ -49,30 +51,13 @@ def weights(config: Config) -> dict[str, Weight]:
     """The weights of a model with its output layer, by path.
 
     Args:
-        config: a `TransformerConfig`.
+        config: a `ModelConfig`.
 
     >>> from massivetext_keras.configs import TransformerConfig
     >>> weights(TransformerConfig())["stack/block_1/attention_norm/gain"][1:]
     (((768,),), 'norm', 2)
     """
-    words, ends = config.vocabulary_size, _embeddings(config)
-    tree: dict[str, Any] = {"tokens": _embedding(words, config.width_of_embedding)}
-    if config.stack == "encoder_decoder":
-        tree |= {
-            "encoder_embeddings": ends,
-            "decoder_embeddings": ends,
-            "encoder": _stack(config, config.num_layers),
-            "decoder": _stack(config, config.decoder_layers, cross=True),
-        }
-    else:
-        tree |= {"embeddings": ends, "stack": _stack(config, config.num_layers)}
-    if config.pooler:
-        tree["pooler"] = _dense(config.hidden_size, config.hidden_size)
-    if not config.tied_embeddings:
-        tree["output"] = _embedding(words, config.width_of_embedding)
-    if config.logit_bias:
-        tree["logit_bias"] = _Leaf(((words,),), "bias")
-    return _flat(tree)
+    return _flat(config.weight_tree())
 
 
 def head_weights(config: Config, head: str, classes: int = 2) -> dict[str, Weight]:
@@ -90,23 +75,25 @@ def head_weights(config: Config, head: str, classes: int = 2) -> dict[str, Weigh
     """
     d, e = config.hidden_size, config.width_of_embedding
     if head == "token_classification":
-        return _flat({"head": _dense(d, classes)})
+        return _flat({"head": dense_leaves(d, classes)})
     if head.endswith("classification"):
-        tree = {"classes": _dense(d, classes)}
+        tree = {"classes": dense_leaves(d, classes)}
         if head == "dense_classification":
-            tree["transform"] = _dense(d, d)
+            tree["transform"] = dense_leaves(d, d)
         return _flat({"head": tree})
     if head == "discriminator":
-        return _flat({"head": {"transform": _dense(d, d), "score": _dense(d, 1)}})
+        return _flat(
+            {"head": {"transform": dense_leaves(d, d), "score": dense_leaves(d, 1)}}
+        )
     if head == "question_answering":
-        return _flat({"head": {"spans": _dense(d, 2)}})
+        return _flat({"head": {"spans": dense_leaves(d, 2)}})
     tree = {
-        "transform": _dense(d, e),
+        "transform": dense_leaves(d, e),
         "norm": _norm(config, e),
-        "bias": _Leaf(((config.vocabulary_size,),), "bias"),
+        "bias": Leaf(((config.vocabulary_size,),), "bias"),
     }
     if head == "pretraining":
-        tree["next_sentence"] = _dense(d, 2)
+        tree["next_sentence"] = dense_leaves(d, 2)
     return _flat({"head": tree})
 
 
@@ -140,18 +127,40 @@ def count(sizes: Iterable[Sizes]) -> int:
     return total
 
 
+def transformer_tree(config: Config) -> dict[str, Any]:
+    """The weights of a `TransformerConfig`, nested by the parts of their paths."""
+    words, ends = config.vocabulary_size, _embeddings(config)
+    tree: dict[str, Any] = {"tokens": embedding_leaf(words, config.width_of_embedding)}
+    if config.stack == "encoder_decoder":
+        tree |= {
+            "encoder_embeddings": ends,
+            "decoder_embeddings": ends,
+            "encoder": _stack(config, config.num_layers),
+            "decoder": _stack(config, config.decoder_layers, cross=True),
+        }
+    else:
+        tree |= {"embeddings": ends, "stack": _stack(config, config.num_layers)}
+    if config.pooler:
+        tree["pooler"] = dense_leaves(config.hidden_size, config.hidden_size)
+    if not config.tied_embeddings:
+        tree["output"] = embedding_leaf(words, config.width_of_embedding)
+    if config.logit_bias:
+        tree["logit_bias"] = Leaf(((words,),), "bias")
+    return tree
+
+
 def _embeddings(config: Config) -> dict[str, Any]:
     """What is added to token embeddings and done to the sum."""
     e, tree = config.width_of_embedding, {}
     if config.position == "learned":
         rows = config.max_length + config.position_offset
-        tree["positions"] = _embedding(rows, e, role="position")
+        tree["positions"] = embedding_leaf(rows, e, role="position")
     if config.segment_types:
-        tree["segments"] = _embedding(config.segment_types, e)
+        tree["segments"] = embedding_leaf(config.segment_types, e)
     if config.embedding_norm:
         tree["norm"] = _norm(config, e)
     if config.embedding_size:
-        tree["projection"] = _dense(e, config.hidden_size)
+        tree["projection"] = dense_leaves(e, config.hidden_size)
     return tree
 
 
@@ -162,7 +171,7 @@ def _stack(config: Config, count: int, cross: bool = False) -> dict[str, Any]:
         tree["final_norm"] = _norm(config, config.hidden_size)
     if config.position == "relative":
         sizes = (config.relative_buckets, (config.num_heads,))
-        tree["relative"] = {"table": _Leaf(sizes, "position")}
+        tree["relative"] = {"table": Leaf(sizes, "position")}
     return tree
 
 
@@ -170,10 +179,10 @@ def _block(config: Config, cross: bool) -> dict[str, Any]:
     d, norm = config.hidden_size, _norm(config, config.hidden_size)
     q = config.num_heads * config.width_of_head
     kv = config.key_value_heads * config.width_of_head
-    output = _dense(q, d, bias=config.output_bias)
+    output = dense_leaves(q, d, bias=config.output_bias)
     tree = {
         "attention": {
-            "qkv": _dense(d, q, kv, kv, bias=config.qkv_bias),
+            "qkv": dense_leaves(d, q, kv, kv, bias=config.qkv_bias),
             "output": output,
         },
         "attention_norm": norm,
@@ -183,13 +192,13 @@ def _block(config: Config, cross: bool) -> dict[str, Any]:
     if cross:
         tree["cross_attention_norm"] = norm
         tree["cross_attention"] = {
-            "query": _dense(d, q, bias=config.qkv_bias),
-            "key_value": _dense(d, kv, kv, bias=config.qkv_bias),
+            "query": dense_leaves(d, q, bias=config.qkv_bias),
+            "key_value": dense_leaves(d, kv, kv, bias=config.qkv_bias),
             "output": output,
         }
     if config.rezero:
         gates = [part for part in tree if part.endswith("_norm")]
-        tree |= {part.replace("_norm", "_gate"): _Leaf((), "gate") for part in gates}
+        tree |= {part.replace("_norm", "_gate"): Leaf((), "gate") for part in gates}
     return tree
 
 
@@ -198,26 +207,31 @@ def _feed_forward(config: Config) -> dict[str, Any]:
     inside = (f, f) if config.gated else (f,)
     if experts := config.num_experts:
         return {
-            "router": _dense(d, experts, bias=False),
-            "up": {"kernel": _Leaf((experts, d, inside), "expert")},
-            "down": {"kernel": _Leaf((experts, f, (d,)), "expert")},
+            "router": dense_leaves(d, experts, bias=False),
+            "up": {"kernel": Leaf((experts, d, inside), "expert")},
+            "down": {"kernel": Leaf((experts, f, (d,)), "expert")},
         }
     bias = config.feed_forward_bias
-    return {"up": _dense(d, *inside, bias=bias), "down": _dense(f, d, bias=bias)}
+    return {
+        "up": dense_leaves(d, *inside, bias=bias),
+        "down": dense_leaves(f, d, bias=bias),
+    }
 
 
-def _dense(inputs: int, *outputs: int, bias: bool = True) -> dict[str, _Leaf]:
-    tree = {"kernel": _Leaf((inputs, outputs), "matrix")}
-    return tree | ({"bias": _Leaf((outputs,), "bias")} if bias else {})
+def dense_leaves(inputs: int, *outputs: int, bias: bool = True) -> dict[str, Leaf]:
+    """A product, whose columns are in parts, and its bias."""
+    tree = {"kernel": Leaf((inputs, outputs), "matrix")}
+    return tree | ({"bias": Leaf((outputs,), "bias")} if bias else {})
 
 
-def _norm(config: Config, size: int) -> dict[str, _Leaf]:
+def _norm(config: Config, size: int) -> dict[str, Leaf]:
     names = ("gain", "offset") if config.norm == "layer_norm" else ("gain",)
-    return {name: _Leaf(((size,),), "norm") for name in names}
+    return {name: Leaf(((size,),), "norm") for name in names}
 
 
-def _embedding(rows: int, columns: int, role: str = "embedding") -> dict[str, _Leaf]:
-    return {"embeddings": _Leaf((rows, (columns,)), role)}
+def embedding_leaf(rows: int, columns: int, role: str = "embedding") -> dict[str, Leaf]:
+    """A table of rows."""
+    return {"embeddings": Leaf((rows, (columns,)), role)}
 
 
 def _flat(tree: Mapping[str, Any], path: str = "") -> dict[str, Weight]:

@@ -130,10 +130,14 @@ def config_of(preset: str) -> TransformerConfig:
 
     folder = preset.startswith("hf:") or Path(preset).expanduser().is_dir()
     if preset in shapes.PRESETS or not folder:
-        return shapes.preset(preset)
-    from massivetext_keras.tasks.source import Source  # TensorFlow, some seconds
+        config = shapes.preset(preset)
+    else:
+        from massivetext_keras.tasks.source import Source  # TensorFlow, some seconds
 
-    return Source.open(preset).config
+        config = Source.open(preset).config
+    if not isinstance(config, TransformerConfig):
+        raise UsageError(f"--preset: {preset} is no Transformer, as what plans are for")
+    return config
 
 
 def rows_of(batch_tokens: str, length: int, devices: int = 1) -> int:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Collection
 
 from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.architecture.weights import Weight, weights
 from massivetext_keras.distribution.placement import Placement, with_data_axis
 
@@ -90,16 +91,22 @@ def numbers_kept(
     return total
 
 
-def check_tensor_axis(config: TransformerConfig, tensor: int) -> None:
+def check_tensor_axis(config: ModelConfig, tensor: int) -> None:
     """Refuses to split a model among devices that cannot have equal shares of it.
 
     Raises:
-        ValueError: says what they do not divide, and how many would.
+        ValueError: says what they do not divide, and how many would; or that it is no
+            Transformer.
 
     >>> check_tensor_axis(TransformerConfig(num_heads=12), 8)
     Traceback (most recent call last):
     ValueError: a tensor axis of 8 does not divide num_heads=12 and ...
     """
+    if not isinstance(config, TransformerConfig):
+        raise ValueError(
+            f"a mesh divides Transformers, not the model of a {type(config).__name__}: "
+            "make_strategy('mirrored') trains it on several devices"
+        )
     shared = {
         "num_heads": config.num_heads,
         "num_key_value_heads": config.key_value_heads,

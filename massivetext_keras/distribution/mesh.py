@@ -17,7 +17,7 @@ import tensorflow as tf
 from tensorflow.experimental import dtensor
 
 from massivetext_keras.architecture.axes import AXES
-from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.distribution.layouts import check_tensor_axis, placements
 from massivetext_keras.distribution.pipeline import stage_blocks, stage_of
 from massivetext_keras.distribution.placement import Placement
@@ -146,7 +146,7 @@ def outside_meshes() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def weights_of(config: TransformerConfig) -> Iterator[None]:
+def weights_of(config: ModelConfig) -> Iterator[None]:
     """Inside, and in the scope of a mesh, weights are made of a model with a config.
 
     Raises:

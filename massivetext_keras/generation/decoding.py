@@ -283,7 +283,7 @@ def seen_in(token_ids: tf.Tensor, padding: tf.Tensor, vocabulary: int) -> tf.Ten
 
 def empty_text(cache: Cache) -> tf.Tensor:
     """Zeros for the tokens that a cache has places for, int32 [rows, capacity]."""
-    return tf.zeros(tf.gather(tf.shape(cache.layers[0].keys), [0, 2]), tf.int32)
+    return tf.zeros([tf.size(cache.padding), cache.places], tf.int32)
 
 
 def _with_rows(x: tf.Tensor, count: tf.Tensor) -> tf.Tensor:

@@ -240,6 +240,8 @@ def save(
         ValueError: no family can hold the model, or the tokenizer cannot be written;
             nothing is written then.
     """
+    if not isinstance(config, TransformerConfig):
+        raise ValueError(f"no family of Hugging Face is a {type(config).__name__}")
     folder, arrays = Path(folder), arrays_of(model)
     parts = {name for name in arrays if name.startswith("head/")}
     name, family = _family_for(config, parts, model_type)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.saving.weights import Tensors
 
 _POSITIONS = "embeddings/positions/embeddings"
 
 
 def shortened(
-    tensors: Tensors, there: TransformerConfig, wanted: TransformerConfig, source: str
+    tensors: Tensors, there: ModelConfig, wanted: ModelConfig, source: str
 ) -> Tensors:
     """The tensors of a model, of learned positions only the first.
 
@@ -23,6 +23,7 @@ def shortened(
         ValueError: more positions are wanted than were learnt.
 
     >>> import numpy as np
+    >>> from massivetext_keras.configs import TransformerConfig
     >>> rows = np.arange(6.0).reshape(6, 1)
     >>> all_rows = Tensors({_POSITIONS: (6, 1)}, lambda name: rows)
     >>> there = TransformerConfig(max_length=4, position_offset=2)
@@ -31,7 +32,8 @@ def shortened(
     ((3, 1), [0.0, 1.0, 2.0])
     """
     longest, length = there.max_length, wanted.max_length
-    if there.position != "learned" or wanted.position != "learned" or longest == length:
+    names = {name for name in tensors if name.endswith(_POSITIONS)}
+    if not names or wanted.position != "learned" or longest == length:
         return tensors
     if length > longest:
         raise ValueError(
@@ -39,7 +41,6 @@ def shortened(
             "the model has learnt"
         )
     rows = length + there.position_offset
-    names = {name for name in tensors if name.endswith(_POSITIONS)}
     shapes = {
         name: (rows, *shape[1:]) if name in names else shape
         for name, shape in tensors.shapes.items()

@@ -1,4 +1,4 @@
-"""What cached decoding carries from token to token: keys and values by layer."""
+"""What cached decoding carries from token to token: keys and values, or states."""
 
 from __future__ import annotations
 
@@ -32,6 +32,38 @@ class Cache(NamedTuple):
     padding: tf.Tensor
     memory: tuple[LayerCache, ...] = ()
     memory_mask: tf.Tensor | tuple = ()
+
+    @property
+    def places(self) -> tf.Tensor:
+        """Tokens that it has room for, int32 scalar."""
+        return tf.shape(self.layers[0].keys)[2]
+
+    def with_places(self, places: tf.Tensor) -> Cache:
+        """The same with room for more tokens."""
+        new = places - self.places
+        paddings = [[0, 0], [0, 0], [0, new], [0, 0]]
+        layers = tf.nest.map_structure(lambda x: tf.pad(x, paddings), self.layers)
+        return self._replace(layers=layers)
+
+
+class StateCache(NamedTuple):
+    """What cached decoding with a recurrent model carries from step to step.
+
+    Attributes:
+        layers: the states of every layer, [batch, units] each.
+        start: int32 scalar, how many tokens were read.
+        padding: int32 [batch], those at the left that are padding.
+        places: int32 scalar, tokens that the text has room for; a state has no bound.
+    """
+
+    layers: tuple[tuple[tf.Tensor, ...], ...]
+    start: tf.Tensor
+    padding: tf.Tensor
+    places: tf.Tensor
+
+    def with_places(self, places: tf.Tensor) -> StateCache:
+        """The same with room for more tokens."""
+        return self._replace(places=places)
 
 
 def at_beginning(start: int | tf.Tensor) -> bool:

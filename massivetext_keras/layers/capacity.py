@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.layers.cache import Cache
 
 _FEWEST_PLACES = 64
@@ -29,7 +29,7 @@ def power_of_two(n: int | tf.Tensor) -> tf.Tensor:
 
 
 def places_at_first(
-    config: TransformerConfig, rows: tf.Tensor, length: tf.Tensor, needed: tf.Tensor
+    config: ModelConfig, rows: tf.Tensor, length: tf.Tensor, needed: tf.Tensor
 ) -> tf.Tensor:
     """Places of a new cache, int32 scalar.
 
@@ -39,9 +39,8 @@ def places_at_first(
         length: int32 scalar, tokens of its prompts.
         needed: int32 scalar, places that the longest text takes.
     """
-    width = 2 * config.key_value_heads * config.width_of_head
-    numbers = config.decoder_layers * width  # of one place in one row
-    cheap = min(config.parameter_count() // numbers, _MOST)
+    numbers = config.numbers_per_place
+    cheap = min(config.parameter_count() // numbers, _MOST) if numbers else _MOST
     whole = _bounded(power_of_two(tf.maximum(needed, _FEWEST_PLACES)), config, needed)
     few = _bounded(_rounded(length + 1), config, needed)
     return tf.where(whole <= cheap // rows, whole, few)
@@ -52,7 +51,7 @@ def while_growing(
     unfinished: Callable,
     fill: Callable,
     names: Sequence[str],
-    config: TransformerConfig,
+    config: ModelConfig,
     last: tf.Tensor,
 ):
     """A state that is filled again and again, each time with room in its cache.
@@ -83,13 +82,13 @@ def while_growing(
 
 def is_full(cache: Cache) -> tf.Tensor:
     """Whether no token can be written into a cache, bool scalar."""
-    return cache.start >= tf.shape(cache.layers[0].keys)[2]
+    return cache.start >= cache.places
 
 
 def _with_room(
     cache: Cache,
     texts: Sequence[tf.Tensor],
-    config: TransformerConfig,
+    config: ModelConfig,
     to_come: tf.Tensor,
 ) -> tuple[Cache, list[tf.Tensor]]:
     """A cache that is not full, and tokens [..., places] for what it holds.
@@ -104,14 +103,12 @@ def _with_room(
     def grown() -> tuple[Cache, list[tf.Tensor]]:
         needed = cache.start + tf.maximum(to_come, 1)
         places = _bounded(_rounded(cache.start + 1), config, needed)
-        new = places - tf.shape(cache.layers[0].keys)[2]
+        new = places - cache.places
 
-        def longer(x: tf.Tensor, behind: int = 0) -> tf.Tensor:
-            before = x.shape.rank - behind - 1
-            return tf.pad(x, [[0, 0]] * before + [[0, new]] + [[0, 0]] * behind)
+        def longer(x: tf.Tensor) -> tf.Tensor:
+            return tf.pad(x, [[0, 0]] * (x.shape.rank - 1) + [[0, new]])
 
-        layers = tf.nest.map_structure(lambda x: longer(x, 1), cache.layers)
-        return cache._replace(layers=layers), [longer(x) for x in texts]
+        return cache.with_places(places), [longer(x) for x in texts]
 
     return tf.cond(is_full(cache), grown, lambda: (cache, list(texts)))
 
@@ -128,7 +125,9 @@ def _of_any_size(state, names: Sequence[str]):
         lambda x: tf.TensorShape([None] * bool(x.shape.rank) + x.shape[1:]), state
     )
     layers = tf.nest.map_structure(
-        lambda x: tf.TensorShape([None, x.shape[1], None, x.shape[3]]),
+        lambda x: tf.TensorShape(
+            [None, x.shape[1], None, *x.shape[3:]][: x.shape.rank]
+        ),
         state.cache.layers,
     )
     texts = {}
@@ -138,7 +137,7 @@ def _of_any_size(state, names: Sequence[str]):
     return shapes._replace(cache=shapes.cache._replace(layers=layers), **texts)
 
 
-def _bounded(places: tf.Tensor, config: TransformerConfig, needed: tf.Tensor):
+def _bounded(places: tf.Tensor, config: ModelConfig, needed: tf.Tensor):
     """No more than the context, unless more are needed."""
     return tf.minimum(places, tf.maximum(config.max_length, needed))
 

@@ -19,21 +19,25 @@ class TokenEmbedding(keras.layers.Layer):
     Args:
         vocabulary_size: rows.
         hidden_size: columns d.
+        scale: standard deviation of the first weights.
 
     >>> import tensorflow as tf
     >>> TokenEmbedding(10, 4)(tf.constant([[1, 2, 3]])).shape
     TensorShape([1, 3, 4])
     """
 
-    def __init__(self, vocabulary_size: int, hidden_size: int, **kwargs):
+    def __init__(
+        self, vocabulary_size: int, hidden_size: int, scale: float = 0.02, **kwargs
+    ):
         super().__init__(**kwargs)
         self.vocabulary_size, self.hidden_size = vocabulary_size, hidden_size
+        self.scale = scale
 
     def build(self, input_shape=None):
         self.embeddings = self.add_weight(
             name="embeddings",
             shape=(self.vocabulary_size, self.hidden_size),
-            initializer=keras.initializers.RandomNormal(stddev=0.02),
+            initializer=keras.initializers.RandomNormal(stddev=self.scale),
             autocast=False,
         )
 
@@ -50,7 +54,7 @@ class TokenEmbedding(keras.layers.Layer):
         return (*input_shape, self.hidden_size)
 
     def get_config(self):
-        fields = "vocabulary_size hidden_size"
+        fields = "vocabulary_size hidden_size scale"
         return {**super().get_config(), **{k: getattr(self, k) for k in fields.split()}}
 
 

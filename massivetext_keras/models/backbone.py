@@ -1,4 +1,4 @@
-"""What BERT, GPT and Seq2Seq share: token embedding, output layer and their loss."""
+"""What all models share: token embedding, output layer and their loss."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.architecture.shapes import preset
 from massivetext_keras.distribution.mesh import weights_of
 from massivetext_keras.kernels.cross_entropy import cross_entropy
@@ -30,7 +30,9 @@ def register(cls: type) -> None:
 
 
 class Backbone(keras.Model):
-    """A Transformer from token ids to hidden states, and from these to logits.
+    """A model from token ids to hidden states, and from these to logits.
+
+    Its `call` is that of a Transformer; another kind of model has one of its own.
 
     Args:
         config: the shape; its `stack` must be one of the class's.
@@ -45,6 +47,10 @@ class Backbone(keras.Model):
 
     stacks: tuple[str, ...] = ()
     has_learnt = False
+    takes_embedding_size = False
+    first_scale = 0.02  # standard deviation of the first rows of embeddings
+    attends = True  # there are pictures of its attention
+    carries_states = False  # from one batch to the next, if it is asked to
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -52,7 +58,7 @@ class Backbone(keras.Model):
 
     def __init__(
         self,
-        config: TransformerConfig,
+        config: ModelConfig,
         tokens: TokenEmbedding | None = None,
         **kwargs,
     ):
@@ -64,20 +70,21 @@ class Backbone(keras.Model):
                 f"{type(self).__name__} has stack {' or '.join(map(repr, self.stacks))}"
                 f", the config says {config.stack!r}"
             )
-        if config.embedding_size and "encoder" not in self.stacks:
+        if config.embedding_size and not self.takes_embedding_size:
             raise ValueError(f"{type(self).__name__} takes no embedding_size")
         self._allow_non_tensor_positional_args = True  # nested lists are fine
         self.config = config
-        self.tokens = self._token_embedding("tokens") if tokens is None else tokens
-        self.output_embedding = self.tokens
+        if tokens is None:
+            tokens = self._token_embedding("tokens", config.width_of_embedding)
+        self.tokens = self.output_embedding = tokens
         if not config.tied_embeddings:
-            self.output_embedding = self._token_embedding("output")
+            width = config.width_of_output
+            self.output_embedding = self._token_embedding("output", width)
         self.logit_bias = None
 
-    def _token_embedding(self, name: str) -> TokenEmbedding:
-        config = self.config
-        size = (config.vocabulary_size, config.width_of_embedding)
-        return TokenEmbedding(*size, dtype=self.dtype_policy, name=name)
+    def _token_embedding(self, name: str, width: int) -> TokenEmbedding:
+        how = {"scale": self.first_scale, "dtype": self.dtype_policy, "name": name}
+        return TokenEmbedding(self.config.vocabulary_size, width, **how)
 
     @classmethod
     def from_preset(cls, name: str, **kwargs):
@@ -255,7 +262,7 @@ class Backbone(keras.Model):
     @classmethod
     def from_config(cls, values):
         values = keras.saving.deserialize_keras_object(values)
-        config = TransformerConfig.from_dict(values.pop("config"))
+        config = ModelConfig.from_dict(values.pop("config"))
         return cls(config, **values)
 
 

@@ -28,6 +28,7 @@ class BERT(Backbone):
     """
 
     stacks = ("encoder",)
+    takes_embedding_size = True
 
     def __init__(self, config: TransformerConfig, **kwargs):
         super().__init__(config, **kwargs)

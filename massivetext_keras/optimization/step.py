@@ -184,6 +184,10 @@ class TrainingStep(ModelSeams):
         has_experts = any(stack.config.num_experts for stack in stacks)
         if shard_state == "weights" and not has_experts:
             recompute = True  # to gather them once more
+        if recompute and not stacks:
+            raise ValueError(
+                "recompute=True is for blocks of a Transformer, which this has none of"
+            )
         if recompute and has_experts:
             raise ValueError(
                 "recompute=True: the balance of experts would be counted twice"

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.saving.weights import Tensors, read_tensors, save_weights
 from massivetext_keras.support.files import file_hash, write_json
 
@@ -21,7 +21,7 @@ WEIGHTS = "model.safetensors"
 def write_preset(
     folder: str | Path,
     task: str,
-    config: TransformerConfig,
+    config: ModelConfig,
     weights: Mapping[str, keras.Variable],
     tokenizer=None,
     options: Mapping[str, Any] | None = None,

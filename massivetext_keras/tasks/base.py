@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras import tokenizers
-from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.data.batching.buckets import Batches
 from massivetext_keras.data.batching.epochs import TrainingBatches
 from massivetext_keras.data.batching.sizes import Batching
@@ -70,7 +70,7 @@ class Task(TrainingStep):
             fewer tokens than the tokenizer has.
     """
 
-    backbone_class: type[Backbone]
+    backbone_class: type[Backbone] | tuple[type[Backbone], ...]  # one, or several
     data_class: type[TextData] = TextData
     fields: tuple[str, ...] = ()  # of its examples; () of one that learns from texts
     options: tuple[str, ...] = ()  # arguments of the constructor that presets keep
@@ -85,22 +85,23 @@ class Task(TrainingStep):
 
     def __init__(
         self,
-        config: TransformerConfig,
+        config: ModelConfig,
         tokenizer: tokenizers.Tokenizer | None = None,
         backbone: Backbone | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        stacks = self.backbone_class.stacks
-        if config.stack not in stacks:
+        by_stack = _backbones(type(self))
+        if config.stack not in by_stack:
             *others, last = (
                 cls.__name__
                 for cls in Task.__subclasses__()
-                if config.stack in cls.backbone_class.stacks
+                if config.stack in _backbones(cls)
             )
             fitting = f"{', '.join(others)} or {last}" if others else last
             raise ValueError(
-                f"{type(self).__name__} needs stack={' or '.join(map(repr, stacks))}, "
+                f"{type(self).__name__} needs "
+                f"stack={' or '.join(map(repr, by_stack))}, "
                 f"not {config.stack!r}: that is for {fitting}"
             )
         if tokenizer is not None and tokenizer.vocabulary_size > config.vocabulary_size:
@@ -113,7 +114,7 @@ class Task(TrainingStep):
         self.tokenizer = tokenizer
         self.no_tokenizer = f"this {type(self).__name__} was made without a tokenizer"
         if backbone is None:
-            backbone = self.backbone_class(config, dtype=self.dtype_policy)
+            backbone = by_stack[config.stack](config, dtype=self.dtype_policy)
         self.backbone = backbone
         self.adapters = Adapters(self)
         self.data = self.data_class(self)
@@ -146,7 +147,7 @@ class Task(TrainingStep):
         """
         source = Source.open(source)
         options = {name: changes.pop(name) for name in cls.options if name in changes}
-        _check_changes(cls, changes)
+        _check_changes(cls, changes, source.config)
         parts = source.parts(cls, tokenizer, options)
         config = parts.config.replace(**changes)
         task = cls(config, parts.tokenizer, **parts.options)
@@ -638,7 +639,16 @@ class Task(TrainingStep):
         return task_from(cls, values)
 
 
-def _check_changes(cls: type[Task], changes: Mapping[str, Any]) -> None:
+def _backbones(cls: type[Task]) -> dict[str, type[Backbone]]:
+    """The classes of backbones that a task can have, by stack."""
+    classes = cls.backbone_class
+    classes = classes if isinstance(classes, tuple) else (classes,)
+    return {stack: one for one in classes for stack in one.stacks}
+
+
+def _check_changes(
+    cls: type[Task], changes: Mapping[str, Any], config: ModelConfig
+) -> None:
     """Refuses what is neither an option of the task nor a field of the config."""
     for name in changes:
         if name in _PRECISIONS:
@@ -646,7 +656,7 @@ def _check_changes(cls: type[Task], changes: Mapping[str, Any]) -> None:
                 f"{name} is none of a preset: call training.set_precision("
                 "'mixed_bfloat16') before; weights stay in float32"
             )
-        known = name in TransformerConfig.__dataclass_fields__
+        known = name in config.__dataclass_fields__
         if not known and (near := closest(name, cls.options)):
             raise ValueError(
                 f"{cls.__name__} has no option {name!r}: did you mean {near!r}?"

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.distribution.mesh import outside_meshes
 from massivetext_keras.optimization.freezing import settle
 
@@ -32,7 +32,7 @@ def config_of(task) -> dict[str, Any]:
 def task_from(cls: type, values: dict[str, Any]):
     """The task that `config_of`, and what Keras adds to it, describe."""
     values = keras.saving.deserialize_keras_object(values)
-    config = TransformerConfig.from_dict(values.pop("config"))
+    config = ModelConfig.from_dict(values.pop("config"))
     adapters, frozen, seed = (
         values.pop(k, None) for k in ("adapters", "frozen", "seed")
     )

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.support.values import UnknownName, choose, nearest
 from massivetext_keras.tasks.answering.task import QuestionAnswerer
 from massivetext_keras.tasks.base import Task
@@ -37,12 +37,13 @@ FROM_TEXT = tuple(k for k, cls in TASKS.items() if cls.data_class.reads_texts())
 _OF_STACK = {
     "decoder": CausalLM,
     "prefix": CausalLM,
+    "recurrent": CausalLM,
     "encoder": MaskedLM,
     "encoder_decoder": Seq2SeqLM,
 }
 
 
-def task_class(source: str | TransformerConfig, name: str | None = None) -> type[Task]:
+def task_class(source: str | ModelConfig, name: str | None = None) -> type[Task]:
     """The class of a task.
 
     Args:
@@ -66,7 +67,7 @@ def task_class(source: str | TransformerConfig, name: str | None = None) -> type
     """
     if name is not None:
         return _class_at(name) if ":" in name else choose("task", name, TASKS)
-    if isinstance(source, TransformerConfig):
+    if isinstance(source, ModelConfig):
         return _OF_STACK[source.stack]
     source = Source.open(source)
     if source.task is not None:

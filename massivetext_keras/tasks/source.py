@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from massivetext_keras import tokenizers
 from massivetext_keras.architecture import shapes
-from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.huggingface.generation import read_options
 from massivetext_keras.huggingface.models import Folder
 from massivetext_keras.saving.presets import read_header, read_preset
@@ -36,7 +36,7 @@ class Parts(NamedTuple):
         no_tokenizer: why there is none, "" if nobody knows.
     """
 
-    config: TransformerConfig
+    config: ModelConfig
     tokenizer: Tokenizer | None
     options: dict[str, Any]
     tensors: Tensors | None = None
@@ -56,7 +56,7 @@ class Source:
     name: str
     task: str | None = None
     head: str | None = None
-    config: TransformerConfig
+    config: ModelConfig
 
     @staticmethod
     def open(text: str | Path) -> Source:
@@ -132,7 +132,7 @@ class PresetFolder(Source):
         self.name = name
         header = read_header(name)
         self.task = header["task"]
-        self.config = TransformerConfig.from_dict(header["model"])
+        self.config = ModelConfig.from_dict(header["model"])
 
     def parts(self, cls, tokenizer, options):
         header, tensors = read_preset(self.name)
@@ -159,7 +159,7 @@ class HuggingFaceFolder(Source):
         return self.folder.head_named()
 
     @property
-    def config(self) -> TransformerConfig:
+    def config(self) -> ModelConfig:
         return self.folder.config
 
     def parts(self, cls, tokenizer, options):

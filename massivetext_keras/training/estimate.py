@@ -12,9 +12,10 @@ import keras
 import numpy as np
 
 from massivetext_keras import corpus
+from massivetext_keras.architecture import cost
 from massivetext_keras.architecture.axes import axes_in
-from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.cost import flops_per_token
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.data import encode_documents, open_shards
 from massivetext_keras.distribution.devices import measured_peak
 from massivetext_keras.distribution.memory import Work, device_memory
@@ -70,7 +71,7 @@ class Memory:
 
 
 def memory_estimate(
-    experiment: ExperimentConfig, model: TransformerConfig, size: int, recompute: bool
+    experiment: ExperimentConfig, model: ModelConfig, size: int, recompute: bool
 ) -> Memory:
     """The memory of a run on one device: its peak, in what the process holds.
 
@@ -78,11 +79,9 @@ def memory_estimate(
     128 tokens), 4 % over it for gpt_mini (32 of 512), 4 % below it for gpt2_small (4 of
     512).
 
-    Activations of a block for each token: 13 d for the residual stream, the norms,
-    queries, keys, values and what attention gives; 2 f in the feed-forward layer, 4 f
-    if it is gated; and H T attention weights, about half of them in causal blocks. With
-    recomputation d for each block and one block whole. A chunk of logits, 2^23 at the
-    most, counts four times: themselves, their gradient, and both in float32's stead.
+    Activations are those of `architecture.cost.numbers_kept`; in causal blocks a token
+    sees about half of the row. A chunk of logits, 2^23 at the most, counts four times:
+    themselves, their gradient, and both in float32's stead.
 
     Args:
         experiment: batch, length and optimizer.
@@ -96,17 +95,10 @@ def memory_estimate(
     data, parts = experiment.data, experiment.train.micro_batches
     length = data.sequence_length
     tokens = data.batch_size * length // parts
-    d, f = model.hidden_size, model.intermediate_size
-    if model.num_experts:
-        f *= model.experts_per_token
     seen = (
         (length + min(length, CAUSAL_ROWS)) / 2 if model.stack == "decoder" else length
     )
-    block = 13 * d + (4 if model.gated else 2) * f + model.num_heads * seen
-    layers = model.num_layers
-    if model.stack == "encoder_decoder":
-        layers += 1.5 * model.decoder_layers  # a third part attends to the encoder
-    kept = layers * d + block if recompute else layers * block
+    kept = cost.numbers_kept(model, seen, recompute)
     logits = 4 * min(tokens * model.vocabulary_size, CHUNK_LOGITS)
     return Memory(
         weights=weights,

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.architecture.shapes import PAPERS, PRESETS, preset
 from massivetext_keras.models.gpt import GPT
 from massivetext_keras.support.values import UnknownName
@@ -20,6 +20,9 @@ from tests.tasks.tiny import TINY
 # As transformers counts the model of the published weights: BERT's with its pooler,
 # without heads of pretraining.
 PUBLISHED = {
+    # As Merity's program prints it.
+    "awd_lstm_ptb": 24_221_600,
+    "awd_lstm_wikitext2": 33_556_078,
     "gpt2_small": 124_439_808,
     "gpt2_medium": 354_823_168,
     "gpt2_large": 774_030_080,
@@ -124,13 +127,21 @@ def test_parameter_counts_are_those_published(name, count):
     assert preset(name).parameter_count() == count
 
 
+@pytest.mark.parametrize(("name", "millions"), [("medium", 20), ("large", 66)])
+def test_the_lstms_of_zaremba_have_the_millions_that_others_tell_of_them(
+    name, millions
+):
+    count = preset(f"lstm_{name}").parameter_count()
+    assert round(count / 1e6) == millions
+
+
 def test_gpt_mini_is_for_a_small_machine():
     assert 9e6 < preset("gpt_mini").parameter_count() < 11e6
 
 
 def test_every_preset_is_stored_and_has_its_paper():
     assert PAPERS.keys() == PRESETS.keys()
-    assert all(TransformerConfig.from_dict(c.to_dict()) == c for c in PRESETS.values())
+    assert all(ModelConfig.from_dict(c.to_dict()) == c for c in PRESETS.values())
 
 
 def test_unknown_presets_name_the_nearest():

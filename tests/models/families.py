@@ -8,6 +8,7 @@ from massivetext_keras.models import BERT, GPT, Seq2Seq
 from massivetext_keras.models.backbone import Backbone
 from tests.tasks.tiny import randomize
 
+TRANSFORMERS = [k for k, x in PRESETS.items() if isinstance(x, TransformerConfig)]
 FAMILIES = (
     "gpt2_small",
     "pythia_70m",

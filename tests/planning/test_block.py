@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from massivetext_keras.architecture.shapes import PRESETS, preset
+from massivetext_keras.architecture.shapes import preset
 from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.planning import Job, Split
 from massivetext_keras.planning.block import Matrix, block, forward_flops, kept
 from massivetext_keras.planning.seconds import hardware_flops
 from massivetext_keras.planning.stage import stage
+from tests.models.families import TRANSFORMERS
 
 NARROW = TransformerConfig(
     vocabulary_size=1000,
@@ -51,7 +52,7 @@ def test_of_experts_a_token_meets_some_and_a_device_holds_all():
     )
 
 
-@pytest.mark.parametrize("name", sorted(PRESETS))
+@pytest.mark.parametrize("name", sorted(TRANSFORMERS))
 def test_one_device_has_every_weight_of_every_shape(name):
     job = Job(preset(name), 8, 64)
     assert stage(job, 1, 1, 0).weights == job.config.parameter_count()

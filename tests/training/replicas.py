@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from massivetext_keras.configs import ModelConfig, RecurrentConfig
 from massivetext_keras.data import Conversation
 from massivetext_keras.tasks import CausalLM
 from massivetext_keras.tokenizers import ByteTokenizer
@@ -29,13 +30,21 @@ from tests.training.tiny import TinyLM, batch, batches
 STEPS = 5
 # Rows of eight: replicas, micro-batches on each of them, the step compiled by XLA.
 SPLITS = [(1, 4, True), (2, 2, True), (4, 1, False)]
+SMALL = TINY.replace(num_layers=1)
+LSTM = RecurrentConfig(vocabulary_size=50, num_layers=2, hidden_size=12, max_length=32)
 
 
-def built(replicas: int, seed: int = 0, dropout: float = 0.0, **options) -> TinyLM:
+def built(
+    replicas: int,
+    seed: int = 0,
+    dropout: float = 0.0,
+    config: ModelConfig = SMALL,
+    **options,
+) -> TinyLM:
     keras.utils.set_random_seed(seed)
     devices = [f"CPU:{i}" for i in range(replicas)] if replicas > 1 else None
     with make_strategy("mirrored" if devices else "none", devices).scope():
-        model = TinyLM(TINY.replace(num_layers=1, dropout=dropout))
+        model = TinyLM(config.replace(dropout=dropout))
         # Gradients of the keys' biases are zero but for rounding, which Adam would blow
         # up with the usual epsilon.
         rates = {"learning_rate": 0.02, "warmup_steps": 2, "total_steps": 6}
@@ -45,13 +54,14 @@ def built(replicas: int, seed: int = 0, dropout: float = 0.0, **options) -> Tiny
     return model
 
 
-def golden() -> dict[str, float]:
+def golden(config: ModelConfig = SMALL, splits=SPLITS) -> dict[str, float]:
     """How far ten batches of eight rows, cut in each way, end from the whole ones."""
     data, ends = batches(0, 10, rows=8), {}
-    whole = built(1)
+    whole = built(1, config=config)
     fit(whole, data)
-    for replicas, micro_batches, jit in SPLITS:
-        model = built(replicas, micro_batches=micro_batches, jit_compile=jit)
+    for replicas, micro_batches, jit in splits:
+        how = {"micro_batches": micro_batches, "jit_compile": jit}
+        model = built(replicas, config=config, **how)
         fit(model, data)
         ends[f"{replicas} x {micro_batches}"] = apart(whole, model)
     return ends
@@ -136,6 +146,7 @@ def main(folder: Path) -> None:
     one, two = built(1), built(2)
     result = {
         "golden": golden(),
+        "recurrent": golden(LSTM, SPLITS[1:]),
         "masks_differ": masks_differ(),
         "adapters": apart(adapted(1), adapted(2)),
         "chat": apart(chatting(1), chatting(2)),

@@ -28,6 +28,12 @@ def test_any_split_of_a_batch_ends_at_the_same_weights(result):
     assert max(ends.values()) < 1e-5, ends
 
 
+def test_a_recurrent_model_ends_there_too(result):
+    ends = result["recurrent"]
+    assert list(ends) == ["2 x 2", "4 x 1"]
+    assert max(ends.values()) < 1e-5, ends
+
+
 def test_adapters_learn_the_same_on_two_replicas(result):
     assert result["adapters"] < 1e-6
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from massivetext_keras.architecture.shapes import PRESETS
 from massivetext_keras.tasks import ReplacedTokenDetector, task_class
 from massivetext_keras.training import adamw
-from tests.models.families import shrunk
+from tests.models.families import TRANSFORMERS, shrunk
 
 ROWS, LENGTH = 2, 8
 HOST_OPS = re.compile(
@@ -26,7 +26,7 @@ def tiny(name: str):
 
 
 # Presets that differ in size alone have the same step.
-DISTINCT = {tiny(name): name for name in reversed([*PRESETS])}
+DISTINCT = {tiny(name): name for name in reversed(TRANSFORMERS)}
 
 
 def built(name: str):

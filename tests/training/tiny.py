@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.configs import ModelConfig
 from massivetext_keras.optimization.trackers import mean
 from massivetext_keras.tasks.language_model.task import CausalLM
 from tests.tasks.tiny import TINY
@@ -15,9 +15,7 @@ from tests.tasks.tiny import TINY
 class TinyLM(CausalLM):
     """A task whose labels have `label_size` bytes each (None: unknown)."""
 
-    def __init__(
-        self, config: TransformerConfig = TINY, label_size: float | None = 3.0
-    ):
+    def __init__(self, config: ModelConfig = TINY, label_size: float | None = 3.0):
         super().__init__(config)
         self.label_size = label_size
         if label_size is not None:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.data.batching.epochs import TrainingBatches
 from massivetext_keras.data.batching.sizes import Batching
 from massivetext_keras.support.registry import Registry
@@ -23,7 +23,7 @@ from massivetext_keras.support.values import Config, choose
 class Learner(Protocol):
     """What an objective asks of a task. Some ask for more: see each."""
 
-    config: TransformerConfig
+    config: ModelConfig
 
     def need_tokenizer(self) -> Any:
         """The tokenizer, or an error that there is none."""

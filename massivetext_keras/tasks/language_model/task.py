@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.generation.checks import checked as checked_number
 from massivetext_keras.generation.constraints import ids_or_sequences
 from massivetext_keras.generation.sampling import SamplingTensors
@@ -35,6 +35,7 @@ from massivetext_keras.generation.texts import (
 from massivetext_keras.generation.writers import Writers
 from massivetext_keras.kernels.cross_entropy import logits_losses
 from massivetext_keras.models.gpt import GPT
+from massivetext_keras.models.recurrent import Recurrent
 from massivetext_keras.optimization.trackers import mean
 from massivetext_keras.support.arguments import Count, Positive
 from massivetext_keras.support.threads import made_once
@@ -45,6 +46,7 @@ from massivetext_keras.tasks.language_model.chat import (
     conversations_of,
 )
 from massivetext_keras.tasks.language_model.datasets import LanguageModelData
+from massivetext_keras.tasks.language_model.states import CarriedStates
 from massivetext_keras.tasks.served import (
     FLOAT,
     INTEGER,
@@ -91,10 +93,12 @@ _BLANKS = r"\A[ \t\n\r\v\f]+"
 
 
 class CausalLM(Task):
-    """A language model that reads from left to right (Radford et al., 2019).
+    """A language model that reads from left to right: a Transformer (Radford et al.,
+    2019), or a recurrent network (Mikolov et al., 2010).
 
     Args:
-        config: shape of the model; its `stack` is "decoder".
+        config: shape of the model: a `RecurrentConfig`, or a `TransformerConfig` whose
+            `stack` is "decoder" or "prefix".
         tokenizer: strings to ids; without one, `generate_ids` takes ids.
         chat_template: how `chat` puts messages into one text: a name or strings, see
             `data.ChatTemplate`, or a template in Jinja as at Hugging Face, see
@@ -121,14 +125,14 @@ class CausalLM(Task):
     TensorShape([1, None])
     """
 
-    backbone_class = GPT
+    backbone_class = (GPT, Recurrent)
     data_class = LanguageModelData
     writes = ("max_new_tokens", "stop", *_NUMBERS)
     options = ("chat_template", "banned", "never_ids", "generation", "end_ids")
 
     def __init__(
         self,
-        config: TransformerConfig,
+        config: ModelConfig,
         tokenizer=None,
         chat_template: str | Mapping[str, Any] | None = None,
         banned: str | Sequence[str] = (),
@@ -144,21 +148,62 @@ class CausalLM(Task):
         self.assistant = Assistant(self, chat_template)
         self.banned = tuple(as_texts("banned phrase", banned)[0])
         self.writers.banned_phrases()  # says now what cannot be kept
-        self._label_bytes = None
+        self._label_bytes = self.carried = None
         sizes = None if tokenizer is None else tokenizer.token_bytes()
         if sizes is not None:
             sizes += [0] * (config.vocabulary_size - len(sizes))
             self._label_bytes = tf.constant(sizes, tf.float32)
             self.bits_tracker = mean("bits_per_byte", "down")
 
+    def compile(self, *args, carry_rows: int | None = None, **kwargs):
+        """As `TrainingStep.compile`.
+
+        Args:
+            *args, **kwargs: see there.
+            carry_rows: rows of the batches of `objective="stream"`, each of which goes
+                on from the states of a recurrent model that the one before ended with;
+                checkpoints hold them (None: rows begin without any).
+
+        Raises:
+            ValueError: the model has no states to carry, or what is asked for does not
+                go together with them.
+        """
+        if carry_rows is not None:
+            self._check_carried(carry_rows, kwargs.get("micro_batches", 1))
+            if self.carried is None or self.carried.rows != carry_rows:
+                self.carried = CarriedStates(self.backbone, carry_rows, name="carried")
+        super().compile(*args, **kwargs)
+        self._compiled_with["carry_rows"] = carry_rows
+
+    @property
+    def carries_states(self) -> bool:
+        """Whether its model has states that batches can go on from."""
+        return self.backbone.carries_states
+
+    def _check_carried(self, rows: int, micro_batches: int) -> None:
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if not self.carries_states:
+            raise ValueError(f"carry_rows={rows}: a {self.config.stack} has no states")
+        if rows < 1 or micro_batches > 1 or replicas > 1:
+            raise ValueError(
+                f"carry_rows={rows}: states are carried for 1 row or more, of whole "
+                f"batches on one device, not of {micro_batches} micro_batches on "
+                f"{replicas}"
+            )
+
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
-        """Features of `GPT` -> float32 logits [batch, length, vocabulary]."""
+        """Features of the backbone -> float32 logits [batch, length, vocabulary]."""
         return self.backbone.logits(self.backbone(inputs, training=training))
 
     def summed_loss(self, features, labels, weights, training):
         if type(self).call is not CausalLM.call:
             return logits_losses(self(features, training=training), labels, weights)
-        hidden = self.backbone(features, training=training)
+        if "continues" in features:
+            if self.carried is None:
+                raise ValueError("objective 'stream' needs compile(carry_rows=…)")
+            hidden = self.carried.read(self.backbone, features, training)
+        else:
+            hidden = self.backbone(features, training=training)
         loss, rows = self.backbone.summed_loss(hidden, labels, weights)
         return [loss], rows
 

@@ -247,7 +247,7 @@ class TensorBoard(StepCallback):
         if not self.reads_weights or getattr(self.model, "tokenizer", None) is None:
             return
         step, texts, picture = self.read_step(), self._sample_texts(), None
-        if find_spec("matplotlib"):
+        if find_spec("matplotlib") and self.model.backbone.attends:
             most = min(_MOST_TOKENS_SEEN, self.model.config.max_length)
             ids = self.model.tokenizer(self.attention_text).numpy()[:most]
             maps = attention_maps(self.model.backbone, ids)
