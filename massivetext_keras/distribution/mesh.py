@@ -19,6 +19,7 @@ from tensorflow.experimental import dtensor
 from massivetext_keras.architecture.axes import AXES
 from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.distribution.layouts import check_tensor_axis, placements
+from massivetext_keras.distribution.meeting import meet
 from massivetext_keras.distribution.pipeline import stage_blocks, stage_of
 from massivetext_keras.distribution.placement import Placement
 from massivetext_keras.distribution.sharded import (
@@ -241,7 +242,7 @@ def _connected_workers() -> int:
     os.environ["DTENSOR_JOBS"] = ",".join(addresses)
     os.environ["DTENSOR_CLIENT_ID"] = str(own)
     os.environ["DTENSOR_NUM_CLIENTS"] = str(len(addresses))
-    logger.info("waiting for all workers: %s", ", ".join(addresses))
+    meet(addresses, own)
     try:
         dtensor.initialize_accelerator_system(_kind())
     except ValueError as error:

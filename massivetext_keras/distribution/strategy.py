@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from massivetext_keras.architecture.axes import axes_in
 from massivetext_keras.distribution.devices import set_logical_cpus
+from massivetext_keras.distribution.meeting import meet
 from massivetext_keras.distribution.mesh import Mesh, make_mesh
 from massivetext_keras.distribution.workers import is_one_of_several, workers_of_job
 from massivetext_keras.kernels.threads import overlap_operations
@@ -143,7 +144,7 @@ def _mirrored(devices: Sequence[str] | None) -> tf.distribute.Strategy:
 
 
 def _multi_worker() -> tf.distribute.Strategy:
-    logger.info("waiting for all workers: %s", ", ".join(workers_of_job()[0]))
+    meet(*workers_of_job())
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
