@@ -9,13 +9,14 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras import data
+from massivetext_keras.configs import RecurrentConfig, TransformerConfig
 from massivetext_keras.tasks.classification.encoding import rows_graph
 from massivetext_keras.text.framing import max_text_tokens, padded, utf8
 from massivetext_keras.tokenizers import Tokenizer
 from massivetext_keras.tokenizers.base import valid_utf8
 from massivetext_keras.tokenizers.parts.rewriting import rewrite
 
-STACKS = ("encoder", "decoder", "prefix", "encoder_decoder")
+STACKS = (*TransformerConfig.stacks, *RecurrentConfig.stacks)
 _FEWEST_TOKENS = 16
 
 
