@@ -102,7 +102,7 @@ def on_host(tensor: tf.Tensor) -> tf.Tensor:
 
 def whole(tensor: tf.Tensor, mesh: dtensor.Mesh, placement: Placement) -> np.ndarray:
     """What `put` was given; where other workers have parts, all of them have to ask."""
-    is_here = mesh.num_local_devices() == mesh.size
+    is_here = _is_here(mesh)
     if not is_here:
         placement = placement._replace(axes=(None,) * tensor.shape.rank)
         with on_mesh(mesh):
@@ -115,6 +115,11 @@ def whole(tensor: tf.Tensor, mesh: dtensor.Mesh, placement: Placement) -> np.nda
         for piece in place.pieces:
             value[piece.whole] = part[piece.part]
     return value
+
+
+def _is_here(mesh: dtensor.Mesh) -> bool:
+    """Whether all devices of a mesh are those of this process."""
+    return mesh.num_local_devices() == mesh.size
 
 
 class ShardedVariable(dtensor.DVariable):
@@ -180,7 +185,7 @@ class ShardedVariable(dtensor.DVariable):
     @property
     def is_here(self) -> bool:
         """Whether this process has all of it."""
-        return self.mesh.num_local_devices() == self.mesh.size
+        return _is_here(self.mesh)
 
     @property
     def copies(self) -> int:
@@ -211,7 +216,6 @@ class ShardedVariable(dtensor.DVariable):
         """Takes parts that are read as `gathered_from` has it."""
         dtype = self.dtype.as_numpy_dtype
         self.take(gathered_from(read, self.shape, dtype, self.mesh, self.placement))
-        self._read = None
 
     def local_bytes(self) -> int:
         """Bytes of the part that the first device has."""

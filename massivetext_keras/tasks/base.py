@@ -19,7 +19,6 @@ from massivetext_keras.data.batching.epochs import TrainingBatches
 from massivetext_keras.data.batching.sizes import Batching
 from massivetext_keras.data.objectives.base import Objective
 from massivetext_keras.data.records import Record
-from massivetext_keras.distribution.workers import is_chief
 from massivetext_keras.huggingface.models import save as save_huggingface
 from massivetext_keras.huggingface.positions import shortened
 from massivetext_keras.layers.dense import Dense
@@ -272,7 +271,7 @@ class Task(TrainingStep):
         """
         check_free(path, overwrite)  # before anything is computed
         task = self if self.mesh is None else on_one_device(self)
-        if self.mesh is not None and not is_chief(self.mesh):
+        if weights.leaves_writing(self):
             return
         with task.adapters.merged():
             task._export(path, overwrite, xla)

@@ -23,10 +23,16 @@ HEAD = "head/"
 Named = dict[str, keras.Variable]
 
 
+def leaves_writing(task: Any) -> bool:
+    """Whether this is one of several workers on a mesh and not the first, which writes
+    what all of them read together."""
+    return task.mesh is not None and not is_chief(task.mesh)
+
+
 def helped_chief(task: Any, named: Mapping[str, Any]) -> bool:
-    """Whether this is one of several workers on a mesh and not the first, which writes;
-    then it has read its parts of the weights together with that one."""
-    if task.mesh is None or is_chief(task.mesh):
+    """Whether this worker `leaves_writing`; then it has read its parts of the weights
+    together with the one that writes."""
+    if not leaves_writing(task):
         return False
     for weight in named.values():
         array_of(weight)
