@@ -125,7 +125,7 @@ def test_override_reads_the_value_as_json_if_it_is(assignment, path, expected):
         ("optimizer.clip_norm=0", ValueError, "clip_norm must be positive, got 0.0"),
         ("optimizer.layer_decay=2", ValueError, r"layer_decay must be in \(0, 1\]"),
         ("task.label_smoothing=1", ValueError, r"label_smoothing must be in \[0, 1\)"),
-        ("model=3", TypeError, "model must be TransformerConfig, got 3"),
+        ("model=3", TypeError, "model must be ModelConfig, got 3"),
     ],
 )
 def test_override_names_what_is_wrong(assignment, error, message):

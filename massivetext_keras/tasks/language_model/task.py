@@ -34,7 +34,6 @@ from massivetext_keras.generation.texts import (
 )
 from massivetext_keras.generation.writers import Writers
 from massivetext_keras.kernels.cross_entropy import logits_losses
-from massivetext_keras.models.backbone import as_features
 from massivetext_keras.models.gpt import GPT
 from massivetext_keras.models.recurrent import Recurrent
 from massivetext_keras.optimization.trackers import mean
@@ -199,8 +198,7 @@ class CausalLM(Task):
     def summed_loss(self, features, labels, weights, training):
         if type(self).call is not CausalLM.call:
             return logits_losses(self(features, training=training), labels, weights)
-        features = as_features(features)
-        if "continues" in features:
+        if isinstance(features, Mapping) and "continues" in features:
             if self.carried is None:
                 raise ValueError("objective 'stream' needs compile(carry_rows=…)")
             hidden = self.carried.read(self.backbone, features, training)
