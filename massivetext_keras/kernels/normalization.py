@@ -8,6 +8,7 @@ import functools
 import tensorflow as tf
 
 from massivetext_keras.kernels.fused import island
+from massivetext_keras.kernels.split import is_split
 
 
 def _mean(x: tf.Tensor) -> tf.Tensor:
@@ -18,6 +19,8 @@ def _mean(x: tf.Tensor) -> tf.Tensor:
 
 def _sum_rows(x: tf.Tensor) -> tf.Tensor:
     """Sum over all axes but the last."""
+    if is_split():  # of which several may be, and these cannot be made one
+        return tf.reduce_sum(x, axis=list(range(x.shape.rank - 1)))
     rows = tf.reshape(x, [-1, x.shape[-1]])
     return tf.linalg.matvec(rows, tf.ones([tf.shape(rows)[0]]), transpose_a=True)
 
