@@ -113,17 +113,18 @@ def _laid_out(x: tf.Tensor, whole: bool) -> tf.Tensor:
     return call(x)
 
 
-def split_rows_and_heads(x: tf.Tensor) -> tf.Tensor:
+def split_rows_and_heads(x: tf.Tensor, between_products: bool = False) -> tf.Tensor:
     """A tensor that every device has, of which each is to go on with its part alone.
 
     Args:
         x: [batch, length, d] or [batch, heads, queries, keys], split as hidden states
             and attention weights are; of other ranks it stays as it is.
+        between_products: split hidden states as `shard_tokens` does.
     """
     if not is_split() or x.shape.rank not in (3, 4):
         return x
     if x.shape.rank == 3:
-        return dtensor.relayout(x, hidden_layout(x))
+        return dtensor.relayout(x, hidden_layout(x, whole=not between_products))
     axes = ["data", "tensor", dtensor.UNSHARDED, dtensor.UNSHARDED]
     return dtensor.relayout(x, dtensor.Layout(axes, dtensor.get_default_mesh()))
 
