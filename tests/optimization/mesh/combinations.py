@@ -61,7 +61,7 @@ WAYS: dict[str, Way] = {
         {},
     ),
     "steps at once": ((1, 2, 1), as_it_is, adam, {"steps_per_execution": 5}),
-    "mixed_bfloat16": ((2, 2, 1), as_it_is, adam, {"shard_sequence": True}),
+    "mixed_bfloat16": ((2, 2, 1), as_it_is, adam, {}),
     "mixed_float16": ((1, 1, 2), as_it_is, adam, {}),
 }
 
