@@ -270,6 +270,8 @@ class TrainConfig(Config):
             mesh).
         shard_state: what replicas of a mesh split among them: "none", what the
             "optimizer" keeps, or that and the "weights".
+        shard_sequence: between products, each device of the tensor axis of a mesh has
+            its share of the tokens: less memory.
         logical_cpus: into how many devices TensorFlow divides the CPU, to try a mesh
             or a strategy without GPUs (None: as it is).
         seed: of the first weights and of dropout.
@@ -297,6 +299,7 @@ class TrainConfig(Config):
     strategy: str = "auto"
     mesh: str | None = None
     shard_state: str = setting("none", choices=SHARD_STATES)
+    shard_sequence: bool = False
     logical_cpus: int | None = setting(None, least=1)
     seed: int = 0
     keep_best: str | None = None
@@ -310,11 +313,12 @@ class TrainConfig(Config):
     def __post_init__(self):
         super().__post_init__()
         if self.mesh is None:
-            if self.shard_state != "none":
-                raise ValueError(
-                    f"TrainConfig.shard_state={self.shard_state!r} is for a mesh: give "
-                    "one, as mesh=data=2"
-                )
+            for name in ("shard_state", "shard_sequence"):
+                if (value := getattr(self, name)) not in ("none", False):
+                    raise ValueError(
+                        f"TrainConfig.{name}={value!r} is for a mesh: give one, as "
+                        "mesh=data=2,tensor=2"
+                    )
             return
         axes_in(self.mesh)
         if self.strategy not in ("auto", "none"):
@@ -443,6 +447,7 @@ class ExperimentConfig(Config):
         }
         if settings.mesh is not None:
             options["shard_state"] = settings.shard_state
+            options["shard_sequence"] = settings.shard_sequence
         if self.data.objective == "stream":
             options["carry_rows"] = self.data.batch_size
         if self.task.label_smoothing:

@@ -63,6 +63,7 @@ def run_of(
         "train.strategy",
         "train.mesh",
         "train.shard_state",
+        "train.shard_sequence",
         task="task.name",
     ),
     config: ConfigFile | None = None,

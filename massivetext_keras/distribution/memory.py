@@ -32,6 +32,7 @@ class Work(NamedTuple):
         size: bytes of a number in the compute dtype.
         slots: float32 numbers that the optimizer keeps for each weight.
         recompute: whether only what enters a block is kept.
+        shard_sequence: whether the tensor axis shares the tokens between products.
     """
 
     rows: int
@@ -40,6 +41,7 @@ class Work(NamedTuple):
     size: int = 4
     slots: int = 2
     recompute: bool = False
+    shard_sequence: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,9 +153,16 @@ class _Stage(NamedTuple):
         return self.index == self.stages - 1
 
     @property
+    def sharers(self) -> int:
+        """Devices among which the tokens are split between products."""
+        splits = self.work.shard_sequence and self.work.length % self.tensor == 0
+        return self.tensor if splits else 1
+
+    @property
     def hidden(self) -> int:
-        """Bytes of the hidden states of a micro-batch."""
-        return self.tokens * self.config.hidden_size * self.work.size
+        """Bytes of the hidden states of a micro-batch, between blocks."""
+        tokens = self.tokens // self.sharers
+        return tokens * self.config.hidden_size * self.work.size
 
     @property
     def entered(self) -> int:
@@ -182,7 +191,8 @@ class _Stage(NamedTuple):
         keys_values = 2 * config.key_value_heads * config.width_of_head
         seen = min(length, CAUSAL_ROWS) if config.stack == "decoder" else length
         scores = config.num_heads * (length + seen) / 2
-        whole = config.hidden_size * (3 * size + 2 * 4 + 2 * bool(config.dropout))
+        own = size + 2 * 4 + 2 * bool(config.dropout)  # what products do not read
+        whole = config.hidden_size * (2 * size + own / self.sharers)
         split = size * (3 * queries + keys_values) + (size + 4 + 1) * scores
         inner = size * (3 if config.gated else 2) * self.inside
         return self.tokens * (whole + split / self.tensor) + inner

@@ -27,12 +27,18 @@ _last_use = 0
 
 
 @contextlib.contextmanager
-def on_mesh(mesh: dtensor.Mesh) -> Iterator[None]:
+def on_mesh(mesh: dtensor.Mesh, shard_sequence: bool = False) -> Iterator[None]:
     """Inside, graphs are traced and run on the devices of a mesh, and variables give
-    their parts."""
+    their parts.
+
+    Args:
+        mesh: the devices.
+        shard_sequence: as of `compile`.
+    """
     global _last_use
     try:
-        with dtensor.default_mesh(mesh), split_among(mesh.dim_size("tensor")):
+        split = split_among(mesh.dim_size("tensor"), shard_sequence)
+        with dtensor.default_mesh(mesh), split:
             yield
     finally:
         _last_use = next(_uses)

@@ -8,15 +8,19 @@ from massivetext_keras.kernels.fused import fused, island
 from massivetext_keras.kernels.random import random_bits
 
 
-def keep_mask(x: tf.Tensor, key: tf.Tensor, rate: float) -> tf.Tensor:
+def keep_mask(
+    x: tf.Tensor, key: tf.Tensor, rate: float, between_products: bool = False
+) -> tf.Tensor:
     """Boolean tensor of the shape of `x`, False at a share `rate` of the positions."""
-    bits = random_bits(tf.shape(x), key)
+    bits = random_bits(tf.shape(x), key, between_products)
     return bits >= tf.constant(round(rate * 2**32), tf.uint32)
 
 
-def dropped(x: tf.Tensor, key: tf.Tensor, rate: float) -> tf.Tensor:
+def dropped(
+    x: tf.Tensor, key: tf.Tensor, rate: float, between_products: bool = False
+) -> tf.Tensor:
     """`dropout` in float32, inside a compiled function."""
-    keep = keep_mask(x, key, rate)
+    keep = keep_mask(x, key, rate, between_products)
     return tf.where(keep, tf.cast(x, tf.float32) * (1.0 / (1.0 - rate)), 0.0)
 
 
@@ -28,8 +32,13 @@ def dropout(x: tf.Tensor, key: tf.Tensor, *, rate: float) -> tf.Tensor:
 
 @island
 def _add_kept(residual, x, key, rate):
-    kept = dropped(x, key, rate)
+    kept = dropped(x, key, rate, between_products=True)
     return tf.cast(tf.cast(residual, tf.float32) + kept, residual.dtype)
+
+
+@island
+def _kept(x, key, rate):
+    return tf.cast(dropped(x, key, rate, between_products=True), x.dtype)
 
 
 def add_dropout(
@@ -40,6 +49,6 @@ def add_dropout(
     @tf.custom_gradient
     def call(residual, x):
         output = _add_kept(residual, x, key, rate)
-        return output, lambda upstream: (upstream, dropout(upstream, key, rate=rate))
+        return output, lambda upstream: (upstream, _kept(upstream, key, rate))
 
     return call(residual, x)

@@ -8,16 +8,21 @@ import functools
 import tensorflow as tf
 
 from massivetext_keras.kernels.fused import island
+from massivetext_keras.kernels.split import is_split
 
 
 def _mean(x: tf.Tensor) -> tf.Tensor:
     """Mean over the last axis, kept: a product with ones, which XLA vectorises."""
+    if is_split():
+        return tf.reduce_mean(x, axis=-1, keepdims=True)
     size = x.shape[-1]
     return tf.linalg.matvec(x, tf.fill([size], 1.0 / size))[..., None]
 
 
 def _sum_rows(x: tf.Tensor) -> tf.Tensor:
     """Sum over all axes but the last."""
+    if is_split():  # of which several may be, and these cannot be made one
+        return tf.reduce_sum(x, axis=list(range(x.shape.rank - 1)))
     rows = tf.reshape(x, [-1, x.shape[-1]])
     return tf.linalg.matvec(rows, tf.ones([tf.shape(rows)[0]]), transpose_a=True)
 

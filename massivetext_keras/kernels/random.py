@@ -45,7 +45,9 @@ class _Scope:
         return self.made[1][self.drawn]
 
 
-def random_bits(shape: tuple, key: tf.Tensor) -> tf.Tensor:
+def random_bits(
+    shape: tuple, key: tf.Tensor, between_products: bool = False
+) -> tf.Tensor:
     """32 random bits for every position of a tensor.
 
     Hashes the position with the key by xor-shift-multiply rounds with the constants of
@@ -54,12 +56,13 @@ def random_bits(shape: tuple, key: tf.Tensor) -> tf.Tensor:
     Args:
         shape: of the result; entries may be tensors.
         key: uint32 scalar.
+        between_products: for hidden states whose tokens devices may share.
 
     Returns:
         uint32 tensor of that shape.
     """
     bits = tf.reshape(tf.range(tf.reduce_prod(shape), dtype=tf.int32), shape)
-    position = tf.bitcast(split_rows_and_heads(bits), tf.uint32)
+    position = tf.bitcast(split_rows_and_heads(bits, between_products), tf.uint32)
     return _mixed(position * tf.constant(0x9E3779B9, tf.uint32) + key)
 
 

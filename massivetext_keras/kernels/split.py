@@ -19,7 +19,7 @@ _here = threading.local()
 
 
 @contextlib.contextmanager
-def split_among(tensor: int) -> Iterator[None]:
+def split_among(tensor: int, sequence: bool = False) -> Iterator[None]:
     """Inside, what is traced is split among devices.
 
     Columns of one product that are several things, such as queries, keys and values,
@@ -28,13 +28,14 @@ def split_among(tensor: int) -> Iterator[None]:
 
     Args:
         tensor: devices of that axis.
+        sequence: whether they share the tokens of a row too, between products.
     """
-    before = getattr(_here, "blocks", 0)
-    _here.blocks = tensor
+    before = getattr(_here, "blocks", 0), getattr(_here, "sequence", False)
+    _here.blocks, _here.sequence = tensor, sequence
     try:
         yield
     finally:
-        _here.blocks = before
+        _here.blocks, _here.sequence = before
 
 
 def is_split() -> bool:
@@ -74,20 +75,58 @@ def split_columns(x: tf.Tensor, sizes: Sequence[int]) -> list[tf.Tensor]:
     ]
 
 
-def split_rows_and_heads(x: tf.Tensor) -> tf.Tensor:
+def hidden_layout(x: tf.Tensor, whole: bool = False) -> dtensor.Layout:
+    """How hidden states lie on the devices of this mesh, from one block to the next.
+
+    Args:
+        x: [batch, length, d].
+        whole: no device lacks a token of its rows, as products need it. Else each of
+            the tensor axis has its share of them (Korthikanti et al., 2023), if that
+            was asked for and they divide.
+    """
+    shares = getattr(_here, "sequence", False) and x.shape[1] % column_blocks() == 0
+    axis = "tensor" if shares and not whole else dtensor.UNSHARDED
+    return dtensor.Layout(["data", axis, dtensor.UNSHARDED], dtensor.get_default_mesh())
+
+
+def shard_tokens(x: tf.Tensor) -> tf.Tensor:
+    """Hidden states [batch, length, d] of which each device goes on with its tokens,
+    see `hidden_layout`."""
+    return _laid_out(x, whole=False)
+
+
+def gather_tokens(x: tf.Tensor) -> tf.Tensor:
+    """The inverse of `shard_tokens`."""
+    return _laid_out(x, whole=True)
+
+
+def _laid_out(x: tf.Tensor, whole: bool) -> tf.Tensor:
+    if not (is_split() and _here.sequence):
+        return x
+
+    @tf.custom_gradient
+    def call(x):
+        # Left to itself, TensorFlow's compiler finds two layouts for one gradient.
+        there, back = hidden_layout(x, whole), hidden_layout(x, not whole)
+        return dtensor.relayout(x, there), lambda dy: dtensor.relayout(dy, back)
+
+    return call(x)
+
+
+def split_rows_and_heads(x: tf.Tensor, between_products: bool = False) -> tf.Tensor:
     """A tensor that every device has, of which each is to go on with its part alone.
 
     Args:
         x: [batch, length, d] or [batch, heads, queries, keys], split as hidden states
             and attention weights are; of other ranks it stays as it is.
+        between_products: split hidden states as `shard_tokens` does.
     """
-    axes = {3: ("data",), 4: ("data", "tensor")}.get(x.shape.rank, ())
-    if not is_split() or not axes:
+    if not is_split() or x.shape.rank not in (3, 4):
         return x
-    rest = [dtensor.UNSHARDED] * (x.shape.rank - len(axes))
-    return dtensor.relayout(
-        x, dtensor.Layout([*axes, *rest], dtensor.get_default_mesh())
-    )
+    if x.shape.rank == 3:
+        return dtensor.relayout(x, hidden_layout(x, whole=not between_products))
+    axes = ["data", "tensor", dtensor.UNSHARDED, dtensor.UNSHARDED]
+    return dtensor.relayout(x, dtensor.Layout(axes, dtensor.get_default_mesh()))
 
 
 def after(x: tf.Tensor, other: tf.Tensor) -> tf.Tensor:

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.kernels.split import gather_tokens, shard_tokens
 from massivetext_keras.layers.attention import Attention
 from massivetext_keras.layers.cache import LayerCache
 from massivetext_keras.layers.dropout import Dropout
@@ -122,7 +123,7 @@ class Block(keras.layers.Layer):
 
     def _read(self, x: tf.Tensor, norm: Normalization, training) -> tf.Tensor:
         """What a part reads of the residual stream."""
-        return norm(x, training=training) if self.pre else x
+        return gather_tokens(norm(x, training=training) if self.pre else x)
 
     def _add(
         self,
@@ -136,6 +137,7 @@ class Block(keras.layers.Layer):
         """The residual stream after a part that gave `y`."""
         if gate is not None:
             y = y * tf.cast(gate, y.dtype)
+        y = shard_tokens(y)
         x = dropout(y, residual=x, training=training)
         return x if self.pre else norm(x, training=training)
 

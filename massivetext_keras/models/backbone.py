@@ -13,6 +13,7 @@ from massivetext_keras.distribution.mesh import weights_of
 from massivetext_keras.kernels.cross_entropy import cross_entropy
 from massivetext_keras.kernels.random import draw_keys, own_keys, with_own_keys
 from massivetext_keras.kernels.recomputation import recomputed
+from massivetext_keras.kernels.split import gather_tokens, shard_tokens
 from massivetext_keras.kernels.threads import overlap_operations
 from massivetext_keras.layers.cache import Cache, LayerCache
 from massivetext_keras.layers.embeddings import Embeddings, TokenEmbedding
@@ -172,6 +173,7 @@ class Backbone(keras.Model):
             x, positions, mask, segments, prefix, memory_mask, cache
         )
         memory, layers = memory if cache is None else cache.memory, []
+        x = shard_tokens(x)
         for i in part.blocks:
             block = stack.blocks[i]
             shared["memory"] = memory[i] if memory else None
@@ -189,6 +191,7 @@ class Backbone(keras.Model):
             leave(x)
         if stack.final_norm:
             x = stack.final_norm(x, training=training)
+        x = gather_tokens(x)
         if cache is None:
             return x
         start = cache.start + tf.shape(x)[1]

@@ -133,6 +133,7 @@ class TrainingStep(ModelSeams):
         micro_batches: int = 1,
         recompute: bool = False,
         shard_state: str = "none",
+        shard_sequence: bool = False,
         **kwargs,
     ):
         """As `keras.Model.compile`; the loss is the task's own.
@@ -146,6 +147,9 @@ class TrainingStep(ModelSeams):
             shard_state: what the replicas of a mesh split among them: "none", what the
                 "optimizer" keeps, or that and "weights", gathered where they are read
                 (Rajbhandari et al., 2020).
+            shard_sequence: between products, each device of the tensor axis of a mesh
+                has its share of the tokens (Korthikanti et al., 2023): less memory, the
+                same sums. Rows whose length does not divide stay whole.
             **kwargs: of Keras. `jit_compile="auto"` compiles the elementwise parts of a
                 step by XLA and leaves products to oneDNN, the faster of all on a CPU;
                 True compiles the whole step, or under a strategy all of it that is
@@ -177,7 +181,9 @@ class TrainingStep(ModelSeams):
             )
         optimizer = adopt(optimizer)
         updates = with_update(optimizer)
-        check_mesh(self.mesh, updates, shard_state, kwargs["jit_compile"])
+        check_mesh(
+            self.mesh, updates, shard_state, shard_sequence, kwargs["jit_compile"]
+        )
         if self.mesh is not None:
             check_weights(self.trainable_variables)
         stacks = [x for x in layers_of(self) if isinstance(x, TransformerStack)]
@@ -194,7 +200,7 @@ class TrainingStep(ModelSeams):
             )
         for stack in stacks:
             stack.recompute = recompute
-        self.micro_batches = micro_batches
+        self.micro_batches, self.shard_sequence = micro_batches, shard_sequence
         share_weights(self.weights, shard_state == "weights")
         optimizer.scales_loss = self.compute_dtype == "float16"
         optimizer.shares_state = shard_state != "none"
@@ -203,6 +209,7 @@ class TrainingStep(ModelSeams):
             "micro_batches": micro_batches,
             "recompute": recompute,
             "shard_state": shard_state,
+            "shard_sequence": shard_sequence,
         }
 
     def get_compile_config(self):
@@ -219,7 +226,8 @@ class TrainingStep(ModelSeams):
         config = keras.saving.deserialize_keras_object(config)
         known = config.pop("optimized", None)
         if self.mesh is None:
-            config.pop("shard_state", None)  # of a mesh that it was trained on
+            for name in ("shard_state", "shard_sequence"):
+                config.pop(name, None)  # of a mesh that it was trained on
         self.compile(**config)
         if known is not None:
             self.build_optimizer([self.weights[i] for i in known])

@@ -164,7 +164,7 @@ def plan(
     flops = in_step * flops_per_token(model, data.sequence_length)
     seconds = flops / peak(dtype)
     if settings.mesh is not None:  # a step is timed on one device
-        alone = settings.replace(mesh=None, shard_state="none")
+        alone = settings.replace(mesh=None, shard_state="none", shard_sequence=False)
         experiment = experiment.replace(train=alone)
     if (_STEPS + 1) * seconds / _UTILISATION < _PATIENCE:
         task = task or cls(model, tokenizer, **experiment.task.options)
@@ -216,6 +216,7 @@ def _mesh_lines(experiment, model, size: int) -> Iterator[str]:
         size=size,
         slots=_slots(optimizer),
         recompute=settings.recompute,
+        shard_sequence=settings.shard_sequence,
     )
     stages = device_memory(model, axes, settings.shard_state, work)
     fullest = max(stages, key=lambda stage: stage.total)

@@ -17,7 +17,7 @@ from massivetext_keras.tokenizers.training import KINDS
 _FREE = (
     *("steps", "minutes", "micro_batches", "recompute", "xla", "steps_per_execution"),
     *("strategy", "evaluate_every", "checkpoint_every", "sample_every", "callbacks"),
-    *("mesh", "shard_state", "logical_cpus"),
+    *("mesh", "shard_state", "shard_sequence", "logical_cpus"),
 )
 
 

@@ -131,7 +131,13 @@ def test_an_unknown_preset_names_the_nearest(bad, data, tmp_path, verb):
         ),
         (
             (*TRAIN, "--shard_state=weights"),
-            "TrainConfig.shard_state='weights' is for a mesh: give one, as mesh=data=2",
+            "TrainConfig.shard_state='weights' is for a mesh: give one, as "
+            "mesh=data=2,tensor=2",
+        ),
+        (
+            (*TRAIN, "--shard_sequence"),
+            "TrainConfig.shard_sequence=True is for a mesh: give one, as "
+            "mesh=data=2,tensor=2",
         ),
         *(
             (

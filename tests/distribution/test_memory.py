@@ -55,6 +55,19 @@ def test_first_stages_hold_more_micro_batches():
     assert stages[1].step == alone[1].step + 2 * hidden + sums
 
 
+def test_shared_tokens_are_kept_once():
+    whole, shared = (
+        device_memory(CONFIG, {"tensor": 2}, "none", WORK._replace(shard_sequence=x))
+        for x in (False, True)
+    )
+    # Of each block half of 3 d float32 numbers: one that enters, two normalised again.
+    assert whole[0].step - shared[0].step == 4 * 8 * 128 * 4 * 3 * 128 // 2
+    odd = WORK._replace(length=127)
+    assert device_memory(CONFIG, {"tensor": 2}, "none", odd) == device_memory(
+        CONFIG, {"tensor": 2}, "none", odd._replace(shard_sequence=True)
+    )
+
+
 def test_recomputation_keeps_what_enters_a_block():
     work = WORK._replace(recompute=True, rows=32)
     deep = CONFIG.replace(num_layers=24)

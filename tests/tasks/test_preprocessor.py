@@ -77,7 +77,9 @@ def test_in_a_map_a_model_a_file_and_an_export(tmp_path):
 def test_bad_lengths_and_stacks():
     with pytest.raises(ValueError, match="a row of 2 tokens has no room for text"):
         Preprocessor(ByteTokenizer(), sequence_length=2)
-    with pytest.raises(ValueError, match="stack must be one of .*encoder.*got 'decode'"):
+    with pytest.raises(
+        ValueError, match="stack must be one of .*encoder.*got 'decode'"
+    ):
         Preprocessor(ByteTokenizer(), "decode")
     with pytest.raises(ValueError, match="sequence_length 65 is more than the model's"):
         byte_lm().preprocessor(65)

@@ -107,7 +107,9 @@ def test_a_folder_of_another_kind_of_model(folder):
     header = json.loads(path.read_text())
     header["model"]["stack"] = "encoder"
     path.write_text(json.dumps(header))
-    message = "needs stack='decoder' or 'prefix' or 'recurrent', not 'encoder': .* Masked"
+    message = (
+        "needs stack='decoder' or 'prefix' or 'recurrent', not 'encoder': .* Masked"
+    )
     with pytest.raises(ValueError, match=message):
         CausalLM.from_preset(folder)
     with pytest.raises(ValueError, match=message):

@@ -103,6 +103,7 @@ def learning_of(
         "train.strategy",
         "train.mesh",
         "train.shard_state",
+        "train.shard_sequence",
         "train.keep_best",
         "task.adapters",
         rank="task.adapter_rank",

@@ -18,11 +18,10 @@ from massivetext_keras.distribution.sharded import (
     put,
 )
 from massivetext_keras.kernels.random import keys_from
+from massivetext_keras.kernels.split import hidden_layout
 from massivetext_keras.models.part import Part, run_part
 from massivetext_keras.optimization.keras_seams import held_by, holding
 from massivetext_keras.optimization.update import dense_gradients
-
-_HIDDEN = Placement(("data", None, None))
 
 
 class Stage:
@@ -122,7 +121,7 @@ class Stage:
         graph = tf.function(function, autograph=False)
 
         def call(*arguments):
-            with on_mesh(self.mesh):
+            with on_mesh(self.mesh, self.task.shard_sequence):
                 return graph(*arguments)
 
         return call
@@ -200,7 +199,7 @@ class Stage:
             updater.update_alone(variable, gradient, rate, factor, finite, counts)
 
     def _placed(self, hidden: tf.Tensor) -> tf.Tensor:
-        return dtensor.relayout(hidden, _HIDDEN.layout(self.mesh))
+        return dtensor.relayout(hidden, hidden_layout(hidden))
 
 
 def mesh_of(variable: keras.Variable) -> dtensor.Mesh:

@@ -15,25 +15,37 @@ from massivetext_keras.support.values import choose
 
 
 def check_mesh(
-    mesh: Mesh | None, optimizer: Any, shard_state: str, jit_compile: bool
+    mesh: Mesh | None,
+    optimizer: Any,
+    shard_state: str,
+    shard_sequence: bool,
+    jit_compile: bool,
 ) -> None:
     """Refuses what does not go together with a mesh, or without one.
 
     Args:
         mesh: of a task (None: it has none).
-        optimizer, shard_state, jit_compile: as `TrainingStep.compile` has them.
+        optimizer, shard_state, shard_sequence, jit_compile: as
+            `TrainingStep.compile` has them.
 
     Raises:
         ValueError: says what it is, and what would do.
     """
     choose("shard_state", shard_state, dict.fromkeys(SHARD_STATES))
+    asked = {"shard_state": shard_state, "shard_sequence": shard_sequence}
     if mesh is None:
-        if shard_state != "none":
-            raise ValueError(
-                f"shard_state={shard_state!r} is for a model of a mesh: make it in "
-                "the scope of training.make_mesh(…)"
-            )
+        for name, value in asked.items():
+            if value not in ("none", False):
+                raise ValueError(
+                    f"{name}={value!r} is for a model of a mesh: make it in the scope "
+                    "of training.make_mesh(…)"
+                )
         return
+    if shard_sequence and mesh.tensor == 1:
+        raise ValueError(
+            "shard_sequence=True: the devices of a tensor axis share the tokens, and "
+            f"{mesh} has one"
+        )
     if jit_compile:
         raise ValueError("jit_compile=True: XLA compiles for one device, not a mesh")
     if not optimizer.updates_alone:

@@ -32,7 +32,7 @@ class Pair:
         with make_mesh(data=2, tensor=2).scope():
             self.task = randomize(CausalLM(CONFIG, ByteTokenizer()), scale=1.0)
         optimizer = adamw(0.05, 0, 100, ema=0.9)
-        self.task.compile(optimizer, shard_state="optimizer")
+        self.task.compile(optimizer, shard_state="optimizer", shard_sequence=True)
 
     def is_same(self) -> bool:
         """Whether both write the same text."""

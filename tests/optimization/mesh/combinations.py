@@ -36,6 +36,13 @@ Way = tuple[tuple[int, int, int], Callable, Callable, dict]
 WAYS: dict[str, Way] = {
     "micro-batches": ((2, 1, 2), as_it_is, adam, {"micro_batches": 4}),
     "recomputation": ((2, 2, 1), as_it_is, adam, {"recompute": True}),
+    "shared tokens, made again": (
+        (1, 2, 1),
+        with_adapters,
+        adam,
+        {"recompute": True, "shard_sequence": True},
+    ),
+    "rows that do not divide": ((1, 4, 1), as_it_is, adam, {"shard_sequence": True}),
     "layer-wise rates": ((1, 1, 2), as_it_is, lambda: adam(layer_decay=0.8), {}),
     "a frozen block": ((1, 2, 2), lambda task: task.freeze("block_0|tokens"), adam, {}),
     "a frozen stage": ((2, 1, 2), lambda task: task.freeze("block_0|embed"), adam, {}),
@@ -65,6 +72,7 @@ def trained(way: str, mesh, first: list[np.ndarray] | None) -> tuple[list, list]
     set_precision(way if way.startswith("mixed") else "float32")
     keras.utils.set_random_seed(1)
     if mesh is None:
+        options = {k: x for k, x in options.items() if k != "shard_sequence"}
         task = CausalLM(CONFIG)
     else:
         with mesh.scope():

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from massivetext_keras.tasks import CausalLM, MaskedLM, Seq2SeqLM
 from massivetext_keras.training import adamw, make_mesh, set_logical_cpus
+from tests.optimization.mesh.splits import parsed
 from tests.processes import use_grappler
 from tests.tasks.tiny import ENCODER, TINY
 
@@ -53,7 +54,7 @@ FAMILIES = {
         SMALL.replace(stack="encoder_decoder"),
     ),
 }
-UPDATES, ROWS, LENGTH = 10, 8, 9
+UPDATES, ROWS, LENGTH = 10, 8, 10
 
 
 def batches(task, packed: bool = False) -> tf.data.Dataset:
@@ -104,18 +105,18 @@ def trained(task, packed: bool = False, **options) -> dict[str, list[np.ndarray]
 
 
 def distances(family: str, splits: list[str]) -> dict[str, dict[str, float]]:
-    """From one device, of meshes such as "2x1x1:weights"."""
+    """From one device, of meshes such as "2x1x1:weights" or "1x2x1:none:sequence"."""
     task = made(family)
     first = [v.numpy() for v in task.variables]
     packed = family.startswith("packed")
     right, found = trained(task, packed), {}
     for split in splits:
-        shard_state = split.partition(":")[2]
-        with make_mesh(*sizes_of(split)).scope():
+        axes, options = parsed(split)
+        with make_mesh(**axes).scope():
             task = made(family)
         for variable, value in zip(task.variables, first, strict=True):
             variable.assign(value)
-        result = trained(task, packed, shard_state=shard_state or "none")
+        result = trained(task, packed, **options)
         found[split] = {
             name: max(
                 float(np.abs(a - b).max()) for a, b in zip(x, right[name], strict=True)
@@ -125,15 +126,11 @@ def distances(family: str, splits: list[str]) -> dict[str, dict[str, float]]:
     return found
 
 
-def sizes_of(split: str) -> list[int]:
-    """Of the axes of "2x1x1:weights"."""
-    return [int(size) for size in split.partition(":")[0].split("x")]
-
-
 def main() -> None:
     use_grappler(False)
     family, *splits = sys.argv[1:]
-    set_logical_cpus(max(math.prod(sizes_of(split)) for split in splits))
+    devices = (math.prod(parsed(split)[0].values()) for split in splits)
+    set_logical_cpus(max(devices))
     print(json.dumps(distances(family, splits)))
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 
 from massivetext_keras.training import set_logical_cpus
-from tests.optimization.mesh.memory import kept, made, parsed
+from tests.optimization.mesh.memory import kept, made
+from tests.optimization.mesh.splits import parsed
 from tests.tasks.tiny import TINY
 
 MESHES = [f"2x1x1:{state}" for state in ("none", "optimizer", "weights")]
@@ -31,8 +32,8 @@ def main() -> None:
     found = {}
     for name, (config, meshes) in CONFIGS.items():
         for mesh in meshes:
-            sizes, shard_state = parsed(mesh)
-            task = made(config, sizes, shard_state=shard_state)
+            axes, options = parsed(mesh)
+            task = made(config, axes, **options)
             found[f"{name} {mesh}"] = kept(task)
     print(json.dumps(found))
 

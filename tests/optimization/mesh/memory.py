@@ -2,10 +2,10 @@
 
     python -m tests.optimization.mesh.memory MESH…
 
-prints the table of docs/parallel.md; a MESH is such as 2x1x1:optimizer. The peak is
-that of what TensorFlow's allocator hands out and takes back, as its profiler tells. A
-process has one allocator for all of its CPUs: stages take turns, and of the devices of
-a stage it is the mean.
+prints the table of docs/parallel.md; a MESH is such as 2x1x1:optimizer, or of some
+sizes alone, 1x2x1:none:sequence@shallow,deep. The peak is that of what TensorFlow's
+allocator hands out and takes back, as its profiler tells. A process has one allocator
+for all of its CPUs: stages take turns, and of the devices of a stage it is the mean.
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ from massivetext_keras.optimization.mesh.stage import Stage
 from massivetext_keras.optimization.mesh.step import MeshStep, stages_of
 from massivetext_keras.tasks import CausalLM
 from massivetext_keras.training import adamw, make_mesh, set_logical_cpus
+from tests.optimization.mesh.splits import parsed
 from tests.processes import last_line_of
-
-AXES = ("data", "tensor", "pipeline")
 
 
 def shape(layers: int, size: int, words: int, length: int, **others):
@@ -52,16 +51,11 @@ def shape(layers: int, size: int, words: int, length: int, **others):
 # Name -> shape, rows of each replica, micro-batches.
 SIZES = {
     "shallow": (shape(2, 256, 512, 128), 8, 1),
+    "deep": (shape(8, 256, 512, 128), 8, 1),
     "small": (shape(4, 128, 512, 128), 8, 2),
     "middle": (shape(4, 256, 4096, 256), 4, 1),
     "large": (shape(6, 384, 8192, 256, dropout=0.1), 8, 2),
 }
-
-
-def parsed(mesh: str) -> tuple[dict[str, int], str]:
-    sizes, _, shard_state = mesh.partition(":")
-    sizes = map(int, sizes.split("x"))
-    return dict(zip(AXES, sizes, strict=True)), shard_state or "none"
 
 
 def made(config, axes, **options) -> CausalLM:
@@ -159,9 +153,9 @@ def batch(config: TransformerConfig, rows: int):
 def peak(mesh: str, size: str) -> dict[str, list[int]]:
     """Of a device of each stage: what is kept, and the most in a step beside it."""
     config, rows, micro_batches = SIZES[size]
-    axes, shard_state = parsed(mesh)
+    axes, options = parsed(mesh)
     set_logical_cpus(math.prod(axes.values()))
-    task = made(config, axes, shard_state=shard_state, micro_batches=micro_batches)
+    task = made(config, axes, micro_batches=micro_batches, **options)
     steps = MeshStep(task, task.mesh)
     data = batch(config, rows * axes["data"])
     take_turns(steps)
@@ -181,9 +175,14 @@ def peak(mesh: str, size: str) -> dict[str, list[int]]:
 def counted(mesh: str, size: str) -> list[DeviceMemory]:
     """What the shape says, of each stage."""
     config, rows, micro_batches = SIZES[size]
-    axes, shard_state = parsed(mesh)
-    work = Work(rows * axes["data"], config.max_length, micro_batches)
-    return device_memory(config, axes, shard_state, work)
+    axes, options = parsed(mesh)
+    work = Work(
+        rows * axes["data"],
+        config.max_length,
+        micro_batches,
+        shard_sequence=options["shard_sequence"],
+    )
+    return device_memory(config, axes, options["shard_state"], work)
 
 
 def measured(mesh: str, size: str) -> dict[str, list[int]]:
@@ -195,8 +194,9 @@ def measured(mesh: str, size: str) -> dict[str, list[int]]:
 
 def main(*meshes: str) -> None:
     print("| mesh | size | kept | counted | total | counted | error |")
-    for mesh in meshes:
-        for size in SIZES:
+    for given in meshes:
+        mesh, _, sizes = given.partition("@")
+        for size in sizes.split(",") if sizes else SIZES:
             found, told = measured(mesh, size), counted(mesh, size)
             for stage, own in enumerate(told):
                 total = found["kept"][stage] + found["step"][stage]

@@ -11,14 +11,11 @@ from tests.processes import last_line_of
 pytestmark = pytest.mark.slow
 
 # The weights of one replica are not shared.
-SPLITS = ["1x2x1:optimizer"]
-SPLITS += [
-    f"{mesh}:{shard_state}"
-    for mesh in ("2x1x1", "2x2x1")
-    for shard_state in ("optimizer", "weights")
-]
-STAGES = ["1x1x2", "1x2x2:optimizer", "2x1x2:weights"]  # of models with two blocks
-ALL_AXES = "2x2x2:optimizer"
+SPLITS = ["1x2x1:optimizer", "2x1x1:optimizer", "2x1x1:weights", "2x2x1:weights"]
+SPLITS += ["2x2x1:optimizer:sequence"]
+# Of models with two blocks.
+STAGES = ["1x1x2", "1x2x2:optimizer:sequence", "2x1x2:weights"]
+ALL_AXES = "2x2x2:weights:sequence"
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -6,7 +6,8 @@ import pytest
 
 from massivetext_keras.distribution.memory import Work, device_memory
 from tests.optimization.mesh.kept import CONFIGS
-from tests.optimization.mesh.memory import counted, measured, parsed
+from tests.optimization.mesh.memory import counted, measured
+from tests.optimization.mesh.splits import parsed
 from tests.processes import last_line_of
 
 
@@ -19,9 +20,9 @@ def test_devices_keep_to_the_byte_what_was_counted(found):
     assert len(found) == sum(len(meshes) for _, meshes in CONFIGS.values())
     for name, (config, meshes) in CONFIGS.items():
         for mesh in meshes:
-            axes, shard_state = parsed(mesh)
+            axes, options = parsed(mesh)
             count = axes["data"] * axes["tensor"]
-            told = device_memory(config, axes, shard_state, Work(8, 16))
+            told = device_memory(config, axes, options["shard_state"], Work(8, 16))
             right = [[stage.kept] * count for stage in told]
             assert found[f"{name} {mesh}"] == right, (name, mesh)
 
@@ -40,7 +41,10 @@ def test_the_bytes_of_a_pipeline_by_hand(found):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("mesh", "size"), [("1x1x1", "shallow"), ("1x1x2", "small")])
+@pytest.mark.parametrize(
+    ("mesh", "size"),
+    [("1x1x1", "shallow"), ("1x1x2", "small"), ("1x2x1:none:sequence", "deep")],
+)
 def test_the_most_in_a_step_is_what_was_counted(mesh, size):
     told, held = counted(mesh, size), measured(mesh, size)
     assert held["kept"] == [stage.kept for stage in told]
