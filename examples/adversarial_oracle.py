@@ -1,7 +1,8 @@
 """SeqGAN's synthetic experiment: how likely an oracle finds what generators write.
 
-The oracle is an LSTM with weights of N(0, 1); generators learn from 10,000 of its texts of
-20 tokens, and write as many. The number is nats per token by the oracle: less is better.
+The oracle is an LSTM with weights of N(0, 1); generators learn from 10,000 of its texts
+of 20 tokens, and write as many. The number is nats per token by the oracle: less is
+better.
 """
 
 import time
@@ -28,6 +29,7 @@ flags.DEFINE_integer("discriminator_steps", 15, "in a round of the policy gradie
 flags.DEFINE_integer("relaxed_discriminator_steps", 5, "in a round of the other")
 flags.DEFINE_integer("rollouts", 16, "completions of a beginning")
 flags.DEFINE_float("filters", 1.0, "share of the paper's filters")
+flags.DEFINE_float("discriminator_rate", 1e-3, "of the discriminator")
 flags.DEFINE_float("adversarial_rate", None, "of the rounds (default: the method's)")
 flags.DEFINE_integer("seed", 0, "of the oracle, and of all else")
 flags.DEFINE_multi_enum(
@@ -57,7 +59,9 @@ class OracleScore(keras.callbacks.Callback):
 def learn(model, oracle, name, every, texts, held_out):
     """Fits, and gives the seconds."""
     begin = time.perf_counter()
-    logs = keras.callbacks.TensorBoard(f"{FLAGS.run_dir}/logs/{name}", write_graph=False)
+    logs = keras.callbacks.TensorBoard(
+        f"{FLAGS.run_dir}/logs/{name}", write_graph=False
+    )
     watched = [OracleScore(oracle, every), logs]
     model.fit(texts, held_out, callbacks=watched, verbose=2, validation_freq=every)
     model.save_preset(f"{FLAGS.run_dir}/{name}")
@@ -74,7 +78,9 @@ def main(_):
     chance = np.random.default_rng(0)
     table = {
         "the oracle itself": oracle.nll(oracle.sample(FLAGS.texts, seed=3)),
-        "random tokens": oracle.nll(chance.integers(0, size["vocabulary_size"], texts.shape)),
+        "random tokens": oracle.nll(
+            chance.integers(0, size["vocabulary_size"], texts.shape)
+        ),
     }
     seconds = {}
     folder = Path(FLAGS.run_dir) / "maximum_likelihood"
@@ -84,6 +90,7 @@ def main(_):
         "length": FLAGS.length,
         "batch_size": FLAGS.batch_size,
         "rollouts": FLAGS.rollouts,
+        "discriminator_rate": FLAGS.discriminator_rate,
         "seed": FLAGS.seed,
     }
     if not folder.exists():

@@ -51,7 +51,7 @@ class Discriminator(keras.layers.Layer):
             initializer=keras.initializers.RandomUniform(-1, 1, seed=next(seeds)),
         )
         self.kernels = [
-            (matrix(f"kernel_{w}", (w * size, n), 0.1), bias(f"bias_{w}", n, 0.1))
+            (matrix(f"kernel_{w}", (w, size, n), 0.1), bias(f"bias_{w}", n, 0.1))
             for w, n in self.sizes
         ]
         wide = (self.width, self.width)
@@ -77,31 +77,24 @@ class Discriminator(keras.layers.Layer):
             x = tf.tensordot(tf.cast(tokens, table.dtype), table, 1)
         else:
             x = tf.gather(table, tokens)
-        x = tf.concat([self._strongest(x, *sizes) for sizes in self._convolutions()], 1)
+        x = tf.concat([_strongest(x, *pair) for pair in self.kernels], axis=1)
         gate = tf.sigmoid(_affine(x, *self.gate))
         x = gate * tf.nn.relu(_affine(x, *self.transform)) + (1.0 - gate) * x
         x = self.dropout(x, training=training)
         scores = _affine(x, self.output_kernel, self.output_bias)
         return tf.cast(scores[:, 0], tf.float32)
 
-    def _convolutions(self):
-        return ((w, *k) for (w, _), k in zip(self.sizes, self.kernels, strict=True))
-
-    def _strongest(self, x: tf.Tensor, width: int, kernel, bias) -> tf.Tensor:
-        """The strongest answer of each filter, [batch, filters]: of a product, as
-        windows side by side are faster than a convolution on a CPU."""
-        places = self.how.length - width + 1
-        rows = tf.concat([x[:, i : i + places] for i in range(width)], axis=-1)
-        kernel = tf.convert_to_tensor(kernel)
-        found = tf.matmul(tf.reshape(rows, [-1, kernel.shape[0]]), kernel)
-        found = tf.reshape(found, [-1, places, kernel.shape[1]])
-        # Nothing between the maximum and the rectifier depends on the place.
-        return tf.nn.relu(tf.reduce_max(found, axis=1) + tf.convert_to_tensor(bias))
-
     def decay(self) -> tf.Tensor:
         """What the loss has besides for large weights of the last layer."""
         last = (self.output_kernel, self.output_bias)
         return self.penalty * sum(tf.nn.l2_loss(tf.convert_to_tensor(x)) for x in last)
+
+
+def _strongest(x: tf.Tensor, kernel, bias) -> tf.Tensor:
+    """The strongest answer of each filter, [batch, filters]."""
+    found = tf.nn.conv1d(x, tf.convert_to_tensor(kernel), 1, "VALID")
+    # Nothing between the maximum and the rectifier depends on the place.
+    return tf.nn.relu(tf.reduce_max(found, axis=1) + tf.convert_to_tensor(bias))
 
 
 def _affine(x: tf.Tensor, kernel, bias) -> tf.Tensor:

@@ -97,7 +97,9 @@ def rows_of(texts: Sequence[str], tokenizer: Tokenizer, length: int) -> np.ndarr
         raise ValueError("there is no text to learn from")
     ids = tokenizer.tokenize(tf.constant(list(texts)))
     # What the tokenizer itself puts around a text stands in the marks.
-    inner = (ids != marks.start) & (ids != (marks.start if marks.end is None else marks.end))
+    inner = (ids != marks.start) & (
+        ids != (marks.start if marks.end is None else marks.end)
+    )
     ids = tf.ragged.boolean_mask(ids, inner)
     lengths = ids.row_lengths().numpy()
     if not lengths.any():
@@ -113,8 +115,8 @@ def rows_of(texts: Sequence[str], tokenizer: Tokenizer, length: int) -> np.ndarr
     room = length - (marks.end is not None)
     if cut := int((lengths > room).sum()):
         logger.warning(
-            "%d of %d texts have more than the %d tokens of length=%d: cut there",
-            *(cut, len(texts), room, length),
+            "%d of %d texts have more than length=%d tokens%s: cut there",
+            *(cut, len(texts), length, " with their end" if room < length else ""),
         )
     if marks.end is None and (short := int((lengths < length).sum())):
         raise ValueError(

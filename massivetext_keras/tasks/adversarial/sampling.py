@@ -187,6 +187,27 @@ def rewards(
     return tf.transpose(tf.ensure_shape(found.stack(), [length, None]))
 
 
+def above_others(worth: tf.Tensor, inside: tf.Tensor) -> tf.Tensor:
+    """What tokens are worth, less the mean of the other texts at the same place.
+
+    No text's own baseline depends on its tokens, so the policy gradient has the same
+    mean (Williams, 1992; Kool et al., 2019).
+
+    Args:
+        worth: float32 [batch, length].
+        inside: float32 [batch, length], 0 behind texts.
+
+    >>> above_others(
+    ...     tf.constant([[1.0], [2.0], [6.0]]), tf.ones([3, 1])
+    ... ).numpy().ravel()
+    array([-3. , -1.5,  4.5], dtype=float32)
+    """
+    held = worth * inside
+    totals, counts = (tf.reduce_sum(x, axis=0, keepdims=True) for x in (held, inside))
+    others = tf.math.divide_no_nan(totals - held, counts - inside)
+    return (worth - others) * inside
+
+
 def relaxed(
     model: Recurrent,
     marks: Marks,

@@ -1,4 +1,4 @@
-"""A generator of texts that learns by maximum likelihood, then against a discriminator."""
+"""A generator of texts that learns from texts, then against a discriminator."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.architecture.shapes import preset
-from massivetext_keras.configs import AdversarialConfig, ModelConfig, RecurrentConfig
+from massivetext_keras.configs import AdversarialConfig, RecurrentConfig
 from massivetext_keras.kernels.random import hashed, keys_from
 from massivetext_keras.models.recurrent import Recurrent
+from massivetext_keras.optimization.optimizers import make_optimizer
 from massivetext_keras.optimization.trackers import mean
 from massivetext_keras.reading.texts import read_documents
 from massivetext_keras.saving.weights import (
@@ -156,11 +157,10 @@ class AdversarialTextGenerator(keras.Model):
         self.discriminator = Discriminator(self.config.vocabulary_size, how)
         self.completing = Recurrent(self.config, name="completing")
         self.completing.trainable = False
-        clipped = {"global_clipnorm": _CLIP}
         self.optimizers = {
-            "likelihood": keras.optimizers.Adam(how.learning_rate, **clipped),
-            "rounds": keras.optimizers.Adam(how.rate_of_rounds, **clipped),
-            "discriminator": keras.optimizers.Adam(how.discriminator_rate),
+            "likelihood": _adam(how.learning_rate, _CLIP),
+            "rounds": _adam(how.rate_of_rounds, _CLIP),
+            "discriminator": _adam(how.discriminator_rate, None),
         }
         for name, optimizer in self.optimizers.items():
             learns = self.discriminator if name == "discriminator" else self.generator
@@ -327,10 +327,10 @@ class AdversarialTextGenerator(keras.Model):
 
     def _likelihood(self, real: tf.Tensor) -> dict[str, tf.Tensor]:
         inside = self.marks.inside(real)
-        with keys_from(hashed(self.how.seed % 2**31, self._step)):
-            with tf.GradientTape() as tape:
-                loss = self._weighted_nll(real, inside, training=True)
-                loss /= tf.reduce_sum(inside)
+        keys = hashed(self.how.seed % 2**31, self._step)
+        with keys_from(keys), tf.GradientTape() as tape:
+            loss = self._weighted_nll(real, inside, training=True)
+            loss /= tf.reduce_sum(inside)
         self._apply("likelihood", tape, loss)
         return {"generator_loss": loss}
 
@@ -380,7 +380,10 @@ class AdversarialTextGenerator(keras.Model):
         """An update of the generator, and some of the discriminator; [updates, batch,
         length]."""
         self._round.assign_add(1)
-        by_method = {"policy_gradient": self._by_reward, "gumbel_softmax": self._by_slope}
+        by_method = {
+            "policy_gradient": self._by_reward,
+            "gumbel_softmax": self._by_slope,
+        }
         shown = by_method[self.how.method](some[0])
 
         def tell(number, *_):
@@ -414,8 +417,9 @@ class AdversarialTextGenerator(keras.Model):
             self._seed(3),
         )
         inside = self.marks.inside(ids)
+        gain = sampling.above_others(worth, inside) if how.baseline else worth
         with tf.GradientTape() as tape:
-            loss = self._weighted_nll(ids, worth * inside, training=False)
+            loss = self._weighted_nll(ids, gain * inside, training=False)
             loss /= tf.cast(tf.shape(ids)[0], tf.float32)
         self._apply("rounds", tape, loss)
         for own, other in self._pairs():
@@ -545,6 +549,10 @@ class AdversarialTextGenerator(keras.Model):
         return found
 
 
+def _adam(rate: float, clip_norm: float | None) -> keras.Optimizer:
+    return make_optimizer("adam", rate, beta_2=0.999, clip_norm=clip_norm)
+
+
 def _by_path(layer: keras.layers.Layer) -> dict[str, keras.Variable]:
     return named_weights(layer)
 
@@ -570,7 +578,9 @@ def _texts_or_ids(texts: Any) -> list[str] | np.ndarray:
     is_files = isinstance(texts, Sequence) and all(isinstance(x, Path) for x in texts)
     if isinstance(texts, str | Path) or (is_files and texts):
         documents = read_documents(texts)
-        return [line for text in documents for line in text.splitlines() if line.strip()]
+        return [
+            line for text in documents for line in text.splitlines() if line.strip()
+        ]
     if isinstance(texts, tf.data.Dataset):
         texts = list(texts.as_numpy_iterator())
         if texts and isinstance(texts[0], np.ndarray):
