@@ -28,9 +28,10 @@ flags.DEFINE_integer("relaxed_rounds", 500, "of the Gumbel-softmax variant")
 flags.DEFINE_integer("discriminator_steps", 15, "in a round of the policy gradient")
 flags.DEFINE_integer("relaxed_discriminator_steps", 5, "in a round of the other")
 flags.DEFINE_integer("rollouts", 16, "completions of a beginning")
+flags.DEFINE_float("inverse_temperature", 5.0, "that relaxed samples end with")
 flags.DEFINE_float("filters", 1.0, "share of the paper's filters")
 flags.DEFINE_float("discriminator_rate", 1e-3, "of the discriminator")
-flags.DEFINE_float("adversarial_rate", None, "of the rounds (default: the method's)")
+flags.DEFINE_float("adversarial_rate", 3e-3, "of the generator in the rounds")
 flags.DEFINE_integer("seed", 0, "of the oracle, and of all else")
 flags.DEFINE_multi_enum(
     "method",
@@ -90,6 +91,7 @@ def main(_):
         "length": FLAGS.length,
         "batch_size": FLAGS.batch_size,
         "rollouts": FLAGS.rollouts,
+        "inverse_temperature": FLAGS.inverse_temperature,
         "discriminator_rate": FLAGS.discriminator_rate,
         "seed": FLAGS.seed,
     }

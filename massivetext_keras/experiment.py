@@ -183,15 +183,14 @@ class AdversarialConfig(Config):
         rollouts: completions of each beginning of a text, by which it is rewarded.
         rollout_momentum: share of the network that completes which stays in a round;
             the rest is the generator.
-        baseline: what a token is worth is less the mean of the other texts at its place:
-            the same gradient in the mean, with less noise. The paper has none.
+        baseline: what a token is worth is less the mean of the other texts at its
+            place: the same gradient in the mean, with less noise. The paper has none.
         inverse_temperature: that relaxed samples end with; it grows from 1 on.
         batch_size: texts of an update; of the discriminator as many samples besides.
         learning_rate: of maximum likelihood.
-        adversarial_rate: of the generator in the rounds (None: 3e-3 of policy_gradient,
-            1e-4 of gumbel_softmax).
-        discriminator_rate: of the discriminator. This and the last are for far fewer
-            updates than the paper's, which have 1e-4 and 1e-2.
+        adversarial_rate: of the generator in the rounds.
+        discriminator_rate: of the discriminator. This and the last are for hundreds of
+            updates; SeqGAN's have 1e-4 and 1e-2, RelGAN's 1e-4, for tens of thousands.
         discriminator_size: numbers of a token's embedding in the discriminator.
         windows: widths of its convolutions; those wider than `length` are left out.
         filters: of each width.
@@ -215,10 +214,10 @@ class AdversarialConfig(Config):
     rollouts: int = setting(16, least=1)
     rollout_momentum: float = setting(0.8, least=0, below=1)
     baseline: bool = True
-    inverse_temperature: float = setting(100.0, least=1)
+    inverse_temperature: float = setting(5.0, least=1)
     batch_size: int = setting(64, least=1)
     learning_rate: float = setting(1e-2, above=0)
-    adversarial_rate: float | None = setting(None, above=0)
+    adversarial_rate: float = setting(3e-3, above=0)
     discriminator_rate: float = setting(1e-3, above=0)
     discriminator_size: int = setting(64, least=1)
     windows: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20)
@@ -240,12 +239,6 @@ class AdversarialConfig(Config):
                 f"windows={self.windows} and filters={self.filters} must be positive, "
                 f"and a window at most the length of {self.length}"
             )
-
-    @property
-    def rate_of_rounds(self) -> float:
-        """The generator's in the rounds."""
-        usual = {"policy_gradient": 3e-3, "gumbel_softmax": 1e-4}
-        return self.adversarial_rate or usual[self.method]
 
 
 @dataclasses.dataclass(frozen=True)

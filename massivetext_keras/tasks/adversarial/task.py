@@ -159,7 +159,7 @@ class AdversarialTextGenerator(keras.Model):
         self.completing.trainable = False
         self.optimizers = {
             "likelihood": _adam(how.learning_rate, _CLIP),
-            "rounds": _adam(how.rate_of_rounds, _CLIP),
+            "rounds": _adam(how.adversarial_rate, _CLIP),
             "discriminator": _adam(how.discriminator_rate, None),
         }
         for name, optimizer in self.optimizers.items():

@@ -94,10 +94,10 @@ def test_the_folder_is_that_of_a_causal_lm_too(fitted, tmp_path):
     assert (same.sample(5, seed=2) == model.sample(5, seed=2)).all()
     rows = model.adapt(TEXTS)
     np.testing.assert_array_equal(same.discriminator(rows), model.discriminator(rows))
-    assert set("".join(written)) <= set("".join(TEXTS).lower())
+    words = {"[UNK]", *" ".join(TEXTS).lower().split()}
+    assert set(" ".join(written).split()) <= words
     lm = CausalLM.from_preset(str(folder))
     assert lm.generate([""] * 5, seed=3) == written
-    assert len(same.fit(TEXTS, verbose=0).epoch) == 2
     with pytest.raises(ValueError, match="hidden_size of .* cannot change"):
         AdversarialTextGenerator.from_preset(str(folder), hidden_size=8)
     lm.save_preset(tmp_path / "lm")
@@ -116,15 +116,27 @@ def test_an_export_writes_and_scores(fitted, tmp_path):
     assert [written[0].decode()] == model.generate(1, temperature=0.0)
 
 
-@pytest.mark.parametrize("method", ["policy_gradient", "gumbel_softmax"])
-def test_a_seed_decides_all(method):
+def weights_of(model):
+    weights = [*model.generator.weights, *model.discriminator.weights]
+    return np.concatenate([x.numpy().ravel() for x in weights if x.dtype == "float32"])
+
+
+def test_a_seed_decides_all(fitted):
+    model = made()
+    model.fit(TEXTS, verbose=0)
+    np.testing.assert_allclose(weights_of(model), weights_of(fitted[0]), atol=1e-6)
+    assert (model.sample(9, seed=1) == fitted[0].sample(9, seed=1)).all()
+    assert (model.sample(9, seed=1) != model.sample(9, seed=2)).any()
+
+
+@pytest.mark.slow
+def test_so_it_does_of_relaxed_samples():
     found = []
     for seed in (4, 4, 5):
-        model = made(method=method, seed=seed)
-        model.fit(TEXTS, verbose=0)
-        weights = [*model.generator.weights, *model.discriminator.weights]
-        floats = [x.numpy().ravel() for x in weights if x.dtype == "float32"]
-        found.append(np.concatenate(floats))
+        model = made(method="gumbel_softmax", seed=seed, discriminator_epochs=0)
+        history = model.fit(TEXTS, verbose=0).history
+        assert {"generator_loss", "discriminator_loss"} <= history.keys()
+        found.append(weights_of(model))
     np.testing.assert_allclose(found[0], found[1], atol=1e-6)
     assert np.abs(found[0] - found[2]).max() > 1e-3
 
@@ -159,27 +171,25 @@ def test_rounds_bring_texts_nearer_to_the_oracle():
     how = {
         "length": 6,
         "pretrain_epochs": 10,
-        "discriminator_epochs": 5,
-        "rounds": 40,
-        "discriminator_steps": 4,
-        "rollouts": 8,
+        "discriminator_epochs": 0,
+        "rounds": 0,
+        "discriminator_steps": 8,
+        "rollouts": 4,
         "windows": (1, 2, 3),
         "filters": (32, 32, 32),
-        "discriminator_rate": 1e-3,
     }
     texts = oracle.sample(1000, seed=1)
     keras.utils.set_random_seed(0)
-    model = AdversarialTextGenerator(config, **(how | {"rounds": 0}))
-    first = AdversarialTextGenerator(config, **how)
-    first.adapt(texts)
-    before = oracle.nll(first.sample(2000))
+    model = AdversarialTextGenerator(config, **how)
+    model.adapt(texts)
+    before = oracle.nll(model.sample(2000))
     model.fit(texts, verbose=0)
     learnt = oracle.nll(model.sample(2000))
     assert learnt < before - 0.3
-    keras.utils.set_random_seed(0)
-    model = AdversarialTextGenerator(config, **how)
+    rounds = {"pretrain_epochs": 0, "discriminator_epochs": 5, "rounds": 60}
+    model.how = model.how.replace(**rounds)
     model.fit(texts, verbose=0)
-    assert oracle.nll(model.sample(2000)) < learnt - 0.02
+    assert oracle.nll(model.sample(2000)) < learnt - 0.1
 
 
 @pytest.mark.parametrize(
@@ -236,7 +246,7 @@ def test_long_texts_are_cut_and_short_ones_learnt(fitted, caplog):
 
 
 def test_any_tokenizer_will_do():
-    model = made(tokenizer=ByteTokenizer())
+    model = made(tokenizer=ByteTokenizer(), discriminator_epochs=0, rounds=0)
     model.fit(["ab", "abc", "b"] * 4, verbose=0)
     assert model.config.vocabulary_size == ByteTokenizer().vocabulary_size
     assert all(isinstance(text, str) for text in model.generate(4, seed=0))
