@@ -1,7 +1,7 @@
 """Short sentences by maximum likelihood, and by learning against a discriminator.
 
-BLEU-4 with all held-out sentences as references tells how good sentences are, self-BLEU-4
-how alike they are to each other (Zhu et al., 2018, Texygen).
+BLEU-4 with all held-out sentences as references tells how good sentences are,
+self-BLEU-4 how alike they are to each other (Zhu et al., 2018, Texygen).
 """
 
 import random
