@@ -29,7 +29,6 @@ flags.DEFINE_integer("discriminator_steps", 15, "in a round of the policy gradie
 flags.DEFINE_integer("relaxed_discriminator_steps", 5, "in a round of the other")
 flags.DEFINE_integer("rollouts", 16, "completions of a beginning")
 flags.DEFINE_float("inverse_temperature", 5.0, "that relaxed samples end with")
-flags.DEFINE_bool("straight_through", True, "the discriminator gets tokens")
 flags.DEFINE_float("filters", 1.0, "share of the paper's filters")
 flags.DEFINE_float("discriminator_rate", 1e-3, "of the discriminator")
 flags.DEFINE_float("adversarial_rate", 3e-3, "of the generator in the rounds")
@@ -92,7 +91,6 @@ def main(_):
         "length": FLAGS.length,
         "batch_size": FLAGS.batch_size,
         "rollouts": FLAGS.rollouts,
-        "straight_through": FLAGS.straight_through,
         "inverse_temperature": FLAGS.inverse_temperature,
         "discriminator_rate": FLAGS.discriminator_rate,
         "seed": FLAGS.seed,

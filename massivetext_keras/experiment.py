@@ -186,8 +186,6 @@ class AdversarialConfig(Config):
         baseline: what a token is worth is less the mean of the other texts at its
             place: the same gradient in the mean, with less noise. The paper has none.
         inverse_temperature: that relaxed samples end with; it grows from 1 on.
-        straight_through: the discriminator gets tokens, which relaxed samples are near
-            to, and they get its gradients (Jang et al., 2017). RelGAN has no such.
         batch_size: texts of an update; of the discriminator as many samples besides.
         learning_rate: of maximum likelihood.
         adversarial_rate: of the generator in the rounds.
@@ -217,7 +215,6 @@ class AdversarialConfig(Config):
     rollout_momentum: float = setting(0.8, least=0, below=1)
     baseline: bool = True
     inverse_temperature: float = setting(5.0, least=1)
-    straight_through: bool = True
     batch_size: int = setting(64, least=1)
     learning_rate: float = setting(1e-2, above=0)
     adversarial_rate: float = setting(3e-3, above=0)

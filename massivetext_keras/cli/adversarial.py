@@ -25,7 +25,6 @@ def adversarial_train(
         *("discriminator_steps", "rollouts", "rollout_momentum", "baseline"),
         *(
             "inverse_temperature",
-            "straight_through",
             "batch_size",
             "learning_rate",
             "adversarial_rate",

@@ -215,7 +215,6 @@ def relaxed(
     length: int,
     inverse_temperature: tf.Tensor,
     seed: tf.Tensor,
-    hard: bool = False,
 ) -> tf.Tensor:
     """New texts as probabilities of their tokens, through which gradients flow: the
     softmax of logits and Gumbel noise (Jang et al., 2017; Maddison et al., 2017).
@@ -229,8 +228,6 @@ def relaxed(
         batch, length: how many, and of how many tokens.
         inverse_temperature: float32 scalar.
         seed: int32 [2].
-        hard: give the tokens themselves, 1.0 and 0.0, with the gradients of the
-            probabilities (the straight-through estimator of Jang et al.).
 
     Returns:
         float32 [batch, length, vocabulary].
@@ -247,9 +244,6 @@ def relaxed(
         hidden, states = model.stack.step(x, states)
         logits = (model.logits(hidden) + noise[step]) * inverse_temperature
         tokens = tf.nn.softmax(logits)
-        if hard:
-            drawn = tf.one_hot(tf.argmax(logits, axis=1), size)
-            tokens = drawn + (tokens - tf.stop_gradient(tokens))
         if marks.end is not None:
             tokens = (1.0 - done) * tokens + done * padding
             ends = tf.argmax(tokens, axis=1, output_type=tf.int32) == marks.end

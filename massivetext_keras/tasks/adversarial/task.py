@@ -374,8 +374,7 @@ class AdversarialTextGenerator(keras.Model):
             return sampling.sample(model, self.marks, batch, length, seed)
         share = tf.cast(self._round, tf.float32) / max(self.how.rounds, 1)
         inverse = tf.exp(share * math.log(self.how.inverse_temperature))
-        hard = self.how.straight_through
-        return sampling.relaxed(model, self.marks, batch, length, inverse, seed, hard)
+        return sampling.relaxed(model, self.marks, batch, length, inverse, seed)
 
     def _one_round(self, some: tf.Tensor) -> dict[str, tf.Tensor]:
         """An update of the generator, and some of the discriminator; [updates, batch,

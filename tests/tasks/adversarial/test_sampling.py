@@ -147,20 +147,6 @@ def test_relaxed_samples_are_tokens_when_cold_and_equal_shares_when_hot(model):
     assert np.bincount(numbers, minlength=27) / 4000 == pytest.approx(wanted, abs=0.03)
 
 
-def test_a_hard_sample_has_the_gradients_of_a_relaxed_one(model):
-    found = []
-    for hard in (False, True):
-        with tf.GradientTape() as tape:
-            heat = tf.constant(2.0)
-            drawn = sampling.relaxed(model, MARKS, 9, 1, heat, SEED, hard)
-            loss = tf.reduce_sum(drawn[..., 1])
-        found.append((drawn.numpy(), tape.gradient(loss, model.logit_bias.value)))
-    (soft, of_soft), (drawn, of_hard) = found
-    assert (drawn == (soft == soft.max(axis=-1, keepdims=True))).all()
-    np.testing.assert_allclose(of_hard, of_soft, atol=1e-6)
-    assert np.abs(of_soft).max() > 1e-3
-
-
 def test_gradients_flow_through_relaxed_samples_to_the_first_token(model):
     with tf.GradientTape() as tape:
         soft = sampling.relaxed(model, MARKS, 50, LENGTH, tf.constant(1.0), SEED)
