@@ -3,6 +3,13 @@
 The oracle is an LSTM with weights of N(0, 1); generators learn from 10,000 of its texts
 of 20 tokens, and write as many. The number is nats per token by the oracle: less is
 better.
+
+With 300 tokens, 2,000 texts of 10, `--filters=0.1 --rollouts=4 --pretrain_epochs=30
+--rounds=50 --relaxed_rounds=100`: the oracle's own texts 3.211, random ones 8.382,
+maximum likelihood 5.059 (at temperature 0.8: 4.302), the policy gradient 4.467, relaxed
+samples 4.668, in 3 minutes on 2 cores of an AMD EPYC shared with other jobs. At the
+sizes of the defaults, which are the paper's, 9.04 and 8.74 are published for maximum
+likelihood and SeqGAN; docs/classics.md has a quarter of them.
 """
 
 import time

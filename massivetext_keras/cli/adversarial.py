@@ -23,12 +23,7 @@ def adversarial_train(
         AdversarialConfig,
         *("method", "length", "pretrain_epochs", "discriminator_epochs", "rounds"),
         *("discriminator_steps", "rollouts", "rollout_momentum", "baseline"),
-        *(
-            "inverse_temperature",
-            "batch_size",
-            "learning_rate",
-            "adversarial_rate",
-        ),
+        *("inverse_temperature", "batch_size", "learning_rate", "adversarial_rate"),
         *("discriminator_rate", "min_count", "lowercase", "seed"),
     ),
     logs: str | None = None,
