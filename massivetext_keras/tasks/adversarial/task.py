@@ -83,15 +83,7 @@ class AdversarialTextGenerator(keras.Model):
     Example:
         >>> texts = ["a cat sat", "a dog ran", "the cat ran"] * 8
         >>> model = AdversarialTextGenerator(
-        ...     length=5,
-        ...     rounds=1,
-        ...     pretrain_epochs=2,
-        ...     discriminator_epochs=1,
-        ...     discriminator_steps=1,
-        ...     rollouts=2,
-        ...     batch_size=8,
-        ...     windows=(1, 2),
-        ...     filters=(4, 4),
+        ...     length=5, pretrain_epochs=1, discriminator_epochs=0, rounds=0
         ... )
         >>> history = model.fit(texts, verbose=0)
         >>> len(model.generate(3, seed=1))
@@ -133,7 +125,6 @@ class AdversarialTextGenerator(keras.Model):
                 ("nll", "down"),
             )
         }
-        self._shown: tuple[str, ...] = ()
         self._update: Callable | None = None
         self.compile()
 
@@ -476,8 +467,15 @@ class AdversarialTextGenerator(keras.Model):
         Args:
             n: how many.
             seed: the same gives the same ones.
-            temperature: divides the logits; it is positive.
+            temperature: divides the logits.
+
+        Raises:
+            ValueError: n or the temperature is not positive.
         """
+        if n < 1 or not temperature > 0:
+            raise ValueError(
+                f"n and temperature must be positive, got {n} and {temperature}"
+            )
         model, length, size = self._known().backbone, self.how.length, 512
         parts = []
         for i in range(0, n, size):
@@ -510,7 +508,7 @@ class AdversarialTextGenerator(keras.Model):
         discriminator and how they learnt; `from_preset` reads them all."""
         lm, folder = self._known(), expanded(folder)
         lm.save_preset(folder)
-        save_weights(_by_path(self.discriminator), folder / DISCRIMINATOR)
+        save_weights(named_weights(self.discriminator), folder / DISCRIMINATOR)
         write_json(folder / ADVERSARIAL, self.how.to_dict())
 
     @classmethod
@@ -545,16 +543,12 @@ class AdversarialTextGenerator(keras.Model):
         found = cls(generator.config, how=how.replace(**learning))
         found._make(generator.tokenizer, generator)
         tensors = read_tensors(folder / DISCRIMINATOR)
-        assign(_by_path(found.discriminator), tensors)
+        assign(named_weights(found.discriminator), tensors)
         return found
 
 
 def _adam(rate: float, clip_norm: float | None) -> keras.Optimizer:
     return make_optimizer("adam", rate, beta_2=0.999, clip_norm=clip_norm)
-
-
-def _by_path(layer: keras.layers.Layer) -> dict[str, keras.Variable]:
-    return named_weights(layer)
 
 
 def _divided(changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

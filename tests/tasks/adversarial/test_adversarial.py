@@ -216,7 +216,7 @@ def test_a_vocabulary_that_loses_every_word_is_refused(fitted):
         fitted[0].fit(["no one", "knows"], verbose=0)
 
 
-def test_wrong_names_get_the_nearest_ones():
+def test_wrong_names_get_the_nearest_ones(fitted):
     with pytest.raises(ValueError, match="method='policy_gradent': did you mean 'pol"):
         made(method="policy_gradent")
     with pytest.raises(ValueError, match="'rollout': did you mean 'rollouts'"):
@@ -227,6 +227,10 @@ def test_wrong_names_get_the_nearest_ones():
         AdversarialTextGenerator(TransformerConfig())
     with pytest.raises(ValueError, match="2 windows and 1 filters"):
         made(windows=(1, 2), filters=(3,))
+    with pytest.raises(ValueError, match="must be positive, got 3 and 0"):
+        fitted[0].sample(3, temperature=0)
+    with pytest.raises(ValueError, match="n must be positive, got 0"):
+        fitted[0].generate(0)
     with pytest.raises(RuntimeError, match="there are no networks yet"):
         made().generate(2)
 
