@@ -4,9 +4,9 @@ BLEU-4 with all held-out sentences as references tells how good sentences are,
 self-BLEU-4 how alike they are to each other (Zhu et al., 2018, Texygen).
 
 `--data=lm/brown.txt --words=8 --vocabulary_size=2000 --pretrain_epochs=10
---discriminator_epochs=2 --rounds=20 --filters=0.1`: maximum likelihood 45.3 and 47.1, at
-temperature 0.8 59.2 and 64.0, policy gradient 43.2 and 45.7, people 39.4 and 38.7; in 2
-minutes on 2 cores of an AMD EPYC shared with other jobs.
+--discriminator_epochs=2 --rounds=20 --filters=0.1`: maximum likelihood 45.3 and 47.1,
+at temperature 0.8 59.2 and 64.0, policy gradient 43.2 and 45.7, people 39.4 and 38.7;
+in 2 minutes on 2 cores of an AMD EPYC shared with other jobs.
 """
 
 import random
