@@ -6,6 +6,7 @@ from massivetext_keras.architecture.recurrent import RecurrentConfig
 from massivetext_keras.experiment import (
     FINE_TUNING,
     SCHEDULES,
+    AdversarialConfig,
     DataConfig,
     ExperimentConfig,
     OptimizerConfig,
@@ -17,6 +18,7 @@ from massivetext_keras.experiment import (
 from massivetext_keras.support.values import Config
 
 __all__ = [
+    "AdversarialConfig",
     "Config",
     "DataConfig",
     "ExperimentConfig",

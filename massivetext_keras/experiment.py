@@ -168,6 +168,80 @@ class WordVectorsConfig(Config):
 
 
 @dataclasses.dataclass(frozen=True)
+class AdversarialConfig(Config):
+    """How a generator of texts learns against a discriminator.
+
+    Attributes:
+        method: policy_gradient (SeqGAN: Yu et al., 2017), or gumbel_softmax (after
+            RelGAN: Nie et al., 2019).
+        length: tokens of a text at the most, its end included.
+        pretrain_epochs: passes over the texts by maximum likelihood, before all else.
+        discriminator_epochs: passes over the texts beside as many samples, for the
+            discriminator alone.
+        rounds: updates of the generator against the discriminator.
+        discriminator_steps: updates of the discriminator in each round.
+        rollouts: completions of each beginning of a text, by which it is rewarded.
+        rollout_momentum: share of the network that completes which stays in a round;
+            the rest is the generator.
+        baseline: what a token is worth is less the mean of the other texts at its
+            place: the same gradient in the mean, with less noise. The paper has none.
+        inverse_temperature: that relaxed samples end with; it grows from 1 on.
+        batch_size: texts of an update; of the discriminator as many samples besides.
+        learning_rate: of maximum likelihood.
+        adversarial_rate: of the generator in the rounds.
+        discriminator_rate: of the discriminator. This and the last are for hundreds of
+            updates; SeqGAN's have 1e-4 and 1e-2, RelGAN's 1e-4, for tens of thousands.
+        discriminator_size: numbers of a token's embedding in the discriminator.
+        windows: widths of its convolutions; those wider than `length` are left out.
+        filters: of each width.
+        discriminator_dropout: rate on what its last layer reads.
+        min_count: words that occur less often are in no vocabulary that is learnt.
+        lowercase: such a vocabulary has no capitals.
+        seed: of all that is drawn.
+
+    Raises:
+        ValueError: a number is out of its range, or values do not go together.
+    """
+
+    method: str = setting(
+        "policy_gradient", choices=("policy_gradient", "gumbel_softmax")
+    )
+    length: int = setting(20, least=1)
+    pretrain_epochs: int = setting(120, least=0)
+    discriminator_epochs: int = setting(10, least=0)
+    rounds: int = setting(100, least=0)
+    discriminator_steps: int = setting(15, least=1)
+    rollouts: int = setting(16, least=1)
+    rollout_momentum: float = setting(0.8, least=0, below=1)
+    baseline: bool = True
+    inverse_temperature: float = setting(5.0, least=1)
+    batch_size: int = setting(64, least=1)
+    learning_rate: float = setting(1e-2, above=0)
+    adversarial_rate: float = setting(3e-3, above=0)
+    discriminator_rate: float = setting(1e-3, above=0)
+    discriminator_size: int = setting(64, least=1)
+    windows: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20)
+    filters: tuple[int, ...] = (100, *(200,) * 4, *(100,) * 5, 160, 160)
+    discriminator_dropout: float = setting(0.25, least=0, below=1)
+    min_count: int = setting(1, least=1)
+    lowercase: bool = True
+    seed: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if len(self.windows) != len(self.filters) or not self.windows:
+            raise ValueError(
+                f"{len(self.windows)} windows and {len(self.filters)} filters: there "
+                "must be as many, and some"
+            )
+        if min(*self.windows, *self.filters) < 1 or min(self.windows) > self.length:
+            raise ValueError(
+                f"windows={self.windows} and filters={self.filters} must be positive, "
+                f"and a window at most the length of {self.length}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
 class DataConfig(Config):
     """How text becomes batches.
 

@@ -213,6 +213,14 @@ _awd_lstm = RecurrentConfig(
     recurrent_bias=True,
 )
 
+# The generator, and with other weights the oracle, of its synthetic task.
+_seqgan = RecurrentConfig(
+    vocabulary_size=5000,
+    num_layers=1,
+    hidden_size=32,
+    tied_embeddings=False,
+)
+
 _T5_V1_1 = {
     "small": (8, 512, 6, 1024),
     "base": (12, 768, 12, 2048),
@@ -246,6 +254,7 @@ _FAMILIES: dict[str, dict[str, ModelConfig]] = {
             vocabulary_size=33278, hidden_dropout=0.2, input_dropout=0.65
         ),
     },
+    "SeqGAN: Yu et al., 2017": {"seqgan": _seqgan},
     "GPT-NeoX: Black et al., 2022": {
         "gpt_neox_20b": _sized(
             _neox, 44, 6144, 64, vocabulary_size=50432, activation="gelu_tanh"

@@ -28,6 +28,7 @@ _SUBJECTS = (
     "generation",
     "ngrams",
     "vectors",
+    "adversarial",
     "export",
     "tasks.fine_tuning",
     "tasks.evaluation",

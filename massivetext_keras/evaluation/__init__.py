@@ -10,6 +10,7 @@ from massivetext_keras.evaluation.cross_validation import (
     cross_validate,
     split_folds,
 )
+from massivetext_keras.evaluation.generated import bleu_against, self_bleu
 from massivetext_keras.evaluation.labels import (
     confusion,
     draw_confusion,
@@ -50,6 +51,7 @@ __all__ = [
     "approximate_randomization",
     "bits_per_byte",
     "bleu",
+    "bleu_against",
     "bootstrap_interval",
     "bootstrap_intervals",
     "chrf",
@@ -66,6 +68,7 @@ __all__ = [
     "parse_values",
     "rouge",
     "search",
+    "self_bleu",
     "sliding_window_answer",
     "span_scores",
     "split_folds",

@@ -4,6 +4,7 @@ from massivetext_keras.support.backend import require
 
 require()
 
+from massivetext_keras.tasks.adversarial.task import AdversarialTextGenerator
 from massivetext_keras.tasks.answering.task import QuestionAnswerer
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.classification.task import TextClassifier
@@ -23,6 +24,7 @@ from massivetext_keras.tasks.word_vectors.task import WordVectors
 __all__ = [
     "FROM_TEXT",
     "TASKS",
+    "AdversarialTextGenerator",
     "CausalLM",
     "Examples",
     "MaskedLM",

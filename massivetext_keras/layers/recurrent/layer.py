@@ -112,6 +112,26 @@ class RecurrentLayer(keras.layers.Layer):
             mask = self.state_dropout(tf.ones_like(states[0]), training=True)
         return scan(self.cell, projected, kernel, states, bias, Rules(keep, mask))
 
+    def step(self, x: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
+        """What the layer gives after one token, without dropout; gradients flow through
+        the states, too, which those of `call` end at.
+
+        Args:
+            x: [batch, size].
+            states: before the token, [batch, units] each.
+
+        Returns:
+            [batch, units], and the states after it.
+        """
+        kernel = tf.cast(tf.convert_to_tensor(self.recurrent_kernel), x.dtype)
+        product = tf.matmul(states[0], kernel)
+        if self.recurrent_bias is not None:
+            product += tf.cast(tf.convert_to_tensor(self.recurrent_bias), x.dtype)
+        wide = [tf.cast(y, tf.float32) for y in (self.projection(x), product, *states)]
+        after = self.cell.forward(*wide[:2], tuple(wide[2:]))
+        after = tuple(tf.cast(y, z.dtype) for y, z in zip(after, states, strict=True))
+        return after[0], after
+
 
 def _first(inputs: int) -> keras.initializers.Initializer:
     """Of a product that keeps the variance of what it reads (LeCun et al., 1998)."""

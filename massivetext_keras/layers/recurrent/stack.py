@@ -74,6 +74,16 @@ class RecurrentStack(keras.layers.Layer):
             after.append(new)
         return self._drop(last, x, training), tuple(after)
 
+    def step(
+        self, x: tf.Tensor, states: tuple[States, ...]
+    ) -> tuple[tf.Tensor, tuple[States, ...]]:
+        """What the last layer gives after one token; see `RecurrentLayer.step`."""
+        after = []
+        for block, old in zip(self.blocks, states, strict=True):
+            x, new = block.step(x, old)
+            after.append(new)
+        return x, tuple(after)
+
     def _drop(self, dropout: Dropout, x: tf.Tensor, training: bool | None) -> tf.Tensor:
         """Dropout, of a variational model the same at every step."""
         if not (training and dropout.rate and self.config.variational):

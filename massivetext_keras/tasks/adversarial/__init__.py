@@ -1,0 +1,1 @@
+"""Texts from a generator that learns against a discriminator."""
