@@ -21,7 +21,9 @@ from massivetext_keras.evaluation import bleu, chrf
 flags.DEFINE_string("data", None, "folder of {train,val,test}.{en,de}; or a .tsv")
 flags.DEFINE_string("test", "test_2016_flickr", "name of the folder's test part")
 flags.DEFINE_string("target", "de", "language to translate to")
+flags.DEFINE_string("preset", "transformer_multi30k", "shape, or luong_multi30k")
 flags.DEFINE_integer("steps", 7500, "updates of the weights")
+flags.DEFINE_float("minutes", None, "of training, instead of steps")
 flags.DEFINE_integer("evaluate_every", 250, "updates between evaluations")
 flags.DEFINE_integer("batch_tokens", 4096, "tokens of a batch, both sides")
 flags.DEFINE_integer("vocabulary_size", 8192, "tokens of both languages together")
@@ -55,19 +57,24 @@ def main(_):
     tokenizer = mtk.tokenizers.SentencePieceTokenizer.train(
         texts=[*train[0], *train[1]], vocabulary_size=FLAGS.vocabulary_size
     )
-    size = {"num_layers": 4, "hidden_size": 128, "num_heads": 4, "max_length": 128}
-    rest = {"intermediate_size": 256, "dropout": 0.3, "norm_position": "pre"}
-    lm = mtk.tasks.Seq2SeqLM.from_preset("transformer_base", tokenizer, **size, **rest)
-    rates = FLAGS.learning_rate, FLAGS.steps // 10, FLAGS.steps, "cosine", 0.01
-    optimizer = mtk.training.adamw(*rates, weight_decay=0.0, beta_2=0.98)
+    lm = mtk.tasks.Seq2SeqLM.from_preset(FLAGS.preset, tokenizer)
+    steps, minutes, every = FLAGS.steps, FLAGS.minutes, FLAGS.evaluate_every
+    end = {"warmup_steps": steps // 10, "total_steps": steps}
+    callbacks, epochs = [mtk.training.TensorBoard(FLAGS.run_dir)], steps // every
+    if minutes is not None:
+        end = {"minutes": minutes, "warmup_fraction": 0.05}
+        callbacks, epochs = [mtk.training.TimeLimit(minutes), *callbacks], 10**6
+    how = {"schedule": "cosine", "final_fraction": 0.01, "weight_decay": 0.0}
+    rate = FLAGS.learning_rate
+    optimizer = mtk.training.make_optimizer("adamw", rate, beta_2=0.98, **end, **how)
     lm.compile(optimizer, label_smoothing=0.1)
     pairs = [list(zip(*part, strict=True)) for part in (train, valid)]
     batches, validation = lm.datasets(*pairs, batch_tokens=FLAGS.batch_tokens)
     begin = time.time()
-    every, board = FLAGS.evaluate_every, mtk.training.TensorBoard(FLAGS.run_dir)
-    parts = {"steps_per_epoch": every, "epochs": FLAGS.steps // every}
-    lm.fit(batches, validation_data=validation, callbacks=[board], **parts)
-    print(f"trained in {(time.time() - begin) / 60:.0f} minutes")
+    parts = {"steps_per_epoch": every, "epochs": epochs, "callbacks": callbacks}
+    lm.fit(batches, validation_data=validation, **parts)
+    updates, spent = int(optimizer.iterations), time.time() - begin
+    print(f"{updates} updates, trained in {spent:.0f} seconds")
     lm.save_preset(FLAGS.run_dir)
     tokenization = "zh" if FLAGS.target == "zh" else "13a"
     for beams in (1, 4):
