@@ -25,6 +25,21 @@ def test_a_run_is_planned_and_trained_and_writes(good, tmp_path):
     assert good("generate", *prompt).startswith("ab")
 
 
+def test_an_encoder_decoder_is_finetuned_and_answers(good, tmp_path):
+    pairs, asked = tmp_path / "pairs.jsonl", tmp_path / "asked.jsonl"
+    pairs.write_text('{"source": "ab", "target": "ba"}\n' * 8)
+    asked.write_text('{"source": "ab"}\n{"source": "b"}\n')
+    run, found = tmp_path / "run", tmp_path / "found.jsonl"
+    named = ("--task=Seq2SeqLM", "--preset=luong_multi30k", "--tokenizer=bytes")
+    how = ("--epochs=1", "--set=model.attention=additive", "--option=language=en")
+    good("finetune", *named, *SMALL, *how, f"--data={pairs}", f"--run_dir={run}")
+    written = json.loads((run / "config.json").read_text())
+    assert written["model"]["attention"] == "additive"
+    good("predict", f"--preset={run}", f"--data={asked}", f"--output={found}")
+    answers = [json.loads(line) for line in found.read_text().splitlines()]
+    assert [isinstance(x["target"], str) for x in answers] == [True, True]
+
+
 def test_what_does_not_go_is_said_in_a_line(bad):
     code, line = bad("plan", "--preset=lstm_small", "--devices=2")
     assert (code, line.partition(";")[0]) == (

@@ -88,9 +88,8 @@ def test_a_preset_and_a_keras_file_are_the_model(lm, tmp_path):
         assert np.array_equal(again(ids), lm(ids))
 
 
-@pytest.mark.parametrize(
-    "name", ["Luong", pytest.param("Bahdanau", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Luong", "Bahdanau"])
 def test_an_export_is_the_model(name, tmp_path):
     lm = noise(**VARIANTS[name])
     lm.generation = {"max_new_tokens": 6, "num_beams": 2}
@@ -100,6 +99,7 @@ def test_an_export_is_the_model(name, tmp_path):
     assert [x.decode() for x in texts.numpy()] == lm.translate(SOURCES)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("plain_loops")
 def test_it_learns_to_turn_words_round_and_looks_where_it_writes():
     keras.utils.set_random_seed(0)
