@@ -37,13 +37,16 @@ class Alignment(NamedTuple):
     written: list[str]
 
 
-def alignment(task, source: str, target: str | None = None) -> Alignment:
+def alignment(
+    task, source: str, target: str | None = None, max_new_tokens: int | None = None
+) -> Alignment:
     """Where the decoder of a recurrent encoder-decoder looks (Bahdanau et al., 2015).
 
     Args:
         task: a `Seq2SeqLM` on a `RecurrentSeq2Seq`, with a tokenizer.
         source: a text.
         target: what is written for it (None: what the task writes).
+        max_new_tokens: tokens that it writes at the most (None: as `generate`).
 
     Raises:
         ValueError: the task has another kind of model, or no tokenizer.
@@ -60,7 +63,7 @@ def alignment(task, source: str, target: str | None = None) -> Alignment:
 
     read = ids_of(task.prefix + source, tokenizer)
     if target is None:
-        written = task.generate_ids(read)
+        written = task.generate_ids(read, max_new_tokens)
     else:
         written = ids_of(target, tokenizer.target_side())
     read, written = read.to_list()[0], written.to_list()[0]
@@ -118,7 +121,7 @@ def draw_attention_of(task, text: str, most: int) -> np.ndarray:
         ImportError: matplotlib is not installed.
     """
     if hasattr(task.backbone, "alignments"):
-        return draw_alignment(alignment(task, text), text)
+        return draw_alignment(alignment(task, text, max_new_tokens=most), text)
     maps = attention_maps(task.backbone, task.tokenizer(text).numpy()[:most])
     return draw_attention(maps, text)
 

@@ -136,6 +136,22 @@ def test_features_and_texts_are_learnt_from_alike():
     assert lm(rows).shape == (4, 8, 259)
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+def test_adapters_are_a_part_of_every_step(name):
+    lm = noise(**VARIANTS[name])
+    ids = {"encoder_token_ids": [[100, 2]], "decoder_token_ids": [[0, 7, 8]]}
+    before = lm(ids).numpy()
+    lm.adapters.add("decoder", rank=2)
+    np.testing.assert_allclose(lm(ids), before, atol=1e-6)
+    for path, dense in lm.adapters.layers().items():
+        dense.adapter.b.assign(0.5 * np.ones(dense.adapter.b.shape))
+        assert path.startswith("decoder/")
+    beside = lm(ids).numpy()
+    assert np.abs(beside - before).max() > 1e-2
+    with lm.adapters.merged():
+        np.testing.assert_allclose(lm(ids), beside, rtol=1e-4, atol=1e-4)
+
+
 def test_it_is_found_by_the_name_of_a_shape():
     assert task_class("rnnsearch") is task_class(TINY) is Seq2SeqLM
     lm = Seq2SeqLM.from_preset("luong_multi30k", ByteTokenizer(), hidden_size=8)
