@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 SMALL = ("--set=model.hidden_size=8", "--set=model.max_length=32")
 TRAIN = ("--tokenizer=bytes", "--sequence_length=8", "--batch_size=2", *SMALL)
 
@@ -25,9 +27,11 @@ def test_a_run_is_planned_and_trained_and_writes(good, tmp_path):
     assert good("generate", *prompt).startswith("ab")
 
 
+@pytest.mark.slow
 def test_an_encoder_decoder_is_finetuned_and_answers(good, tmp_path):
     pairs, asked = tmp_path / "pairs.jsonl", tmp_path / "asked.jsonl"
-    pairs.write_text('{"source": "ab", "target": "ba"}\n' * 8)
+    rows = [{"source": "a" * n + "b", "target": "b" + "a" * n} for n in range(8)]
+    pairs.write_text("".join(json.dumps(row) + "\n" for row in rows))
     asked.write_text('{"source": "ab"}\n{"source": "b"}\n')
     run, found = tmp_path / "run", tmp_path / "found.jsonl"
     named = ("--task=Seq2SeqLM", "--preset=luong_multi30k", "--tokenizer=bytes")
@@ -35,7 +39,7 @@ def test_an_encoder_decoder_is_finetuned_and_answers(good, tmp_path):
     good("finetune", *named, *SMALL, *how, f"--data={pairs}", f"--run_dir={run}")
     written = json.loads((run / "config.json").read_text())
     assert written["model"]["attention"] == "additive"
-    good("predict", f"--preset={run}", f"--data={asked}", f"--output={found}")
+    good("predict", f"--preset={run}", f"--input={asked}", f"--output={found}")
     answers = [json.loads(line) for line in found.read_text().splitlines()]
     assert [isinstance(x["target"], str) for x in answers] == [True, True]
 
