@@ -1,15 +1,17 @@
 """Trains a small model to translate, and scores it with sacreBLEU.
 
-The Transformer's shape is that of Wu et al., 2021: 4 + 4 layers of width 128, dropout 0.3. With
-`--data=mt/multi30k` it learns from 29,000 English captions and their German, 30 times.
+The Transformer's shape is that of Wu et al., 2021: 4 + 4 layers of width 128, dropout
+0.3. With `--data=mt/multi30k` it learns from 29,000 English captions and their German,
+30 times.
 Result: BLEU 39.0 on test_2016_flickr with 4 beams, 37.6 with one; chrF 63.3. Validation
 loss after 5, 10, 15, 20, 25 and 30 epochs: 2.45, 2.06, 1.88, 1.82, 1.74, 1.72 nats.
 Time: 41 minutes (34 of a processor's) on 2 shared cores of an AMD EPYC, Zen 5, bfloat16
 
 `--preset=luong_multi30k --vocabulary_size=4096 --batch_tokens=2560 --learning_rate=2e-3
---minutes=45 --evaluate_every=500`, recurrent with attention: BLEU 36.0 with 4 beams, 34.5
-with one; chrF 60.2 (published, recurrent, text alone: 33 to 38). 5,999 updates, 13.7
-epochs, in 2,729 seconds on 2 cores of an AMD EPYC (Zen 4, bfloat16) at a load average of 9
+--minutes=45 --evaluate_every=500`, recurrent with attention: BLEU 36.0 with 4 beams,
+34.5 with one; chrF 60.2 (published, recurrent, text alone: 33 to 38). 5,999 updates,
+13.7 epochs, in 2,729 seconds on 2 cores of an AMD EPYC (Zen 4, bfloat16), at a load
+average of 9.
 
 `--data=mt/en_zh/tatoeba.tsv --target=zh --vocabulary_size=6000 --batch_tokens=2048
 --steps=6000 --learning_rate=2e-3`: BLEU 24.6 (zh), chrF 21.4 in 17 minutes, same clock.

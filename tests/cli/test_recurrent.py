@@ -41,7 +41,7 @@ def test_an_encoder_decoder_is_finetuned_and_answers(good, tmp_path):
     assert written["model"]["attention"] == "additive"
     good("predict", f"--preset={run}", f"--input={asked}", f"--output={found}")
     answers = [json.loads(line) for line in found.read_text().splitlines()]
-    assert [isinstance(x["target"], str) for x in answers] == [True, True]
+    assert [isinstance(x["prediction"]["target"], str) for x in answers] == [True, True]
 
 
 def test_what_does_not_go_is_said_in_a_line(bad):
