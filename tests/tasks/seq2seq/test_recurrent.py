@@ -10,7 +10,11 @@ import tensorflow as tf
 from massivetext_keras.configs import RecurrentSeq2SeqConfig
 from massivetext_keras.tasks import CausalLM, Seq2SeqLM, task_class
 from massivetext_keras.tokenizers import ByteTokenizer
-from massivetext_keras.training.watching.pictures import alignment, draw_alignment
+from massivetext_keras.training.watching.pictures import (
+    alignment,
+    draw_alignment,
+    draw_attention_of,
+)
 from tests.tasks.test_seq2seq import noise as transformer
 from tests.tasks.test_seq2seq import plain_loops  # noqa: F401
 from tests.tasks.tiny import randomize
@@ -160,6 +164,16 @@ def test_it_is_found_by_the_name_of_a_shape():
         Seq2SeqLM.from_preset("luong_multi30k", ByteTokenizer(), attension="additive")
     with pytest.raises(ValueError, match="CausalLM needs .*that is for .*Seq2SeqLM"):
         CausalLM(TINY)
+
+
+@pytest.mark.usefixtures("plain_loops")
+def test_tensorboard_shows_where_the_decoder_looks():
+    lm = noise()
+    picture = draw_attention_of(lm, "$ab$_1", most=4)
+    found = alignment(lm, "$ab$_1", max_new_tokens=4)
+    assert found.weights.shape == (len(found.written), 7)
+    assert 1 <= len(found.written) <= 4
+    assert picture.shape == draw_alignment(found, "$ab$_1").shape
 
 
 def test_an_alignment_is_of_a_recurrent_model():
