@@ -3,6 +3,7 @@
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.architecture.recurrent import RecurrentConfig
+from massivetext_keras.architecture.recurrent_seq2seq import RecurrentSeq2SeqConfig
 from massivetext_keras.experiment import (
     FINE_TUNING,
     SCHEDULES,
@@ -26,6 +27,7 @@ __all__ = [
     "ModelConfig",
     "OptimizerConfig",
     "RecurrentConfig",
+    "RecurrentSeq2SeqConfig",
     "SCHEDULES",
     "TaskConfig",
     "TokenizerConfig",

@@ -69,6 +69,7 @@ class TransformerConfig(ModelConfig):
     """
 
     stacks = ("decoder", "prefix", "encoder", "encoder_decoder")
+    encoder_decoders = ("encoder_decoder",)
 
     stack: str = "decoder"
     vocabulary_size: int = 32000

@@ -7,6 +7,7 @@ import functools
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.architecture.recurrent import GATES, RecurrentConfig
+from massivetext_keras.architecture.recurrent_seq2seq import RecurrentSeq2SeqConfig
 from massivetext_keras.architecture.weights import Weight, count, weights
 
 
@@ -20,7 +21,8 @@ def flops_per_token(config: ModelConfig, length: int) -> float:
     once, of experts those that a token meets, a shared block as often as it is passed.
     Recomputed activations are not counted, nor is what causality spares. In an
     encoder-decoder, with as many tokens on both sides, a token meets half of it. Of a
-    recurrent model it is 6 N, however long the row.
+    recurrent model it is 6 N, however long the row; of a recurrent encoder-decoder half
+    of that and of 6 T (A + M), for scores of width A and contexts of width M.
 
     Args:
         config: the shape.
@@ -59,6 +61,14 @@ def _(config: TransformerConfig, length: int) -> float:
 def _(config: RecurrentConfig, length: int) -> float:
     table = weights(config).values()
     return 6 * sum(_passes(config, weight) * count([weight.sizes]) for weight in table)
+
+
+@flops_per_token.register
+def _(config: RecurrentSeq2SeqConfig, length: int) -> float:
+    table = weights(config).values()
+    multiplied = sum(_passes(config, x) * count([x.sizes]) for x in table)
+    looked = length * (config.width_of_keys + config.width_of_memory)
+    return 6 * (multiplied + looked) / 2
 
 
 def _passes(config: ModelConfig, weight: Weight) -> float:
@@ -107,3 +117,14 @@ def _(config: RecurrentConfig, seen: float, recompute: bool) -> float:
         2 * widths[i] + (2 * gates + 2) * widths[i + 1]
         for i in range(config.num_layers)
     )
+
+
+@numbers_kept.register
+def _(config: RecurrentSeq2SeqConfig, seen: float, recompute: bool) -> float:
+    d, m, gates = config.hidden_size, config.width_of_memory, GATES[config.cell]
+    kept = (2 * gates + config.states) * d  # products and states
+    directions, layers = 1 + config.bidirectional, config.decoder_layers
+    read = 2 * (config.width_of_embedding + m * (config.num_layers - 1))
+    encoder = read + directions * kept * config.num_layers + config.width_of_keys
+    read = 2 * (config.width_of_embedding + d * (layers - 1)) + config.width_fed
+    return encoder + read + layers * kept + m + config.width_of_output + seen

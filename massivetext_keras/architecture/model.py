@@ -18,9 +18,11 @@ class ModelConfig(Config):
 
     Attributes:
         stacks: what its `stack` can be; no other kind has one of them.
+        encoder_decoders: those of them that read one text and write another.
     """
 
     stacks = ()
+    encoder_decoders = ()
 
     @property
     def width_of_embedding(self) -> int:
@@ -31,6 +33,11 @@ class ModelConfig(Config):
     def width_of_output(self) -> int:
         """Width of what the output layer reads."""
         return self.width_of_embedding
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether it reads one text and writes another; it has `decoder_layers`."""
+        return self.stack in self.encoder_decoders
 
     @property
     def numbers_per_place(self) -> int:

@@ -7,6 +7,7 @@ import itertools
 
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.recurrent import RecurrentConfig
+from massivetext_keras.architecture.recurrent_seq2seq import RecurrentSeq2SeqConfig
 from massivetext_keras.architecture.weights import block_number, head_weights, weights
 
 _HEADS = ("pretraining", "discriminator", "dense_classification", "question_answering")
@@ -64,7 +65,11 @@ def _known_roles() -> dict[tuple[str, int], str]:
         "logit_bias": True,
     }
     recurrent = {"recurrent_bias": True, "tied_embeddings": False}
-    tables = [weights(RecurrentConfig(**recurrent))]
+    pairs = {"shared_embeddings": False, "tied_embeddings": False}
+    tables = [
+        weights(RecurrentConfig(**recurrent)),
+        weights(RecurrentSeq2SeqConfig(**pairs)),
+    ]
     for stack, position, experts in itertools.product(
         ("encoder", "encoder_decoder"), ("learned", "relative"), (0, 2)
     ):

@@ -12,6 +12,7 @@ from typing import Any
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.architecture.recurrent import RecurrentConfig
+from massivetext_keras.architecture.recurrent_seq2seq import RecurrentSeq2SeqConfig
 from massivetext_keras.support.registry import Registry
 from massivetext_keras.support.values import UnknownName, choose
 
@@ -220,6 +221,46 @@ _seqgan = RecurrentConfig(
     hidden_size=32,
     tied_embeddings=False,
 )
+# Each language with words of its own; its reset gate precedes the product with the
+# state, ours follows it, which takes as many weights.
+_rnnsearch = RecurrentSeq2SeqConfig(
+    cell="gru",
+    vocabulary_size=30000,
+    hidden_size=1000,
+    embedding_size=620,
+    output_size=500,
+    max_length=50,
+    query="before",
+    readout="maxout",
+    shared_embeddings=False,
+    tied_embeddings=False,
+)
+# Global attention, "general", with input feeding and the source reversed.
+_luong = RecurrentSeq2SeqConfig(
+    cell="lstm",
+    vocabulary_size=50000,
+    num_layers=4,
+    hidden_size=1000,
+    max_length=50,
+    dropout=0.2,
+    bidirectional=False,
+    bridge="copy",
+    attention="multiplicative",
+    shared_embeddings=False,
+    tied_embeddings=False,
+    logit_bias=False,
+)
+_multi30k = RecurrentSeq2SeqConfig(
+    cell="gru",
+    vocabulary_size=4096,
+    hidden_size=320,
+    embedding_size=256,
+    max_length=128,
+    dropout=0.4,
+    input_dropout=0.3,
+    hidden_dropout=0.3,
+    attention="multiplicative",
+)
 
 _T5_V1_1 = {
     "small": (8, 512, 6, 1024),
@@ -255,6 +296,11 @@ _FAMILIES: dict[str, dict[str, ModelConfig]] = {
         ),
     },
     "SeqGAN: Yu et al., 2017": {"seqgan": _seqgan},
+    "RNNsearch: Bahdanau et al., 2015": {"rnnsearch": _rnnsearch},
+    "attention of Luong et al., 2015": {"luong_lstm": _luong},
+    "ours: attention of Luong et al., 2015, for Multi30k": {
+        "luong_multi30k": _multi30k,
+    },
     "GPT-NeoX: Black et al., 2022": {
         "gpt_neox_20b": _sized(
             _neox, 44, 6144, 64, vocabulary_size=50432, activation="gelu_tanh"
@@ -362,6 +408,18 @@ _FAMILIES: dict[str, dict[str, ModelConfig]] = {
         "transformer_base": _transformer,
         "transformer_big": _sized(_transformer, 6, 1024, 16, dropout=0.3),
     },
+    "Transformer for Multi30k: Wu et al., 2021": {
+        "transformer_multi30k": _sized(
+            _transformer,
+            4,
+            128,
+            4,
+            256,
+            max_length=128,
+            dropout=0.3,
+            norm_position="pre",
+        ),
+    },
     "BART: Lewis et al., 2020": {
         "bart_base": _bart,
         "bart_large": _sized(_bart, 12, 1024, 16),
@@ -403,7 +461,8 @@ def _check(asked: str, shape: Any) -> None:
     if not isinstance(shape, ModelConfig):
         kind = type(shape).__name__
         raise UnknownName(
-            f"preset {asked!r} is a {kind}, not a TransformerConfig or RecurrentConfig"
+            f"preset {asked!r} is a {kind}, not a TransformerConfig, RecurrentConfig "
+            "or RecurrentSeq2SeqConfig"
         )
 
 

@@ -159,15 +159,15 @@ def presets(*, json: bool = False) -> None:
         print(json_format.dumps(table, indent=2))
         return
     print(
-        f"{'name':34} {'stack':15} {'parameters':>14} {'layers':>6} {'size':>5} "
+        f"{'name':34} {'stack':17} {'parameters':>14} {'layers':>6} {'size':>5} "
         f"{'context':>7}  paper"
     )
     for name, config in PRESETS.items():
         paper = PAPERS.get(name, "another package's")
         layers = str(config.num_layers)
-        if config.stack == "encoder_decoder":
+        if config.is_encoder_decoder:
             layers += f"+{config.decoder_layers}"
         print(
-            f"{name:34} {config.stack:15} {config.parameter_count():14,} {layers:>6} "
+            f"{name:34} {config.stack:17} {config.parameter_count():14,} {layers:>6} "
             f"{config.hidden_size:5} {config.max_length:7,}  {paper}"
         )

@@ -54,12 +54,16 @@ class StateCache(NamedTuple):
         start: int32 scalar, how many tokens were read.
         padding: int32 [batch], those at the left that are padding.
         places: int32 scalar, tokens that the text has room for; a state has no bound.
+        memory: what attention looks at, [batch, keys, …] each.
+        memory_mask: int32 [batch, keys], 0 at padding of it; () where there is none.
     """
 
     layers: tuple[tuple[tf.Tensor, ...], ...]
     start: tf.Tensor
     padding: tf.Tensor
     places: tf.Tensor
+    memory: tuple[tf.Tensor, ...] = ()
+    memory_mask: tf.Tensor | tuple = ()
 
     def with_places(self, places: tf.Tensor) -> StateCache:
         """The same with room for more tokens."""

@@ -15,7 +15,7 @@ from massivetext_keras.support.importing import Execute, around_import
 PACKAGE = __name__.partition(".")[0]
 
 CLASSES = {
-    "models": ("BERT", "GPT", "Recurrent", "Seq2Seq"),
+    "models": ("BERT", "GPT", "Recurrent", "RecurrentSeq2Seq", "Seq2Seq"),
     "tasks": (
         "CausalLM",
         "MaskedLM",

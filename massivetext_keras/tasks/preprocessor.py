@@ -9,14 +9,20 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras import data
-from massivetext_keras.configs import RecurrentConfig, TransformerConfig
+from massivetext_keras.configs import (
+    RecurrentConfig,
+    RecurrentSeq2SeqConfig,
+    TransformerConfig,
+)
 from massivetext_keras.tasks.classification.encoding import rows_graph
 from massivetext_keras.text.framing import max_text_tokens, padded, utf8
 from massivetext_keras.tokenizers import Tokenizer
 from massivetext_keras.tokenizers.base import valid_utf8
 from massivetext_keras.tokenizers.parts.rewriting import rewrite
 
-STACKS = (*TransformerConfig.stacks, *RecurrentConfig.stacks)
+_CONFIGS = TransformerConfig, RecurrentConfig, RecurrentSeq2SeqConfig
+STACKS = tuple(x for config in _CONFIGS for x in config.stacks)
+_ENCODER_DECODERS = tuple(x for config in _CONFIGS for x in config.encoder_decoders)
 _FEWEST_TOKENS = 16
 
 
@@ -95,7 +101,7 @@ class Preprocessor(keras.layers.Layer):
             first, second = (
                 x if x is None else rewrite(x, [["lowercase"]]) for x in (first, second)
             )
-        if self.stack == "encoder_decoder":
+        if self.stack in _ENCODER_DECODERS:
             features, target, mask = self.pair(first, second)
             starts = tf.fill([tf.shape(mask)[0], 1], self.start_id)
             shifted = tf.concat([starts, target[:, :-1]], axis=1)
@@ -176,7 +182,7 @@ class Preprocessor(keras.layers.Layer):
         first, second = _two(inputs, symbolic=True)
         length = self.sequence_length
         sides = {"": length}
-        if self.stack == "encoder_decoder":
+        if self.stack in _ENCODER_DECODERS:
             target = 1 if second is None else length
             sides = {"encoder_": length, "decoder_": target}
         names = ["token_ids", "padding_mask"]

@@ -40,6 +40,7 @@ _OF_STACK = {
     "recurrent": CausalLM,
     "encoder": MaskedLM,
     "encoder_decoder": Seq2SeqLM,
+    "recurrent_seq2seq": Seq2SeqLM,
 }
 
 

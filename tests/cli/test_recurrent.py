@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 SMALL = ("--set=model.hidden_size=8", "--set=model.max_length=32")
 TRAIN = ("--tokenizer=bytes", "--sequence_length=8", "--batch_size=2", *SMALL)
 
@@ -23,6 +25,23 @@ def test_a_run_is_planned_and_trained_and_writes(good, tmp_path):
     assert written["model"]["cell"] == "gru"
     prompt = (f"--preset={tmp_path / 'run'}", "--prompt=ab", "--max_new_tokens=3")
     assert good("generate", *prompt).startswith("ab")
+
+
+@pytest.mark.slow
+def test_an_encoder_decoder_is_finetuned_and_answers(good, tmp_path):
+    pairs, asked = tmp_path / "pairs.jsonl", tmp_path / "asked.jsonl"
+    rows = [{"source": "a" * n + "b", "target": "b" + "a" * n} for n in range(8)]
+    pairs.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked.write_text('{"source": "ab"}\n{"source": "b"}\n')
+    run, found = tmp_path / "run", tmp_path / "found.jsonl"
+    named = ("--task=Seq2SeqLM", "--preset=luong_multi30k", "--tokenizer=bytes")
+    how = ("--epochs=1", "--set=model.attention=additive", "--option=language=en")
+    good("finetune", *named, *SMALL, *how, f"--data={pairs}", f"--run_dir={run}")
+    written = json.loads((run / "config.json").read_text())
+    assert written["model"]["attention"] == "additive"
+    good("predict", f"--preset={run}", f"--input={asked}", f"--output={found}")
+    answers = [json.loads(line) for line in found.read_text().splitlines()]
+    assert [isinstance(x["prediction"]["target"], str) for x in answers] == [True, True]
 
 
 def test_what_does_not_go_is_said_in_a_line(bad):

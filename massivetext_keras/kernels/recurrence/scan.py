@@ -56,6 +56,7 @@ def scan(
     states: States,
     bias: tf.Tensor | None = None,
     rules: Rules | None = None,
+    through: bool = False,
 ) -> tuple[tf.Tensor, States]:
     """The states of a cell after each token of some rows.
 
@@ -64,42 +65,52 @@ def scan(
         projected: [length, batch, gates * units], the tokens' products.
         kernel: [units, gates * units], that states are multiplied with.
         states: before the first token, [batch, units] each; the first of the dtype of
-            `projected`, the others float32. No gradient flows to them.
+            `projected`, the others float32.
         bias: [gates * units] of the product with the state, of a cell with
             `of_product`; of others it is a part of `projected`.
         rules: what happens between steps (None: nothing).
+        through: whether gradients flow to the states before the first token, and from
+            those after the last one.
 
     Returns:
         The first state after each token, [length, batch, units]; and all of them after
-        the last one, from which no gradient flows.
+        the last one.
     """
-    states, rules = tuple(tf.stop_gradient(x) for x in states), rules or Rules()
+    rules = rules or Rules()
+    if not through:
+        states = tuple(tf.stop_gradient(x) for x in states)
     if bias is None:
         bias = tf.zeros([kernel.shape[1]], kernel.dtype)
 
     @tf.custom_gradient
-    def call(projected, kernel, bias):
+    def call(projected, kernel, bias, *states):
         given, product = _forward(cell, projected, kernel, bias, states, rules)
 
-        def backward(upstream, *_):
+        def backward(upstream, *of_last):
             seen = [
                 tf.concat([x[None], y[:-1]], 0)
                 for x, y in zip(states, given, strict=True)
             ]
             seen = rules.before_all(seen)
-            factors = _factors(cell)(projected, product, *seen, *given)
-            of_projected = _backward(cell, upstream, kernel, factors, rules)
+            factors = factors_of(cell)(projected, product, *seen, *given)
+            of_projected, of_states = _backward(
+                upstream, of_last, cell, kernel, factors, rules
+            )
             of_product = of_projected
             if cell.of_product is not None:
                 of_product = cell.of_product(of_projected, factors)
             read, slopes = (_rows(x) for x in (rules.masked(seen[0]), of_product))
             of_kernel = multiply(read, slopes, transpose_a=True)
-            return of_projected, of_kernel, tf.reduce_sum(slopes, axis=0)
+            of_bias = tf.reduce_sum(slopes, axis=0)
+            of_states = (
+                tf.cast(x, y.dtype) for x, y in zip(of_states, states, strict=True)
+            )
+            return of_projected, of_kernel, of_bias, *of_states
 
         return (given[0], *(x[-1] for x in given)), backward
 
-    given, *last = call(projected, kernel, bias)
-    return given, tuple(tf.stop_gradient(x) for x in last)
+    given, *last = call(projected, kernel, bias, *states)
+    return given, tuple(last if through else map(tf.stop_gradient, last))
 
 
 def _forward(cell: Cell, projected, kernel, bias, states: States, rules: Rules):
@@ -127,7 +138,7 @@ def _forward(cell: Cell, projected, kernel, bias, states: States, rules: Rules):
 
 
 @functools.cache
-def _factors(cell: Cell) -> Callable[..., tf.Tensor]:
+def factors_of(cell: Cell) -> Callable[..., tf.Tensor]:
     """`Cell.factors` as one XLA program, float32; states before and after one behind
     another."""
 
@@ -140,8 +151,9 @@ def _factors(cell: Cell) -> Callable[..., tf.Tensor]:
     return made
 
 
-def _backward(cell: Cell, upstream, kernel, factors, rules: Rules) -> tf.Tensor:
-    """Gradients of projected, [length, batch, gates * units]."""
+def _backward(upstream, of_last, cell: Cell, kernel, factors, rules: Rules):
+    """Gradients of projected, [length, batch, gates * units], and of the states before
+    the first token."""
     batch, units = upstream.shape[1:]
     arrays, length = _arrays(upstream, [(upstream.dtype, kernel.shape[1])])
     transposed = tf.transpose(kernel)
@@ -157,9 +169,9 @@ def _backward(cell: Cell, upstream, kernel, factors, rules: Rules) -> tf.Tensor:
         array = arrays[0].write(t, tf.cast(of_projected, upstream.dtype))
         return back + 1, rules.before(gradients, t), (array,)
 
-    zeros = tf.ensure_shape(tf.zeros([shape_of(upstream)[1], units]), [batch, units])
-    *_, (array,) = _loop(length, step, (zeros,) * cell.states, arrays)
-    return array.stack()
+    of_last = tuple(tf.ensure_shape(_wide(x), [batch, units]) for x in of_last)
+    _, of_first, (array,) = _loop(length, step, of_last, arrays)
+    return array.stack(), of_first
 
 
 def _arrays(like: tf.Tensor, kinds: list[tuple[tf.DType, int]]):

@@ -58,13 +58,13 @@ class RecurrentLayer(keras.layers.Layer):
 
     def build(self, input_shape):
         # With the usual 0.02, hardly anything would get through two layers of gates.
-        self.projection.kernel_initializer = _first(input_shape[-1])
+        self.projection.kernel_initializer = first_weights(input_shape[-1])
         self.projection.build(input_shape)
         shape = (self.units, self.cell.gates * self.units)
         self.recurrent_kernel = self.add_weight(
             name="recurrent_kernel",
             shape=shape,
-            initializer=_first(self.units),
+            initializer=first_weights(self.units),
             autocast=False,
         )
         self.recurrent_bias = None
@@ -87,6 +87,7 @@ class RecurrentLayer(keras.layers.Layer):
         states: States,
         keep: tf.Tensor | None = None,
         training: bool | None = None,
+        through: bool = False,
     ) -> tuple[tf.Tensor, States]:
         """What a layer gives after each token.
 
@@ -96,6 +97,8 @@ class RecurrentLayer(keras.layers.Layer):
             keep: [length, batch, 1], 0 where a row forgets its states before it reads
                 a token (None: nowhere).
             training: whether a gradient is taken.
+            through: whether it flows to the states before the first token, and from
+                those after the last one.
 
         Returns:
             [length, batch, units], and the states after the last token.
@@ -110,7 +113,8 @@ class RecurrentLayer(keras.layers.Layer):
                 projected, bias = projected + bias, None
         if training and self.state_dropout.rate:
             mask = self.state_dropout(tf.ones_like(states[0]), training=True)
-        return scan(self.cell, projected, kernel, states, bias, Rules(keep, mask))
+        rules = Rules(keep, mask)
+        return scan(self.cell, projected, kernel, states, bias, rules, through)
 
     def step(self, x: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
         """What the layer gives after one token, without dropout; gradients flow through
@@ -133,6 +137,6 @@ class RecurrentLayer(keras.layers.Layer):
         return after[0], after
 
 
-def _first(inputs: int) -> keras.initializers.Initializer:
+def first_weights(inputs: int) -> keras.initializers.Initializer:
     """Of a product that keeps the variance of what it reads (LeCun et al., 1998)."""
     return keras.initializers.RandomNormal(stddev=inputs**-0.5)

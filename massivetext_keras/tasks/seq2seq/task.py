@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras import data
-from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.data.objectives.denoising import Denoised
 from massivetext_keras.evaluation.writing import MEASURES
 from massivetext_keras.generation.beam import BeamDecoder
@@ -38,6 +38,7 @@ from massivetext_keras.generation.texts import (
     warn_of_long,
 )
 from massivetext_keras.kernels.cross_entropy import logits_losses
+from massivetext_keras.models.recurrent_seq2seq import RecurrentSeq2Seq
 from massivetext_keras.models.seq2seq import Seq2Seq
 from massivetext_keras.saving.export import ROUNDING
 from massivetext_keras.support.threads import made_once
@@ -70,10 +71,13 @@ _GREEDY = {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0}
 
 
 class Seq2SeqLM(Task):
-    """A model that writes a text for a text (Sutskever et al., 2014; Vaswani, 2017).
+    """A model that writes a text for a text (Sutskever et al., 2014): a Transformer
+    (Vaswani et al., 2017), or a recurrent network with attention (Bahdanau et al.,
+    2015).
 
     Args:
-        config: shape of the model; its `stack` is "encoder_decoder".
+        config: shape of the model: a `TransformerConfig` whose `stack` is
+            "encoder_decoder", or a `RecurrentSeq2SeqConfig`.
         tokenizer: strings to ids, of both texts; without one, `generate_ids` takes ids.
         prefix: put before every source, such as T5's name of what is to be done.
         start_id: what the decoder reads first (None: that of `data.start_id`, or 0).
@@ -100,7 +104,7 @@ class Seq2SeqLM(Task):
     2
     """
 
-    backbone_class = Seq2Seq
+    backbone_class = (Seq2Seq, RecurrentSeq2Seq)
     data_class = TextPairs
     writes = _WRITES
     options = (
@@ -117,7 +121,7 @@ class Seq2SeqLM(Task):
 
     def __init__(
         self,
-        config: TransformerConfig,
+        config: ModelConfig,
         tokenizer=None,
         prefix: str = "",
         start_id: int | None = None,

@@ -24,8 +24,7 @@ from massivetext_keras.training.callbacks.step import StepCallback, recording
 from massivetext_keras.training.watching.curves import read_scalars
 from massivetext_keras.training.watching.meter import Gains, Meter, memory
 from massivetext_keras.training.watching.pictures import (
-    attention_maps,
-    draw_attention,
+    draw_attention_of,
     write_embeddings,
 )
 from massivetext_keras.training.watching.probes import probe_of
@@ -249,9 +248,7 @@ class TensorBoard(StepCallback):
         step, texts, picture = self.read_step(), self._sample_texts(), None
         if find_spec("matplotlib") and self.model.backbone.attends:
             most = min(_MOST_TOKENS_SEEN, self.model.config.max_length)
-            ids = self.model.tokenizer(self.attention_text).numpy()[:most]
-            maps = attention_maps(self.model.backbone, ids)
-            picture = draw_attention(maps, self.attention_text)
+            picture = draw_attention_of(self.model, self.attention_text, most)
         if not self.is_chief:
             return
         with self._writer("train").as_default(step) as writer:

@@ -129,3 +129,24 @@ def test_a_loop_of_unknown_length_and_batch():
     np.testing.assert_allclose(
         run(projected, states[0], rules.keep), expected, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_gradients_go_through_the_states_if_they_are_asked_for(name):
+    cell, (projected, kernel, bias), states, rules, upstream = inputs(name)
+    rules, results = rules._replace(keep=None), []  # no row forgets
+    for through in (None, True, False):
+        with tf.GradientTape() as tape:
+            tape.watch(states)
+            if through is None:
+                _, last = plainly(name, projected, kernel, states, bias, rules)
+            else:
+                more = states, bias, rules, through
+                _, last = scan(cell, projected, kernel, *more)
+            loss = sum(tf.reduce_sum(x * upstream[0]) for x in last)
+        results.append(tape.gradient(loss, states))
+    expected, found, stopped = results
+    for x, y in zip(found, expected, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6)
+        assert np.abs(x).max() > 1e-4
+    assert stopped == (None,) * len(states)
