@@ -8,6 +8,7 @@ from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.architecture.recurrent import GATES, RecurrentConfig
 from massivetext_keras.architecture.weights import Weight, count, weights
+from massivetext_keras.architecture.word_encoder import WordEncoderConfig
 
 
 @functools.singledispatch
@@ -55,8 +56,9 @@ def _(config: TransformerConfig, length: int) -> float:
     return (6 * multiplied + 12 * layers * width * seen) / sides
 
 
-@flops_per_token.register
-def _(config: RecurrentConfig, length: int) -> float:
+@flops_per_token.register(RecurrentConfig)
+@flops_per_token.register(WordEncoderConfig)
+def _(config: RecurrentConfig | WordEncoderConfig, length: int) -> float:
     table = weights(config).values()
     return 6 * sum(_passes(config, weight) * count([weight.sizes]) for weight in table)
 
@@ -107,3 +109,9 @@ def _(config: RecurrentConfig, seen: float, recompute: bool) -> float:
         2 * widths[i] + (2 * gates + 2) * widths[i + 1]
         for i in range(config.num_layers)
     )
+
+
+@numbers_kept.register
+def _(config: WordEncoderConfig, seen: float, recompute: bool) -> float:
+    gates, kept = GATES[config.cell], 2 * config.width_of_words
+    return kept + config.num_layers * (2 * gates + 4) * config.hidden_size

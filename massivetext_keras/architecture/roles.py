@@ -8,6 +8,7 @@ import itertools
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.recurrent import RecurrentConfig
 from massivetext_keras.architecture.weights import block_number, head_weights, weights
+from massivetext_keras.architecture.word_encoder import WordEncoderConfig
 
 _HEADS = ("pretraining", "discriminator", "dense_classification", "question_answering")
 
@@ -64,7 +65,11 @@ def _known_roles() -> dict[tuple[str, int], str]:
         "logit_bias": True,
     }
     recurrent = {"recurrent_bias": True, "tied_embeddings": False}
-    tables = [weights(RecurrentConfig(**recurrent))]
+    words = {"num_layers": 1, "character_size": 4}
+    tables = [
+        weights(RecurrentConfig(**recurrent)),
+        weights(WordEncoderConfig(**words)),
+    ]
     for stack, position, experts in itertools.product(
         ("encoder", "encoder_decoder"), ("learned", "relative"), (0, 2)
     ):

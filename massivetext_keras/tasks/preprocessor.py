@@ -9,14 +9,23 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras import data
-from massivetext_keras.configs import RecurrentConfig, TransformerConfig
+from massivetext_keras.configs import (
+    RecurrentConfig,
+    TransformerConfig,
+    WordEncoderConfig,
+)
 from massivetext_keras.tasks.classification.encoding import rows_graph
 from massivetext_keras.text.framing import max_text_tokens, padded, utf8
 from massivetext_keras.tokenizers import Tokenizer
 from massivetext_keras.tokenizers.base import valid_utf8
 from massivetext_keras.tokenizers.parts.rewriting import rewrite
 
-STACKS = (*TransformerConfig.stacks, *RecurrentConfig.stacks)
+_ENCODERS = ("encoder", *WordEncoderConfig.stacks)
+STACKS = (
+    *TransformerConfig.stacks,
+    *RecurrentConfig.stacks,
+    *WordEncoderConfig.stacks,
+)
 _FEWEST_TOKENS = 16
 
 
@@ -104,7 +113,7 @@ class Preprocessor(keras.layers.Layer):
                 "decoder_token_ids": shifted,
                 "decoder_padding_mask": mask,
             }
-        if self.stack != "encoder":
+        if self.stack not in _ENCODERS:
             return self._padded(self._opened(first)[:, : self._longest])
         ids, segments, _ = rows_graph(self.tokenizer, self._longest, first, second)
         features = self._padded(ids)
@@ -180,7 +189,7 @@ class Preprocessor(keras.layers.Layer):
             target = 1 if second is None else length
             sides = {"encoder_": length, "decoder_": target}
         names = ["token_ids", "padding_mask"]
-        if second is not None and self.segmented and self.stack == "encoder":
+        if second is not None and self.segmented and self.stack in _ENCODERS:
             names.append("segment_ids")
         return {
             side + name: keras.KerasTensor((first.shape[0], width), "int32")
