@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.model import ModelConfig
+from massivetext_keras.kernels.product import differentiable_product
+from massivetext_keras.kernels.shapes import shape_of
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.dropout import Dropout
 from massivetext_keras.layers.recurrent.reader import RecurrentReader, ends_of
@@ -180,22 +182,47 @@ class ConvolutionHead(ClassificationHead):
             getattr(self, f"width_{n}").build((None, n * self.config.hidden_size))
 
     def pool(self, hidden, mask, training):
-        hidden = hidden * mask
-        found = []
+        # A token's products with all places of all windows at once; then each window
+        # is a sum of shifted ones, and no token is copied into the windows it is in.
+        rows = tf.reshape(hidden * mask, [-1, self.config.hidden_size])
+        multiply = differentiable_product if training else tf.matmul
+        parts = multiply(rows, self._kernel(rows.dtype))
+        shape = [*shape_of(hidden)[:2], sum(self.widths), self.maps]
+        parts, first, found = tf.reshape(parts, shape), 0, []
         for n in self.widths:
-            windows = _windows(hidden, n)
-            values = tf.nn.relu(getattr(self, f"width_{n}")(windows))
+            values = _summed(parts[:, :, first : first + n])
+            bias = getattr(self, f"width_{n}").bias
+            values = tf.nn.relu(values + tf.cast(bias, values.dtype))
             # ReLU gives no less than 0, which is what a window of padding counts.
-            values *= tf.reduce_max(_windows(mask, n), axis=-1, keepdims=True)
+            values *= tf.cast(_summed(tf.repeat(mask[..., None], n, 2)) > 0, mask.dtype)
             found.append(tf.reduce_max(values, axis=1))
+            first += n
         return tf.concat(found, axis=-1)
 
+    def _kernel(self, dtype: tf.DType) -> tf.Tensor:
+        """The products of all widths side by side, [d, places * maps]."""
+        kernels = [
+            tf.reshape(getattr(self, f"width_{n}").kernel, [n, -1, self.maps])
+            for n in self.widths
+        ]
+        kernel = tf.transpose(tf.concat(kernels, axis=0), [1, 0, 2])
+        shape = [self.config.hidden_size, sum(self.widths) * self.maps]
+        return tf.cast(tf.reshape(kernel, shape), dtype)
 
-def _windows(x: tf.Tensor, n: int) -> tf.Tensor:
-    """All that n neighbours see: [batch, length, d] -> [batch, length+n-1, n·d]."""
-    length = tf.shape(x)[1] + n - 1
-    x = tf.pad(x, [[0, 0], [n - 1, n - 1], [0, 0]])
-    return tf.concat([x[:, i : i + length] for i in range(n)], axis=-1)
+
+def _summed(parts: tf.Tensor) -> tf.Tensor:
+    """Sums over all windows of n neighbours, those over the edges too.
+
+    Args:
+        parts: [batch, length, n, maps], what a token adds at each place of a window.
+
+    Returns:
+        [batch, length + n - 1, maps].
+    """
+    n = parts.shape[2]
+    return tf.add_n(
+        [tf.pad(parts[:, :, i], [[0, 0], [n - 1 - i, i], [0, 0]]) for i in range(n)]
+    )
 
 
 class MaxHead(ClassificationHead):
