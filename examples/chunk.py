@@ -34,11 +34,12 @@ flags.DEFINE_integer("batch_size", 32, "sentences of an update")
 flags.DEFINE_float("ema", None, "share of a running mean of the weights that is kept")
 flags.DEFINE_integer("seeds", 1, "how many runs")
 flags.DEFINE_list("set", [], "fields of the shape, as dropout=0.3")
-flags.DEFINE_string("output", None, "folder for the last preset")
+flags.DEFINE_string("run_dir", None, "folder of runs, which go on if stopped")
 FLAGS = flags.FLAGS
 
 
 def main(_):
+    mtk.training.set_precision("auto")
     train, test = (
         TokenClassifier.read_examples(f"{FLAGS.data}/conll2000_{part}.txt", "conll")
         for part in ("train", "test")
@@ -74,6 +75,7 @@ def main(_):
                 weight_decay=FLAGS.weight_decay,
                 ema=FLAGS.ema,
                 seed=seed,
+                run_dir=FLAGS.run_dir and f"{FLAGS.run_dir}/{reader}_{seed}",
                 keep_best="f1",
             )
             found.append(100 * task.measure(test)["f1"])
@@ -87,8 +89,6 @@ def main(_):
         )
     for span in task.tag("The quick brown fox has jumped over the lazy dog ."):
         print(span)
-    if FLAGS.output:
-        task.save_preset(FLAGS.output)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ class WordEncoder(Backbone):
         words = tf.maximum(tf.cumsum(begins, axis=1) - 1, 0)
         counts = tf.reduce_sum(begins, axis=1)
         count = tf.maximum(tf.reduce_max(counts), 1)
-        features = self.characters(ids, words, count, training=training)
+        features = self.characters(ids * mask, words, count, training=training)
         # Places of words in their rows; beyond the last word, of the row's end.
         places = tf.argsort(1 - begins, axis=1, stable=True)[:, :count]
         of_words = self.tokens(tf.gather(ids, places, batch_dims=1))

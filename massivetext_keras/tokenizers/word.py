@@ -192,7 +192,9 @@ class _Lookup(tf.Module):
         super().__init__(name="words")
         with tf.init_scope():
             pairs = tf.lookup.KeyValueTensorInitializer(
-                tf.constant([*words], tf.string), tf.constant([*ids], tf.int32)
+                # "" is no word: a table has one entry at least
+                ["", *words],
+                tf.constant([unknown, *ids], tf.int32),
             )
             self._table = tf.lookup.StaticHashTable(pairs, unknown)
 

@@ -19,6 +19,7 @@ TEXTS = ["the cat sat on the mat, the dog sat on the log.\n"] * 20
         ("sentencepiece", "SentencePieceTokenizer", 290),
         ("wordpiece", "WordPieceTokenizer", 30),
         ("byte_pair", "BytePairTokenizer", 262),
+        ("words", "WordTokenizer", 11),
     ],
 )
 def test_kinds(kind, name, size):
@@ -85,3 +86,9 @@ def test_a_vocabulary_outlives_the_seeding_of_a_run():
     before = tokenizer(["the cat"]).to_list()
     keras.utils.set_random_seed(0)
     assert tokenizer(["the cat"]).to_list() == before
+
+
+def test_words_are_cut_and_spelled_as_the_config_says():
+    config = TokenizerConfig("words", split="spaces", spelled=True)
+    tokenizer = training.train(config, ["log. Log.", "log"])
+    assert tokenizer(["log."]).to_list() == [[258, *(byte + 2 for byte in b"log.")]]
