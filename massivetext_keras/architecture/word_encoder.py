@@ -129,7 +129,7 @@ class WordEncoderConfig(ModelConfig):
         if size := self.character_size:
             product = dense_leaves(CHARACTER_WIDTH * size, self.character_maps)
             bytes_ = embedding_leaf(len(BYTES), size)
-            tree["characters"] = {"bytes": bytes_, "product": product}
+            tree["character_embeddings"] = {"bytes": bytes_, "product": product}
         units, names = self.hidden_size // self.directions, ("forwards", "backwards")
         parts, inputs, stack = (units,) * GATES[self.cell], self.width_of_words, {}
         for i in range(self.num_layers):

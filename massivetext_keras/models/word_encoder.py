@@ -36,9 +36,11 @@ class WordEncoder(Backbone):
             config.word_dropout, dtype=policy, name="word_dropout"
         )
         self.dropout = Dropout(config.dropout, dtype=policy, name="dropout")
-        self.characters = self.stack = None
+        self.character_embeddings = self.stack = None
         if config.reads_spelling:
-            self.characters = CharacterFeatures(config, dtype=policy, name="characters")
+            self.character_embeddings = CharacterFeatures(
+                config, dtype=policy, name="character_embeddings"
+            )
         if config.num_layers:
             self.stack = ReaderStack(config, dtype=policy, name="stack")
         self.build_all()
@@ -59,13 +61,15 @@ class WordEncoder(Backbone):
         inputs = as_features(inputs)
         ids, mask = inputs["token_ids"], inputs.get("padding_mask")
         mask = tf.ones_like(ids) if mask is None else mask
-        if self.characters is None:
+        if self.character_embeddings is None:
             return self._read(self.tokens(ids), mask, training)
         begins = tf.cast((ids < BYTES.start) | (ids >= BYTES.stop), tf.int32) * mask
         words = tf.maximum(tf.cumsum(begins, axis=1) - 1, 0)
         counts = tf.reduce_sum(begins, axis=1)
         count = tf.maximum(tf.reduce_max(counts), 1)
-        features = self.characters(ids * mask, words, count, training=training)
+        features = self.character_embeddings(
+            ids * mask, words, count, training=training
+        )
         # Places of words in their rows; beyond the last word, of the row's end.
         places = tf.argsort(1 - begins, axis=1, stable=True)[:, :count]
         of_words = self.tokens(tf.gather(ids, places, batch_dims=1))

@@ -64,7 +64,7 @@ def test_a_row_without_a_word_and_one_token():
 def test_features_of_bytes_are_those_of_a_convolution_over_each_word():
     model = encoder(**SPELLED)
     table = model.tokens.embeddings.numpy().astype("float64")
-    layer = model.characters
+    layer = model.character_embeddings
     small = layer.bytes.embeddings.numpy().astype("float64")
     kernel, bias = (w.numpy().astype("float64") for w in layer.product.weights)
     found = model(row_of([0, 1, 2, 3])[None])[0].numpy()
