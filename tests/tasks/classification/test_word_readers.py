@@ -10,7 +10,7 @@ import tensorflow as tf
 from massivetext_keras.tasks import TextClassifier
 from massivetext_keras.tokenizers import WordTokenizer
 
-SHAPES = ["cnn_rand", "mean_rand", "bilstm_rand", "bigru_rand"]
+SHAPES = ["cnn_rand", "bigru_rand"]
 GOOD, BAD = ["a good film", "good fun , all of it"], ["a bad film", "bad and dull"]
 TEXTS = ["good", "", "  ", "unheard", "A bad film", "good fun ! " * 30]
 
@@ -28,7 +28,7 @@ def learnt(request) -> TextClassifier:
     task = made(request.param)
     task.compile(keras.optimizers.Adam(0.03))
     x, y = np.array(GOOD + BAD), np.array(["yes"] * 2 + ["no"] * 2)
-    task.fit(x, y, batch_size=4, epochs=40, verbose=0)
+    task.fit(np.tile(x, 60), np.tile(y, 60), batch_size=8, verbose=0)
     return task
 
 

@@ -32,9 +32,9 @@ def tagger() -> TokenClassifier:
         character_size=4,
         character_maps=4,
     )
-    train, _ = task.datasets(EXAMPLES, batch_size=2)
+    train, _ = task.datasets(EXAMPLES * 120, batch_size=4)
     task.compile(keras.optimizers.Adam(0.03))
-    task.fit(train, epochs=60, verbose=0)
+    task.fit(train, verbose=0)
     return task
 
 
