@@ -6,7 +6,7 @@ import keras
 import pytest
 
 from massivetext_keras import tokenizers
-from massivetext_keras.experiment import TokenizerConfig
+from massivetext_keras.experiment import TOKENIZERS, TokenizerConfig
 from massivetext_keras.tokenizers import training
 
 TEXTS = ["the cat sat on the mat, the dog sat on the log.\n"] * 20
@@ -66,7 +66,7 @@ def test_an_unknown_kind_names_the_nearest():
     message = "^TokenizerConfig.kind='wordpeice': did you mean 'wordpiece'[?]$"
     with pytest.raises(ValueError, match=message):
         TokenizerConfig(kind="wordpeice")
-    assert set(training.KINDS) == {"sentencepiece", "wordpiece", "byte_pair", "bytes"}
+    assert set(training.KINDS) == set(TOKENIZERS)
     for kind in training.KINDS:  # a kind of the config is one that can be trained
         assert TokenizerConfig(kind=kind).kind == kind
 
