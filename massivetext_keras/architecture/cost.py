@@ -56,11 +56,16 @@ def _(config: TransformerConfig, length: int) -> float:
     return (6 * multiplied + 12 * layers * width * seen) / sides
 
 
-@flops_per_token.register(RecurrentConfig)
-@flops_per_token.register(WordEncoderConfig)
-def _(config: RecurrentConfig | WordEncoderConfig, length: int) -> float:
+@flops_per_token.register
+def _(config: RecurrentConfig, length: int) -> float:
     table = weights(config).values()
     return 6 * sum(_passes(config, weight) * count([weight.sizes]) for weight in table)
+
+
+@flops_per_token.register
+def _(config: WordEncoderConfig, length: int) -> float:
+    table = weights(config).values()  # it has no output layer: tables are looked up in
+    return 6 * count(weight.sizes for weight in table if weight.role != "embedding")
 
 
 def _passes(config: ModelConfig, weight: Weight) -> float:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from massivetext_keras.architecture.cost import flops_per_token
 from massivetext_keras.architecture.roles import role_of
 from massivetext_keras.architecture.shapes import preset
+from massivetext_keras.architecture.weights import weights
 from massivetext_keras.configs import ModelConfig, WordEncoderConfig
 from massivetext_keras.kernels.random import keys_from
 from massivetext_keras.models import WordEncoder
@@ -126,7 +128,11 @@ COUNTS = {
 
 @pytest.mark.parametrize("name", COUNTS)
 def test_counts_of_shapes(name):
-    assert preset(name).parameter_count() == COUNTS[name]
+    config = preset(name)
+    assert config.parameter_count() == COUNTS[name]
+    rows = config.vocabulary_size * config.width_of_embedding
+    rows += 256 * config.character_size
+    assert flops_per_token(config, 10) == 6 * (COUNTS[name] - rows)
 
 
 def test_names_and_roles_are_those_of_the_table(model):
@@ -134,17 +140,11 @@ def test_names_and_roles_are_those_of_the_table(model):
     built = {w.path.partition("/")[2]: tuple(w.shape) for w in model.trainable_weights}
     table = {
         path: tuple(sum(x) if isinstance(x, tuple) else x for x in sizes)
-        for path, sizes in ((p, w.sizes) for p, w in weights_of(config).items())
+        for path, sizes in ((p, w.sizes) for p, w in weights(config).items())
     }
     assert built == table
-    for path, weight in weights_of(config).items():
+    for path, weight in weights(config).items():
         assert role_of(f"word_encoder/{path}", built[path]) == weight.role
-
-
-def weights_of(config):
-    from massivetext_keras.architecture.weights import weights
-
-    return weights(config)
 
 
 def test_configs_come_back_and_wrong_ones_are_named():

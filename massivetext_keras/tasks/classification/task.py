@@ -108,6 +108,11 @@ class TextClassifier(Task):
         super().__init__(config, tokenizer, **kwargs)
         if temperature <= 0.0:
             raise ValueError(f"temperature must be positive, got {temperature}")
+        if config.reads_spelling:
+            raise ValueError(
+                "a classifier reads words and not their bytes: character_size=0; "
+                "features of characters are for a TokenClassifier"
+            )
         if r_drop < 0.0:
             raise ValueError(f"r_drop must not be negative, got {r_drop}")
         self.labelling = choose("problem", problem, LABELLINGS)(labels, threshold)

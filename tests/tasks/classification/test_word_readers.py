@@ -85,6 +85,10 @@ def test_the_norms_of_classes_are_bounded():
     np.testing.assert_allclose(norms, 3.0, rtol=1e-4)
 
 
-def test_a_model_of_bytes_needs_a_tokenizer_that_spells():
+def test_spelling_is_for_taggers_and_their_tokenizers():
+    sizes = {"character_size": 4, "character_maps": 3}
     with pytest.raises(ValueError, match="train a WordTokenizer with spelled=True"):
-        made("cnn_rand", character_size=4, character_maps=3)
+        made("cnn_rand", **sizes)
+    spelled = WordTokenizer.train(texts=GOOD, spelled=True)
+    with pytest.raises(ValueError, match="a classifier reads words and not their b"):
+        TextClassifier.from_preset("cnn_rand", spelled, labels=["a", "b"], **sizes)
