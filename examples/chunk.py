@@ -4,6 +4,10 @@ Nothing is learnt beforehand and no part of speech is read: words are random vec
 with features of the bytes that spell them (Ma & Hovy, 2016). F1 is that of seqeval over
 the words of the data. Huang et al., 2015, have 94.46 with the vectors of Collobert et
 al., 2011, features of spelling, and parts of speech.
+
+Result with the defaults and `--reader=bilstm_cnn_crf`: F1 91.8 on the test, 92.8 on the
+1,000 sentences held out, where it still grew by the epoch; one seed, 7 minutes on 2
+cores of an AMD EPYC (AVX-512) shared with many other jobs.
 """
 
 import random
@@ -27,13 +31,13 @@ READERS = {
 
 flags.DEFINE_string("data", None, "folder of conll2000_train.txt", required=True)
 flags.DEFINE_multi_enum("reader", [*READERS], [*READERS], "of the words")
-flags.DEFINE_float("epochs", 15.0, "how often all that is seen")
-flags.DEFINE_float("learning_rate", 3e-3, "its peak")
+flags.DEFINE_float("epochs", 8.0, "how often all that is seen")
+flags.DEFINE_float("learning_rate", 4e-3, "its peak")
 flags.DEFINE_float("weight_decay", 0.01, "of matrices")
 flags.DEFINE_integer("batch_size", 32, "sentences of an update")
 flags.DEFINE_float("ema", None, "share of a running mean of the weights that is kept")
 flags.DEFINE_integer("seeds", 1, "how many runs")
-flags.DEFINE_list("set", [], "fields of the shape, as dropout=0.3")
+flags.DEFINE_list("set", ["dropout=0.3"], "fields of the shape, as dropout=0.3")
 flags.DEFINE_string("run_dir", None, "folder of runs, which go on if stopped")
 FLAGS = flags.FLAGS
 
