@@ -4,6 +4,7 @@ from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.architecture.recurrent import RecurrentConfig
 from massivetext_keras.architecture.recurrent_seq2seq import RecurrentSeq2SeqConfig
+from massivetext_keras.architecture.word_encoder import WordEncoderConfig
 from massivetext_keras.experiment import (
     FINE_TUNING,
     SCHEDULES,
@@ -33,5 +34,6 @@ __all__ = [
     "TokenizerConfig",
     "TrainConfig",
     "TransformerConfig",
+    "WordEncoderConfig",
     "WordVectorsConfig",
 ]

@@ -81,27 +81,36 @@ def _with_options(cls, values: Mapping[str, Any], options: Mapping[str, Any]) ->
     }
 
 
+TOKENIZERS = ("sentencepiece", "wordpiece", "byte_pair", "words", "bytes")
+
+
 @dataclasses.dataclass(frozen=True)
 class TokenizerConfig(Config):
     """A tokenizer: how it is trained, or of a run the one that it had.
 
     Attributes:
-        kind: "sentencepiece", "wordpiece", "byte_pair" or "bytes"; of a run also that
-            of another class of tokenizers.
+        kind: "sentencepiece", "wordpiece", "byte_pair", "words" or "bytes"; of a run
+            also that of another class of tokenizers.
         vocabulary_size: pieces, special ones included (bytes: always 259).
         model_type: "bpe" or "unigram", for "sentencepiece" (None: not known).
+        split: of "words", what a word is: "words", runs of letters and digits, and
+            other characters alone; or "spaces", what stands between white space.
+        spelled: of "words", whether the bytes of a word follow it, for a model with
+            features of characters.
         fingerprint: SHA-256 of the tokenizer, which a run sets.
     """
 
     kind: str = "sentencepiece"
     vocabulary_size: int = setting(8192, least=1)
     model_type: str | None = setting("bpe", choices=("bpe", "unigram"))
+    split: str = setting("words", choices=("words", "spaces"))
+    spelled: bool = False
     fingerprint: str | None = None
 
     def __post_init__(self):
         super().__post_init__()
         if self.fingerprint is None:
-            one_of(self, "kind", ("sentencepiece", "wordpiece", "byte_pair", "bytes"))
+            one_of(self, "kind", TOKENIZERS)
 
 
 # What a model of words may be made of; see `tasks.ngram.units`.

@@ -9,6 +9,7 @@ from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.architecture.recurrent import GATES, RecurrentConfig
 from massivetext_keras.architecture.recurrent_seq2seq import RecurrentSeq2SeqConfig
 from massivetext_keras.architecture.weights import Weight, count, weights
+from massivetext_keras.architecture.word_encoder import WordEncoderConfig
 
 
 @functools.singledispatch
@@ -71,6 +72,12 @@ def _(config: RecurrentSeq2SeqConfig, length: int) -> float:
     return 6 * (multiplied + looked) / 2
 
 
+@flops_per_token.register
+def _(config: WordEncoderConfig, length: int) -> float:
+    table = weights(config).values()  # it has no output layer: tables are looked up in
+    return 6 * count(weight.sizes for weight in table if weight.role != "embedding")
+
+
 def _passes(config: ModelConfig, weight: Weight) -> float:
     """How often a token is multiplied with a weight: never with a table that rows are
     looked up in, unless it is the output layer, too."""
@@ -128,3 +135,9 @@ def _(config: RecurrentSeq2SeqConfig, seen: float, recompute: bool) -> float:
     encoder = read + directions * kept * config.num_layers + config.width_of_keys
     read = 2 * (config.width_of_embedding + d * (layers - 1)) + config.width_fed
     return encoder + read + layers * kept + m + config.width_of_output + seen
+
+
+@numbers_kept.register
+def _(config: WordEncoderConfig, seen: float, recompute: bool) -> float:
+    gates, kept = GATES[config.cell], 2 * config.width_of_words
+    return kept + config.num_layers * (2 * gates + 4) * config.hidden_size

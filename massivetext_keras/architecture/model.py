@@ -19,10 +19,18 @@ class ModelConfig(Config):
     Attributes:
         stacks: what its `stack` can be; no other kind has one of them.
         encoder_decoders: those of them that read one text and write another.
+        head: of a classifier on it that asks for none.
+        crf: whether the tags of a tagger on it that does not say are a linear chain.
+        directions: in how many directions the states of tokens read, side by side.
+        reads_spelling: whether it reads words and the bytes behind each of them.
     """
 
     stacks = ()
     encoder_decoders = ()
+    head = "pooled"
+    crf = False
+    directions = 1
+    reads_spelling = False
 
     @property
     def width_of_embedding(self) -> int:

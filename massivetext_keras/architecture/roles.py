@@ -9,6 +9,7 @@ from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.recurrent import RecurrentConfig
 from massivetext_keras.architecture.recurrent_seq2seq import RecurrentSeq2SeqConfig
 from massivetext_keras.architecture.weights import block_number, head_weights, weights
+from massivetext_keras.architecture.word_encoder import WordEncoderConfig
 
 _HEADS = ("pretraining", "discriminator", "dense_classification", "question_answering")
 
@@ -66,9 +67,11 @@ def _known_roles() -> dict[tuple[str, int], str]:
     }
     recurrent = {"recurrent_bias": True, "tied_embeddings": False}
     pairs = {"shared_embeddings": False, "tied_embeddings": False}
+    words = {"num_layers": 1, "character_size": 4}
     tables = [
         weights(RecurrentConfig(**recurrent)),
         weights(RecurrentSeq2SeqConfig(**pairs)),
+        weights(WordEncoderConfig(**words)),
     ]
     for stack, position, experts in itertools.product(
         ("encoder", "encoder_decoder"), ("learned", "relative"), (0, 2)

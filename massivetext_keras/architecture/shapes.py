@@ -13,6 +13,7 @@ from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.architecture.recurrent import RecurrentConfig
 from massivetext_keras.architecture.recurrent_seq2seq import RecurrentSeq2SeqConfig
+from massivetext_keras.architecture.word_encoder import WordEncoderConfig
 from massivetext_keras.support.registry import Registry
 from massivetext_keras.support.values import UnknownName, choose
 
@@ -261,6 +262,17 @@ _multi30k = RecurrentSeq2SeqConfig(
     hidden_dropout=0.3,
     attention="multiplicative",
 )
+# 18,765 words of the movie reviews of Pang & Lee, 2005, and two tokens beside.
+_words = WordEncoderConfig(vocabulary_size=18767, hidden_size=300)
+# Half of the 200 units from each direction.
+_bilstm_crf = WordEncoderConfig(
+    vocabulary_size=20000,
+    num_layers=1,
+    hidden_size=200,
+    embedding_size=100,
+    crf=True,
+    head="max",
+)
 
 _T5_V1_1 = {
     "small": (8, 512, 6, 1024),
@@ -404,6 +416,22 @@ _FAMILIES: dict[str, dict[str, ModelConfig]] = {
             norm_position="post",
         ),
     },
+    "convolutions on words: Kim, 2014": {
+        "cnn_rand": _words.replace(head="convolution"),
+    },
+    "means of words: Iyyer et al., 2015; Joulin et al., 2017": {
+        "mean_rand": _words.replace(word_dropout=0.3),
+    },
+    "recurrent readers of words: Schuster & Paliwal, 1997; Conneau et al., 2017": {
+        "bilstm_rand": _words.replace(num_layers=1, head="max"),
+        "bigru_rand": _words.replace(num_layers=1, head="max", cell="gru"),
+    },
+    "BiLSTM-CRF: Huang et al., 2015; Lample et al., 2016": {"bilstm_crf": _bilstm_crf},
+    "BiLSTM-CNN-CRF: Ma & Hovy, 2016": {
+        "bilstm_cnn_crf": _bilstm_crf.replace(
+            hidden_size=400, character_size=30, character_maps=30, max_length=2048
+        ),
+    },
     "Transformer: Vaswani et al., 2017": {
         "transformer_base": _transformer,
         "transformer_big": _sized(_transformer, 6, 1024, 16, dropout=0.3),
@@ -461,8 +489,8 @@ def _check(asked: str, shape: Any) -> None:
     if not isinstance(shape, ModelConfig):
         kind = type(shape).__name__
         raise UnknownName(
-            f"preset {asked!r} is a {kind}, not a TransformerConfig, RecurrentConfig "
-            "or RecurrentSeq2SeqConfig"
+            f"preset {asked!r} is a {kind}, not a TransformerConfig, RecurrentConfig, "
+            "RecurrentSeq2SeqConfig or WordEncoderConfig"
         )
 
 

@@ -254,8 +254,8 @@ def depth_of(path: str) -> int | None:
     for owner in owners:
         if (number := block_number(owner)) is not None:
             return number + 1
-    embeds = {"tokens", "encoder_tokens"}
-    embeds |= {"embeddings", "encoder_embeddings", "decoder_embeddings"}
+    embeds = {"tokens", "encoder_tokens", "embeddings", "character_embeddings"}
+    embeds |= {"encoder_embeddings", "decoder_embeddings"}
     return 0 if embeds & {*owners} else None
 
 

@@ -21,9 +21,12 @@ def tokenizer_train(
     input: Data,
     output: Annotated[str, "folder for the tokenizer"],
     kind: Annotated[
-        Literal["sentencepiece", "wordpiece", "byte_pair", "bytes"], "of tokenizer"
+        Literal["sentencepiece", "wordpiece", "byte_pair", "words", "bytes"],
+        "of tokenizer",
     ] = TokenizerConfig.kind,
-    how: Given = given(TokenizerConfig, "vocabulary_size", "model_type"),
+    how: Given = given(
+        TokenizerConfig, "vocabulary_size", "model_type", "split", "spelled"
+    ),
 ) -> None:
     """Learn a vocabulary from text.
 

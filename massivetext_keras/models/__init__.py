@@ -9,6 +9,7 @@ from massivetext_keras.models.gpt import GPT
 from massivetext_keras.models.recurrent import Recurrent
 from massivetext_keras.models.recurrent_seq2seq import RecurrentSeq2Seq
 from massivetext_keras.models.seq2seq import Seq2Seq
+from massivetext_keras.models.word_encoder import WordEncoder
 from massivetext_keras.ngram import KneserNey, ngram_baselines
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "Recurrent",
     "RecurrentSeq2Seq",
     "Seq2Seq",
+    "WordEncoder",
     "ngram_baselines",
 ]

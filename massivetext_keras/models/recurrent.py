@@ -7,6 +7,7 @@ import tensorflow as tf
 from massivetext_keras.architecture.recurrent import RecurrentConfig
 from massivetext_keras.layers.cache import StateCache
 from massivetext_keras.layers.dropout import Dropout
+from massivetext_keras.layers.recurrent.rows import kept
 from massivetext_keras.layers.recurrent.stack import RecurrentStack
 from massivetext_keras.models.backbone import Backbone, as_features
 
@@ -93,15 +94,8 @@ class Recurrent(Backbone):
 def _kept(inputs: dict[str, tf.Tensor], cache: StateCache | None) -> tf.Tensor | None:
     """0 where a text begins behind another one or behind padding, float32 [length,
     batch, 1]; None if there are no others and no padding."""
-    begins = []
-    for name in ("padding_mask", "segment_ids"):
-        if (values := inputs.get(name)) is not None:
-            changes = values[:, 1:] != values[:, :-1]
-            begins.append(tf.pad(changes, [[0, 0], [1, 0]]))
+    begins = None
     if cache is not None:
         places = cache.start + tf.range(tf.shape(inputs["token_ids"])[1])
-        begins.append(places == cache.padding[:, None])
-    if not begins:
-        return None
-    begins = tf.reduce_any(tf.stack(begins), axis=0)
-    return tf.cast(~tf.transpose(begins)[:, :, None], tf.float32)
+        begins = places == cache.padding[:, None]
+    return kept(inputs.get("padding_mask"), inputs.get("segment_ids"), begins)

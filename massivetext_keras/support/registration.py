@@ -15,7 +15,14 @@ from massivetext_keras.support.importing import Execute, around_import
 PACKAGE = __name__.partition(".")[0]
 
 CLASSES = {
-    "models": ("BERT", "GPT", "Recurrent", "RecurrentSeq2Seq", "Seq2Seq"),
+    "models": (
+        "BERT",
+        "GPT",
+        "Recurrent",
+        "RecurrentSeq2Seq",
+        "Seq2Seq",
+        "WordEncoder",
+    ),
     "tasks": (
         "CausalLM",
         "MaskedLM",
@@ -34,6 +41,7 @@ CLASSES = {
         "SentencePieceTokenizer",
         "TranslationTokenizer",
         "WordPieceTokenizer",
+        "WordTokenizer",
     ),
     "training": (
         "Adafactor",

@@ -108,6 +108,11 @@ class Task(TrainingStep):
                 f"the tokenizer has {tokenizer.vocabulary_size} tokens, the model "
                 f"embeds {config.vocabulary_size}"
             )
+        if config.reads_spelling and not getattr(tokenizer, "spelled", True):
+            raise ValueError(
+                "the model reads the bytes of words, and the tokenizer does not spell "
+                "them: train a WordTokenizer with spelled=True, or set character_size=0"
+            )
         self._allow_non_tensor_positional_args = True  # nested lists are fine
         self.config = config
         self.tokenizer = tokenizer

@@ -13,6 +13,7 @@ from massivetext_keras.configs import (
     RecurrentConfig,
     RecurrentSeq2SeqConfig,
     TransformerConfig,
+    WordEncoderConfig,
 )
 from massivetext_keras.tasks.classification.encoding import rows_graph
 from massivetext_keras.text.framing import max_text_tokens, padded, utf8
@@ -20,8 +21,9 @@ from massivetext_keras.tokenizers import Tokenizer
 from massivetext_keras.tokenizers.base import valid_utf8
 from massivetext_keras.tokenizers.parts.rewriting import rewrite
 
-_CONFIGS = TransformerConfig, RecurrentConfig, RecurrentSeq2SeqConfig
+_CONFIGS = TransformerConfig, RecurrentConfig, RecurrentSeq2SeqConfig, WordEncoderConfig
 STACKS = tuple(x for config in _CONFIGS for x in config.stacks)
+_ENCODERS = ("encoder", *WordEncoderConfig.stacks)
 _ENCODER_DECODERS = tuple(x for config in _CONFIGS for x in config.encoder_decoders)
 _FEWEST_TOKENS = 16
 
@@ -110,7 +112,7 @@ class Preprocessor(keras.layers.Layer):
                 "decoder_token_ids": shifted,
                 "decoder_padding_mask": mask,
             }
-        if self.stack != "encoder":
+        if self.stack not in _ENCODERS:
             return self._padded(self._opened(first)[:, : self._longest])
         ids, segments, _ = rows_graph(self.tokenizer, self._longest, first, second)
         features = self._padded(ids)
@@ -186,7 +188,7 @@ class Preprocessor(keras.layers.Layer):
             target = 1 if second is None else length
             sides = {"encoder_": length, "decoder_": target}
         names = ["token_ids", "padding_mask"]
-        if second is not None and self.segmented and self.stack == "encoder":
+        if second is not None and self.segmented and self.stack in _ENCODERS:
             names.append("segment_ids")
         return {
             side + name: keras.KerasTensor((first.shape[0], width), "int32")

@@ -41,6 +41,7 @@ _OF_STACK = {
     "encoder": MaskedLM,
     "encoder_decoder": Seq2SeqLM,
     "recurrent_seq2seq": Seq2SeqLM,
+    "word_encoder": TextClassifier,  # it is read for that, and has no language model
 }
 
 
@@ -50,7 +51,8 @@ def task_class(source: str | ModelConfig, name: str | None = None) -> type[Task]
     Args:
         source: a config, or what `Task.from_preset` takes. A folder is for the task
             that wrote it, or whose head Hugging Face's class has; all else for the
-            language model of its kind of stack.
+            language model of its kind of stack, of an encoder of words for a
+            classifier.
         name: of another class, for which the source shall be used, or
             "package.module:Class" of one from elsewhere, which is imported (None: the
             source decides).

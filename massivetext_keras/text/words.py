@@ -4,19 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from massivetext_keras.tokenizers.parts.offsets import sums_before
-
-# occurs in no valid UTF-8
-_MARK = b"\xff"
-# Letters of scripts that put no spaces between words.
-_ALONE = (
-    r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Bopomofo}"
-    r"\x{3005}\x{30fc}\x{ff70}"
-)
-_SPACE = r"\s\p{Z}\p{Cc}"
-_MORE = r"[\pM\x{200d}]*"
-# a run of letters and digits, or any other character, with the marks behind it
-_WORD = rf"[^{_SPACE}\pP\pS{_ALONE}]+|[^{_SPACE}]{_MORE}"
+from massivetext_keras.tokenizers.parts.words import words_of
 
 
 def word_offsets(texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
@@ -36,14 +24,5 @@ def word_offsets(texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
     >>> [[*zip(*row)] for row in zip(starts.to_list(), ends.to_list())]
     [[(0, 3), (3, 4), (4, 5), (6, 7), (7, 8), (9, 10), (10, 11), (11, 12), (12, 13)]]
     """
-    marked = tf.strings.regex_replace(texts, _WORD, _MARK + rb"\0" + _MARK)
-    # what is between words and a word, in turn
-    parts = tf.strings.split(marked, sep=_MARK)
-    sizes = parts.with_flat_values(
-        tf.strings.length(parts.flat_values, unit="UTF8_CHAR")
-    )
-    starts = sums_before(sizes)
-    places = tf.ragged.range(parts.row_lengths())
-    is_word = places.with_flat_values(places.flat_values % 2 == 1)
-    ends = starts.with_flat_values(starts.flat_values + sizes.flat_values)
-    return tuple(tf.ragged.boolean_mask(x, is_word) for x in (starts, ends))
+    words = words_of(texts)
+    return words.starts, words.ends

@@ -13,6 +13,7 @@ from massivetext_keras.tokenizers.character import CharacterTokenizer
 from massivetext_keras.tokenizers.sentencepiece import SentencePieceTokenizer
 from massivetext_keras.tokenizers.training import train
 from massivetext_keras.tokenizers.translation import TranslationTokenizer
+from massivetext_keras.tokenizers.word import WordTokenizer
 from massivetext_keras.tokenizers.wordpiece import WordPieceTokenizer
 
 load = Tokenizer.load
@@ -25,6 +26,7 @@ __all__ = [
     "Tokenizer",
     "TranslationTokenizer",
     "WordPieceTokenizer",
+    "WordTokenizer",
     "from_huggingface",
     "huggingface_files",
     "load",

@@ -335,6 +335,9 @@ class Tokenizer(keras.layers.Layer):
         """Valid UTF-8 strings [batch] -> int32 [batch, None]."""
         raise NotImplementedError
 
+    # whether the bytes of a word follow the word's own id
+    spelled = False
+
     # what a space is put before: None, "first" (a text) or "always" (and what follows a
     # special token)
     _prefixed: str | None = None

@@ -10,12 +10,14 @@ from massivetext_keras.tokenizers.base import Tokenizer
 from massivetext_keras.tokenizers.byte import ByteTokenizer
 from massivetext_keras.tokenizers.byte_pair import BytePairTokenizer
 from massivetext_keras.tokenizers.sentencepiece import SentencePieceTokenizer
+from massivetext_keras.tokenizers.word import WordTokenizer
 from massivetext_keras.tokenizers.wordpiece import WordPieceTokenizer
 
 KINDS = {
     "sentencepiece": SentencePieceTokenizer,
     "wordpiece": WordPieceTokenizer,
     "byte_pair": BytePairTokenizer,
+    "words": WordTokenizer,
     "bytes": ByteTokenizer,
 }
 
@@ -38,4 +40,6 @@ def train(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
         options["vocabulary_size"] = config.vocabulary_size
     if config.kind == "sentencepiece":
         options["model_type"] = config.model_type
+    if config.kind == "words":
+        options |= {"split": config.split, "spelled": config.spelled}
     return cls.train(texts=texts, **options)

@@ -6,7 +6,7 @@ import keras
 import pytest
 
 from massivetext_keras import tokenizers
-from massivetext_keras.experiment import TokenizerConfig
+from massivetext_keras.experiment import TOKENIZERS, TokenizerConfig
 from massivetext_keras.tokenizers import training
 
 TEXTS = ["the cat sat on the mat, the dog sat on the log.\n"] * 20
@@ -19,6 +19,7 @@ TEXTS = ["the cat sat on the mat, the dog sat on the log.\n"] * 20
         ("sentencepiece", "SentencePieceTokenizer", 290),
         ("wordpiece", "WordPieceTokenizer", 30),
         ("byte_pair", "BytePairTokenizer", 262),
+        ("words", "WordTokenizer", 11),
     ],
 )
 def test_kinds(kind, name, size):
@@ -65,7 +66,7 @@ def test_an_unknown_kind_names_the_nearest():
     message = "^TokenizerConfig.kind='wordpeice': did you mean 'wordpiece'[?]$"
     with pytest.raises(ValueError, match=message):
         TokenizerConfig(kind="wordpeice")
-    assert set(training.KINDS) == {"sentencepiece", "wordpiece", "byte_pair", "bytes"}
+    assert set(training.KINDS) == set(TOKENIZERS)
     for kind in training.KINDS:  # a kind of the config is one that can be trained
         assert TokenizerConfig(kind=kind).kind == kind
 
@@ -85,3 +86,9 @@ def test_a_vocabulary_outlives_the_seeding_of_a_run():
     before = tokenizer(["the cat"]).to_list()
     keras.utils.set_random_seed(0)
     assert tokenizer(["the cat"]).to_list() == before
+
+
+def test_words_are_cut_and_spelled_as_the_config_says():
+    config = TokenizerConfig("words", split="spaces", spelled=True)
+    tokenizer = training.train(config, ["log. Log.", "log"])
+    assert tokenizer(["log."]).to_list() == [[258, *(byte + 2 for byte in b"log.")]]

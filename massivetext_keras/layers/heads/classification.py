@@ -6,8 +6,12 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
+from massivetext_keras.kernels.product import differentiable_product
+from massivetext_keras.kernels.shapes import shape_of
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.dropout import Dropout
+from massivetext_keras.layers.recurrent.reader import RecurrentReader, ends_of
 
 
 class ClassificationHead(keras.layers.Layer):
@@ -20,13 +24,19 @@ class ClassificationHead(keras.layers.Layer):
         config: shape of the encoder.
         classes: how many scores.
         dropout: rate on the vector (None: `default_dropout`, or else the config's).
+
+    Attributes:
+        default_dropout: of the kind of head, if it has one.
+        max_norm: bound of the norm of each class's column of the product, to which an
+            update that goes beyond it is scaled back (None: none; Hinton et al., 2012).
     """
 
     default_dropout: float | None = None
+    max_norm: float | None = None
 
     def __init__(
         self,
-        config: TransformerConfig,
+        config: ModelConfig,
         classes: int,
         dropout: float | None = None,
         **kwargs,
@@ -36,7 +46,10 @@ class ClassificationHead(keras.layers.Layer):
         rate = self.default_dropout if dropout is None else dropout
         self.dropout = Dropout(config.dropout if rate is None else rate)
         # Scores are compared with each other: 8 bits of them would not do.
-        self.classes = Dense(classes, dtype="float32", name="classes")
+        bound = self.max_norm and keras.constraints.MaxNorm(self.max_norm, axis=0)
+        self.classes = Dense(
+            classes, kernel_constraint=bound, dtype="float32", name="classes"
+        )
 
     @property
     def width(self) -> int:
@@ -145,6 +158,7 @@ class ConvolutionHead(ClassificationHead):
     """
 
     default_dropout = 0.5
+    max_norm = 3.0
     widths = (3, 4, 5)
     maps = 100
 
@@ -168,64 +182,134 @@ class ConvolutionHead(ClassificationHead):
             getattr(self, f"width_{n}").build((None, n * self.config.hidden_size))
 
     def pool(self, hidden, mask, training):
-        hidden = hidden * mask
-        found = []
+        # A token's products with all places of all windows at once; then each window
+        # is a sum of shifted ones, and no token is copied into the windows it is in.
+        rows = tf.reshape(hidden * mask, [-1, self.config.hidden_size])
+        multiply = differentiable_product if training else tf.matmul
+        parts = multiply(rows, self._kernel(rows.dtype))
+        shape = [*shape_of(hidden)[:2], sum(self.widths), self.maps]
+        parts, first, found = tf.reshape(parts, shape), 0, []
         for n in self.widths:
-            windows = _windows(hidden, n)
-            values = tf.nn.relu(getattr(self, f"width_{n}")(windows))
+            values = _summed(parts[:, :, first : first + n])
+            bias = getattr(self, f"width_{n}").bias
+            values = tf.nn.relu(values + tf.cast(bias, values.dtype))
             # ReLU gives no less than 0, which is what a window of padding counts.
-            values *= tf.reduce_max(_windows(mask, n), axis=-1, keepdims=True)
+            values *= tf.cast(_summed(tf.repeat(mask[..., None], n, 2)) > 0, mask.dtype)
             found.append(tf.reduce_max(values, axis=1))
+            first += n
         return tf.concat(found, axis=-1)
 
+    def _kernel(self, dtype: tf.DType) -> tf.Tensor:
+        """The products of all widths side by side, [d, places * maps]."""
+        kernels = [
+            tf.reshape(getattr(self, f"width_{n}").kernel, [n, -1, self.maps])
+            for n in self.widths
+        ]
+        kernel = tf.transpose(tf.concat(kernels, axis=0), [1, 0, 2])
+        shape = [self.config.hidden_size, sum(self.widths) * self.maps]
+        return tf.cast(tf.reshape(kernel, shape), dtype)
 
-def _windows(x: tf.Tensor, n: int) -> tf.Tensor:
-    """All that n neighbours see: [batch, length, d] -> [batch, length+n-1, n·d]."""
-    length = tf.shape(x)[1] + n - 1
-    x = tf.pad(x, [[0, 0], [n - 1, n - 1], [0, 0]])
-    return tf.concat([x[:, i : i + length] for i in range(n)], axis=-1)
+
+def _summed(parts: tf.Tensor) -> tf.Tensor:
+    """Sums over all windows of n neighbours, those over the edges too.
+
+    Args:
+        parts: [batch, length, n, maps], what a token adds at each place of a window.
+
+    Returns:
+        [batch, length + n - 1, maps].
+    """
+    n = parts.shape[2]
+    return tf.add_n(
+        [tf.pad(parts[:, :, i], [[0, 0], [n - 1 - i, i], [0, 0]]) for i in range(n)]
+    )
 
 
-class LSTMHead(ClassificationHead):
-    """Reads a text from both ends and keeps what it ends with (Hochreiter &
-    Schmidhuber, 1997; Schuster & Paliwal, 1997).
+class MaxHead(ClassificationHead):
+    """Reads the largest value of each feature over all real tokens; of a text without
+    any it is 0 (Collobert et al., 2011; Conneau et al., 2017).
 
-    Keras's layer it is: on a CPU one pass of XLA over both directions, with a gradient
-    by hand, took as long, and compiled anew for every length of a batch.
+    >>> config = TransformerConfig(stack="encoder", hidden_size=8, num_heads=2)
+    >>> MaxHead(config, 3)(tf.ones([2, 5, 8]), tf.ones([2, 5])).shape
+    TensorShape([2, 3])
+    """
+
+    def pool(self, hidden, mask, training):
+        values = tf.where(mask > 0, hidden, hidden.dtype.min)
+        some = tf.reduce_any(mask > 0, axis=1)
+        return tf.where(some, tf.reduce_max(values, axis=1), 0)
+
+
+class EndsHead(ClassificationHead):
+    """Reads what each direction of a recurrent encoder ends with: the half that reads
+    from the beginning at the last token, the other half at the first one.
+
+    Of an encoder that does not read in two directions it is the last token.
+
+    >>> config = TransformerConfig(stack="encoder", hidden_size=8, num_heads=2)
+    >>> EndsHead(config, 3)(tf.ones([2, 5, 8]), tf.ones([2, 5])).shape
+    TensorShape([2, 3])
+    """
+
+    def pool(self, hidden, mask, training):
+        ends = ends_of(hidden, mask[..., 0], self.config.directions)
+        return ends * tf.reduce_max(mask, axis=1)
+
+
+class RecurrentHead(ClassificationHead):
+    """Reads a text from both ends and keeps what it ends with (Schuster & Paliwal,
+    1997).
 
     Attributes:
+        cell: of the recurrent layer.
         units: of each direction.
+    """
+
+    default_dropout = 0.5
+    cell: str
+    units = 150
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.reader = RecurrentReader(
+            self.cell, self.units, dtype=self.dtype_policy, name="reader"
+        )
+
+    @property
+    def width(self):
+        return self.reader.width
+
+    def build(self, input_shape=None):
+        super().build()
+        self.reader.build((None, None, self.config.hidden_size))
+
+    def pool(self, hidden, mask, training):
+        real = tf.cast(mask[..., 0] > 0, tf.int32)
+        # What a row of padding alone is read as has nothing of its states.
+        states = self.reader(hidden * mask, real, training=training)
+        return ends_of(states, real, 2) * tf.reduce_max(mask, axis=1)
+
+
+class LSTMHead(RecurrentHead):
+    """With LSTM cells (Hochreiter & Schmidhuber, 1997).
 
     >>> config = TransformerConfig(stack="encoder", hidden_size=8, num_heads=2)
     >>> LSTMHead(config, 3)(tf.ones([2, 5, 8]), tf.ones([2, 5])).shape
     TensorShape([2, 3])
     """
 
-    default_dropout = 0.5
-    units = 150
+    cell = "lstm"
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        both = {"units": self.units, "dtype": self.dtype_policy}
-        self.forwards = keras.layers.LSTM(**both, name="forwards")
-        self.backwards = keras.layers.LSTM(**both, go_backwards=True, name="backwards")
 
-    @property
-    def width(self):
-        return 2 * self.units
+class GRUHead(RecurrentHead):
+    """With GRU cells (Cho et al., 2014).
 
-    def build(self, input_shape=None):
-        super().build()
-        for layer in (self.forwards, self.backwards):
-            layer.build((None, None, self.config.hidden_size))
+    >>> config = TransformerConfig(stack="encoder", hidden_size=8, num_heads=2)
+    >>> GRUHead(config, 3)(tf.ones([2, 5, 8]), tf.ones([2, 5])).shape
+    TensorShape([2, 3])
+    """
 
-    def pool(self, hidden, mask, training):
-        real = mask[..., 0] > 0
-        ends = [
-            layer(hidden, mask=real, training=training)
-            for layer in (self.forwards, self.backwards)
-        ]
-        return tf.concat(ends, axis=-1)
+    cell = "gru"
 
 
 HEADS: dict[str, type[ClassificationHead]] = {
@@ -233,6 +317,9 @@ HEADS: dict[str, type[ClassificationHead]] = {
     "pooled_relu": ReluPooledHead,
     "pooled_gelu": GeluPooledHead,
     "mean": MeanHead,
+    "max": MaxHead,
+    "ends": EndsHead,
     "convolution": ConvolutionHead,
     "lstm": LSTMHead,
+    "gru": GRUHead,
 }

@@ -65,13 +65,13 @@ class CRF(keras.layers.Layer):
             tags: int32 [n, length].
             mask: [n, length], 0 where there is no word: the chain goes on behind it.
         """
-        emissions, mask = tf.cast(emissions, tf.float32), tf.cast(mask, tf.int32)
-        emissions = tf.pad(emissions, _TWO_MORE)
-        tags, mask = (tf.pad(tf.cast(x, tf.int32), _TWO_MORE[:2]) for x in (tags, mask))
-        order = tf.argsort(1 - mask, axis=1, stable=True)  # words first
-        emissions = tf.gather(emissions, order, batch_dims=1)
-        tags = tf.gather(tags, order, batch_dims=1)
+        tags, mask = tf.cast(tags, tf.int32), tf.cast(mask, tf.int32)
         counts = tf.reduce_sum(mask, axis=1)
+        # Words first, and no more places than the longest row has words.
+        order = tf.argsort(1 - mask, axis=1, stable=True)[:, : tf.reduce_max(counts)]
+        emissions = tf.gather(tf.cast(emissions, tf.float32), order, batch_dims=1)
+        emissions = tf.pad(emissions, _TWO_MORE)
+        tags = tf.pad(tf.gather(tags, order, batch_dims=1), _TWO_MORE[:2])
         first, transitions, last = map(tf.convert_to_tensor, self._weights_in_order())
         real = tf.sequence_mask(counts, tf.shape(tags)[1], tf.float32)
         own = tf.gather(emissions, tags, batch_dims=2)

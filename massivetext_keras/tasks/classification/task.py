@@ -11,10 +11,11 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from massivetext_keras import evaluation
-from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.layers.heads.classification import HEADS
 from massivetext_keras.models.bert import BERT
+from massivetext_keras.models.word_encoder import WordEncoder
 from massivetext_keras.optimization.trackers import mean
 from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.base import FORMATS, Task
@@ -38,16 +39,18 @@ class TextClassifier(Task):
     """An encoder and a head that says which class a text, or a pair of texts, is of.
 
     Args:
-        config: shape of the model; its `stack` is "encoder".
+        config: shape of the model; its `stack` is "encoder" or "word_encoder".
         tokenizer: strings to ids; None for a task on ids alone.
         labels: the classes, in the order of the scores.
         problem: "single_label", "multi_label" (any of the labels, or none) or
             "regression" (a number; there are no labels).
-        head: of `layers.classification`: "pooled" (the first token; "pooled_relu" as
-            DistilBERT, "pooled_gelu" as ELECTRA), "mean" (of all tokens), "convolution"
-            (Kim, 2014) or "lstm" (both ways; Hochreiter & Schmidhuber, 1997).
+        head: of `layers.heads`: "pooled" (the first token; "pooled_relu" as DistilBERT,
+            "pooled_gelu" as ELECTRA), "mean" or "max" (of all tokens), "ends" (what a
+            recurrent encoder ends with), "convolution" (Kim, 2014), "lstm" or "gru"
+            (both ways; Hochreiter & Schmidhuber, 1997; Cho et al., 2014). None: the
+            config's, which is "pooled" of a Transformer.
         head_dropout: rate on what the head makes of a text (None: the config's, or 0.5
-            with "convolution" and "lstm").
+            with "convolution", "lstm" and "gru").
         class_weights: of the loss of training examples with one label: "balanced" (all
             classes weigh the same together) or label -> weight (None: all weigh 1).
         r_drop: how much two passes with other dropout shall agree in training: weight
@@ -72,7 +75,7 @@ class TextClassifier(Task):
     TensorShape([1, 2])
     """
 
-    backbone_class = BERT
+    backbone_class = (BERT, WordEncoder)
     data_class = LabeledTexts
     predicts_tokens = False
     weighs_rows = True
@@ -90,11 +93,11 @@ class TextClassifier(Task):
 
     def __init__(
         self,
-        config: TransformerConfig,
+        config: ModelConfig,
         tokenizer=None,
         labels: Sequence[str] = (),
         problem: str = "single_label",
-        head: str = "pooled",
+        head: str | None = None,
         head_dropout: float | None = None,
         class_weights: str | Mapping[str, float] | None = None,
         r_drop: float = 0.0,
@@ -105,15 +108,20 @@ class TextClassifier(Task):
         super().__init__(config, tokenizer, **kwargs)
         if temperature <= 0.0:
             raise ValueError(f"temperature must be positive, got {temperature}")
+        if config.reads_spelling:
+            raise ValueError(
+                "a classifier reads words and not their bytes: character_size=0; "
+                "features of characters are for a TokenClassifier"
+            )
         if r_drop < 0.0:
             raise ValueError(f"r_drop must not be negative, got {r_drop}")
         self.labelling = choose("problem", problem, LABELLINGS)(labels, threshold)
         self.labelling.check_weights(class_weights)
         self.labels, self.problem = self.labelling.labels, problem
-        self.head, self.head_dropout = head, head_dropout
+        self.head, self.head_dropout = head or config.head, head_dropout
         self.class_weights, self.r_drop = class_weights, r_drop
         self.threshold, self.temperature = threshold, temperature
-        self.classifier = choose("head", head, HEADS)(
+        self.classifier = choose("head", self.head, HEADS)(
             config,
             self.labelling.size,
             head_dropout,

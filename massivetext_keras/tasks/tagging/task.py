@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.generation.checks import checked
 from massivetext_keras.generation.decoding import lead_of
 from massivetext_keras.generation.precision import in_float32
@@ -16,6 +16,7 @@ from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.dropout import Dropout
 from massivetext_keras.layers.heads.crf import CRF
 from massivetext_keras.models.bert import BERT
+from massivetext_keras.models.word_encoder import WordEncoder
 from massivetext_keras.tasks.base import FORMATS, Task
 from massivetext_keras.tasks.served import NUMBERS, SAMPLES, STRING, Check, served
 from massivetext_keras.tasks.tagging.decoding import TagSet
@@ -42,12 +43,13 @@ class TokenClassifier(Task):
     characters: wherever people cut their words, an example is a text and places in it.
 
     Args:
-        config: shape of the model; its `stack` is "encoder".
+        config: shape of the model; its `stack` is "encoder" or "word_encoder".
         tokenizer: strings to ids; None for a task on ids alone.
         labels: of the spans.
         scheme: of the tags: "BIO", or "BIOES", which also tells where spans end.
         crf: whether the tags of a text are a linear chain (Lample et al., 2016), or
-            each is found for itself.
+            each is found for itself (None: as the config says; of a Transformer the
+            latter).
         predicate: whether the spans are the roles of a predicate in the text (He et
             al., 2017; Shi and Lin, 2019), whose tokens are of the second segment.
 
@@ -66,7 +68,7 @@ class TokenClassifier(Task):
     True
     """
 
-    backbone_class = BERT
+    backbone_class = (BERT, WordEncoder)
     data_class = TaggedTexts
     hugging_face_heads = ("token_classification",)
     predicts_tokens = False
@@ -74,11 +76,11 @@ class TokenClassifier(Task):
 
     def __init__(
         self,
-        config: TransformerConfig,
+        config: ModelConfig,
         tokenizer=None,
         labels: Sequence[str] = (),
         scheme: str = "BIO",
-        crf: bool = False,
+        crf: bool | None = None,
         predicate: bool = False,
         **kwargs,
     ):
@@ -95,8 +97,9 @@ class TokenClassifier(Task):
         self.dropout.build((None, None, config.hidden_size))
         self.head = Dense(tags, dtype=self.dtype_policy, name="head")
         self.head.build((None, None, config.hidden_size))
-        self.crf = bool(crf)
-        self.chain = CRF(tags, self.tag_set.allowed(), name="crf") if crf else None
+        self.crf, self.chain = config.crf if crf is None else bool(crf), None
+        if self.crf:
+            self.chain = CRF(tags, self.tag_set.allowed(), name="crf")
 
     def save_preset(self, folder, format=FORMATS[0]):
         if format == "huggingface":

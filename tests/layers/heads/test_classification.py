@@ -60,15 +60,26 @@ def convolved(head, x):
     return np.concatenate(found)
 
 
-def read_both_ways(head, x):
+def lstm_step(read, product, h, c):
+    i, f, g, o = np.split(read + product, 4)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def gru_step(read, product, h, c):
+    (xz, xr, xn), (hz, hr, hn) = np.split(read, 3), np.split(product, 3)
+    z = sigmoid(xz + hz)
+    return z * h + (1 - z) * np.tanh(xn + sigmoid(xr + hr) * hn), c
+
+
+def read_both_ways(head, x, step=lstm_step):
     ends = []
-    for layer, rows in ((head.forwards, x), (head.backwards, x[::-1])):
-        kernel, recurrent, bias = (w.numpy() for w in layer.weights[:3])
+    for layer, rows in ((head.reader.forwards, x), (head.reader.backwards, x[::-1])):
+        kernel, bias = layer.projection.kernel.numpy(), layer.projection.bias.numpy()
         h = c = np.zeros(150, "float32")
         for row in rows:
-            i, f, g, o = np.split(row @ kernel + h @ recurrent + bias, 4)
-            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-            h = sigmoid(o) * np.tanh(c)
+            product = h @ layer.recurrent_kernel.numpy()
+            h, c = step(row @ kernel + bias, product, h, c)
         ends.append(h)
     return np.concatenate(ends)
 
@@ -78,8 +89,11 @@ POOLS = {
     "pooled_relu": lambda head, x: pooled(head, x, lambda y: np.maximum(y, 0.0)),
     "pooled_gelu": lambda head, x: pooled(head, x, gelu),
     "mean": lambda head, x: x.mean(axis=0),
+    "max": lambda head, x: x.max(axis=0),
+    "ends": lambda head, x: x[-1],
     "convolution": convolved,
     "lstm": read_both_ways,
+    "gru": lambda head, x: read_both_ways(head, x, gru_step),
 }
 
 
@@ -113,7 +127,8 @@ def test_a_row_of_padding_alone_gives_numbers_and_no_gradient_that_is_none(name)
 def test_rates_of_dropout():
     config = CONFIG.replace(dropout=0.2)
     rates = {name: cls(config, 2).dropout.rate for name, cls in HEADS.items()}
-    assert rates == dict.fromkeys(HEADS, 0.2) | {"convolution": 0.5, "lstm": 0.5}
+    own = dict.fromkeys(["convolution", "lstm", "gru"], 0.5)
+    assert rates == dict.fromkeys(HEADS, 0.2) | own
     assert HEADS["lstm"](config, 2, dropout=0.1).dropout.rate == 0.1
 
 

@@ -1,0 +1,1 @@
+"""What words are read with beside their vectors."""
