@@ -128,7 +128,7 @@ class RecurrentSeq2SeqConfig(ModelConfig):
         return self.output_size or self.hidden_size
 
     @property
-    def directions(self) -> tuple[str, ...]:
+    def encoder_directions(self) -> tuple[str, ...]:
         """In which the encoder reads, the last of them from the end."""
         return DIRECTIONS if self.bidirectional else DIRECTIONS[1:]
 
@@ -182,8 +182,9 @@ class RecurrentSeq2SeqConfig(ModelConfig):
         tree: dict[str, Any] = {"tokens": embedding_leaf(rows, e)}
         if not self.shared_embeddings:
             tree["encoder_tokens"] = embedding_leaf(rows, e)
+        names = self.encoder_directions
         tree["encoder"] = {
-            f"block_{i}": {name: self._layer(m if i else e) for name in self.directions}
+            f"block_{i}": {name: self._layer(m if i else e) for name in names}
             for i in range(self.num_layers)
         }
         tree["decoder"] = decoder = {

@@ -26,7 +26,7 @@ class RecurrentEncoder(keras.layers.Layer):
             block = RecurrentReader(
                 config.cell,
                 config.hidden_size,
-                config.directions,
+                config.encoder_directions,
                 config.forget_bias,
                 dtype=policy,
                 name=f"block_{i}",

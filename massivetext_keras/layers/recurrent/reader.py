@@ -66,8 +66,8 @@ class RecurrentReader(keras.layers.Layer):
 
         Args:
             x: [length, batch, size].
-            padding_mask: int32 [batch, length], 0 at padding, at the left or at the right
-                (None: there is none).
+            padding_mask: int32 [batch, length], 0 at padding, at the left or at the
+                right (None: there is none).
             training: whether a gradient is taken.
 
         Returns:
