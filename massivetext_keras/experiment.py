@@ -86,7 +86,8 @@ TOKENIZERS = ("sentencepiece", "wordpiece", "byte_pair", "words", "bytes")
 
 @dataclasses.dataclass(frozen=True)
 class TokenizerConfig(Config):
-    """A tokenizer: how it is trained, or of a run the one that it had.
+    """A tokenizer: how it is trained, or of a run the one that it had, with None for
+    what is not known of it.
 
     Attributes:
         kind: "sentencepiece", "wordpiece", "byte_pair", "words" or "bytes"; of a run
@@ -103,8 +104,8 @@ class TokenizerConfig(Config):
     kind: str = "sentencepiece"
     vocabulary_size: int = setting(8192, least=1)
     model_type: str | None = setting("bpe", choices=("bpe", "unigram"))
-    split: str = setting("words", choices=("words", "spaces"))
-    spelled: bool = False
+    split: str | None = setting("words", choices=("words", "spaces"))
+    spelled: bool | None = False
     fingerprint: str | None = None
 
     def __post_init__(self):

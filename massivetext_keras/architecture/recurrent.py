@@ -10,6 +10,8 @@ from massivetext_keras.architecture.weights import Leaf, dense_leaves, embedding
 from massivetext_keras.support.values import setting
 
 # Gates of a cell, by which its products are wider than its state.
+# In which a text is read; where there are two, in this order.
+DIRECTIONS = ("forwards", "backwards")
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
 

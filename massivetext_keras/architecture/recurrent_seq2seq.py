@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from massivetext_keras.architecture.model import ModelConfig
-from massivetext_keras.architecture.recurrent import GATES
+from massivetext_keras.architecture.recurrent import DIRECTIONS, GATES
 from massivetext_keras.architecture.weights import Leaf, dense_leaves, embedding_leaf
 from massivetext_keras.support.values import setting
 
@@ -128,6 +128,11 @@ class RecurrentSeq2SeqConfig(ModelConfig):
         return self.output_size or self.hidden_size
 
     @property
+    def encoder_directions(self) -> tuple[str, ...]:
+        """In which the encoder reads, the last of them from the end."""
+        return DIRECTIONS if self.bidirectional else DIRECTIONS[1:]
+
+    @property
     def width_of_memory(self) -> int:
         """Width of what the encoder gives for each token."""
         return self.hidden_size * (1 + self.bidirectional)
@@ -177,9 +182,9 @@ class RecurrentSeq2SeqConfig(ModelConfig):
         tree: dict[str, Any] = {"tokens": embedding_leaf(rows, e)}
         if not self.shared_embeddings:
             tree["encoder_tokens"] = embedding_leaf(rows, e)
-        directions = ("backward", "forward")[: 1 + self.bidirectional]
+        names = self.encoder_directions
         tree["encoder"] = {
-            f"block_{i}": {name: self._layer(m if i else e) for name in directions}
+            f"block_{i}": {name: self._layer(m if i else e) for name in names}
             for i in range(self.num_layers)
         }
         tree["decoder"] = decoder = {

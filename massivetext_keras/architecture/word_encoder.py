@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from massivetext_keras.architecture.model import ModelConfig
-from massivetext_keras.architecture.recurrent import GATES
+from massivetext_keras.architecture.recurrent import DIRECTIONS, GATES
 from massivetext_keras.architecture.weights import Leaf, dense_leaves, embedding_leaf
 from massivetext_keras.support.values import setting
 
@@ -130,7 +130,7 @@ class WordEncoderConfig(ModelConfig):
             product = dense_leaves(CHARACTER_WIDTH * size, self.character_maps)
             bytes_ = embedding_leaf(len(BYTES), size)
             tree["character_embeddings"] = {"bytes": bytes_, "product": product}
-        units, names = self.hidden_size // self.directions, ("forwards", "backwards")
+        units, names = self.hidden_size // self.directions, DIRECTIONS
         parts, inputs, stack = (units,) * GATES[self.cell], self.width_of_words, {}
         for i in range(self.num_layers):
             layer = {

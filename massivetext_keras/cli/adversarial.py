@@ -28,10 +28,11 @@ def adversarial_train(
     ),
     logs: str | None = None,
 ) -> None:
-    """Learn to write texts by maximum likelihood, then against a discriminator.
+    """Learn to write texts against a discriminator.
 
-    SeqGAN's policy gradient, or relaxed samples. Each line of the input is a text. The
-    folder is a preset of CausalLM: `generate`, `score` and `export` take it.
+    Maximum likelihood first, then SeqGAN's policy gradient, or relaxed samples. Each
+    line of the input is a text. The folder is a preset of CausalLM: `generate`, `score`
+    and `export` take it.
 
     Args:
         tokenizer: folder of `tokenizer train`, or `bytes` (default: whole words of the

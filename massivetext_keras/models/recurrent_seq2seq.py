@@ -102,11 +102,10 @@ class RecurrentSeq2Seq(Backbone):
             What the encoder gives [batch, keys, m], its keys [batch, keys, a], and what
             the decoder's first step reads, see `RecurrentDecoder.begin`.
         """
-        mask = None if padding_mask is None else tf.transpose(padding_mask)
         x = self.input_dropout(
             self.encoder_tokens(tf.transpose(token_ids)), training=training
         )
-        hidden, ends = self.encoder(x, mask, training=training)
+        hidden, ends = self.encoder(x, padding_mask, training=training)
         hidden = tf.transpose(hidden, [1, 0, 2])
         memory = self.decoder.attention.read(hidden, padding_mask, training=training)
         states = self.decoder.begin(memory, ends, training)

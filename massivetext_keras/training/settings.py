@@ -63,6 +63,8 @@ def described_tokenizer(tokenizer: tokenizers.Tokenizer) -> TokenizerConfig:
         kind=kinds.get(type(tokenizer), type(tokenizer).__name__),
         vocabulary_size=tokenizer.vocabulary_size,
         model_type=None,
+        split=None,
+        spelled=None,
         fingerprint=tokenizer.fingerprint,
     )
 

@@ -108,7 +108,8 @@ def test_one_token_is_enough(model):
 def keras_encoder(model: RecurrentSeq2Seq):
     """Keras's layers with the weights of the encoder."""
     layers = []
-    for layer in (model.encoder.blocks[0].backward, model.encoder.blocks[0].forward):
+    reader = model.encoder.blocks[0]
+    for layer in (reader.forwards, reader.backwards):
         other = keras.layers.GRU(8, return_sequences=True)
         other.build((None, None, 6))
         kernel, bias = (x.numpy() for x in layer.projection.weights)
@@ -123,9 +124,9 @@ def test_it_is_what_layers_of_keras_make():
     model = built(input_feeding=False)
     both, decoder = features(3, 5, 4), model.decoder
     source = model.tokens(both["encoder_token_ids"])
-    backward, forward = keras_encoder(model)
+    forward, backward = keras_encoder(model)
     behind = tf.reverse(backward(tf.reverse(source, [1])), [1])
-    memory = tf.concat([behind, forward(source)], axis=2)
+    memory = tf.concat([forward(source), behind], axis=2)
     begin = tf.tanh(decoder.bridge(behind[:, 0]))
     cell, layer = keras.layers.GRU(8, return_sequences=True), decoder.blocks[0]
     cell.build((None, None, 6))
@@ -156,7 +157,7 @@ def test_with_input_feeding_gradients_are_numerical():
     variables = model.trainable_variables
     slopes = tape.gradient(value, variables)
     names = {"decoder/block_0/projection/kernel", "decoder/readout/kernel"}
-    names |= {"decoder/bridge/kernel", "encoder/block_0/backward/recurrent_kernel"}
+    names |= {"decoder/bridge/kernel", "encoder/block_0/backwards/recurrent_kernel"}
     names |= {"decoder/attention/vector", "decoder/attention/keys/kernel"}
     for variable, slope in zip(variables, slopes, strict=True):
         if variable.path.split("/", 1)[1] not in names:

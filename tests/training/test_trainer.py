@@ -132,6 +132,8 @@ def test_the_folder_is_a_preset_that_gives_the_same_logits(straight):
         "kind": "bytes",
         "vocabulary_size": 259,
         "model_type": None,
+        "split": None,
+        "spelled": None,
         "fingerprint": ByteTokenizer().fingerprint,
     }
     assert written["task"]["name"] == "CausalLM"

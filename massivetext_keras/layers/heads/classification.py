@@ -286,7 +286,9 @@ class RecurrentHead(ClassificationHead):
     def pool(self, hidden, mask, training):
         real = tf.cast(mask[..., 0] > 0, tf.int32)
         # What a row of padding alone is read as has nothing of its states.
-        states = self.reader(hidden * mask, real, training=training)
+        tokens = tf.transpose(hidden * mask, [1, 0, 2])
+        states, _ = self.reader(tokens, real, training=training)
+        states = tf.transpose(states, [1, 0, 2])
         return ends_of(states, real, 2) * tf.reduce_max(mask, axis=1)
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from massivetext_keras.architecture.recurrent_seq2seq import RecurrentSeq2SeqConfig
 from massivetext_keras.kernels.recurrence.cells import States
 from massivetext_keras.layers.dropout import Dropout
-from massivetext_keras.layers.recurrent.bidirectional import BidirectionalLayer
+from massivetext_keras.layers.recurrent.reader import RecurrentReader
 
 
 class RecurrentEncoder(keras.layers.Layer):
@@ -23,11 +23,11 @@ class RecurrentEncoder(keras.layers.Layer):
         self.config, policy = config, self.dtype_policy
         self.blocks = []
         for i in range(config.num_layers):
-            block = BidirectionalLayer(
+            block = RecurrentReader(
                 config.cell,
                 config.hidden_size,
+                config.encoder_directions,
                 config.forget_bias,
-                config.bidirectional,
                 dtype=policy,
                 name=f"block_{i}",
             )
@@ -51,7 +51,7 @@ class RecurrentEncoder(keras.layers.Layer):
 
         Args:
             x: [length, batch, e].
-            padding_mask: int [length, batch], 0 at padding, which stands at the right.
+            padding_mask: int [batch, length], 0 at padding, which stands at the right.
             training: whether a gradient is taken.
 
         Returns:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from massivetext_keras.architecture.recurrent import DIRECTIONS
 from massivetext_keras.architecture.word_encoder import WordEncoderConfig
 from massivetext_keras.layers.dropout import Dropout
 from massivetext_keras.layers.recurrent.reader import RecurrentReader
@@ -26,7 +27,7 @@ class ReaderStack(keras.layers.Layer):
             block = RecurrentReader(
                 config.cell,
                 config.hidden_size // config.directions,
-                config.bidirectional,
+                DIRECTIONS[: config.directions],
                 dtype=policy,
                 name=f"block_{i}",
             )
@@ -43,11 +44,12 @@ class ReaderStack(keras.layers.Layer):
         self, x: tf.Tensor, mask: tf.Tensor, training: bool | None = None
     ) -> tf.Tensor:
         """[batch, length, e] and int32 [batch, length] -> [batch, length, d]."""
+        x = tf.transpose(x, [1, 0, 2])  # steps are rows from here on
         for i, block in enumerate(self.blocks):
             if i:
                 x = self.dropout(x, training=training)
-            x = block(x, mask, training=training)
-        return x
+            x, _ = block(x, mask, training=training)
+        return tf.transpose(x, [1, 0, 2])
 
     def compute_output_shape(self, input_shape, *_, **__):
         return (*input_shape[:-1], self.config.hidden_size)

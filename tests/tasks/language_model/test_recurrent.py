@@ -250,7 +250,7 @@ def test_what_does_not_go_is_refused(tmp_path):
         lm.compile("adamw", recompute=True)
     with pytest.raises(ValueError, match="no family of Hugging Face is a RecurrentCon"):
         lm.save_preset(tmp_path, format="huggingface")
-    with pytest.raises(ValueError, match="TextClassifier needs stack='encoder', not"):
+    with pytest.raises(ValueError, match="TextClassifier needs stack='encoder' or"):
         TextClassifier(TINY, ByteTokenizer())
     with pytest.raises(ValueError, match="attention.*is in no"):
         lm.add_adapters()
