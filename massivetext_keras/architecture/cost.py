@@ -130,7 +130,7 @@ def _(config: RecurrentConfig, seen: float, recompute: bool) -> float:
 def _(config: RecurrentSeq2SeqConfig, seen: float, recompute: bool) -> float:
     d, m, gates = config.hidden_size, config.width_of_memory, GATES[config.cell]
     kept = (2 * gates + config.states) * d  # products and states
-    directions, layers = 1 + config.bidirectional, config.decoder_layers
+    directions, layers = len(config.encoder_directions), config.decoder_layers
     read = 2 * (config.width_of_embedding + m * (config.num_layers - 1))
     encoder = read + directions * kept * config.num_layers + config.width_of_keys
     read = 2 * (config.width_of_embedding + d * (layers - 1)) + config.width_fed

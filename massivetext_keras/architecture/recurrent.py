@@ -10,9 +10,23 @@ from massivetext_keras.architecture.weights import Leaf, dense_leaves, embedding
 from massivetext_keras.support.values import setting
 
 # Gates of a cell, by which its products are wider than its state.
+GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 # In which a text is read; where there are two, in this order.
 DIRECTIONS = ("forwards", "backwards")
-GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+
+
+def layer_leaves(
+    cell: str, inputs: int, units: int, recurrent_bias: bool = False
+) -> dict[str, Any]:
+    """The weights of a recurrent layer."""
+    parts = (units,) * GATES[cell]
+    layer: dict[str, Any] = {
+        "projection": dense_leaves(inputs, *parts),
+        "recurrent_kernel": Leaf((units, parts), "matrix"),
+    }
+    if recurrent_bias:
+        layer["recurrent_bias"] = Leaf((parts,), "bias")
+    return layer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,17 +122,13 @@ class RecurrentConfig(ModelConfig):
         return 0
 
     def weight_tree(self) -> dict[str, Any]:
-        rows, gates = self.vocabulary_size, GATES[self.cell]
-        stack = {}
-        for i, (inputs, units) in enumerate(
-            zip(self.widths[:-1], self.widths[1:], strict=True)
-        ):
-            parts = (units,) * gates
-            layer: dict[str, Any] = {"projection": dense_leaves(inputs, *parts)}
-            layer["recurrent_kernel"] = Leaf((units, parts), "matrix")
-            if self.recurrent_bias:
-                layer["recurrent_bias"] = Leaf((parts,), "bias")
-            stack[f"block_{i}"] = layer
+        rows, widths = self.vocabulary_size, self.widths
+        stack = {
+            f"block_{i}": layer_leaves(
+                self.cell, widths[i], widths[i + 1], self.recurrent_bias
+            )
+            for i in range(self.num_layers)
+        }
         tree = {"tokens": embedding_leaf(rows, self.width_of_embedding), "stack": stack}
         if not self.tied_embeddings:
             tree["output"] = embedding_leaf(rows, self.width_of_output)

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from massivetext_keras.architecture.model import ModelConfig
-from massivetext_keras.architecture.recurrent import DIRECTIONS, GATES
+from massivetext_keras.architecture.recurrent import DIRECTIONS, GATES, layer_leaves
 from massivetext_keras.architecture.weights import Leaf, dense_leaves, embedding_leaf
 from massivetext_keras.support.values import setting
 
@@ -135,7 +135,7 @@ class RecurrentSeq2SeqConfig(ModelConfig):
     @property
     def width_of_memory(self) -> int:
         """Width of what the encoder gives for each token."""
-        return self.hidden_size * (1 + self.bidirectional)
+        return self.hidden_size * len(self.encoder_directions)
 
     @property
     def width_of_keys(self) -> int:
@@ -210,8 +210,4 @@ class RecurrentSeq2SeqConfig(ModelConfig):
         return tree
 
     def _layer(self, inputs: int) -> dict[str, Any]:
-        parts = (self.hidden_size,) * GATES[self.cell]
-        return {
-            "projection": dense_leaves(inputs, *parts),
-            "recurrent_kernel": Leaf((self.hidden_size, parts), "matrix"),
-        }
+        return layer_leaves(self.cell, inputs, self.hidden_size)

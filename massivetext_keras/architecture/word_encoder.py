@@ -6,8 +6,8 @@ import dataclasses
 from typing import Any
 
 from massivetext_keras.architecture.model import ModelConfig
-from massivetext_keras.architecture.recurrent import DIRECTIONS, GATES
-from massivetext_keras.architecture.weights import Leaf, dense_leaves, embedding_leaf
+from massivetext_keras.architecture.recurrent import DIRECTIONS, GATES, layer_leaves
+from massivetext_keras.architecture.weights import dense_leaves, embedding_leaf
 from massivetext_keras.support.values import setting
 
 # The ids of the bytes that spell words, of tokenizers that do.
@@ -131,12 +131,9 @@ class WordEncoderConfig(ModelConfig):
             bytes_ = embedding_leaf(len(BYTES), size)
             tree["character_embeddings"] = {"bytes": bytes_, "product": product}
         units, names = self.hidden_size // self.directions, DIRECTIONS
-        parts, inputs, stack = (units,) * GATES[self.cell], self.width_of_words, {}
+        inputs, stack = self.width_of_words, {}
         for i in range(self.num_layers):
-            layer = {
-                "projection": dense_leaves(inputs, *parts),
-                "recurrent_kernel": Leaf((units, parts), "matrix"),
-            }
+            layer = layer_leaves(self.cell, inputs, units)
             stack[f"block_{i}"] = dict.fromkeys(names[: self.directions], layer)
             inputs = self.hidden_size
         if stack:

@@ -118,7 +118,7 @@ class RecurrentLayer(keras.layers.Layer):
 
     def step(self, x: tf.Tensor, states: States) -> tuple[tf.Tensor, States]:
         """What the layer gives after one token, without dropout; gradients flow through
-        the states, too, which those of `call` end at.
+        the states, too.
 
         Args:
             x: [batch, size].

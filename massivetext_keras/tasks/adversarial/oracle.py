@@ -43,8 +43,8 @@ class Oracle:
         return sampling.sample(self.model, self.marks, _ROWS, self.length, seed)
 
     def _summed(self, ids: tf.Tensor) -> tf.Tensor:
-        hidden = self.model({"token_ids": self.marks.inputs(ids)})
-        return self.model.summed_loss(hidden, ids, tf.ones_like(ids, tf.float32))[0]
+        weights = tf.ones_like(ids, tf.float32)
+        return sampling.weighted_nll(self.model, self.marks, ids, weights)
 
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
         """Texts, int32 [n, length]; the same seed gives the same ones."""

@@ -73,6 +73,19 @@ def draw(logits: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     return tf.minimum(chosen * block + place, size - 1)
 
 
+def weighted_nll(
+    model: Recurrent,
+    marks: Marks,
+    ids: tf.Tensor,
+    weights: tf.Tensor,
+    training: bool = False,
+) -> tf.Tensor:
+    """Nats of tokens, int32 [batch, length], each times its weight, summed: a float32
+    scalar."""
+    hidden = model({"token_ids": marks.inputs(ids)}, training=training)
+    return model.summed_loss(hidden, ids, weights)[0]
+
+
 def advance(model: Recurrent, tokens: tf.Tensor, states: tuple):
     """float32 logits [batch, vocabulary] behind tokens int [batch], and the states."""
     hidden, states = model.stack.step(model.tokens(tokens), states)

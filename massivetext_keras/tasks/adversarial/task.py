@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -311,10 +312,9 @@ class AdversarialTextGenerator(keras.Model):
     def _weighted_nll(
         self, ids: tf.Tensor, weights: tf.Tensor, training: bool
     ) -> tf.Tensor:
-        """Nats of tokens, int32 [batch, length], each times its weight, summed."""
+        """`sampling.weighted_nll` by the generator."""
         model = self.generator.backbone
-        hidden = model({"token_ids": self.marks.inputs(ids)}, training=training)
-        return model.summed_loss(hidden, ids, weights)[0]
+        return sampling.weighted_nll(model, self.marks, ids, weights, training)
 
     def _likelihood(self, real: tf.Tensor) -> dict[str, tf.Tensor]:
         inside = self.marks.inside(real)
@@ -484,15 +484,12 @@ class AdversarialTextGenerator(keras.Model):
             parts.append(self._sampler(model, size, length, key, heat).numpy())
         return np.concatenate(parts)[:n]
 
-    @property
+    @functools.cached_property
     def _sampler(self) -> Callable:
-        if "sampler" not in self.__dict__:
+        def draw(model, size, length, key, heat):
+            return sampling.sample(model, self.marks, size, length, key, heat)
 
-            def draw(model, size, length, key, heat):
-                return sampling.sample(model, self.marks, size, length, key, heat)
-
-            self.__dict__["sampler"] = tf.function(draw, autograph=False)
-        return self.__dict__["sampler"]
+        return tf.function(draw, autograph=False)
 
     def score(self, texts: Texts) -> float | list[float]:
         """See `CausalLM.score`."""
