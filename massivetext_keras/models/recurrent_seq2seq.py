@@ -11,7 +11,7 @@ from massivetext_keras.layers.dropout import Dropout
 from massivetext_keras.layers.embeddings import TokenEmbedding
 from massivetext_keras.layers.recurrent.attention import bias_of
 from massivetext_keras.layers.recurrent.decoder import RecurrentDecoder
-from massivetext_keras.layers.recurrent.encoder import RecurrentEncoder
+from massivetext_keras.layers.recurrent.reader_stack import ReaderStack
 from massivetext_keras.models.backbone import Backbone, as_features
 
 
@@ -41,7 +41,17 @@ class RecurrentSeq2Seq(Backbone):
             width = config.width_of_embedding
             self.encoder_tokens = self._token_embedding("encoder_tokens", width)
         self.input_dropout = Dropout(rate, dtype=policy, name="input_dropout")
-        self.encoder = RecurrentEncoder(config, dtype=policy, name="encoder")
+        self.encoder = ReaderStack(
+            config.width_of_embedding,
+            config.num_layers,
+            config.cell,
+            config.hidden_size,
+            config.encoder_directions,
+            config.forget_bias,
+            config.rate_between,
+            dtype=policy,
+            name="encoder",
+        )
         self.decoder = RecurrentDecoder(config, dtype=policy, name="decoder")
         self.dropout = Dropout(config.dropout, dtype=policy, name="dropout")
         self.build_all()
@@ -106,6 +116,7 @@ class RecurrentSeq2Seq(Backbone):
             self.encoder_tokens(tf.transpose(token_ids)), training=training
         )
         hidden, ends = self.encoder(x, padding_mask, training=training)
+        hidden = self.encoder.dropout(hidden, training=training)
         hidden = tf.transpose(hidden, [1, 0, 2])
         memory = self.decoder.attention.read(hidden, padding_mask, training=training)
         states = self.decoder.begin(memory, ends, training)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from massivetext_keras.architecture.recurrent import DIRECTIONS
 from massivetext_keras.architecture.word_encoder import BYTES, WordEncoderConfig
 from massivetext_keras.layers.dropout import Dropout
 from massivetext_keras.layers.recurrent.reader_stack import ReaderStack
@@ -42,7 +43,16 @@ class WordEncoder(Backbone):
                 config, dtype=policy, name="character_embeddings"
             )
         if config.num_layers:
-            self.stack = ReaderStack(config, dtype=policy, name="stack")
+            self.stack = ReaderStack(
+                config.width_of_words,
+                config.num_layers,
+                config.cell,
+                config.hidden_size // config.directions,
+                DIRECTIONS[: config.directions],
+                dropout=config.dropout,
+                dtype=policy,
+                name="stack",
+            )
         self.build_all()
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
@@ -84,4 +94,8 @@ class WordEncoder(Backbone):
                 1.0 - self.word_dropout.rate
             )
         x = self.dropout(x, training=training)
-        return x if self.stack is None else self.stack(x, mask, training=training)
+        if self.stack is None:
+            return x
+        x = tf.transpose(x, [1, 0, 2])  # steps are rows from here on
+        x, _ = self.stack(x, mask, training=training)
+        return tf.transpose(x, [1, 0, 2])
