@@ -41,8 +41,9 @@ class WordEncoderConfig(ModelConfig):
             bytes too.
         dropout: rate on the vectors, and between recurrent layers; of a task's head,
             too, unless it says otherwise.
-        word_dropout: share of the words of a text that are left out in training (Iyyer
-            et al., 2015).
+        word_dropout: share of the words of a text whose vectors are left out in
+            training (Iyyer et al., 2015); the features of their bytes stay, so that
+            these learn to tell words that nobody knows.
         head: of a classifier on it that asks for none, see `TextClassifier`.
         crf: whether the tags of a tagger on it that does not say are a linear chain.
 

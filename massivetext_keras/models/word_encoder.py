@@ -72,7 +72,7 @@ class WordEncoder(Backbone):
         ids, mask = inputs["token_ids"], inputs.get("padding_mask")
         mask = tf.ones_like(ids) if mask is None else mask
         if self.character_embeddings is None:
-            return self._read(self.tokens(ids), mask, training)
+            return self._read(self._kept(self.tokens(ids), training), mask, training)
         begins = tf.cast((ids < BYTES.start) | (ids >= BYTES.stop), tf.int32) * mask
         words = tf.maximum(tf.cumsum(begins, axis=1) - 1, 0)
         counts = tf.reduce_sum(begins, axis=1)
@@ -83,16 +83,20 @@ class WordEncoder(Backbone):
         # Places of words in their rows; beyond the last word, of the row's end.
         places = tf.argsort(1 - begins, axis=1, stable=True)[:, :count]
         of_words = self.tokens(tf.gather(ids, places, batch_dims=1))
+        of_words = self._kept(of_words, training)
         mask = tf.sequence_mask(counts, count, tf.int32)
         x = tf.concat([of_words, features], axis=-1)
         return tf.gather(self._read(x, mask, training), words, batch_dims=1)
 
+    def _kept(self, x: tf.Tensor, training) -> tf.Tensor:
+        """Vectors of words [batch, words, e], some of them 0 in training."""
+        rate = self.word_dropout.rate
+        if training and rate:
+            x *= self.word_dropout(tf.ones_like(x[..., :1]), training=True) * (1 - rate)
+        return x
+
     def _read(self, x: tf.Tensor, mask: tf.Tensor, training) -> tf.Tensor:
         """Vectors of words [batch, words, e] to hidden states [batch, words, d]."""
-        if training and self.word_dropout.rate:
-            x *= self.word_dropout(tf.ones_like(x[..., :1]), training=True) * (
-                1.0 - self.word_dropout.rate
-            )
         x = self.dropout(x, training=training)
         if self.stack is None:
             return x

@@ -112,6 +112,20 @@ def test_words_are_left_out_whole():
     np.testing.assert_allclose(found[kept], whole[kept], rtol=1e-6)
 
 
+def test_the_features_of_words_that_are_left_out_stay():
+    """Without vectors two words of one spelling are alike, and others are not."""
+    options = {"character_size": 4, "character_maps": 3, "embedding_size": 5}
+    model = encoder(
+        num_layers=1, hidden_size=6, dropout=0.0, word_dropout=0.999999, **options
+    )
+    spelled = [[260, 10, 11, 12], [261, 10, 11, 12], [260, 10, 13, 12]]
+    one, same, other = model(np.array(spelled), training=True).numpy()
+    np.testing.assert_array_equal(one, same)
+    assert np.abs(one - other).max() > 1e-3
+    one, same, _ = model(np.array(spelled)).numpy()
+    assert np.abs(one - same).max() > 1e-3
+
+
 # Rows of words, of 256 bytes, and kernels and biases of layers, counted by hand.
 COUNTS = {
     "cnn_rand": 18767 * 300,

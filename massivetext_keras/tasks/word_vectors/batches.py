@@ -8,9 +8,9 @@ import tensorflow as tf
 from massivetext_keras.configs import WordVectorsConfig
 from massivetext_keras.tasks.word_vectors.vocabulary import Stream, Vocabulary
 
-BLOCK = 64  # neighbouring words whose products are one
+BLOCK = 32  # neighbouring words whose products are one
 BLOCKS = 16  # of an update, at the most
-_ENOUGH = 16_384  # ids of a text for each of them
+_ENOUGH = 8_192  # ids of a text for each of them
 _POWER = 0.75  # of the frequencies of drawn words
 
 
@@ -72,5 +72,6 @@ def blocks(
 
 
 def blocks_of(stream: Stream) -> int:
-    """Blocks of an update: few of a small text, of which more updates are made."""
-    return min(max(stream.size // _ENOUGH, 1), BLOCKS)
+    """Blocks of an update: few of a small text, of which more updates are made, and two
+    at least, as vectors of a dozen words begin to swing with one."""
+    return min(max(stream.size // _ENOUGH, 2), BLOCKS)

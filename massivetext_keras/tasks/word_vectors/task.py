@@ -209,20 +209,20 @@ class WordVectors(keras.Model):
         return getattr(updates, config.method)
 
     def train_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Several updates, one after another; the loss is that of the last."""
+        """Several updates, one after another; the loss is their mean."""
         self._batches.assign_add(1)
         step = self._update_cells if "rows" in batch else self._update_blocks
-        last = tf.shape(next(iter(batch.values())))[0] - 1
+        count = tf.shape(next(iter(batch.values())))[0]
 
-        def body(number: tf.Tensor) -> tf.Tensor:
-            _, done = step({name: x[number] for name, x in batch.items()})
+        def body(number: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            loss, done = step({name: x[number] for name, x in batch.items()})
             with tf.control_dependencies(done):
-                return number + 1
+                return number + 1, total + loss
 
-        number = tf.while_loop(lambda i: i < last, body, [0], parallel_iterations=1)
-        loss, done = step({name: x[number] for name, x in batch.items()})
-        with tf.control_dependencies(done):
-            self._loss.update_state(loss)
+        _, total = tf.while_loop(
+            lambda number, _: number < count, body, (0, 0.0), parallel_iterations=1
+        )
+        self._loss.update_state(total / tf.cast(count, total.dtype))
         return {"loss": self._loss.result()}
 
     @property

@@ -41,9 +41,9 @@ def test_blocks_hold_all_words_in_order():
     text = "\n".join(" ".join(f"w{i * j % 50}" for i in range(j)) for j in range(90))
     vocabulary, stream = read_words([text], "words", False, 1)
     first, *_ = blocks(stream, vocabulary, config).take(1)
-    assert blocks_of(stream) == 1
-    updates = -(-4005 // BLOCK)
-    assert first["tokens"].shape == (updates, 1, BLOCK + 6)
+    assert blocks_of(stream) == 2
+    updates = -(-4005 // (2 * BLOCK))
+    assert first["tokens"].shape == (updates, 2, BLOCK + 6)
     own = first["tokens"].numpy()[..., 3:-3].reshape(-1)
     ids = stream.array()
     expected = ids[ids != stream.mark]
