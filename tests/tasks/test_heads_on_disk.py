@@ -26,7 +26,11 @@ IDS = {"token_ids": np.arange(12, dtype="int32").reshape(2, 6)}
     [
         (MaskedLM, {}, "masked_lm"),
         (MaskedLM, {"pooler": True, "sentences": "order"}, "pretraining"),
-        (MaskedLM, {"embedding_size": 8, "shared_layers": True}, "masked_lm"),
+        (
+            MaskedLM,
+            {"embedding_size": 8, "shared_layers": True, "num_layers": 2},
+            "masked_lm",
+        ),
         (ReplacedTokenDetector, {"generator_size": 0.5}, "discriminator"),
         (TextEmbedder, {"pooling": "cls", "temperature": 0.1}, None),
     ],

@@ -115,7 +115,7 @@ def test_batches_are_a_function_of_their_number():
 
 
 def test_pairs_can_be_learnt():
-    task = encoder_task(TextEmbedder, scale=0.2)
+    task = encoder_task(TextEmbedder, scale=0.2, num_layers=2)
     train, valid = task.datasets(PAIRS, batch_size=5, validation_fraction=0.0)
     assert valid is None
     task.compile(adamw(0.01, weight_decay=0.0))
