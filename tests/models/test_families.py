@@ -131,7 +131,7 @@ def test_padded_pairs_are_the_pairs_alone(name):
         assert_close(hidden[i, :n], alone[0])
 
 
-@pytest.mark.parametrize("chunks", [[5], [1] * 5, [2, 3]], ids=str)
+@pytest.mark.parametrize("chunks", [[1] * 5, [2, 3]], ids=str)
 @pytest.mark.parametrize("name", ENCODER_DECODERS)
 def test_cached_is_uncached(name, chunks):
     model, sources, targets = shared(name), ids(2, 7, 1), ids(2, 5, 2)
@@ -152,7 +152,7 @@ def test_cached_is_uncached(name, chunks):
         start += size
 
 
-@pytest.mark.parametrize("chunks", [[6], [3, 1, 1, 1], [4, 2]], ids=str)
+@pytest.mark.parametrize("chunks", [[6], [3, 1, 2]], ids=str)
 @pytest.mark.parametrize("name", DECODERS)
 def test_cached_decoders_are_uncached(name, chunks):
     """What is read first is the prefix of a prefix model."""
