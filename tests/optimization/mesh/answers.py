@@ -97,7 +97,7 @@ def on_disk(pair: Pair, folder: Path) -> dict:
     task.save_preset(folder / "preset")
     task.save_weights(folder / "kept.weights.h5")
     task.save(folder / "task.keras")
-    task.export(folder / "export")
+    task.export(folder / "export", xla=False)
     logits, kept = np.array(task(FEATURES)), values(task)
     text = task.generate("Once", temperature=0, max_new_tokens=4)
     served = tf.saved_model.load(str(folder / "export")).signatures["generate"]

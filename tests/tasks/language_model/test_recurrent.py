@@ -106,7 +106,7 @@ def test_a_preset_is_the_model(lm, tmp_path):
 def test_an_export_is_the_model(cell, tmp_path, monkeypatch):
     monkeypatch.undo()  # it is compiled
     lm = byte_lm(cell, generation={"max_new_tokens": 6})
-    lm.export(tmp_path / "served")
+    lm.export(tmp_path / "served", xla=cell == "lstm")
     served = tf.saved_model.load(tmp_path / "served").signatures
     found = served["score"](text=tf.constant(TEXTS))["log_probability"]
     np.testing.assert_allclose(found, lm.score(TEXTS), rtol=1e-5)
