@@ -26,11 +26,13 @@ def use_grappler(is_used: bool) -> None:
 
 
 class Python:
-    """`python` with these arguments, which begin with -m or -c, in ROOT.
+    """`python` with these arguments, of which the first is -m or -c, in ROOT.
+
+    It is asked and ended as a `subprocess.Popen` is.
 
     Args:
-        output: what it prints, and
-        errors: what it says besides; may be the same.
+        output: the file that has what it prints.
+        errors: the file that has what it says besides; may be the same.
         environment: all of its variables; ours if it is left out.
     """
 
@@ -47,12 +49,10 @@ class Python:
         self.process = FORKS.Process(target=_run, args=given)
         self.process.start()
 
-    @property
-    def returncode(self) -> int | None:
-        """What `subprocess` would say."""
+    def poll(self) -> int | None:
         return self.process.exitcode
 
-    poll = returncode.fget
+    returncode = property(poll)
 
     def kill(self) -> None:
         self.process.kill()
