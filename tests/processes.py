@@ -64,7 +64,7 @@ class Python:
 
 def _run(arguments, output: Path, errors: Path, environment: dict[str, str]) -> None:
     for number, path in ((1, output), (2, errors)):
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(file, number)
     os.environ.clear()
     os.environ.update(environment)
