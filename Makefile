@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 ENOUGH := .venv/.quickstart
 PARITY := .venv-parity
 PEERS := .venv-peers
-PYTEST := $(BIN)/python -m pytest -m ""
+PYTEST := $(BIN)/python -m pytest -m "" --durations=12 --durations-min=5
 # pip compiles the files that it installs one by one, for a minute: COMPILE does it on all
 # processors.
 INSTALL := -m pip install --no-compile
