@@ -185,11 +185,10 @@ def test_the_default_is_compiled_unless_nobody_wants_it(exported):
 
 
 @pytest.mark.slow
-def test_the_command_that_the_readme_gives_works(tmp_path):
-    lm = byte_lm(max_length=16)
-    lm.export(tmp_path / "1", xla=False)
-    text = (tmp_path / "1" / "README.md").read_text()
-    command = text.split("```")[3].strip().replace("{folder}", str(tmp_path / "1"))
+def test_the_command_that_the_readme_gives_works(exported):
+    folder = exported[1][1]
+    text = (folder / "README.md").read_text()
+    command = text.split("```")[3].strip().replace("{folder}", str(folder))
     command = command.replace("python", sys.executable, 1)
     done = subprocess.run(command, shell=True, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
