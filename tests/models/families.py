@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.shapes import PRESETS
 from massivetext_keras.models import BERT, GPT, Seq2Seq
@@ -59,3 +61,9 @@ def backbone(name: str, dtype: str = "float32", **changes) -> Backbone:
     config = shrunk(name, **changes)
     kinds = {"encoder": BERT, "encoder_decoder": Seq2Seq}
     return randomize(kinds.get(config.stack, GPT)(config, dtype=dtype))
+
+
+@functools.cache
+def shared(name: str, dtype: str = "float32") -> Backbone:
+    """`backbone`, one for all tests that leave its weights as they are."""
+    return backbone(name, dtype)

@@ -13,6 +13,7 @@ from tests.models.families import (
     ENCODERS,
     FAMILIES,
     backbone,
+    shared,
 )
 
 
@@ -44,7 +45,7 @@ def assert_as_laid_out(model) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("changes", [{}, {"rezero": True}], ids=str)
 def test_the_weights_are_those_of_the_table(name, changes):
-    assert_as_laid_out(backbone(name, **changes))
+    assert_as_laid_out(backbone(name, **changes) if changes else shared(name))
 
 
 @pytest.mark.parametrize("depth", [1, 3])
@@ -62,15 +63,15 @@ def test_decoders_may_have_another_depth(name, depth):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_training_without_dropout_is_inference(name):
-    model = backbone(name)
+    model = shared(name)
     assert_close(model(inputs(name), training=True), model(inputs(name)), 5e-5)
 
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_bfloat16_is_float32_rounded(name, training):
-    exact = backbone(name)(inputs(name)).numpy()
-    rounded = backbone(name, "mixed_bfloat16")(inputs(name), training=training)
+    exact = shared(name)(inputs(name)).numpy()
+    rounded = shared(name, "mixed_bfloat16")(inputs(name), training=training)
     assert rounded.dtype == tf.bfloat16
     difference = np.abs(tf.cast(rounded, tf.float32) - exact)
     # A router may choose another expert for a token near the edge: that is no rounding.
@@ -80,7 +81,7 @@ def test_bfloat16_is_float32_rounded(name, training):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_config_builds_the_same_model(name):
-    model = backbone(name)
+    model = shared(name)
     again = type(model).from_config(model.get_config())
     again.set_weights(model.get_weights())
     assert again.config == model.config
@@ -89,7 +90,7 @@ def test_the_config_builds_the_same_model(name):
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_every_token_sees_every_other(name):
-    model, tokens = backbone(name), ids(1, 6)
+    model, tokens = shared(name), ids(1, 6)
     for place in (0, 5):
         changed = tokens.copy()
         changed[0, place] = (changed[0, place] + 1) % 50
@@ -100,7 +101,7 @@ def test_every_token_sees_every_other(name):
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("name", ENCODERS + DECODERS)
 def test_padded_rows_are_the_rows_alone(name, training):
-    model, tokens = backbone(name), ids(3, 7)
+    model, tokens = shared(name), ids(3, 7)
     mask = (np.arange(7) < np.array([[7], [4], [1]])).astype("int32")
     hidden = model({"token_ids": tokens, "padding_mask": mask}, training=training)
     for i, length in enumerate((7, 4, 1)):
@@ -110,7 +111,7 @@ def test_padded_rows_are_the_rows_alone(name, training):
 
 @pytest.mark.parametrize("name", ENCODER_DECODERS)
 def test_padded_pairs_are_the_pairs_alone(name):
-    model, sources, targets = backbone(name), ids(3, 7, 1), ids(3, 5, 2)
+    model, sources, targets = shared(name), ids(3, 7, 1), ids(3, 5, 2)
     read, wrote = np.array([[7], [4], [1]]), np.array([[2], [5], [3]])
     hidden = model(
         {
@@ -130,10 +131,10 @@ def test_padded_pairs_are_the_pairs_alone(name):
         assert_close(hidden[i, :n], alone[0])
 
 
-@pytest.mark.parametrize("chunks", [[5], [1] * 5, [2, 3]], ids=str)
+@pytest.mark.parametrize("chunks", [[1] * 5, [2, 3]], ids=str)
 @pytest.mark.parametrize("name", ENCODER_DECODERS)
 def test_cached_is_uncached(name, chunks):
-    model, sources, targets = backbone(name), ids(2, 7, 1), ids(2, 5, 2)
+    model, sources, targets = shared(name), ids(2, 7, 1), ids(2, 5, 2)
     mask = np.array([[1] * 7, [1] * 4 + [0] * 3])
     expected = model(
         {
@@ -151,11 +152,11 @@ def test_cached_is_uncached(name, chunks):
         start += size
 
 
-@pytest.mark.parametrize("chunks", [[6], [3, 1, 1, 1], [4, 2]], ids=str)
+@pytest.mark.parametrize("chunks", [[6], [3, 1, 2]], ids=str)
 @pytest.mark.parametrize("name", DECODERS)
 def test_cached_decoders_are_uncached(name, chunks):
     """What is read first is the prefix of a prefix model."""
-    model, tokens = backbone(name), ids(2, 6)
+    model, tokens = shared(name), ids(2, 6)
     prefix = np.broadcast_to(np.arange(6) < chunks[0], [2, 6]).astype("int32")
     features = {"token_ids": tokens}
     if model.config.stack == "prefix":
@@ -170,7 +171,7 @@ def test_cached_decoders_are_uncached(name, chunks):
 
 
 def test_a_prefix_is_seen_by_all_and_the_rest_by_what_follows():
-    model, tokens = backbone("unilm_base"), ids(1, 6)
+    model, tokens = shared("unilm_base"), ids(1, 6)
     prefix = np.array([[1, 1, 1, 0, 0, 0]])
     seen = []
     for place in range(6):

@@ -54,7 +54,7 @@ def test_how_far_a_token_is_seen(model):
     assert (moved > 0).tolist() == [1 <= i <= last for i in range(8)]
 
 
-@pytest.mark.parametrize("chunks", [[7], [1] * 7, [4, 3], [2, 1, 4]], ids=str)
+@pytest.mark.parametrize("chunks", [[1] * 7, [2, 1, 4]], ids=str)
 def test_cached_is_uncached(model, chunks):
     tokens = ids(2, 7)
     expected = model(tokens).numpy()
@@ -67,7 +67,7 @@ def test_cached_is_uncached(model, chunks):
     assert int(cache.start) == 7
 
 
-@pytest.mark.parametrize("split", [1, 2, 4])
+@pytest.mark.parametrize("split", [1, 4])
 def test_left_padded_rows_are_the_rows_alone(model, split):
     """Reads prompts of 6, 3 and 1 tokens in two cached calls."""
     rows = [ids(1, n, seed=n)[0] for n in (6, 3, 1)]

@@ -48,7 +48,7 @@ def test_a_future_token_changes_nothing_before_it(model):
     assert (np.abs(before - after)[0, 5:].max(axis=1) > 1e-3).all()
 
 
-@pytest.mark.parametrize("chunks", [[7], [1] * 7, [4, 3], [2, 1, 4]], ids=str)
+@pytest.mark.parametrize("chunks", [[1] * 7, [2, 1, 4]], ids=str)
 def test_cached_is_uncached(model, chunks):
     tokens = ids(2, 7)
     expected = model(tokens).numpy()
@@ -61,7 +61,7 @@ def test_cached_is_uncached(model, chunks):
     assert int(cache.start) == 7
 
 
-@pytest.mark.parametrize("split", [1, 2, 4])
+@pytest.mark.parametrize("split", [1, 4])
 def test_left_padded_rows_are_the_rows_alone(model, split):
     """Reads prompts of 6, 3 and 1 tokens in two cached calls."""
     rows = [ids(1, n, seed=n)[0] for n in (6, 3, 1)]

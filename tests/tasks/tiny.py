@@ -56,7 +56,8 @@ def words() -> WordPieceTokenizer:
 
 
 def encoder_task(cls, tokenizer=None, seed: int = 0, scale: float = 0.4, **changes):
-    """A task on an encoder whose weights are noise."""
+    """A task on an encoder of one layer whose weights are noise."""
+    changes = {"num_layers": 1, **changes}
     tokenizer = tokenizer or words()
     options = {name: changes.pop(name) for name in cls.options if name in changes}
     dtype = changes.pop("dtype", "float32")

@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.processes import last_line_of
+from tests.processes import Python, last_line_of
 from tests.training import worker
 from tests.training.tiny import batch
 from tests.training.worker import STEPS
 
-ROOT = Path(__file__).parents[2]
 SECONDS = 900
 
 pytestmark = pytest.mark.slow
@@ -36,22 +33,19 @@ def free_addresses(count: int) -> list[str]:
 
 def start(
     folder: Path, config: dict, program: str = "tests.training.worker", *arguments: str
-) -> subprocess.Popen:
+) -> Python:
     """A worker, which is given its folder and arguments."""
     folder.mkdir()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    environment["TF_CONFIG"] = json.dumps(config)
-    with open(folder / "output.txt", "w") as output:
-        return subprocess.Popen(
-            [sys.executable, "-m", program, str(folder), *arguments],
-            cwd=ROOT,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    output = folder / "output.txt"
+    return Python(
+        *("-m", program, str(folder), *arguments),
+        output=output,
+        errors=output,
+        environment={**os.environ, "TF_CONFIG": json.dumps(config)},
+    )
 
 
-def finish(workers: dict[Path, subprocess.Popen]) -> None:
+def finish(workers: dict[Path, Python]) -> None:
     """Waits for all; ends all when one fails, for the others would wait for it."""
     deadline = time.monotonic() + SECONDS
     try:

@@ -83,10 +83,10 @@ def copy_of(expected, tmp_path) -> Path:
 
 
 @pytest.mark.slow
-def test_killed_twenty_times(expected, tmp_path):
+def test_killed_ten_times(expected, tmp_path):
     folder = copy_of(expected, tmp_path)
     numbers, orphans, kills, early = random.Random(5), [], 0, 0.1
-    while kills < 20:
+    while kills < 10:
         program = start(folder)
         while program.poll() is None and not descendants(program.pid):
             time.sleep(0.01)  # on a busy machine it takes long to begin

@@ -67,8 +67,8 @@ def gradients_of(function, projected, kernel, bias, upstream):
 
 @pytest.mark.parametrize("name", CELLS)
 @pytest.mark.parametrize("rules", ["none", "keep", "mask", "both"])
-@pytest.mark.parametrize("length", [1, LENGTH])
-@pytest.mark.parametrize("graph", [False, True])
+# In pairs: eagerly over several tokens is the next test.
+@pytest.mark.parametrize(("length", "graph"), [(1, False), (LENGTH, True)])
 def test_values_and_gradients_are_those_of_a_plain_loop(name, rules, length, graph):
     cell, arrays, states, both, upstream = inputs(name, length)
     chosen = {

@@ -3,14 +3,17 @@ weights; prints JSON."""
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
+from massivetext_keras.generation import beam, decoding
 from massivetext_keras.optimization.averaging import averaged
 from massivetext_keras.tasks import CausalLM
 from massivetext_keras.tokenizers import ByteTokenizer
@@ -97,7 +100,11 @@ def on_disk(pair: Pair, folder: Path) -> dict:
     task.save_preset(folder / "preset")
     task.save_weights(folder / "kept.weights.h5")
     task.save(folder / "task.keras")
-    task.export(folder / "export")
+    with pytest.MonkeyPatch.context() as patch:  # XLA takes longer than all else here
+        plain = functools.partial(tf.function, autograph=False)
+        for module in (beam, decoding):
+            patch.setattr(module, "island", plain)
+        task.export(folder / "export", xla=False)
     logits, kept = np.array(task(FEATURES)), values(task)
     text = task.generate("Once", temperature=0, max_new_tokens=4)
     served = tf.saved_model.load(str(folder / "export")).signatures["generate"]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.optimization.mesh.limited import UPDATES
-from tests.processes import ROOT
+from tests.processes import Python
 from tests.training.test_multi_worker import finish, free_addresses, start
 
 pytestmark = pytest.mark.slow
@@ -23,12 +21,14 @@ PROGRAM = "tests.optimization.mesh.limited"
 LIMIT = {"TF_CPU_ALLOCATOR_USE_BFC": "true", "TF_CPU_BFC_MEM_LIMIT_IN_MB": "96"}
 
 
-def alone(folder: Path, **environment: str) -> subprocess.CompletedProcess:
+def alone(folder: Path, **environment: str) -> Python:
+    """A process that has ended."""
     folder.mkdir()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    program = [sys.executable, "-m", PROGRAM, str(folder)]
-    given = {"cwd": ROOT, "env": environment, "capture_output": True, "text": True}
-    return subprocess.run(program, **given)
+    files = {"output": folder / "output.txt", "errors": folder / "errors.txt"}
+    environment = {**os.environ, **environment}
+    process = Python("-m", PROGRAM, str(folder), **files, environment=environment)
+    process.wait()
+    return process
 
 
 def losses(folder: Path) -> list[float]:
@@ -37,9 +37,10 @@ def losses(folder: Path) -> list[float]:
 
 def test_four_devices_train_what_is_too_large_for_one(tmp_path, monkeypatch):
     free = alone(tmp_path / "free")
-    assert free.returncode == 0, free.stderr[-3000:]
+    assert free.returncode == 0, free.errors.read_text()[-3000:]
     bound = alone(tmp_path / "bound", **LIMIT)
-    assert bound.returncode and "ResourceExhaustedError" in bound.stderr
+    assert bound.returncode
+    assert "ResourceExhaustedError" in bound.errors.read_text()
     assert not (tmp_path / "bound" / "losses.json").exists()
 
     for name, value in LIMIT.items():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.processes import Python
 from tests.training.test_multi_worker import finish, free_addresses, start
 
 pytestmark = pytest.mark.slow
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 PROGRAM = "tests.optimization.mesh.worker"
 
 
-def two_workers(place: Path, *arguments: str) -> dict[Path, subprocess.Popen]:
+def two_workers(place: Path, *arguments: str) -> dict[Path, Python]:
     cluster = {"worker": free_addresses(2)}
     workers = {}
     for i in range(2):

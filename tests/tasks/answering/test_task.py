@@ -309,7 +309,12 @@ def test_answers_in_long_contexts_can_be_learnt():
         text[int(random.integers(0, 40))] = "able" if i % 6 else "the"
         questions.append(question(" ".join(text), "able" if i % 6 else None))
     task = encoder_task(
-        QuestionAnswerer, scale=0.2, window=24, stride=8, unanswerable=True
+        QuestionAnswerer,
+        scale=0.2,
+        num_layers=2,
+        window=24,
+        stride=8,
+        unanswerable=True,
     )
     train, _ = task.example_datasets(questions, batch_size=16, seed=1)
     task.compile(adamw(0.01, weight_decay=0.0))

@@ -371,10 +371,9 @@ def test_a_preset_holds_every_head_and_all_options(tmp_path, head):
 @pytest.mark.parametrize(
     "options",
     [
-        {"head": "convolution", "temperature": 2.0},
+        {"pooler": True, "temperature": 2.0},
         {"head": "lstm", "problem": "multi_label", "threshold": 0.45},
-        {"head": "mean", "problem": "regression", "dtype": "mixed_bfloat16"},
-        {"pooler": True},
+        {"head": "convolution", "problem": "regression", "dtype": "mixed_bfloat16"},
     ],
 )
 def test_an_export_answers_as_the_model(tmp_path, options, caplog):

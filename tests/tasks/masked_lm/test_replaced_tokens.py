@@ -94,7 +94,8 @@ def test_samples_follow_the_generator(detector):
 
 def test_both_learn(tmp_path):
     (tmp_path / "a.txt").write_text(TEXT * 40)
-    task = encoder_task(ReplacedTokenDetector, scale=0.1, generator_size=0.5)
+    options = {"generator_size": 0.5, "num_layers": 2}
+    task = encoder_task(ReplacedTokenDetector, scale=0.1, **options)
     train, valid = task.datasets(
         tmp_path / "a.txt",
         batch_size=4,

@@ -3,12 +3,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
 import resource
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -17,11 +14,11 @@ import pytest
 import safetensors.numpy
 
 from massivetext_keras.training import Checkpoint, adamw
+from tests.processes import last_line_of
 from tests.tasks.tiny import TINY
 from tests.training.tiny import TinyLM, batches
 
 DROPOUT = TINY.replace(num_layers=1, dropout=0.2)
-ROOT = Path(__file__).parents[3]
 
 
 def built(seed: int = 0, config=DROPOUT) -> TinyLM:
@@ -113,11 +110,10 @@ def test_another_process_resumes_bit_for_bit(tmp_path, straight, stopped):
         "import sys; from tests.training.callbacks import test_checkpoint as t\n"
         "model = t.built(seed=5)\n"
         "callback = t.Checkpoint(sys.argv[1])\n"
-        "t.train(model, callback.restore(model), 6, callback)"
+        "t.train(model, callback.restore(model), 6, callback)\n"
+        "print(6)"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", program, str(tmp_path)]
-    subprocess.run(command, check=True, cwd=ROOT, env=environment)
+    assert last_line_of("-c", program, str(tmp_path)) == 6
     resumed = built(seed=1)
     assert Checkpoint(tmp_path).restore(resumed) == 6
     assert_equal(resumed, straight)
