@@ -1,0 +1,8 @@
+"""The page to try the models on."""
+
+CONTENT_SECURITY = ""
+
+
+def page() -> str:
+    """HTML."""
+    return ""

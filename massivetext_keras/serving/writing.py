@@ -1,0 +1,192 @@
+"""Texts that engines write, as they come to an asynchronous server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+
+from massivetext_keras.serving.models import Model
+from massivetext_keras.serving.moderation import cleared
+from massivetext_keras.serving.refusals import Refusal
+from massivetext_keras.serving.requests import (
+    Finish,
+    GenerationRequest,
+    Piece,
+    QueueFull,
+    Ticket,
+)
+from massivetext_keras.serving.service import Service
+
+
+class Writing:
+    """The texts of one HTTP request, written at the same time.
+
+    To be used by `async with`: what still runs at the end is cancelled, so that a
+    client that goes away frees its slots.
+
+    Args:
+        service: of the server.
+        model: that writes.
+        end_ids: tokens that end a text and belong to none, beside the model's own.
+    """
+
+    def __init__(self, service: Service, model: Model, end_ids: Sequence[int] = ()):
+        self.service, self.model = service, model
+        self.end_ids = frozenset(end_ids)
+        self._tickets: list[Ticket] = []
+        self._queues: list[asyncio.Queue[Piece | Finish]] = []
+        self._since = time.monotonic()
+        self._begun: set[int] = set()  # of which something was sent
+
+    async def __aenter__(self) -> Writing:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for ticket in self._tickets:
+            ticket.cancel()
+
+    async def submit(self, requests: Sequence[GenerationRequest]) -> None:
+        """Has all of some requests written.
+
+        Raises:
+            Refusal: one can never run, or too many wait.
+        """
+        loop = asyncio.get_running_loop()
+        for request in requests:
+            queue: asyncio.Queue[Piece | Finish] = asyncio.Queue()
+
+            def hear(event, queue=queue):
+                loop.call_soon_threadsafe(queue.put_nowait, event)
+
+            # It reads the prompt, which may take a while. It goes on when this is
+            # cancelled, and is cancelled then.
+            taken = asyncio.ensure_future(
+                asyncio.to_thread(self.model.engine.submit, request, hear)
+            )
+            try:
+                self._tickets.append(await asyncio.shield(taken))
+            except asyncio.CancelledError:
+                taken.add_done_callback(_cancel)
+                raise
+            except ValueError as error:
+                raise Refusal(422, str(error), _field(str(error))) from None
+            except QueueFull as error:
+                why = f"too many requests wait: {error}"
+                raise Refusal(429, why, code="queue_full") from None
+            self._queues.append(queue)
+
+    async def events(self, index: int) -> AsyncIterator[Piece | Finish]:
+        """The events of one text, as they may be sent.
+
+        Raises:
+            Refusal: it took too long, or the model failed.
+        """
+        async for event in cleared(self._heard(index), self.service.moderator):
+            self._count(index, event)
+            yield event
+            if isinstance(event, Finish):
+                self._tickets[index].cancel()
+                return
+
+    async def merged(self) -> AsyncIterator[tuple[int, Piece | Finish]]:
+        """The events of all texts, each with its number, as they come."""
+        queue: asyncio.Queue = asyncio.Queue()
+
+        async def drain(index: int) -> None:
+            try:
+                async for event in self.events(index):
+                    queue.put_nowait((index, event))
+            except Exception as error:
+                queue.put_nowait((index, error))
+
+        tasks = [asyncio.ensure_future(drain(i)) for i in range(len(self._queues))]
+        left = len(tasks)
+        try:
+            while left:
+                index, event = await queue.get()
+                if isinstance(event, Exception):
+                    raise event
+                left -= isinstance(event, Finish)
+                yield index, event
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _heard(self, index: int) -> AsyncIterator[Piece | Finish]:
+        """What the engine says, up to a token that ends the text."""
+        count = 0
+        while True:
+            event = await self._next(index)
+            if isinstance(event, Finish):
+                yield _checked(event)
+                return
+            ended = self.end_ids.intersection(event.token_ids)
+            if not ended:
+                count += len(event.token_ids)
+                yield event
+                continue
+            place = next(i for i, x in enumerate(event.token_ids) if x in ended)
+            kept = self._before(event, place)
+            if kept.text or kept.token_ids:
+                yield kept
+            yield Finish("stop", 0, count + place + 1)
+            return
+
+    def _before(self, piece: Piece, place: int) -> Piece:
+        """A piece up to one of its tokens."""
+        ids = piece.token_ids[:place]
+        text = tokens_of(self.model, ids, whole=True)[0] if ids else ""
+        text = piece.text[: len(text)] if piece.text.startswith(text) else ""
+        return Piece(text, ids, piece.logprobs[:place])
+
+    async def _next(self, index: int) -> Piece | Finish:
+        left = self._since + self.service.limits.max_seconds - time.monotonic()
+        try:
+            return await asyncio.wait_for(self._queues[index].get(), max(left, 0))
+        except TimeoutError:
+            seconds = self.service.limits.max_seconds
+            why = f"the answer took longer than {seconds:g} seconds"
+            raise Refusal(408, why, code="timeout") from None
+
+    def _count(self, index: int, event: Piece | Finish) -> None:
+        measuring, name = self.service.measuring, self.model.name
+        if index not in self._begun:
+            self._begun.add(index)
+            measuring.first.labels(name).observe(time.monotonic() - self._since)
+        if isinstance(event, Finish):
+            measuring.tokens.labels(name, "prompt").inc(event.prompt_tokens)
+            measuring.tokens.labels(name, "new").inc(event.new_tokens)
+
+
+def tokens_of(model: Model, ids: Sequence[int], whole: bool = False) -> list[str]:
+    """The texts of tokens, or of all of them together."""
+    rows = [list(ids)] if whole else [[i] for i in ids]
+    if not rows:
+        return []
+    found = model.task.tokenizer.detokenize(rows)
+    return [text.decode(errors="replace") for text in found.numpy().tolist()]
+
+
+def _cancel(taken: asyncio.Future) -> None:
+    if not taken.cancelled() and taken.exception() is None:
+        taken.result().cancel()
+
+
+def _checked(finish: Finish) -> Finish:
+    if finish.reason == "error":
+        why = f"the model failed: {finish.message}"
+        raise Refusal(500, why, code="model_failed")
+    if finish.reason == "cancelled":
+        raise Refusal(503, "the model stopped writing", code="cancelled")
+    return finish
+
+
+_NAMED = {"max_new_tokens": "max_tokens"}
+
+
+def _field(message: str) -> str:
+    """The field that an engine's complaint names."""
+    known = GenerationRequest.__dataclass_fields__
+    found = [name for name in known if name in message]
+    return _NAMED.get(found[0], found[0]) if found else ""
