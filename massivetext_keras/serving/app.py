@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from massivetext_keras.serving.gate import Gate, Keys
-from massivetext_keras.serving.page import CONTENT_SECURITY, page
+from massivetext_keras.serving.page import content_security, page
 from massivetext_keras.serving.refusals import Refusal
 from massivetext_keras.serving.routes.answers import as_json, model_object, refused
 from massivetext_keras.serving.routes.embeddings import embeddings
@@ -63,7 +63,7 @@ async def metrics(service: Service, request: Request) -> Response:
 
 async def home(service: Service, request: Request) -> Response:
     """GET /."""
-    return HTMLResponse(page(), headers={"Content-Security-Policy": CONTENT_SECURITY})
+    return HTMLResponse(page(), headers={"Content-Security-Policy": content_security()})
 
 
 ENDPOINTS += [

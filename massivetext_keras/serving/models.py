@@ -256,20 +256,27 @@ def load_preset(
         name: what clients call it.
         preset: what `from_preset` takes.
         limits: of the server.
-        make_engine: of a task, gives what writes texts; None of one that does not.
+        make_engine: of a task, gives what writes texts, in place of the signatures
+            that do; None of one that writes none.
         seen: told the rows of each batch.
     """
     from massivetext_keras import tasks
 
     task = tasks.task_class(preset).from_preset(preset)
     task.need_tokenizer()
+    batcher, engine = make_batcher(limits, seen), make_engine(task, limits)
     signatures = {
         key: _traced(key, function)
         for key, function in task.signatures(xla=False).items()
-        if not key.endswith("_compiled")
+        if not key.endswith("_compiled") and not (engine and _writes(key, function))
     }
-    batcher, engine = make_batcher(limits, seen), make_engine(task, limits)
     return Model(name, 1, preset, signatures, limits, batcher, task, engine)
+
+
+def _writes(name: str, function: Any) -> bool:
+    """Whether a signature of a task writes texts, which an engine does better."""
+    taken = inspect.signature(function.python_function).parameters
+    return name == DEFAULT or "max_new_tokens" in taken
 
 
 def _traced(name: str, function: Any) -> Signature:

@@ -17,8 +17,8 @@ def serve(
     *,
     model: Annotated[
         Sequence[str],
-        "[NAME=]PATH of an export, or of a folder with exports 1, 2 and so on of which the "
-        "newest is served; may repeat",
+        "[NAME=]PATH of an export, or of a folder with exports 1, 2 and so on, the "
+        "newest of which is served; may repeat",
     ] = (),
     preset: Annotated[
         Sequence[str], "[NAME=]PRESET, whose texts can be streamed; may repeat"

@@ -86,7 +86,7 @@ async def ask(
     except QueueFull as error:
         raise Refusal(429, f"the queue is full: {error}", code="queue_full") from None
     except tf.errors.InvalidArgumentError as error:
-        raise Refusal(400, _first_line(error.message), "inputs") from None
+        raise Refusal(400, _said(error.message), "inputs") from None
 
 
 def _asked(request: Request) -> tuple[str, int | None]:
@@ -122,6 +122,15 @@ def _info(spec: Spec) -> dict[str, Any]:
     return {"dtype": enum, "tensor_shape": shape, "name": spec.tensor}
 
 
-def _first_line(message: str) -> str:
-    """What an error says, without where in the graph."""
-    return message.partition("\n")[0][:300]
+def _said(message: str) -> str:
+    """What an error of a graph says, without where in the graph.
+
+    >>> _said(
+    ...     "Graph execution error:\n\nDetected at node a\nit is 3\n\t [[{{node a}}]]"
+    ... )
+    'it is 3'
+    """
+    about = ("Graph execution error", "Detected at", "Stack trace", " ", "\t")
+    lines = [line for line in message.splitlines() if line.strip()]
+    found = [line for line in lines if not line.startswith(about)] or lines
+    return found[-1][:300]
