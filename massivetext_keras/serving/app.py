@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
@@ -13,13 +15,16 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from massivetext_keras.serving.gate import Gate, Keys
-from massivetext_keras.serving.page import content_security, page
 from massivetext_keras.serving.refusals import Refusal
 from massivetext_keras.serving.routes.answers import as_json, model_object, refused
 from massivetext_keras.serving.routes.embeddings import embeddings
+from massivetext_keras.serving.routes.page import content_security, page
 from massivetext_keras.serving.routes.predictions import metadata, predict, state
 from massivetext_keras.serving.routes.texts import chats, completions
 from massivetext_keras.serving.service import Service
+
+if TYPE_CHECKING:
+    import grpc
 
 Handler = Callable[[Service, Request], Awaitable[Response]]
 _MODEL = "/v1/models/{name:str}"
@@ -80,6 +85,7 @@ def make_app(
     keys: Keys | None = None,
     log_prompts: bool = False,
     poll_seconds: float = 2.0,
+    remote: Callable[[], grpc.aio.Server] | None = None,
 ) -> Gate:
     """The ASGI application of a service whose models are loaded.
 
@@ -90,13 +96,20 @@ def make_app(
         keys: that may ask (None: everybody may).
         log_prompts: whether bodies are logged.
         poll_seconds: between two looks for new versions of models.
+        remote: makes a gRPC server, that runs as long as this does (None: there is
+            none).
     """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         service.models.watch(poll_seconds)
+        beside = remote() if remote is not None else None
+        if beside is not None:
+            await beside.start()
         yield
-        service.models.close()
+        if beside is not None:
+            await beside.stop(service.limits.max_seconds)
+        await asyncio.to_thread(service.models.close)
 
     def bound(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:

@@ -236,6 +236,7 @@ class _Answer:
         since the rest of the body may still come."""
         if self.status:
             return
+        self.clock = None  # it has run down, perhaps
         body = json.dumps(refusal.body(self.path), ensure_ascii=False).encode() + b"\n"
         headers = {
             "Content-Type": "application/json",

@@ -19,6 +19,8 @@ class GenerationRequest:
         stop: the text ends before the first of them.
         logprobs: whether the pieces have log-probabilities.
         ignore_end: write on after the end token.
+        stop_ids: ids that end the text beside the task's own, such as what ends the
+            reply of a chat.
     """
 
     prompt: str | tuple[int, ...]
@@ -31,6 +33,7 @@ class GenerationRequest:
     stop: tuple[str, ...] = ()
     logprobs: bool = False
     ignore_end: bool = False
+    stop_ids: tuple[int, ...] = ()
 
 
 class Piece(NamedTuple):

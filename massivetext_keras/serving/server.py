@@ -42,6 +42,7 @@ def make_server(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         h11_max_incomplete_event_size=_HEAD,
         timeout_keep_alive=max(1, int(seconds)),
         timeout_graceful_shutdown=int(app.limits.max_seconds) + 1,

@@ -8,9 +8,9 @@ from typing import Any
 
 from massivetext_keras.serving.limits import Limits
 from massivetext_keras.serving.measuring import Measuring
-from massivetext_keras.serving.models import Model, load_export, load_preset
-from massivetext_keras.serving.moderation import Moderator
-from massivetext_keras.serving.registry import Place, Registry
+from massivetext_keras.serving.models.model import Model, load_export, load_preset
+from massivetext_keras.serving.models.registry import Place, Registry
+from massivetext_keras.serving.moderation.moderator import Moderator
 from massivetext_keras.serving.requests import GenerationEngine
 
 
@@ -33,7 +33,13 @@ class Service:
 
 def make_engine(task: Any, limits: Limits) -> GenerationEngine | None:
     """What writes the texts of a task's requests; None of a task that writes none."""
-    return None
+    from massivetext_keras.tasks import CausalLM
+
+    if not isinstance(task, CausalLM):
+        return None
+    from massivetext_keras.serving.engine import SlotEngine
+
+    return SlotEngine(task, limits.slots, limits.max_waiting)
 
 
 def make_service(

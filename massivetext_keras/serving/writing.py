@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 
-from massivetext_keras.serving.models import Model
-from massivetext_keras.serving.moderation import cleared
+from massivetext_keras.serving.models.model import Model
+from massivetext_keras.serving.moderation.moderator import cleared
 from massivetext_keras.serving.refusals import Refusal
 from massivetext_keras.serving.requests import (
     Finish,
@@ -28,12 +28,10 @@ class Writing:
     Args:
         service: of the server.
         model: that writes.
-        end_ids: tokens that end a text and belong to none, beside the model's own.
     """
 
-    def __init__(self, service: Service, model: Model, end_ids: Sequence[int] = ()):
+    def __init__(self, service: Service, model: Model):
         self.service, self.model = service, model
-        self.end_ids = frozenset(end_ids)
         self._tickets: list[Ticket] = []
         self._queues: list[asyncio.Queue[Piece | Finish]] = []
         self._since = time.monotonic()
@@ -74,6 +72,8 @@ class Writing:
             except QueueFull as error:
                 why = f"too many requests wait: {error}"
                 raise Refusal(429, why, code="queue_full") from None
+            except RuntimeError as error:  # it is closed
+                raise Refusal(503, str(error), code="cancelled") from None
             self._queues.append(queue)
 
     async def events(self, index: int) -> AsyncIterator[Piece | Finish]:
@@ -114,31 +114,10 @@ class Writing:
                 task.cancel()
 
     async def _heard(self, index: int) -> AsyncIterator[Piece | Finish]:
-        """What the engine says, up to a token that ends the text."""
-        count = 0
+        """What the engine says."""
         while True:
             event = await self._next(index)
-            if isinstance(event, Finish):
-                yield _checked(event)
-                return
-            ended = self.end_ids.intersection(event.token_ids)
-            if not ended:
-                count += len(event.token_ids)
-                yield event
-                continue
-            place = next(i for i, x in enumerate(event.token_ids) if x in ended)
-            kept = self._before(event, place)
-            if kept.text or kept.token_ids:
-                yield kept
-            yield Finish("stop", 0, count + place + 1)
-            return
-
-    def _before(self, piece: Piece, place: int) -> Piece:
-        """A piece up to one of its tokens."""
-        ids = piece.token_ids[:place]
-        text = tokens_of(self.model, ids, whole=True)[0] if ids else ""
-        text = piece.text[: len(text)] if piece.text.startswith(text) else ""
-        return Piece(text, ids, piece.logprobs[:place])
+            yield _checked(event) if isinstance(event, Finish) else event
 
     async def _next(self, index: int) -> Piece | Finish:
         left = self._since + self.service.limits.max_seconds - time.monotonic()

@@ -8,7 +8,7 @@ import pytest
 from massivetext_keras import tasks, tokenizers
 from massivetext_keras.configs import TransformerConfig
 from massivetext_keras.serving.limits import Limits
-from massivetext_keras.serving.registry import Place
+from massivetext_keras.serving.models.registry import Place
 from massivetext_keras.serving.service import make_service
 from tests.serving.engines import ScriptedEngine
 from tests.serving.exports import write_all

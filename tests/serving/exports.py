@@ -33,7 +33,7 @@ def tag(text):
     """Each word is a span."""
     found = tf.strings.split(text)
     words = found.to_tensor()
-    sizes = tf.strings.length(words)
+    sizes = tf.strings.length(words, "UTF8_CHAR")
     starts = tf.cumsum(sizes + 1, axis=1, exclusive=True)
     there = words != ""
     return {

@@ -14,9 +14,9 @@ from massivetext_keras.serving.server import listen, make_server
 
 
 @contextlib.contextmanager
-def running(service, keys=None, log_prompts=False, poll_seconds=0.05):
+def running(service, keys=None, log_prompts=False, poll_seconds=0.05, remote=None):
     """Its address, a client and the service, while it runs."""
-    app = make_app(service, keys, log_prompts, poll_seconds)
+    app = make_app(service, keys, log_prompts, poll_seconds, remote)
     heard = listen("127.0.0.1", 0)
     port = heard.getsockname()[1]
     server = make_server(app, "127.0.0.1", port)

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import strategies as st
 
 from massivetext_keras.serving.limits import Limits
-from massivetext_keras.serving.moderation import (
+from massivetext_keras.serving.moderation.moderator import (
     Clearance,
     Moderator,
     cleared,
     find_judge,
 )
-from massivetext_keras.serving.phrases import Phrases
+from massivetext_keras.serving.moderation.phrases import Phrases
 from massivetext_keras.serving.refusals import Refusal
 from massivetext_keras.serving.requests import Finish, Piece
 from massivetext_keras.serving.service import make_service

@@ -112,7 +112,7 @@ def test_numbers_that_json_does_not_have(client):
         ("half", {"instances": ["a"]}, "x must be numbers"),
         ("half", {"instances": [True]}, "x must be numbers, got true"),
         ("half", {"instances": [[1.0]]}, "x must be numbers"),
-        ("answer", {"instances": ["a"]}, "question, context"),
+        ("answer", {"instances": ["a"]}, "context, question"),
         ("answer", {"inputs": {"question": ["a"]}}, "context is missing"),
         (
             "answer",

@@ -25,6 +25,9 @@ def serve(
     ] = (),
     host: Annotated[str, "address to listen at; 0.0.0.0 is all of them"] = "127.0.0.1",
     port: Annotated[Count, "to listen at; 0 is any that is free"] = 8500,
+    grpc_port: Annotated[
+        int | None, "for TensorFlow Serving's gRPC form, too (default: none)"
+    ] = None,
     limits: Given = given(Limits),
     api_keys: Annotated[str | None, "file with a key a line; others get 401"] = None,
     banned: Annotated[str | None, "file with a phrase a line that nothing has"] = None,
@@ -47,9 +50,9 @@ def serve(
 
     A SIGTERM lets running requests end. Statuses and errors are in docs/serving.md.
     """
-    from massivetext_keras.serving import moderation as judges
     from massivetext_keras.serving.gate import Keys
-    from massivetext_keras.serving.registry import Place
+    from massivetext_keras.serving.models.registry import Place
+    from massivetext_keras.serving.moderation import moderator as judges
     from massivetext_keras.serving.service import make_service
     from massivetext_keras.support.extras import need
 
@@ -75,7 +78,30 @@ def serve(
         "ssl_keyfile_password": ssl_keyfile_password,
         "ssl_ca_certs": ssl_ca_certs,
     }
-    _run(service, keys, (host, port), tls, log_prompts, poll_seconds)
+    remote = None
+    if grpc_port is not None:
+        pair = ssl_certfile, ssl_keyfile
+        remote = _remote(service, keys, f"{_shown(host)}:{grpc_port}", *pair)
+    how = {"log_prompts": log_prompts, "poll_seconds": poll_seconds, "remote": remote}
+    _run(service, keys, (host, port), tls, how)
+
+
+def _remote(service: Any, keys: Any, address: str, *pair: str | None) -> Any:
+    """What makes the gRPC server, and says where it is."""
+    from massivetext_keras.support.extras import need
+
+    make_remote = need("massivetext_keras.serving.remote", "serve").make_remote
+    host = address.rpartition(":")[0]
+
+    def say(port: int) -> None:
+        print(f"grpc://{host}:{port}", flush=True)
+
+    return lambda: make_remote(service, keys, address, *pair, say)
+
+
+def _shown(host: str) -> str:
+    """An address as it stands before a port."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _run(
@@ -83,19 +109,17 @@ def _run(
     keys: Any,
     address: tuple[str, int],
     tls: dict[str, str | None],
-    log_prompts: bool,
-    poll_seconds: float,
+    how: dict[str, Any],
 ) -> None:
     from massivetext_keras.serving import server
     from massivetext_keras.serving.app import make_app
 
     with server.ended_by_signal(), contextlib.closing(server.listen(*address)) as heard:
         service.models.load()
-        app = make_app(service, keys, log_prompts, poll_seconds)
+        app = make_app(service, keys, **how)
         scheme = "https" if tls["ssl_certfile"] else "http"
         host, port = heard.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        print(f"{scheme}://{shown}:{port}", flush=True)
+        print(f"{scheme}://{_shown(host)}:{port}", flush=True)
         if host not in ("127.0.0.1", "::1") and not keys:
             print("anybody who reaches it may ask: see --api_keys", file=sys.stderr)
         server.make_server(app, host, port, tls).run(sockets=[heard])
@@ -108,7 +132,7 @@ def plan(places: Sequence[Any], limits: Limits, host: str, port: int, tls: bool)
         OSError: a model is not there.
     """
     from massivetext_keras.serving.app import ENDPOINTS
-    from massivetext_keras.serving.models import signatures_of
+    from massivetext_keras.serving.models.model import signatures_of
 
     lines = [f"{'https' if tls else 'http'}://{host}:{port}", ""]
     for place in places:

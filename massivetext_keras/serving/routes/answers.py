@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from massivetext_keras.serving.models import Model
+from massivetext_keras.serving.models.model import Model
 from massivetext_keras.serving.refusals import Refusal
 from massivetext_keras.serving.service import Service
 

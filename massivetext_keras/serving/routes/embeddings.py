@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from massivetext_keras.serving.fields import Fields, as_text, read_object
-from massivetext_keras.serving.models import Model
+from massivetext_keras.serving.models.model import Model
+from massivetext_keras.serving.models.tensors import as_array
+from massivetext_keras.serving.predicting import ask
 from massivetext_keras.serving.refusals import Refusal
 from massivetext_keras.serving.routes.answers import as_json, model_with
-from massivetext_keras.serving.routes.predictions import ask
 from massivetext_keras.serving.service import Service
-from massivetext_keras.serving.tensors import as_array
 
 _FIELDS = ("model", "input", "encoding_format", "dimensions")
 

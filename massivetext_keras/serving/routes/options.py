@@ -9,7 +9,7 @@ from typing import Any
 
 from massivetext_keras.serving.fields import Fields, as_text
 from massivetext_keras.serving.limits import Limits
-from massivetext_keras.serving.models import Model
+from massivetext_keras.serving.models.model import Model
 from massivetext_keras.serving.refusals import Refusal
 from massivetext_keras.serving.requests import GenerationRequest
 from massivetext_keras.support.values import Range
@@ -110,8 +110,8 @@ def read_options(
         ),
         fields.integer("seed", secrets.randbelow(_SEEDS), -(2**63), 2**63) % _SEEDS,
         _stops(fields, own),
-        _logprobs(fields, is_chat),
-        fields.flag("ignore_eos"),
+        logprobs=_logprobs(fields, is_chat),
+        ignore_end=fields.flag("ignore_eos"),
     )
     choices = fields.integer("n", 1, least=1, most=limits.max_rows)
     stream = fields.flag("stream")

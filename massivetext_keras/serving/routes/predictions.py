@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
 from starlette.requests import Request
 from starlette.responses import Response
+from tensorflow.core.framework import types_pb2
 
 from massivetext_keras.serving.fields import read_object
-from massivetext_keras.serving.models import DEFAULT, Model
+from massivetext_keras.serving.models.model import DEFAULT
+from massivetext_keras.serving.models.tensors import Spec, answered, given_inputs, info
+from massivetext_keras.serving.predicting import ask_judged
 from massivetext_keras.serving.refusals import Refusal
-from massivetext_keras.serving.requests import QueueFull
 from massivetext_keras.serving.routes.answers import as_json, model_object
 from massivetext_keras.serving.service import Service
-from massivetext_keras.serving.tensors import Spec, answered, given_inputs
 
 _FIELDS = ("signature_name", "instances", "inputs")
 
@@ -64,29 +61,9 @@ async def predict(service: Service, request: Request) -> Response:
     with service.models.lease(*_asked(request)) as model:
         signature = model.signature(name)
         inputs, by_rows = given_inputs(body, signature.inputs)
-        if not service.moderator.is_idle:
-            await service.moderator.check(_texts(inputs), "inputs")
-        outputs = await ask(model, name, inputs)
-        if not service.moderator.is_idle:
-            await service.moderator.check(_texts(outputs), "outputs")
+        outputs = await ask_judged(service, model, name, inputs)
     rows = max((len(v) for v in inputs.values() if v.ndim), default=1)
     return as_json(answered(outputs, by_rows, rows))
-
-
-async def ask(
-    model: Model, signature: str, inputs: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """The answer of a signature.
-
-    Raises:
-        Refusal: it does not take these inputs, or too many rows wait.
-    """
-    try:
-        return await asyncio.wrap_future(model.ask(signature, inputs))
-    except QueueFull as error:
-        raise Refusal(429, f"the queue is full: {error}", code="queue_full") from None
-    except tf.errors.InvalidArgumentError as error:
-        raise Refusal(400, _said(error.message), "inputs") from None
 
 
 def _asked(request: Request) -> tuple[str, int | None]:
@@ -99,38 +76,11 @@ def _asked(request: Request) -> tuple[str, int | None]:
     return name, int(version)
 
 
-def _texts(arrays: Mapping[str, np.ndarray]) -> list[str]:
-    """All strings of some arrays."""
-    return [
-        text.decode(errors="replace")
-        for array in arrays.values()
-        if array.dtype.kind == "O"
-        for text in array.reshape(-1).tolist()
-        if text
-    ]
-
-
 def _info(spec: Spec) -> dict[str, Any]:
-    sizes = [-1 if size is None else size for size in spec.shape]
+    kind, sizes = info(spec)
     shape = {
         "dim": [{"size": str(size), "name": ""} for size in sizes],
         "unknown_rank": False,
     }
-    kind = tf.string if spec.dtype.kind == "O" else tf.as_dtype(spec.dtype)
-    enum = f"DT_{kind.name.upper().replace('FLOAT32', 'FLOAT')}"
-    enum = enum.replace("FLOAT64", "DOUBLE")
-    return {"dtype": enum, "tensor_shape": shape, "name": spec.tensor}
-
-
-def _said(message: str) -> str:
-    """What an error of a graph says, without where in the graph.
-
-    >>> _said(
-    ...     "Graph execution error:\n\nDetected at node a\nit is 3\n\t [[{{node a}}]]"
-    ... )
-    'it is 3'
-    """
-    about = ("Graph execution error", "Detected at", "Stack trace", " ", "\t")
-    lines = [line for line in message.splitlines() if line.strip()]
-    found = [line for line in lines if not line.startswith(about)] or lines
-    return found[-1][:300]
+    name = types_pb2.DataType.Name(kind.as_datatype_enum)
+    return {"dtype": name, "tensor_shape": shape, "name": spec.tensor}

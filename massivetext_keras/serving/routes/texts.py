@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from massivetext_keras.serving.fields import Fields, as_text, read_object
-from massivetext_keras.serving.models import Model
+from massivetext_keras.serving.models.model import Model
 from massivetext_keras.serving.refusals import Refusal
 from massivetext_keras.serving.requests import Finish, GenerationRequest, Piece
 from massivetext_keras.serving.routes.answers import as_json, model_with
@@ -65,7 +65,6 @@ class Asked(NamedTuple):
         requests: for the engine, all choices of all prompts.
         form: of the answer.
         echo: what stands before each text.
-        end_ids: tokens that end a text.
     """
 
     model: Model
@@ -73,7 +72,6 @@ class Asked(NamedTuple):
     requests: Sequence[GenerationRequest]
     form: Form
     echo: Sequence[str]
-    end_ids: Sequence[int] = ()
 
 
 class Written(NamedTuple):
@@ -121,13 +119,12 @@ async def chats(service: Service, request: Request) -> Response:
     options = read_options(fields, model, service.limits, _REPLY_TOKENS, True)
     await service.moderator.check([x["content"] for x in messages], "messages")
     prompt = await asyncio.to_thread(_read, model, messages, options)
-    ends = model.task.chat_stop_strings()
+    ends, ids = model.task.chat_stop_strings(), model.task.chat_stop_ids()
     requests = [
-        dataclasses.replace(one, stop=(*one.stop, *ends))
+        dataclasses.replace(one, stop=(*one.stop, *ends), stop_ids=ids)
         for one in options.requests([prompt])
     ]
-    ids = model.task.chat_stop_ids()
-    asked = Asked(model, options, requests, CHAT, [""] * len(requests), ids)
+    asked = Asked(model, options, requests, CHAT, [""] * len(requests))
     return await _answer(service, asked)
 
 
@@ -200,7 +197,7 @@ async def _answer(service: Service, asked: Asked) -> Response:
             raise Refusal(422, f"{field} has {count} tokens, at most {most}", field)
     if not asked.options.stream:
         with service.models.lease(asked.model.name):
-            async with Writing(service, asked.model, asked.end_ids) as writing:
+            async with Writing(service, asked.model) as writing:
                 await writing.submit(asked.requests)
                 return as_json(await _whole(asked, writing))
     events = _stream(service, asked)
@@ -242,7 +239,7 @@ async def _stream(service: Service, asked: Asked) -> AsyncIterator[dict[str, Any
     head = _head(asked, asked.form.part)
     begun, ends = set(), {}
     with service.models.lease(asked.model.name):
-        async with Writing(service, asked.model, asked.end_ids) as writing:
+        async with Writing(service, asked.model) as writing:
             await writing.submit(asked.requests)
             for index in range(len(asked.requests)):
                 if asked.form.is_chat:

@@ -15,7 +15,7 @@ _SCRIPT = re.compile("<script>(.*?)</script>", re.DOTALL)
 @functools.cache
 def page() -> str:
     """The page, in HTML."""
-    return fill("serving/page.html")
+    return fill("serving/routes/page.html")
 
 
 @functools.cache

@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
-from massivetext_keras.serving.phrases import Phrases
+from massivetext_keras.serving.moderation.phrases import Phrases
 from massivetext_keras.serving.refusals import Refusal
 from massivetext_keras.serving.requests import Finish, Piece
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from massivetext_keras.serving.models import GRAPH, Model
+from massivetext_keras.serving.models.model import GRAPH, Model
 from massivetext_keras.serving.refusals import Refusal
 from massivetext_keras.support.values import closest
 

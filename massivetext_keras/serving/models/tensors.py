@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from massivetext_keras.serving.refusals import Refusal
 
@@ -33,6 +34,16 @@ class Spec(NamedTuple):
     def has_rows(self) -> bool:
         """Whether there is a row for each text."""
         return bool(self.shape) and self.shape[0] is None
+
+
+def info(spec: Spec) -> tuple[tf.DType, list[int]]:
+    """The type and the shape of an input or output, as TensorFlow says them.
+
+    >>> info(Spec(np.dtype(object), (None, 2)))
+    (tf.string, [-1, 2])
+    """
+    kind = tf.string if spec.dtype.kind == "O" else tf.as_dtype(spec.dtype)
+    return kind, [-1 if size is None else size for size in spec.shape]
 
 
 def given_inputs(

@@ -18,11 +18,11 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  brings the operations of tokenizers
 from tensorflow.core.protobuf import saved_model_pb2
 
-from massivetext_keras.serving.batching import Batcher, Work, bucket
 from massivetext_keras.serving.limits import Limits
+from massivetext_keras.serving.models.batching import Batcher, Work, bucket
+from massivetext_keras.serving.models.tensors import Spec, info
 from massivetext_keras.serving.refusals import Refusal
 from massivetext_keras.serving.requests import GenerationEngine
-from massivetext_keras.serving.tensors import Spec
 from massivetext_keras.support.values import nearest
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Signature:
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The answer to arrays."""
         given = {
-            name: tf.constant(value, _tf_type(self.inputs[name].dtype))
+            name: tf.constant(value, info(self.inputs[name])[0])
             for name, value in inputs.items()
         }
         return {name: x.numpy() for name, x in self.function(**given).items()}
@@ -234,11 +234,11 @@ def _exported(name: str, function: Any, written: Any) -> Signature:
             tf.make_ndarray(written.defaults[key]) if key in written.defaults else None,
             written.inputs[key].name,
         )
-        for key, spec in function.structured_input_signature[1].items()
+        for key, spec in sorted(function.structured_input_signature[1].items())
     }
     outputs = {
         key: _spec(spec, None, written.outputs[key].name)
-        for key, spec in function.structured_outputs.items()
+        for key, spec in sorted(function.structured_outputs.items())
     }
     return Signature(name, inputs, outputs, function, _has_xla(function))
 
@@ -296,10 +296,6 @@ def _spec(spec: Any, default: Any, tensor: str) -> Spec:
     known = spec.shape.rank is not None
     shape = tuple(spec.shape.as_list()) if known else (None,)
     return Spec(dtype, shape, None if default is None else np.asarray(default), tensor)
-
-
-def _tf_type(dtype: np.dtype) -> tf.DType:
-    return tf.string if dtype.kind == "O" else tf.as_dtype(dtype)
 
 
 def _has_xla(function: Any) -> bool:
