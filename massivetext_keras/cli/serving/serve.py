@@ -119,6 +119,7 @@ def _run(
         app = make_app(service, keys, **how)
         scheme = "https" if tls["ssl_certfile"] else "http"
         host, port = heard.getsockname()[:2]
+        heard.listen()  # from now on, who asks waits
         print(f"{scheme}://{_shown(host)}:{port}", flush=True)
         if host not in ("127.0.0.1", "::1") and not keys:
             print("anybody who reaches it may ask: see --api_keys", file=sys.stderr)
