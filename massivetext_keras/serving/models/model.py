@@ -30,7 +30,6 @@ logger = logging.getLogger(__name__)
 DEFAULT = "serving_default"
 GRAPH = "saved_model.pb"
 _WARM_LENGTHS = (64, 256, 1024)  # bytes of the texts of a warm-up
-_COMPILED_ROWS = 8  # at the most, of a batch of what is compiled for each number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,7 +189,7 @@ def _warm_shapes(signature: Signature, max_batch: int) -> Iterator[tuple[int, in
     for length in _WARM_LENGTHS:
         yield 1, length
     rows = 2
-    while signature.compiled and rows <= min(max_batch, _COMPILED_ROWS):
+    while signature.compiled and rows <= bucket(max_batch, 1):
         yield rows, _WARM_LENGTHS[0]
         rows *= 2
 
