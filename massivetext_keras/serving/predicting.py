@@ -62,7 +62,7 @@ def _said(message: str) -> str:
     """What an error of a graph says, without where in the graph.
 
     >>> _said(
-    ...     "Graph execution error:\n\nDetected at node a\nit is 3\n\t [[{{node a}}]]"
+    ...     "Graph execution error:\\n\\nDetected at a\\nit is 3\\n\\t [[{{node a}}]]"
     ... )
     'it is 3'
     """

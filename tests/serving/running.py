@@ -18,6 +18,7 @@ def running(service, keys=None, log_prompts=False, poll_seconds=0.05, remote=Non
     """Its address, a client and the service, while it runs."""
     app = make_app(service, keys, log_prompts, poll_seconds, remote)
     heard = listen("127.0.0.1", 0)
+    heard.listen()
     port = heard.getsockname()[1]
     server = make_server(app, "127.0.0.1", port)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [heard]})
