@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.serving.models.model import Model
+from massivetext_keras.serving.models.model import Model, said
 from massivetext_keras.serving.refusals import Refusal
 from massivetext_keras.serving.requests import QueueFull
 from massivetext_keras.serving.service import Service
@@ -44,7 +44,7 @@ async def ask(
     except QueueFull as error:
         raise Refusal(429, f"the queue is full: {error}", code="queue_full") from None
     except tf.errors.InvalidArgumentError as error:
-        raise Refusal(400, _said(error.message), "inputs") from None
+        raise Refusal(400, said(error.message), "inputs") from None
 
 
 def _texts(arrays: Mapping[str, np.ndarray]) -> list[str]:
@@ -56,17 +56,3 @@ def _texts(arrays: Mapping[str, np.ndarray]) -> list[str]:
         for text in array.reshape(-1).tolist()
         if text
     ]
-
-
-def _said(message: str) -> str:
-    """What an error of a graph says, without where in the graph.
-
-    >>> _said(
-    ...     "Graph execution error:\\n\\nDetected at a\\nit is 3\\n\\t [[{{node a}}]]"
-    ... )
-    'it is 3'
-    """
-    about = ("Graph execution error", "Detected at", "Stack trace", " ", "\t")
-    lines = [line for line in message.splitlines() if line.strip()]
-    found = [line for line in lines if not line.startswith(about)] or lines
-    return found[-1][:300]

@@ -31,6 +31,7 @@ def make_server(
 
     class Protocol(_Patient):
         head_seconds = seconds
+        taking_seconds = app.limits.max_seconds
 
     config = uvicorn.Config(
         app,
@@ -85,11 +86,18 @@ def ended_by_signal() -> Iterator[None]:
 
 
 class _Patient(H11Protocol):
-    """Closes a connection on which no whole head of a request comes in time: uvicorn
-    looks at the time between two requests alone."""
+    """Closes a connection on which no whole head of a request comes in time, or whose
+    answer is not taken: uvicorn looks at the time between two requests alone.
+
+    Attributes:
+        head_seconds: in which the head of a request has to come.
+        taking_seconds: in which an answer that fills the buffers has to be taken.
+    """
 
     head_seconds: float
+    taking_seconds: float
     _head: asyncio.TimerHandle | None = None
+    _taking: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -97,7 +105,17 @@ class _Patient(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
+        self._taken()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        seconds = self.taking_seconds
+        self._taking = self.loop.call_later(seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._taken()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         before = self.cycle
@@ -109,6 +127,11 @@ class _Patient(H11Protocol):
 
     def _wait(self) -> None:
         self._head = self.loop.call_later(self.head_seconds, self._close)
+
+    def _taken(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
 
     def _stop(self) -> None:
         if self._head is not None:

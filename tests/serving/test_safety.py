@@ -142,6 +142,27 @@ def test_half_closed_and_broken_connections_leave_nothing_behind(strict):
     assert complete(strict).status_code == 200
 
 
+def test_who_takes_no_answer_is_cut_off(strict):
+    inputs = {"text": ["a" * 1000], "times": 10_000, "max_new_tokens": 1}
+    body = json.dumps({"signature_name": "repeat", "inputs": inputs}).encode()
+    head = b"POST /v1/models/half:predict HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer"
+    head += b" the-key\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with socket.create_connection(("127.0.0.1", strict.port)) as connection:
+        connection.sendall(head + body)
+        deadline = time.monotonic() + 15
+        while not strict.service.measuring.active:
+            time.sleep(0.001)
+        while strict.service.measuring.active:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        found = 0
+        with pytest.raises(ConnectionResetError):
+            while part := connection.recv(65536):
+                found += len(part)
+            raise ConnectionResetError
+    assert found < 20_000_000  # of the two times that
+
+
 def test_the_log_has_no_prompts_unless_asked(strict, caplog):
     with caplog.at_level(logging.INFO, "massivetext_keras.serving.gate"):
         strict.client.post(

@@ -156,12 +156,16 @@ class Model:
             raise Refusal(422, why, "max_new_tokens")
         return self.batcher.submit(signature.work(inputs, self.limits.max_rows))
 
-    def warm_up(self) -> None:
-        """Asks each signature once for each bucket, so that no client waits for it."""
+    def warm_up(self, ended: Callable[[], bool] = lambda: False) -> None:
+        """Asks each signature once for each bucket, so that no client waits for it.
+
+        Args:
+            ended: whether nobody needs that any more.
+        """
         for signature in self.signatures.values():
             for rows, length in _warm_shapes(signature, self.limits.max_batch):
                 example = signature.example(length)
-                if example is None:
+                if example is None or ended():
                     break
                 whole = {
                     k: np.repeat(v, rows, 0) if signature.inputs[k].has_rows else v
@@ -169,11 +173,11 @@ class Model:
                 }
                 try:
                     signature.run(whole)
-                except tf.errors.InvalidArgumentError as error:
-                    why = error.message.partition("\n")[0]
-                    logger.info("%s is not warmed up: %s", signature.name, why)
+                except tf.errors.OpError as error:
+                    name = f"{self.name}: {signature.name}"
+                    logger.warning("%s is not warmed up: %s", name, said(error.message))
                     break
-        if self.engine is not None:
+        if self.engine is not None and not ended():
             self.engine.warm_up()
         self.ready = True
 
@@ -323,3 +327,15 @@ def signatures_of(path: str | Path) -> dict[str, list[str]]:
     written.ParseFromString(Path(path, GRAPH).read_bytes())
     found = written.meta_graphs[0].signature_def
     return {k: sorted(x.inputs) for k, x in found.items() if not k.startswith("__")}
+
+
+def said(message: str) -> str:
+    """What an error of a graph says, without where in the graph.
+
+    >>> said("Graph execution error:\\n\\nDetected at a\\nit is 3\\n\\t [[{{node a}}]]")
+    'it is 3'
+    """
+    about = ("Graph execution error", "Detected at", "Stack trace", " ", "\t")
+    lines = [line for line in message.splitlines() if line.strip()]
+    found = [line for line in lines if not line.startswith(about)] or lines
+    return found[-1][:300]

@@ -126,7 +126,7 @@ class Registry:
 
     def _watch(self, seconds: float) -> None:
         for model in self.models():
-            model.warm_up()
+            model.warm_up(self._ended.is_set)
         while not self._ended.wait(seconds):
             self.refresh()
 
@@ -139,7 +139,7 @@ class Registry:
                 if version == old.version or self._failed.get(place.name) == path:
                     continue
                 new = self._load(place.name, version, path)
-                new.warm_up()
+                new.warm_up(self._ended.is_set)
             except Exception as error:  # the old one goes on being served
                 logger.warning("%s: %s", place.path, error)
                 continue
