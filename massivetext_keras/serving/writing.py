@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 
+import tensorflow as tf
+
 from massivetext_keras.serving.models.model import Model
 from massivetext_keras.serving.moderation.moderator import cleared
 from massivetext_keras.serving.refusals import Refusal
@@ -138,12 +140,23 @@ class Writing:
             measuring.tokens.labels(name, "new").inc(event.new_tokens)
 
 
-def tokens_of(model: Model, ids: Sequence[int], whole: bool = False) -> list[str]:
-    """The texts of tokens, or of all of them together."""
-    rows = [list(ids)] if whole else [[i] for i in ids]
-    if not rows:
-        return []
-    found = model.task.tokenizer.detokenize(rows)
+def text_of(model: Model, ids: Sequence[int]) -> str:
+    """The text of tokens together."""
+    return _detokenized(model, [list(ids)])[0]
+
+
+def tokens_of(model: Model, ids: Sequence[int]) -> list[str]:
+    """The text of each token, as it is behind another one: a tokenizer may drop the
+    blank before the first word of a text."""
+    rows = [row for i in ids for row in ([i], [i, i])]
+    texts = _detokenized(model, rows) if rows else []
+    return [
+        twice[len(once) :] for once, twice in zip(texts[::2], texts[1::2], strict=True)
+    ]
+
+
+def _detokenized(model: Model, rows: list[list[int]]) -> list[str]:
+    found = model.task.tokenizer.detokenize(tf.ragged.constant(rows, tf.int32))
     return [text.decode(errors="replace") for text in found.numpy().tolist()]
 
 

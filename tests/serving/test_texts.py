@@ -5,10 +5,13 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import time
+from types import SimpleNamespace
 
 import openai
 import pytest
 
+from massivetext_keras import tokenizers
+from massivetext_keras.serving.writing import tokens_of
 from massivetext_keras.text.examples import Conversation
 
 
@@ -92,6 +95,16 @@ def test_log_probabilities(openai_client):
         max_tokens=3,
     )
     assert [x.logprob for x in chat.choices[0].logprobs.content] == [-0.5] * 3
+
+
+def test_tokens_have_their_blanks():
+    lines = ["a cat sat on a mat", "a mat sat on a cat"] * 9
+    tokenizer = tokenizers.SentencePieceTokenizer.train(
+        texts=lines, vocabulary_size=275
+    )
+    ids = tokenizer.tokenize("a cat").numpy().tolist()
+    model = SimpleNamespace(task=SimpleNamespace(tokenizer=tokenizer))
+    assert "".join(tokens_of(model, ids)) == " a cat"
 
 
 def test_a_chat(openai_client, service):

@@ -29,7 +29,7 @@ from massivetext_keras.serving.routes.options import (
     read_options,
 )
 from massivetext_keras.serving.service import Service
-from massivetext_keras.serving.writing import Writing, tokens_of
+from massivetext_keras.serving.writing import Writing, text_of, tokens_of
 
 _COMPLETION_TOKENS = 16  # as OpenAI has it
 _REPLY_TOKENS = 64
@@ -177,7 +177,7 @@ async def _text_of(model: Model, prompt: str | tuple[int, ...]) -> str:
     if max(prompt) >= size:
         why = f"prompt has id {max(prompt)}, the vocabulary {size:,} ids"
         raise Refusal(422, why, "prompt")
-    return (await asyncio.to_thread(tokens_of, model, prompt, True))[0]
+    return await asyncio.to_thread(text_of, model, prompt)
 
 
 async def _answer(service: Service, asked: Asked) -> Response:
