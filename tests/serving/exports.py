@@ -85,6 +85,12 @@ def repeat(text, times, max_new_tokens):
     return {"text": both, "raw_bytes": both}
 
 
+@graph(slots=tf.TensorSpec([], tf.int32))
+def slots_open(slots):
+    """Stands for what only one caller may ask."""
+    return {"slots": slots}
+
+
 def write(path: Path, default, **signatures) -> None:
     """An export of these signatures."""
     module = tf.Module()
@@ -99,6 +105,8 @@ def write_all(folder: Path) -> dict[str, str]:
     write(folder / "tag", tag, tag=tag)
     write(folder / "answer", answer, answer=answer)
     write(folder / "embed", embed, embed=embed)
-    write(folder / "half" / "123", half_plus_three, repeat=repeat)
+    write(
+        folder / "half" / "123", half_plus_three, repeat=repeat, slots_open=slots_open
+    )
     names = ("classify", "tag", "answer", "embed", "half")
     return {name: str(folder / name) for name in names}

@@ -86,6 +86,16 @@ def test_metadata(client):
     }
 
 
+def test_what_changes_an_export_is_not_for_clients(client):
+    assert client.get("/v1/models/half").json()["signatures"] == [
+        "repeat",
+        "serving_default",
+    ]
+    how = {"signature_name": "slots_open", "inputs": 3}
+    status, answer = predict(client, "half", **how)
+    assert status == 400 and '"slots_open" not found' in answer["error"]
+
+
 def test_numbers_that_json_does_not_have(client):
     body = b'{"instances": [NaN, Infinity, 1e-3]}'
     found = client.post("/v1/models/half:predict", content=body)

@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULT = "serving_default"
 GRAPH = "saved_model.pb"
+# Signatures whose calls change what is in an export: for one caller, and no client.
+_OWN = "slots_"
 _WARM_LENGTHS = (64, 256, 1024)  # bytes of the texts of a warm-up
 
 
@@ -223,6 +225,7 @@ def load_export(
     signatures = {
         key: _exported(key, function, definitions[key])
         for key, function in root.signatures.items()
+        if not key.startswith(_OWN)
     }
     if not signatures:
         raise ValueError(f"{path} has no signatures")
