@@ -7,6 +7,7 @@ import functools
 import inspect
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -341,4 +342,5 @@ def said(message: str) -> str:
     about = ("Graph execution error", "Detected at", "Stack trace", " ", "\t")
     lines = [line for line in message.splitlines() if line.strip()]
     found = [line for line in lines if not line.startswith(about)] or lines
-    return found[-1][:300]
+    asserted = re.match(r"assertion failed: \[(.+?)\]", found[-1])
+    return (asserted[1] if asserted else found[-1])[:300]
