@@ -20,6 +20,7 @@ import tensorflow_text  # noqa: F401  brings the operations of tokenizers
 from tensorflow.core.protobuf import saved_model_pb2
 
 from massivetext_keras.serving.limits import Limits
+from massivetext_keras.serving.models import stepping
 from massivetext_keras.serving.models.batching import Batcher, Work, bucket
 from massivetext_keras.serving.models.tensors import Spec, info
 from massivetext_keras.serving.refusals import Refusal
@@ -118,6 +119,7 @@ class Model:
         batcher: answers its signatures.
         task: of a preset.
         engine: writes texts, if it can.
+        generation: how texts are written where a request does not say.
         created: when it was loaded, in seconds.
     """
 
@@ -129,6 +131,7 @@ class Model:
     batcher: Batcher
     task: Any = None
     engine: GenerationEngine | None = None
+    generation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     root: Any = None  # of a SavedModel, which is garbage once nobody holds it
     created: int = dataclasses.field(default_factory=lambda: int(time.time()))
     ready: bool = False
@@ -230,8 +233,21 @@ def load_export(
     }
     if not signatures:
         raise ValueError(f"{path} has no signatures")
+    described = _described(path)
+    own = (described.get("options") or {}).get("generation") or {}
+    context, engine = (described.get("model") or {}).get("max_length"), None
+    if context and set(stepping.NAMES) <= set(root.signatures):
+        how = context, limits.slots, limits.max_waiting
+        engine = stepping.StepEngine(root.signatures, *how)
     batcher = make_batcher(limits, seen)
-    return Model(name, version, str(path), signatures, limits, batcher, root=root)
+    parts = signatures, limits, batcher, None, engine, own
+    return Model(name, version, str(path), *parts, root=root)
+
+
+def _described(path: str | Path) -> dict[str, Any]:
+    """What an export of ours says of itself; nothing of another one."""
+    file = Path(path, "config.json")
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def _exported(name: str, function: Any, written: Any) -> Signature:
@@ -277,7 +293,8 @@ def load_preset(
         for key, function in task.signatures(xla=False).items()
         if not key.endswith("_compiled") and not (engine and _writes(key, function))
     }
-    return Model(name, 1, preset, signatures, limits, batcher, task, engine)
+    own = getattr(task, "generation", None) or {}
+    return Model(name, 1, preset, signatures, limits, batcher, task, engine, own)
 
 
 def _writes(name: str, function: Any) -> bool:
@@ -323,9 +340,7 @@ def signatures_of(path: str | Path) -> dict[str, list[str]]:
     Raises:
         OSError: there is no export.
     """
-    described = Path(path, "config.json")
-    if described.is_file():
-        found = json.loads(described.read_text(encoding="utf-8")).get("signatures", {})
+    if found := _described(path).get("signatures"):
         return {name: list(how["inputs"]) for name, how in found.items()}
     written = saved_model_pb2.SavedModel()
     written.ParseFromString(Path(path, GRAPH).read_bytes())

@@ -91,7 +91,7 @@ def read_options(
     Raises:
         Refusal: a field is wrong.
     """
-    own = getattr(model.task, "generation", None) or {}
+    own = model.generation
     name = "max_tokens"
     if is_chat and fields.get("max_completion_tokens") is not None:
         name = "max_completion_tokens"

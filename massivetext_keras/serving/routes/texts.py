@@ -173,6 +173,8 @@ def _content(value: Any, field: str) -> str:
 async def _text_of(model: Model, prompt: str | tuple[int, ...]) -> str:
     if isinstance(prompt, str):
         return prompt
+    if model.task is None:
+        raise Refusal(422, "prompt must be a text: an export takes no ids", "prompt")
     size = model.task.tokenizer.vocabulary_size
     if max(prompt) >= size:
         why = f"prompt has id {max(prompt)}, the vocabulary {size:,} ids"
