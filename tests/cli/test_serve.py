@@ -70,11 +70,13 @@ def test_what_is_not_there_is_failed_work(bad, tmp_path):
 @pytest.mark.slow
 def test_sigterm_drains_and_ends_with_0(model):
     process, url = start(f"--model=m={model}")
-    assert ask(f"{url}/v1/models/m:predict", {"instances": [1.0]}) == {
-        "predictions": [3.5]
-    }
-    process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
+    try:
+        found = ask(f"{url}/v1/models/m:predict", {"instances": [1.0]})
+        assert found == {"predictions": [3.5]}
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 0, err
     assert "Traceback" not in err
     lines = [json.loads(line) for line in err.split("\n") if line.startswith("{")]
@@ -103,4 +105,5 @@ def test_over_tls(model, tmp_path):
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
+        process.kill()
     assert process.returncode == 0

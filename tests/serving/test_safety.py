@@ -149,6 +149,7 @@ def test_who_takes_no_answer_is_cut_off(strict):
     head += b" the-key\r\nContent-Length: %d\r\n\r\n" % len(body)
     with socket.create_connection(("127.0.0.1", strict.port)) as connection:
         connection.sendall(head + body)
+        connection.recv(1, socket.MSG_PEEK)  # it has begun
         time.sleep(strict.service.limits.max_seconds + 1)
         found = 0
         with pytest.raises(ConnectionResetError):
