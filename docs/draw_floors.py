@@ -22,6 +22,7 @@ WIDTH, HEIGHT, GAP, NAMES = 720, 30, 4, 330
 # What a folder is for, in a few words.
 ABOUT = {
     "cli": "massivetext VERB --flag",
+    "serving": "HTTP and gRPC, batches, streams, limits",
     "training": "what a user runs: train, fine_tune, callbacks",
     "tasks": "tokenizer + model + head + loss; strings in, strings out",
     "generation": "the decoding loop, sampling, beams",

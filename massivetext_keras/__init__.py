@@ -27,6 +27,7 @@ _MODULES = (
     "planning",
     "reading",
     "saving",
+    "serving",
     "support",
     "tasks",
     "text",

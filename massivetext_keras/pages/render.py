@@ -96,17 +96,26 @@ def render(
         footer: the last line.
         folder: of the template.
     """
-    return (
-        _environment(folder)
-        .get_template("pages/page.html")
-        .render(
-            template=template,
-            title=title,
-            tiles=list(tiles),
-            sections=[section for section in sections if section.content],
-            footer=footer,
-        )
+    return fill(
+        "pages/page.html",
+        folder,
+        template=template,
+        title=title,
+        tiles=list(tiles),
+        sections=[section for section in sections if section.content],
+        footer=footer,
     )
+
+
+def fill(template: str, folder: Path = _PACKAGE, **values: Any) -> str:
+    """A template with values in it; all text is escaped.
+
+    Args:
+        template: relative to the folder.
+        folder: of the template; it may include those of the package.
+        **values: by their names in it.
+    """
+    return _environment(folder).get_template(template).render(**values)
 
 
 def percent(part: float, whole: float) -> str:

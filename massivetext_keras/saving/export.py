@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text
 
+from massivetext_keras.saving.warm_up import write_requests
 from massivetext_keras.support.files import replacing_folder, write_json
 
 CONFIG = "config.json"
@@ -108,6 +109,7 @@ def write_saved_model(
     metadata: Mapping,
     check: Callable[[Mapping[str, Callable]], None],
     overwrite: bool = False,
+    warm_up: Iterable[Probe] = (),
 ) -> None:
     """Writes a SavedModel beside a `config.json` that says what it needs, and a
     `README.md` that says how to ask it.
@@ -119,6 +121,7 @@ def write_saved_model(
         metadata: what else `config.json` shall hold.
         check: gets the signatures of the loaded export, raises if they are wrong.
         overwrite: replace what is in the folder.
+        warm_up: what TensorFlow Serving shall ask it before others do.
 
     Raises:
         FileExistsError: the folder is not empty and `overwrite` is false.
@@ -141,6 +144,9 @@ def write_saved_model(
         config = {**metadata, "signatures": described, "made_with": versions}
         write_json(folder / CONFIG, config)
         (folder / README).write_text(_readme(config), encoding="utf-8")
+        requests = [(probe.signature, probe.inputs) for probe in warm_up]
+        if requests:
+            write_requests(folder, requests)
         loaded = tf.saved_model.load(str(folder))
         check(loaded.signatures)
 

@@ -303,6 +303,8 @@ class Task(TrainingStep):
             metadata,
             lambda signatures: compare(signatures, probes),
             overwrite,
+            # Serving refuses XLA unless it is told, and the model with it.
+            [probe for probe in probes if not probe.signature.endswith("_compiled")],
         )
 
     def signatures(self, xla: bool = True) -> dict[str, Callable]:

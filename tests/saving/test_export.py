@@ -15,6 +15,7 @@ import tensorflow as tf
 from massivetext_keras.generation.writers import Writers
 from massivetext_keras.saving.export import Probe, compare, write_saved_model
 from massivetext_keras.tasks import CausalLM, MaskedLM
+from tests.saving.test_warm_up import logs_in
 from tests.tasks.tiny import TINY, byte_lm, encoder_task
 
 pytestmark = pytest.mark.usefixtures("grappler")
@@ -211,6 +212,18 @@ def test_the_config_says_what_the_export_takes(exported):
         "chat": {"inputs": ["roles", "texts", *names[1:]], "outputs": ["text"]},
         "score": {"inputs": ["text"], "outputs": ["log_probability"]},
     }
+
+
+def test_serving_warms_an_export_up_with_what_it_answers_without_xla(exported):
+    folder = exported[1][0]
+    logs = logs_in(folder)
+    asked = [log.predict_log.request for log in logs]
+    names = {request.model_spec.signature_name for request in asked}
+    assert names == {"generate", "chat", "score"}
+    loaded = tf.saved_model.load(str(folder))
+    for request in asked:
+        inputs = {k: tf.constant(tf.make_ndarray(v)) for k, v in request.inputs.items()}
+        loaded.signatures[request.model_spec.signature_name](**inputs)
 
 
 def test_the_readme_asks_what_the_task_can_answer(tmp_path):

@@ -1,0 +1,1 @@
+"""Models that are served: loaded, found by name, asked in batches."""
