@@ -25,6 +25,7 @@ LEVELS = [
     ["generation"],
     ["tasks"],
     ["training"],
+    ["serving"],
     ["cli"],
     ["__main__"],
     ["examples"],

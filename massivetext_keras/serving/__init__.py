@@ -1,0 +1,2 @@
+"""An HTTP server over exports and presets: what TensorFlow Serving answers, and what
+clients of OpenAI's interface ask."""
