@@ -186,9 +186,7 @@ def limit(logits: tf.Tensor, sampling: SamplingTensors) -> tf.Tensor:
     [[-inf, -inf, -inf, -inf, 0.0, 0.0, 0.0, 0.0]]
     """
     vocabulary = tf.shape(logits)[1]
-    top_k, top_p, min_p = map(
-        _column, (sampling.top_k, sampling.top_p, sampling.min_p)
-    )
+    top_k, top_p, min_p = map(_column, (sampling.top_k, sampling.top_p, sampling.min_p))
     # How far a token is from the best: floats of 0 and more are ordered as their bits.
     far = tf.bitcast(tf.reduce_max(logits, -1, keepdims=True) - logits, tf.int32)
     k = tf.where(top_k > 0, tf.minimum(top_k, vocabulary), vocabulary)

@@ -91,7 +91,7 @@ class SlotDecoder:
     def __init__(
         self,
         model,
-        rules: Rules = Rules(),
+        rules: Rules | None = None,
         slots: int = 32,
         steps: int = 8,
         chunk: int = 128,
@@ -102,9 +102,9 @@ class SlotDecoder:
             raise ValueError(
                 "a prefix language model reads a prompt at once: it has no slots"
             )
-        self.model, self.rules = model, rules
+        self.model, self.rules = model, rules or Rules()
         self.slots, self.steps, self.chunk = slots, steps, chunk
-        self.graphs = SlotGraphs(model, rules, steps, compiled)
+        self.graphs = SlotGraphs(model, self.rules, steps, compiled)
         self.prefixes = Prefixes(0 if self.graphs.keeps_states else prefix_bytes)
         context = model.config.max_length
         least = min(_FEWEST_PLACES, context)
@@ -176,15 +176,16 @@ class SlotDecoder:
         """
         self._make_room()
         self._read_chunk()
-        rows = self._size[0]
-        if not self._rows.room[:rows].any():
+        size = self._size[0]
+        some = tf.nest.map_structure(lambda x: x[:size], self._rows)
+        if not some.room.any():
             return []
         self.calls += 1
-        some = tf.nest.map_structure(lambda x: x[:rows], self._rows)
-        steps = min(steps or self.steps, self.steps)
-        tokens, scores, phrases = self.graphs.write(some, steps)
-        self._rows.phrase[:rows] = phrases
-        return self._news(tokens.numpy(), scores.numpy())
+        wrote, steps = some.room > 0, min(steps or self.steps, self.steps)
+        tokens, scores, rows = self.graphs.write(some, steps)
+        for old, new in zip(some[:-1], rows[:-1], strict=True):
+            old[:] = new
+        return self._news(tokens.numpy(), scores.numpy(), wrote)
 
     def warm_up(self) -> None:
         """Compiles all sizes of the program that writes, and traces what reads.
@@ -194,12 +195,10 @@ class SlotDecoder:
         """
         if self.running:
             raise ValueError("warm_up comes before the first text")
-        one = tf.nest.map_structure(lambda x: x[:1], _empty_rows(1, self.rules.recent))
         for places in self.place_sizes:
             for rows in self.row_sizes:
                 self._resize(rows, places)
-                some = tf.nest.map_structure(lambda x: np.repeat(x, rows, 0), one)
-                self.graphs.write(some, 0)
+                self.graphs.write(_empty_rows(rows, self.rules.recent), 0)
         zero = np.zeros([1], np.int32)
         self.graphs.mark(0, zero)
         self.graphs.read(zero, zero[None], zero)
@@ -207,24 +206,21 @@ class SlotDecoder:
             self.graphs.paste(0, self.graphs.copy(0, 0, 1))
         self._resize(self.row_sizes[0], self.place_sizes[0])
 
-    def _news(self, tokens: np.ndarray, scores: np.ndarray) -> list[News]:
-        rows, found = self._rows, []
+    def _news(
+        self, tokens: np.ndarray, scores: np.ndarray, wrote: np.ndarray
+    ) -> list[News]:
+        """What the texts got that were written, by step and slot."""
+        found = []
         for text in self.running:
             slot = text.slot
-            if not rows.room[slot]:
-                continue
-            new = tokens[:, slot]
-            new = new[new >= 0]
-            rows.newest[slot] = new[-1]
-            for column, sign in ((rows.filled, 1), (rows.written, 1), (rows.room, -1)):
-                column[slot] += sign * len(new)
-            width = rows.recent.shape[1]
-            rows.recent[slot] = np.append(rows.recent[slot], new)[-width:]
-            ended = not rows.room[slot] or bool((new[-1] == rows.stop_ids[slot]).any())
-            of_new = scores[: len(new), slot].tolist()
-            found.append(News(text, new.tolist(), of_new, ended))
-            if ended:
-                self.leave(text)
+            if wrote[slot]:
+                new = tokens[:, slot]
+                new = new[new >= 0].tolist()
+                of_new = scores[: len(new), slot].tolist()
+                ended = not self._rows.room[slot]
+                found.append(News(text, new, of_new, ended))
+                if ended:
+                    self.leave(text)
         return found
 
     def _begin(self, text: Text) -> None:
@@ -251,7 +247,9 @@ class SlotDecoder:
         first, places = unread[0], self._size[1]
         length = min(first.unread, self.chunk)
         if not self.graphs.keeps_states:  # it is no matter what else is read
-            length = _least(_sizes(min(_FEWEST_READ, self.chunk), self.chunk, 2), length)
+            length = _least(
+                _sizes(min(_FEWEST_READ, self.chunk), self.chunk, 2), length
+            )
             length = min(length, places - first.read)
             fit = [text for text in unread if text.read + length <= places]
         else:
@@ -289,7 +287,10 @@ class SlotDecoder:
         """Takes as many rows and places as the texts need; gives back what they have
         not needed for a while."""
         needed = max(
-            (max(self._rows.filled[text.slot], len(text.prompt)) for text in self.running),
+            (
+                max(self._rows.filled[text.slot], len(text.prompt))
+                for text in self.running
+            ),
             default=0,
         )
         places = _least(self.place_sizes, needed + self.steps)

@@ -124,9 +124,7 @@ class SlotGraphs:
     @property
     def number_of_bytes(self) -> int:
         """Memory that the slots take now."""
-        return sum(
-            x.dtype.size * int(tf.size(x)) for x in tf.nest.flatten(self.layers)
-        )
+        return sum(x.dtype.size * int(tf.size(x)) for x in tf.nest.flatten(self.layers))
 
     def _cache(self, layers: tuple, filled: tf.Tensor) -> Cache | StateCache:
         empty = self.model.empty_cache(tf.zeros_like(filled), 1)
@@ -143,9 +141,7 @@ class SlotGraphs:
         """
         self.traces += 1
         with in_float32(self.model):
-            layers = tf.nest.map_structure(
-                lambda x: tf.gather(x, slots), self.layers
-            )
+            layers = tf.nest.map_structure(lambda x: tf.gather(x, slots), self.layers)
             _, cache = self.model(
                 {"token_ids": token_ids}, cache=self._cache(layers, filled)
             )
@@ -161,7 +157,7 @@ class SlotGraphs:
 
         Returns:
             int32 [steps, batch], the tokens, -1 where a row has none; float32, their
-            log-probabilities where they are wanted; `Rows.phrase`.
+            log-probabilities where they are wanted; the rows after them.
         """
         self.traces += 1
         size = [self.steps, tf.shape(rows.newest)[0]]
@@ -185,15 +181,13 @@ class SlotGraphs:
         for variable, new in self._pairs(state.layers):
             variable.assign(new)
         self.seen.assign(state.seen)
-        return state.tokens, state.scores, state.rows.phrase
+        return state.tokens, state.scores, state.rows
 
     def _step(self, state: _State) -> tuple[_State]:
         rows, writes = state.rows, state.rows.room > 0
         with in_float32(self.model):
             cache = self._cache(state.layers, rows.filled)
-            hidden, cache = self.model(
-                {"token_ids": rows.newest[:, None]}, cache=cache
-            )
+            hidden, cache = self.model({"token_ids": rows.newest[:, None]}, cache=cache)
             logits = self.model.logits(hidden[:, 0])
         token, phrase = self._choose(logits, rows, state.seen)
         wanted = writes & (rows.scored > 0)
@@ -212,13 +206,14 @@ class SlotGraphs:
         here = (tf.range(self.steps) == state.step)[:, None] & writes
         ends = tf.reduce_any(token[:, None] == rows.stop_ids, axis=1)
         one = tf.cast(writes, tf.int32)
+        recent = tf.concat([rows.recent[:, 1:], token[:, None]], axis=1)
         after = rows._replace(
             newest=tf.where(writes, token, rows.newest),
             filled=rows.filled + one,
             written=rows.written + one,
             room=tf.where(ends, 0, tf.maximum(rows.room - 1, 0)),
             phrase=tf.where(writes, phrase, rows.phrase),
-            recent=tf.concat([rows.recent[:, 1:], token[:, None]], axis=1),
+            recent=tf.where(writes[:, None], recent, rows.recent),
         )
         places = tf.stack([tf.range(tf.size(token)), token], axis=1)
         return (
@@ -282,10 +277,12 @@ class SlotGraphs:
         return tf.stack([tf.gather(x, slot)[:, begin:end] for x in flat])
 
     def _paste(self, slot: tf.Tensor, block: tf.Tensor) -> None:
-        """Gives a slot the keys and values of its first tokens, as `_copy` gave them."""
+        """Gives a slot what `_copy` gave of the first tokens of another one."""
         self.traces += 1
         for i, variable in enumerate(tf.nest.flatten(self.layers)):
-            new = tf.ensure_shape(block[i], [variable.shape[1], None, variable.shape[3]])
+            new = tf.ensure_shape(
+                block[i], [variable.shape[1], None, variable.shape[3]]
+            )
             rest = tf.gather(variable, slot)[:, tf.shape(new)[1] :]
             row = tf.concat([new, rest], axis=1)[None]
             variable.scatter_update(tf.IndexedSlices(row, slot[None]))

@@ -1,4 +1,4 @@
-"""What writes many texts at a time: a thread around slots, and what is sent of texts."""
+"""Many texts at a time: a thread around slots, and what of texts may be sent."""
 
 from massivetext_keras.serving.engine.engine import SlotEngine
 

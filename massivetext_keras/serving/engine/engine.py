@@ -247,15 +247,19 @@ class SlotEngine:
         }
 
     def _admit(self) -> None:
-        """Gives free slots to those that wait longest."""
+        """Gives free slots to those that wait longest; who has cancelled goes."""
+        with self._changed:
+            gone = [job for job in self._waiting if job.cancelled]
+            for job in gone:
+                self._waiting.remove(job)
+        for job in gone:
+            job.finish("cancelled")
         while self.decoder.free:
             with self._changed:
                 if not self._waiting:
                     return
                 job = self._waiting.popleft()
-            if job.cancelled:
-                job.finish("cancelled")
-            elif not job.text.max_new_tokens:
+            if not job.text.max_new_tokens:
                 job.finish("length")
             else:
                 self._running[job.text] = job
