@@ -20,6 +20,8 @@ from massivetext_keras.generation.slots.prefixes import BLOCK, Prefixes
 
 _PATIENCE = 16  # calls before room that is not needed is given back
 _FEWEST_PLACES, _FEWEST_READ = 128, 8
+_READING = 2**30  # weights that are multiplied while a chunk is read
+_CHUNKS = 64, 128, 256, 512
 
 
 @dataclasses.dataclass(eq=False)
@@ -75,7 +77,8 @@ class SlotDecoder:
         rules: what holds for all texts.
         slots: texts that are written at once, at the most.
         steps: tokens of each text that one call writes at the most.
-        chunk: tokens of prompts that are read between two calls that write.
+        chunk: tokens of prompts that are read between two calls that write (None: fewer
+            of a large model).
         prefix_bytes: memory for beginnings of prompts that others may share; those of a
             recurrent model are not.
         compiled: write by an XLA program.
@@ -94,7 +97,7 @@ class SlotDecoder:
         rules: Rules | None = None,
         slots: int = 32,
         steps: int = 8,
-        chunk: int = 128,
+        chunk: int | None = None,
         prefix_bytes: int = 2**28,
         compiled: bool = True,
     ):
@@ -103,12 +106,13 @@ class SlotDecoder:
                 "a prefix language model reads a prompt at once: it has no slots"
             )
         self.model, self.rules = model, rules or Rules()
-        self.slots, self.steps, self.chunk = slots, steps, chunk
+        self.slots, self.steps = slots, steps
+        self.chunk = chunk or _chunk_of(model)
         self.graphs = SlotGraphs(model, self.rules, steps, compiled)
         self.prefixes = Prefixes(0 if self.graphs.keeps_states else prefix_bytes)
         context = model.config.max_length
         least = min(_FEWEST_PLACES, context)
-        self.row_sizes = _sizes(1, slots, 4)
+        self.row_sizes = _sizes(1, slots, 8)
         self.place_sizes = _sizes(least, context, 2)
         self.calls = self.prefix_hits = 0
         self.reset()
@@ -201,7 +205,7 @@ class SlotDecoder:
                 self.graphs.write(_empty_rows(rows, self.rules.recent), 0)
         zero = np.zeros([1], np.int32)
         self.graphs.mark(0, zero)
-        self.graphs.read(zero, zero[None], zero)
+        self.graphs.read(zero, zero[None], zero, 1)
         if self.prefixes.limit:
             self.graphs.paste(0, self.graphs.copy(0, 0, 1))
         self._resize(self.row_sizes[0], self.place_sizes[0])
@@ -260,7 +264,9 @@ class SlotDecoder:
             new = text.prompt[text.read : len(text.prompt) - 1][:length]
             row[: len(new)] = new
         slots = np.array([text.slot for text in fit], np.int32)
-        self.graphs.read(slots, ids, self._rows.filled[slots])
+        filled = self._rows.filled[slots]
+        end = _least([*_sizes(16, places, 2)], int(filled.max()) + length)
+        self.graphs.read(slots, ids, filled, end)
         for text in fit:
             text.read += min(length, text.unread)
             self._rows.filled[text.slot] = text.read
@@ -317,6 +323,12 @@ class SlotDecoder:
         for slot, text in enumerate(running):
             text.slot = slot
         self._texts, self._size, self._spare = [*running], (rows, places), 0
+
+
+def _chunk_of(model) -> int:
+    """Tokens that are read in the time of some steps."""
+    tokens = _READING // max(model.config.parameter_count(), 1)
+    return _least(_CHUNKS, tokens)
 
 
 def _empty_rows(count: int, recent: int) -> Rows:

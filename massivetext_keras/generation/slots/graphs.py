@@ -101,7 +101,7 @@ class SlotGraphs:
         rows = Rows(*[integers] * 6, table, table, sampling)
         number = tf.TensorSpec([], tf.int32)
         self.write = self._graph(self._write, rows, number, jit_compile=compiled)
-        self.read = self._graph(self._read, integers, table, integers)
+        self.read = self._graph(self._read, integers, table, integers, number)
         self.resize = self._graph(self._resize, integers, number)
         self.mark = self._graph(self._mark, number, integers)
         kind = tf.float32
@@ -130,7 +130,7 @@ class SlotGraphs:
         empty = self.model.empty_cache(tf.zeros_like(filled), 1)
         return empty._replace(layers=layers, start=filled)
 
-    def _read(self, slots: tf.Tensor, token_ids: tf.Tensor, filled: tf.Tensor) -> None:
+    def _read(self, slots, token_ids, filled, end) -> None:
         """Reads a chunk of the prompts of some slots, behind what they have read.
 
         Args:
@@ -138,15 +138,20 @@ class SlotGraphs:
             token_ids: int32 [n, length]; of keys and values it does not matter what
                 stands behind a chunk that is shorter.
             filled: int32 [n].
+            end: int32 scalar, places behind which there is nothing to look at.
         """
         self.traces += 1
+        rows = tf.nest.map_structure(lambda x: tf.gather(x, slots), self.layers)
+        near = rows if self.keeps_states else _places(rows, slice(None, end))
         with in_float32(self.model):
-            layers = tf.nest.map_structure(lambda x: tf.gather(x, slots), self.layers)
-            _, cache = self.model(
-                {"token_ids": token_ids}, cache=self._cache(layers, filled)
-            )
-        for variable, new in self._pairs(cache.layers):
-            variable.scatter_update(tf.IndexedSlices(new, slots))
+            cache = self._cache(near, filled)
+            _, cache = self.model({"token_ids": token_ids}, cache=cache)
+        rests = [None] * len(tf.nest.flatten(rows))
+        if not self.keeps_states:
+            rests = tf.nest.flatten(_places(rows, slice(end, None)))
+        for (variable, new), rest in zip(self._pairs(cache.layers), rests, strict=True):
+            row = new if rest is None else tf.concat([new, rest], axis=2)
+            variable.scatter_update(tf.IndexedSlices(row, slots))
 
     def _pairs(self, layers):
         flat = map(tf.nest.flatten, (self.layers, layers))
@@ -203,7 +208,7 @@ class SlotGraphs:
                 layers,
                 state.layers,
             )
-        here = (tf.range(self.steps) == state.step)[:, None] & writes
+        here = (tf.range(self.steps) == state.step)[:, None]
         ends = tf.reduce_any(token[:, None] == rows.stop_ids, axis=1)
         one = tf.cast(writes, tf.int32)
         recent = tf.concat([rows.recent[:, 1:], token[:, None]], axis=1)
@@ -220,8 +225,8 @@ class SlotGraphs:
             state._replace(
                 step=state.step + 1,
                 rows=after,
-                tokens=tf.where(here, token, state.tokens),
-                scores=tf.where(here, score, state.scores),
+                tokens=tf.where(here & writes, token, state.tokens),
+                scores=tf.where(here & wanted, score, state.scores),
                 seen=tf.tensor_scatter_nd_update(
                     state.seen, places, tf.ones_like(token, tf.bool)
                 ),
@@ -286,6 +291,11 @@ class SlotGraphs:
             rest = tf.gather(variable, slot)[:, tf.shape(new)[1] :]
             row = tf.concat([new, rest], axis=1)[None]
             variable.scatter_update(tf.IndexedSlices(row, slot[None]))
+
+
+def _places(layers: tuple, some: slice) -> tuple:
+    """Some places of keys and values."""
+    return tf.nest.map_structure(lambda x: x[:, :, some], layers)
 
 
 def _of_token(scores: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:

@@ -38,7 +38,7 @@ from massivetext_keras.serving.requests import (
 logger = logging.getLogger(__name__)
 
 # Tokens of the other texts between two chunks of prompts.
-_STEPS_BETWEEN_CHUNKS = 2
+_STEPS_BETWEEN_CHUNKS = 4
 
 
 class Job:

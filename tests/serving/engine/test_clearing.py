@@ -27,7 +27,7 @@ def clearing(stop=(), scored: bool = False) -> Clearing:
     return Clearing(VOCABULARY.behind([70]), stop, scored)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(TEXTS, STOPS, st.lists(st.integers(1, 4), min_size=36, max_size=36))
 @example("abcz", ["b", "abcz"], [1] * 36)
 @example("abcabcz", ["b", "abcz"], [2] * 36)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import queue
 import random
 import threading
 
 import pytest
+import tensorflow as tf
 
+from massivetext_keras.generation.sampling import SamplingTensors
 from massivetext_keras.serving.engine import SlotEngine
 from massivetext_keras.serving.requests import (
     Finish,
@@ -33,7 +36,6 @@ def request(draw: random.Random) -> GenerationRequest:
         temperature=draw.choice([0.0, 0.7, 1.3]),
         top_k=draw.choice([0, 5]),
         top_p=draw.choice([1.0, 0.8]),
-        repetition_penalty=draw.choice([1.0, 1.3]),
         seed=draw.randint(-5, 99),
         stop=draw.choice([(), ("a",), ("\ufffd", "e\n")]),
         logprobs=draw.random() < 0.3,
@@ -47,7 +49,6 @@ def written_alone(lm, asked: GenerationRequest) -> str:
         temperature=asked.temperature,
         top_k=asked.top_k,
         top_p=asked.top_p,
-        repetition_penalty=asked.repetition_penalty,
         seed=asked.seed,
         stop=asked.stop,
         include_prompt=False,
@@ -98,7 +99,15 @@ def test_texts_of_many_threads_are_those_written_alone(lm):
 def test_ends(lm):
     engine, events = engine_of(lm), {}
     # the most probable text of this model, which has no end
-    first = lm.generate_ids([[70]], 9).to_list()[0][1:]
+    decoder, greedy = (
+        lm.writers.decoder((), False, False),
+        SamplingTensors.make(temperature=0.0),
+    )
+    ids, banned = (
+        tf.ragged.constant([[70]], dtype=tf.int32),
+        lm.writers.banned_phrases(),
+    )
+    first = decoder.extend(ids, tf.constant(9), greedy, banned).to_list()[0][1:]
     assert len(first) == 9
     cases = {
         "length": {},
@@ -136,7 +145,7 @@ def test_a_callback_that_fails_ends_its_request_alone(lm, caplog):
 
 
 def test_a_step_that_fails_ends_what_runs_and_nothing_else(lm):
-    engine, events, later = engine_of(lm), [], []
+    engine, events, later = engine_of(lm), queue.Queue(), []
     write = engine.decoder.graphs.write
     asked = GenerationRequest("ab", 8, temperature=0.0)
 
@@ -145,12 +154,11 @@ def test_a_step_that_fails_ends_what_runs_and_nothing_else(lm):
         raise MemoryError("no room")
 
     engine.decoder.graphs.write = fail
-    engine.submit(asked, events.append)
-    while not events:
-        pass
+    engine.submit(asked, events.put)
+    assert events.get() == Finish("error", 2, 0, "MemoryError: no room")
     engine.submit(asked, later.append)
     engine.close()
-    assert events == [Finish("error", 2, 0, "MemoryError: no room")]
+    assert events.empty()
     assert check(later, asked) == written_alone(lm, asked)
 
 
