@@ -134,11 +134,6 @@ class SlotDecoder:
         return self.slots - len(self.running)
 
     @property
-    def reads(self) -> bool:
-        """Whether there are prompts that are not read."""
-        return bool(self._waiting)
-
-    @property
     def in_use(self) -> float:
         """The share of tokens that are there of those that the slots have room for."""
         used = sum(int(self._rows.filled[text.slot]) for text in self.running)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -51,11 +52,11 @@ class SlotSignatures:
         self.tokenizer, self.own = tokenizer, own
         self.end_ids, self.context = rules.end_ids, model.config.max_length
         self.graphs, self.rules = SlotGraphs(model, rules, STEPS, compiled), rules
-        wide = {"stop_ids": MOST_STOP_IDS, "recent": rules.recent}
-        numbers = {x: tf.int32 for x in Rows._fields if x != "sampling"}
-        rows = {
-            name: _numbers(kind, *[wide[name]] * (name in wide))
-            for name, kind in numbers.items()
+        wide = {"stop_ids": [MOST_STOP_IDS], "recent": [rules.recent]}
+        rows: dict[str, Any] = {
+            name: _numbers(tf.int32, *wide.get(name, []))
+            for name in Rows._fields
+            if name != "sampling"
         }
         spec = SamplingTensors.spec()
         rows["sampling"] = SamplingTensors(*(_numbers(x.dtype) for x in spec))

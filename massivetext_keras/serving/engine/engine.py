@@ -10,7 +10,6 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.generation.constraints import Constraints
 from massivetext_keras.generation.sampling import (
     RANGES,
     SamplingTensors,
@@ -20,7 +19,6 @@ from massivetext_keras.generation.settings import values_of
 from massivetext_keras.generation.slots import (
     MOST_STOP_IDS,
     News,
-    Rules,
     SlotDecoder,
     Text,
 )
@@ -34,11 +32,9 @@ from massivetext_keras.serving.requests import (
     Piece,
     QueueFull,
 )
+from massivetext_keras.tasks.language_model.streaming import rules_of
 
 logger = logging.getLogger(__name__)
-
-# Tokens of the other texts between two chunks of prompts.
-_STEPS_BETWEEN_CHUNKS = 4
 
 
 class Job:
@@ -104,9 +100,7 @@ class SlotEngine:
         self.end_ids = ids_that_end(task)
         self.own, _ = values_of(task.generation)
         self.own_stop = tuple(task.generation.get("stop", ()))
-        rules = Rules(
-            self.end_ids, Constraints(task.never_ids), task.writers.banned_phrases()
-        )
+        rules = rules_of(task)
         self.decoder = SlotDecoder(task.backbone, rules, slots, **how)
         self._ids = tf.function(
             lambda text: prompt_ids(task.tokenizer, text[None]).flat_values,
@@ -229,8 +223,7 @@ class SlotEngine:
             self._end(job, "cancelled")
         self._admit()
         try:
-            steps = _STEPS_BETWEEN_CHUNKS if self.decoder.reads else None
-            news = self.decoder.advance(steps)
+            news = self.decoder.advance()
         except Exception as error:  # whatever it is, the next requests can be written
             logger.exception("%d requests end: a step failed", len(self._running))
             for job in [*self._running.values()]:
