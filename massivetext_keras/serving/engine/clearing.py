@@ -69,6 +69,9 @@ class Clearing:
     def _settled(self) -> str:
         """Takes off what is held as much as nothing can change that follows."""
         text, size = self._held, len(self._held)
+        if not self.stop:
+            self._held = ""
+            return text
         complete = min(self._complete(), default=size)
         begun = min((_begun(text, string) for string in self.stop), default=size)
         self.stopped = complete < size and complete <= begun

@@ -13,6 +13,7 @@ from massivetext_keras.generation.slots import Rules
 from massivetext_keras.generation.slots.signatures import SlotSignatures
 from massivetext_keras.generation.texts import ids_that_end
 from massivetext_keras.saving.export import ROUNDING
+from massivetext_keras.tasks.served import graph_of
 
 _PROMPTS = ["", "Once upon a time", "Über"]
 _GREEDY = {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0}
@@ -33,7 +34,7 @@ class Streaming:
     """
 
     def __init__(self, task: Any, xla: bool):
-        how = rules_of(task), task.own_numbers, xla
+        self.xla, how = xla, (rules_of(task), task.own_numbers, xla)
         self.slots = SlotSignatures(task.need_tokenizer(), task.backbone, *how)
 
     @property
@@ -52,7 +53,8 @@ class Streaming:
             RuntimeError: one is another text.
         """
         new = min(8, task.config.max_length - 2)
-        right = task.generate_graph(_PROMPTS, max_new_tokens=new, **_GREEDY)
+        generate = graph_of(task, type(task).generate_graph, self.xla)
+        right = generate(_PROMPTS, max_new_tokens=new, **_GREEDY)
         found = written(signatures, _PROMPTS, new, task.config.max_length)
         sure = np.abs(right["_lead"].numpy()) > 3 * ROUNDING
         for prompt, one, other, known in zip(
