@@ -10,7 +10,8 @@ is small, 4 + 4 layers of width 256 and 4 of width 256, and writes as many token
 `continuous` needs MASSIVETEXT_DATA: stories260K writes for 1, 8, 32 and 128 clients,
 each of which asks again when it has its text. Prompts have 2 to 24 words, texts 16 to
 128 tokens. The slots stand beside a server that writes one text at a time, and one that
-writes what waits in batches; `shared` is about prompts that begin alike.
+writes what waits in batches. At last 32 clients have prompts that begin alike: each is
+read whole, and then only what it has behind that beginning.
 """
 
 from __future__ import annotations
@@ -118,14 +119,14 @@ BATCHES = 1, 8, SLOTS  # rows of a batch that does not change
 NEW_TOKENS = 16, 32, 64, 128
 
 
-def asked(count: int) -> list[Asked]:
-    """Requests of several lengths, the same ones each time."""
+def asked(count: int, system: str = "") -> list[Asked]:
+    """Requests of several lengths, the same ones each time, behind one beginning."""
     draw = random.Random(0)
     words = (data_folder() / "lm/tinyshakespeare.txt").read_text().split()
     found = []
     for seed in range(count):
         at, size = draw.randrange(len(words) - 24), draw.randint(2, 24)
-        prompt = " ".join(words[at : at + size])
+        prompt = system + " ".join(words[at : at + size])
         found.append(Asked(prompt, draw.choice(NEW_TOKENS), seed))
     return found
 
@@ -191,9 +192,9 @@ def tokens_of(lm, text: str) -> int:
     return len(lm.tokenizer.tokenize(text))
 
 
-def crowd(answer: Callable[[Asked], Given], clients: int, requests: int) -> dict:
-    """What so many clients see who ask for so many texts together."""
-    todo: Iterator[Asked] = iter(asked(requests))
+def crowd(answer: Callable[[Asked], Given], clients: int, texts: list[Asked]) -> dict:
+    """What so many clients see who ask for texts together."""
+    todo: Iterator[Asked] = iter(texts)
     lock, found = threading.Lock(), []
 
     def ask() -> None:
@@ -227,8 +228,9 @@ def continuous() -> None:
 
     begin = time.perf_counter()
     lm = tasks.CausalLM.from_preset(f"hf:{data_folder()}/weights/stories260K")
-    engine = SlotEngine(lm, SLOTS, prefix_bytes=0)
+    engine = SlotEngine(lm, SLOTS)
     engine.warm_up()
+    engine.decoder.prefixes.limit = 0
     print(f"warm-up {time.perf_counter() - begin:.0f} s", flush=True)
     servers = {
         "ours": slots(engine),
@@ -245,12 +247,22 @@ def continuous() -> None:
     for clients in CLIENTS:
         for name, answer in servers.items():
             alone = name == "one at a time"
-            count = 16 if alone else max(16, 4 * clients)
-            found = crowd(answer, 1 if alone else clients, count)
+            count = 16 if alone else max(16, 6 * clients)
+            found = crowd(answer, 1 if alone else clients, asked(count))
             if alone:  # as many as there are: they wait for one another
                 found = {k.replace("1", str(clients), 1): v for k, v in found.items()}
             results[name] |= found
             print(name, {k: round(v, 1) for k, v in found.items()}, flush=True)
+    system = " ".join(
+        (data_folder() / "lm/tinyshakespeare.txt").read_text().split()[:60]
+    )
+    for name, limit in (("each reads", 0), ("shared", 2**26)):
+        engine.decoder.prefixes.limit = limit
+        texts = asked(8 * SLOTS, system + " ")
+        found = crowd(slots(engine), SLOTS, texts)
+        tokens = engine.count_tokens(system)
+        results["ours"] |= {f"{tokens} tokens {name}, {k}": v for k, v in found.items()}
+        print(name, tokens, {k: round(v, 1) for k, v in found.items()}, flush=True)
     engine.close()
     keep_all("serving_continuous", results, begin)
 
