@@ -243,9 +243,10 @@ class SlotDecoder:
         self._waiting = [text for text in self._waiting if text.unread]
 
     def _read_some(self, unread: Sequence[Text]) -> None:
+        """Reads as many tokens of each prompt as of the first one."""
         first, places = unread[0], self._size[1]
         length = min(first.unread, self.chunk)
-        if not self.graphs.keeps_states:  # it is no matter what else is read
+        if not self.graphs.keeps_states:  # it does not matter what is read behind one
             length = _least(
                 _sizes(min(_FEWEST_READ, self.chunk), self.chunk, 2), length
             )
