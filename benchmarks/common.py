@@ -246,8 +246,18 @@ def keep(script: str, numbers: Mapping[str, float], begin: float) -> None:
         numbers: name -> number; see `results` for names.
         begin: when it began, by `time.perf_counter`.
     """
-    seconds = time.perf_counter() - begin
-    record(script, {"ours": dict(numbers)}, seconds, _versions())
+    keep_all(script, {"ours": dict(numbers)}, begin)
+
+
+def keep_all(script: str, results: Results, begin: float) -> None:
+    """Keeps what a script measured in its own process.
+
+    Args:
+        script: its file, or another name where it measures several things.
+        results: contestant -> measurement -> number.
+        begin: when it began, by `time.perf_counter`.
+    """
+    record(script, results, time.perf_counter() - begin, _versions())
 
 
 def _versions() -> dict[str, str]:

@@ -94,15 +94,15 @@ def not_yet(
     Args:
         scores: float32 [rows, vocabulary].
         stop_ids: ids that end a text.
-        step: int32 scalar, tokens of the text.
-        least: int32 scalar, tokens before its end.
+        step: int32 scalar, tokens of the text; or [rows, 1].
+        least: int32 scalar, tokens before its end; or [rows, 1].
 
     >>> not_yet(tf.zeros([1, 3]), (2,), tf.constant(4), tf.constant(5)).numpy()
     array([[  0.,   0., -inf]], dtype=float32)
     """
     for token in stop_ids:
         stops = (tf.range(tf.shape(scores)[1]) == token) & (step < least)
-        scores = tf.where(stops[None], -float("inf"), scores)
+        scores = tf.where(stops, -float("inf"), scores)
     return scores
 
 

@@ -22,7 +22,8 @@ _ROUNDING = 1e-6  # of sums of probabilities
 
 
 class SamplingTensors(NamedTuple):
-    """How tokens are chosen; scalar tensors, so that no value needs a new graph.
+    """How tokens are chosen; scalar tensors, so that no value needs a new graph, or one
+    value for each row of a batch.
 
     Attributes:
         temperature: float32, divides the logits; 0 takes the most probable token.
@@ -128,7 +129,7 @@ def choose(
         logits: float32 [batch, vocabulary].
         sampling: the limits.
         rows: int32 [batch]; rows with the same number get the same random numbers.
-        step: int32 scalar; each step gets new ones.
+        step: int32, scalar or [batch]; each step gets new ones.
 
     Returns:
         int32 [batch].
@@ -142,20 +143,20 @@ def choose(
     def at_random():
         # The best is 0: no temperature, however small, makes others than -inf of it.
         best = tf.reduce_max(logits, -1, keepdims=True)
-        cooled = (logits - best) / tf.maximum(sampling.temperature, _COLDEST)
+        cooled = (logits - best) / tf.maximum(_column(sampling.temperature), _COLDEST)
+        limits = (sampling.top_k > 0) | (sampling.top_p < 1.0) | (sampling.min_p > 0.0)
         limited = tf.cond(
-            (sampling.top_k > 0) | (sampling.top_p < 1.0) | (sampling.min_p > 0.0),
+            tf.reduce_any(limits & is_random),
             lambda: limit(cooled, sampling),
             lambda: cooled,
         )
         noise = gumbel(tf.shape(logits), sampling.seed, rows, step)
-        return tf.argmax(limited + noise, -1, output_type=tf.int32)
+        sampled = tf.argmax(limited + noise, -1, output_type=tf.int32)
+        return tf.where(is_random, sampled, greedy)
 
-    return tf.cond(
-        sampling.temperature > 0.0,
-        at_random,
-        lambda: tf.argmax(logits, -1, output_type=tf.int32),
-    )
+    greedy = tf.argmax(logits, -1, output_type=tf.int32)
+    is_random = sampling.temperature > 0.0
+    return tf.cond(tf.reduce_any(is_random), at_random, lambda: greedy)
 
 
 def penalize(logits: tf.Tensor, seen: tf.Tensor, penalty: tf.Tensor) -> tf.Tensor:
@@ -164,8 +165,9 @@ def penalize(logits: tf.Tensor, seen: tf.Tensor, penalty: tf.Tensor) -> tf.Tenso
     Args:
         logits: float32 [batch, vocabulary].
         seen: bool [batch, vocabulary].
-        penalty: float32 scalar, above 1 to discourage.
+        penalty: float32, scalar or [batch], above 1 to discourage.
     """
+    penalty = _column(penalty)
     lowered = tf.where(logits > 0.0, logits / penalty, logits * penalty)
     return tf.where(seen, lowered, logits)
 
@@ -184,17 +186,23 @@ def limit(logits: tf.Tensor, sampling: SamplingTensors) -> tf.Tensor:
     [[-inf, -inf, -inf, -inf, 0.0, 0.0, 0.0, 0.0]]
     """
     vocabulary = tf.shape(logits)[1]
+    top_k, top_p, min_p = map(_column, (sampling.top_k, sampling.top_p, sampling.min_p))
     # How far a token is from the best: floats of 0 and more are ordered as their bits.
     far = tf.bitcast(tf.reduce_max(logits, -1, keepdims=True) - logits, tf.int32)
-    k = tf.where(sampling.top_k > 0, tf.minimum(sampling.top_k, vocabulary), vocabulary)
+    k = tf.where(top_k > 0, tf.minimum(top_k, vocabulary), vocabulary)
     ones = tf.ones_like(logits)
     kept = far <= _least(far, ones, tf.cast(k, tf.float32))
     probabilities = tf.nn.softmax(tf.where(kept, logits, -float("inf")))
-    nucleus = _nucleus(far, probabilities, sampling.top_p)
-    kept &= nucleus | (sampling.top_p >= 1.0)
-    least = sampling.min_p * tf.reduce_max(probabilities, -1, keepdims=True)
+    nucleus = _nucleus(far, probabilities, top_p)
+    kept &= nucleus | (top_p >= 1.0)
+    least = min_p * tf.reduce_max(probabilities, -1, keepdims=True)
     kept &= (probabilities > 0.0) & (probabilities >= least)
     return tf.where(kept, logits, -float("inf"))
+
+
+def _column(values: tf.Tensor) -> tf.Tensor:
+    """One value for all rows, or [batch] as [batch, 1]."""
+    return values[:, None] if values.shape.rank else values
 
 
 def _nucleus(far: tf.Tensor, probabilities: tf.Tensor, top_p: tf.Tensor) -> tf.Tensor:
@@ -239,7 +247,7 @@ def gumbel(shape, seed: tf.Tensor, rows: tf.Tensor, step: tf.Tensor) -> tf.Tenso
 
     Args:
         shape: (batch, vocabulary).
-        seed, step: int32 scalars.
+        seed, step: int32, scalars or [batch].
         rows: int32 [batch], which stream of numbers a row takes.
     """
 

@@ -19,7 +19,8 @@ class Cache(NamedTuple):
 
     Attributes:
         layers: keys and values of every layer.
-        start: int32 scalar, how many places are filled.
+        start: int32 scalar, how many places are filled; or [batch], how many of each
+            row, where rows are not of one age.
         padding: int32 [batch], places at the left that are padding.
         memory: keys and values of the second sequence, of every layer that has cross
             attention.
@@ -32,6 +33,11 @@ class Cache(NamedTuple):
     padding: tf.Tensor
     memory: tuple[LayerCache, ...] = ()
     memory_mask: tf.Tensor | tuple = ()
+
+    @property
+    def starts(self) -> tf.Tensor:
+        """`start` as what is added to places, int32 [] or [batch, 1]."""
+        return _by_row(self.start)
 
     @property
     def places(self) -> tf.Tensor:
@@ -51,7 +57,7 @@ class StateCache(NamedTuple):
 
     Attributes:
         layers: the states of every layer, [batch, units] each.
-        start: int32 scalar, how many tokens were read.
+        start: int32 scalar, or [batch], how many tokens were read.
         padding: int32 [batch], those at the left that are padding.
         places: int32 scalar, tokens that the text has room for; a state has no bound.
         memory: what attention looks at, [batch, keys, …] each.
@@ -65,9 +71,18 @@ class StateCache(NamedTuple):
     memory: tuple[tf.Tensor, ...] = ()
     memory_mask: tf.Tensor | tuple = ()
 
+    @property
+    def starts(self) -> tf.Tensor:
+        """See `Cache.starts`."""
+        return _by_row(self.start)
+
     def with_places(self, places: tf.Tensor) -> StateCache:
         """The same with room for more tokens."""
         return self._replace(places=places)
+
+
+def _by_row(start: tf.Tensor) -> tf.Tensor:
+    return start[:, None] if start.shape.rank else start
 
 
 def at_beginning(start: int | tf.Tensor) -> bool:
@@ -77,7 +92,8 @@ def at_beginning(start: int | tf.Tensor) -> bool:
 
 
 def write(cache: tf.Tensor, new: tf.Tensor, start: int | tf.Tensor) -> tf.Tensor:
-    """A cache [b, heads, capacity, size] with `new` [b, heads, n, size] at `start`.
+    """A cache [b, heads, capacity, size] with `new` [b, heads, n, size] at `start`,
+    which is one number for all rows, or [b].
 
     A scatter over flattened rows, which XLA does in place inside a loop.
     """
@@ -86,6 +102,8 @@ def write(cache: tf.Tensor, new: tf.Tensor, start: int | tf.Tensor) -> tf.Tensor
         return tf.concat([new, cache[:, :, rows:]], axis=2)
     shape = tf.shape(cache)
     capacity, size = shape[2], cache.shape[3]
+    if not isinstance(start, int) and start.shape.rank:
+        start = tf.repeat(start, cache.shape[1])
     first = tf.range(shape[0] * cache.shape[1]) * capacity + start
     places = tf.reshape(first[:, None] + tf.range(rows), [-1, 1])
     flat = tf.tensor_scatter_nd_update(

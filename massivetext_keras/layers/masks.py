@@ -22,7 +22,8 @@ def visible(
     """Boolean [batch or 1, 1, queries, keys], True where a query may look, or None.
 
     Args:
-        query_positions: int [queries], places in the sequence (not in the document).
+        query_positions: int [queries] or [batch, queries], places in the sequence (not
+            in the document).
         key_positions: int [keys].
         causal: hide keys that come after the query.
         window: hide keys `window` places back and further (Beltagy et al., 2020).
@@ -37,7 +38,9 @@ def visible(
     [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
     """
     parts = []
-    distance = query_positions[None, None, :, None] - key_positions
+    if query_positions.shape.rank == 1:
+        query_positions = query_positions[None]
+    distance = query_positions[:, None, :, None] - key_positions
     if causal:
         past = distance >= 0
         if key_prefix is not None:

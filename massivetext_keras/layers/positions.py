@@ -149,14 +149,16 @@ class RelativePositionBias(keras.layers.Layer):
         )
 
     def call(self, query_positions: tf.Tensor, key_positions: tf.Tensor) -> tf.Tensor:
-        """Places int [queries] and [keys] -> bias [1, heads, queries, keys]."""
-        distance = key_positions[None, :] - query_positions[:, None]
+        """Places int [queries] or [batch, queries], and [keys] -> bias [batch or 1,
+        heads, queries, keys]."""
+        if query_positions.shape.rank == 1:
+            query_positions = query_positions[None]
+        distance = key_positions - query_positions[:, :, None]
         bucket = relative_bucket(
             distance, self.bidirectional, self.buckets, self.max_distance
         )
         bias = rows_of(self.table, bucket)
-        bias = tf.expand_dims(tf.transpose(bias, [2, 0, 1]), 0)
-        return tf.cast(bias, self.compute_dtype)
+        return tf.cast(tf.transpose(bias, [0, 3, 1, 2]), self.compute_dtype)
 
     def get_config(self):
         fields = "num_heads bidirectional buckets max_distance"

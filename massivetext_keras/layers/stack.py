@@ -164,7 +164,7 @@ class TransformerStack(keras.layers.Layer):
                 keys = tf.range(tf.shape(cache.layers[0].keys)[2])
             elif self.prefix:
                 causal = False
-            queries = queries + cache.start
+            queries = queries + cache.starts
             padding_mask = keys[None, :] >= cache.padding[:, None]
         mask = masks.visible(
             queries,

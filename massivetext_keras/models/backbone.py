@@ -327,4 +327,4 @@ def positions_of(
     positions = tf.range(token_ids.shape[1] or tf.shape(token_ids)[1])[None]
     if cache is None:
         return positions
-    return tf.maximum(positions + cache.start - cache.padding[:, None], 0)
+    return tf.maximum(positions + cache.starts - cache.padding[:, None], 0)

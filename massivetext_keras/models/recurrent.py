@@ -96,6 +96,6 @@ def _kept(inputs: dict[str, tf.Tensor], cache: StateCache | None) -> tf.Tensor |
     batch, 1]; None if there are no others and no padding."""
     begins = None
     if cache is not None:
-        places = cache.start + tf.range(tf.shape(inputs["token_ids"])[1])
+        places = cache.starts + tf.range(tf.shape(inputs["token_ids"])[1])[None]
         begins = places == cache.padding[:, None]
     return kept(inputs.get("padding_mask"), inputs.get("segment_ids"), begins)

@@ -253,7 +253,13 @@ class Task(TrainingStep):
         """Refuses, as `Backbone.quantize` does."""
         raise cannot_quantize(self, mode)
 
-    def export(self, path: str | Path, overwrite: bool = False, xla: bool = True):
+    def export(
+        self,
+        path: str | Path,
+        overwrite: bool = False,
+        xla: bool = True,
+        streaming: bool = False,
+    ):
         """Writes a SavedModel that takes strings and gives strings.
 
         It has the task's `signatures`; `serving_default` is the main one and takes
@@ -267,9 +273,10 @@ class Task(TrainingStep):
             xla: compile the main signature where the task writes texts: faster after
                 the first call of each size, but TensorFlow Serving refuses it unless
                 started with `--xla_cpu_compilation_enabled=true`.
+            streaming: add signatures that write many texts token by token.
 
         Raises:
-            ValueError: there is no tokenizer.
+            ValueError: there is no tokenizer, or the task does not write so.
             FileExistsError: the folder is not empty and `overwrite` is false.
             RuntimeError: the loaded export does not give what this model gives; nothing
                 was written then.
@@ -279,9 +286,11 @@ class Task(TrainingStep):
         if weights.leaves_writing(self):
             return
         with task.adapters.merged():
-            task._export(path, overwrite, xla)
+            task._export(path, overwrite, xla, streaming)
 
-    def _export(self, path: str | Path, overwrite: bool, xla: bool) -> None:
+    def _export(
+        self, path: str | Path, overwrite: bool, xla: bool, streaming: bool
+    ) -> None:
         module = tf.Module(name=self.name)  # what the signatures use, nothing else
         module.tokenizer = self.need_tokenizer()
         module.weights = [weight.value for weight in self.named_weights().values()]
@@ -294,14 +303,24 @@ class Task(TrainingStep):
             "xla": xla,
             "example": self.example_text,
         }
+        graphs, stream = self.signatures(xla), None
+        if streaming:
+            stream = self.streaming(xla)
+            module.stream, graphs = stream.variables, graphs | stream.signatures()
         with quiet("massivetext_keras"):  # warnings are of our own questions
             probes = self.probes()
+
+        def check(signatures):
+            compare(signatures, probes)
+            if stream is not None:
+                stream.check(signatures, self)
+
         write_saved_model(
             path,
             module,
-            self.signatures(xla),
+            graphs,
             metadata,
-            lambda signatures: compare(signatures, probes),
+            check,
             overwrite,
             # Serving refuses XLA unless it is told, and the model with it.
             [probe for probe in probes if not probe.signature.endswith("_compiled")],
@@ -311,6 +330,16 @@ class Task(TrainingStep):
         """Graphs of an export by name, of what the task declares by `served`; see
         `export` for `xla`."""
         return signatures(self, xla)
+
+    def streaming(self, xla: bool = True):
+        """Signatures of an export that write many texts token by token.
+
+        Raises:
+            ValueError: the task does not write so.
+        """
+        raise ValueError(
+            f"streaming: a {type(self).__name__} does not write token by token"
+        )
 
     def probes(self) -> list[Probe]:
         """Questions to an export, with this model's own answers."""

@@ -156,11 +156,14 @@ class Tokenizer(keras.layers.Layer):
         """Returns the id of a token, or None."""
         return self._vocabulary.ids.get(token)
 
-    def token_texts(self) -> list[bytes] | None:
+    def token_texts(self, first: bool = False) -> list[bytes] | None:
         """Returns the UTF-8 text behind each id, b"" for special ones; maybe a part of
         a character.
 
         None where a text is not the sum of its tokens, as with WordPiece.
+
+        Arguments:
+            first: how they read where no other has a text before them.
 
         >>> from massivetext_keras.tokenizers import ByteTokenizer
         >>> ByteTokenizer().token_texts()[65 + 3]
@@ -169,7 +172,8 @@ class Tokenizer(keras.layers.Layer):
         if self._surfaces is None:
             return None
         special = set(self.special_ids)
-        texts = self._surfaces.numpy()[: self.vocabulary_size]
+        texts, size = self._surfaces.numpy(), self.vocabulary_size
+        texts = texts[-size:] if first else texts[:size]
         return [b"" if i in special else text for i, text in enumerate(texts)]
 
     def token_bytes(self) -> list[int] | None:

@@ -130,7 +130,7 @@ class WordTokenizer(Tokenizer):
         how = {"split": split, "lowercase": lowercase, "spelled": spelled}
         return cls(tokens[:vocabulary_size], **how, **kwargs)
 
-    def token_texts(self) -> None:
+    def token_texts(self, first: bool = False) -> None:
         """None: spaces are lost, so tokens do not add up to a text."""
 
     def begins_word(self) -> list[bool]:

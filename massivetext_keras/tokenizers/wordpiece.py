@@ -134,7 +134,7 @@ class WordPieceTokenizer(Tokenizer):
         model.train_from_iterator(read_lines(files, texts, max_bytes), trainer)
         return cls(tokens_in_order(model.get_vocab()), lowercase=lowercase, **kwargs)
 
-    def token_texts(self) -> None:
+    def token_texts(self, first: bool = False) -> None:
         """None: spaces and case are lost, so tokens do not add up to a text."""
 
     def begins_word(self) -> list[bool]:

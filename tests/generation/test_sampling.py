@@ -168,6 +168,33 @@ def test_equal_rows_choose_equally_and_the_seed_decides():
     assert SamplingTensors.make(seed=-1).seed == 2**31 - 1
 
 
+def test_each_row_may_have_its_own_numbers():
+    logits = tf.random.stateless_normal([6, 40], [1, 2])
+    numbers = [
+        {"temperature": 0.0},
+        {"seed": 3},
+        {"temperature": 0.5, "top_k": 4, "seed": 3},
+        {"top_p": 0.3, "repetition_penalty": 1.5},
+        {"min_p": 0.4, "temperature": 2.0, "seed": 9},
+        {"temperature": 0.0, "repetition_penalty": 4.0},
+    ]
+    each = [SamplingTensors.make(**some) for some in numbers]
+    together = SamplingTensors(*(tf.stack(x) for x in zip(*each, strict=True)))
+    rows, steps = tf.zeros([6], tf.int32), tf.range(6)
+    seen = logits > 0.0
+
+    def chosen(logits, seen, sampling, rows, step):
+        lowered = penalize(logits, seen, sampling.repetition_penalty)
+        return choose(lowered, sampling, rows, step).numpy().tolist()
+
+    found = chosen(logits, seen, together, rows, steps)
+    right = [
+        chosen(logits[i : i + 1], seen[i : i + 1], sampling, rows[:1], steps[i])[0]
+        for i, sampling in enumerate(each)
+    ]
+    assert found == right
+
+
 def test_gumbel_noise_has_its_mean_and_variance():
     noise = gumbel((100, 1000), tf.constant(5), tf.range(100), tf.constant(3)).numpy()
     assert np.isfinite(noise).all()

@@ -63,6 +63,11 @@ def test_queries_may_be_the_last_of_the_keys():
     assert table(mask) == ["111000", "011100"]
 
 
+def test_rows_may_have_queries_at_other_places():
+    mask = masks.visible(tf.constant([[0], [2]]), tf.range(4), causal=True, window=2)
+    assert table(mask) == ["1000", "0110"]
+
+
 def test_nothing_to_hide_is_none():
     assert masks.visible(tf.range(3), tf.range(3)) is None
     assert masks.as_bias(None, tf.float32) is None

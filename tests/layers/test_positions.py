@@ -127,6 +127,14 @@ def test_relative_bias_is_a_row_of_the_table():
     assert (again.buckets, again.max_distance, again.bidirectional) == (8, 16, True)
 
 
+def test_relative_bias_of_rows_at_other_places():
+    layer = RelativePositionBias(2, bidirectional=False, buckets=8, max_distance=16)
+    layer.build()
+    both = layer(tf.constant([[5], [2]]), tf.range(6))
+    for i, place in enumerate((5, 2)):
+        assert np.array_equal(both[i], layer(tf.constant([place]), tf.range(6))[0])
+
+
 def test_frequencies_fall_from_one_to_the_inverse_of_theta():
     frequencies = rotary_frequencies(64, 10000.0)
     assert frequencies[0] == 1.0

@@ -14,7 +14,9 @@ def export(
     preset: Preset,
     task: TaskName | None = None,
     output: Annotated[str, "folder of the SavedModel"],
-    how: Given = given("massivetext_keras.tasks.base:Task.export", "overwrite", "xla"),
+    how: Given = given(
+        "massivetext_keras.tasks.base:Task.export", "overwrite", "xla", "streaming"
+    ),
 ) -> None:
     """Write a SavedModel that takes and gives strings.
 

@@ -47,6 +47,7 @@ from massivetext_keras.tasks.language_model.chat import (
 )
 from massivetext_keras.tasks.language_model.datasets import LanguageModelData
 from massivetext_keras.tasks.language_model.states import CarriedStates
+from massivetext_keras.tasks.language_model.streaming import Streaming
 from massivetext_keras.tasks.served import (
     FLOAT,
     INTEGER,
@@ -544,6 +545,9 @@ class CausalLM(Task):
         """`score` (text -> log_probability)."""
         return {"log_probability": log_probabilities(self, text)}
 
+    def streaming(self, xla: bool = True) -> Streaming:
+        return Streaming(self, xla)
+
     def serves_chat(self) -> bool:
         """Whether an export can have `chat`; says why where it cannot."""
         if self.assistant.graph_template is not None:
@@ -560,6 +564,11 @@ class CausalLM(Task):
         most = self.generation.get("max_new_tokens", _NEW_TOKENS)
         most = min(most, self.config.max_length - 1)
         return {**self._own.to_dict(), "max_new_tokens": most}
+
+    @property
+    def own_numbers(self) -> dict[str, Any]:
+        """What a request to an export does not say of the sampling."""
+        return self._own.to_dict()
 
     @property
     def _own(self) -> Sampling:

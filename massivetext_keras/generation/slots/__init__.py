@@ -1,0 +1,7 @@
+"""Continuous batching: texts that share the steps of a model, and begin and end at any
+time (Yu et al., 2022)."""
+
+from massivetext_keras.generation.slots.decoder import News, SlotDecoder, Text
+from massivetext_keras.generation.slots.graphs import MOST_STOP_IDS, Rules
+
+__all__ = ["MOST_STOP_IDS", "News", "Rules", "SlotDecoder", "Text"]

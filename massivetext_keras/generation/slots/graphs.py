@@ -1,0 +1,302 @@
+"""The two programs of a batch whose rows come and go: read prompts, write tokens."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from massivetext_keras.generation.constraints import Constraints, not_yet
+from massivetext_keras.generation.phrases import BannedPhrases
+from massivetext_keras.generation.precision import in_float32
+from massivetext_keras.generation.sampling import SamplingTensors, choose, penalize
+from massivetext_keras.layers.cache import Cache, StateCache
+
+MOST_STOP_IDS = 8  # that end a row's text
+
+
+class Rules(NamedTuple):
+    """What holds for all rows.
+
+    Attributes:
+        end_ids: ids that `min_new_tokens` forbids.
+        constraints: tokens that are never written.
+        banned: phrases that are never written, () if none.
+    """
+
+    end_ids: tuple[int, ...] = ()
+    constraints: Constraints = Constraints()
+    banned: BannedPhrases | tuple[()] = ()
+
+    @property
+    def recent(self) -> int:
+        """How many of the latest tokens the constraints look at."""
+        sequences = (x for x in self.constraints.never if not isinstance(x, int))
+        return max((len(x) for x in sequences), default=2) - 1
+
+
+class Rows(NamedTuple):
+    """What is known of each row, [batch] where nothing else is said.
+
+    Attributes:
+        newest: int32, the token that is read next.
+        filled: int32, tokens that were read.
+        written: int32, tokens of the text so far.
+        room: int32, tokens that may still be written; 0 where a row does not write.
+        phrase: int32, how much of a banned phrase the text ends with.
+        scored: int32, whether log-probabilities are wanted.
+        stop_ids: int32 [batch, MOST_STOP_IDS], ids that end the text, else -1.
+        recent: int32 [batch, n], the latest tokens of the text, before it -1.
+        sampling: how tokens are chosen.
+    """
+
+    newest: tf.Tensor
+    filled: tf.Tensor
+    written: tf.Tensor
+    room: tf.Tensor
+    phrase: tf.Tensor
+    scored: tf.Tensor
+    stop_ids: tf.Tensor
+    recent: tf.Tensor
+    sampling: SamplingTensors
+
+
+class _State(NamedTuple):
+    """Between two steps: rows, what was written by step, and what models remember."""
+
+    step: tf.Tensor
+    rows: Rows
+    tokens: tf.Tensor
+    scores: tf.Tensor
+    seen: tf.Tensor
+    layers: tuple
+
+
+class SlotGraphs:
+    """Keys and values, or states, of some slots, and the graphs that change them.
+
+    They are variables that an XLA program changes in place. Their number of rows and of
+    places changes by `resize` alone: for each pair of sizes the program is compiled
+    once. Prompts are read by a plain graph, which takes any sizes.
+
+    Args:
+        model: with `call(inputs, cache)`, `empty_cache`, `logits` and `config`.
+        rules: what holds for all rows.
+        steps: tokens of a row that one call writes at the most.
+        compiled: write by an XLA program.
+    """
+
+    def __init__(self, model, rules: Rules, steps: int, compiled: bool = True):
+        self.model, self.rules, self.steps = model, rules, steps
+        self.traces = 0
+        with tf.init_scope(), in_float32(model):
+            empty = model.empty_cache(tf.zeros([1], tf.int32), 1)
+        self.keeps_states = isinstance(empty, StateCache)
+        self.layers = tf.nest.map_structure(self._variable, empty.layers)
+        self.seen = self._variable(tf.zeros([1, model.config.vocabulary_size], tf.bool))
+        integers = tf.TensorSpec([None], tf.int32)
+        table = tf.TensorSpec([None, None], tf.int32)
+        spec = SamplingTensors.spec()
+        sampling = SamplingTensors(*(tf.TensorSpec([None], x.dtype) for x in spec))
+        rows = Rows(*[integers] * 6, table, table, sampling)
+        number = tf.TensorSpec([], tf.int32)
+        self.write = self._graph(self._write, rows, number, jit_compile=compiled)
+        self.read = self._graph(self._read, integers, table, integers, number)
+        self.resize = self._graph(self._resize, integers, number)
+        self.mark = self._graph(self._mark, number, integers)
+        kind = tf.float32
+        block = tf.TensorSpec([None, None, None, None], kind)
+        self.copy = self._graph(self._copy, number, number, number)
+        self.paste = self._graph(self._paste, number, block)
+
+    @staticmethod
+    def _graph(function, *specs, **options):
+        return tf.function(function, specs, autograph=False, **options)
+
+    @staticmethod
+    def _variable(value: tf.Tensor) -> tf.Variable:
+        """Its rows, and the places of keys and values, may become more."""
+        shape = [None, *value.shape[1:]]
+        if len(shape) == 4:
+            shape[2] = None
+        return tf.Variable(value, trainable=False, shape=tf.TensorShape(shape))
+
+    @property
+    def number_of_bytes(self) -> int:
+        """Memory that the slots take now."""
+        return sum(x.dtype.size * int(tf.size(x)) for x in tf.nest.flatten(self.layers))
+
+    def _cache(self, layers: tuple, filled: tf.Tensor) -> Cache | StateCache:
+        empty = self.model.empty_cache(tf.zeros_like(filled), 1)
+        return empty._replace(layers=layers, start=filled)
+
+    def _read(self, slots, token_ids, filled, end) -> None:
+        """Reads a chunk of the prompts of some slots, behind what they have read.
+
+        Args:
+            slots: int32 [n], each once.
+            token_ids: int32 [n, length]; of keys and values it does not matter what
+                stands behind a chunk that is shorter.
+            filled: int32 [n].
+            end: int32 scalar, places behind which there is nothing to look at.
+        """
+        self.traces += 1
+        rows = tf.nest.map_structure(lambda x: tf.gather(x, slots), self.layers)
+        near = rows if self.keeps_states else _places(rows, slice(None, end))
+        with in_float32(self.model):
+            cache = self._cache(near, filled)
+            _, cache = self.model({"token_ids": token_ids}, cache=cache)
+        rests = [None] * len(tf.nest.flatten(rows))
+        if not self.keeps_states:
+            rests = tf.nest.flatten(_places(rows, slice(end, None)))
+        for (variable, new), rest in zip(self._pairs(cache.layers), rests, strict=True):
+            row = new if rest is None else tf.concat([new, rest], axis=2)
+            variable.scatter_update(tf.IndexedSlices(row, slots))
+
+    def _pairs(self, layers):
+        flat = map(tf.nest.flatten, (self.layers, layers))
+        return zip(*flat, strict=True)
+
+    def _write(self, rows: Rows, count: tf.Tensor):
+        """Writes `count` tokens at the most of each row.
+
+        Returns:
+            int32 [steps, batch], the tokens, -1 where a row has none; float32, their
+            log-probabilities where they are wanted; the rows after them.
+        """
+        self.traces += 1
+        size = [self.steps, tf.shape(rows.newest)[0]]
+        layers = tf.nest.map_structure(tf.convert_to_tensor, self.layers)
+        state = _State(
+            step=tf.constant(0),
+            rows=rows,
+            tokens=tf.fill(size, -1),
+            scores=tf.zeros(size),
+            seen=tf.convert_to_tensor(self.seen),
+            layers=layers,
+        )
+
+        def unfinished(state):
+            return (state.step < count) & tf.reduce_any(state.rows.room > 0)
+
+        shapes = tf.nest.map_structure(lambda x: x.shape, state)
+        (state,) = tf.while_loop(
+            unfinished, self._step, (state,), shape_invariants=(shapes,)
+        )
+        for variable, new in self._pairs(state.layers):
+            variable.assign(new)
+        self.seen.assign(state.seen)
+        return state.tokens, state.scores, state.rows
+
+    def _step(self, state: _State) -> tuple[_State]:
+        rows, writes = state.rows, state.rows.room > 0
+        with in_float32(self.model):
+            cache = self._cache(state.layers, rows.filled)
+            hidden, cache = self.model({"token_ids": rows.newest[:, None]}, cache=cache)
+            logits = self.model.logits(hidden[:, 0])
+        token, phrase = self._choose(logits, rows, state.seen)
+        wanted = writes & (rows.scored > 0)
+        score = tf.cond(
+            tf.reduce_any(wanted),
+            lambda: _of_token(tf.nn.log_softmax(logits), token),
+            lambda: tf.zeros_like(logits[:, 0]),
+        )
+        layers = cache.layers
+        if self.keeps_states:  # nothing would write over those of a row that waits
+            layers = tf.nest.map_structure(
+                lambda new, old: tf.where(writes[:, None], new, old),
+                layers,
+                state.layers,
+            )
+        here = (tf.range(self.steps) == state.step)[:, None]
+        ends = tf.reduce_any(token[:, None] == rows.stop_ids, axis=1)
+        one = tf.cast(writes, tf.int32)
+        recent = tf.concat([rows.recent[:, 1:], token[:, None]], axis=1)
+        after = rows._replace(
+            newest=tf.where(writes, token, rows.newest),
+            filled=rows.filled + one,
+            written=rows.written + one,
+            room=tf.where(ends, 0, tf.maximum(rows.room - 1, 0)),
+            phrase=tf.where(writes, phrase, rows.phrase),
+            recent=tf.where(writes[:, None], recent, rows.recent),
+        )
+        places = tf.stack([tf.range(tf.size(token)), token], axis=1)
+        return (
+            state._replace(
+                step=state.step + 1,
+                rows=after,
+                tokens=tf.where(here & writes, token, state.tokens),
+                scores=tf.where(here & wanted, score, state.scores),
+                seen=tf.tensor_scatter_nd_update(
+                    state.seen, places, tf.ones_like(token, tf.bool)
+                ),
+                layers=layers,
+            ),
+        )
+
+    def _choose(self, logits, rows: Rows, seen) -> tuple[tf.Tensor, tf.Tensor]:
+        """The next token of every row, and the state of its banned phrases behind it;
+        as in `Decoder`."""
+        sampling, banned = rows.sampling, self.rules.banned
+        logits = penalize(logits, seen, sampling.repetition_penalty)
+        steps = rows.written[:, None], sampling.min_new_tokens[:, None]
+        logits = not_yet(logits, self.rules.end_ids, *steps)
+        latest = tf.constant(self.rules.recent)
+        logits = self.rules.constraints.apply(logits, rows.recent, latest)
+        if banned:
+            logits = banned.forbid(logits, rows.phrase)
+        streams = tf.zeros_like(rows.written)  # each row is the first of its prompt
+        token = choose(logits, sampling, streams, rows.written)
+        return token, banned.advance(rows.phrase, token) if banned else rows.phrase
+
+    def _resize(self, order: tf.Tensor, places: tf.Tensor) -> None:
+        """Gives the slots other numbers, and keys and values room for so many tokens.
+
+        Args:
+            order: int32 [n], which slot each one was.
+            places: int32 scalar.
+        """
+        self.traces += 1
+        for variable in tf.nest.flatten(self.layers):
+            rows = tf.gather(variable, order)
+            if rows.shape.rank == 4:
+                missing = tf.maximum(places - tf.shape(rows)[2], 0)
+                rows = tf.pad(rows, [[0, 0], [0, 0], [0, missing], [0, 0]])
+                rows = rows[:, :, :places]
+            variable.assign(rows)
+        self.seen.assign(tf.gather(self.seen, order))
+
+    def _mark(self, slot: tf.Tensor, token_ids: tf.Tensor) -> None:
+        """Tells a slot which tokens its prompt has."""
+        self.traces += 1
+        row = tf.scatter_nd(
+            token_ids[:, None], tf.ones_like(token_ids), [self.seen.shape[1]]
+        )
+        row = tf.IndexedSlices((row > 0)[None], slot[None])
+        self.seen.scatter_update(row)
+
+    def _copy(self, slot: tf.Tensor, begin: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+        """Keys and values of some tokens of a slot, [2 layers, heads, tokens, size]."""
+        self.traces += 1
+        flat = tf.nest.flatten(self.layers)
+        return tf.stack([tf.gather(x, slot)[:, begin:end] for x in flat])
+
+    def _paste(self, slot: tf.Tensor, block: tf.Tensor) -> None:
+        """Gives a slot what `_copy` gave of the first tokens of another one."""
+        self.traces += 1
+        for i, variable in enumerate(tf.nest.flatten(self.layers)):
+            new = tf.ensure_shape(
+                block[i], [variable.shape[1], None, variable.shape[3]]
+            )
+            rest = tf.gather(variable, slot)[:, tf.shape(new)[1] :]
+            row = tf.concat([new, rest], axis=1)[None]
+            variable.scatter_update(tf.IndexedSlices(row, slot[None]))
+
+
+def _places(layers: tuple, some: slice) -> tuple:
+    """Some places of keys and values."""
+    return tf.nest.map_structure(lambda x: x[:, :, some], layers)
+
+
+def _of_token(scores: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
+    return tf.gather(scores, tokens, axis=1, batch_dims=1)

@@ -1,0 +1,277 @@
+"""A thread that writes the texts of many requests at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from massivetext_keras.generation.sampling import (
+    RANGES,
+    SamplingTensors,
+    check_numbers,
+)
+from massivetext_keras.generation.settings import values_of
+from massivetext_keras.generation.slots import (
+    MOST_STOP_IDS,
+    News,
+    SlotDecoder,
+    Text,
+)
+from massivetext_keras.generation.stop_strings import checked_stop_strings
+from massivetext_keras.generation.texts import ids_that_end, prompt_ids
+from massivetext_keras.serving.engine.characters import Vocabulary
+from massivetext_keras.serving.engine.clearing import Clearing
+from massivetext_keras.serving.requests import (
+    Finish,
+    GenerationRequest,
+    Piece,
+    QueueFull,
+)
+from massivetext_keras.tasks.language_model.streaming import rules_of
+
+logger = logging.getLogger(__name__)
+
+
+class Job:
+    """A request that was taken; the `Ticket` of who gave it.
+
+    Attributes:
+        text: as it is written.
+        clearing: what of it may be sent.
+        on_event: who is told.
+        cancelled: whether it is not wanted any more.
+    """
+
+    def __init__(self, text: Text, clearing: Clearing, on_event: Callable):
+        self.text, self.clearing, self.on_event = text, clearing, on_event
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Frees the slot at the next step."""
+        self.cancelled = True
+
+    def tell(self, event: Piece | Finish) -> bool:
+        """Whether an event was taken; an error of who takes it is logged."""
+        try:
+            self.on_event(event)
+        except Exception:
+            logger.exception("a request ends: its events are not taken")
+            return False
+        return True
+
+    def finish(self, reason: str, message: str = "") -> None:
+        """The last event."""
+        counts = len(self.text.prompt), self.clearing.count
+        self.tell(Finish(reason, *counts, message))
+
+
+class SlotEngine:
+    """Writes texts with a `CausalLM`, each as the task's `generate` would alone.
+
+    What a request does not say, `min_p`, `min_new_tokens` and stop strings, is as the
+    task's `generation` says. Of a reply to a conversation the prompt is ids.
+
+    Args:
+        task: a `CausalLM` with a tokenizer.
+        slots: texts that are written at once, at the most.
+        queue: requests that may wait for a slot.
+        **how: other arguments of `SlotDecoder`.
+
+    >>> from massivetext_keras import tasks, tokenizers
+    >>> from massivetext_keras.serving.requests import GenerationRequest
+    >>> lm = tasks.CausalLM.from_preset(
+    ...     "gpt_nano", tokenizers.ByteTokenizer(), num_layers=1, max_length=32
+    ... )
+    >>> engine, events = SlotEngine(lm, slots=2, compiled=False), []
+    >>> ticket = engine.submit(GenerationRequest("Hi", max_new_tokens=3), events.append)
+    >>> engine.close()
+    >>> events[-1].prompt_tokens, events[-1].new_tokens
+    (2, 3)
+    """
+
+    def __init__(self, task, slots: int = 32, queue: int = 1024, **how):
+        self.task, self.queue = task, queue
+        self.vocabulary = Vocabulary(task.need_tokenizer())
+        self.end_ids = ids_that_end(task)
+        self.own, _ = values_of(task.generation)
+        self.own_stop = tuple(task.generation.get("stop", ()))
+        rules = rules_of(task)
+        self.decoder = SlotDecoder(task.backbone, rules, slots, **how)
+        self._ids = tf.function(
+            lambda text: prompt_ids(task.tokenizer, text[None]).flat_values,
+            [tf.TensorSpec([], tf.string)],
+            autograph=False,
+        )
+        self._waiting: deque[Job] = deque()
+        self._running: dict[Text, Job] = {}
+        self._numbers = {"tokens_written": 0, "cache_in_use": 0.0, "steps": 0}
+        self._closing = False
+        self._changed = threading.Condition()
+        self._turn = threading.Lock()  # whoever has it may use the decoder
+        self._thread = threading.Thread(target=self._run, name="slots", daemon=True)
+        self._thread.start()
+
+    def submit(
+        self, request: GenerationRequest, on_event: Callable[[Piece | Finish], None]
+    ) -> Job:
+        """Takes a request, from any thread.
+
+        Args:
+            request: what is to be written.
+            on_event: called from the engine's thread, at last with a `Finish`; if it
+                raises, the request ends without.
+
+        Raises:
+            ValueError: the request can never run; names the field.
+            QueueFull: as many wait as may.
+            RuntimeError: the engine is closed.
+        """
+        job = self._job(request, on_event)
+        with self._changed:
+            if self._closing:
+                raise RuntimeError("the engine is closed")
+            if len(self._waiting) >= self.queue:
+                raise QueueFull(f"{self.queue} requests wait already")
+            self._waiting.append(job)
+            self._changed.notify()
+        return job
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens a text has as a prompt."""
+        return int(tf.size(self._ids(text)))
+
+    def warm_up(self) -> None:
+        """Compiles what is to be compiled.
+
+        Raises:
+            ValueError: there are requests already.
+        """
+        with self._turn:
+            self.decoder.warm_up()
+        self.count_tokens("")
+
+    def statistics(self) -> dict[str, float]:
+        """Of now: `waiting`, `running`, `slots` and `cache_in_use` (0 to 1); since the
+        beginning: `tokens_written`, `steps` and `prefix_hits`."""
+        return {
+            "waiting": len(self._waiting),
+            "running": len(self._running),
+            "slots": self.decoder.slots,
+            "prefix_hits": self.decoder.prefix_hits,
+            **self._numbers,
+        }
+
+    def close(self) -> None:
+        """Lets what was taken end, then ends the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _job(self, request: GenerationRequest, on_event: Callable) -> Job:
+        fields = {name: getattr(request, name, None) for name in RANGES}
+        numbers = {name: x for name, x in fields.items() if x is not None}
+        check_numbers(**numbers)
+        prompt, context = self._prompt(request.prompt), self.task.config.max_length
+        new = request.max_new_tokens
+        if new < 0:
+            raise ValueError(f"max_new_tokens must be at least 0, got {new}")
+        if len(prompt) + new > context:
+            raise ValueError(
+                f"prompt: {len(prompt)} tokens and max_new_tokens {new} exceed the "
+                f"context of {context}"
+            )
+        stop_ids = (*request.stop_ids, *(() if request.ignore_end else self.end_ids))
+        if len(stop_ids) > MOST_STOP_IDS:
+            raise ValueError(f"stop_ids: {len(stop_ids)} are more than {MOST_STOP_IDS}")
+        stop = checked_stop_strings(request.stop or self.own_stop)
+        numbers = {**self.own.to_dict(), **numbers, "seed": request.seed % 2**31}
+        sampling = [numbers[name] for name in SamplingTensors._fields]
+        text = Text(prompt, new, sampling, stop_ids, request.logprobs)
+        clearing = Clearing(self.vocabulary.behind(prompt), stop, request.logprobs)
+        return Job(text, clearing, on_event)
+
+    def _prompt(self, prompt: str | tuple[int, ...]) -> list[int]:
+        if isinstance(prompt, str):
+            return self._ids(prompt).numpy().tolist()
+        ids, size = np.asarray(prompt), self.task.config.vocabulary_size
+        if not ids.size:
+            raise ValueError("prompt: there are no ids")
+        if ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= size:
+            raise ValueError(f"prompt: ids are whole numbers from 0 to {size - 1}")
+        return ids.tolist()
+
+    def _run(self) -> None:
+        while self._has_work():
+            with self._turn:
+                self._turn_once()
+
+    def _has_work(self) -> bool:
+        """Waits for requests; whether there are any, before the end."""
+        with self._changed:
+            while not (self._waiting or self._running or self._closing):
+                self._changed.wait()
+            return bool(self._waiting or self._running)
+
+    def _turn_once(self) -> None:
+        for job in [job for job in self._running.values() if job.cancelled]:
+            self._end(job, "cancelled")
+        self._admit()
+        try:
+            news = self.decoder.advance()
+        except Exception as error:  # whatever it is, the next requests can be written
+            logger.exception("%d requests end: a step failed", len(self._running))
+            for job in [*self._running.values()]:
+                self._end(job, "error", f"{type(error).__name__}: {error}")
+            self.decoder.reset()
+            return
+        for some in news:
+            self._deliver(self._running[some.text], some)
+        written = sum(len(some.token_ids) for some in news)
+        self._numbers = {
+            "tokens_written": self._numbers["tokens_written"] + written,
+            "cache_in_use": self.decoder.in_use,
+            "steps": self.decoder.calls,
+        }
+
+    def _admit(self) -> None:
+        """Gives free slots to those that wait longest; who has cancelled goes."""
+        with self._changed:
+            gone = [job for job in self._waiting if job.cancelled]
+            for job in gone:
+                self._waiting.remove(job)
+        for job in gone:
+            job.finish("cancelled")
+        while self.decoder.free:
+            with self._changed:
+                if not self._waiting:
+                    return
+                job = self._waiting.popleft()
+            if not job.text.max_new_tokens:
+                job.finish("length")
+            else:
+                self._running[job.text] = job
+                self.decoder.join(job.text)
+
+    def _deliver(self, job: Job, news: News) -> None:
+        """Sends what of a text has become clear."""
+        clearing, text = job.clearing, job.text
+        piece = clearing.add(news.token_ids, news.scores, news.ended)
+        if (piece.text or piece.token_ids) and not job.tell(piece):
+            self._forget(job)
+        elif news.ended or clearing.stopped:
+            at_end = news.token_ids[-1] in text.stop_ids
+            self._end(job, "stop" if clearing.stopped or at_end else "length")
+
+    def _end(self, job: Job, reason: str, message: str = "") -> None:
+        self._forget(job)
+        job.finish(reason, message)
+
+    def _forget(self, job: Job) -> None:
+        self.decoder.leave(job.text)
+        del self._running[job.text]
