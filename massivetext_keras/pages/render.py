@@ -107,7 +107,7 @@ def render(
     )
 
 
-def fill(template: str, folder: Path = _PACKAGE, **values: Any) -> str:
+def fill(template: str, folder: Path = _PACKAGE, /, **values: Any) -> str:
     """A template with values in it; all text is escaped.
 
     Args:

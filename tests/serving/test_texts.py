@@ -177,7 +177,7 @@ def test_a_client_that_goes_away_frees_its_slot(openai_client, client, service):
     with pytest.raises(openai.APITimeoutError):
         complete(openai_client, "forever", max_tokens=500, timeout=0.2)
     assert engine.tickets[before].cancelled.wait(5)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while engine.running and time.monotonic() < deadline:
         time.sleep(0.01)
     assert engine.running == 0

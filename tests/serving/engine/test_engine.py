@@ -85,8 +85,8 @@ def test_texts_of_many_threads_are_those_written_alone(lm):
     engine.close()
     for i, (one, seen) in enumerate(zip(asked, events, strict=True)):
         found, right = check(seen, one), written_alone(lm, one)
-        if i % 7 == 3:
-            assert seen[-1].reason == "cancelled" and right.startswith(found)
+        if seen[-1].reason == "cancelled":  # unless the text had ended before
+            assert i % 7 == 3 and right.startswith(found)
             continue
         assert found == right, one
         ended = seen[-1].reason == "stop"
