@@ -19,6 +19,8 @@ from massivetext_keras.serving.requests import (
 )
 from tests.tasks.tiny import byte_lm
 
+pytestmark = pytest.mark.usefixtures("plain_loop")
+
 
 @pytest.fixture(scope="module")
 def lm():
