@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -86,9 +87,9 @@ def _by_row(start: tf.Tensor) -> tf.Tensor:
 
 
 def at_beginning(start: int | tf.Tensor) -> bool:
-    """Whether `start` is known to be 0 while the graph is built."""
+    """Whether `start`, or each of them, is known to be 0 while the graph is built."""
     value = start if isinstance(start, int) else tf.get_static_value(start)
-    return value is not None and int(value) == 0
+    return value is not None and not np.any(value)
 
 
 def write(cache: tf.Tensor, new: tf.Tensor, start: int | tf.Tensor) -> tf.Tensor:
