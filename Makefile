@@ -17,8 +17,8 @@ COMPILE = $(1)/bin/python -m compileall -qq -j 0 $(1)/lib || true
 unexport PYTHONDONTWRITEBYTECODE
 # Tests that make many graphs: their folders, and parts of these, the longest first. Each
 # part has a process: none ever gives back the memory of programs that XLA compiled.
-HEAVY := $(addprefix tests/,tasks training cli saving generation models optimization \
-	huggingface)
+HEAVY := $(addprefix tests/,tasks training cli saving serving generation models \
+	optimization huggingface)
 define PARTS
 tests/optimization/mesh/test_[a-l]*.py
 tests/optimization/mesh/test_[m-z]*.py
@@ -31,7 +31,9 @@ tests/tasks/test_[h-o]*.py
 tests/tasks/[n-z]*/
 tests/training/test_s*.py
 tests/training/test_[t-z]*.py tests/training/*/
-tests/tasks/[d-m]*/
+tests/tasks/language_model/test_[r-z]*.py
+tests/tasks/language_model/test_[a-q]*.py
+tests/serving
 tests/tasks/test_[a-d]*.py
 tests/tasks/test_[e-g]*.py
 tests/training/test_[g-r]*.py
@@ -39,6 +41,7 @@ tests/cli/test_[a-t]*.py
 tests/tasks/[a-c]*/
 tests/huggingface
 tests/cli/test_[u-z]*.py
+tests/tasks/[d-k]*/ tests/tasks/m*/
 endef
 export PARTS
 
