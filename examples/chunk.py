@@ -6,8 +6,8 @@ the words of the data. Huang et al., 2015, have 94.46 with the vectors of Collob
 al., 2011, features of spelling, and parts of speech.
 
 Result with the defaults and `--reader=bilstm_cnn_crf`: F1 93.3 on the test, one seed,
-26 minutes on 2 cores of an AMD EPYC (AVX-512) shared with many other jobs; one layer,
-from which no word was left out, had 91.8 after 8 epochs.
+26 minutes on 2 cores of an AMD EPYC (AVX-512) shared with many other jobs; without the
+bytes of words 91.8, and the Transformer has 88.9.
 """
 
 import random

@@ -5,7 +5,7 @@ subjectivity (Subj; Pang & Lee, 2004), and the test of TREC's questions (Li & Ro
 2002), as Kim, 2014, has them: a tenth of what is learnt from is held out, and the
 weights of the best epoch on it are measured. Without flags it measures all three with
 four readers and prints one table beside Kim's CNN-rand; with `--results=FILE` a run
-that was stopped goes on.
+that was stopped goes on. What it found is in docs/classics.md.
 """
 
 import json
