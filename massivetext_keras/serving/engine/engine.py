@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -30,8 +29,8 @@ from massivetext_keras.serving.requests import (
     Finish,
     GenerationRequest,
     Piece,
-    QueueFull,
 )
+from massivetext_keras.serving.waiting import Waiting
 from massivetext_keras.tasks.language_model.streaming import rules_of
 
 logger = logging.getLogger(__name__)
@@ -95,7 +94,7 @@ class SlotEngine:
     """
 
     def __init__(self, task, slots: int = 32, queue: int = 1024, **how):
-        self.task, self.queue = task, queue
+        self.task = task
         self.vocabulary = Vocabulary(task.need_tokenizer())
         self.end_ids = ids_that_end(task)
         self.own, _ = values_of(task.generation)
@@ -107,11 +106,9 @@ class SlotEngine:
             [tf.TensorSpec([], tf.string)],
             autograph=False,
         )
-        self._waiting: deque[Job] = deque()
+        self._waiting = Waiting(queue)
         self._running: dict[Text, Job] = {}
         self._numbers = {"tokens_written": 0, "cache_in_use": 0.0, "steps": 0}
-        self._closing = False
-        self._changed = threading.Condition()
         self._turn = threading.Lock()  # whoever has it may use the decoder
         self._thread = threading.Thread(target=self._run, name="slots", daemon=True)
         self._thread.start()
@@ -132,13 +129,7 @@ class SlotEngine:
             RuntimeError: the engine is closed.
         """
         job = self._job(request, on_event)
-        with self._changed:
-            if self._closing:
-                raise RuntimeError("the engine is closed")
-            if len(self._waiting) >= self.queue:
-                raise QueueFull(f"{self.queue} requests wait already")
-            self._waiting.append(job)
-            self._changed.notify()
+        self._waiting.put(job)
         return job
 
     def count_tokens(self, text: str) -> int:
@@ -168,9 +159,7 @@ class SlotEngine:
 
     def close(self) -> None:
         """Lets what was taken end, then ends the thread."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
+        self._waiting.close()
         self._thread.join()
 
     def _job(self, request: GenerationRequest, on_event: Callable) -> Job:
@@ -207,16 +196,9 @@ class SlotEngine:
         return ids.tolist()
 
     def _run(self) -> None:
-        while self._has_work():
+        while self._waiting.has_work(bool(self._running)):
             with self._turn:
                 self._turn_once()
-
-    def _has_work(self) -> bool:
-        """Waits for requests; whether there are any, before the end."""
-        with self._changed:
-            while not (self._waiting or self._running or self._closing):
-                self._changed.wait()
-            return bool(self._waiting or self._running)
 
     def _turn_once(self) -> None:
         for job in [job for job in self._running.values() if job.cancelled]:
@@ -241,17 +223,9 @@ class SlotEngine:
 
     def _admit(self) -> None:
         """Gives free slots to those that wait longest; who has cancelled goes."""
-        with self._changed:
-            gone = [job for job in self._waiting if job.cancelled]
-            for job in gone:
-                self._waiting.remove(job)
-        for job in gone:
+        for job in self._waiting.dismiss():
             job.finish("cancelled")
-        while self.decoder.free:
-            with self._changed:
-                if not self._waiting:
-                    return
-                job = self._waiting.popleft()
+        while self.decoder.free and (job := self._waiting.take()) is not None:
             if not job.text.max_new_tokens:
                 job.finish("length")
             else:

@@ -223,9 +223,7 @@ def load_export(
         OSError: there is none, or it cannot be read.
     """
     root = tf.saved_model.load(str(path))
-    written = saved_model_pb2.SavedModel()
-    written.ParseFromString(Path(path, GRAPH).read_bytes())
-    definitions = written.meta_graphs[0].signature_def
+    definitions = _definitions(path)
     signatures = {
         key: _exported(key, function, definitions[key])
         for key, function in root.signatures.items()
@@ -242,6 +240,13 @@ def load_export(
     batcher = make_batcher(limits, seen)
     parts = signatures, limits, batcher, None, engine, own
     return Model(name, version, str(path), *parts, root=root)
+
+
+def _definitions(path: str | Path) -> Mapping[str, Any]:
+    """The signatures of a SavedModel by name, as they are written."""
+    written = saved_model_pb2.SavedModel()
+    written.ParseFromString(Path(path, GRAPH).read_bytes())
+    return written.meta_graphs[0].signature_def
 
 
 def _described(path: str | Path) -> dict[str, Any]:
@@ -342,9 +347,7 @@ def signatures_of(path: str | Path) -> dict[str, list[str]]:
     """
     if found := _described(path).get("signatures"):
         return {name: list(how["inputs"]) for name, how in found.items()}
-    written = saved_model_pb2.SavedModel()
-    written.ParseFromString(Path(path, GRAPH).read_bytes())
-    found = written.meta_graphs[0].signature_def
+    found = _definitions(path)
     return {k: sorted(x.inputs) for k, x in found.items() if not k.startswith("__")}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
@@ -13,8 +12,8 @@ from massivetext_keras.serving.requests import (
     Finish,
     GenerationRequest,
     Piece,
-    QueueFull,
 )
+from massivetext_keras.serving.waiting import Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -78,11 +77,10 @@ class StepEngine:
         self, signatures: Mapping[str, Callable], context: int, slots: int, queue: int
     ):
         self._open, self._fill, self._step = (signatures[name] for name in NAMES)
-        self.context, self.slots, self.queue = context, slots, queue
-        self._waiting: deque[Job] = deque()
+        self.context, self.slots = context, slots
+        self._waiting = Waiting(queue)
         self._running: dict[int, Job] = {}
-        self._changed = threading.Condition()
-        self._closing, self._written, self._steps = False, 0, 0
+        self._written = self._steps = 0
         self._begin()
         self._thread = threading.Thread(target=self._run, daemon=True, name="slots")
         self._thread.start()
@@ -98,13 +96,7 @@ class StepEngine:
             most = self.context - 1
             raise ValueError(f"max_new_tokens must be positive and at most {most}")
         job = Job(request, on_event)
-        with self._changed:
-            if self._closing:
-                raise RuntimeError("the engine is closed")
-            if len(self._waiting) >= self.queue:
-                raise QueueFull(f"{self.queue} requests wait already")
-            self._waiting.append(job)
-            self._changed.notify()
+        self._waiting.put(job)
         return job
 
     def count_tokens(self, text: str) -> int:
@@ -136,16 +128,14 @@ class StepEngine:
 
     def close(self) -> None:
         """Lets what was taken end, then ends the thread."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
+        self._waiting.close()
         self._thread.join()
 
     def _begin(self) -> None:
         self._open(slots=tf.constant(self.slots), places=tf.constant(self.context))
 
     def _run(self) -> None:
-        while self._has_work():
+        while self._waiting.has_work(bool(self._running)):
             try:
                 self._turn()
             except Exception as error:  # the next requests can be written all the same
@@ -154,12 +144,6 @@ class StepEngine:
                     _, job = self._running.popitem()
                     job.finish("error", type(error).__name__)
                 self._begin()
-
-    def _has_work(self) -> bool:
-        with self._changed:
-            while not (self._waiting or self._running or self._closing):
-                self._changed.wait()
-            return bool(self._waiting or self._running)
 
     def _turn(self) -> None:
         for slot in [k for k, job in self._running.items() if job.cancelled]:
@@ -183,14 +167,9 @@ class StepEngine:
 
     def _next(self) -> Job | None:
         """The request that waits longest; those that were cancelled are told so."""
-        while True:
-            with self._changed:
-                if not self._waiting:
-                    return None
-                job = self._waiting.popleft()
-            if not job.cancelled:
-                return job
+        while (job := self._waiting.take()) is not None and job.cancelled:
             job.finish("cancelled")
+        return job
 
     def _filled(self, slot: int, request: GenerationRequest) -> int:
         """Gives a slot a prompt; how many tokens that has."""

@@ -45,8 +45,7 @@ def model_with(service: Service, name: str, what: str) -> Model:
         Refusal: there is none.
     """
     model = service.models.find(name)
-    can = model.engine is not None if what == "text" else what in model.signatures
-    if not can:
+    if not _has(model, what):
         others = [m.name for m in service.models.models() if _has(m, what)]
         hint = f"use {', '.join(others)}" if others else "no model here does"
         raise Refusal(404, f"model {name} gives no {what}: {hint}", "model")
