@@ -230,7 +230,7 @@ def continuous() -> None:
     lm = tasks.CausalLM.from_preset(f"hf:{data_folder()}/weights/stories260K")
     engine = SlotEngine(lm, SLOTS)
     engine.warm_up()
-    engine.decoder.prefixes.limit = 0
+    engine.decoder.reader.prefixes.limit = 0
     print(f"warm-up {time.perf_counter() - begin:.0f} s", flush=True)
     servers = {
         "ours": slots(engine),
@@ -257,7 +257,7 @@ def continuous() -> None:
         (data_folder() / "lm/tinyshakespeare.txt").read_text().split()[:60]
     )
     for name, limit in (("each reads", 0), ("shared", 2**26)):
-        engine.decoder.prefixes.limit = limit
+        engine.decoder.reader.prefixes.limit = limit
         texts = asked(8 * SLOTS, system + " ")
         found = crowd(slots(engine), SLOTS, texts)
         tokens = engine.count_tokens(system)

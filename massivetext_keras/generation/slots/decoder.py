@@ -2,57 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.generation.sampling import SamplingTensors
-from massivetext_keras.generation.slots.graphs import (
-    MOST_STOP_IDS,
-    Rows,
-    Rules,
-    SlotGraphs,
-)
-from massivetext_keras.generation.slots.prefixes import BLOCK, Prefixes
+from massivetext_keras.generation.slots.graphs import Rules, SlotGraphs
+from massivetext_keras.generation.slots.reading import PromptReader
+from massivetext_keras.generation.slots.rows import Rows
+from massivetext_keras.generation.slots.text import Text
 
 _PATIENCE = 16  # calls before room that is not needed is given back
-_FEWEST_PLACES, _FEWEST_READ = 128, 8
+_FEWEST_PLACES = 128
 _READING = 2**30  # weights that are multiplied while a chunk is read
 _CHUNKS = 64, 128, 256, 512
-
-
-@dataclasses.dataclass(eq=False)
-class Text:
-    """One text that is written.
-
-    Attributes:
-        prompt: ids, at least one.
-        max_new_tokens: at least 1.
-        sampling: numbers in the order of `SamplingTensors`.
-        stop_ids: ids that end it, at most `MOST_STOP_IDS`.
-        scored: whether log-probabilities are wanted.
-        slot: where it is (None: nowhere, before it joins and after it has ended).
-        read: tokens of the prompt that are read; its last one is not, since the step
-            that reads it writes the first token.
-        shared: tokens of the prompt that another text had read already.
-    """
-
-    prompt: Sequence[int]
-    max_new_tokens: int
-    sampling: Sequence[float]
-    stop_ids: Sequence[int] = ()
-    scored: bool = False
-    slot: int | None = None
-    read: int = 0
-    shared: int = 0
-
-    @property
-    def unread(self) -> int:
-        """Tokens to read before the first one is written."""
-        return len(self.prompt) - 1 - self.read
 
 
 class News(NamedTuple):
@@ -70,22 +34,21 @@ class SlotDecoder:
 
     A text takes a free slot between two calls of `advance`, and leaves it when it ends
     or is told to. It depends on its own prompt, numbers and seed alone, and is the one
-    that `Decoder` writes.
+    that `Decoder` writes. Prompts are read beside the texts that are written, which do
+    not wait for them.
 
     Args:
         model: a causal model.
         rules: what holds for all texts.
         slots: texts that are written at once, at the most.
         steps: tokens of each text that one call writes at the most.
-        chunk: tokens of prompts that are read between two calls that write (None: fewer
-            of a large model).
+        chunk: tokens of prompts that are read at a time (None: fewer of a large model).
         prefix_bytes: memory for beginnings of prompts that others may share; those of a
             recurrent model are not.
-        compiled: write by an XLA program.
+        compiled: write, and read short prompts, by XLA programs.
 
     Attributes:
         calls: of the program that writes.
-        prefix_hits: texts whose prompt began like an earlier one.
 
     Raises:
         ValueError: the model reads prompts at once.
@@ -107,22 +70,26 @@ class SlotDecoder:
             )
         self.model, self.rules = model, rules or Rules()
         self.slots, self.steps = slots, steps
-        self.chunk = chunk or _chunk_of(model)
         self.graphs = SlotGraphs(model, self.rules, steps, compiled)
-        self.prefixes = Prefixes(0 if self.graphs.keeps_states else prefix_bytes)
+        chunk = chunk or _chunk_of(model)
+        self.reader = PromptReader(model, chunk, prefix_bytes, compiled)
         context = model.config.max_length
         least = min(_FEWEST_PLACES, context)
         self.row_sizes = _sizes(1, slots, 8)
         self.place_sizes = _sizes(least, context, 2)
-        self.calls = self.prefix_hits = 0
+        self.calls = 0
         self.reset()
 
     def reset(self) -> None:
         """Forgets all texts."""
         self._texts: list[Text | None] = []  # by slot, the last one is no None
-        self._waiting: list[Text] = []  # whose prompts are not read, oldest first
-        self._rows = _empty_rows(self.slots, self.rules.recent)
+        self._new: list[Text] = []  # that joined since the last call
+        self.reader.forget()
+        self._set_table(Rows.empty_table(self.slots, self.rules.recent))
         self._size, self._spare = (0, 0), 0
+
+    def _set_table(self, table: np.ndarray) -> None:
+        self._table, self._rows = table, Rows.of(table, self.rules.recent)
 
     @property
     def running(self) -> list[Text]:
@@ -155,7 +122,7 @@ class SlotDecoder:
         if self.rules.banned:
             ids = tf.constant([[*text.prompt]], tf.int32)
             (rows.phrase[slot],) = self.rules.banned.read(ids, tf.constant([0]))
-        self._waiting.append(text)
+        self._new.append(text)
 
     def leave(self, text: Text) -> None:
         """Frees the slot of a text, if it has one."""
@@ -165,25 +132,32 @@ class SlotDecoder:
         self._rows.filled[text.slot], text.slot = 0, None
         while self._texts and self._texts[-1] is None:
             self._texts.pop()
-        self._waiting = [other for other in self._waiting if other is not text]
+        self._new = [other for other in self._new if other is not text]
 
     def advance(self, steps: int | None = None) -> list[News]:
-        """Reads a chunk of prompts, if there are any, and writes some tokens.
+        """Writes some tokens while prompts are read; waits for these where there is
+        nothing to write before.
 
         Args:
             steps: tokens of each text at the most (None: as many as one call can).
         """
         self._make_room()
-        self._read_chunk()
-        size = self._size[0]
-        some = tf.nest.map_structure(lambda x: x[:size], self._rows)
-        if not some.room.any():
+        for text in self._new:
+            if text.unread:
+                self.reader.add(text)
+            else:
+                self._begin(text)
+        self._new = []
+        self._take_in(wait=not self._rows.room.any())
+        self.reader.start()
+        wrote = self._rows.room > 0
+        if not wrote.any():
             return []
         self.calls += 1
-        wrote, steps = some.room > 0, min(steps or self.steps, self.steps)
-        tokens, scores, rows = self.graphs.write(some, steps)
-        for old, new in zip(some[:-1], rows[:-1], strict=True):
-            old[:] = new
+        most = self.steps // 2 if self.reader.is_busy else self.steps
+        some = self._table[: self._size[0]]
+        tokens, scores, table = self.graphs.write_table(some, min(steps or most, most))
+        some[:] = table
         return self._news(tokens.numpy(), scores.numpy(), wrote)
 
     def warm_up(self) -> None:
@@ -197,12 +171,10 @@ class SlotDecoder:
         for places in self.place_sizes:
             for rows in self.row_sizes:
                 self._resize(rows, places)
-                self.graphs.write(_empty_rows(rows, self.rules.recent), 0)
+                self.graphs.write_table(Rows.empty_table(rows, self.rules.recent), 0)
         zero = np.zeros([1], np.int32)
         self.graphs.mark(0, zero)
-        self.graphs.read(zero, zero[None], zero, 1)
-        if self.prefixes.limit:
-            self.graphs.paste(0, self.graphs.copy(0, 0, 1))
+        self.graphs.paste(zero, zero, self.reader.warm_up())
         self._resize(self.row_sizes[0], self.place_sizes[0])
 
     def _news(
@@ -224,66 +196,23 @@ class SlotDecoder:
 
     def _begin(self, text: Text) -> None:
         """Lets a text be written whose prompt was read."""
+        text.memory, self._rows.filled[text.slot] = None, text.read
         self._rows.room[text.slot] = text.max_new_tokens
         if self._rows.sampling.repetition_penalty[text.slot] != 1.0:
             self.graphs.mark(text.slot, np.asarray(text.prompt, np.int32))
 
-    def _read_chunk(self) -> None:
-        """Reads of the oldest prompt, and of others that fit in beside it, and lets
-        those be written that are read."""
-        for text in self._waiting:
-            if text.unread and not text.read and self.prefixes.limit:
-                self._share(text)
-        unread = [text for text in self._waiting if text.unread]
-        if unread:
-            self._read_some(unread)
-        for text in self._waiting:
-            if not text.unread:
-                self._begin(text)
-        self._waiting = [text for text in self._waiting if text.unread]
-
-    def _read_some(self, unread: Sequence[Text]) -> None:
-        """Reads as many tokens of each prompt as of the first one."""
-        first, places = unread[0], self._size[1]
-        length = min(first.unread, self.chunk)
-        if not self.graphs.keeps_states:  # it does not matter what is read behind one
-            length = _least(
-                _sizes(min(_FEWEST_READ, self.chunk), self.chunk, 2), length
-            )
-            length = min(length, places - first.read)
-            fit = [text for text in unread if text.read + length <= places]
-        else:
-            fit = [text for text in unread if text.unread >= length]
-        fit = fit[: max(self.chunk // length, 1)]
-        ids = np.zeros([len(fit), length], np.int32)
-        for row, text in zip(ids, fit, strict=True):
-            new = text.prompt[text.read : len(text.prompt) - 1][:length]
-            row[: len(new)] = new
-        slots = np.array([text.slot for text in fit], np.int32)
-        filled = self._rows.filled[slots]
-        end = _least([*_sizes(16, places, 2)], int(filled.max()) + length)
-        self.graphs.read(slots, ids, filled, end)
-        for text in fit:
-            text.read += min(length, text.unread)
-            self._rows.filled[text.slot] = text.read
-            if not text.unread:
-                self._keep(text)
-
-    def _share(self, text: Text) -> None:
-        """Takes over what the beginning of a prompt became in another text."""
-        blocks = self.prefixes.blocks_of(text.prompt[:-1])
-        if blocks:
-            self.prefix_hits += 1
-            self.graphs.paste(text.slot, np.concatenate(blocks, axis=2))
-            text.read = text.shared = BLOCK * len(blocks)
-            self._rows.filled[text.slot] = text.read
-
-    def _keep(self, text: Text) -> None:
-        """Keeps what the beginning of a prompt became."""
-        end = text.read // BLOCK * BLOCK
-        if self.prefixes.limit and end > text.shared:
-            block = self.graphs.copy(text.slot, text.shared, end)
-            self.prefixes.keep(text.prompt[:end], text.shared, block.numpy())
+    def _take_in(self, wait: bool) -> None:
+        """Gives slots the prompts that were read, and lets their texts be written."""
+        if wait:
+            self.reader.start()
+        read = self.reader.finished(wait)
+        if read is None:
+            return
+        here = [i for i, text in enumerate(read.texts) if text.slot is not None]
+        slots = np.array([read.texts[i].slot for i in here], np.int32)
+        self.graphs.paste(slots, np.array(here, np.int32), read.memory)
+        for i in here:
+            self._begin(read.texts[i])
 
     def _make_room(self) -> None:
         """Takes as many rows and places as the texts need; gives back what they have
@@ -311,11 +240,9 @@ class SlotDecoder:
         order[: len(running)] = [text.slot for text in running]
         # A text that has just come has nothing there yet.
         self.graphs.resize(np.minimum(order, max(self._size[0] - 1, 0)), places)
-        kept = self._rows
-        self._rows = _empty_rows(self.slots, self.rules.recent)
-        olds, news = tf.nest.flatten(kept), tf.nest.flatten(self._rows)
-        for old, new in zip(olds, news, strict=True):
-            new[: len(running)] = old[order[: len(running)]]
+        table = Rows.empty_table(self.slots, self.rules.recent)
+        table[: len(running)] = self._table[order[: len(running)]]
+        self._set_table(table)
         for slot, text in enumerate(running):
             text.slot = slot
         self._texts, self._size, self._spare = [*running], (rows, places), 0
@@ -325,18 +252,6 @@ def _chunk_of(model) -> int:
     """Tokens that are read in the time of some steps."""
     tokens = _READING // max(model.config.parameter_count(), 1)
     return _least(_CHUNKS, tokens)
-
-
-def _empty_rows(count: int, recent: int) -> Rows:
-    """Rows in which nothing is written, as arrays."""
-
-    def zeros(*shape: int) -> np.ndarray:
-        return np.zeros([count, *shape], np.int32)
-
-    kinds = (spec.dtype.as_numpy_dtype for spec in SamplingTensors.spec())
-    sampling = SamplingTensors(*(np.zeros([count], kind) for kind in kinds))
-    numbers = (zeros() for _ in range(6))
-    return Rows(*numbers, zeros(MOST_STOP_IDS) - 1, zeros(recent) - 1, sampling)
 
 
 def _sizes(least: int, most: int, factor: int) -> list[int]:

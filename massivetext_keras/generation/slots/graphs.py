@@ -10,9 +10,8 @@ from massivetext_keras.generation.constraints import Constraints, not_yet
 from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import SamplingTensors, choose, penalize
+from massivetext_keras.generation.slots.rows import Rows
 from massivetext_keras.layers.cache import Cache, StateCache
-
-MOST_STOP_IDS = 8  # that end a row's text
 
 
 class Rules(NamedTuple):
@@ -33,32 +32,6 @@ class Rules(NamedTuple):
         """How many of the latest tokens the constraints look at."""
         sequences = (x for x in self.constraints.never if not isinstance(x, int))
         return max((len(x) for x in sequences), default=2) - 1
-
-
-class Rows(NamedTuple):
-    """What is known of each row, [batch] where nothing else is said.
-
-    Attributes:
-        newest: int32, the token that is read next.
-        filled: int32, tokens that were read.
-        written: int32, tokens of the text so far.
-        room: int32, tokens that may still be written; 0 where a row does not write.
-        phrase: int32, how much of a banned phrase the text ends with.
-        scored: int32, whether log-probabilities are wanted.
-        stop_ids: int32 [batch, MOST_STOP_IDS], ids that end the text, else -1.
-        recent: int32 [batch, n], the latest tokens of the text, before it -1.
-        sampling: how tokens are chosen.
-    """
-
-    newest: tf.Tensor
-    filled: tf.Tensor
-    written: tf.Tensor
-    room: tf.Tensor
-    phrase: tf.Tensor
-    scored: tf.Tensor
-    stop_ids: tf.Tensor
-    recent: tf.Tensor
-    sampling: SamplingTensors
 
 
 class _State(NamedTuple):
@@ -101,13 +74,14 @@ class SlotGraphs:
         rows = Rows(*[integers] * 6, table, table, sampling)
         number = tf.TensorSpec([], tf.int32)
         self.write = self._graph(self._write, rows, number, jit_compile=compiled)
+        self.write_table = self._graph(
+            self._write_table, table, number, jit_compile=compiled
+        )
         self.read = self._graph(self._read, integers, table, integers, number)
         self.resize = self._graph(self._resize, integers, number)
         self.mark = self._graph(self._mark, number, integers)
-        kind = tf.float32
-        block = tf.TensorSpec([None, None, None, None], kind)
-        self.copy = self._graph(self._copy, number, number, number)
-        self.paste = self._graph(self._paste, number, block)
+        memory = tf.TensorSpec([None] * (2 if self.keeps_states else 5))
+        self.paste = self._graph(self._paste, integers, integers, memory)
 
     @staticmethod
     def _graph(function, *specs, **options):
@@ -126,10 +100,6 @@ class SlotGraphs:
         """Memory that the slots take now."""
         return sum(x.dtype.size * int(tf.size(x)) for x in tf.nest.flatten(self.layers))
 
-    def _cache(self, layers: tuple, filled: tf.Tensor) -> Cache | StateCache:
-        empty = self.model.empty_cache(tf.zeros_like(filled), 1)
-        return empty._replace(layers=layers, start=filled)
-
     def _read(self, slots, token_ids, filled, end) -> None:
         """Reads a chunk of the prompts of some slots, behind what they have read.
 
@@ -144,7 +114,7 @@ class SlotGraphs:
         rows = tf.nest.map_structure(lambda x: tf.gather(x, slots), self.layers)
         near = rows if self.keeps_states else _places(rows, slice(None, end))
         with in_float32(self.model):
-            cache = self._cache(near, filled)
+            cache = cache_of(self.model, near, filled)
             _, cache = self.model({"token_ids": token_ids}, cache=cache)
         rests = [None] * len(tf.nest.flatten(rows))
         if not self.keeps_states:
@@ -188,10 +158,16 @@ class SlotGraphs:
         self.seen.assign(state.seen)
         return state.tokens, state.scores, state.rows
 
+    def _write_table(self, table: tf.Tensor, count: tf.Tensor):
+        """`_write` with rows as one table."""
+        rows = Rows.of(table, self.rules.recent)
+        tokens, scores, rows = self._write(rows, count)
+        return tokens, scores, rows.table()
+
     def _step(self, state: _State) -> tuple[_State]:
         rows, writes = state.rows, state.rows.room > 0
         with in_float32(self.model):
-            cache = self._cache(state.layers, rows.filled)
+            cache = cache_of(self.model, state.layers, rows.filled)
             hidden, cache = self.model({"token_ids": rows.newest[:, None]}, cache=cache)
             logits = self.model.logits(hidden[:, 0])
         token, phrase = self._choose(logits, rows, state.seen)
@@ -275,22 +251,47 @@ class SlotGraphs:
         row = tf.IndexedSlices((row > 0)[None], slot[None])
         self.seen.scatter_update(row)
 
-    def _copy(self, slot: tf.Tensor, begin: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-        """Keys and values of some tokens of a slot, [2 layers, heads, tokens, size]."""
-        self.traces += 1
-        flat = tf.nest.flatten(self.layers)
-        return tf.stack([tf.gather(x, slot)[:, begin:end] for x in flat])
+    def _paste(self, slots: tf.Tensor, rows: tf.Tensor, memory: tf.Tensor) -> None:
+        """Gives slots what the model remembers of prompts.
 
-    def _paste(self, slot: tf.Tensor, block: tf.Tensor) -> None:
-        """Gives a slot what `_copy` gave of the first tokens of another one."""
+        Args:
+            slots: int32 [n], each once.
+            rows: int32 [n], which row of the memory each one gets.
+            memory: from `packed`; of keys and values any number of places.
+        """
         self.traces += 1
-        for i, variable in enumerate(tf.nest.flatten(self.layers)):
-            new = tf.ensure_shape(
-                block[i], [variable.shape[1], None, variable.shape[3]]
-            )
-            rest = tf.gather(variable, slot)[:, tf.shape(new)[1] :]
-            row = tf.concat([new, rest], axis=1)[None]
-            variable.scatter_update(tf.IndexedSlices(row, slot[None]))
+        for variable, new in self._pairs(unpacked(memory, self.layers)):
+            row, old = tf.gather(new, rows), tf.gather(variable, slots)
+            if not self.keeps_states:  # it does not matter what stands behind a prompt
+                row = row[:, :, : tf.shape(old)[2]]
+                row = tf.concat([row, old[:, :, tf.shape(row)[2] :]], axis=2)
+            variable.scatter_update(tf.IndexedSlices(row, slots))
+
+
+def packed(layers: tuple) -> tf.Tensor:
+    """What a model remembers as one tensor, which costs less to hand over: of keys and
+    values [2 layers, batch, heads, places, size], of states [batch, all units]."""
+    flat = tf.nest.flatten(layers)
+    return tf.stack(flat) if flat[0].shape.rank == 4 else tf.concat(flat, axis=1)
+
+
+def unpacked(memory: tf.Tensor, like: tuple) -> tuple:
+    """The layers that `packed` was given, of which others are `like` them."""
+    shapes = [x.shape for x in tf.nest.flatten(like)]
+    if len(shapes[0]) == 4:
+        flat = [
+            tf.ensure_shape(memory[i], [None, x[1], None, x[3]])
+            for i, x in enumerate(shapes)
+        ]
+    else:
+        flat = tf.split(memory, [x[1] for x in shapes], axis=1)
+    return tf.nest.pack_sequence_as(like, flat)
+
+
+def cache_of(model, layers: tuple, filled: tf.Tensor) -> Cache | StateCache:
+    """A cache of a causal model, of rows that are filled so far, int32 [batch]."""
+    empty = model.empty_cache(tf.zeros_like(filled), 1)
+    return empty._replace(layers=layers, start=filled)
 
 
 def _places(layers: tuple, some: slice) -> tuple:

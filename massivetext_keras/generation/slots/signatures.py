@@ -11,12 +11,8 @@ import tensorflow as tf
 
 from massivetext_keras.generation.checks import checked
 from massivetext_keras.generation.sampling import SamplingTensors
-from massivetext_keras.generation.slots.graphs import (
-    MOST_STOP_IDS,
-    Rows,
-    Rules,
-    SlotGraphs,
-)
+from massivetext_keras.generation.slots.graphs import Rules, SlotGraphs
+from massivetext_keras.generation.slots.rows import MOST_STOP_IDS, Rows
 from massivetext_keras.generation.stop_strings import REPLACEMENT
 from massivetext_keras.generation.texts import Prompts, prompt_ids
 

@@ -153,7 +153,7 @@ class SlotEngine:
             "waiting": len(self._waiting),
             "running": len(self._running),
             "slots": self.decoder.slots,
-            "prefix_hits": self.decoder.prefix_hits,
+            "prefix_hits": self.decoder.reader.hits,
             **self._numbers,
         }
 

@@ -99,7 +99,8 @@ def test_two_hundred_arrivals():
     for text, (prompt, new, how) in zip(texts, requests, strict=True):
         right = lm.generate_ids([prompt], new, stop_ids=(END,), **how).to_list()[0]
         assert found[text] == right[len(prompt) :], (prompt, new, how)
-    assert decoder.graphs.traces == 4  # write, read, resize, mark
+    assert decoder.graphs.traces == 4  # write, resize, mark, paste
+    assert decoder.reader.traces == 2
 
 
 def test_the_compiled_program_and_what_it_was_traced_for():
@@ -168,15 +169,15 @@ def test_shared_prefixes_change_no_text():
     texts = [text_of(*request) for request in requests]
     decoder = slots_of(lm, slots=3)
     found = write(decoder, texts, random)
-    assert decoder.prefix_hits >= 8
+    assert decoder.reader.hits >= 8
     assert [text.shared for text in texts][-1] == 0
     for text, request in zip(texts, requests, strict=True):
         assert found[text] == alone(lm, *request), request
     # keys and values of one layer: 2 heads, 32 tokens, 4 numbers
-    assert decoder.prefixes.number_of_bytes == 2 * 2 * 32 * 4 * 4
+    assert decoder.reader.prefixes.number_of_bytes == 2 * 2 * 32 * 4 * 4
     decoder = slots_of(lm, slots=3, prefix_bytes=0)
     assert write(decoder, [text_of(*requests[1])], random)
-    assert decoder.prefix_hits == 0
+    assert decoder.reader.hits == 0
 
 
 def test_log_probabilities_are_those_of_the_model():
