@@ -10,6 +10,7 @@ __version__ = "0.2.0"
 _MODULES = (
     "architecture",
     "cli",
+    "compression",
     "configs",
     "corpus",
     "data",

@@ -24,6 +24,7 @@ LEVELS = [
     ["optimization"],
     ["generation"],
     ["tasks"],
+    ["compression"],
     ["training"],
     ["serving"],
     ["cli"],

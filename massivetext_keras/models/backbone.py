@@ -18,6 +18,7 @@ from massivetext_keras.kernels.threads import overlap_operations
 from massivetext_keras.layers.cache import Cache, LayerCache
 from massivetext_keras.layers.embeddings import Embeddings, TokenEmbedding
 from massivetext_keras.layers.stack import TransformerStack
+from massivetext_keras.models.hidden import tell
 from massivetext_keras.models.part import Part, leave, part_to_run
 
 # What names of features end in, such as "encoder_token_ids".
@@ -187,6 +188,7 @@ class Backbone(keras.Model):
             if cache is not None:
                 x, layer = x
                 layers.append(layer)
+            tell(x)
         if not part.last:
             leave(x)
         if stack.final_norm:

@@ -182,6 +182,22 @@ class Task(TrainingStep):
         """How many tokens a model for a tokenizer embeds."""
         return tokenizer.vocabulary_size
 
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether it has `choices` and `losses_of`, and so can be a student."""
+        return type(self).choices is not Task.choices
+
+    def choices(self, output: tf.Tensor, features: dict) -> tf.Tensor:
+        """Logits of what `call` gives, whose last axis is what is chosen among; those
+        before it are those of loss weights, and perhaps more."""
+        raise NotImplementedError
+
+    def losses_of(
+        self, output: tf.Tensor, features: dict, labels: tf.Tensor, weights: tf.Tensor
+    ) -> tuple:
+        """What `summed_loss` gives in training, from what `call` gave."""
+        raise NotImplementedError
+
     def heads(self) -> dict[str, keras.layers.Layer]:
         """What a preset holds beside the backbone, by the prefix of its names: "head",
         or below it. Each of them is loaded as a whole or not at all.

@@ -132,10 +132,16 @@ class QuestionAnswerer(Task):
     def summed_loss(self, features, labels, weights, training):
         """Mean cross-entropy of start and end, int32 [batch, 2], over the tokens of the
         window and [CLS]."""
-        logits = tf.where(
-            _choices(features)[..., None], self(features, training=training), IMPOSSIBLE
-        )
-        logits = tf.transpose(logits, [0, 2, 1])
+        output = self(features, training=training)
+        return self.losses_of(output, features, labels, weights)
+
+    def choices(self, output, features):
+        """Start and end, of the tokens that may be either: [batch, 2, length]."""
+        logits = tf.where(_choices(features)[..., None], output, IMPOSSIBLE)
+        return tf.transpose(logits, [0, 2, 1])
+
+    def losses_of(self, output, features, labels, weights):
+        logits = self.choices(output, features)
         rows = tf.reduce_mean(token_losses(logits, labels), axis=1) * weights
         found = tf.argmax(logits, axis=-1, output_type=tf.int32)
         exact = tf.cast(tf.reduce_all(found == labels, axis=1), tf.float32)

@@ -170,14 +170,31 @@ class TextClassifier(Task):
         """Losses of texts; labels are int32 [batch], or float32 [batch, labels] of 0
         and 1, or numbers."""
         logits = self(features, training=training)
-        rows = self.labelling.losses(logits, labels)
-        if training and self.r_drop:
-            again = self(features, training=True)
-            apart = self.r_drop * self.labelling.divergence(logits, again)
-            rows = 0.5 * (rows + self.labelling.losses(again, labels) + apart)
-        rows *= weights
+        if not (training and self.r_drop):
+            return self.losses_of(logits, features, labels, weights)
+        again = self(features, training=True)
+        apart = self.r_drop * self.labelling.divergence(logits, again)
+        both = self.labelling.losses(again, labels) + apart
+        rows = 0.5 * (self.labelling.losses(logits, labels) + both)
+        return self._summed(rows * weights, logits, labels, weights)
+
+    def losses_of(self, output, features, labels, weights):
+        rows = self.labelling.losses(output, labels) * weights
+        return self._summed(rows, output, labels, weights)
+
+    def _summed(self, rows, logits, labels, weights):
         tallies = self.labelling.tallies(logits, labels, weights)
         return [tf.reduce_sum(rows)], rows, tf.expand_dims(tallies, 0)
+
+    @property
+    def gives_probabilities(self) -> bool:
+        return self.problem != "regression"
+
+    def choices(self, output, features):
+        """Of several labels, each is there or not."""
+        if self.problem == "multi_label":
+            return tf.stack([output, tf.zeros_like(output)], axis=-1)
+        return output
 
     def as_labels(self, labels):
         return self.labelling.as_labels(labels)

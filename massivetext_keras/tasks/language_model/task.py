@@ -198,7 +198,8 @@ class CausalLM(Task):
 
     def summed_loss(self, features, labels, weights, training):
         if type(self).call is not CausalLM.call:
-            return logits_losses(self(features, training=training), labels, weights)
+            output = self(features, training=training)
+            return self.losses_of(output, features, labels, weights)
         if isinstance(features, Mapping) and "continues" in features:
             if self.carried is None:
                 raise ValueError("objective 'stream' needs compile(carry_rows=…)")
@@ -207,6 +208,12 @@ class CausalLM(Task):
             hidden = self.backbone(features, training=training)
         loss, rows = self.backbone.summed_loss(hidden, labels, weights)
         return [loss], rows
+
+    def choices(self, output, features):
+        return output
+
+    def losses_of(self, output, features, labels, weights):
+        return logits_losses(output, labels, weights)
 
     def label_bytes(self, labels: tf.Tensor) -> tf.Tensor | None:
         """UTF-8 bytes behind each label, float32, or None if not known."""

@@ -127,11 +127,17 @@ class TokenClassifier(Task):
     def summed_loss(self, features, labels, weights, training):
         """Negative log-probabilities of the tags where they have a weight: of each for
         itself, or of all of a row as a chain."""
-        logits = self(features, training=training)
+        output = self(features, training=training)
+        return self.losses_of(output, features, labels, weights)
+
+    def choices(self, output, features):
+        return output
+
+    def losses_of(self, output, features, labels, weights):
         if self.chain is not None:
-            rows = -self.chain.log_likelihood(logits, labels, weights > 0.0)
+            rows = -self.chain.log_likelihood(output, labels, weights > 0.0)
         else:
-            losses = token_losses(logits, labels) * weights
+            losses = token_losses(output, labels) * weights
             rows = tf.reduce_sum(losses, axis=1)
         return [tf.reduce_sum(rows)], rows
 

@@ -1,0 +1,38 @@
+"""Hidden states behind the blocks of models, for who asks for them around a call."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+_here = threading.local()
+
+
+@contextlib.contextmanager
+def hidden_states() -> Iterator[list[tf.Tensor]]:
+    """A list that gets [batch, length, d] of each block that is called inside, those of
+    an encoder before those of a decoder.
+
+    >>> from massivetext_keras.configs import TransformerConfig
+    >>> from massivetext_keras.models import GPT
+    >>> shape = {"num_layers": 2, "hidden_size": 4, "num_heads": 1}
+    >>> gpt = GPT(TransformerConfig(vocabulary_size=10, **shape))
+    >>> with hidden_states() as found:
+    ...     _ = gpt({"token_ids": [[1, 2, 3]]})
+    >>> [x.shape.as_list() for x in found]
+    [[1, 3, 4], [1, 3, 4]]
+    """
+    before, _here.found = getattr(_here, "found", None), []
+    try:
+        yield _here.found
+    finally:
+        _here.found = before
+
+
+def tell(hidden: tf.Tensor) -> None:
+    """Is called by a model with what a block gives."""
+    if getattr(_here, "found", None) is not None:
+        _here.found.append(hidden)
