@@ -18,6 +18,7 @@ def hidden_states() -> Iterator[list[tf.Tensor]]:
 
     >>> from massivetext_keras.configs import TransformerConfig
     >>> from massivetext_keras.models import GPT
+    >>> from massivetext_keras.models.hidden import hidden_states
     >>> shape = {"num_layers": 2, "hidden_size": 4, "num_heads": 1}
     >>> gpt = GPT(TransformerConfig(vocabulary_size=10, **shape))
     >>> with hidden_states() as found:
