@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,17 +13,17 @@ import tensorflow as tf
 
 from massivetext_keras.generation.sampling import SamplingTensors
 from massivetext_keras.generation.slots.graphs import (
+    FEWEST_READ,
     MOST_STOP_IDS,
     Rows,
     Rules,
     SlotGraphs,
+    chunk_of,
 )
 from massivetext_keras.generation.slots.prefixes import BLOCK, Prefixes
 
 _PATIENCE = 16  # calls before room that is not needed is given back
-_FEWEST_PLACES, _FEWEST_READ = 128, 8
-_READING = 2**30  # weights that are multiplied while a chunk is read
-_CHUNKS = 64, 128, 256, 512
+_FEWEST_PLACES = 128
 
 
 @dataclasses.dataclass(eq=False)
@@ -107,13 +109,15 @@ class SlotDecoder:
             )
         self.model, self.rules = model, rules or Rules()
         self.slots, self.steps = slots, steps
-        self.chunk = chunk or _chunk_of(model)
+        self.chunk = chunk or chunk_of(model)
         self.graphs = SlotGraphs(model, self.rules, steps, compiled)
         self.prefixes = Prefixes(0 if self.graphs.keeps_states else prefix_bytes)
         context = model.config.max_length
         least = min(_FEWEST_PLACES, context)
         self.row_sizes = _sizes(1, slots, 8)
         self.place_sizes = _sizes(least, context, 2)
+        # Those that are compiled, once there is a choice.
+        self.compiled: set[tuple[int, int]] = set()
         self.calls = self.prefix_hits = 0
         self.reset()
 
@@ -187,23 +191,43 @@ class SlotDecoder:
         return self._news(tokens.numpy(), scores.numpy(), wrote)
 
     def warm_up(self) -> None:
-        """Compiles all sizes of the program that writes, and traces what reads.
+        """Compiles the program that writes for one text and for all of them, each with
+        the most places, and traces what reads: any texts can be written then. For other
+        sizes, `compile` makes it faster.
 
         Raises:
             ValueError: there are texts.
         """
         if self.running:
             raise ValueError("warm_up comes before the first text")
-        for places in self.place_sizes:
-            for rows in self.row_sizes:
-                self._resize(rows, places)
-                self.graphs.write(_empty_rows(rows, self.rules.recent), 0)
+        for rows in (self.row_sizes[0], self.row_sizes[-1]):
+            self.compile(rows, self.place_sizes[-1])
+        self._resize(self.row_sizes[0], self.place_sizes[-1])
         zero = np.zeros([1], np.int32)
         self.graphs.mark(0, zero)
         self.graphs.read(zero, zero[None], zero, 1)
         if self.prefixes.limit:
             self.graphs.paste(0, self.graphs.copy(0, 0, 1))
-        self._resize(self.row_sizes[0], self.place_sizes[0])
+
+    def sizes_to_compile(self) -> list[tuple[int, int]]:
+        """Rows and places for which the program that writes is not compiled, the
+        smallest first."""
+        sizes = itertools.product(self.row_sizes, self.place_sizes)
+        return sorted({*sizes} - self.compiled, key=math.prod)
+
+    def compile(self, rows: int, places: int) -> None:
+        """Compiles the program that writes for a size, from any thread; from then on it
+        is used."""
+        self.graphs.compile(_empty_rows(rows, self.rules.recent), places)
+        self.compiled = self.compiled | {(rows, places)}  # others may look at it now
+
+    def _fitting(self, rows: int, places: int) -> tuple[int, int]:
+        """The smallest size that has so many rows and places; of those that are
+        compiled, if there are any."""
+        sizes = self.compiled or {*itertools.product(self.row_sizes, self.place_sizes)}
+        fit = [size for size in sizes if size[0] >= rows and size[1] >= places]
+        largest = self.row_sizes[-1], self.place_sizes[-1]
+        return min(fit, key=lambda size: (math.prod(size), size), default=largest)
 
     def _news(
         self, tokens: np.ndarray, scores: np.ndarray, wrote: np.ndarray
@@ -247,9 +271,7 @@ class SlotDecoder:
         first, places = unread[0], self._size[1]
         length = min(first.unread, self.chunk)
         if not self.graphs.keeps_states:  # it does not matter what is read behind one
-            length = _least(
-                _sizes(min(_FEWEST_READ, self.chunk), self.chunk, 2), length
-            )
+            length = _least(_sizes(min(FEWEST_READ, self.chunk), self.chunk, 2), length)
             length = min(length, places - first.read)
             fit = [text for text in unread if text.read + length <= places]
         else:
@@ -295,12 +317,13 @@ class SlotDecoder:
             ),
             default=0,
         )
-        places = _least(self.place_sizes, needed + self.steps)
-        rows = _least(self.row_sizes, len(self._texts))
-        if rows > self._size[0] or places > self._size[1]:
-            self._resize(max(rows, self._size[0]), max(places, self._size[1]))
-        fewer = _least(self.row_sizes, len(self.running)), places
-        self._spare = 0 if fewer == self._size else self._spare + 1
+        places = min(needed + self.steps, self.place_sizes[-1])
+        rows, size = len(self._texts), self._size
+        if rows > size[0] or places > size[1]:
+            self._resize(*self._fitting(max(rows, size[0]), max(places, size[1])))
+        fewer = self._fitting(len(self.running), places)
+        is_less = math.prod(fewer) < math.prod(self._size)
+        self._spare = self._spare + 1 if is_less else 0
         if self._spare > _PATIENCE:
             self._resize(*fewer)
 
@@ -319,12 +342,6 @@ class SlotDecoder:
         for slot, text in enumerate(running):
             text.slot = slot
         self._texts, self._size, self._spare = [*running], (rows, places), 0
-
-
-def _chunk_of(model) -> int:
-    """Tokens that are read in the time of some steps."""
-    tokens = _READING // max(model.config.parameter_count(), 1)
-    return _least(_CHUNKS, tokens)
 
 
 def _empty_rows(count: int, recent: int) -> Rows:

@@ -7,12 +7,16 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from massivetext_keras.generation.constraints import Constraints, not_yet
+from massivetext_keras.generation.decoding import score_of
 from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import SamplingTensors, choose, penalize
 from massivetext_keras.layers.cache import Cache, StateCache
 
 MOST_STOP_IDS = 8  # that end a row's text
+FEWEST_READ = 8  # tokens of a chunk of a prompt
+_READING = 2**30  # weights that are multiplied while a chunk is read
+_CHUNKS = 64, 128, 256, 512
 
 
 class Rules(NamedTuple):
@@ -100,7 +104,10 @@ class SlotGraphs:
         sampling = SamplingTensors(*(tf.TensorSpec([None], x.dtype) for x in spec))
         rows = Rows(*[integers] * 6, table, table, sampling)
         number = tf.TensorSpec([], tf.int32)
-        self.write = self._graph(self._write, rows, number, jit_compile=compiled)
+        how = {"autograph": False, "jit_compile": compiled}
+        self._program = tf.function(self._write, **how).get_concrete_function(
+            (self.layers, self.seen), rows, number
+        )
         self.read = self._graph(self._read, integers, table, integers, number)
         self.resize = self._graph(self._resize, integers, number)
         self.mark = self._graph(self._mark, number, integers)
@@ -108,6 +115,7 @@ class SlotGraphs:
         block = tf.TensorSpec([None, None, None, None], kind)
         self.copy = self._graph(self._copy, number, number, number)
         self.paste = self._graph(self._paste, number, block)
+        self.take_over = self._graph(self._take_over, number, number)
 
     @staticmethod
     def _graph(function, *specs, **options):
@@ -125,6 +133,38 @@ class SlotGraphs:
     def number_of_bytes(self) -> int:
         """Memory that the slots take now."""
         return sum(x.dtype.size * int(tf.size(x)) for x in tf.nest.flatten(self.layers))
+
+    def write(self, rows: Rows, count: tf.Tensor | int):
+        """Writes `count` tokens at the most of each row.
+
+        Returns:
+            int32 [steps, batch], the tokens, -1 where a row has none; float32, their
+            log-probabilities where they are wanted; the rows after them.
+        """
+        rows = tf.nest.map_structure(tf.convert_to_tensor, rows)
+        count = tf.convert_to_tensor(count)
+        return self._program((self.layers, self.seen), rows, count)
+
+    def compile(self, rows: Rows, places: int) -> None:
+        """Compiles the program that writes for another size, from any thread: in memory
+        of its own, while texts are written.
+
+        Args:
+            rows: none of which writes, as many as the size has.
+            places: tokens that each has room for.
+        """
+        size = len(rows.newest)
+
+        def empty(variable: tf.Variable) -> tf.Variable:
+            shape = [size, *variable.shape[1:]]
+            if len(shape) == 4:
+                shape[2] = places
+            return self._variable(tf.zeros(shape, variable.dtype))
+
+        spare = tf.nest.map_structure(empty, (self.layers, self.seen))
+        self._program(
+            spare, tf.nest.map_structure(tf.convert_to_tensor, rows), tf.constant(0)
+        )
 
     def _cache(self, layers: tuple, filled: tf.Tensor) -> Cache | StateCache:
         empty = self.model.empty_cache(tf.zeros_like(filled), 1)
@@ -157,22 +197,18 @@ class SlotGraphs:
         flat = map(tf.nest.flatten, (self.layers, layers))
         return zip(*flat, strict=True)
 
-    def _write(self, rows: Rows, count: tf.Tensor):
-        """Writes `count` tokens at the most of each row.
-
-        Returns:
-            int32 [steps, batch], the tokens, -1 where a row has none; float32, their
-            log-probabilities where they are wanted; the rows after them.
-        """
+    def _write(self, variables: tuple, rows: Rows, count: tf.Tensor):
+        """`write`, of variables that are given: a program that was compiled with some
+        is that of others."""
         self.traces += 1
         size = [self.steps, tf.shape(rows.newest)[0]]
-        layers = tf.nest.map_structure(tf.convert_to_tensor, self.layers)
+        layers, seen = tf.nest.map_structure(tf.convert_to_tensor, variables)
         state = _State(
             step=tf.constant(0),
             rows=rows,
             tokens=tf.fill(size, -1),
             scores=tf.zeros(size),
-            seen=tf.convert_to_tensor(self.seen),
+            seen=seen,
             layers=layers,
         )
 
@@ -183,9 +219,9 @@ class SlotGraphs:
         (state,) = tf.while_loop(
             unfinished, self._step, (state,), shape_invariants=(shapes,)
         )
-        for variable, new in self._pairs(state.layers):
+        after = tf.nest.flatten((state.layers, state.seen))
+        for variable, new in zip(tf.nest.flatten(variables), after, strict=True):
             variable.assign(new)
-        self.seen.assign(state.seen)
         return state.tokens, state.scores, state.rows
 
     def _step(self, state: _State) -> tuple[_State]:
@@ -198,7 +234,7 @@ class SlotGraphs:
         wanted = writes & (rows.scored > 0)
         score = tf.cond(
             tf.reduce_any(wanted),
-            lambda: _of_token(tf.nn.log_softmax(logits), token),
+            lambda: score_of(token, logits),
             lambda: tf.zeros_like(logits[:, 0]),
         )
         layers = cache.layers
@@ -281,6 +317,13 @@ class SlotGraphs:
         flat = tf.nest.flatten(self.layers)
         return tf.stack([tf.gather(x, slot)[:, begin:end] for x in flat])
 
+    def _take_over(self, source: tf.Tensor, slot: tf.Tensor) -> None:
+        """Gives a slot all keys and values of another one."""
+        self.traces += 1
+        for variable in tf.nest.flatten(self.layers):
+            row = tf.gather(variable, source)[None]
+            variable.scatter_update(tf.IndexedSlices(row, slot[None]))
+
     def _paste(self, slot: tf.Tensor, block: tf.Tensor) -> None:
         """Gives a slot what `_copy` gave of the first tokens of another one."""
         self.traces += 1
@@ -293,10 +336,12 @@ class SlotGraphs:
             variable.scatter_update(tf.IndexedSlices(row, slot[None]))
 
 
+def chunk_of(model) -> int:
+    """Tokens of prompts that are read in the time of some steps, a power of two."""
+    tokens = _READING // max(model.config.parameter_count(), 1)
+    return next((size for size in _CHUNKS if size >= tokens), _CHUNKS[-1])
+
+
 def _places(layers: tuple, some: slice) -> tuple:
     """Some places of keys and values."""
     return tf.nest.map_structure(lambda x: x[:, :, some], layers)
-
-
-def _of_token(scores: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
-    return tf.gather(scores, tokens, axis=1, batch_dims=1)
