@@ -78,6 +78,7 @@ def client(number: int, url: str, models: list[str], until: float, tally: Tally)
             try:
                 ask(http, body, mark, draw, tally)
             except Exception as error:  # all of them are told at the end
+                tally.add("failed")
                 tally.wrong(f"{mark} {ask.__name__}: {type(error).__name__}: {error}")
 
 
@@ -222,8 +223,8 @@ def main() -> None:
 def judged(tally: Tally, memory: list, log: str, code: int) -> int:
     """Prints what was found; 1 if something is wrong."""
     counts = tally.counts
-    known = counts["answered"] + counts["cancelled"] + counts["refused"]
-    if lost := counts["sent"] - known - len(tally.problems):
+    ends = "answered", "cancelled", "refused", "failed"
+    if lost := counts["sent"] - sum(counts[end] for end in ends):
         tally.wrong(f"{lost} requests are neither answered nor cancelled")
     if code:
         tally.wrong(f"the server ended with {code}")
