@@ -144,6 +144,14 @@ class TextGraphs:
             autograph=False,
         )
         self.read = tf.function(self._written_text, autograph=False)
+        # Traced once for all places where a text is read.
+        rows = signature[0]
+        prompts = Prompts(rows, tf.TensorSpec([None], tf.string))
+        self.continued = tf.function(
+            lambda prompts, new: prompts.continued(tokenizer, new),
+            input_signature=[prompts, rows],
+            autograph=False,
+        )
         self.look = tf.function(
             lambda stop, texts: stop.look(texts),
             input_signature=[StopStrings.spec(), tf.TensorSpec([None], tf.string)],
@@ -209,7 +217,7 @@ class TextGraphs:
         """What there is to say of texts that have ended."""
         batch = prompts.token_ids.nrows()
         new = written(state, batch, state.step)
-        whole = prompts.continued(self.tokenizer, new)
+        whole = self.continued(prompts, new)
         text = stop.cut(whole)
         cut = tf.strings.length(text) < tf.strings.length(whole)
         sizes = stop.if_any(
@@ -242,7 +250,7 @@ class TextGraphs:
         some = tf.gather(new, rows).to_tensor()
         some = tf.RaggedTensor.from_tensor(some, lengths=tf.reshape(sizes, [-1]))
         heads = Prompts(*(tf.gather(x, rows) for x in prompts))
-        hit = stop.stops(heads.continued(self.tokenizer, some))
+        hit = stop.stops(self.continued(heads, some))
         hit = tf.reshape(hit, tf.shape(sizes))
         first = tf.gather(sizes, tf.argmax(tf.cast(hit, tf.int32), 1), batch_dims=1)
         return tf.where(tf.reduce_any(hit, axis=1), first, lengths)
@@ -255,7 +263,7 @@ class TextGraphs:
 
     def _written_text(self, prompts: Prompts, state: State) -> tf.Tensor:
         new = written(state, prompts.token_ids.nrows(), state.step)
-        return prompts.continued(self.tokenizer, new)
+        return self.continued(prompts, new)
 
 
 class TextGenerator(NamedTuple):

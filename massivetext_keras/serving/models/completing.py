@@ -53,11 +53,11 @@ class CompleteEngine:
         if request.logprobs:
             raise ValueError("logprobs: an export does not say which token is which")
         checked_prompt(request, self.context, self.chats, self.count_tokens)
-        name, texts = COMPLETE, {"prompt": _strings([request.prompt])}
         if isinstance(request.prompt, Conversation):
-            name, talk = CHAT, request.prompt
-            texts = {"roles": _strings(talk.roles), "texts": _strings(talk.texts)}
-            texts = {key: value[None] for key, value in texts.items()}
+            name, talk = CHAT, request.prompt._asdict()
+            texts = {key: _strings(value)[None] for key, value in talk.items()}
+        else:
+            name, texts = COMPLETE, {"prompt": _strings([request.prompt])}
         specs = self.model.signatures[name].inputs
         given = {"stop": _strings(request.stop), **texts}
         for key in _NUMBERS:
