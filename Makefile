@@ -10,7 +10,8 @@ PARITY := .venv-parity
 PEERS := .venv-peers
 PYTEST := $(BIN)/python -m pytest -m "" --durations=12 --durations-min=5
 # pip compiles the files that it installs one by one, for a minute: COMPILE does it on all
-# processors.
+# processors. Some packages have files of another Python, such as templates and tests of
+# syntax that is to come: compileall fails then, with all the others compiled.
 INSTALL := -m pip install --no-compile
 COMPILE = $(1)/bin/python -m compileall -qq -j 0 $(1)/lib || true
 # What pytest makes of tests is kept, whatever the environment says.
@@ -96,9 +97,11 @@ $(PARITY)/.installed: $(STAMP)
 	touch $@
 
 # What runs, and with which flags: --plainest is for those of models alone. One of them
-# reads what the first one found; the report comes last.
+# reads what the first one found; the report comes last. soak.py takes as long as it is
+# told to, and is run by hand.
 FIRST := benchmarks/train_step.py
-BENCHMARKS ?= $(FIRST) $(filter-out $(FIRST) benchmarks/report.py,$(shell \
+APART := benchmarks/report.py benchmarks/soak.py
+BENCHMARKS ?= $(FIRST) $(filter-out $(FIRST) $(APART),$(shell \
 	grep -l '^if __name__' benchmarks/*.py))
 FLAGS ?=
 

@@ -12,12 +12,14 @@ from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import SamplingTensors
 from massivetext_keras.generation.settings import Beams, Sampling
 from massivetext_keras.generation.stop_strings import StopStrings
+from massivetext_keras.generation.texts import Completion
 
 __all__ = [
     "BannedPhrases",
     "BeamDecoder",
     "BeamRules",
     "Beams",
+    "Completion",
     "Constraints",
     "Decoder",
     "Sampling",

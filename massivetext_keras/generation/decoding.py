@@ -35,6 +35,9 @@ class State(NamedTuple):
         banned: phrases that must not be written, () if none.
         phrases: int32 [batch], how much of a banned phrase the text ends with.
         room: int32 scalar, tokens that a text can have.
+        scored: bool scalar, whether log-probabilities are wanted.
+        scores: float32 [batch, capacity], the log-probabilities of the tokens as the
+            model has them, before any limit or temperature; 0 where nobody wants them.
         lead: float32 [batch], the least by which the logit of a token was above that of
             the next best, as a share of it (or, if it is below 1, as a number): what is
             greedy and within `ROUNDING` may be another text elsewhere.
@@ -50,6 +53,8 @@ class State(NamedTuple):
     banned: BannedPhrases | tuple[()]
     phrases: tf.Tensor
     room: tf.Tensor
+    scored: tf.Tensor
+    scores: tf.Tensor
     lead: tf.Tensor
     cache: Cache
 
@@ -96,6 +101,7 @@ class Decoder:
         rows,
         context: tuple = (),
         banned: BannedPhrases | tuple[()] = (),
+        scored: tf.Tensor | bool = False,
     ) -> State:
         """Reads the prompts and writes their first token.
 
@@ -107,6 +113,7 @@ class Decoder:
             rows: int32 [batch], the stream of random numbers of each row.
             context: what `model.empty_cache` takes beside, with a row per prompt.
             banned: phrases that must not be written, over prompt and text.
+            scored: bool scalar, whether log-probabilities are wanted.
         """
         batch = tf.cast(prompts.nrows(), tf.int32)
         token_ids, hidden, cache = read(self.model, prompts, max_new_tokens, context)
@@ -128,6 +135,8 @@ class Decoder:
             banned=banned,
             phrases=phrases,
             room=tf.cast(max_new_tokens, tf.int32),
+            scored=tf.convert_to_tensor(scored),
+            scores=tf.cast(empty_text(cache), tf.float32),
             lead=tf.fill(tf.shape(padding), float("inf")),
             cache=cache,
         )
@@ -156,7 +165,7 @@ class Decoder:
             state,
             functools.partial(self._unfinished, limit),
             lambda state: self.fill(state, sampling, limit),
-            ["tokens"],
+            ["tokens", "scores"],
             self.model.config,
             state.room,
         )
@@ -187,7 +196,7 @@ class Decoder:
     ) -> State:
         """Chooses a token from hidden states [batch, d] and writes it down."""
         with in_float32(self.model):
-            logits = self.model.logits(hidden)
+            logits = of_model = self.model.logits(hidden)
         seen = state.seen
         if self.penalize_repetitions:
             logits = penalize(logits, seen, sampling.repetition_penalty)
@@ -198,6 +207,11 @@ class Decoder:
             logits = state.banned.forbid(logits, phrases)
         token = choose(logits, sampling, state.rows, state.step)
         lead = tf.where(state.done, float("inf"), lead_of(token, logits))
+        score = tf.cond(
+            state.scored,
+            lambda: score_of(token, of_model),
+            lambda: tf.zeros_like(state.lead),
+        )
         token = tf.where(state.done, 0, token)
         if self.penalize_repetitions:
             seen = seen | tf.one_hot(token, tf.shape(logits)[1], True, False)
@@ -208,6 +222,7 @@ class Decoder:
         return state._replace(
             step=state.step + 1,
             tokens=tf.where(here[None], token[:, None], state.tokens),
+            scores=tf.where(here[None], score[:, None], state.scores),
             lengths=state.lengths + tf.cast(~state.done, tf.int32),
             done=state.done | tf.reduce_any(token[:, None] == stop, axis=1),
             seen=seen,
@@ -215,6 +230,19 @@ class Decoder:
             lead=tf.minimum(state.lead, lead),
             cache=cache,
         )
+
+
+def score_of(tokens: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """The log-probabilities of some tokens, in nats.
+
+    Args:
+        tokens: int32 [batch].
+        logits: float32 [batch, vocabulary].
+
+    >>> score_of(tf.constant([1]), tf.zeros([1, 4])).numpy().round(4).tolist()
+    [-1.3863]
+    """
+    return tf.gather(tf.nn.log_softmax(logits), tokens, axis=1, batch_dims=1)
 
 
 def lead_of(tokens: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -68,6 +68,14 @@ class BannedPhrases(NamedTuple):
             return cls(tf.constant(np.pad(table, missing)), tf.constant(kinds))
 
     @classmethod
+    def none(cls, vocabulary_size: int) -> BannedPhrases:
+        """The tables that ban nothing."""
+        with tf.init_scope():
+            return cls(
+                tf.zeros([1, 1], tf.int32), tf.zeros([vocabulary_size], tf.int32)
+            )
+
+    @classmethod
     def spec(cls) -> BannedPhrases:
         """The signature of tables of any size."""
         return cls(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from massivetext_keras.generation.checks import checked
 from massivetext_keras.text.framing import utf8
 from massivetext_keras.text.strings import Texts, as_python
 
@@ -54,12 +56,17 @@ class StopStrings(NamedTuple):
             ValueError: one is empty or no string.
         """
         strings = checked_stop_strings(strings)
-        edges, complete = _trie([*map(utf8, strings)])
         with tf.init_scope():
-            return cls(
-                tf.constant([*edges, _LAST], tf.int64),
-                tf.constant([*complete, False], tf.bool),
-            )
+            if not strings:
+                return cls(tf.constant([_LAST], tf.int64), tf.constant([False]))
+            return cls(*_trie(tf.constant([*map(utf8, strings)])))
+
+    @classmethod
+    def given(cls, strings: tf.Tensor) -> StopStrings:
+        """From string [n], in a graph that gets what strings it gets: an empty one
+        raises `InvalidArgumentError`."""
+        wanted = "a stop string is empty: it would end every text at once"
+        return cls(*_trie(checked(strings, tf.strings.length(strings) > 0, wanted)))
 
     @classmethod
     def spec(cls) -> StopStrings:
@@ -72,6 +79,17 @@ class StopStrings(NamedTuple):
     def is_any(self) -> tf.Tensor:
         """Whether there is a string, bool scalar."""
         return tf.size(self.edges) > 1
+
+    def if_any(self, some: Callable, none: Callable) -> tf.Tensor:
+        """What one of two functions gives, the first where there is a string.
+
+        Where that is known while the graph is made there is no branch: Grappler cannot
+        sort a graph where one with a loop in it is never taken, and says so on stderr.
+        """
+        edges = tf.get_static_value(self.edges)
+        if edges is None:
+            return tf.cond(self.is_any(), some, none)
+        return some() if edges.size > 1 else none()
 
     def cut(self, texts: tf.Tensor) -> tf.Tensor:
         """Texts up to where a string begins, string [batch]."""
@@ -165,24 +183,42 @@ def _without_halves(texts: tf.Tensor) -> tf.Tensor:
     return tf.strings.regex_replace(texts, f"{REPLACEMENT}+$", "")
 
 
-def _trie(strings: Sequence[bytes]) -> tuple[list[int], list[bool]]:
-    """The edges of a trie, level by level, and which of them complete a string.
+@functools.partial(
+    tf.function, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
+)
+def _trie(strings: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The edges of a trie, level by level, and which of them complete a string; behind
+    them one that leads nowhere.
 
-    >>> _trie([b"ab", b"a", b"b"]) == ([97, 98, 354], [True, True, True])
-    True
+    Args:
+        strings: string [n], none of them empty.
+
+    >>> edges, complete = _trie(tf.constant(["ab", "a", "b"]))
+    >>> edges.numpy()[:-1].tolist(), complete.numpy().tolist()
+    ([97, 98, 354], [True, True, True, False])
     """
-    edges, complete = [], []
-    within = [(0, string) for string in sorted(set(strings))]
-    for depth in range(max(map(len, strings), default=0)):
-        longer = []
-        for node, string in within:
-            edge = 256 * node + string[depth]
-            if not edges or edges[-1] != edge:
-                edges.append(edge)
-                complete.append(False)
-            if len(string) == depth + 1:
-                complete[-1] = True
-            else:
-                longer.append((len(edges), string))
-        within = longer
-    return edges, complete
+    sizes = tf.strings.length(strings)
+    flat = tf.io.decode_raw(tf.strings.reduce_join(strings), tf.uint8)
+    text = tf.RaggedTensor.from_row_lengths(tf.cast(flat, tf.int64), sizes).to_tensor()
+
+    def grow(depth, nodes, edges, complete):
+        """All strings that are longer go down by one edge."""
+        on = tf.where(sizes > depth)[:, 0]
+        taken = 256 * tf.gather(nodes, on) + tf.gather(text[:, depth], on)
+        new = tf.sort(tf.unique(taken)[0])
+        place = tf.searchsorted(new, taken)
+        ends = tf.cast(tf.gather(sizes, on) == depth + 1, tf.int32)
+        is_end = tf.math.unsorted_segment_max(ends, place, tf.size(new)) > 0
+        nodes = tf.tensor_scatter_nd_update(
+            nodes, on[:, None], tf.cast(tf.size(edges) + place + 1, tf.int64)
+        )
+        both = [edges, new], [complete, is_end]
+        return depth + 1, nodes, *(tf.concat(pair, axis=0) for pair in both)
+
+    nodes = tf.zeros_like(sizes, tf.int64)
+    begin = tf.constant(0), nodes, tf.zeros([0], tf.int64), tf.zeros([0], tf.bool)
+    shapes = tf.TensorShape([]), nodes.shape, *[tf.TensorShape([None])] * 2
+    _, _, edges, complete = tf.while_loop(
+        lambda depth, *_: depth < tf.shape(text)[1], grow, begin, shapes
+    )
+    return tf.concat([edges, [_LAST]], axis=0), tf.concat([complete, [False]], axis=0)

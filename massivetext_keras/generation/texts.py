@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -52,6 +52,69 @@ class Prompts(NamedTuple):
         return tf.where(joins, rest, tokenizer.detokenize(new))
 
 
+class Written(NamedTuple):
+    """What follows prompts, inside a graph, a row for each.
+
+    Attributes:
+        text: string [batch].
+        stopped: bool [batch], whether an end token or a stop string ended the text, and
+            not the limit.
+        prompt_tokens: int32 [batch], that were read.
+        token_ids: int32 [batch, (tokens)], up to the one that ended the text.
+        log_probabilities: float32 [batch, (tokens)], see `State.scores`.
+        lead: float32 [batch], see `State.lead`.
+    """
+
+    text: tf.Tensor
+    stopped: tf.Tensor
+    prompt_tokens: tf.Tensor
+    token_ids: tf.RaggedTensor
+    log_probabilities: tf.RaggedTensor
+    lead: tf.Tensor
+
+    @property
+    def new_tokens(self) -> tf.Tensor:
+        """How many tokens were written, int32 [batch]."""
+        return tf.cast(self.token_ids.row_lengths(), tf.int32)
+
+    def if_any(self, max_new_tokens: tf.Tensor) -> Written:
+        """The same, but nothing where no token may be written."""
+        some = max_new_tokens > 0
+        count = tf.where(some, tf.int32.max, 0)
+        return self._replace(
+            text=tf.where(some, self.text, ""),
+            stopped=self.stopped & some,
+            token_ids=self.token_ids[:, :count],
+            log_probabilities=self.log_probabilities[:, :count],
+        )
+
+
+class Completion(NamedTuple):
+    """What `generate` tells of a text.
+
+    Attributes:
+        text: that was written.
+        finish_reason: "stop" where an end token or a stop string ended it, else
+            "length".
+        prompt_tokens: that were read.
+        token_ids: that were written, up to the one that ended the text: an end token,
+            or the one that completed a stop string.
+        log_probabilities: of these tokens, in nats, as the model has them: before
+            temperature, limits, penalties and bans.
+    """
+
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    token_ids: tuple[int, ...]
+    log_probabilities: tuple[float, ...]
+
+    @property
+    def new_tokens(self) -> int:
+        """How many tokens were written."""
+        return len(self.token_ids)
+
+
 class TextGraphs:
     """Prompts as ids to texts, for any stop strings and any banned phrases.
 
@@ -70,6 +133,7 @@ class TextGraphs:
             tf.TensorSpec([], tf.int32, "max_new_tokens"),
             SamplingTensors.spec(),
             BannedPhrases.spec() if bans else (),
+            tf.TensorSpec([], tf.bool, "scored"),
         ]
         self.begin = tf.function(
             self._begin, input_signature=signature, autograph=False
@@ -80,6 +144,14 @@ class TextGraphs:
             autograph=False,
         )
         self.read = tf.function(self._written_text, autograph=False)
+        # Traced once for all places where a text is read.
+        rows = signature[0]
+        prompts = Prompts(rows, tf.TensorSpec([None], tf.string))
+        self.continued = tf.function(
+            lambda prompts, new: prompts.continued(tokenizer, new),
+            input_signature=[prompts, rows],
+            autograph=False,
+        )
         self.look = tf.function(
             lambda stop, texts: stop.look(texts),
             input_signature=[StopStrings.spec(), tf.TensorSpec([None], tf.string)],
@@ -93,8 +165,9 @@ class TextGraphs:
         max_new_tokens,
         sampling: SamplingTensors,
         banned: BannedPhrases | tuple[()],
+        scored: tf.Tensor,
         stop: StopStrings,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> Written:
         """What follows prompts, inside a graph.
 
         Args:
@@ -104,13 +177,13 @@ class TextGraphs:
             max_new_tokens: int32 scalar, at least 1 and below the context.
             sampling: how tokens are chosen.
             banned: phrases that must not be written, over prompt and text.
+            scored: bool scalar, whether log-probabilities are wanted.
             stop: where texts end.
-
-        Returns:
-            string [batch], and how sure the tokens were: `State.lead`, float32 [batch].
         """
         self.traces += 1
-        prompts, state = self._begin(token_ids, rows, max_new_tokens, sampling, banned)
+        prompts, state = self._begin(
+            token_ids, rows, max_new_tokens, sampling, banned, scored
+        )
         interval = tf.where(stop.is_any(), _STOP_INTERVAL, max_new_tokens)
 
         def unfinished(state):
@@ -125,16 +198,62 @@ class TextGraphs:
 
         state = self._mark_stopped(prompts, state, stop)
         state = tf.while_loop(unfinished, write_some, (state,))[0]
-        lead = state.lead[: token_ids.nrows()]
-        return stop.cut(self._written_text(prompts, state)), lead
+        return self._told(prompts, state, stop)
 
-    def _begin(self, token_ids, rows, max_new_tokens, sampling, banned):
+    def _begin(self, token_ids, rows, max_new_tokens, sampling, banned, scored):
         room = self.decoder.model.config.max_length - max_new_tokens
         prompts = Prompts.make(self.tokenizer, token_ids, room)
         state = self.decoder.start(
-            prompts.token_ids, max_new_tokens, sampling, rows, banned=banned
+            prompts.token_ids,
+            max_new_tokens,
+            sampling,
+            rows,
+            banned=banned,
+            scored=scored,
         )
         return prompts, state
+
+    def _told(self, prompts: Prompts, state: State, stop: StopStrings) -> Written:
+        """What there is to say of texts that have ended."""
+        batch = prompts.token_ids.nrows()
+        new = written(state, batch, state.step)
+        whole = self.continued(prompts, new)
+        text = stop.cut(whole)
+        cut = tf.strings.length(text) < tf.strings.length(whole)
+        sizes = stop.if_any(
+            lambda: self._completing(prompts, new, stop),
+            lambda: tf.cast(new.row_lengths(), tf.int32),
+        )
+        ids, scores = (
+            tf.RaggedTensor.from_tensor(x[:batch], lengths=sizes)
+            for x in (state.tokens, state.scores)
+        )
+        return Written(
+            text,
+            state.done[:batch] | cut,
+            tf.cast(prompts.token_ids.row_lengths(), tf.int32),
+            ids,
+            scores,
+            state.lead[:batch],
+        )
+
+    def _completing(
+        self, prompts: Prompts, new: tf.RaggedTensor, stop: StopStrings
+    ) -> tf.Tensor:
+        """How many tokens there are up to the one that completes a stop string, or all
+        of them, int32 [batch]. It is one of the last that were written between two
+        looks."""
+        lengths = tf.cast(new.row_lengths(), tf.int32)
+        sizes = lengths[:, None] - tf.range(_STOP_INTERVAL)[::-1]
+        sizes = tf.maximum(sizes, 0)
+        rows = tf.repeat(tf.range(tf.size(lengths)), _STOP_INTERVAL)
+        some = tf.gather(new, rows).to_tensor()
+        some = tf.RaggedTensor.from_tensor(some, lengths=tf.reshape(sizes, [-1]))
+        heads = Prompts(*(tf.gather(x, rows) for x in prompts))
+        hit = stop.stops(self.continued(heads, some))
+        hit = tf.reshape(hit, tf.shape(sizes))
+        first = tf.gather(sizes, tf.argmax(tf.cast(hit, tf.int32), 1), batch_dims=1)
+        return tf.where(tf.reduce_any(hit, axis=1), first, lengths)
 
     def _mark_stopped(self, prompts: Prompts, state: State, stop: StopStrings) -> State:
         """Ends the rows that stop strings end."""
@@ -144,7 +263,7 @@ class TextGraphs:
 
     def _written_text(self, prompts: Prompts, state: State) -> tf.Tensor:
         new = written(state, prompts.token_ids.nrows(), state.step)
-        return prompts.continued(self.tokenizer, new)
+        return self.continued(prompts, new)
 
 
 class TextGenerator(NamedTuple):
@@ -166,7 +285,8 @@ class TextGenerator(NamedTuple):
         token_ids: tf.RaggedTensor,
         max_new_tokens: int,
         sampling: SamplingTensors,
-    ) -> tuple[list[str], np.ndarray]:
+        scored: bool = False,
+    ) -> list[Completion]:
         """What follows prompts, those of like length together.
 
         Args:
@@ -174,31 +294,34 @@ class TextGenerator(NamedTuple):
             token_ids: int32 [len(prompts), (length)], no row empty.
             max_new_tokens: at least 0.
             sampling: how tokens are chosen.
-
-        Returns:
-            The texts, and how sure each one's tokens were: `State.lead`, float [n].
+            scored: whether log-probabilities are wanted; else they are 0.
         """
-        texts, lead = [""] * len(prompts), np.full([len(prompts)], np.inf)
         if not max_new_tokens:
-            return texts, lead
+            counts = token_ids.row_lengths().numpy().tolist()
+            return [Completion("", "length", count, (), ()) for count in counts]
+        found: list[Any] = [None] * len(prompts)
         copies = earlier_copies(tf.constant([*map(utf8, prompts)])).numpy()
-        how = tf.constant(max_new_tokens), sampling, self.banned, self.stop
+        how = tf.constant(max_new_tokens), sampling, self.banned, tf.constant(scored)
         for some in of_like_length(prompts):
             ids = tf.gather(token_ids, some)
-            new, lead[some] = self.graphs.generate(ids, copies[some], *how)
-            for i, text in zip(some, new.numpy(), strict=True):
-                texts[i] = text.decode()
-        return texts, lead
+            rows = self.graphs.generate(ids, copies[some], *how, self.stop)
+            for i, row in zip(some, completions(rows), strict=True):
+                found[i] = row
+        return found
 
     def continued(
-        self, token_ids, rows, max_new_tokens: tf.Tensor, sampling: SamplingTensors
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+        self,
+        token_ids,
+        rows,
+        max_new_tokens: tf.Tensor,
+        sampling: SamplingTensors,
+        scored: bool = False,
+    ) -> Written:
         """`TextGraphs.continuations` with these stop strings and banned phrases."""
         most = tf.maximum(max_new_tokens, 1)  # one is always written
-        new, lead = self.graphs.continuations(
-            token_ids, rows, most, sampling, self.banned, self.stop
-        )
-        return tf.where(max_new_tokens > 0, new, ""), lead
+        how = most, sampling, self.banned, tf.constant(scored), self.stop
+        found = self.graphs.continuations(token_ids, rows, *how)
+        return found.if_any(max_new_tokens)
 
     def stream(self, token_ids, max_new_tokens: int, sampling) -> Iterator[str]:
         """What `write` gives for one prompt, piece by piece.
@@ -213,7 +336,8 @@ class TextGenerator(NamedTuple):
         if not max_new_tokens:
             return
         limit, row = tf.constant(max_new_tokens, tf.int32), tf.zeros([1], tf.int32)
-        prompts, state = self.graphs.begin(token_ids, row, limit, sampling, self.banned)
+        how = sampling, self.banned, tf.constant(False)
+        prompts, state = self.graphs.begin(token_ids, row, limit, *how)
         given, step = "", 1
         while True:
             seen = self.graphs.look(self.stop, self.graphs.read(prompts, state))
@@ -227,6 +351,24 @@ class TextGenerator(NamedTuple):
                 return
             step += 1
             state = self.graphs.decoder.decode(state, sampling, tf.constant(step))
+
+
+def completions(found: Written) -> list[Completion]:
+    """The rows of what a graph gave."""
+    columns = (
+        [text.decode() for text in found.text.numpy()],
+        np.where(found.stopped, "stop", "length").tolist(),
+        found.prompt_tokens.numpy().tolist(),
+        _rows(found.token_ids),
+        _rows(found.log_probabilities),
+    )
+    return [Completion(*row) for row in zip(*columns, strict=True)]
+
+
+def _rows(ragged: tf.RaggedTensor) -> list[tuple]:
+    """Its rows; `to_list` takes as long as a short text's first token."""
+    values, ends = ragged.values.numpy().tolist(), ragged.row_splits.numpy().tolist()
+    return [tuple(values[i:j]) for i, j in zip(ends, ends[1:], strict=False)]
 
 
 def earlier_copies(texts: tf.Tensor) -> tf.Tensor:

@@ -33,6 +33,7 @@ class Writers:
         banned: Texts = (),
         stop_ids: Sequence[int] = (),
         compiled: bool = True,
+        bans: bool = False,
     ) -> TextGenerator:
         """What samples texts.
 
@@ -42,11 +43,13 @@ class Writers:
             banned: phrases, beside the task's own, that are not written.
             stop_ids: ids that end a text, beside the tokenizer's `eos_id`.
             compiled: run the loop as an XLA program.
+            bans: whether its graphs take banned phrases where there are none.
         """
         self.task.need_tokenizer()
         stop, banned = stop_strings(stop), self.banned_phrases(banned)
         stop_ids = tuple(dict.fromkeys((*ids_that_end(self.task), *stop_ids)))
-        graphs = self._text_graphs(stop_ids, penalize, bool(banned), compiled)
+        bans = bans or bool(banned)
+        graphs = self._text_graphs(stop_ids, penalize, bans, compiled)
         return TextGenerator(graphs, stop, banned)
 
     def beam_texts(

@@ -56,6 +56,10 @@ async def health(service: Service, request: Request) -> Response:
 
 async def ready(service: Service, request: Request) -> Response:
     """GET /readyz: once all models are warmed up."""
+    if failures := service.models.failures:
+        name, why = next(iter(failures.items()))
+        why = f"{name} cannot be warmed up: {why}"
+        raise Refusal(503, why, code="warm_up_failed")
     if not service.models.ready:
         raise Refusal(503, "the models are being warmed up", code="not_ready")
     return as_json({"status": "ready"})
@@ -86,6 +90,7 @@ def make_app(
     log_prompts: bool = False,
     poll_seconds: float = 2.0,
     remote: Callable[[], grpc.aio.Server] | None = None,
+    failed: Callable[[str], None] = lambda why: None,
 ) -> Gate:
     """The ASGI application of a service whose models are loaded.
 
@@ -98,11 +103,13 @@ def make_app(
         poll_seconds: between two looks for new versions of models.
         remote: makes a gRPC server, that runs as long as this does (None: there is
             none).
+        failed: told why a model cannot be warmed up; requests for the others are
+            answered, and it is never ready.
     """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        service.models.watch(poll_seconds)
+        service.models.watch(poll_seconds, failed)
         beside = remote() if remote is not None else None
         if beside is not None:
             await beside.start()

@@ -129,15 +129,28 @@ def as_text(value: Any, field: str) -> str:
     Raises:
         Refusal: it is none.
     """
-    name = field.partition("[")[0]
     if not isinstance(value, str):
-        raise Refusal(422, f"{field} must be a string", name)
+        raise Refusal(422, f"{field} must be a string", field.partition("[")[0])
+    encoded(value, field, 422)
+    return value
+
+
+def encoded(text: str, field: str, status: int) -> bytes:
+    """The bytes of a text.
+
+    Args:
+        text: of a request.
+        field: where it stands.
+        status: of the refusal.
+
+    Raises:
+        Refusal: half of a surrogate pair is in it.
+    """
     try:
-        value.encode()
+        return text.encode()
     except UnicodeEncodeError:
         why = f"{field} has half of a surrogate pair, which is no character"
-        raise Refusal(422, why, name) from None
-    return value
+        raise Refusal(status, why, field.partition("[")[0]) from None
 
 
 def _number(value: float) -> str:

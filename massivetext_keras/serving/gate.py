@@ -17,7 +17,7 @@ from typing import Any
 
 from massivetext_keras.serving.limits import Limits
 from massivetext_keras.serving.measuring import Measuring
-from massivetext_keras.serving.refusals import Refusal
+from massivetext_keras.serving.refusals import Refusal, took_too_long
 
 logger = logging.getLogger(__name__)
 
@@ -123,9 +123,7 @@ class Gate:
         except Refusal as refusal:
             await answer.refuse(refusal)
         except TimeoutError:
-            seconds = self.limits.max_seconds
-            why = f"the answer took longer than {seconds:g} seconds"
-            await answer.refuse(Refusal(408, why, code="timeout"))
+            await answer.refuse(took_too_long(self.limits.max_seconds))
         except Exception:
             logger.exception("%s %s failed", scope["method"], scope["path"])
             await answer.refuse(Refusal(500, "the server failed", code="internal"))

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.serving.models.model import Model, said
+from massivetext_keras.serving.models.model import Model
+from massivetext_keras.serving.models.prompts import said
 from massivetext_keras.serving.refusals import Refusal
 from massivetext_keras.serving.requests import QueueFull
 from massivetext_keras.serving.service import Service

@@ -19,6 +19,16 @@ _TYPES = {
 }
 
 
+def took_too_long(seconds: float) -> Refusal:
+    """Of an answer that did not come in so many seconds.
+
+    >>> took_too_long(1.5).message
+    'the answer took longer than 1.5 seconds'
+    """
+    why = f"the answer took longer than {seconds:g} seconds"
+    return Refusal(408, why, code="timeout")
+
+
 class Refusal(Exception):
     """A request is not answered.
 

@@ -6,13 +6,16 @@ import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from massivetext_keras.text.examples import Conversation
+
 
 @dataclasses.dataclass(frozen=True)
 class GenerationRequest:
     """One text to be written.
 
     Attributes:
-        prompt: text, or ids of the tokenizer.
+        prompt: text, or ids of the tokenizer; of an export whose engine `chats`, also a
+            conversation.
         max_new_tokens: tokens to write at the most.
         temperature, top_k, top_p, repetition_penalty: as `Sampling` has them.
         seed: of the sampling.
@@ -23,7 +26,7 @@ class GenerationRequest:
             reply of a chat.
     """
 
-    prompt: str | tuple[int, ...]
+    prompt: str | tuple[int, ...] | Conversation
     max_new_tokens: int = 64
     temperature: float = 1.0
     top_k: int = 0

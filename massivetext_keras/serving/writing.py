@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from massivetext_keras.serving.models.model import Model
 from massivetext_keras.serving.moderation.moderator import cleared
-from massivetext_keras.serving.refusals import Refusal
+from massivetext_keras.serving.refusals import Refusal, took_too_long
 from massivetext_keras.serving.requests import (
     Finish,
     GenerationRequest,
@@ -126,9 +126,7 @@ class Writing:
         try:
             return await asyncio.wait_for(self._queues[index].get(), max(left, 0))
         except TimeoutError:
-            seconds = self.service.limits.max_seconds
-            why = f"the answer took longer than {seconds:g} seconds"
-            raise Refusal(408, why, code="timeout") from None
+            raise took_too_long(self.service.limits.max_seconds) from None
 
     def _count(self, index: int, event: Piece | Finish) -> None:
         measuring, name = self.service.measuring, self.model.name

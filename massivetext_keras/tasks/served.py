@@ -215,7 +215,11 @@ class Graph:
     @property
     def columns(self) -> list[str]:
         """The inputs that have a row for each text."""
-        return [name for name, spec in self.specs.items() if spec.shape.rank]
+        return [
+            name
+            for name, spec in self.specs.items()
+            if spec.shape.rank and name not in self.defaults
+        ]
 
     def _own(self, inputs: Mapping[str, Any]) -> Check:
         answer = {name: _values(value) for name, value in self(**inputs).items()}

@@ -12,8 +12,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from tests.serving import exports
+from tests.serving.test_stepping import Counting
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,6 +83,29 @@ def test_sigterm_drains_and_ends_with_0(model):
     assert "Traceback" not in err
     lines = [json.loads(line) for line in err.split("\n") if line.startswith("{")]
     assert [(x["path"], x["status"]) for x in lines] == [("/v1/models/m:predict", 200)]
+
+
+@pytest.mark.slow
+def test_a_model_that_cannot_be_warmed_up_ends_it_with_1(tmp_path):
+    module, path = Counting(), tmp_path / "counter"
+
+    @exports.graph(steps=tf.TensorSpec([], tf.int32))
+    def slots_step(steps):
+        with tf.control_dependencies([tf.debugging.assert_less(steps, 0, "no steps")]):
+            return {"done": tf.identity(steps)}
+
+    signatures = {**module.signatures(), "slots_step": slots_step}
+    default = {"serving_default": exports.half_plus_three}
+    tf.saved_model.save(module, str(path), {**signatures, **default})
+    (path / "config.json").write_text(json.dumps({"model": {"max_length": 50}}))
+    process, _ = start(f"--model={path}")
+    try:
+        _, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 1, err
+    assert "massivetext: counter cannot be warmed up: RuntimeError" in err
+    assert "no steps" in err
 
 
 @pytest.mark.slow

@@ -125,7 +125,8 @@ def test_an_export_takes_the_place_of_a_folder_with_overwrite(good, pieces, tmp_
     out = good(
         "export", f"--preset={pieces.folder}", f"--output={served}", "--overwrite"
     )
-    assert out == f"{served}: signatures generate, generate_compiled, chat, score\n"
+    names = "generate, generate_compiled, chat, complete, complete_chat, count, score"
+    assert out == f"{served}: signatures {names}\n"
     assert not (served / "old.txt").exists()
     generate = tf.saved_model.load(str(served)).signatures["serving_default"]
     answer = generate(prompt=tf.constant(["the cat"]))["text"].numpy()[0].decode()

@@ -205,11 +205,19 @@ def test_the_config_says_what_the_export_takes(exported):
     assert config["tokenizer"] == lm.tokenizer.fingerprint
     assert config["made_with"]["tensorflow"] == tf.__version__
     names = ["prompt", "max_new_tokens", "temperature", "top_k", "top_p", "seed"]
+    asked = ["stop", "max_new_tokens", "temperature", "top_k", "top_p", "min_p"]
+    asked += ["repetition_penalty", "seed", "min_new_tokens"]
+    asked += ["banned_table", "banned_kinds"]
+    told = ["finish_reason", "log_probabilities", "new_tokens", "prompt_tokens"]
+    told += ["text", "token_ids"]
     assert config["signatures"] == {
         "serving_default": {"inputs": ["prompt"], "outputs": ["text"]},
         "generate": {"inputs": names, "outputs": ["text"]},
         "generate_compiled": {"inputs": names, "outputs": ["text"]},
         "chat": {"inputs": ["roles", "texts", *names[1:]], "outputs": ["text"]},
+        "complete": {"inputs": ["prompt", *asked], "outputs": told},
+        "complete_chat": {"inputs": ["roles", "texts", *asked], "outputs": told},
+        "count": {"inputs": ["text"], "outputs": ["tokens"]},
         "score": {"inputs": ["text"], "outputs": ["log_probability"]},
     }
 
@@ -219,7 +227,8 @@ def test_serving_warms_an_export_up_with_what_it_answers_without_xla(exported):
     logs = logs_in(folder)
     asked = [log.predict_log.request for log in logs]
     names = {request.model_spec.signature_name for request in asked}
-    assert names == {"generate", "chat", "score"}
+    also = {"complete", "complete_chat", "count"}
+    assert names == {"generate", "chat", "score", *also}
     loaded = tf.saved_model.load(str(folder))
     for request in asked:
         inputs = {k: tf.constant(tf.make_ndarray(v)) for k, v in request.inputs.items()}

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from massivetext_keras.saving.export import write_saved_model
+from massivetext_keras.tasks.language_model.streaming import Streaming
+
 STRINGS = tf.TensorSpec([None], tf.string)
 
 
@@ -110,3 +113,18 @@ def write_all(folder: Path) -> dict[str, str]:
     )
     names = ("classify", "tag", "answer", "embed", "half")
     return {name: str(folder / name) for name in names}
+
+
+def write_texts(lm, path: Path, *names: str, streaming: bool = False) -> str:
+    """An export of a language model with some of its signatures: all of them, and what
+    XLA compiles, take long to make."""
+    module, graphs = tf.Module(), lm.signatures(xla=False)
+    module.tokenizer = lm.tokenizer
+    module.weights = [weight.value for weight in lm.named_weights().values()]
+    some = {name: graphs[name] for name in names}
+    if streaming:
+        stream = Streaming(lm, xla=False)
+        module.stream, some = stream.variables, some | stream.signatures()
+    about = {"options": lm.chosen(), "model": lm.config.to_dict()}
+    write_saved_model(path, module, some, about, check=lambda signatures: None)
+    return str(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import threading
 import time
@@ -9,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from massivetext_keras.serving.app import ready
 from massivetext_keras.serving.limits import Limits
 from massivetext_keras.serving.models.model import load_export
 from massivetext_keras.serving.models.registry import Place, Registry
@@ -89,7 +91,44 @@ def test_a_version_that_cannot_be_read_changes_nothing(exports, tmp_path, caplog
     assert models.find("spam").version == 1 and str(folder) in caplog.text
     with pytest.raises(Refusal, match="Specific\\(spam, 2\\)"):
         models.find("spam", 2)
+    models.refresh()
+
+    refused = [x for x in caplog.records if str(folder) in x.getMessage()]
+    assert len(refused) == 1  # it is looked at again and again, and said once
+    (folder / "2" / "saved_model.pb").write_bytes(b"other")
+    models.refresh()
+    models.refresh()
+    assert len([x for x in caplog.records if str(folder) in x.getMessage()]) == 2
     models.close()
+
+
+class Failing:
+    """An engine that there is no memory for."""
+
+    def warm_up(self):
+        raise MemoryError("no room")
+
+    def close(self):
+        pass
+
+
+def test_a_model_that_cannot_be_warmed_up_is_named(exports, caplog):
+    service = make_service([Place(name, exports[name]) for name in ("tag", "embed")])
+    service.models.load()
+    service.models.find("tag").engine = Failing()
+    told: list[str] = []
+    service.models.watch(0.01, told.append)
+    deadline = time.monotonic() + 60
+    while not service.models.find("embed").ready and time.monotonic() < deadline:
+        time.sleep(0.01)
+    why = "tag cannot be warmed up: MemoryError: no room"
+    assert told == [why] and not service.models.ready
+    with pytest.raises(Refusal, match=why) as refused:
+        asyncio.run(ready(service, None))
+    assert (refused.value.status, refused.value.code) == (503, "warm_up_failed")
+    (record,) = [x for x in caplog.records if x.levelname == "ERROR"]
+    assert "tag cannot be warmed up" in record.getMessage() and record.exc_info
+    service.models.close()
 
 
 def test_closing_waits_for_what_was_asked(exports):

@@ -1,4 +1,4 @@
-"""An export with slots: a graph that counts stands for one that writes."""
+"""The engine of exports with slots: a graph that counts stands for one that writes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from massivetext_keras.serving.limits import Limits
 from massivetext_keras.serving.models.registry import Place
+from massivetext_keras.serving.models.stepping import NAMES
 from massivetext_keras.serving.requests import Finish, GenerationRequest
 from massivetext_keras.serving.service import make_service
-from tests.serving.exports import graph, half_plus_three
+from tests.serving.exports import STRINGS, graph, half_plus_three
 from tests.serving.running import running
 
 INTEGER, FLOAT = tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float32)
@@ -44,25 +45,43 @@ class Counting(tf.Module):
         )
         def slots_fill(slot, prompt, max_new_tokens, *choice):
             size = tf.strings.length(prompt)
-            tf.debugging.Assert(prompt != "fail", ["no such prompt"])
-            row = tf.stack([0, max_new_tokens, size, choice[-1]])
+            right = tf.debugging.Assert(prompt != "fail", ["no such prompt"])
+            with tf.control_dependencies([right]):
+                row = tf.stack([0, max_new_tokens, size, choice[-1]])
             self.numbers.scatter_nd_update([[slot]], row[None])
             return {"prompt_tokens": size}
 
         @graph(steps=INTEGER)
         def slots_step(steps):
-            written, most, size, seed = tf.unstack(self.numbers.read_value(), axis=1)
-            written = tf.minimum(written + steps, most)
+            before, most, size, seed = tf.unstack(self.numbers.read_value(), axis=1)
+            written = tf.minimum(before + steps, most)
             self.numbers.assign(tf.stack([written, most, size, seed], 1))
             said = tf.as_string(tf.ragged.range(written) + 1).to_tensor()
             said = tf.strings.reduce_join(tf.where(said == "", "", said + ". "), axis=1)
             head = tf.strings.join([" s", tf.as_string(seed), " p", tf.as_string(size)])
             text = tf.strings.join([head, " ", said])
-            return {"text": text, "new_tokens": written, "done": written >= most}
+            fresh = tf.range(8)[:, None] < (written - before)[None]
+            return {
+                "text": text,
+                "new_tokens": written,
+                "done": written >= most,
+                "token_ids": tf.where(fresh, 7, -1),
+                "log_probabilities": tf.zeros(tf.shape(fresh)),
+                "ended": tf.zeros_like(written, tf.bool),
+                "shared": tf.zeros_like(written),
+            }
 
-        found = (slots_open, slots_fill, slots_step)
-        names = ("slots_open", "slots_fill", "slots_step")
-        return dict(zip(names, found, strict=True))
+        @graph(slot=INTEGER)
+        def slots_free(slot):
+            self.numbers.scatter_nd_update([[slot]], tf.zeros([1, 4], tf.int32))
+            return {"slot": slot}
+
+        @graph(text=STRINGS)
+        def count(text):
+            return {"tokens": tf.strings.length(text)}
+
+        found = slots_open, slots_fill, slots_step, slots_free, count
+        return dict(zip(NAMES, found, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +137,7 @@ def test_a_stop_string_across_steps(client):
         ({"prompt": [1, 2]}, "no ids"),
         ({"prompt": "a", "logprobs": 1}, "logprobs"),
         ({"prompt": "a", "max_tokens": 50}, "max_new_tokens"),
+        ({"prompt": "a" * 30, "max_tokens": 21}, "30 tokens and max_new_tokens 21"),
     ],
 )
 def test_what_an_export_cannot_do_is_refused(client, how, words):
@@ -129,10 +149,44 @@ def test_what_an_export_cannot_do_is_refused(client, how, words):
         )
 
 
-def test_a_failure_ends_what_runs_and_nothing_else(client):
-    with pytest.raises(openai.InternalServerError):
+def test_a_prompt_that_is_refused_ends_alone(client):
+    with pytest.raises(openai.InternalServerError, match="no such prompt"):
         complete(client, "fail")
     assert complete(client, "ok", max_tokens=1).choices[0].text.endswith(" p2 1. ")
+
+
+def test_a_step_that_fails_ends_what_runs_and_nothing_else(client, service):
+    engine = service.models.find("counter").engine
+    step = engine._ask["slots_step"]
+
+    def fail(**_):
+        engine._ask["slots_step"] = step
+        raise MemoryError("no room")
+
+    engine._ask["slots_step"] = fail
+    with pytest.raises(openai.InternalServerError, match="no room"):
+        complete(client, "ab")
+    assert complete(client, "ok", max_tokens=1).choices[0].text.endswith(" p2 1. ")
+
+
+def test_a_short_stop_string_waits_for_a_longer_one_that_began_before(client):
+    # After a step the text ends with "4. ": "3. 4. " may become the longer one.
+    for longer, text in (("3. 4. 6", " s5 p2 1. 2. 3. "), ("3. 4. 5", " s5 p2 1. 2. ")):
+        how = {"max_tokens": 8, "seed": 5, "stop": ["4", longer]}
+        assert complete(client, "ab", **how).choices[0].text == text
+
+
+def test_a_warm_up_that_fails_is_an_error(service):
+    engine = service.models.find("counter").engine
+    step = engine._ask["slots_step"]
+
+    def fail(**_):
+        engine._ask["slots_step"] = step
+        raise MemoryError("no room")
+
+    engine._ask["slots_step"] = fail
+    with pytest.raises(RuntimeError, match="no room"):
+        engine.warm_up()
 
 
 def test_who_cancels_frees_the_slot(client, service):

@@ -116,14 +116,23 @@ def _run(
 
     with server.ended_by_signal(), contextlib.closing(server.listen(*address)) as heard:
         service.models.load()
-        app = make_app(service, keys, **how)
+        failures: list[str] = []
+
+        def end(why: str) -> None:
+            failures.append(why)
+            running.should_exit = True
+
+        app = make_app(service, keys, failed=end, **how)
         scheme = "https" if tls["ssl_certfile"] else "http"
         host, port = heard.getsockname()[:2]
         heard.listen()  # from now on, who asks waits
         print(f"{scheme}://{_shown(host)}:{port}", flush=True)
         if host not in ("127.0.0.1", "::1") and not keys:
             print("anybody who reaches it may ask: see --api_keys", file=sys.stderr)
-        server.make_server(app, host, port, tls).run(sockets=[heard])
+        running = server.make_server(app, host, port, tls)
+        running.run(sockets=[heard])
+        if failures:
+            raise RuntimeError(failures[0])
 
 
 def plan(places: Sequence[Any], limits: Limits, host: str, port: int, tls: bool) -> str:

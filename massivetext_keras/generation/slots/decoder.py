@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import math
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.generation.slots.graphs import Rules, SlotGraphs
+from massivetext_keras.generation.slots.graphs import Rules, SlotGraphs, chunk_of
 from massivetext_keras.generation.slots.reading import PromptReader
 from massivetext_keras.generation.slots.rows import Rows
 from massivetext_keras.generation.slots.text import Text
 
 _PATIENCE = 16  # calls before room that is not needed is given back
 _FEWEST_PLACES = 128
-_READING = 2**30  # weights that are multiplied while a chunk is read
-_CHUNKS = 64, 128, 256, 512
 
 
 class News(NamedTuple):
@@ -71,12 +70,14 @@ class SlotDecoder:
         self.model, self.rules = model, rules or Rules()
         self.slots, self.steps = slots, steps
         self.graphs = SlotGraphs(model, self.rules, steps, compiled)
-        chunk = chunk or _chunk_of(model)
+        chunk = chunk or chunk_of(model)
         self.reader = PromptReader(model, chunk, prefix_bytes, compiled)
         context = model.config.max_length
         least = min(_FEWEST_PLACES, context)
         self.row_sizes = _sizes(1, slots, 8)
         self.place_sizes = _sizes(least, context, 2)
+        # Those that are compiled, once there is a choice.
+        self.compiled: set[tuple[int, int]] = set()
         self.calls = 0
         self.reset()
 
@@ -156,26 +157,46 @@ class SlotDecoder:
         self.calls += 1
         most = self.steps // 2 if self.reader.is_busy else self.steps
         some = self._table[: self._size[0]]
-        tokens, scores, table = self.graphs.write_table(some, min(steps or most, most))
+        tokens, scores, table = self.graphs.write(some, min(steps or most, most))
         some[:] = table
         return self._news(tokens.numpy(), scores.numpy(), wrote)
 
     def warm_up(self) -> None:
-        """Compiles all sizes of the program that writes, and traces what reads.
+        """Compiles the program that writes for one text and for all of them, each with
+        the most places, and traces what reads: any texts can be written then. For other
+        sizes, `compile` makes it faster.
 
         Raises:
             ValueError: there are texts.
         """
         if self.running:
             raise ValueError("warm_up comes before the first text")
-        for places in self.place_sizes:
-            for rows in self.row_sizes:
-                self._resize(rows, places)
-                self.graphs.write_table(Rows.empty_table(rows, self.rules.recent), 0)
+        for rows in (self.row_sizes[0], self.row_sizes[-1]):
+            self.compile(rows, self.place_sizes[-1])
+        self._resize(self.row_sizes[0], self.place_sizes[-1])
         zero = np.zeros([1], np.int32)
         self.graphs.mark(0, zero)
         self.graphs.paste(zero, zero, self.reader.warm_up())
-        self._resize(self.row_sizes[0], self.place_sizes[0])
+
+    def sizes_to_compile(self) -> list[tuple[int, int]]:
+        """Rows and places for which the program that writes is not compiled, the
+        smallest first."""
+        sizes = itertools.product(self.row_sizes, self.place_sizes)
+        return sorted({*sizes} - self.compiled, key=math.prod)
+
+    def compile(self, rows: int, places: int) -> None:
+        """Compiles the program that writes for a size, from any thread; from then on it
+        is used."""
+        self.graphs.compile(rows, places)
+        self.compiled = self.compiled | {(rows, places)}  # others may look at it now
+
+    def _fitting(self, rows: int, places: int) -> tuple[int, int]:
+        """The smallest size that has so many rows and places; of those that are
+        compiled, if there are any."""
+        sizes = self.compiled or {*itertools.product(self.row_sizes, self.place_sizes)}
+        fit = [size for size in sizes if size[0] >= rows and size[1] >= places]
+        largest = self.row_sizes[-1], self.place_sizes[-1]
+        return min(fit, key=lambda size: (math.prod(size), size), default=largest)
 
     def _news(
         self, tokens: np.ndarray, scores: np.ndarray, wrote: np.ndarray
@@ -224,12 +245,13 @@ class SlotDecoder:
             ),
             default=0,
         )
-        places = _least(self.place_sizes, needed + self.steps)
-        rows = _least(self.row_sizes, len(self._texts))
-        if rows > self._size[0] or places > self._size[1]:
-            self._resize(max(rows, self._size[0]), max(places, self._size[1]))
-        fewer = _least(self.row_sizes, len(self.running)), places
-        self._spare = 0 if fewer == self._size else self._spare + 1
+        places = min(needed + self.steps, self.place_sizes[-1])
+        rows, size = len(self._texts), self._size
+        if rows > size[0] or places > size[1]:
+            self._resize(*self._fitting(max(rows, size[0]), max(places, size[1])))
+        fewer = self._fitting(len(self.running), places)
+        is_less = math.prod(fewer) < math.prod(self._size)
+        self._spare = self._spare + 1 if is_less else 0
         if self._spare > _PATIENCE:
             self._resize(*fewer)
 
@@ -248,12 +270,6 @@ class SlotDecoder:
         self._texts, self._size, self._spare = [*running], (rows, places), 0
 
 
-def _chunk_of(model) -> int:
-    """Tokens that are read in the time of some steps."""
-    tokens = _READING // max(model.config.parameter_count(), 1)
-    return _least(_CHUNKS, tokens)
-
-
 def _sizes(least: int, most: int, factor: int) -> list[int]:
     """From the least to the most, each so many times the one before.
 
@@ -264,8 +280,3 @@ def _sizes(least: int, most: int, factor: int) -> list[int]:
     while sizes[-1] < most:
         sizes.append(min(sizes[-1] * factor, most))
     return sizes
-
-
-def _least(sizes: Sequence[int], needed: int) -> int:
-    """The least size that is enough, or the largest one."""
-    return next((size for size in sizes if size >= needed), sizes[-1])

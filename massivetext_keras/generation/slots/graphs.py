@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.generation.constraints import Constraints, not_yet
+from massivetext_keras.generation.decoding import score_of
 from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.precision import in_float32
-from massivetext_keras.generation.sampling import SamplingTensors, choose, penalize
+from massivetext_keras.generation.sampling import choose, penalize
 from massivetext_keras.generation.slots.rows import Rows
 from massivetext_keras.layers.cache import Cache, StateCache
+
+FEWEST_READ = 8  # tokens of a chunk of a prompt
+_READING = 2**30  # weights that are multiplied while a chunk is read
+_CHUNKS = 64, 128, 256, 512
 
 
 class Rules(NamedTuple):
@@ -69,19 +75,17 @@ class SlotGraphs:
         self.seen = self._variable(tf.zeros([1, model.config.vocabulary_size], tf.bool))
         integers = tf.TensorSpec([None], tf.int32)
         table = tf.TensorSpec([None, None], tf.int32)
-        spec = SamplingTensors.spec()
-        sampling = SamplingTensors(*(tf.TensorSpec([None], x.dtype) for x in spec))
-        rows = Rows(*[integers] * 6, table, table, sampling)
         number = tf.TensorSpec([], tf.int32)
-        self.write = self._graph(self._write, rows, number, jit_compile=compiled)
-        self.write_table = self._graph(
-            self._write_table, table, number, jit_compile=compiled
+        how = {"autograph": False, "jit_compile": compiled}
+        self._program = tf.function(self._write, **how).get_concrete_function(
+            (self.layers, self.seen), table, number
         )
         self.read = self._graph(self._read, integers, table, integers, number)
         self.resize = self._graph(self._resize, integers, number)
         self.mark = self._graph(self._mark, number, integers)
         memory = tf.TensorSpec([None] * (2 if self.keeps_states else 5))
         self.paste = self._graph(self._paste, integers, integers, memory)
+        self.take_over = self._graph(self._take_over, number, number)
 
     @staticmethod
     def _graph(function, *specs, **options):
@@ -99,6 +103,39 @@ class SlotGraphs:
     def number_of_bytes(self) -> int:
         """Memory that the slots take now."""
         return sum(x.dtype.size * int(tf.size(x)) for x in tf.nest.flatten(self.layers))
+
+    def write(self, table: np.ndarray | tf.Tensor, count: int | tf.Tensor):
+        """Writes some tokens.
+
+        Args:
+            table: of `Rows`.
+            count: tokens of each row at the most.
+
+        Returns:
+            int32 [steps, batch], the tokens, -1 where a row has none; float32, their
+            log-probabilities where they are wanted; the table after them.
+        """
+        given = tf.convert_to_tensor(table), tf.convert_to_tensor(count)
+        return self._program((self.layers, self.seen), *given)
+
+    def compile(self, rows: int, places: int) -> None:
+        """Compiles the program that writes for another size, from any thread: in memory
+        of its own, while texts are written.
+
+        Args:
+            rows: of the batch.
+            places: tokens that each has room for.
+        """
+
+        def empty(variable: tf.Variable) -> tf.Variable:
+            shape = [rows, *variable.shape[1:]]
+            if len(shape) == 4:
+                shape[2] = places
+            return self._variable(tf.zeros(shape, variable.dtype))
+
+        spare = tf.nest.map_structure(empty, (self.layers, self.seen))
+        table = tf.constant(Rows.empty_table(rows, self.rules.recent))
+        self._program(spare, table, tf.constant(0))
 
     def _read(self, slots, token_ids, filled, end) -> None:
         """Reads a chunk of the prompts of some slots, behind what they have read.
@@ -127,22 +164,19 @@ class SlotGraphs:
         flat = map(tf.nest.flatten, (self.layers, layers))
         return zip(*flat, strict=True)
 
-    def _write(self, rows: Rows, count: tf.Tensor):
-        """Writes `count` tokens at the most of each row.
-
-        Returns:
-            int32 [steps, batch], the tokens, -1 where a row has none; float32, their
-            log-probabilities where they are wanted; the rows after them.
-        """
+    def _write(self, variables: tuple, table: tf.Tensor, count: tf.Tensor):
+        """`write`, of variables that are given: a program that was compiled with some
+        is that of others."""
         self.traces += 1
+        rows = Rows.of(table, self.rules.recent)
         size = [self.steps, tf.shape(rows.newest)[0]]
-        layers = tf.nest.map_structure(tf.convert_to_tensor, self.layers)
+        layers, seen = tf.nest.map_structure(tf.convert_to_tensor, variables)
         state = _State(
             step=tf.constant(0),
             rows=rows,
             tokens=tf.fill(size, -1),
             scores=tf.zeros(size),
-            seen=tf.convert_to_tensor(self.seen),
+            seen=seen,
             layers=layers,
         )
 
@@ -153,16 +187,10 @@ class SlotGraphs:
         (state,) = tf.while_loop(
             unfinished, self._step, (state,), shape_invariants=(shapes,)
         )
-        for variable, new in self._pairs(state.layers):
+        after = tf.nest.flatten((state.layers, state.seen))
+        for variable, new in zip(tf.nest.flatten(variables), after, strict=True):
             variable.assign(new)
-        self.seen.assign(state.seen)
-        return state.tokens, state.scores, state.rows
-
-    def _write_table(self, table: tf.Tensor, count: tf.Tensor):
-        """`_write` with rows as one table."""
-        rows = Rows.of(table, self.rules.recent)
-        tokens, scores, rows = self._write(rows, count)
-        return tokens, scores, rows.table()
+        return state.tokens, state.scores, state.rows.table()
 
     def _step(self, state: _State) -> tuple[_State]:
         rows, writes = state.rows, state.rows.room > 0
@@ -174,7 +202,7 @@ class SlotGraphs:
         wanted = writes & (rows.scored > 0)
         score = tf.cond(
             tf.reduce_any(wanted),
-            lambda: _of_token(tf.nn.log_softmax(logits), token),
+            lambda: score_of(token, logits),
             lambda: tf.zeros_like(logits[:, 0]),
         )
         layers = cache.layers
@@ -251,6 +279,13 @@ class SlotGraphs:
         row = tf.IndexedSlices((row > 0)[None], slot[None])
         self.seen.scatter_update(row)
 
+    def _take_over(self, source: tf.Tensor, slot: tf.Tensor) -> None:
+        """Gives a slot all keys and values of another one."""
+        self.traces += 1
+        for variable in tf.nest.flatten(self.layers):
+            row = tf.gather(variable, source)[None]
+            variable.scatter_update(tf.IndexedSlices(row, slot[None]))
+
     def _paste(self, slots: tf.Tensor, rows: tf.Tensor, memory: tf.Tensor) -> None:
         """Gives slots what the model remembers of prompts.
 
@@ -294,10 +329,12 @@ def cache_of(model, layers: tuple, filled: tf.Tensor) -> Cache | StateCache:
     return empty._replace(layers=layers, start=filled)
 
 
+def chunk_of(model) -> int:
+    """Tokens of prompts that are read in the time of some steps, a power of two."""
+    tokens = _READING // max(model.config.parameter_count(), 1)
+    return next((size for size in _CHUNKS if size >= tokens), _CHUNKS[-1])
+
+
 def _places(layers: tuple, some: slice) -> tuple:
     """Some places of keys and values."""
     return tf.nest.map_structure(lambda x: x[:, :, some], layers)
-
-
-def _of_token(scores: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
-    return tf.gather(scores, tokens, axis=1, batch_dims=1)

@@ -12,6 +12,8 @@ import tensorflow as tf
 from massivetext_keras.generation.stop_strings import REPLACEMENT
 from massivetext_keras.generation.texts import Prompts
 
+_READ_AGAIN, _KEPT = 64, 16  # tokens
+
 
 class Characters(Protocol):
     """What reads as new behind a prompt, token by token."""
@@ -47,12 +49,15 @@ class Vocabulary:
         """What will stand behind a prompt."""
         if self.texts is not None:
             return _Sum(self, any(map(self.has_text, prompt)))
-        ids = np.asarray(prompt, np.int32)
-        return _Whole(lambda new: self._read(ids, new).numpy().decode())
+        return _Whole(self._text_of, prompt)
 
     def has_text(self, index: int) -> bool:
         """Whether an id stands for text."""
         return index < self.tokenizer.vocabulary_size and index not in self.special
+
+    def _text_of(self, prompt: Sequence[int], new: Sequence[int]) -> str:
+        rows = (np.asarray(ids, np.int32) for ids in (prompt, new))
+        return self._read(*rows).numpy().decode()
 
     def _continued(self, prompt: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
         prompt, new = (tf.RaggedTensor.from_tensor(x[None]) for x in (prompt, new))
@@ -83,22 +88,63 @@ class _Sum:
 
 
 class _Whole:
-    """Of another tokenizer: the whole text is made anew each time."""
+    """Of another tokenizer: the end of the text is made anew each time, behind as many
+    tokens before it as may say how it reads."""
 
-    def __init__(self, text_of: Callable[[np.ndarray], str]):
-        self.text_of = text_of
+    def __init__(
+        self,
+        text_of: Callable[[Sequence[int], Sequence[int]], str],
+        prompt: Sequence[int],
+    ):
+        self.text_of, self.before = text_of, [*prompt]
         self.token_ids: list[int] = []
         self.size = 0  # characters that were given
 
     def of(self, token_ids: Sequence[int]) -> list[str]:
         self.token_ids += token_ids
-        new = self._new(REPLACEMENT)
-        return [""] * (len(token_ids) - 1) + [new]
+        return [""] * (len(token_ids) - 1) + [self._new(REPLACEMENT)]
 
     def rest(self) -> str:
         return self._new("")
 
     def _new(self, open_end: str) -> str:
-        text = self.text_of(np.asarray(self.token_ids, np.int32)).rstrip(open_end)
+        whole = self.text_of(self.before, self.token_ids)
+        text = whole.rstrip(open_end)
         new, self.size = text[self.size :], max(self.size, len(text))
+        if len(self.token_ids) > _READ_AGAIN:
+            self._forget(whole)
         return new
+
+    def _forget(self, whole: str) -> None:
+        """Lets the first tokens go, if the last ones read the same without them."""
+        head, tail = self.token_ids[:-_KEPT], self.token_ids[-_KEPT:]
+        before = [*self.before, *head][-_KEPT:]
+        end = self.text_of(before, tail)
+        dropped = len(whole) - len(end)
+        if whole.endswith(end) and dropped <= self.size:
+            self.before, self.token_ids = before, tail
+            self.size -= dropped
+
+
+class Told:
+    """Of a graph that says the text so far: what is new of it comes with the last of
+    some tokens.
+
+    Attributes:
+        text: so far, without a character that may not be whole.
+
+    >>> characters = Told()
+    >>> characters.text = "ab"
+    >>> characters.of([5, 6, 7]), characters.rest()
+    (['', '', 'ab'], '')
+    """
+
+    def __init__(self) -> None:
+        self.text, self._size = "", 0
+
+    def of(self, token_ids: Sequence[int]) -> list[str]:
+        new, self._size = self.text[self._size :], max(self._size, len(self.text))
+        return [""] * (len(token_ids) - 1) + [new]
+
+    def rest(self) -> str:
+        return ""

@@ -25,6 +25,7 @@ from massivetext_keras.generation.stop_strings import checked_stop_strings
 from massivetext_keras.generation.texts import ids_that_end, prompt_ids
 from massivetext_keras.serving.engine.characters import Vocabulary
 from massivetext_keras.serving.engine.clearing import Clearing
+from massivetext_keras.serving.engine.jobs import Job
 from massivetext_keras.serving.requests import (
     Finish,
     GenerationRequest,
@@ -34,39 +35,6 @@ from massivetext_keras.serving.waiting import Waiting
 from massivetext_keras.tasks.language_model.streaming import rules_of
 
 logger = logging.getLogger(__name__)
-
-
-class Job:
-    """A request that was taken; the `Ticket` of who gave it.
-
-    Attributes:
-        text: as it is written.
-        clearing: what of it may be sent.
-        on_event: who is told.
-        cancelled: whether it is not wanted any more.
-    """
-
-    def __init__(self, text: Text, clearing: Clearing, on_event: Callable):
-        self.text, self.clearing, self.on_event = text, clearing, on_event
-        self.cancelled = False
-
-    def cancel(self) -> None:
-        """Frees the slot at the next step."""
-        self.cancelled = True
-
-    def tell(self, event: Piece | Finish) -> bool:
-        """Whether an event was taken; an error of who takes it is logged."""
-        try:
-            self.on_event(event)
-        except Exception:
-            logger.exception("a request ends: its events are not taken")
-            return False
-        return True
-
-    def finish(self, reason: str, message: str = "") -> None:
-        """The last event."""
-        counts = len(self.text.prompt), self.clearing.count
-        self.tell(Finish(reason, *counts, message))
 
 
 class SlotEngine:
@@ -109,6 +77,8 @@ class SlotEngine:
         self._waiting = Waiting(queue)
         self._running: dict[Text, Job] = {}
         self._numbers = {"tokens_written": 0, "cache_in_use": 0.0, "steps": 0}
+        self._ended = threading.Event()
+        self._compiler: threading.Thread | None = None
         self._turn = threading.Lock()  # whoever has it may use the decoder
         self._thread = threading.Thread(target=self._run, name="slots", daemon=True)
         self._thread.start()
@@ -137,7 +107,8 @@ class SlotEngine:
         return int(tf.size(self._ids(text)))
 
     def warm_up(self) -> None:
-        """Compiles what is to be compiled.
+        """Compiles what is needed to write any texts, so that none waits for it, and
+        then, in a thread of its own, what makes it faster to write fewer of them.
 
         Raises:
             ValueError: there are requests already.
@@ -145,6 +116,26 @@ class SlotEngine:
         with self._turn:
             self.decoder.warm_up()
         self.count_tokens("")
+        self._compiler = threading.Thread(
+            target=self._compile, name="compiles", daemon=True
+        )
+        self._compiler.start()
+
+    def wait_until_compiled(self) -> None:
+        """Returns when nothing is compiled any more after a warm-up."""
+        if self._compiler is not None:
+            self._compiler.join()
+
+    def _compile(self) -> None:
+        """Compiles size after size while texts are written."""
+        for size in self.decoder.sizes_to_compile():
+            if self._ended.is_set():
+                return
+            try:
+                self.decoder.compile(*size)
+            except Exception:  # texts are written without it
+                logger.exception("%d rows of %d places are not compiled", *size)
+                return
 
     def statistics(self) -> dict[str, float]:
         """Of now: `waiting`, `running`, `slots` and `cache_in_use` (0 to 1); since the
@@ -161,6 +152,8 @@ class SlotEngine:
         """Lets what was taken end, then ends the thread."""
         self._waiting.close()
         self._thread.join()
+        self._ended.set()
+        self.wait_until_compiled()
 
     def _job(self, request: GenerationRequest, on_event: Callable) -> Job:
         fields = {name: getattr(request, name, None) for name in RANGES}
@@ -183,7 +176,7 @@ class SlotEngine:
         sampling = [numbers[name] for name in SamplingTensors._fields]
         text = Text(prompt, new, sampling, stop_ids, request.logprobs)
         clearing = Clearing(self.vocabulary.behind(prompt), stop, request.logprobs)
-        return Job(text, clearing, on_event)
+        return Job(text, clearing, on_event, len(prompt))
 
     def _prompt(self, prompt: str | tuple[int, ...]) -> list[int]:
         if isinstance(prompt, str):
@@ -226,26 +219,25 @@ class SlotEngine:
         for job in self._waiting.dismiss():
             job.finish("cancelled")
         while self.decoder.free and (job := self._waiting.take()) is not None:
-            if not job.text.max_new_tokens:
+            if not job.work.max_new_tokens:
                 job.finish("length")
             else:
-                self._running[job.text] = job
-                self.decoder.join(job.text)
+                self._running[job.work] = job
+                self.decoder.join(job.work)
 
     def _deliver(self, job: Job, news: News) -> None:
         """Sends what of a text has become clear."""
-        clearing, text = job.clearing, job.text
-        piece = clearing.add(news.token_ids, news.scores, news.ended)
-        if (piece.text or piece.token_ids) and not job.tell(piece):
+        at_end = news.token_ids[-1] in job.work.stop_ids
+        reason = job.deliver(news.token_ids, news.scores, news.ended, at_end)
+        if reason is None:
             self._forget(job)
-        elif news.ended or clearing.stopped:
-            at_end = news.token_ids[-1] in text.stop_ids
-            self._end(job, "stop" if clearing.stopped or at_end else "length")
+        elif reason:
+            self._end(job, reason)
 
     def _end(self, job: Job, reason: str, message: str = "") -> None:
         self._forget(job)
         job.finish(reason, message)
 
     def _forget(self, job: Job) -> None:
-        self.decoder.leave(job.text)
-        del self._running[job.text]
+        self.decoder.leave(job.work)
+        del self._running[job.work]

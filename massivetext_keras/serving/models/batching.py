@@ -27,6 +27,7 @@ class Work(NamedTuple):
         rows: how many.
         padded: whether a batch gets a number of rows that is a power of two, since the
             graph is compiled anew for each.
+        apart: what may be in a batch once, such as prompts that are sampled behind.
     """
 
     key: Hashable
@@ -35,6 +36,7 @@ class Work(NamedTuple):
     shared: Mapping[str, Any]
     rows: int
     padded: bool = False
+    apart: frozenset = frozenset()
 
 
 def bucket(length: int, least: int = 64) -> int:
@@ -138,15 +140,18 @@ class Batcher:
 
     def _taken(self, first: Work) -> list[tuple[Work, Future]]:
         taken, left, rows = [], collections.deque(), 0
+        apart: set = set()
         for entry in self._queue:
             _, work, future = entry
             fits = not taken or (
                 first.key is not None
                 and work.key == first.key
                 and rows + work.rows <= self.max_batch
+                and apart.isdisjoint(work.apart)
             )
             if fits:
                 taken.append((work, future))
+                apart |= work.apart
                 rows += work.rows
             else:
                 left.append(entry)
@@ -195,13 +200,13 @@ def _run(works: list[Work], seen: Callable[[int], None]) -> list[Arrays]:
 
 
 def _own(answer: Arrays) -> Arrays:
-    """The answer as it would be alone: `counts` says how wide the rows of lists are,
-    which others of the batch may have made wider.
+    """The answer as it would be alone: `counts` or `new_tokens` says how wide the rows
+    of lists are, which others of the batch may have made wider.
 
     >>> _own({"counts": np.array([1]), "labels": np.array([["A", ""]])})["labels"]
     array([['A']], dtype='<U1')
     """
-    counts = answer.get("counts")
+    counts = answer.get("counts", answer.get("new_tokens"))
     if counts is None:
         return answer
     width = int(np.max(counts, initial=0))

@@ -7,7 +7,6 @@ import functools
 import inspect
 import json
 import logging
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -20,8 +19,9 @@ import tensorflow_text  # noqa: F401  brings the operations of tokenizers
 from tensorflow.core.protobuf import saved_model_pb2
 
 from massivetext_keras.serving.limits import Limits
-from massivetext_keras.serving.models import stepping
+from massivetext_keras.serving.models import completing
 from massivetext_keras.serving.models.batching import Batcher, Work, bucket
+from massivetext_keras.serving.models.prompts import said
 from massivetext_keras.serving.models.tensors import Spec, info
 from massivetext_keras.serving.refusals import Refusal
 from massivetext_keras.serving.requests import GenerationEngine
@@ -87,9 +87,13 @@ class Signature:
         if not rows or not self.in_batches:
             return Work(None, self.run, dict(columns), shared, rows)
         shapes = tuple(column.shape[1:] for column in columns.values())
-        values = tuple((k, v.tobytes()) for k, v in shared.items())
+        values = tuple((k, v.shape, _raw(v)) for k, v in shared.items())
         key = (self.name, bucket(_longest(columns.values())), shapes, values)
-        return Work(key, self.run, dict(columns), shared, rows, self.compiled)
+        apart: frozenset = frozenset()
+        if "seed" in self.inputs:  # equal rows of a batch get different samples
+            apart = frozenset(zip(*map(_rows, columns.values()), strict=True))
+        how = rows, self.compiled, apart
+        return Work(key, self.run, dict(columns), shared, *how)
 
     def example(self, length: int) -> dict[str, np.ndarray] | None:
         """Inputs that it can be asked, of such a length; None if nobody knows."""
@@ -233,13 +237,27 @@ def load_export(
         raise ValueError(f"{path} has no signatures")
     described = _described(path)
     own = (described.get("options") or {}).get("generation") or {}
-    context, engine = (described.get("model") or {}).get("max_length"), None
-    if context and set(stepping.NAMES) <= set(root.signatures):
-        how = context, limits.slots, limits.max_waiting
-        engine = stepping.StepEngine(root.signatures, *how)
     batcher = make_batcher(limits, seen)
-    parts = signatures, limits, batcher, None, engine, own
-    return Model(name, version, str(path), *parts, root=root)
+    parts = signatures, limits, batcher, None, None, own
+    model = Model(name, version, str(path), *parts, root=root)
+    if context := (described.get("model") or {}).get("max_length"):
+        model.engine = _engine_of(model, context)
+    return model
+
+
+def _engine_of(model: Model, context: int) -> GenerationEngine | None:
+    """What writes the texts of an export; None of one that writes none."""
+    known, limits = model.root.signatures, model.limits
+    if "slots_open" in known:
+        from massivetext_keras.serving.models.stepping import NAMES, StepEngine
+
+        if missing := [name for name in NAMES if name not in known]:
+            why = f"it has slots_open, but no {', '.join(missing)}: export it again"
+            raise ValueError(f"{model.path}: {why}")
+        return StepEngine(known, context, limits.slots, limits.max_waiting)
+    if completing.COMPLETE in known and completing.COUNT in known:
+        return completing.CompleteEngine(model, context)
+    return None
 
 
 def _definitions(path: str | Path) -> Mapping[str, Any]:
@@ -333,6 +351,16 @@ def _has_xla(function: Any) -> bool:
     return any(part.attr["_XlaMustCompile"].b for part in library)
 
 
+def _raw(value: np.ndarray) -> Any:
+    """What tells an array from others of its shape."""
+    return tuple(value.reshape(-1)) if value.dtype.kind == "O" else value.tobytes()
+
+
+def _rows(column: np.ndarray) -> list:
+    """What tells each row of a column from others."""
+    return [_raw(row) if isinstance(row, np.ndarray) else row for row in column]
+
+
 def _longest(columns: Any) -> int:
     """Bytes of the longest text of a row."""
     texts = [column for column in columns if column.dtype.kind == "O" and column.size]
@@ -349,16 +377,3 @@ def signatures_of(path: str | Path) -> dict[str, list[str]]:
         return {name: list(how["inputs"]) for name, how in found.items()}
     found = _definitions(path)
     return {k: sorted(x.inputs) for k, x in found.items() if not k.startswith("__")}
-
-
-def said(message: str) -> str:
-    """What an error of a graph says, without where in the graph.
-
-    >>> said("Graph execution error:\\n\\nDetected at a\\nit is 3\\n\\t [[{{node a}}]]")
-    'it is 3'
-    """
-    about = ("Graph execution error", "Detected at", "Stack trace", " ", "\t")
-    lines = [line for line in message.splitlines() if line.strip()]
-    found = [line for line in lines if not line.startswith(about)] or lines
-    asserted = re.match(r"assertion failed: \[(.+?)\]", found[-1])
-    return (asserted[1] if asserted else found[-1])[:300]

@@ -102,7 +102,9 @@ class Registry:
             raise ValueError(f"two models are called {min(twice)!r}: use NAME=PATH")
         self._models: dict[str, Model] = {}
         self._users: dict[int, int] = {}  # id of a model -> requests
-        self._failed: dict[str, str] = {}  # path -> error
+        self.failures: dict[str, str] = {}  # name of a model that is not warm -> why
+        # By name, the file of a version that could not be loaded, and why.
+        self._passed_over: dict[str, tuple[tuple, str]] = {}
         self._changed = threading.Condition()
         self._ended = threading.Event()
         self._watcher: threading.Thread | None = None
@@ -117,16 +119,29 @@ class Registry:
             version, path = max(place.versions().items())
             self._models[place.name] = self._load(place.name, version, path)
 
-    def watch(self, seconds: float) -> None:
-        """Warms the models up, then looks for newer versions at such intervals."""
+    def watch(
+        self, seconds: float, failed: Callable[[str], None] = lambda why: None
+    ) -> None:
+        """Warms the models up, then looks for newer versions at such intervals.
+
+        Args:
+            seconds: between two looks.
+            failed: told why a model cannot be warmed up.
+        """
         self._watcher = threading.Thread(
-            target=self._watch, args=[seconds], daemon=True, name="versions"
+            target=self._watch, args=[seconds, failed], daemon=True, name="versions"
         )
         self._watcher.start()
 
-    def _watch(self, seconds: float) -> None:
+    def _watch(self, seconds: float, failed: Callable[[str], None]) -> None:
         for model in self.models():
-            model.warm_up(self._ended.is_set)
+            try:
+                model.warm_up(self._ended.is_set)
+            except Exception as error:  # the others can be used all the same
+                why = f"{type(error).__name__}: {error}"
+                logger.exception("%s cannot be warmed up", model.name)
+                self.failures[model.name] = why
+                failed(f"{model.name} cannot be warmed up: {why}")
         while not self._ended.wait(seconds):
             self.refresh()
 
@@ -134,23 +149,38 @@ class Registry:
         """Loads what is newer than what is served; the old version is drained then."""
         for place in self._places:
             old = self._models[place.name]
-            try:
-                version, path = max(place.versions().items())
-                if version == old.version or self._failed.get(place.name) == path:
-                    continue
-                new = self._load(place.name, version, path)
-                new.warm_up(self._ended.is_set)
-            except Exception as error:  # the old one goes on being served
-                logger.warning("%s: %s", place.path, error)
+            new = self._newer(place, old)
+            if new is None:
                 continue
             with self._changed:
                 self._models[place.name] = new
+                self.failures.pop(place.name, None)
                 while self._users.get(id(old)):
                     self._changed.wait()
             old.close()
-            logger.info(
-                "%s: version %s in place of %s", place.name, version, old.version
-            )
+            versions = new.version, old.version
+            logger.info("%s: version %s in place of %s", place.name, *versions)
+
+    def _newer(self, place: Place, old: Model) -> Model | None:
+        """A model's newest version, warmed up; None if it is the old one, or cannot be
+        loaded, which is said once as long as its file is the same."""
+        seen: tuple = ()
+        before, why = self._passed_over.get(place.name, ((), ""))
+        try:
+            version, path = max(place.versions().items())
+            if version == old.version:
+                return None
+            seen = path, Path(path, GRAPH).stat().st_mtime_ns
+            if seen == before:
+                return None
+            new = self._load(place.name, version, path)
+            new.warm_up(self._ended.is_set)
+        except Exception as error:  # the old one goes on being served
+            if (seen, str(error)) != (before, why):
+                logger.warning("%s: %s", place.path, error)
+            self._passed_over[place.name] = seen, str(error)
+            return None
+        return new
 
     @contextlib.contextmanager
     def lease(self, name: str, version: int | None = None) -> Iterator[Model]:

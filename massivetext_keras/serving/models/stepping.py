@@ -4,67 +4,32 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import tensorflow as tf
 
-from massivetext_keras.serving.requests import (
-    Finish,
-    GenerationRequest,
-    Piece,
-)
+from massivetext_keras.serving.engine.characters import Told
+from massivetext_keras.serving.engine.clearing import Clearing
+from massivetext_keras.serving.engine.jobs import Job
+from massivetext_keras.serving.models.prompts import checked_prompt, said
+from massivetext_keras.serving.requests import Finish, GenerationRequest
 from massivetext_keras.serving.waiting import Waiting
 
 logger = logging.getLogger(__name__)
 
-NAMES = ("slots_open", "slots_fill", "slots_step")
+CHAT = "slots_chat"
+NAMES = ("slots_open", "slots_fill", "slots_step", "slots_free", "count")
 _STEPS = 4  # tokens of each text between two looks at what waits
 
 
-class Job:
-    """A request that was taken; the `Ticket` of who gave it."""
-
-    def __init__(self, request: GenerationRequest, on_event: Callable):
-        self.request, self.on_event = request, on_event
-        self.cancelled = False
-        self.prompt_tokens = self.new_tokens = self.sent = 0
-
-    def cancel(self) -> None:
-        """Frees the slot at the next step."""
-        self.cancelled = True
-
-    def deliver(self, text: str, done: bool) -> str:
-        """Sends what of the text so far nothing can change; why it ends, or ""."""
-        stops = self.request.stop
-        cuts = [text.find(stop) for stop in stops if stop in text]
-        if cuts or done:
-            end, reason = min(cuts, default=len(text)), "stop"
-            if not cuts and self.new_tokens >= self.request.max_new_tokens:
-                reason = "length"
-        else:
-            begun = [
-                size
-                for stop in stops
-                for size in range(1, len(stop))
-                if text.endswith(stop[:size])
-            ]
-            end, reason = len(text) - max(begun, default=0), ""
-        if end > self.sent:
-            self.on_event(Piece(text[self.sent : end], (), ()))
-            self.sent = end
-        return reason
-
-    def finish(self, reason: str, message: str = "") -> None:
-        """The last event."""
-        counts = self.prompt_tokens, self.new_tokens
-        self.on_event(Finish(reason, *counts, message))
-
-
 class StepEngine:
-    """Writes texts with the signatures `slots_open`, `slots_fill` and `slots_step`.
+    """Writes texts with the signatures that `SlotSignatures` describes.
 
-    Prompts are texts: the tokenizer is inside the graph, and no token has a text of its
-    own here.
+    Prompts are texts, or conversations where there is `slots_chat`: the tokenizer is
+    inside the graph. What of a text may be sent is told as by `SlotEngine`, from what
+    the graph says that the text is so far.
 
     Args:
         signatures: of the export, by name.
@@ -76,43 +41,54 @@ class StepEngine:
     def __init__(
         self, signatures: Mapping[str, Callable], context: int, slots: int, queue: int
     ):
-        self._open, self._fill, self._step = (signatures[name] for name in NAMES)
+        self._ask = {name: signatures[name] for name in NAMES}
+        self.chats = CHAT in signatures
+        if self.chats:
+            self._ask[CHAT] = signatures[CHAT]
         self.context, self.slots = context, slots
         self._waiting = Waiting(queue)
         self._running: dict[int, Job] = {}
-        self._written = self._steps = 0
+        self._written = self._steps = self._hits = 0
         self._begin()
         self._thread = threading.Thread(target=self._run, daemon=True, name="slots")
         self._thread.start()
 
     def submit(self, request: GenerationRequest, on_event: Callable) -> Job:
         """Takes a request; see `GenerationEngine`."""
-        if not isinstance(request.prompt, str):
-            raise ValueError("prompt must be a text: an export takes no ids")
-        if request.logprobs or request.ignore_end or request.stop_ids:
-            name = "logprobs" if request.logprobs else "ignore_end"
-            raise ValueError(f"{name}: an export does not say which token is which")
-        if not 0 < request.max_new_tokens < self.context:
-            most = self.context - 1
-            raise ValueError(f"max_new_tokens must be positive and at most {most}")
-        job = Job(request, on_event)
+        if request.logprobs:
+            raise ValueError("logprobs: an export does not say which token is which")
+        checked_prompt(request, self.context, self.chats, self.count_tokens)
+        clearing = Clearing(Told(), request.stop, scored=False)
+        job = Job(request, clearing, on_event)
         self._waiting.put(job)
         return job
 
     def count_tokens(self, text: str) -> int:
-        """As many as there are bytes at the most: the graph alone knows better."""
-        return len(text.encode())
+        """How many tokens a text has as a prompt."""
+        return int(self._ask["count"](text=tf.constant([text]))["tokens"][0])
 
     def warm_up(self) -> None:
-        """Has two tokens written."""
-        done = threading.Event()
+        """Has two texts written: behind a short prompt, and behind one that is read in
+        several chunks.
 
-        def hear(event: Piece | Finish) -> None:
-            if isinstance(event, Finish):
-                done.set()
+        Raises:
+            RuntimeError: that fails.
+        """
+        new = min(2, self.context - 1)
+        for prompt in ("a", "a " * self.context):
+            ended: deque[Finish] = deque()
+            done = threading.Event()
 
-        self.submit(GenerationRequest("a", min(2, self.context - 1)), hear)
-        done.wait()
+            def hear(event, ended=ended, done=done) -> None:
+                if isinstance(event, Finish):
+                    ended.append(event)
+                    done.set()
+
+            request = GenerationRequest(prompt, new)
+            self._waiting.put(Job(request, Clearing(Told(), (), False), hear))
+            done.wait()
+            if ended[0].reason == "error":
+                raise RuntimeError(ended[0].message)
 
     def statistics(self) -> dict[str, float]:
         """See `GenerationEngine`."""
@@ -123,7 +99,7 @@ class StepEngine:
             "tokens_written": self._written,
             "cache_in_use": len(self._running) / self.slots,
             "steps": self._steps,
-            "prefix_hits": 0,
+            "prefix_hits": self._hits,
         }
 
     def close(self) -> None:
@@ -132,7 +108,10 @@ class StepEngine:
         self._thread.join()
 
     def _begin(self) -> None:
-        self._open(slots=tf.constant(self.slots), places=tf.constant(self.context))
+        slots, places = tf.constant(self.slots), tf.constant(self.context)
+        self._ask["slots_open"](slots=slots, places=places)
+        # What was there last is overwritten last: the next prompt may begin like it.
+        self._free = deque(range(self.slots))
 
     def _run(self) -> None:
         while self._waiting.has_work(bool(self._running)):
@@ -142,45 +121,74 @@ class StepEngine:
                 logger.exception("%d requests end: a step failed", len(self._running))
                 while self._running:
                     _, job = self._running.popitem()
-                    job.finish("error", type(error).__name__)
+                    job.finish("error", f"{type(error).__name__}: {said(str(error))}")
                 self._begin()
 
     def _turn(self) -> None:
-        for slot in [k for k, job in self._running.items() if job.cancelled]:
-            self._running.pop(slot).finish("cancelled")
-        for slot in range(self.slots):
-            if slot not in self._running and (job := self._next()) is not None:
-                self._running[slot] = job
-                job.prompt_tokens = self._filled(slot, job.request)
+        for slot, job in [*self._running.items()]:
+            if job.cancelled:
+                self._end(slot, "cancelled")
+        for job in self._waiting.dismiss():
+            job.finish("cancelled")
+        while self._free and (job := self._waiting.take()) is not None:
+            self._fill(self._free.popleft(), job)
         if not self._running:
             return
-        found = self._step(steps=tf.constant(_STEPS))
-        texts, done = found["text"].numpy(), found["done"].numpy()
-        counts, self._steps = found["new_tokens"].numpy(), self._steps + _STEPS
-        for slot, job in [*self._running.items()]:
-            self._written += int(counts[slot]) - job.new_tokens
-            job.new_tokens = int(counts[slot])
-            text = texts[slot].decode(errors="replace")
-            if reason := job.deliver(text, bool(done[slot])):
-                del self._running[slot]
-                job.finish(reason)
+        found = self._ask["slots_step"](steps=tf.constant(_STEPS))
+        news = {name: value.numpy() for name, value in found.items()}
+        self._steps += _STEPS
+        for slot in [*self._running]:
+            self._deliver(slot, news)
 
-    def _next(self) -> Job | None:
-        """The request that waits longest; those that were cancelled are told so."""
-        while (job := self._waiting.take()) is not None and job.cancelled:
-            job.finish("cancelled")
-        return job
+    def _fill(self, slot: int, job: Job) -> None:
+        """Gives a slot a prompt; one that the graph refuses ends its request alone."""
+        request: GenerationRequest = job.work
+        inputs: dict[str, Any] = {"prompt": request.prompt}
+        if not isinstance(request.prompt, str):
+            inputs = {"roles": request.prompt.roles, "texts": request.prompt.texts}
+        name = "slots_fill" if "prompt" in inputs else CHAT
+        self._running[slot] = job
+        try:
+            found = self._ask[name](
+                slot=tf.constant(slot),
+                max_new_tokens=tf.constant(request.max_new_tokens),
+                temperature=tf.constant(float(request.temperature)),
+                top_k=tf.constant(request.top_k),
+                top_p=tf.constant(float(request.top_p)),
+                repetition_penalty=tf.constant(float(request.repetition_penalty)),
+                seed=tf.constant(request.seed),
+                **{key: tf.constant(value) for key, value in inputs.items()},
+            )
+        except tf.errors.InvalidArgumentError as error:
+            self._end(slot, "error", said(error.message))
+            return
+        job.prompt_tokens = int(found["prompt_tokens"])
+        if name == CHAT:
+            ends = [string.decode() for string in found["stop"].numpy()]
+            job.clearing.stop = (*job.clearing.stop, *ends)
 
-    def _filled(self, slot: int, request: GenerationRequest) -> int:
-        """Gives a slot a prompt; how many tokens that has."""
-        found = self._fill(
-            slot=tf.constant(slot),
-            prompt=tf.constant(request.prompt),
-            max_new_tokens=tf.constant(request.max_new_tokens),
-            temperature=tf.constant(float(request.temperature)),
-            top_k=tf.constant(request.top_k),
-            top_p=tf.constant(float(request.top_p)),
-            repetition_penalty=tf.constant(float(request.repetition_penalty)),
-            seed=tf.constant(request.seed),
-        )
-        return int(found["prompt_tokens"])
+    def _deliver(self, slot: int, news: Mapping[str, Any]) -> None:
+        """Sends what of a text has become clear."""
+        job, new = self._running[slot], news["token_ids"][:, slot]
+        ids = new[new >= 0].tolist()
+        if not ids:  # its prompt is not read yet
+            return
+        self._written += len(ids)
+        if not job.clearing.count:  # it has just begun
+            self._hits += int(news["shared"][slot] > 0)
+        job.clearing.characters.text = news["text"][slot].decode(errors="replace")
+        scores = news["log_probabilities"][: len(ids), slot].tolist()
+        done, ended = bool(news["done"][slot]), bool(news["ended"][slot])
+        reason = job.deliver(ids, scores, done, ended)
+        if reason is None:  # nobody takes its events
+            self._forget(slot)
+        elif reason:
+            self._end(slot, reason)
+
+    def _end(self, slot: int, reason: str, message: str = "") -> None:
+        self._forget(slot).finish(reason, message)
+
+    def _forget(self, slot: int) -> Job:
+        self._ask["slots_free"](slot=tf.constant(slot))
+        self._free.append(slot)
+        return self._running.pop(slot)

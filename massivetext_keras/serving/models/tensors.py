@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from massivetext_keras.serving.fields import encoded
 from massivetext_keras.serving.refusals import Refusal
 
 _KINDS = {"b": "booleans", "i": "whole numbers", "u": "whole numbers", "f": "numbers"}
@@ -32,8 +33,9 @@ class Spec(NamedTuple):
 
     @property
     def has_rows(self) -> bool:
-        """Whether there is a row for each text."""
-        return bool(self.shape) and self.shape[0] is None
+        """Whether there is a row for each text. What can be left out, such as stop
+        strings, is one for all of them."""
+        return bool(self.shape) and self.shape[0] is None and self.default is None
 
 
 def info(spec: Spec) -> tuple[tf.DType, list[int]]:
@@ -111,7 +113,7 @@ def _of_rows(instances: Any, specs: Mapping[str, Spec]) -> Any:
                 400, f"instances[{i}] must be an object with {wanted}", "instances"
             )
     for name in names:
-        if name in specs and not specs[name].shape:
+        if name in specs and not (specs[name].shape and specs[name].default is None):
             why = f"instances: {name} is one value for all rows: use inputs"
             raise Refusal(400, why, name)
     return {name: [row[name] for row in instances] for name in names}
@@ -160,20 +162,7 @@ def _as_bytes(name: str, value: Any, _: np.dtype) -> bytes:
             raise Refusal(400, f"{name}: b64 is no base64", name) from None
     if not isinstance(value, str):
         raise Refusal(400, f"{name} must be strings, got {_short(value)}", name)
-    return as_utf8(name, value)
-
-
-def as_utf8(name: str, text: str) -> bytes:
-    """The bytes of a text.
-
-    Raises:
-        Refusal: half of a surrogate pair is in it.
-    """
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        why = f"{name} has half of a surrogate pair, which is no character"
-        raise Refusal(400, why, name) from None
+    return encoded(value, name, 400)
 
 
 def _as_number(name: str, value: Any, dtype: np.dtype) -> Any:

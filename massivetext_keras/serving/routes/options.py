@@ -13,6 +13,7 @@ from massivetext_keras.serving.models.model import Model
 from massivetext_keras.serving.refusals import Refusal
 from massivetext_keras.serving.requests import GenerationRequest
 from massivetext_keras.support.values import Range
+from massivetext_keras.text.examples import Conversation
 
 _SEEDS = 2**31 - 1
 _STOPS = 16  # strings that end a text, at the most
@@ -63,7 +64,7 @@ class Options:
     request: GenerationRequest
 
     def requests(
-        self, prompts: Sequence[str | tuple[int, ...]]
+        self, prompts: Sequence[str | tuple[int, ...] | Conversation]
     ) -> list[GenerationRequest]:
         """The requests of all choices, those of a prompt beside one another, each with
         a seed of its own."""

@@ -30,6 +30,8 @@ from massivetext_keras.serving.routes.options import (
 )
 from massivetext_keras.serving.service import Service
 from massivetext_keras.serving.writing import Writing, text_of, tokens_of
+from massivetext_keras.text.conversations import conversation_of
+from massivetext_keras.text.examples import Conversation
 
 _COMPLETION_TOKENS = 16  # as OpenAI has it
 _REPLY_TOKENS = 64
@@ -113,31 +115,40 @@ async def chats(service: Service, request: Request) -> Response:
     only = {k: v for k, v in ONLY.items() if k not in ("best_of", "suffix")}
     fields = Fields(body, CHAT_FIELDS, only, IGNORED)
     model = model_with(service, fields.text("model"), "text")
-    if not hasattr(model.task, "assistant"):
+    if not _chats(model):
         raise Refusal(404, f"model {model.name} has no chats", "model")
     messages = _messages(fields.get("messages"))
     options = read_options(fields, model, service.limits, _REPLY_TOKENS, True)
     await service.moderator.check([x["content"] for x in messages], "messages")
-    prompt = await asyncio.to_thread(_read, model, messages, options)
-    ends, ids = model.task.chat_stop_strings(), model.task.chat_stop_ids()
-    requests = [
-        dataclasses.replace(one, stop=(*one.stop, *ends), stop_ids=ids)
-        for one in options.requests([prompt])
-    ]
+    requests = await asyncio.to_thread(_replies, model, messages, options)
     asked = Asked(model, options, requests, CHAT, [""] * len(requests))
     return await _answer(service, asked)
 
 
-def _read(model: Model, messages: list[dict], options: Options) -> tuple[int, ...]:
-    """A conversation as the ids that a reply follows, by the model's own template."""
-    from massivetext_keras.tasks.language_model.chat import conversations_of
+def _chats(model: Model) -> bool:
+    """Whether a model replies to conversations."""
+    if model.task is None:
+        return getattr(model.engine, "chats", False)
+    return hasattr(model.task, "assistant")
 
+
+def _replies(
+    model: Model, messages: list[dict], options: Options
+) -> list[GenerationRequest]:
+    """The requests of a conversation, put into one text by the model's own template:
+    that of an export is in its graph."""
     try:
-        talks, _ = conversations_of(messages)
-        ids = model.task.assistant.read(talks, options.request.max_new_tokens)
+        talk = conversation_of(messages)
+        if model.task is None:
+            return options.requests([talk])
+        ids = model.task.assistant.read([talk], options.request.max_new_tokens)
     except ValueError as error:
         raise Refusal(422, f"messages: {error}", "messages") from None
-    return tuple(ids[0].numpy().tolist())
+    ends, stop_ids = model.task.chat_stop_strings(), model.task.chat_stop_ids()
+    return [
+        dataclasses.replace(one, stop=(*one.stop, *ends), stop_ids=stop_ids)
+        for one in options.requests([tuple(ids[0].numpy().tolist())])
+    ]
 
 
 def _messages(value: Any) -> list[dict[str, str]]:
@@ -189,11 +200,7 @@ async def _answer(service: Service, asked: Asked) -> Response:
         raise Refusal(422, why, "n")
     most = service.limits.max_prompt_tokens
     for request in asked.requests[:: asked.options.choices] if most else ():
-        given = request.prompt
-        if isinstance(given, str):
-            count = await asyncio.to_thread(asked.model.engine.count_tokens, given)
-        else:
-            count = len(given)
+        count = await asyncio.to_thread(_size, asked.model, request.prompt)
         if count > most:
             field = "messages" if asked.form.is_chat else "prompt"
             raise Refusal(422, f"{field} has {count} tokens, at most {most}", field)
@@ -209,6 +216,15 @@ async def _answer(service: Service, asked: Asked) -> Response:
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
+
+
+def _size(model: Model, prompt: str | tuple[int, ...] | Conversation) -> int:
+    """How many tokens a prompt has; a conversation has at least those that are said."""
+    if isinstance(prompt, Conversation):
+        return sum(map(model.engine.count_tokens, prompt.texts))
+    if isinstance(prompt, str):
+        return model.engine.count_tokens(prompt)
+    return len(prompt)
 
 
 async def _whole(asked: Asked, writing: Writing) -> dict[str, Any]:

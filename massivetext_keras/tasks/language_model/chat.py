@@ -90,8 +90,8 @@ class Assistant:
         ids = self.read(conversations, how.max_new_tokens)
         prompts = [self.template.render(some) for some in conversations]
         asked = ids, how.max_new_tokens, how.sampling.tensors()
-        found, _ = writer.write(prompts, *asked)
-        return [reply.lstrip(string.whitespace) for reply in found]
+        found = writer.write(prompts, *asked)
+        return [reply.text.lstrip(string.whitespace) for reply in found]
 
     def stream(
         self,

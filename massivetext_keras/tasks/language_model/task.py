@@ -25,6 +25,7 @@ from massivetext_keras.generation.settings import (
     values_of,
 )
 from massivetext_keras.generation.texts import (
+    Completion,
     checked_end_ids,
     earlier_copies,
     ids_that_end,
@@ -44,6 +45,12 @@ from massivetext_keras.tasks.language_model.chat import (
     Assistant,
     Messages,
     conversations_of,
+)
+from massivetext_keras.tasks.language_model.completing import (
+    ASKED,
+    asked_check,
+    asked_defaults,
+    completed,
 )
 from massivetext_keras.tasks.language_model.datasets import LanguageModelData
 from massivetext_keras.tasks.language_model.states import CarriedStates
@@ -231,10 +238,11 @@ class CausalLM(Task):
         num_samples: Positive | None = None,
         include_prompt: bool = True,
         parse_special: bool = False,
+        details: bool = False,
         sampling: Sampling | None = None,
         beams: Beams | None = None,
         **numbers: Unpack[Numbers],
-    ) -> str | list:
+    ) -> str | Completion | list:
         """Continues texts, all at once, until each ends or has enough tokens.
 
         A text depends on its prompt, the arguments and the seed, not on the other
@@ -253,6 +261,8 @@ class CausalLM(Task):
             include_prompt: whether the texts begin with their prompts.
             parse_special: whether names of special tokens in a prompt are those tokens;
                 in what other people typed they should be characters.
+            details: whether each text is a `Completion`, with why it ended, counts of
+                tokens and log-probabilities; of beams there is none.
             sampling: how tokens are chosen.
             beams: how the best text is searched for, with two beams or more.
             **numbers: fields of `Sampling` and `Beams` one by one: `temperature=0.7,
@@ -276,17 +286,25 @@ class CausalLM(Task):
         ids, limit = self._read(prompts, how.max_new_tokens, parse_special)
         writers, penalize = self.writers, how.sampling.penalizes
         if how.beams.num_beams > 1:
+            if details:
+                raise ValueError("beams give no details: give one or the other")
             finder = writers.beam_texts(how.beams.num_beams, how.stop, penalize, banned)
             found = finder.write(prompts, ids, limit, how.beams.rules(how.sampling))
         else:
             writer = writers.text_generator(how.stop, penalize, banned)
             ids = tf.gather(ids, np.repeat(np.arange(len(prompts)), count))
             repeated = [prompt for prompt in prompts for _ in range(count)]
-            texts, _ = writer.write(repeated, ids, limit, how.sampling.tensors())
+            sampling = how.sampling.tensors()
+            rows = writer.write(repeated, ids, limit, sampling, scored=details)
+            if details:
+                texts = _detailed(repeated, rows, include_prompt)
+            else:
+                texts = [row.text for row in rows]
             found = [texts[i : i + count] for i in range(0, len(texts), count)]
+        before = [prompt * (include_prompt and not details) for prompt in prompts]
         texts = [
-            [prompt * include_prompt + text for text in some[:count]]
-            for prompt, some in zip(prompts, found, strict=True)
+            [head + text if head else text for text in some[:count]]
+            for head, some in zip(before, found, strict=True)
         ]
         if num_samples is None:
             texts = [text for (text,) in texts]
@@ -494,8 +512,8 @@ class CausalLM(Task):
         "generate",
         prompt=STRING,
         **_CHOICE,
-        defaults=lambda task: task._served_defaults(),
-        checks=lambda task: [({"prompt": _PROMPTS, **task._few()}, None)],
+        defaults=lambda task: task.served_defaults(),
+        checks=lambda task: [({"prompt": _PROMPTS, **task.few()}, None)],
         loops=True,
     )
     def generate_graph(self, prompt, max_new_tokens, *choice, compiled) -> dict:
@@ -506,9 +524,9 @@ class CausalLM(Task):
             stop, self._own.penalizes, compiled=compiled
         )
         ids, copies = prompt_ids(self.tokenizer, prompt), earlier_copies(prompt)
-        how = self._checked(max_new_tokens), self._chosen(*choice)
-        new, lead = writer.continued(ids, copies, *how)
-        return {"text": prompt + new, "_lead": lead}
+        how = self.checked_limit(max_new_tokens), self._chosen(*choice)
+        found = writer.continued(ids, copies, *how)
+        return {"text": prompt + found.text, "_lead": found.lead}
 
     @served("serving_default", prompt=STRING, checks=lambda task: [], loops=True)
     def default_graph(self, prompt, compiled) -> dict[str, tf.Tensor]:
@@ -524,28 +542,71 @@ class CausalLM(Task):
         roles=STRINGS,
         texts=STRINGS,
         **_CHOICE,
-        defaults=lambda task: task._served_defaults(),
+        defaults=lambda task: task.served_defaults(),
         checks=lambda task: task._chat_checks(),
         when=lambda task: task.serves_chat(),
     )
     def chat_graph(self, roles, texts, max_new_tokens, *choice) -> dict:
         """`chat` (roles and texts [batch, turns], padded with "", and what `generate`
         has -> text)."""
+        limit, sampling = self.checked_limit(max_new_tokens), self._chosen(*choice)
+        ids, copies = self._conversations(roles, texts, limit)
+        ends = self.chat_stop_strings(), self._own.penalizes, (), self.chat_stop_ids()
+        writer = self.writers.text_generator(*ends, compiled=False)
+        found = writer.continued(ids, copies, limit, sampling)
+        text = tf.strings.regex_replace(found.text, _BLANKS, "")
+        return {"text": text, "_lead": found.lead}
+
+    def _conversations(
+        self, roles: tf.Tensor, texts: tf.Tensor, max_new_tokens: tf.Tensor
+    ) -> tuple[tf.RaggedTensor, tf.Tensor]:
+        """The ids that replies follow, and how many earlier rows are the same."""
         known = tf.reduce_any(roles[..., None] == tf.constant([*ROLES, ""]), axis=-1)
         roles = checked_number(
             roles, known, f"roles must be {', '.join(ROLES)}, or empty"
         )
-        limit, template = self._checked(max_new_tokens), self.assistant.graph_template
-        room = self.config.max_length - limit
+        template = self.assistant.graph_template
+        room = self.config.max_length - max_new_tokens
         found = chat_ids(self.tokenizer, template, roles, texts, room)
         whole = tf.strings.reduce_join(template.pieces(roles, texts), axis=1)
-        ends = self.chat_stop_strings(), self._own.penalizes, (), self.chat_stop_ids()
-        writer = self.writers.text_generator(*ends, compiled=False)
-        sampling = self._chosen(*choice)
-        text, lead = writer.continued(
-            found.token_ids, earlier_copies(whole), limit, sampling
-        )
-        return {"text": tf.strings.regex_replace(text, _BLANKS, ""), "_lead": lead}
+        return found.token_ids, earlier_copies(whole)
+
+    @served(
+        "complete",
+        prompt=STRING,
+        **ASKED,
+        defaults=lambda task: asked_defaults(task),
+        checks=lambda task: [({"prompt": _PROMPTS, **asked_check(task)}, None)],
+    )
+    def complete_graph(self, prompt, *asked) -> dict[str, tf.Tensor]:
+        """`generate` with `details`, for stop strings and banned phrases that come with
+        the request; see `completing.completed`. The prompt is not in the text."""
+        ids, copies = prompt_ids(self.tokenizer, prompt), earlier_copies(prompt)
+        return completed(self, ids, copies, asked)
+
+    @served(
+        "complete_chat",
+        roles=STRINGS,
+        texts=STRINGS,
+        **ASKED,
+        defaults=lambda task: asked_defaults(task, stop=()),
+        checks=lambda task: task._chat_checks(asked_check(task)),
+        when=lambda task: task.assistant.graph_template is not None,
+    )
+    def complete_chat_graph(self, roles, texts, *asked) -> dict[str, tf.Tensor]:
+        """`chat` with what `complete` has."""
+        limit = self.checked_limit(asked[list(ASKED).index("max_new_tokens")])
+        ids, copies = self._conversations(roles, texts, limit)
+        ends = self.chat_stop_strings(), self.chat_stop_ids()
+        found = completed(self, ids, copies, asked, *ends)
+        text = tf.strings.regex_replace(found["text"], _BLANKS, "")
+        return {**found, "text": text}
+
+    @served("count", text=STRING)
+    def count_graph(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        """How many tokens texts have as prompts (text -> tokens)."""
+        lengths = prompt_ids(self.tokenizer, text).row_lengths()
+        return {"tokens": tf.cast(lengths, tf.int32)}
 
     @served("score", text=STRING)
     def score_graph(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -566,7 +627,7 @@ class CausalLM(Task):
         )
         return False
 
-    def _served_defaults(self) -> dict[str, Any]:
+    def served_defaults(self) -> dict[str, Any]:
         """What a request leaves out is as the task's `generation` says."""
         most = self.generation.get("max_new_tokens", _NEW_TOKENS)
         most = min(most, self.config.max_length - 1)
@@ -585,21 +646,23 @@ class CausalLM(Task):
         given = dict(zip(list(_CHOICE)[1:], choice, strict=True))
         return self._own.tensors()._replace(**given).checked()
 
-    def _checked(self, count: tf.Tensor) -> tf.Tensor:
+    def checked_limit(self, count: tf.Tensor) -> tf.Tensor:
+        """`max_new_tokens` of a request to a graph."""
         context = self.config.max_length
         wanted = f"max_new_tokens must be at least 0 and below the context of {context}"
         return checked_number(count, (count >= 0) & (count < context), wanted)
 
-    def _few(self) -> dict[str, Any]:
+    def few(self) -> dict[str, Any]:
+        """The numbers that an export is checked with."""
         greedy = {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0}
         return {"max_new_tokens": min(8, self.config.max_length - 1), **greedy}
 
-    def _chat_checks(self) -> list[Check]:
+    def _chat_checks(self, how: Mapping[str, Any] | None = None) -> list[Check]:
         talks = [talk for talk in _CONVERSATIONS if self.template.writes(talk)]
         if not talks:
             return []
         roles, texts = (x.numpy() for x in as_rows(talks))
-        return [({"roles": roles, "texts": texts, **self._few()}, None)]
+        return [({"roles": roles, "texts": texts, **(how or self.few())}, None)]
 
     @property
     @made_once
@@ -630,6 +693,18 @@ class CausalLM(Task):
         )
         warn_of_long("prompt", ids.row_lengths().numpy(), room, but)
         return ids, max_new_tokens
+
+
+def _detailed(
+    prompts: Sequence[str], rows: Sequence[Completion], include_prompt: bool
+) -> list[Completion]:
+    """What was written, with the prompts before it if they are wanted."""
+    if not include_prompt:
+        return [*rows]
+    return [
+        row._replace(text=prompt + row.text)
+        for prompt, row in zip(prompts, rows, strict=True)
+    ]
 
 
 def _checked_count(num_samples: int | None, num_beams: int) -> int:

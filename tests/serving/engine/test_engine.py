@@ -148,14 +148,14 @@ def test_a_callback_that_fails_ends_its_request_alone(lm, caplog):
 
 def test_a_step_that_fails_ends_what_runs_and_nothing_else(lm):
     engine, events, later = engine_of(lm), queue.Queue(), []
-    write = engine.decoder.graphs.write_table
+    write = engine.decoder.graphs.write
     asked = GenerationRequest("ab", 8, temperature=0.0)
 
     def fail(*_):
-        engine.decoder.graphs.write_table = write
+        engine.decoder.graphs.write = write
         raise MemoryError("no room")
 
-    engine.decoder.graphs.write_table = fail
+    engine.decoder.graphs.write = fail
     engine.submit(asked, events.put)
     assert events.get() == Finish("error", 2, 0, "MemoryError: no room")
     engine.submit(asked, later.append)

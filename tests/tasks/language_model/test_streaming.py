@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from massivetext_keras.architecture.recurrent import RecurrentConfig
+from massivetext_keras.generation.slots.signatures import SlotSignatures
 from massivetext_keras.tasks import CausalLM, MaskedLM
-from massivetext_keras.tasks.language_model.streaming import Streaming
+from massivetext_keras.tasks.language_model.streaming import Streaming, rules_of
 from massivetext_keras.tasks.served import graph_of
-from tests.tasks.tiny import byte_lm, encoder_task
+from massivetext_keras.tokenizers import ByteTokenizer
+from tests.tasks.tiny import byte_lm, encoder_task, randomize
 
 NUMBERS = {
     "temperature": tf.float32,
@@ -77,6 +80,52 @@ def test_texts_are_those_of_generate(served):
     for i, prompt in enumerate(prompts):
         right = generate([prompt], max_new_tokens=room[i], **numbers(i))["text"]
         assert prompt + found[i] == right.numpy()[0].decode()
+
+
+@pytest.mark.parametrize("kind", ["transformer", "recurrent"])
+def test_prompts_are_read_in_chunks_and_share_beginnings(kind):
+    lm = byte_lm(seed=3, position="rotary", max_length=128)
+    if kind == "recurrent":
+        config = RecurrentConfig(
+            vocabulary_size=259, num_layers=1, hidden_size=12, max_length=128
+        )
+        lm = CausalLM(config, ByteTokenizer())
+        randomize(lm.backbone, 1, 1.0)
+    how = rules_of(lm), lm.own_numbers, False, None
+    slots = SlotSignatures(lm.tokenizer, lm.backbone, *how, chunk=16)
+    ask = slots.signatures()
+    head = "a beginning of many words, longer than what is shared at least. "
+    prompts = ["ab", head + "One", head + "Two", head[:40] + "three", "x" * 90]
+    ask["slots_open"](tf.constant(3), tf.constant(110))
+    todo, slots_of, found, shared, reads = [*prompts], {}, {}, {}, {}
+    while todo or slots_of:
+        for slot in {0, 1, 2} - {*slots_of}:
+            if todo:
+                slots_of[slot] = prompt = todo.pop(0)
+                how = tf.constant(0.9), 0, 1.0, 1.2, 5
+                ask["slots_fill"](tf.constant(slot), tf.constant(prompt), 9, *how)
+        seen = {k: v.numpy() for k, v in ask["slots_step"](tf.constant(3)).items()}
+        for slot, prompt in [*slots_of.items()]:
+            waits = seen["new_tokens"][slot] == 0
+            reads[prompt] = reads.get(prompt, 0) + waits
+            assert not (waits and seen["done"][slot])
+            if seen["done"][slot]:
+                found[slots_of.pop(slot)] = seen["text"][slot].decode()
+                shared[prompt] = seen["shared"][slot]
+    for prompt in prompts:
+        right = lm.generate(
+            prompt,
+            9,
+            temperature=0.9,
+            repetition_penalty=1.2,
+            seed=5,
+            include_prompt=False,
+        )
+        assert found[prompt] == right, prompt
+    assert reads["ab"] == 0 and reads["x" * 90] >= 89 // 16
+    sizes = [shared[prompt] for prompt in prompts]
+    same = [0, 0, len(head), 40, 0]
+    assert sizes == (same if kind == "transformer" else [0] * 5)
 
 
 def test_log_probabilities(served):
