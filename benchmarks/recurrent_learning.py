@@ -1,9 +1,9 @@
-"""Recurrent models beside a GPT of as many weights, at nanoGPT's CPU budget.
+"""An LSTM beside a GPT of as many weights, at nanoGPT's CPU budget.
 
 Tinyshakespeare by characters: 2,000 updates of 12 rows of 64, AdamW with nanoGPT's
 schedule, betas, decay and clipping for all, no dropout, the same batches, about 0.8
 million weights. Every model has the better of two peaks of the rate. Each is measured
-on every eighth window of the text's last tenth; a recurrent model also in windows of
+on every eighth window of the text's last tenth; the LSTM also in windows of
 1,024, which a GPT of context 64 cannot read.
 Needs the folder that MASSIVETEXT_DATA names; draws docs/recurrent_learning.png.
 """
@@ -25,8 +25,6 @@ LONG = 1024
 # name -> fields of the shape, and peaks of the rate
 MODELS = {
     "lstm": ({"cell": "lstm", "hidden_size": 244}, (1e-3, 4e-3)),
-    "gru": ({"cell": "gru", "hidden_size": 284}, (1e-3, 4e-3)),
-    "rnn": ({"cell": "rnn", "hidden_size": 496}, (3e-4, 1e-3)),
     "gpt": ({}, (1e-3, 4e-3)),
 }
 
