@@ -5,5 +5,6 @@ from massivetext_keras.support.backend import require
 require()
 
 from massivetext_keras.compression.distillation import Distiller, student_of
+from massivetext_keras.compression.structure import Importance, importance, without
 
-__all__ = ["Distiller", "student_of"]
+__all__ = ["Distiller", "Importance", "importance", "student_of", "without"]
