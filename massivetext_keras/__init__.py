@@ -26,6 +26,7 @@ _MODULES = (
     "pages",
     "planning",
     "reading",
+    "runtimes",
     "saving",
     "serving",
     "support",
