@@ -18,6 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tests that make many graphs: their folders, and parts of these, the longest first. Each
 # part has a process: none ever gives back the memory of programs that XLA compiled.
 HEAVY := $(addprefix tests/,tasks training cli saving serving generation models \
+	runtimes \
 	optimization huggingface)
 define PARTS
 tests/optimization/mesh/test_[a-l]*.py

@@ -115,8 +115,8 @@ def test_every_field_of_the_config_is_thought_of():
         stack vocabulary_size num_layers num_decoder_layers hidden_size embedding_size
         num_heads num_key_value_heads head_size activation gated norm norm_position
         norm_epsilon embedding_norm embedding_scale position position_offset rope_theta
-        rope_scaling rotary_fraction relative_buckets relative_max_distance segment_types
-        attention_scale window parallel rezero shared_layers num_experts
+        rope_scaling rotary_fraction relative_buckets relative_max_distance
+        segment_types attention_scale window parallel rezero shared_layers num_experts
         experts_per_token pooler tied_embeddings logit_scale logit_bias
     """
     in_weights = "intermediate_size max_length qkv_bias output_bias feed_forward_bias"
