@@ -37,6 +37,7 @@ class Session:
         runtime = need("onnxruntime", EXTRA)
         options = runtime.SessionOptions()
         options.log_severity_level = 3
+        options.intra_op_num_threads = 1  # what is asked here is small
         self._session = runtime.InferenceSession(
             str(file), options, providers=["CPUExecutionProvider"]
         )

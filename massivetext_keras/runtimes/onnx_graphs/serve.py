@@ -35,9 +35,12 @@ class Served:
         self.reading, self.model = config["reading"], config["model"]
         file = str(folder / "tokenizer.json")
         self.tokenizer = tokenizers.Tokenizer.from_file(file)
+        options = onnxruntime.SessionOptions()
+        # Threads that wait sleep, and leave the processors to others.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.sessions = {
             name: onnxruntime.InferenceSession(
-                str(folder / name), providers=["CPUExecutionProvider"]
+                str(folder / name), options, providers=["CPUExecutionProvider"]
             )
             for name in config["graphs"]
         }
@@ -72,7 +75,7 @@ class Served:
                 row, kinds = row + parts[1], kinds + [1] * len(parts[1])
             row = row + how["after"]
             ids.append(row)
-            segments.append(kinds + kinds[-1:] * len(how["after"]))
+            segments.append(kinds + [len(parts) - 1] * len(how["after"]))
             encoded.append(parts)
         length = max(1, *map(len, ids))
         given = {"input_ids": (ids, how["pad_id"]), "token_type_ids": (segments, 0)}
