@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from massivetext_keras.runtimes import export_format
 from massivetext_keras.saving.export import compare, quiet, write_saved_model
+from massivetext_keras.support.files import check_free
 
 
 @export_format("savedmodel")
@@ -33,6 +34,7 @@ def saved_model(
         ValueError: there is no tokenizer, or the task does not write so.
         RuntimeError: the export does not give what the task gives.
     """
+    check_free(path, overwrite)  # before anything is computed
     module = tf.Module(name=task.name)  # what the signatures use, nothing else
     module.tokenizer = task.need_tokenizer()
     module.weights = [weight.value for weight in task.named_weights().values()]

@@ -29,7 +29,6 @@ from massivetext_keras.runtimes.portable import Head
 from massivetext_keras.saving.export import Probe
 from massivetext_keras.saving.presets import write_preset
 from massivetext_keras.saving.weights import Tensors
-from massivetext_keras.support.files import check_free
 from massivetext_keras.support.values import choose, closest
 from massivetext_keras.tasks import weights
 from massivetext_keras.tasks.adapters import Adapters, load_task
@@ -292,7 +291,6 @@ class Task(TrainingStep):
             RuntimeError: the loaded export does not give what this model gives; nothing
                 was written then.
         """
-        check_free(path, overwrite)  # before anything is computed
         task = self if self.mesh is None else on_one_device(self)
         if weights.leaves_writing(self):
             return

@@ -78,7 +78,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "llama": Architecture(
         LLAMA,
         _LLAMA_NAMES,
-        {"activation": "silu", "window": None, "feed_forward_bias": False},
+        {"activation": "silu", "window": None},
         interleaved=True,
     ),
     "qwen2": Architecture(QWEN2, _LLAMA_NAMES, {"activation": "silu", "window": None}),

@@ -104,7 +104,7 @@ class File:
         except (ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
             raise ValueError(f"{self.path}: not readable GGUF ({error})") from None
         self.values = {
-            name: field.contents()
+            name: _shortest(field.contents())
             for name, field in reader.fields.items()
             if not name.startswith("GGUF.")
         }
@@ -129,3 +129,12 @@ class File:
             for key, value in self.values.items()
             if key.startswith(start)
         }
+
+
+def _shortest(value: Any) -> Any:
+    """A float32 as the shortest decimal number that is rounded to it; all else as is.
+
+    >>> _shortest(float(np.float32(1e-5))), _shortest("a")
+    (1e-05, 'a')
+    """
+    return float(str(np.float32(value))) if isinstance(value, float) else value
