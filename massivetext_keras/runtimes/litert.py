@@ -12,6 +12,7 @@ from massivetext_keras import __version__
 from massivetext_keras.runtimes import export_format
 from massivetext_keras.runtimes.litert_files import check as running
 from massivetext_keras.runtimes.litert_files.graphs import LiteGraph, graph_of
+from massivetext_keras.runtimes.litert_files.rewriting import with_expanded_axes
 from massivetext_keras.runtimes.onnx import tokenizer_files
 from massivetext_keras.runtimes.portable import Portable, cannot_hold, portable
 from massivetext_keras.saving.export import quiet
@@ -62,7 +63,7 @@ def litert(
         raise cannot_hold("litert", task, "crf=True, a chain of tags")
     graph, files = graph_of(task, described), tokenizer_files(described)
     with replacing_folder(path, overwrite) as folder:
-        data = converted(task, described, graph, weight_type)
+        data = converted(described, graph, weight_type)
         (folder / MODEL).write_bytes(data)
         asked = task, described, folder / MODEL, graph.inputs, graph.strings
         away = running.difference(*asked)
@@ -75,20 +76,16 @@ def litert(
         (folder / README).write_text(_readme(described, graph), encoding="utf-8")
 
 
-def converted(
-    task: Any, described: Portable, graph: LiteGraph, weight_type: str
-) -> bytes:
+def converted(task: Portable, graph: LiteGraph, weight_type: str) -> bytes:
     """A graph as a file of LiteRT.
 
     Raises:
         ValueError: LiteRT has no operation for a part of it.
     """
-    module = tf.Module()
-    module.task_weights = [weight.value for weight in task.named_weights().values()]
-    module.tokenizer = described.tokenizer
     with quiet("tensorflow", "absl"), tempfile.TemporaryDirectory() as folder:
-        signatures = {"serving_default": graph.function}
-        tf.saved_model.save(module, folder, signatures=signatures)
+        signatures = {"serving_default": with_expanded_axes(graph.function)}
+        plain = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(tf.Module(), folder, signatures, plain)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.allow_custom_ops = graph.strings  # those of TF-Text
         if weight_type == "int8":
@@ -96,13 +93,13 @@ def converted(
         try:
             return converter.convert()
         except Exception as error:  # the converter has no class of its own
-            raise cannot_hold("litert", task, _reason(error)) from error
+            raise cannot_hold("litert", task.task, _reason(error)) from error
 
 
 def _reason(error: Exception) -> str:
     """The line of what the converter says that names an operation."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    named = [line for line in lines if "tf." in line or "op" in line.lower()]
+    named = [line for line in lines if line.startswith(("TF Select ops", "Custom ops"))]
     return (named or lines or [type(error).__name__])[0][:200]
 
 
