@@ -123,7 +123,7 @@ def _readme(task: Portable, graph: LiteGraph) -> str:
     """How to run the file."""
     if graph.strings:
         code = f'''import tensorflow_text as text
-from tensorflow.lite.python.interpreter import InterpreterWithCustomOps
+from ai_edge_litert.interpreter import InterpreterWithCustomOps
 
 run = InterpreterWithCustomOps(
     custom_op_registerers=text.tflite_registrar.SELECT_TFTEXT_OPS,

@@ -42,7 +42,7 @@ STRINGS = """
 import json, sys
 import numpy as np
 import tensorflow_text as text
-from tensorflow.lite.python.interpreter import InterpreterWithCustomOps
+from ai_edge_litert.interpreter import InterpreterWithCustomOps
 
 texts = np.array([x.encode() for x in json.load(sys.stdin)])
 run = InterpreterWithCustomOps(

@@ -23,10 +23,10 @@ def export(
         "weight_type",
     ),
 ) -> None:
-    """Write what other programs run, such as a SavedModel of strings.
+    """Write what other programs run, such as a SavedModel.
 
     The export is loaded again and compared with the model before it takes its place. A
-    SavedModel needs tensorflow and tensorflow_text alone.
+    SavedModel takes and gives strings, and needs tensorflow and tensorflow_text alone.
     """
     from massivetext_keras import tasks
 

@@ -25,18 +25,12 @@ TEXTS = ("", "Once upon a time", "Über 中文 🙂\n\n", "a" * 50)
 def runner(file: Path, strings: bool) -> Any:
     """What answers with a file: it takes inputs and gives outputs by name.
 
-    Texts need the operations of TF-Text, which TensorFlow's interpreter can be given;
-    all else runs in LiteRT's own.
+    Texts need the operations of TF-Text, which the interpreter is given.
     """
+    package, more = need("ai_edge_litert.interpreter", EXTRA), {}
     if strings:
-        from tensorflow.lite.python.interpreter import InterpreterWithCustomOps
-
-        operations = tf_text.tflite_registrar.SELECT_TFTEXT_OPS
-        interpreter = InterpreterWithCustomOps(
-            custom_op_registerers=operations, model_path=str(file)
-        )
-    else:
-        interpreter = need("ai_edge_litert.interpreter", EXTRA).Interpreter(str(file))
+        more["custom_op_registerers"] = tf_text.tflite_registrar.SELECT_TFTEXT_OPS
+    interpreter = package.InterpreterWithCustomOps(model_path=str(file), **more)
     return interpreter.get_signature_runner()
 
 
