@@ -187,8 +187,8 @@ def test_an_export_to_another_form_is_read_again(good, bad, data_dir, tmp_path):
     assert 270_000 < file.stat().st_size < 700_000
     code, line = bad(*argv)
     assert (code, line) == (1, f"{file} is there: choose another name, or overwrite it")
-    code, line = bad(*argv[:2], f"--output={tmp_path}/1", "--format=ggml")
-    assert code == 2 and "unknown format 'ggml': did you mean 'gguf'?" in line
+    code, line = bad(*argv[:2], f"--output={tmp_path}/1", "--format=ggguf")
+    assert code == 2 and "unknown format 'ggguf': did you mean 'gguf'?" in line
 
 
 def test_generate_writes_the_known_story(good, data_dir):

@@ -157,6 +157,27 @@ def test_llama_cpp_writes_the_same_story(stories, file, data_dir):
     assert wanted.startswith(prompt + found["choices"][0]["text"][:200])
 
 
+@pytest.mark.parametrize("name", ["llama2_70b", "qwen2_7b", "gpt2_small"])
+def test_transformers_reads_the_same_model(name, tmp_path):
+    """Its own reader of GGUF, which has a table of names and a rotation of its own."""
+    torch = pytest.importorskip("torch", reason="make parity has torch")
+    transformers = pytest.importorskip("transformers", reason="make parity has it")
+    file, task = tmp_path / "model.gguf", model(name, max_length=64)
+    task.export(file, format="gguf", weight_type="float32")
+    more = {}
+    if name == "gpt2_small":  # of which it reads few values
+        sizes = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_inner": 48}
+        config = transformers.GPT2Config(vocab_size=50, n_positions=64, **sizes)
+        more["config"] = config
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(
+        tmp_path, gguf_file=file.name, dtype=torch.float32, **more
+    )
+    ids = np.random.default_rng(0).integers(0, 50, [2, 16])
+    with torch.no_grad():
+        logits = theirs(torch.tensor(ids)).logits.numpy()
+    np.testing.assert_allclose(task(ids).numpy(), logits, atol=1e-4)
+
+
 def test_families_of_hugging_face_are_architectures():
     """Those that transformers wrote, with weights that it made."""
     for name in ("llama_grouped", "qwen2_untied", "gpt2_tied"):
