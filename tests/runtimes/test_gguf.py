@@ -131,7 +131,7 @@ def file(stories, tmp_path_factory):
     return path
 
 
-def test_real_stories(stories, file, data_dir):
+def test_stories_are_read_back(stories, file, data_dir, plain_loop):
     wanted = (data_dir / "weights/stories260K/greedy.txt").read_text()
     again = CausalLM.from_preset(f"gguf:{file}")
     assert task_class(f"gguf:{file}") is CausalLM

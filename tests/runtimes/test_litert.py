@@ -108,7 +108,13 @@ def test_strings_in_another_process(tmp_path):
     np.testing.assert_allclose(found, own, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name != "bert_base_uncased"))
+        for name in ENCODERS
+    ],
+)
 def test_families(name, tmp_path):
     """The export compares the file with the task; wrong numbers would raise."""
     task = randomize(MaskedLM(shrunk(name, num_layers=1)), scale=0.3)
@@ -132,6 +138,7 @@ def test_tasks(cls, options, tmp_path):
     assert config_of(tmp_path / "1")["largest_difference"] < 1e-4
 
 
+@pytest.mark.slow
 def test_eight_bits_are_near_and_small(tmp_path):
     sizes = {"hidden_size": 128, "intermediate_size": 512, "segment_types": 0}
     task = encoder_task(
