@@ -131,6 +131,7 @@ def file(stories, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_stories_are_read_back(stories, file, data_dir, plain_loop):
     wanted = (data_dir / "weights/stories260K/greedy.txt").read_text()
     again = CausalLM.from_preset(f"gguf:{file}")

@@ -118,6 +118,7 @@ def test_numbers_of_tokens(tmp_path):
     assert set(found) == {"start_logits", "end_logits"}
 
 
+@pytest.mark.slow
 def test_greedy_text_of_an_encoder_decoder(tmp_path, plain_loop):
     lm = Seq2SeqLM(SEQ2SEQ.replace(num_decoder_layers=2), ByteTokenizer(), prefix="x:")
     randomize(lm.backbone, 0, 0.3)
