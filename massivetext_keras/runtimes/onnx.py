@@ -14,6 +14,7 @@ from massivetext_keras.runtimes.onnx_graphs.check import Session, check, differe
 from massivetext_keras.runtimes.onnx_graphs.graph import EXTRA, OPSET
 from massivetext_keras.runtimes.onnx_graphs.models import models_of
 from massivetext_keras.runtimes.portable import Portable, portable
+from massivetext_keras.saving.export import quiet
 from massivetext_keras.support.extras import need
 from massivetext_keras.support.files import check_free, replacing_folder, write_json
 from massivetext_keras.support.values import choose
@@ -106,12 +107,13 @@ def _quantize(file: Path) -> None:
     """Matrices of products as int8, in place."""
     quantization = need("onnxruntime.quantization", EXTRA)
     draft = file.with_name(f"quantized_{file.name}")
-    quantization.quantize_dynamic(
-        str(file),
-        str(draft),
-        weight_type=quantization.QuantType.QInt8,
-        per_channel=True,
-    )
+    with quiet("root"):  # it asks for steps that these graphs need not
+        quantization.quantize_dynamic(
+            str(file),
+            str(draft),
+            weight_type=quantization.QuantType.QInt8,
+            per_channel=True,
+        )
     draft.replace(file)
 
 
