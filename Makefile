@@ -19,6 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tests that make many graphs: their folders, and parts of these, the longest first. Each
 # part has a process: none ever gives back the memory of programs that XLA compiled.
 HEAVY := $(addprefix tests/,tasks training cli saving serving generation models \
+	runtimes \
 	optimization huggingface)
 define PARTS
 tests/optimization/mesh/test_[a-l]*.py
@@ -83,7 +84,7 @@ test: setup  ## format, lint and every test and doctest, on WORKERS (2) processe
 
 parity: $(PARITY)/.installed  ## compare with transformers and torch, in a venv of their own
 	$(PARITY)/bin/python -m pytest tests/huggingface/test_parity.py tests/generation/test_parity.py \
-		tests/ngram/test_parity.py
+		tests/ngram/test_parity.py tests/runtimes/test_gguf.py
 
 # It sees what .venv has, and adds the rest. PyPI's torch brings CUDA along; where that is
 # too much: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make parity

@@ -25,6 +25,7 @@ ABOUT = {
     "serving": "HTTP and gRPC, batches, streams, limits",
     "training": "what a user runs: train, fine_tune, callbacks",
     "tasks": "tokenizer + model + head + loss; strings in, strings out",
+    "runtimes": "exports: SavedModel, ONNX, GGUF, LiteRT",
     "generation": "the decoding loop, sampling, beams",
     "optimization": "one update, whatever the split",
     "data": "files to batches; objectives",

@@ -27,6 +27,7 @@ _MODULES = (
     "pages",
     "planning",
     "reading",
+    "runtimes",
     "saving",
     "serving",
     "support",

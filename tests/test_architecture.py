@@ -23,6 +23,7 @@ LEVELS = [
     ["data"],
     ["optimization"],
     ["generation"],
+    ["runtimes"],
     ["tasks"],
     ["compression"],
     ["training"],

@@ -36,8 +36,7 @@ _OTHERS = {
     "*.pt": "pickles, which can run code: save the model in safetensors",
     "*.onnx": "a graph of ONNX, which has no weights by name: give the folder that it "
     "was made from",
-    "*.gguf": "weights of llama.cpp: `AutoModel…from_pretrained(folder, gguf_file=…)"
-    ".save_pretrained(folder)` of transformers writes safetensors",
+    "*.gguf": 'weights of llama.cpp: give the file, "gguf:FOLDER/FILE"',
 }
 
 

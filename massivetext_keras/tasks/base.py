@@ -24,10 +24,11 @@ from massivetext_keras.huggingface.positions import shortened
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.models.backbone import Backbone, cannot_quantize, register
 from massivetext_keras.optimization.step import TrainingStep
-from massivetext_keras.saving.export import Probe, compare, quiet, write_saved_model
+from massivetext_keras.runtimes import write_export
+from massivetext_keras.runtimes.portable import Head
+from massivetext_keras.saving.export import Probe
 from massivetext_keras.saving.presets import write_preset
 from massivetext_keras.saving.weights import Tensors
-from massivetext_keras.support.files import check_free
 from massivetext_keras.support.values import choose, closest
 from massivetext_keras.tasks import weights
 from massivetext_keras.tasks.adapters import Adapters, load_task
@@ -136,7 +137,8 @@ class Task(TrainingStep):
         Args:
             source: the name of a shape (random weights), such as `massivetext presets`
                 lists or "package.module:NAME" of one from elsewhere; a folder written
-                by `save_preset`; or "hf:folder" with a Hugging Face model.
+                by `save_preset`; "hf:folder" with a Hugging Face model; or "gguf:file"
+                of llama.cpp.
             tokenizer: for a name; its size replaces the preset's vocabulary size. For
                 a folder, instead of the folder's own.
             **changes: options of the task, and fields of the config to replace, such as
@@ -275,71 +277,54 @@ class Task(TrainingStep):
         overwrite: bool = False,
         xla: bool = True,
         streaming: bool = False,
+        format: str = "savedmodel",
+        weight_type: str | None = None,
     ):
-        """Writes a SavedModel that takes strings and gives strings.
+        """Writes what other programs run, such as a SavedModel of strings.
 
-        It has the task's `signatures`; `serving_default` is the main one and takes
-        strings alone. The export is loaded again and compared with this model before it
-        takes its place. On a mesh of several workers all call this, and the first
-        writes.
+        A SavedModel has the task's `signatures`; `serving_default` is the main one and
+        takes strings alone. Other formats are for onnxruntime, llama.cpp and LiteRT.
+        The export is loaded again and compared with this model before it takes its
+        place. On a mesh of several workers all call this, and the first writes.
 
         Args:
-            path: folder of the SavedModel.
-            overwrite: replace what is in the folder.
+            path: of the folder, for "gguf" of the file.
+            overwrite: replace what is there.
             xla: compile the main signature where the task writes texts: faster after
                 the first call of each size, but TensorFlow Serving refuses it unless
                 started with `--xla_cpu_compilation_enabled=true`.
             streaming: add signatures that write many texts token by token.
+            format: "savedmodel", "onnx", "gguf" or "litert", or any of
+                `runtimes.EXPORTS`.
+            weight_type: how numbers are stored: "float32" or "int8" of "onnx" and
+                "litert"; "float32", "float16", "q8_0" or "q4_0" of "gguf" (None: as
+                the format does by itself).
 
         Raises:
-            ValueError: there is no tokenizer, or the task does not write so.
+            ValueError: the format is unknown, has no such option or cannot hold the
+                task; there is no tokenizer, or the task does not write so.
             FileExistsError: the folder is not empty and `overwrite` is false.
             RuntimeError: the loaded export does not give what this model gives; nothing
                 was written then.
         """
-        check_free(path, overwrite)  # before anything is computed
         task = self if self.mesh is None else on_one_device(self)
         if weights.leaves_writing(self):
             return
+        own = {"xla": xla, "streaming": streaming, "weight_type": weight_type}
+        usual = {"xla": True, "streaming": False, "weight_type": None}
+        given = {name: own[name] for name in own if own[name] != usual[name]}
         with task.adapters.merged():
-            task._export(path, overwrite, xla, streaming)
+            write_export(task, format, path, overwrite, **given)
 
-    def _export(
-        self, path: str | Path, overwrite: bool, xla: bool, streaming: bool
-    ) -> None:
-        module = tf.Module(name=self.name)  # what the signatures use, nothing else
-        module.tokenizer = self.need_tokenizer()
-        module.weights = [weight.value for weight in self.named_weights().values()]
-        metadata = {
-            "format": "massivetext_keras export",
-            "task": type(self).__name__,
-            "options": self.chosen(),
-            "model": self.config.to_dict(),
-            "tokenizer": module.tokenizer.fingerprint,
-            "xla": xla,
-            "example": self.example_text,
-        }
-        graphs, stream = self.signatures(xla), None
-        if streaming:
-            stream = self.streaming(xla)
-            module.stream, graphs = stream.variables, graphs | stream.signatures()
-        with quiet("massivetext_keras"):  # warnings are of our own questions
-            probes = self.probes()
+    def portable_head(self) -> Head:
+        """What the task makes of hidden states, for formats without TensorFlow.
 
-        def check(signatures):
-            compare(signatures, probes)
-            if stream is not None:
-                stream.check(signatures, self)
-
-        write_saved_model(
-            path,
-            module,
-            graphs,
-            metadata,
-            check,
-            overwrite,
-            # Serving refuses XLA unless it is told, and the model with it.
-            [probe for probe in probes if not probe.signature.endswith("_compiled")],
+        Raises:
+            ValueError: nobody has said.
+        """
+        raise ValueError(
+            f"a {type(self).__name__} has no portable_head: give it one, or "
+            'format="savedmodel" holds it'
         )
 
     def signatures(self, xla: bool = True) -> dict[str, Callable]:

@@ -1,4 +1,5 @@
-"""What `from_preset` takes: the name of a shape, a folder, or "hf:" and a folder."""
+"""What `from_preset` takes: the name of a shape, a folder, "hf:" and a folder, or
+"gguf:" and a file."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from massivetext_keras.architecture import shapes
 from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.huggingface.generation import read_options
 from massivetext_keras.huggingface.models import Folder
+from massivetext_keras.runtimes.gguf import SUFFIX, read_gguf
 from massivetext_keras.saving.presets import read_header, read_preset
 from massivetext_keras.saving.weights import Tensors
 from massivetext_keras.support.files import expanded
@@ -22,6 +24,7 @@ from massivetext_keras.tokenizers import Tokenizer
 logger = logging.getLogger(__name__)
 
 HUGGING_FACE = "hf:"
+GGUF = "gguf:"
 _HEAD = "head/"
 
 
@@ -70,17 +73,19 @@ class Source:
         2
         """
         text = str(text)
-        kind = HUGGING_FACE if text.startswith(HUGGING_FACE) else ""
+        kind = next((x for x in _FOREIGN if text.startswith(x)), "")
         path = text.removeprefix(kind)
         path = str(expanded(path)) if path.startswith("~") else path
         if kind:
-            return HuggingFaceFolder(path)
+            return _FOREIGN[kind](path)
         if is_shape(path):
             return Shape(path)
         if not Path(path).is_dir():
             beside = Path(path).parent.glob("*/config.json")
             known = [*shapes.PRESETS, *(str(file.parent) for file in beside)]
             hint = nearest(path, known)
+            if Path(path).suffix == SUFFIX:
+                hint = f"a file of llama.cpp is read as {GGUF + path!r}"
             raise UnknownName(f"{path!r} is neither a preset nor a folder: {hint}")
         return PresetFolder(path)
 
@@ -107,7 +112,9 @@ def is_shape(text: str) -> bool:
     >>> is_shape("bert_tiny"), is_shape("hf:bert_tiny")
     (True, False)
     """
-    is_folder = text.startswith(HUGGING_FACE) or (":" in text and Path(text).is_dir())
+    is_folder = text.startswith((HUGGING_FACE, GGUF)) or (
+        ":" in text and Path(text).is_dir()
+    )
     return not is_folder and text in shapes.PRESETS
 
 
@@ -187,6 +194,25 @@ class HuggingFaceFolder(Source):
                 problem = f"{self.name}: the model works on ids only: {error}"
                 logger.warning(problem)
         return Parts(config, tokenizer, options, tensors, problem)
+
+
+class GGUFFile(Source):
+    """A file of llama.cpp."""
+
+    def __init__(self, name: str):
+        self.name, self._read = name, read_gguf(name)
+        self.config = self._read.config
+
+    def parts(self, cls, tokenizer, options):
+        problem = self._read.problem
+        if tokenizer is None and (tokenizer := self._read.tokenizer) is None:
+            logger.warning(problem)
+        tensors = self._read.tensors
+        return Parts(self.config, tokenizer, dict(options), tensors, problem)
+
+
+# What a text begins with -> the kind of source that the rest is of.
+_FOREIGN: dict[str, type[Source]] = {HUGGING_FACE: HuggingFaceFolder, GGUF: GGUFFile}
 
 
 @functools.cache

@@ -180,6 +180,18 @@ def written(lm, capsys):
     return call
 
 
+def test_an_export_to_another_form_is_read_again(good, bad, data_dir, tmp_path):
+    pytest.importorskip("gguf", reason="pip install 'massivetext-keras[gguf]'")
+    folder, file = data_dir / "weights" / "stories260K", tmp_path / "stories.gguf"
+    argv = ("export", f"--preset=hf:{folder}", f"--output={file}", "--format=gguf")
+    assert good(*argv, "--weight_type=q8_0") == f"{file}: a CausalLM as gguf\n"
+    assert 270_000 < file.stat().st_size < 700_000
+    code, line = bad(*argv)
+    assert (code, line) == (1, f"{file} is there: choose another name, or overwrite it")
+    code, line = bad(*argv[:2], f"--output={tmp_path}/1", "--format=ggguf")
+    assert code == 2 and "unknown format 'ggguf': did you mean 'gguf'?" in line
+
+
 def test_generate_writes_the_known_story(good, data_dir):
     folder = data_dir / "weights" / "stories260K"
     argv = ("--prompt=Once upon a time", "--max_new_tokens=120", "--temperature=0")

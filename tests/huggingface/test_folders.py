@@ -26,7 +26,7 @@ from tests.tasks.tiny import ENCODER, byte_lm, encoder_task
         ("pytorch_model.bin", "pickles, which can run code"),
         ("pytorch_model.bin.index.json", "pickles, which can run code"),
         ("model.onnx", "a graph of ONNX"),
-        ("model-q4.gguf", "gguf_file="),
+        ("model-q4.gguf", '"gguf:FOLDER/FILE"'),
     ],
 )
 def test_what_to_do_about_other_weights(tmp_path, file, advice):

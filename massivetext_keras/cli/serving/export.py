@@ -1,4 +1,4 @@
-"""The verb that writes a SavedModel."""
+"""The verb that writes exports: SavedModels, and what other programs run."""
 
 from __future__ import annotations
 
@@ -13,19 +13,28 @@ def export(
     *,
     preset: Preset,
     task: TaskName | None = None,
-    output: Annotated[str, "folder of the SavedModel"],
+    output: Annotated[str, "folder of the export, or file of gguf"],
     how: Given = given(
-        "massivetext_keras.tasks.base:Task.export", "overwrite", "xla", "streaming"
+        "massivetext_keras.tasks.base:Task.export",
+        "overwrite",
+        "xla",
+        "streaming",
+        "format",
+        "weight_type",
     ),
 ) -> None:
-    """Write a SavedModel that takes and gives strings.
+    """Write what other programs run, such as a SavedModel.
 
-    The export is loaded again and compared with the model before it takes its place. It
-    needs tensorflow and tensorflow_text alone.
+    The export is loaded again and compared with the model before it takes its place. A
+    SavedModel takes and gives strings, and needs tensorflow and tensorflow_text alone.
     """
     from massivetext_keras import tasks
 
     model = tasks.task_class(preset, task).from_preset(preset)
     model.export(output, **how)
+    kind = how.get("format", "savedmodel")
+    if kind != "savedmodel":
+        print(f"{output}: a {type(model).__name__} as {kind}")
+        return
     names = [name for name in model.signatures() if name != "serving_default"]
     print(f"{output}: signatures {', '.join(names)}")

@@ -16,6 +16,7 @@ from massivetext_keras.kernels.cross_entropy import token_losses
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.optimization.trackers import mean
+from massivetext_keras.runtimes.portable import Head
 from massivetext_keras.saving.export import ROUNDING, signature
 from massivetext_keras.support.threads import made_once
 from massivetext_keras.tasks.answering.examples import (
@@ -120,6 +121,9 @@ class QuestionAnswerer(Task):
 
     def heads(self):
         return {"head/spans": self.head}
+
+    def portable_head(self):
+        return Head("spans")
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
         """Features of `BERT` -> float32 logits [batch, length, 2] of being the first

@@ -64,6 +64,7 @@ class Labelling:
     least = 1  # labels that there must be
     tally: str  # what `fit` logs beside the loss
     size: int  # of the logits
+    scored_by: str  # what makes scores of logits: "softmax", "sigmoid", "identity"
 
     def __init__(self, labels: Sequence[str], threshold: float):
         self.labels, self.threshold = tuple(map(name_of, labels)), threshold
@@ -323,6 +324,7 @@ class SingleLabel(Labelling):
 
     least = 2
     tally = "accuracy"
+    scored_by = "softmax"
 
     def read(self, label):
         if self.lacks(label):
@@ -398,6 +400,7 @@ class MultiLabel(Labelling):
     """Any of the labels, each by a sigmoid; also none."""
 
     tally = "f1"
+    scored_by = "sigmoid"
 
     def read(self, label):
         if label in ((), ""):
@@ -476,6 +479,7 @@ class Regression(Labelling):
 
     least = 0
     tally = "mean_squared_error"
+    scored_by = "identity"
 
     def __init__(self, labels, threshold):
         super().__init__((), threshold)

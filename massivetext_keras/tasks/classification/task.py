@@ -17,6 +17,7 @@ from massivetext_keras.layers.heads.classification import HEADS
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.models.word_encoder import WordEncoder
 from massivetext_keras.optimization.trackers import mean
+from massivetext_keras.runtimes.portable import Head
 from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.base import FORMATS, Task
 from massivetext_keras.tasks.classification.encoding import (
@@ -152,6 +153,15 @@ class TextClassifier(Task):
 
     def heads(self):
         return {"head": self.classifier}
+
+    def portable_head(self):
+        settings = {
+            "head": self.head,
+            "widths": list(getattr(self.classifier, "widths", ())),
+            "scores": self.labelling.scored_by,
+            "temperature": self.temperature,
+        }
+        return Head("classification", settings)
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
         """Features of `BERT` -> float32 logits [batch, labels]; of a regression the

@@ -12,6 +12,7 @@ from massivetext_keras.distribution.replicas import gather_over_replicas
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.kernels.cross_entropy import token_losses
 from massivetext_keras.models.bert import BERT
+from massivetext_keras.runtimes.portable import Head
 from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.embedding.pairs import PositivePairs
@@ -135,6 +136,10 @@ class TextEmbedder(Task):
         # What is no limit is none, in whatever folder it is written down.
         limited = sequence_length is not None and sequence_length < config.max_length
         self.sequence_length = sequence_length if limited else None
+
+    def portable_head(self):
+        settings = {"poolings": self._poolings, "unit_length": self.unit_length}
+        return Head("embedding", settings)
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
         """Features of `BERT` -> float32 vectors [batch, d].

@@ -38,6 +38,7 @@ from massivetext_keras.kernels.cross_entropy import logits_losses
 from massivetext_keras.models.gpt import GPT
 from massivetext_keras.models.recurrent import Recurrent
 from massivetext_keras.optimization.trackers import mean
+from massivetext_keras.runtimes.portable import Head
 from massivetext_keras.support.arguments import Count, Positive
 from massivetext_keras.support.threads import made_once
 from massivetext_keras.tasks.base import Task
@@ -198,6 +199,13 @@ class CausalLM(Task):
                 f"batches on one device, not of {micro_batches} micro_batches on "
                 f"{replicas}"
             )
+
+    def portable_head(self):
+        begins = []
+        if self.tokenizer is not None and self.tokenizer.add_bos:
+            begins = [self.tokenizer.bos_id]
+        settings = {"begins_with": begins, "stop_ids": list(ids_that_end(self))}
+        return Head("language_model", settings)
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
         """Features of the backbone -> float32 logits [batch, length, vocabulary]."""

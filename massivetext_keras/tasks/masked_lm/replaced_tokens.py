@@ -12,6 +12,7 @@ from massivetext_keras.kernels.cross_entropy import token_losses
 from massivetext_keras.layers.dropout import Dropout
 from massivetext_keras.layers.heads.pretraining import DiscriminatorHead
 from massivetext_keras.models.bert import BERT
+from massivetext_keras.runtimes.portable import Head
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.masked_lm.task import MaskedLM, masked_states
 from massivetext_keras.tasks.masked_lm.texts import ReplacedTexts
@@ -76,6 +77,9 @@ class ReplacedTokenDetector(Task):
 
     def heads(self):
         return {"head": self.head}
+
+    def portable_head(self):
+        return Head("discriminator")
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
         """Features of `BERT` -> float32 logits [batch, length] of being replaced."""

@@ -18,6 +18,7 @@ from massivetext_keras.kernels.random import with_equal_keys
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.heads.pretraining import MaskedHead
 from massivetext_keras.models.bert import BERT
+from massivetext_keras.runtimes.portable import Head
 from massivetext_keras.saving.export import ROUNDING
 from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.base import Task
@@ -121,6 +122,9 @@ class MaskedLM(Task):
         if self.sentence_head is not None:
             heads["head/next_sentence"] = self.sentence_head
         return heads
+
+    def portable_head(self):
+        return Head("masked_lm", {"mask_id": self.mask_id})
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
         """Features of `BERT` -> float32 logits [batch, length, vocabulary]."""

@@ -40,6 +40,7 @@ from massivetext_keras.generation.texts import (
 from massivetext_keras.kernels.cross_entropy import logits_losses
 from massivetext_keras.models.recurrent_seq2seq import RecurrentSeq2Seq
 from massivetext_keras.models.seq2seq import Seq2Seq
+from massivetext_keras.runtimes.portable import Head
 from massivetext_keras.saving.export import ROUNDING
 from massivetext_keras.support.threads import made_once
 from massivetext_keras.support.values import choose
@@ -149,6 +150,15 @@ class Seq2SeqLM(Task):
         for name in self.measures:
             choose("measure", name, MEASURES)
         self.label_smoothing = 0.0
+
+    def portable_head(self):
+        begins, ends = [], []
+        if self.tokenizer is not None:
+            begins = [self.tokenizer.bos_id] if self.tokenizer.add_bos else []
+            ends = [self.tokenizer.eos_id]
+        settings = {"begins_with": begins, "ends_with": ends}
+        settings |= {"start_id": self.start_id, "stop_ids": list(ids_that_end(self))}
+        return Head("language_model", settings)
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
         """Features of `Seq2Seq` -> float32 logits [batch, length, vocabulary]."""

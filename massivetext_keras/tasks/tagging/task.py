@@ -17,6 +17,7 @@ from massivetext_keras.layers.dropout import Dropout
 from massivetext_keras.layers.heads.crf import CRF
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.models.word_encoder import WordEncoder
+from massivetext_keras.runtimes.portable import Head
 from massivetext_keras.tasks.base import FORMATS, Task
 from massivetext_keras.tasks.served import NUMBERS, SAMPLES, STRING, Check, served
 from massivetext_keras.tasks.tagging.decoding import TagSet
@@ -117,6 +118,9 @@ class TokenClassifier(Task):
         if self.chain is not None:
             heads["head/crf"] = self.chain
         return heads
+
+    def portable_head(self):
+        return Head("tokens", {"tags": list(self.tag_set.names), "crf": self.crf})
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
         """Features of `BERT` -> float32 logits [batch, length, tags]."""

@@ -1,0 +1,1 @@
+"""Files of llama.cpp, in and out: names and values of its architectures, tokenizers."""
