@@ -19,8 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tests that make many graphs: their folders, and parts of these, the longest first. Each
 # part has a process: none ever gives back the memory of programs that XLA compiled.
 HEAVY := $(addprefix tests/,tasks training cli saving serving generation models \
-	runtimes \
-	optimization huggingface)
+	optimization huggingface runtimes)
 define PARTS
 tests/optimization/mesh/test_[a-l]*.py
 tests/optimization/mesh/test_[m-z]*.py
@@ -36,6 +35,7 @@ tests/training/test_[t-z]*.py tests/training/*/
 tests/tasks/language_model/test_[r-z]*.py
 tests/tasks/language_model/test_[a-q]*.py
 tests/serving
+tests/runtimes
 tests/tasks/test_[a-d]*.py
 tests/tasks/test_[e-g]*.py
 tests/training/test_[g-r]*.py
