@@ -20,7 +20,7 @@ from tests.serving.exports import write_texts
 from tests.serving.running import running
 from tests.tasks.tiny import byte_lm
 
-pytestmark = pytest.mark.usefixtures("plain_loop")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("plain_loop")]
 
 LINES = ["The cat sat on the mat: naïve café, 中文 text, über alles 🙂.\n"] * 9
 NAMES = ["slots", "whole"]

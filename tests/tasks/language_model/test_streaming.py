@@ -82,7 +82,9 @@ def test_texts_are_those_of_generate(served):
         assert prompt + found[i] == right.numpy()[0].decode()
 
 
-@pytest.mark.parametrize("kind", ["transformer", "recurrent"])
+@pytest.mark.parametrize(
+    "kind", ["transformer", pytest.param("recurrent", marks=pytest.mark.slow)]
+)
 def test_prompts_are_read_in_chunks_and_share_beginnings(kind):
     lm = byte_lm(seed=3, position="rotary", max_length=128)
     if kind == "recurrent":
