@@ -10,6 +10,7 @@ __version__ = "0.2.0"
 _MODULES = (
     "architecture",
     "cli",
+    "compression",
     "configs",
     "corpus",
     "data",
@@ -25,6 +26,7 @@ _MODULES = (
     "optimization",
     "pages",
     "planning",
+    "quantization",
     "reading",
     "saving",
     "serving",
