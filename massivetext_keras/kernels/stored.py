@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from massivetext_keras.architecture.storage import Storage
+from massivetext_keras.kernels.fused import in_island
 from massivetext_keras.kernels.product import product
 from massivetext_keras.kernels.shapes import shape_of
 
@@ -19,6 +20,9 @@ Parts = Mapping[str, tf.Tensor]
 
 _MOST_CODE = 127  # of 8 bits, so that both signs have as many
 _ZERO = 8  # what a code of 4 bits is stored above
+# Numbers of a block that is decoded at a time, half a megabyte of floats; and rows that
+# are few enough for it.
+BLOCK_NUMBERS, _MOST_ROWS = 1 << 17, 32
 # Shares of the largest number of a group that are tried as what its largest code means.
 _SHARES = (1.0, 0.97, 0.94, 0.91, 0.88, 0.85, 0.82, 0.78, 0.74)
 
@@ -122,10 +126,15 @@ def packed(codes: tf.Tensor) -> tf.Tensor:
 
 def unpacked(codes: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
     """The inverse of `packed`, of a floating dtype."""
+    return tf.concat(halves(codes, dtype), axis=-1)
+
+
+def halves(codes: tf.Tensor, dtype: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
+    """The two halves of `unpacked`, each of the shape of `codes`."""
     low = tf.bitwise.bitwise_and(codes, tf.constant(15, tf.uint8))
     high = tf.bitwise.right_shift(codes, tf.constant(4, tf.uint8))
-    both = tf.concat([low, high], axis=-1)
-    return tf.cast(both, dtype) - tf.constant(_ZERO, dtype)
+    zero = tf.constant(_ZERO, dtype)
+    return tf.cast(low, dtype) - zero, tf.cast(high, dtype) - zero
 
 
 def decode(
@@ -170,13 +179,92 @@ def rounded(storage: Storage, matrix: tf.Tensor) -> tf.Tensor:
     return call(tf.convert_to_tensor(matrix))
 
 
-def _forward(storage: Storage, x: tf.Tensor, parts: Parts) -> tf.Tensor:
-    """What `multiply` gives."""
-    matrix = decode(storage, parts, x.shape[-1], x.dtype)
-    return tf.matmul(x, matrix, transpose_b=True)
+def _forward(
+    storage: Storage, x: tf.Tensor, parts: Parts, block_numbers: int
+) -> tf.Tensor:
+    """What `multiply` gives.
+
+    In an XLA program a few rows are multiplied block by block of the matrix, each of
+    which is decoded into what a cache holds. A whole matrix in floats would be written
+    to memory and read again; and of a loop, which does not change it, XLA would decode
+    it before the loop, and keep it.
+    """
+    inputs, count = x.shape[-1], parts["codes"].shape[0]
+    rows = max(1, min(count, block_numbers // inputs))
+    many = x.shape[0] is not None and x.shape[0] > _MOST_ROWS
+    if many or not in_island():
+        return tf.matmul(x, decode(storage, parts, inputs, x.dtype), transpose_b=True)
+    if rows == count:
+        return _product(storage, x, {**parts, "codes": _held(parts["codes"], x)})
+    return _by_blocks(storage, x, parts, rows)
 
 
-def multiply(storage: Storage, x: tf.Tensor, parts: Parts) -> tf.Tensor:
+def _by_blocks(storage: Storage, x: tf.Tensor, parts: Parts, rows: int) -> tf.Tensor:
+    """The product by so many rows of the matrix at a time; the last block ends where
+    the matrix does, and has rows of the one before, too."""
+    count = parts["codes"].shape[0]
+    blocks = -(-count // rows)
+
+    def step(i, found):
+        first = tf.minimum(i * rows, count - rows)
+        some = {
+            name: part if name == "factors" else _cut(part, first, rows)
+            for name, part in parts.items()
+        }
+        part = _product(storage, x, some)
+        return i + 1, tf.tensor_scatter_nd_update(found, [[i]], part[None])
+
+    empty = tf.zeros([blocks, shape_of(x)[0], rows], x.dtype)
+    _, found = tf.while_loop(lambda i, found: i < blocks, step, (tf.constant(0), empty))
+    whole = tf.reshape(tf.transpose(found[:-1], [1, 0, 2]), [-1, (blocks - 1) * rows])
+    return tf.concat([whole, found[-1][:, blocks * rows - count :]], axis=1)
+
+
+def _product(storage: Storage, x: tf.Tensor, parts: Parts) -> tf.Tensor:
+    """The product with a matrix that is decoded whole."""
+    inputs = x.shape[-1]
+    if storage.form != "int4":
+        return tf.matmul(x, decode(storage, parts, inputs, x.dtype), transpose_b=True)
+    if "factors" in parts:
+        x = x * tf.cast(parts["factors"], x.dtype)
+    # The halves of bytes apart: XLA puts numbers side by side one by one.
+    scales = tf.cast(parts["scales"], x.dtype)[..., None]
+    total = None
+    for codes, half in zip(
+        halves(parts["codes"], x.dtype),
+        tf.split(grouped(storage, x), 2, -1),
+        strict=True,
+    ):
+        outer, numbers = shape_of(codes)[0], half.shape[-1] * half.shape[-2]
+        matrix = tf.reshape(codes * scales, [outer, numbers])
+        part = tf.matmul(tf.reshape(half, [-1, numbers]), matrix, transpose_b=True)
+        total = part if total is None else total + part
+    return total
+
+
+def _cut(part: tf.Tensor, first: tf.Tensor, rows: int) -> tf.Tensor:
+    """So many rows of an array, from one on."""
+    others = part.shape[1:]
+    return tf.slice(part, [first, *[0] * len(others)], [rows, *others])
+
+
+def _held(codes: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """The same codes, by way of `x`: so no compiler decodes them before a loop in which
+    `x` changes."""
+    nothing = tf.cast(tf.math.is_nan(x[0, 0]), tf.uint8)
+    if codes.dtype == tf.uint8:
+        return tf.bitwise.bitwise_xor(codes, nothing)
+    if codes.dtype == tf.int8:
+        return tf.bitwise.bitwise_xor(codes, tf.cast(nothing, tf.int8))
+    return codes + tf.cast(nothing, codes.dtype)
+
+
+def multiply(
+    storage: Storage,
+    x: tf.Tensor,
+    parts: Parts,
+    block_numbers: int = BLOCK_NUMBERS,
+) -> tf.Tensor:
     """Rows times the transpose of a matrix that is stored: x W^T.
 
     The gradient by the rows decodes the matrix again; there is none by what is stored.
@@ -185,6 +273,7 @@ def multiply(storage: Storage, x: tf.Tensor, parts: Parts) -> tf.Tensor:
         storage: how the matrix is stored.
         x: [m, inputs], floating.
         parts: of a matrix [rows, inputs].
+        block_numbers: how many are decoded at a time in an XLA program, for few rows.
 
     Returns:
         [m, rows], of the dtype of `x`.
@@ -204,6 +293,6 @@ def multiply(storage: Storage, x: tf.Tensor, parts: Parts) -> tf.Tensor:
             matrix = decode(storage, given, x.shape[-1], upstream.dtype)
             return product(upstream, matrix), *[None] * len(arrays)
 
-        return _forward(storage, x, given), backward
+        return _forward(storage, x, given, block_numbers), backward
 
     return call(tf.convert_to_tensor(x), *arrays)

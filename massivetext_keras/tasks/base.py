@@ -24,6 +24,7 @@ from massivetext_keras.huggingface.models import save as save_huggingface
 from massivetext_keras.huggingface.positions import shortened
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.models.backbone import Backbone, register
+from massivetext_keras.optimization.keras_seams import keep_quantize
 from massivetext_keras.optimization.step import TrainingStep
 from massivetext_keras.saving.export import Probe, compare, quiet, write_saved_model
 from massivetext_keras.saving.presets import write_preset
@@ -124,6 +125,7 @@ class Task(TrainingStep):
         self.backbone = backbone
         self.adapters = Adapters(self)
         self.quantization = Quantization(self)
+        keep_quantize(self)
         self.data = self.data_class(self)
         self.built = True
 

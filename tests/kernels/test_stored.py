@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from massivetext_keras.architecture.storage import Storage
 from massivetext_keras.kernels import stored
+from massivetext_keras.kernels.fused import island
 
 RNG = np.random.default_rng(0)
 STORAGES = [
@@ -118,16 +119,16 @@ def test_factors_of_inputs_cancel():
 
 @pytest.mark.parametrize("storage", STORAGES, ids=str)
 @pytest.mark.parametrize("rows", [1, 3, 40])
-@pytest.mark.parametrize("compiled", [False, True])
-def test_products_are_those_of_the_decoded_matrix(storage, rows, compiled):
+def test_products_are_those_of_the_decoded_matrix(storage, rows):
+    """In a graph; in a program of XLA whole, and in blocks of which the last is cut."""
     matrix = RNG.normal(size=(24, 36)).astype("float32")
     x = RNG.normal(size=(rows, 36)).astype("float32")
     parts = stored.encode(storage, tf.constant(matrix))
-    multiply = tf.function(
-        lambda x: stored.multiply(storage, x, parts), jit_compile=compiled
-    )
     wanted = x @ stored.decode(storage, parts, 36).numpy().T
-    np.testing.assert_allclose(multiply(x), wanted, rtol=2e-5, atol=2e-5)
+    for make, block in ((tf.function, 1), (island, 10_000), (island, 36 * 7)):
+        multiply = make(lambda x, n=block: stored.multiply(storage, x, parts, n))
+        found = multiply(tf.constant(x))
+        np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-5)
     unknown = tf.TensorSpec([None, 36])
     some = tf.function(
         lambda x: stored.multiply(storage, x, parts), input_signature=[unknown]
@@ -157,3 +158,27 @@ def test_rounding_in_training_lets_gradients_through():
     np.testing.assert_array_equal(found, decoded(storage, matrix.numpy()))
     wanted = np.tile(np.arange(16.0), [4, 1])
     np.testing.assert_array_equal(tape.gradient(y, matrix), wanted)
+
+
+def test_no_loop_keeps_a_matrix_in_floats():
+    """What does not change in a loop XLA makes before it: decoding must not be that."""
+    storage, inputs = Storage("int8"), 32
+    matrix = tf.constant(RNG.normal(size=(32, inputs)), tf.float32)
+    parts = {k: tf.Variable(x) for k, x in stored.encode(storage, matrix).items()}
+
+    def program(block):
+        @island
+        def loop(x):
+            return tf.while_loop(
+                lambda i, x: i < 5,
+                lambda i, x: (i + 1, stored.multiply(storage, x, parts, block)),
+                (0, x),
+            )[1]
+
+        traced = tf.function(loop, jit_compile=True, autograph=False)
+        show = traced.experimental_get_compiler_ir(tf.ones([1, inputs]))
+        return show(stage="optimized_hlo")
+
+    for block in (10_000, 32 * 8):
+        entry = program(block).partition("ENTRY")[2]
+        assert "s8[32,32]" in entry and "f32[32,32]" not in entry
