@@ -39,11 +39,10 @@ def nearest(matrix, storage=STORAGE):
 
 
 def test_gptq_changes_products_less_than_the_nearest(matrix):
-    x, unseen = seen(1000)[:500], seen(500)
+    x = seen()
     found = gptq(STORAGE, matrix, x.T @ x)
     assert error(found, matrix, x) < 0.5 * error(nearest(matrix), matrix, x)
     np.testing.assert_array_equal(found["scales"], nearest(matrix)["scales"])
-    assert unseen.shape == x.shape
 
 
 def test_gptq_of_inputs_that_do_not_hang_together_is_the_nearest(matrix):

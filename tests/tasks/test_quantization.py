@@ -92,7 +92,9 @@ def test_another_task_reads_the_backbone_and_has_a_new_head(tmp_path):
     task.quantize("int4", group_size=8)
     task.save_preset(tmp_path)
     other = task_class("", "TokenClassifier").from_preset(tmp_path, labels=("PER",))
-    assert other.quantization.storages() == task.quantization.storages()
+    stored = task.quantization.storages()
+    assert stored.pop("head/transform/kernel") == Storage("int4", 8)
+    assert other.quantization.storages() == stored
     given = {"token_ids": np.array([[3, 5, 6, 4]], "int32")}
     np.testing.assert_array_equal(other.backbone(given), task.backbone(given))
 
