@@ -7,6 +7,7 @@ which is where they are few: what binds then is how much memory is read.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import tensorflow as tf
@@ -23,6 +24,8 @@ _ZERO = 8  # what a code of 4 bits is stored above
 # Numbers of a block that is decoded at a time, half a megabyte of floats; and rows that
 # are few enough for it.
 BLOCK_NUMBERS, _MOST_ROWS = 1 << 17, 32
+# Rows so few that a matrix is read in slices, and how many these are.
+_MOST_SLICED, _SLICES = 4, 8
 # Shares of the largest number of a group that are tried as what its largest code means.
 _SHARES = (1.0, 0.97, 0.94, 0.91, 0.88, 0.85, 0.82, 0.78, 0.74)
 
@@ -185,18 +188,40 @@ def _forward(
     """What `multiply` gives.
 
     In an XLA program a few rows are multiplied block by block of the matrix, each of
-    which is decoded into what a cache holds. A whole matrix in floats would be written
-    to memory and read again; and of a loop, which does not change it, XLA would decode
-    it before the loop, and keep it.
+    which is decoded into what a cache holds; very few rows with codes of 8 bits in one
+    pass over these. A whole matrix in floats would be written to memory and read again;
+    and of a loop, which does not change it, XLA would decode it before the loop, and
+    keep it.
     """
     inputs, count = x.shape[-1], parts["codes"].shape[0]
     rows = max(1, min(count, block_numbers // inputs))
     many = x.shape[0] is not None and x.shape[0] > _MOST_ROWS
     if many or not in_island():
+        if storage.form == "int8":
+            return _product(storage, x, parts)
         return tf.matmul(x, decode(storage, parts, inputs, x.dtype), transpose_b=True)
+    held = {**parts, "codes": _held(parts["codes"], x)}
     if rows == count:
-        return _product(storage, x, {**parts, "codes": _held(parts["codes"], x)})
-    return _by_blocks(storage, x, parts, rows)
+        return _product(storage, x, held)
+    if storage.form != "int8" or inputs % _SLICES:
+        return _by_blocks(storage, x, parts, rows)
+    by_slices = functools.partial(_by_slices, x, held)
+    by_blocks = functools.partial(_by_blocks, storage, x, parts, rows)
+    if x.shape[0] is not None:
+        return by_slices() if x.shape[0] <= _MOST_SLICED else by_blocks()
+    return tf.cond(tf.shape(x)[0] <= _MOST_SLICED, by_slices, by_blocks)
+
+
+def _by_slices(x: tf.Tensor, parts: Parts) -> tf.Tensor:
+    """The product of very few rows with whole numbers, which XLA reads in one pass: the
+    slices of a row of the matrix are added up place by place, then the places."""
+    width, total = x.shape[-1] // _SLICES, None
+    for i in range(_SLICES):
+        cut = slice(i * width, (i + 1) * width)
+        part = x[:, None, cut] * tf.cast(parts["codes"][:, cut], x.dtype)
+        total = part if total is None else total + part
+    sums = tf.linalg.matvec(total, tf.ones([width], x.dtype))
+    return sums * tf.cast(parts["scales"], x.dtype)
 
 
 def _by_blocks(storage: Storage, x: tf.Tensor, parts: Parts, rows: int) -> tf.Tensor:
@@ -223,6 +248,9 @@ def _by_blocks(storage: Storage, x: tf.Tensor, parts: Parts, rows: int) -> tf.Te
 def _product(storage: Storage, x: tf.Tensor, parts: Parts) -> tf.Tensor:
     """The product with a matrix that is decoded whole."""
     inputs = x.shape[-1]
+    if storage.form == "int8":  # sums are scaled, not each number
+        sums = tf.matmul(x, tf.cast(parts["codes"], x.dtype), transpose_b=True)
+        return sums * tf.cast(parts["scales"], x.dtype)
     if storage.form != "int4":
         return tf.matmul(x, decode(storage, parts, inputs, x.dtype), transpose_b=True)
     if "factors" in parts:

@@ -121,15 +121,15 @@ def test_factors_of_inputs_cancel():
 @pytest.mark.parametrize("rows", [1, 3, 40])
 def test_products_are_those_of_the_decoded_matrix(storage, rows):
     """In a graph; in a program of XLA whole, and in blocks of which the last is cut."""
-    matrix = RNG.normal(size=(24, 36)).astype("float32")
-    x = RNG.normal(size=(rows, 36)).astype("float32")
+    matrix = RNG.normal(size=(24, 40)).astype("float32")
+    x = RNG.normal(size=(rows, 40)).astype("float32")
     parts = stored.encode(storage, tf.constant(matrix))
-    wanted = x @ stored.decode(storage, parts, 36).numpy().T
-    for make, block in ((tf.function, 1), (island, 10_000), (island, 36 * 7)):
+    wanted = x @ stored.decode(storage, parts, 40).numpy().T
+    for make, block in ((tf.function, 1), (island, 10_000), (island, 40 * 7)):
         multiply = make(lambda x, n=block: stored.multiply(storage, x, parts, n))
         found = multiply(tf.constant(x))
         np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-5)
-    unknown = tf.TensorSpec([None, 36])
+    unknown = tf.TensorSpec([None, 40])
     some = tf.function(
         lambda x: stored.multiply(storage, x, parts), input_signature=[unknown]
     )

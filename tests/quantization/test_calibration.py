@@ -24,7 +24,7 @@ def test_answers_change_less_than_with_the_nearest(method):
         wanted = lm(features).numpy()
         lm.quantize("int4", TEXTS, group_size=16, method=how)
         wrong[how] = np.abs(lm(features).numpy() - wanted).mean()
-    assert wrong[method] < 0.9 * wrong["nearest"]
+    assert wrong[method] < 0.95 * wrong["nearest"]
 
 
 def test_the_best_is_measured_on_texts_that_were_held_out(caplog):
