@@ -37,7 +37,6 @@ def island(function: Callable) -> Callable:
     """`function` of tensors as one XLA program inside the graph around it; on a mesh
     as it is."""
 
-    @functools.wraps(function)
     def traced(*arguments):
         with _inside():
             return function(*arguments)
