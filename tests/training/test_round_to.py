@@ -40,6 +40,7 @@ def loss(lm: CausalLM) -> float:
     return float(tf.reduce_mean(losses[:, 4:]))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_xla")
 def test_training_wins_back_half_of_what_four_bits_lost():
     """Twice from the same float weights: rounded as they are, and after more training
