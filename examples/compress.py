@@ -1,8 +1,8 @@
 """Stores a fine-tuned classifier in 8 and in 4 bits, and says what that costs.
 
-`--preset=FOLDER --train=cls/sst2/train.tsv --dev=cls/sst2/dev.tsv`, the folder being one
-of `examples/classify.py` or `massivetext finetune`. Each table has the size, the speed
-and the measures before and after, and how many answers are others.
+`--preset=FOLDER --train=cls/sst2/train.tsv --dev=cls/sst2/dev.tsv`, the folder being
+that of `massivetext finetune`. Each table has the size, the speed and the measures
+before and after, and how many answers are others.
 """
 
 from absl import app, flags
