@@ -200,7 +200,6 @@ def learn(
         **compile_options,
     )
     task.randomness.state.assign(keras.random.SeedGenerator(rows.seed).state)
-
     measure = Measure(validation or (), experiment.train.keep_best, run_dir)
     callbacks = [*([measure] if validation else []), *callbacks]
     if run_dir is None:
