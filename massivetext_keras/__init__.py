@@ -26,6 +26,7 @@ _MODULES = (
     "optimization",
     "pages",
     "planning",
+    "quantization",
     "reading",
     "runtimes",
     "saving",

@@ -345,6 +345,8 @@ class TrainConfig(Config):
             the whole on a GPU).
         steps_per_execution: updates between which Keras is not asked.
         frozen: pattern of the paths of weights that stay as they are (None: none).
+        round_to: the form, "int8" or "int4", in which matrices are stored when training
+            is over, and as which they are read in training (None: they stay floats).
         unigram_bias: give the output layer a bias, begun at the log-probabilities of
             the tokens in the text that is learnt; for random weights.
         precision: "auto" (bfloat16 products where the processor has them), "float32",
@@ -378,6 +380,7 @@ class TrainConfig(Config):
     xla: bool | None = None
     steps_per_execution: int = setting(1, least=1)
     frozen: str | None = None
+    round_to: str | None = setting(None, choices=("int8", "int4"))
     unigram_bias: bool = False
     precision: str = "auto"
     strategy: str = "auto"

@@ -22,7 +22,7 @@ LEVELS = [
     ["huggingface", "text"],
     ["data"],
     ["optimization"],
-    ["generation"],
+    ["generation", "quantization"],
     ["runtimes"],
     ["tasks"],
     ["compression"],

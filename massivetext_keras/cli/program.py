@@ -35,6 +35,7 @@ _SUBJECTS = (
     "tasks.evaluation",
     "tasks.predictions",
     "tasks.comparison",
+    "tasks.compression",
     "tasks.tuning",
     "doctor",
 )

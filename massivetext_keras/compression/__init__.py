@@ -1,10 +1,30 @@
-"""What makes a trained task smaller and faster."""
+"""What makes a trained task smaller and faster, and what that costs."""
 
 from massivetext_keras.support.backend import require
 
 require()
 
+from massivetext_keras.compression.comparison import (
+    Change,
+    Comparison,
+    Side,
+    compare,
+    weight_bytes,
+)
 from massivetext_keras.compression.distillation import Distiller, student_of
+from massivetext_keras.compression.page import write_page
 from massivetext_keras.compression.structure import Importance, importance, without
 
-__all__ = ["Distiller", "Importance", "importance", "student_of", "without"]
+__all__ = [
+    "Change",
+    "Comparison",
+    "Distiller",
+    "Importance",
+    "Side",
+    "compare",
+    "importance",
+    "student_of",
+    "weight_bytes",
+    "without",
+    "write_page",
+]

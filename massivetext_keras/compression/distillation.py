@@ -139,6 +139,8 @@ def student_of(teacher: Task, blocks: Sequence[int], **changes) -> Task:
     wrong = [i for i in blocks if not 0 <= i < depth]
     if wrong or not blocks or [*blocks] != sorted({*blocks}):
         raise ValueError(f"blocks={[*blocks]}: give some of 0 to {depth - 1}, rising")
+    if teacher.quantization.storages():
+        raise ValueError("the teacher is stored in fewer bits: dequantize() it first")
     config = teacher.config.replace(num_layers=len(blocks), **changes)
     student = type(teacher)(config, teacher.tokenizer, **teacher.chosen())
     known = teacher.named_weights()

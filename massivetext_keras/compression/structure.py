@@ -174,4 +174,6 @@ def _checked(task: Task) -> TransformerConfig:
             f"parts are taken out of one stack of Transformer blocks without experts, "
             f"on one device: this {type(task).__name__} has another"
         )
+    if task.quantization.storages():
+        raise ValueError("the task is stored in fewer bits: dequantize() it first")
     return config

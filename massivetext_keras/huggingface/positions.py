@@ -6,6 +6,8 @@ from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.saving.weights import Tensors
 
 _POSITIONS = "embeddings/positions/embeddings"
+# A table that is stored in fewer bits has rows of its own, too.
+_ENDS = (_POSITIONS, f"{_POSITIONS}/codes", f"{_POSITIONS}/scales")
 
 
 def shortened(
@@ -32,7 +34,7 @@ def shortened(
     ((3, 1), [0.0, 1.0, 2.0])
     """
     longest, length = there.max_length, wanted.max_length
-    names = {name for name in tensors if name.endswith(_POSITIONS)}
+    names = {name for name in tensors if name.endswith(_ENDS)}
     if not names or wanted.position != "learned" or longest == length:
         return tensors
     if length > longest:

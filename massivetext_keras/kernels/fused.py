@@ -6,18 +6,42 @@ XLA, which reads and writes memory once for a chain of elementwise operations.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
 from massivetext_keras.kernels.split import is_split
 
+_here = threading.local()
+
+
+@contextlib.contextmanager
+def _inside() -> Iterator[None]:
+    before = in_island()
+    _here.inside = True
+    try:
+        yield
+    finally:
+        _here.inside = before
+
+
+def in_island() -> bool:
+    """Whether what this thread traces becomes part of an XLA program of `island`."""
+    return getattr(_here, "inside", False)
+
 
 def island(function: Callable) -> Callable:
     """`function` of tensors as one XLA program inside the graph around it; on a mesh
     as it is."""
-    program = tf.function(function, jit_compile=True, autograph=False)
+
+    def traced(*arguments):
+        with _inside():
+            return function(*arguments)
+
+    program = tf.function(traced, jit_compile=True, autograph=False)
 
     @functools.wraps(function)
     def call(*arguments):

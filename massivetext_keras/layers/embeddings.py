@@ -7,10 +7,13 @@ import tensorflow as tf
 
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.kernels.lookup import rows_of
+from massivetext_keras.kernels.shapes import shape_of
+from massivetext_keras.kernels.stored import rounded
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.dropout import Dropout
 from massivetext_keras.layers.normalization import Normalization
 from massivetext_keras.layers.positions import sinusoidal
+from massivetext_keras.layers.stored import StoredMatrix
 
 
 class TokenEmbedding(keras.layers.Layer):
@@ -21,10 +24,16 @@ class TokenEmbedding(keras.layers.Layer):
         hidden_size: columns d.
         scale: standard deviation of the first weights.
 
+    Attributes:
+        rounds_as: a `Storage` that training shall bear, see `Dense`.
+
     >>> import tensorflow as tf
     >>> TokenEmbedding(10, 4)(tf.constant([[1, 2, 3]])).shape
     TensorShape([1, 3, 4])
     """
+
+    matrix_place = "embeddings"  # of `layers.stored`
+    rounds_as = None
 
     def __init__(
         self, vocabulary_size: int, hidden_size: int, scale: float = 0.02, **kwargs
@@ -41,14 +50,32 @@ class TokenEmbedding(keras.layers.Layer):
             autocast=False,
         )
 
+    def table(self) -> tf.Tensor:
+        """[vocabulary_size, d]."""
+        table = tf.convert_to_tensor(self.embeddings)
+        return table if self.rounds_as is None else rounded(self.rounds_as, table)
+
     def matrix(self) -> tf.Tensor:
         """[vocabulary_size, d] in the dtype of computations."""
-        return tf.cast(tf.convert_to_tensor(self.embeddings), self.compute_dtype)
+        return tf.cast(self.table(), self.compute_dtype)
+
+    def scores(self, x: tf.Tensor) -> tf.Tensor:
+        """Products of `x` [..., d] with each row, [..., vocabulary_size]."""
+        if not isinstance(self.embeddings, StoredMatrix):
+            return tf.matmul(x, self.matrix(), transpose_b=True)
+        *outer, size = shape_of(x)
+        found = self.embeddings.times(tf.reshape(x, [-1, size]))
+        return tf.reshape(found, [*outer, self.vocabulary_size])
 
     def call(self, token_ids: tf.Tensor) -> tf.Tensor:
         """int [batch, length] -> [batch, length, d]."""
+        if isinstance(self.embeddings, StoredMatrix):
+            return self.embeddings.some(token_ids)
+        rows = rows_of(self.embeddings, token_ids)
+        if self.rounds_as is not None:
+            rows = rounded(self.rounds_as, rows)
         # Rows are cast, not the table: their gradients are summed in float32.
-        return tf.cast(rows_of(self.embeddings, token_ids), self.compute_dtype)
+        return tf.cast(rows, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, self.hidden_size)

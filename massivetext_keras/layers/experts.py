@@ -12,6 +12,7 @@ from massivetext_keras.kernels.shapes import shape_of
 from massivetext_keras.kernels.split import is_split
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.layers.feed_forward import activated
+from massivetext_keras.layers.stored import StoredMatrix
 
 
 class ExpertDense(keras.layers.Layer):
@@ -23,6 +24,8 @@ class ExpertDense(keras.layers.Layer):
         units: columns of each.
         scale: standard deviation of the first weights.
     """
+
+    matrix_place = "kernel"  # of `layers.stored`
 
     def __init__(
         self, num_experts: int, inputs: int, units: int, scale: float = 0.02, **kwargs
@@ -38,6 +41,8 @@ class ExpertDense(keras.layers.Layer):
 
     def call(self, x: tf.Tensor, experts: tf.Tensor) -> tf.Tensor:
         """Tiles [tiles, tile, inputs], each of one expert [tiles], times its matrix."""
+        if isinstance(self.kernel, StoredMatrix):
+            return tf.matmul(x, self.kernel.some(experts), transpose_b=True)
         return tf.matmul(x, rows_of(self.kernel, experts))
 
     def all(self, x: tf.Tensor) -> tf.Tensor:
@@ -84,7 +89,9 @@ class MixtureOfExperts(keras.layers.Layer):
         self.activation, self.gated = activation, gated
         self.loss = loss
         # in float32: a rounded score would choose another expert
-        self.router = Dense(num_experts, bias=False, dtype="float32", name="router")
+        self.router = Dense(
+            num_experts, bias=False, may_round=False, dtype="float32", name="router"
+        )
         width, policy = intermediate_size * (2 if gated else 1), self.dtype_policy
         self.up = ExpertDense(num_experts, hidden_size, width, dtype=policy, name="up")
         self.down = ExpertDense(

@@ -206,9 +206,7 @@ class Backbone(keras.Model):
             hidden: of the width of the embedding.
             bias: float32 [vocabulary] of a head (None: the model's own, if any).
         """
-        matrix = self.output_embedding.matrix()
-        scores = tf.matmul(self._scaled(hidden), matrix, transpose_b=True)
-        scores = tf.cast(scores, tf.float32)
+        scores = tf.cast(self.output_embedding.scores(self._scaled(hidden)), tf.float32)
         bias = self.logit_bias if bias is None else bias
         return scores if bias is None else scores + bias
 
@@ -236,7 +234,7 @@ class Backbone(keras.Model):
         """
         total, losses = cross_entropy(
             self._scaled(hidden),
-            tf.convert_to_tensor(self.output_embedding.embeddings),
+            self.output_embedding.table(),
             labels,
             weights,
             bias=self.logit_bias if bias is None else bias,
@@ -259,7 +257,10 @@ class Backbone(keras.Model):
         Raises:
             NotImplementedError: always.
         """
-        raise cannot_quantize(self, mode)
+        raise NotImplementedError(
+            f"{type(self).__name__}.quantize({mode!r}) would change nothing: it is a "
+            "task that stores its backbone in fewer bits, by task.quantize"
+        )
 
     def get_config(self):
         return {**super().get_config(), "config": self.config.to_dict()}
@@ -269,15 +270,6 @@ class Backbone(keras.Model):
         values = keras.saving.deserialize_keras_object(values)
         config = ModelConfig.from_dict(values.pop("config"))
         return cls(config, **values)
-
-
-def cannot_quantize(model: keras.Model, mode: str | None) -> NotImplementedError:
-    """The error for a model whose products Keras does not know."""
-    return NotImplementedError(
-        f"{type(model).__name__}.quantize({mode!r}) would change nothing: its products "
-        "cannot be quantized; training.set_precision('mixed_bfloat16') before it is "
-        "made halves their numbers"
-    )
 
 
 def as_features(inputs) -> dict[str, tf.Tensor]:

@@ -219,6 +219,12 @@ def layers_of(model: keras.Layer) -> Iterable[keras.Layer]:
     return model._flatten_layers()
 
 
+def keep_quantize(model: keras.Layer) -> None:
+    """Leaves a model the `quantize` of its class, in front of which Keras puts one that
+    knows the modes of its own layers alone."""
+    vars(model).pop("quantize", None)
+
+
 def mark_trainable(layer: keras.Layer, trainable: bool) -> None:
     """Sets what a layer says of itself, and leaves its weights as they are.
 

@@ -80,10 +80,11 @@ def portable(task: Any, format: str) -> Portable:
     """
     if not isinstance(task.config, TransformerConfig):
         raise cannot_hold(format, task, f"stack={task.config.stack!r}")
+    floats = task.quantization.in_floats(task.named_weights())
     return Portable(
         type(task).__name__,
         task.config,
-        {k: x.astype(np.float32) for k, x in arrays_of(task.named_weights()).items()},
+        {k: x.astype(np.float32) for k, x in arrays_of(floats).items()},
         task.portable_head(),
         task.tokenizer,
         task.chosen(),

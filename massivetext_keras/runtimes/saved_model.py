@@ -38,6 +38,8 @@ def saved_model(
     module = tf.Module(name=task.name)  # what the signatures use, nothing else
     module.tokenizer = task.need_tokenizer()
     module.weights = [weight.value for weight in task.named_weights().values()]
+    beside = task.adapters.over_stored().values()
+    module.adapters = [x.value for layer in beside for x in layer.adapter.weights]
     metadata = {
         "format": "massivetext_keras export",
         "task": type(task).__name__,

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from massivetext_keras.architecture.model import ModelConfig
+from massivetext_keras.architecture.storage import Storage, header_of
 from massivetext_keras.saving.weights import Tensors, read_tensors, save_weights
 from massivetext_keras.support.files import file_hash, write_json
 
@@ -25,6 +26,7 @@ def write_preset(
     weights: Mapping[str, keras.Variable],
     tokenizer=None,
     options: Mapping[str, Any] | None = None,
+    storages: Mapping[str, Storage] | None = None,
 ) -> None:
     """Writes a preset folder, the config last and with the hash of the weights.
 
@@ -35,6 +37,7 @@ def write_preset(
         weights: by name.
         tokenizer: with `save(folder)`, or None.
         options: further arguments of the task, as JSON values.
+        storages: of matrices that are stored in fewer bits, by path.
     """
     folder = Path(folder)
     save_weights(weights, folder / WEIGHTS)
@@ -45,6 +48,7 @@ def write_preset(
         "task": task,
         "options": dict(options or {}),
         "model": config.to_dict(),
+        **({"quantization": header_of(storages)} if storages else {}),
         "tokenizer": None if tokenizer is None else tokenizer.fingerprint,
         "sha256": file_hash(folder / WEIGHTS),
     }

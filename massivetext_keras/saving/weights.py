@@ -18,6 +18,7 @@ from massivetext_keras.saving.tensor_files import Kind, write_tensors
 FILE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 _FLOATS = ("F64", "F32", "F16", "BF16")
+_CODES = ("I8", "U8")  # of what ends in /codes, see `architecture.storage`
 _MOST_LISTED = 10
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 _POINTER = b"version https://git-lfs"
@@ -91,7 +92,7 @@ def named_weights(model: keras.layers.Layer) -> dict[str, keras.Variable]:
     named: dict[str, keras.Variable] = {}
     for variable in model.weights:
         name = variable.path.removeprefix(f"{model.name}/")
-        if not keras.backend.is_float_dtype(variable.dtype):
+        if not (keras.backend.is_float_dtype(variable.dtype) or _is_codes(name)):
             continue
         if name in named:
             raise ValueError(f"two weights of {model.name!r} have the path {name!r}")
@@ -274,11 +275,16 @@ def _open_shards(index: Path) -> Tensors:
 def _read(homes: Mapping[str, tuple], name: str) -> np.ndarray:
     path, file = homes[name]
     kind = file.get_slice(name).get_dtype()
-    if kind not in _FLOATS:
+    if kind not in _FLOATS and not (_is_codes(name) and kind in _CODES):
         raise ValueError(
             f"{path}: {name} holds {kind}, not one of {', '.join(_FLOATS)}"
         )
     return file.get_tensor(name)
+
+
+def _is_codes(name: str) -> bool:
+    """Whether a name is that of the whole numbers that stand for a matrix."""
+    return name.endswith("/codes")
 
 
 def other_weights(folder: Path) -> str:

@@ -13,10 +13,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from massivetext_keras.architecture.storage import Storage
 from massivetext_keras.distribution.sharded import beside
 from massivetext_keras.huggingface.peft import Lora, is_peft, read_lora
 from massivetext_keras.layers import adapters
 from massivetext_keras.layers.dense import Dense
+from massivetext_keras.layers.stored import StoredMatrix
 from massivetext_keras.optimization.freezing import settle
 from massivetext_keras.optimization.keras_seams import held_by
 from massivetext_keras.saving.weights import Tensors, assign, read_tensors, save_weights
@@ -100,7 +102,10 @@ class Adapters:
         layers = self._products()
         with task.distribute_strategy.scope():
             for layer in (layers[name] for name in products):
-                with beside(held_by(layer.kernel)):
+                kernel = layer.kernel
+                if isinstance(kernel, StoredMatrix):
+                    kernel = kernel.codes
+                with beside(held_by(kernel)):
                     adapters.attach(layer, rank, alpha, dropout)
         for weight in frozen:
             weight.trainable = False
@@ -134,8 +139,14 @@ class Adapters:
         Training needs `unmerge_adapters`.
 
         Raises:
-            ValueError: there are none.
+            ValueError: there are none, or a kernel is stored in fewer bits, in which
+                their sum would be another one.
         """
+        if stored := self.over_stored():
+            raise ValueError(
+                f"the adapter of {next(iter(stored))} is beside a kernel of few bits: "
+                "dequantize before, or leave it beside"
+            )
         for layer in self._needed().values():
             adapters.merge(layer)
         self._forget_graphs()
@@ -170,8 +181,13 @@ class Adapters:
 
     @contextlib.contextmanager
     def merged(self) -> Iterator[None]:
-        """Inside, graphs are made without adapters, which are merged."""
-        layers = [x for x in self.layers().values() if x.adapter.original is None]
+        """Inside, graphs are made without adapters, which are merged; those of kernels
+        in few bits stay beside."""
+        layers = [
+            layer
+            for name, layer in self.layers().items()
+            if layer.adapter.original is None and name not in self.over_stored()
+        ]
         if not layers:
             yield
             return
@@ -190,11 +206,28 @@ class Adapters:
         return any(x.adapter.original is not None for x in self.layers().values())
 
     def merged_weights(self) -> dict[str, Any]:
-        """The task's weights, in which kernels do what adapters do beside them."""
+        """The task's weights, in which kernels do what adapters do beside them.
+
+        A kernel in few bits that has an adapter is one of float32 there: rounded again,
+        the sum would answer otherwise.
+        """
         named: dict[str, Any] = weights.of_preset(self.task)
         for name, layer in self.layers().items():
-            named[f"{name}/kernel"] = adapters.merged_kernel(layer)
+            path = f"{name}/kernel"
+            named = {k: v for k, v in named.items() if not k.startswith(f"{path}/")}
+            named[path] = adapters.merged_kernel(layer)
         return named
+
+    def merged_storages(self) -> dict[str, Storage]:
+        """How matrices of `merged_weights` are stored, by path."""
+        merged = {f"{name}/kernel" for name in self.layers()}
+        found = self.task.quantization.storages()
+        return {path: x for path, x in found.items() if path not in merged}
+
+    def over_stored(self) -> dict[str, Dense]:
+        """The products with an adapter whose kernels are in few bits, by path."""
+        layers = self.layers().items()
+        return {k: x for k, x in layers if isinstance(x.kernel, StoredMatrix)}
 
     def save(self, folder: str | Path) -> None:
         """Writes what adapters, and heads trained with them, have learnt, alone.
@@ -334,7 +367,8 @@ class Adapters:
             for layer in backbone._flatten_layers()
             if isinstance(layer, Dense)
         }
-        ends = (name.removesuffix("/kernel") for name in weights.of_backbone(self.task))
+        names = (x.removesuffix("/codes") for x in weights.of_backbone(self.task))
+        ends = (name.removesuffix("/kernel") for name in names)
         return {name: found[name] for name in ends if name in found}
 
     def _needed(self) -> dict[str, Dense]:

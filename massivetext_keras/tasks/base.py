@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from massivetext_keras import tokenizers
 from massivetext_keras.architecture.model import ModelConfig
+from massivetext_keras.architecture.storage import Storage
 from massivetext_keras.data.batching.buckets import Batches
 from massivetext_keras.data.batching.epochs import TrainingBatches
 from massivetext_keras.data.batching.sizes import Batching
@@ -22,7 +23,8 @@ from massivetext_keras.data.records import Record
 from massivetext_keras.huggingface.models import save as save_huggingface
 from massivetext_keras.huggingface.positions import shortened
 from massivetext_keras.layers.dense import Dense
-from massivetext_keras.models.backbone import Backbone, cannot_quantize, register
+from massivetext_keras.models.backbone import Backbone, register
+from massivetext_keras.optimization.keras_seams import keep_quantize
 from massivetext_keras.optimization.step import TrainingStep
 from massivetext_keras.runtimes import write_export
 from massivetext_keras.runtimes.portable import Head
@@ -35,6 +37,7 @@ from massivetext_keras.tasks.adapters import Adapters, load_task
 from massivetext_keras.tasks.datasets import TextData, check_places
 from massivetext_keras.tasks.keras_config import config_of, on_one_device, task_from
 from massivetext_keras.tasks.preprocessor import Preprocessor
+from massivetext_keras.tasks.quantization import Quantization
 from massivetext_keras.tasks.served import probes, signatures
 from massivetext_keras.tasks.source import Source
 from massivetext_keras.tasks.strings import (
@@ -122,6 +125,8 @@ class Task(TrainingStep):
             backbone = by_stack[config.stack](config, dtype=self.dtype_policy)
         self.backbone = backbone
         self.adapters = Adapters(self)
+        self.quantization = Quantization(self)
+        keep_quantize(self)
         self.data = self.data_class(self)
         self.built = True
 
@@ -160,7 +165,7 @@ class Task(TrainingStep):
         task.no_tokenizer = parts.no_tokenizer or task.no_tokenizer
         if parts.tensors is not None:
             tensors = shortened(parts.tensors, parts.config, config, source.name)
-            task.take_weights(tensors, source.name)
+            task.take_weights(tensors, source.name, parts.storages)
         task.loaded_from(source)
         return task
 
@@ -214,19 +219,28 @@ class Task(TrainingStep):
         """The backbone's weights by name, without adapters."""
         return weights.of_backbone(self)
 
-    def take_weights(self, tensors: Tensors, source: str) -> None:
+    def take_weights(
+        self,
+        tensors: Tensors,
+        source: str,
+        storages: Mapping[str, Storage] | None = None,
+    ) -> None:
         """Sets all weights; a head that is not there whole stays as it is.
 
         Args:
             tensors: by the names of `named_weights`; heads of other tasks, or for other
                 labels, are passed over.
             source: where they are from, for messages.
+            storages: of matrices that the tensors have in fewer bits, by path (None:
+                those that the task has so).
 
         Raises:
             ValueError: lists what of the backbone is missing, left over, or of another
                 shape.
         """
-        weights.take(self, tensors, source)
+        if storages is None:
+            storages = self.quantization.storages()
+        weights.take(self, tensors, source, storages)
 
     def save_preset(self, folder: str | Path, format: str = FORMATS[0]) -> None:
         """Writes config, weights and tokenizer, for `from_preset` to read.
@@ -253,7 +267,7 @@ class Task(TrainingStep):
             save_huggingface(
                 folder,
                 self.config,
-                named,
+                self.quantization.in_floats(named),
                 self.tokenizer,
                 options=self.huggingface_options(),
             )
@@ -265,11 +279,29 @@ class Task(TrainingStep):
             named,
             self.tokenizer,
             self.chosen(),
+            self.adapters.merged_storages(),
         )
 
-    def quantize(self, mode=None, *_, **__):
-        """Refuses, as `Backbone.quantize` does."""
-        raise cannot_quantize(self, mode)
+    def quantize(
+        self,
+        mode: str = "int8",
+        texts: str | Sequence[Any] | None = None,
+        group_size: int = 32,
+        method: str = "best",
+    ) -> dict[str, Storage]:
+        """Stores kernels and embeddings in fewer bits; see `Quantization.apply`.
+
+        Args:
+            mode: "int8", "int4", "float16" or "bfloat16".
+            texts: to calibrate "int4" on.
+            group_size: numbers that share a scale, of "int4".
+            method: "nearest", "gptq", "awq" or "best", with texts.
+        """
+        return self.quantization.apply(mode, texts, group_size, method)
+
+    def dequantize(self) -> None:
+        """Gives kernels and embeddings back as float32; see `Quantization.undo`."""
+        self.quantization.undo()
 
     def export(
         self,

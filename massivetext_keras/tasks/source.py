@@ -7,11 +7,14 @@ import functools
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from massivetext_keras import tokenizers
 from massivetext_keras.architecture import shapes
 from massivetext_keras.architecture.model import ModelConfig
+from massivetext_keras.architecture.storage import Storage
+from massivetext_keras.architecture.storage import read_header as storages_in
 from massivetext_keras.huggingface.generation import read_options
 from massivetext_keras.huggingface.models import Folder
 from massivetext_keras.runtimes.gguf import SUFFIX, read_gguf
@@ -37,6 +40,7 @@ class Parts(NamedTuple):
         options: of the task, those that the source has where the caller gives none.
         tensors: the weights by our names, None for random ones.
         no_tokenizer: why there is none, "" if nobody knows.
+        storages: of matrices that are stored in fewer bits, by path.
     """
 
     config: ModelConfig
@@ -44,6 +48,7 @@ class Parts(NamedTuple):
     options: dict[str, Any]
     tensors: Tensors | None = None
     no_tokenizer: str = ""
+    storages: Mapping[str, Storage] = MappingProxyType({})
 
 
 class Source:
@@ -152,7 +157,8 @@ class PresetFolder(Source):
             written = header.get("options", {})
             tensors = _with_labels(written, options, tensors)
             options = {**written, **options}
-        return Parts(self.config, tokenizer, options, tensors)
+        storages = storages_in(header.get("quantization"))
+        return Parts(self.config, tokenizer, options, tensors, storages=storages)
 
 
 class HuggingFaceFolder(Source):

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from massivetext_keras.architecture.storage import Storage, stored_shapes
 from massivetext_keras.distribution.workers import is_chief
 from massivetext_keras.layers import adapters
 from massivetext_keras.saving.weights import (
@@ -64,19 +65,32 @@ def of_preset(task: Any) -> Named:
     return of_backbone(task) | of_heads(task)
 
 
-def take(task: Any, tensors: Tensors, source: str) -> None:
+def take(
+    task: Any, tensors: Tensors, source: str, storages: Mapping[str, Storage]
+) -> None:
     """Sets all weights of a task; see `Task.take_weights`."""
-    wanted = of_backbone(task)
+    fitting = []
     for prefix in task.heads():
-        head = of_head(task, prefix)
-        shapes = {name: tuple(weight.shape) for name, weight in head.items()}
+        head = {name: weight.shape for name, weight in of_head(task, prefix).items()}
+        shapes = stored_shapes(head, storages)
         if all(tensors.shapes.get(name) == shapes[name] for name in shapes):
-            wanted |= head
+            fitting.append(prefix)
         else:
             logger.warning(
                 f"{source} has no {prefix!r} for this {type(task).__name__}: its "
                 "weights are random, to be trained"
             )
+    inside = [f"{prefix}/" for prefix in fitting]
+    there = {
+        path: storage
+        for path, storage in storages.items()
+        if not path.startswith(HEAD) or path.startswith(tuple(inside))
+    }
+    if there and there != task.quantization.storages():
+        task.quantization.prepare(there)
+    wanted = of_backbone(task)
+    for prefix in fitting:
+        wanted |= of_head(task, prefix)
     names = [name for name in tensors if name in wanted or not name.startswith(HEAD)]
     assign(wanted, tensors.only(names))
     task.backbone.has_learnt = True

@@ -52,6 +52,7 @@ def fine_tune(
     seed: int = 0,
     run_dir: str | Path | None = None,
     keep_best: str | None = None,
+    round_to: str | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     **compile_options,
 ) -> dict[str, float]:
@@ -83,6 +84,9 @@ def fine_tune(
             run that was stopped goes on (None: nothing is written).
         keep_best: the measure whose best weights the task has in the end (None: it has
             the last ones).
+        round_to: "int8" or "int4": the task is trained with its matrices as they will
+            be read when they are stored so, gradients going through as if they were not
+            (Jacob et al., 2018; Bengio et al., 2013), and is stored so in the end.
         callbacks: of Keras, more of them.
         **compile_options: for the task's `compile`, such as `micro_batches`; what the
             experiment has a field for is written into it.
@@ -117,6 +121,7 @@ def fine_tune(
             seed=seed,
             precision=task.dtype_policy.name,
             keep_best=keep_best,
+            round_to=round_to,
             **settings,
         ),
     )

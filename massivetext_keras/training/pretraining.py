@@ -182,6 +182,8 @@ def prepare(task: Task, experiment: ExperimentConfig) -> None:
         raise ValueError(f"task.label_smoothing: {type(task).__name__} has none")
     if wanted.adapters and not task.adapted():
         task.add_adapters(wanted.adapters, rank=wanted.adapter_rank)
+    if experiment.train.round_to:
+        task.quantization.round_in_training(experiment.train.round_to)
     if experiment.train.frozen:
         frozen = task.freeze(experiment.train.frozen)
         logger.info("frozen: %d weights", len(frozen))

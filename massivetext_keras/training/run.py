@@ -157,11 +157,13 @@ def time_limit(settings: TrainConfig) -> TimeLimit | None:
 
 def conclude(task: Task, finish: Callable[[], None] | None = None) -> None:
     """After training, a task has the means that its optimizer keeps, if it keeps any;
-    then comes what else is to be done with its weights."""
+    then comes what else is to be done with its weights; at last those that were rounded
+    in training are stored so."""
     if task.optimizer.use_ema:
         take_averages(task)
     if finish is not None:
         finish()
+    task.quantization.store_rounded()
 
 
 class _Resumed(StepCallback):

@@ -111,10 +111,8 @@ def test_precision_is_no_matter_of_a_preset(name):
 
 
 def test_quantization_that_would_change_nothing_is_refused():
-    lm = byte_lm()
-    for model in (lm, lm.backbone):
-        with pytest.raises(NotImplementedError, match="would change nothing"):
-            model.quantize("int8")
+    with pytest.raises(NotImplementedError, match="change nothing: .* task.quantize"):
+        byte_lm().backbone.quantize("int8")
 
 
 LORAS = {

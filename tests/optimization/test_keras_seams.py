@@ -171,3 +171,15 @@ def test_no_other_file_of_the_folder_knows_private_members():
             if name in private and path.name != "keras_seams.py":
                 found.append(f"{path.name}:{node.lineno}: {name}")
     assert found == []
+
+
+def test_a_model_can_have_a_quantize_of_its_own():
+    class Model(keras.Model):
+        def quantize(self, mode, other=None):
+            return mode, other
+
+    model = Model()
+    with pytest.raises((TypeError, ValueError)):
+        model.quantize("int3", 5)
+    keras_seams.keep_quantize(model)
+    assert model.quantize("int3", 5) == ("int3", 5)

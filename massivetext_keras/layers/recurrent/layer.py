@@ -31,6 +31,8 @@ class RecurrentLayer(keras.layers.Layer):
     (TensorShape([5, 1, 3]), 2)
     """
 
+    matrix_place = "recurrent_kernel"  # of `layers.stored`
+
     def __init__(
         self,
         cell: str,

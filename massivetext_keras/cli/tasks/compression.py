@@ -1,0 +1,102 @@
+"""The verb that makes a model smaller, and says what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from massivetext_keras.cli.flags import Given, UsageError, given, verb
+from massivetext_keras.cli.settings import Overwrite, Preset, TaskName, files_in
+from massivetext_keras.cli.tasks.examples import reading_of
+
+_FORMS = ("int8", "int4", "float16", "bfloat16")
+_TEXTS = 128  # to calibrate on, of those that there are
+
+
+@verb("compress")
+def compress(
+    *,
+    preset: Preset,
+    output: Annotated[str, "folder of the smaller preset"],
+    task: TaskName | None = None,
+    int8: bool = False,
+    int4: bool = False,
+    float16: bool = False,
+    bfloat16: bool = False,
+    calibration: Annotated[
+        str | None, "texts that int4 is calibrated on: files, globs, folders, by commas"
+    ] = None,
+    how: Given = given(
+        "massivetext_keras.tasks.quantization:Quantization.apply",
+        "group_size",
+        "method",
+    ),
+    data: Annotated[
+        str | None, "examples, or text, to compare the answers on before and after"
+    ] = None,
+    reading: Given = given(reading_of),
+    report: Annotated[str | None, "page about the two, an HTML file"] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Store a model's kernels and embeddings in 8, 4 or 16 bits.
+
+    Without --data the sizes are compared; with it speed, quality and answers, too.
+    """
+    from massivetext_keras import compression, tasks
+    from massivetext_keras.support.files import check_free
+
+    flags = dict(zip(_FORMS, (int8, int4, float16, bfloat16), strict=True))
+    chosen = [name for name, wanted in flags.items() if wanted]
+    if len(chosen) != 1:
+        raise UsageError(f"give one of {', '.join(f'--{name}' for name in _FORMS)}")
+    if calibration and chosen != ["int4"]:
+        raise UsageError(f"--calibration is for --int4, not --{chosen[0]}")
+    if report and not data:
+        raise UsageError("--report is about answers: give --data")
+    check_free(output, overwrite)
+    cls = tasks.task_class(preset, task)
+    smaller = cls.from_preset(preset)
+    texts = _texts(calibration)[:_TEXTS] if calibration else None
+    smaller.quantize(chosen[0], texts, **how)
+    smaller.save_preset(output)
+    before = cls.from_preset(preset)
+    if not data:
+        sizes = [compression.weight_bytes(x) for x in (before, smaller)]
+        one, other = (f"{size / 1e6:.2f} MB" for size in sizes)
+        print(f"{output}: {other} of weights, {sizes[1] / sizes[0]:.3f} of {one}")
+        return
+    if issubclass(cls, tasks.CausalLM):
+        asked = {"texts": _texts(data)}
+    else:
+        asked = {
+            "examples": before.read_examples(files_in(data), **reading_of(**reading))
+        }
+    found = compression.compare(before, smaller, **asked)
+    _print(found)
+    if report:
+        compression.write_page(found, Path(preset).name, report)
+        print(f"{report}: a page about it")
+
+
+def _texts(files: str) -> list[str]:
+    """Documents of files, without the empty ones."""
+    from massivetext_keras import corpus
+
+    found = [text for text in corpus.read_documents(files_in(files)) if text.strip()]
+    if not found:
+        raise ValueError(f"{files}: there is no text")
+    return found
+
+
+def _print(found) -> None:
+    heads = "", found.before.name, found.after.name, "ratio"
+    rows: Sequence = [heads, *found.rows()]
+    width = max(len(row[0]) for row in rows)
+    for name, *cells in rows:
+        print(f"{name:{width}}", *(f"{cell:>12}" for cell in cells))
+    print(f"{found.changed:,} of {found.count:,} answers changed")
+    for change in found.worst[:3]:
+        print(
+            f"  {change.asked[:60]!r}: {change.before[:60]!r} -> {change.after[:60]!r}"
+        )

@@ -1,0 +1,5 @@
+"""Matrices of layers in fewer bits."""
+
+from massivetext_keras.layers.stored.matrix import StoredMatrix, matrix_of, store
+
+__all__ = ["StoredMatrix", "matrix_of", "store"]
