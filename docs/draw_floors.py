@@ -24,6 +24,7 @@ ABOUT = {
     "cli": "massivetext VERB --flag",
     "serving": "HTTP and gRPC, batches, streams, limits",
     "training": "what a user runs: train, fine_tune, callbacks",
+    "explain": "which words an answer depends on",
     "tasks": "tokenizer + model + head + loss; strings in, strings out",
     "generation": "the decoding loop, sampling, beams",
     "optimization": "one update, whatever the split",

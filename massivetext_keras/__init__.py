@@ -16,6 +16,7 @@ _MODULES = (
     "distribution",
     "evaluation",
     "experiment",
+    "explain",
     "generation",
     "huggingface",
     "kernels",

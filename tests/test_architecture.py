@@ -24,6 +24,7 @@ LEVELS = [
     ["optimization"],
     ["generation"],
     ["tasks"],
+    ["explain"],
     ["training"],
     ["serving"],
     ["cli"],
