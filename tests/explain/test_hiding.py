@@ -129,11 +129,17 @@ def test_shapley_values_of_a_text_are_means_over_orders(classifier):
     text = "the unbelievable cat"
     found = explain(classifier, text, "shapley", target="ham")
     question = question_of(classifier, text, "ham")
-    game = game_of(classifier, question, units_of(question), 4)
+    subsets = np.arange(32)[:, None] >> np.arange(5) & 1 == 1
+    table = game_of(classifier, question, units_of(question), 4)(subsets)
+
+    def game(seen):
+        return table[seen @ (1 << np.arange(5))]
+
     np.testing.assert_allclose(found.scores, by_orders(game, 5), atol=1e-4)
     assert found.gap == pytest.approx(0.0, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_shap_finds_the_exact_values(classifier):
     """`shap.explainers.Exact` over the same outputs."""
     shap = pytest.importorskip("shap")
@@ -151,6 +157,7 @@ def test_shap_finds_the_exact_values(classifier):
     np.testing.assert_allclose(values, wanted, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("game", "count"), [(linear, 5), (glove, 2)])
 def test_partition_is_shapley_where_units_do_not_interact_or_are_two(game, count):
     pytest.importorskip("shap")
@@ -166,13 +173,22 @@ def test_partition_is_shapley_where_units_do_not_interact_or_are_two(game, count
     assert (base, output) == exact[1:]
 
 
+@pytest.mark.slow
 def test_partition_sums_up(classifier):
     pytest.importorskip("shap")
     found = explain(classifier, TEXT, "partition", target="ham", unit="word")
     assert found.gap == pytest.approx(0.0, abs=1e-4)
 
 
-@pytest.mark.parametrize("method", ["occlusion", "shapley", "lime", "partition"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "occlusion",
+        "shapley",
+        "lime",
+        pytest.param("partition", marks=pytest.mark.slow),  # imports numba
+    ],
+)
 def test_an_empty_text_has_no_scores(classifier, method):
     if method == "partition":
         pytest.importorskip("shap")
