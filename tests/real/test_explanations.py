@@ -28,7 +28,7 @@ def embedder() -> TextEmbedder:
 
 @pytest.mark.parametrize(
     ("method", "text"),
-    # Integrated gradients find "Monday" in the last text, so that sums say little alone.
+    # Integrated gradients, whose sums are right, find "Monday" in the last text.
     [("integrated_gradients", 0), ("occlusion", 0), ("occlusion", 2)],
 )
 def test_the_word_in_common_makes_texts_alike(embedder, method, text):
