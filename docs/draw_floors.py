@@ -25,6 +25,7 @@ ABOUT = {
     "serving": "HTTP and gRPC, batches, streams, limits",
     "training": "what a user runs: train, fine_tune, callbacks",
     "compression": "smaller models, and what that costs",
+    "explain": "which words an answer depends on",
     "tasks": "tokenizer + model + head + loss; strings in, strings out",
     "runtimes": "exports: SavedModel, ONNX, GGUF, LiteRT",
     "quantization": "rounding to 4 bits by calibration texts",

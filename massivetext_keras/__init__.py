@@ -17,6 +17,7 @@ _MODULES = (
     "distribution",
     "evaluation",
     "experiment",
+    "explain",
     "generation",
     "huggingface",
     "kernels",

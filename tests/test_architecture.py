@@ -25,7 +25,7 @@ LEVELS = [
     ["generation", "quantization"],
     ["runtimes"],
     ["tasks"],
-    ["compression"],
+    ["compression", "explain"],
     ["training"],
     ["serving"],
     ["cli"],

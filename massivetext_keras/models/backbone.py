@@ -23,6 +23,7 @@ from massivetext_keras.models.part import Part, leave, part_to_run
 
 # What names of features end in, such as "encoder_token_ids".
 FEATURES = ("token_ids", "padding_mask", "segment_ids", "positions", "prefix_mask")
+VECTORS = "token_vectors"  # the one that is of floats
 
 
 def register(cls: type) -> None:
@@ -141,7 +142,8 @@ class Backbone(keras.Model):
                 `padding_mask` (0 at padding), `segment_ids` (in an encoder with segment
                 types the first or second text; else a token sees its own segment
                 alone), `positions` and, for a prefix model, `prefix_mask` (1 at tokens
-                that all may see), all int [batch, length].
+                that all may see), all int [batch, length]. With `token_vectors`, float
+                [batch, length, e], these are read in place of the ids' own embeddings.
             cache: what went before, from `empty_cache` or an earlier call.
             training: whether a gradient is taken.
             embeddings: of the text (None: the model's only ones).
@@ -166,7 +168,7 @@ class Backbone(keras.Model):
         part = part_to_run() or Part(range(len(stack.blocks)), last=True)
         x = part.entered
         if x is None:
-            x = embeddings(self.tokens(token_ids), positions, types, training=training)
+            x = embeddings(self.rows(inputs), positions, types, training=training)
         elif training:  # keys of dropout that are drawn before its first block
             draw_keys(bool(self.config.dropout) + part.blocks.start)
         prefix = inputs.get("prefix_mask")
@@ -198,6 +200,17 @@ class Backbone(keras.Model):
             return x
         start = cache.start + tf.shape(x)[1]
         return x, cache._replace(layers=tuple(layers), start=start)
+
+    def rows(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """What is read of each token, before positions and all else.
+
+        Args:
+            inputs: features; see `call`.
+
+        Returns:
+            [batch, length, e]: `token_vectors`, or else rows of the token embedding.
+        """
+        return vectors_or(inputs.get(VECTORS), self.tokens, inputs["token_ids"])
 
     def logits(self, hidden: tf.Tensor, bias: tf.Tensor | None = None) -> tf.Tensor:
         """Hidden states [..., d] -> float32 scores of tokens [..., vocabulary].
@@ -273,7 +286,7 @@ class Backbone(keras.Model):
 
 
 def as_features(inputs) -> dict[str, tf.Tensor]:
-    """The features that models read, by name, as int32 tensors.
+    """The features that models read, by name, as tensors: int32, but for vectors.
 
     Keras traces a model around this one with inputs of floats, to build it.
 
@@ -285,11 +298,31 @@ def as_features(inputs) -> dict[str, tf.Tensor]:
     [[1, 2]]
     """
     named = inputs if isinstance(inputs, Mapping) else {"token_ids": inputs}
-    return {
+    found = {
         name: tf.cast(tf.convert_to_tensor(x), tf.int32)
         for name, x in named.items()
         if x is not None and name.endswith(FEATURES)
     }
+    vectors = {
+        name: tf.convert_to_tensor(x)
+        for name, x in named.items()
+        if x is not None and name.endswith(VECTORS)
+    }
+    return found | vectors
+
+
+def vectors_or(
+    vectors: tf.Tensor | None, tokens: TokenEmbedding, token_ids: tf.Tensor
+) -> tf.Tensor:
+    """Vectors in the precision of an embedding, or its own for the ids (None)."""
+    if vectors is None:
+        return tokens(token_ids)
+    return tf.cast(vectors, tokens.compute_dtype)
+
+
+def steps_first(vectors: tf.Tensor | None) -> tf.Tensor | None:
+    """[batch, length, e] -> [length, batch, e] for recurrent layers; None stays."""
+    return None if vectors is None else tf.transpose(vectors, [1, 0, 2])
 
 
 def positions_of(

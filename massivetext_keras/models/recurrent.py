@@ -9,7 +9,13 @@ from massivetext_keras.layers.cache import StateCache
 from massivetext_keras.layers.dropout import Dropout
 from massivetext_keras.layers.recurrent.rows import kept
 from massivetext_keras.layers.recurrent.stack import RecurrentStack
-from massivetext_keras.models.backbone import Backbone, as_features
+from massivetext_keras.models.backbone import (
+    VECTORS,
+    Backbone,
+    as_features,
+    steps_first,
+    vectors_or,
+)
 
 
 class Recurrent(Backbone):
@@ -65,7 +71,7 @@ class Recurrent(Backbone):
             inputs: int token ids [batch, length], or a dict of `token_ids` and any of
                 `padding_mask` (0 at padding, which stands at the left or the right) and
                 `segment_ids` (where they change a row forgets what it has read), all
-                int [batch, length].
+                int [batch, length]. `token_vectors`: see `Backbone.call`.
             cache: the states after what went before, from `empty_cache` or an earlier
                 call.
             training: whether a gradient is taken.
@@ -75,7 +81,7 @@ class Recurrent(Backbone):
         """
         inputs = as_features(inputs)
         token_ids = tf.transpose(inputs["token_ids"])  # steps are rows from here on
-        x = self.tokens(token_ids)
+        x = vectors_or(steps_first(inputs.get(VECTORS)), self.tokens, token_ids)
         if training and self.word_dropout.rate:
             ones = tf.ones([self.config.vocabulary_size, 1], x.dtype)
             x *= tf.gather(self.word_dropout(ones, training=True), token_ids)

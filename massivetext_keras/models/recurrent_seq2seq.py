@@ -12,7 +12,13 @@ from massivetext_keras.layers.embeddings import TokenEmbedding
 from massivetext_keras.layers.recurrent.attention import bias_of
 from massivetext_keras.layers.recurrent.decoder import RecurrentDecoder
 from massivetext_keras.layers.recurrent.reader_stack import ReaderStack
-from massivetext_keras.models.backbone import Backbone, as_features
+from massivetext_keras.models.backbone import (
+    VECTORS,
+    Backbone,
+    as_features,
+    steps_first,
+    vectors_or,
+)
 
 
 class RecurrentSeq2Seq(Backbone):
@@ -100,6 +106,7 @@ class RecurrentSeq2Seq(Backbone):
         token_ids: tf.Tensor,
         padding_mask: tf.Tensor | None = None,
         training: bool | None = None,
+        token_vectors: tf.Tensor | None = None,
     ) -> tuple:
         """Reads the first text.
 
@@ -107,14 +114,16 @@ class RecurrentSeq2Seq(Backbone):
             token_ids: int [batch, keys].
             padding_mask: int [batch, keys], 0 at padding, which stands at the right.
             training: whether a gradient is taken.
+            token_vectors: float [batch, keys, e], read in place of the ids' own
+                embeddings.
 
         Returns:
             What the encoder gives [batch, keys, m], its keys [batch, keys, a], and what
             the decoder's first step reads, see `RecurrentDecoder.begin`.
         """
-        x = self.input_dropout(
-            self.encoder_tokens(tf.transpose(token_ids)), training=training
-        )
+        vectors, token_ids = steps_first(token_vectors), tf.transpose(token_ids)
+        x = vectors_or(vectors, self.encoder_tokens, token_ids)
+        x = self.input_dropout(x, training=training)
         hidden, ends = self.encoder(x, padding_mask, training=training)
         hidden = self.encoder.dropout(hidden, training=training)
         hidden = tf.transpose(hidden, [1, 0, 2])
@@ -139,7 +148,9 @@ class RecurrentSeq2Seq(Backbone):
     def _both(self, inputs: dict, training: bool | None) -> tuple:
         """Hidden states, and where the decoder looks, of features."""
         mask = inputs.get("encoder_padding_mask")
-        read = self.encode(inputs["encoder_token_ids"], mask, training=training)
+        vectors = inputs.get(f"encoder_{VECTORS}")
+        ids = inputs["encoder_token_ids"]
+        read = self.encode(ids, mask, training=training, token_vectors=vectors)
         values, keys, states = read
         memory = Memory(values, keys, bias_of(mask, values))
         hidden, _, weights = self._decode(

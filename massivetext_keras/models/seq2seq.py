@@ -8,7 +8,7 @@ from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.layers.cache import Cache, LayerCache
 from massivetext_keras.layers.embeddings import Embeddings
 from massivetext_keras.layers.stack import TransformerStack
-from massivetext_keras.models.backbone import Backbone, as_features
+from massivetext_keras.models.backbone import VECTORS, Backbone, as_features
 
 
 class Seq2Seq(Backbone):
@@ -67,10 +67,16 @@ class Seq2Seq(Backbone):
         memory, mask = (), None
         if cache is None:
             mask = inputs.get("encoder_padding_mask")
-            memory = self.encode(inputs["encoder_token_ids"], mask, training=training)
+            memory = self.encode(
+                inputs["encoder_token_ids"],
+                mask,
+                training=training,
+                token_vectors=inputs.get(f"encoder_{VECTORS}"),
+            )
             inputs = {
                 "token_ids": inputs["decoder_token_ids"],
                 "padding_mask": inputs.get("decoder_padding_mask"),
+                VECTORS: inputs.get(f"decoder_{VECTORS}"),
             }
         return super().call(
             inputs,
@@ -87,11 +93,17 @@ class Seq2Seq(Backbone):
         token_ids: tf.Tensor,
         padding_mask: tf.Tensor | None = None,
         training: bool | None = None,
+        token_vectors: tf.Tensor | None = None,
     ) -> tuple[LayerCache, ...]:
         """Reads the first text: int [batch, keys] -> its keys and values for every
-        layer of the decoder."""
+        layer of the decoder. With `token_vectors`, float [batch, keys, e], these are
+        read in place of the ids' own embeddings."""
         hidden = super().call(
-            {"token_ids": token_ids, "padding_mask": padding_mask},
+            {
+                "token_ids": token_ids,
+                "padding_mask": padding_mask,
+                VECTORS: token_vectors,
+            },
             training=training,
             embeddings=self.encoder_embeddings,
             stack=self.encoder,

@@ -72,7 +72,7 @@ class WordEncoder(Backbone):
         ids, mask = inputs["token_ids"], inputs.get("padding_mask")
         mask = tf.ones_like(ids) if mask is None else mask
         if self.character_embeddings is None:
-            return self._read(self._kept(self.tokens(ids), training), mask, training)
+            return self._read(self._kept(self.rows(inputs), training), mask, training)
         begins = tf.cast((ids < BYTES.start) | (ids >= BYTES.stop), tf.int32) * mask
         words = tf.maximum(tf.cumsum(begins, axis=1) - 1, 0)
         counts = tf.reduce_sum(begins, axis=1)

@@ -150,7 +150,10 @@ class TextEmbedder(Task):
             inputs = {"token_ids": inputs}
         inputs = {name: tf.convert_to_tensor(x) for name, x in inputs.items()}
         shape = tf.shape(inputs["token_ids"])
-        rows = {name: tf.reshape(x, [-1, shape[-1]]) for name, x in inputs.items()}
+        rows = {
+            name: tf.reshape(x, tf.concat([[-1], tf.shape(x)[shape.shape[0] - 1 :]], 0))
+            for name, x in inputs.items()
+        }
         hidden = tf.cast(self.backbone(rows, training=training), tf.float32)
         mask = rows.get("padding_mask")
         mask = tf.ones_like(rows["token_ids"]) if mask is None else mask
