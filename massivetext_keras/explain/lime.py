@@ -36,7 +36,7 @@ def lime(
     ...     return seen @ np.array([1.0, -2.0, 0.5]) + 4.0
     >>> values, base, output = lime(game, 3, ridge=0.0)
     >>> np.allclose(values, [1.0, -2.0, 0.5]), round(base, 6), round(output, 6)
-    (True, 4.0, 2.5)
+    (True, 4.0, 3.5)
     """
     seen = masks(count, samples, seed)
     ends = np.stack([np.ones(count, bool), np.zeros(count, bool)])

@@ -158,7 +158,7 @@ def explain(
     ... )
     >>> found = explain(classifier, "You won!", "occlusion", target="spam")
     >>> found.words().tokens
-    ('You', 'won', '!')
+    ('You', ' ', 'won', '!')
     """
     how = choose("method", method, METHODS)
     for name in options:
