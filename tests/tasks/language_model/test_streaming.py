@@ -82,6 +82,7 @@ def test_texts_are_those_of_generate(served):
         assert prompt + found[i] == right.numpy()[0].decode()
 
 
+@pytest.mark.usefixtures("plain_loop")
 @pytest.mark.parametrize(
     "kind", ["transformer", pytest.param("recurrent", marks=pytest.mark.slow)]
 )
