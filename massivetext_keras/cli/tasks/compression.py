@@ -20,10 +20,10 @@ def compress(
     preset: Preset,
     output: Annotated[str, "folder of the smaller preset"],
     task: TaskName | None = None,
-    int8: bool = False,
-    int4: bool = False,
-    float16: bool = False,
-    bfloat16: bool = False,
+    int8: Annotated[bool, "a code of 8 bits for each number"] = False,
+    int4: Annotated[bool, "4 bits, with a scale for each group of numbers"] = False,
+    float16: Annotated[bool, "16 bits, 11 of them for digits"] = False,
+    bfloat16: Annotated[bool, "16 bits, with the range of float32"] = False,
     calibration: Annotated[
         str | None, "texts that int4 is calibrated on: files, globs, folders, by commas"
     ] = None,
