@@ -89,10 +89,10 @@ class Distiller:
         for projection in self.projections:
             delattr(self.student, projection.name)
 
-    def losses(self, features, labels, weights) -> tuple:
+    def losses(self, features, labels, weights, training: bool = True) -> tuple:
         """What the student is trained with, as of `Task.summed_loss`."""
         with hidden_states() as found:
-            output = self.student(features, training=True)
+            output = self.student(features, training=training)
         with hidden_states() as wanted:
             right = self.teacher(features, training=False)
         own, rows, *tallies = self.student.losses_of(output, features, labels, weights)

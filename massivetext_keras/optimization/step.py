@@ -87,6 +87,7 @@ class TrainingStep(ModelSeams):
         self._compiled_with: dict[str, Any] = {}  # beside what Keras keeps
         self._trained: list[int] | None = None  # ids of what the graph trains
         self.mesh = current_mesh()
+        # In place of `summed_loss` in training; see `compression.Distiller`.
         self.teaching: Callable | None = None
 
     def summed_loss(
@@ -107,13 +108,6 @@ class TrainingStep(ModelSeams):
             the share of: so many of so many.
         """
         raise NotImplementedError(f"{type(self).__name__} has no loss to train with")
-
-    def training_losses(self, features, labels, weights) -> tuple:
-        """`summed_loss` of a batch of which gradients are taken, or what somebody makes
-        of it; see `compression.Distiller`."""
-        if self.teaching is not None:
-            return self.teaching(features, labels, weights)
-        return self.summed_loss(features, labels, weights, training=True)
 
     def name_corpora(self, names: Sequence[str]) -> None:
         """Tracks the loss of each corpus, as `loss/NAME`, where it is told by row.
@@ -355,7 +349,7 @@ class TrainingStep(ModelSeams):
         compiled_apart = self.jit_compile and tf.distribute.has_strategy()
         if self.micro_batches == 1 and not compiled_apart:
             with keys_from(key), tf.GradientTape() as tape:
-                losses = self.training_losses(*batch)
+                losses = (self.teaching or self.summed_loss)(*batch, training=True)
                 summed, parts, loss = self.scaled_loss(losses, batch, counts)
             gradients = dense_gradients(tape, loss, self.trainable_variables)
         else:
@@ -418,7 +412,7 @@ class TrainingStep(ModelSeams):
 
         def gradients_of(batch, counts, key):
             with keys_from(key), tf.GradientTape() as tape:
-                losses = self.training_losses(*batch)
+                losses = (self.teaching or self.summed_loss)(*batch, training=True)
                 summed, parts, loss = self.scaled_loss(losses, batch, counts)
             return summed, parts, dense_gradients(tape, loss, self.trainable_variables)
 
