@@ -183,10 +183,11 @@ class Adapters:
     def merged(self) -> Iterator[None]:
         """Inside, graphs are made without adapters, which are merged; those of kernels
         in few bits stay beside."""
+        stored = self.over_stored()
         layers = [
             layer
             for name, layer in self.layers().items()
-            if layer.adapter.original is None and name not in self.over_stored()
+            if layer.adapter.original is None and name not in stored
         ]
         if not layers:
             yield

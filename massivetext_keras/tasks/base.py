@@ -191,13 +191,13 @@ class Task(TrainingStep):
 
     @property
     def gives_probabilities(self) -> bool:
-        """Whether it has `choices` and `losses_of`, and so can be a student."""
-        return type(self).choices is not Task.choices
+        """Whether it has `losses_of`, and so can be a student."""
+        return type(self).losses_of is not Task.losses_of
 
     def choices(self, output: tf.Tensor, features: dict) -> tf.Tensor:
         """Logits of what `call` gives, whose last axis is what is chosen among; those
         before it are those of loss weights, and perhaps more."""
-        raise NotImplementedError
+        return output
 
     def losses_of(
         self, output: tf.Tensor, features: dict, labels: tf.Tensor, weights: tf.Tensor

@@ -131,17 +131,23 @@ class PromptReader:
             for row, text in zip(ids, texts, strict=False):
                 row[: text.unread] = text.prompt[:-1]
             memory = self._together(ids)
+            length = self._short
         else:
-            ids = first.prompt[first.read : len(first.prompt) - 1][: self.chunk]
-            filled = np.array([first.read], np.int32)
-            before = self._nothing if first.memory is None else first.memory
-            ids = np.array([ids], np.int32)
-            first.memory = memory = self._further(ids, before, filled)
+            memory, length = self._chunk_of(first), self.chunk
         for text in texts:
-            text.read += min(ids.shape[1], text.unread)
+            text.read += min(length, text.unread)
         if not first.unread:
             self._keep(texts, memory)
         return Read(texts, memory)
+
+    def _chunk_of(self, text: Text) -> tf.Tensor:
+        """Reads on in a text, unless it shares all that it has; what is remembered."""
+        if text.unread:
+            ids = text.prompt[text.read : len(text.prompt) - 1][: self.chunk]
+            filled = np.array([text.read], np.int32)
+            before = self._nothing if text.memory is None else text.memory
+            text.memory = self._further(np.array([ids], np.int32), before, filled)
+        return text.memory
 
     def _share(self, text: Text) -> None:
         """Takes over what the beginning of a prompt became in another text."""

@@ -146,26 +146,27 @@ def as_stored(name: str, part: str, array: np.ndarray, config) -> np.ndarray:
         array: as `Rule.split` gives it.
         config: shape of the model.
     """
-    own = ARCHITECTURES[name]
-    if not own.family.transposed and array.ndim == 2 and part.startswith("blk."):
-        return array.T
-    heads = _turned_heads(own, part, config)
-    if heads is None:
-        return array
-    halves = array.reshape(heads, 2, config.width_of_head // 2, *array.shape[1:])
-    return halves.swapaxes(1, 2).reshape(array.shape)
+    return _turned(name, part, array, config, (2, config.width_of_head // 2))
 
 
 def as_read(name: str, part: str, array: np.ndarray, config) -> np.ndarray:
     """The inverse of `as_stored`."""
+    return _turned(name, part, array, config, (config.width_of_head // 2, 2))
+
+
+def _turned(
+    name: str, part: str, array: np.ndarray, config, sizes: tuple[int, int]
+) -> np.ndarray:
+    """A tensor whose rows and columns, or the rows of whose heads, change places: of
+    `sizes`, the rows of a head are a table that is transposed."""
     own = ARCHITECTURES[name]
     if not own.family.transposed and array.ndim == 2 and part.startswith("blk."):
         return array.T
     heads = _turned_heads(own, part, config)
     if heads is None:
         return array
-    pairs = array.reshape(heads, config.width_of_head // 2, 2, *array.shape[1:])
-    return pairs.swapaxes(1, 2).reshape(array.shape)
+    tables = array.reshape(heads, *sizes, *array.shape[1:])
+    return tables.swapaxes(1, 2).reshape(array.shape)
 
 
 def _turned_heads(own: Architecture, part: str, config) -> int | None:

@@ -50,8 +50,6 @@ class CompleteEngine:
         self, request: GenerationRequest, on_event: Callable[[Piece | Finish], None]
     ) -> Ticket:
         """Takes a request; see `GenerationEngine`."""
-        if request.logprobs:
-            raise ValueError("logprobs: an export does not say which token is which")
         checked_prompt(request, self.context, self.chats, self.count_tokens)
         if isinstance(request.prompt, Conversation):
             name, talk = CHAT, request.prompt._asdict()

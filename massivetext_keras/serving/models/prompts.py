@@ -26,6 +26,8 @@ def checked_prompt(
     Raises:
         ValueError: names the field.
     """
+    if request.logprobs:
+        raise ValueError("logprobs: an export does not say which token is which")
     new, prompt = request.max_new_tokens, request.prompt
     if not 0 < new < context:
         most = context - 1

@@ -224,9 +224,6 @@ class CausalLM(Task):
         loss, rows = self.backbone.summed_loss(hidden, labels, weights)
         return [loss], rows
 
-    def choices(self, output, features):
-        return output
-
     def losses_of(self, output, features, labels, weights):
         return logits_losses(output, labels, weights)
 

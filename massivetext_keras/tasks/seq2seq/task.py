@@ -187,9 +187,6 @@ class Seq2SeqLM(Task):
         loss, rows = self.backbone.summed_loss(hidden, labels, weights, smoothing)
         return [loss], rows
 
-    def choices(self, output, features):
-        return output
-
     def losses_of(self, output, features, labels, weights):
         return logits_losses(output, labels, weights, self.label_smoothing)
 

@@ -134,9 +134,6 @@ class TokenClassifier(Task):
         output = self(features, training=training)
         return self.losses_of(output, features, labels, weights)
 
-    def choices(self, output, features):
-        return output
-
     def losses_of(self, output, features, labels, weights):
         if self.chain is not None:
             rows = -self.chain.log_likelihood(output, labels, weights > 0.0)

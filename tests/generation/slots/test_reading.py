@@ -40,6 +40,20 @@ def test_short_prompts_are_read_together_and_long_ones_in_turns():
     assert order == [None, [1, 3], None, [4], [0], [2]]
 
 
+def test_what_is_shared_to_its_end_is_not_read_again():
+    reader = PromptReader(byte_lm(max_length=128).backbone, 64, 2**20, compiled=False)
+    memories = []
+    for slot in range(2):
+        text = text_of(65)
+        text.slot = slot
+        reader.add(text)
+        reader.start()
+        memories.append(reader.finished(wait=True).memory)
+        reader._further = None  # a second reading would fail
+    assert (reader.hits, text.shared, text.unread) == (1, 64, 0)
+    np.testing.assert_array_equal(*memories)
+
+
 def test_who_left_is_not_read():
     reader = PromptReader(byte_lm().backbone, 32, 0, compiled=False)
     text = text_of(9)
