@@ -87,23 +87,25 @@ def ids_or_sequences(
 
 
 def not_yet(
-    scores: tf.Tensor, stop_ids: Sequence[int], step: tf.Tensor, least: tf.Tensor
+    scores: tf.Tensor,
+    stop_ids: tf.Tensor | Sequence[int],
+    step: tf.Tensor,
+    least: tf.Tensor,
 ) -> tf.Tensor:
     """Scores with -inf at what ends a text that has too few tokens.
 
     Args:
         scores: float32 [rows, vocabulary].
-        stop_ids: ids that end a text.
+        stop_ids: int32 [n], ids that end a text.
         step: int32 scalar, tokens of the text; or [rows, 1].
         least: int32 scalar, tokens before its end; or [rows, 1].
 
     >>> not_yet(tf.zeros([1, 3]), (2,), tf.constant(4), tf.constant(5)).numpy()
     array([[  0.,   0., -inf]], dtype=float32)
     """
-    for token in stop_ids:
-        stops = (tf.range(tf.shape(scores)[1]) == token) & (step < least)
-        scores = tf.where(stops, -float("inf"), scores)
-    return scores
+    ids = tf.range(tf.shape(scores)[1])[:, None]
+    stops = tf.reduce_any(ids == tf.convert_to_tensor(stop_ids, tf.int32), axis=1)
+    return tf.where(stops & (step < least), -float("inf"), scores)
 
 
 def repeating(
@@ -120,17 +122,31 @@ def repeating(
     Returns:
         bool [rows, vocabulary].
     """
-    rows, capacity = tf.shape(tokens)[0], tf.shape(tokens)[1]
+    capacity = tf.shape(tokens)[1]
     same = tf.range(capacity)[None] + size <= step
     for i in range(size - 1):
         latest = tf.gather(tokens, tf.maximum(step - size + 1 + i, 0), axis=1)
         same = same & (tf.roll(tokens, -i, axis=1) == latest[:, None])
-    next_tokens = tf.where(same, tf.roll(tokens, 1 - size, axis=1), vocabulary)
-    # One more column takes what completes nothing.
-    places = tf.range(rows)[:, None] * (vocabulary + 1) + next_tokens
+    return marked(
+        tf.where(same, tf.roll(tokens, 1 - size, axis=1), vocabulary), vocabulary
+    )
+
+
+def marked(tokens: tf.Tensor, vocabulary: int | tf.Tensor) -> tf.Tensor:
+    """Which tokens of a vocabulary are in rows, bool [rows, vocabulary].
+
+    Args:
+        tokens: int32 [rows, length]; `vocabulary` itself is none of it.
+        vocabulary: number of tokens.
+
+    >>> marked(tf.constant([[1, 1], [0, 3]]), 3).numpy().tolist()
+    [[False, True, False], [True, False, False]]
+    """
+    rows = tf.shape(tokens)[0]
+    places = tf.range(rows)[:, None] * (vocabulary + 1) + tokens
     hits = tf.tensor_scatter_nd_update(
         tf.zeros([rows * (vocabulary + 1)], tf.bool),
         tf.reshape(places, [-1, 1]),
-        tf.ones([rows * capacity], tf.bool),
+        tf.ones([tf.size(places)], tf.bool),
     )
     return tf.reshape(hits, [rows, vocabulary + 1])[:, :-1]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from massivetext_keras.generation.constraints import Constraints, not_yet
+from massivetext_keras.generation.constraints import Constraints, marked, not_yet
 from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.sampling import SamplingTensors, choose, penalize
@@ -29,6 +29,7 @@ class State(NamedTuple):
         tokens: int32 [batch, capacity], the tokens written; 0 after a row's end.
         lengths: int32 [batch], tokens of each row, its stop token included.
         done: bool [batch].
+        stop_ids: int32 [n], ids that end a text.
         rows: int32 [batch], the stream of random numbers of each row.
         seen: bool [batch, vocabulary], tokens of the prompt and the text so far, or
             [batch, 0] where repetitions are not penalised.
@@ -48,6 +49,7 @@ class State(NamedTuple):
     tokens: tf.Tensor
     lengths: tf.Tensor
     done: tf.Tensor
+    stop_ids: tf.Tensor
     rows: tf.Tensor
     seen: tf.Tensor
     banned: BannedPhrases | tuple[()]
@@ -67,7 +69,7 @@ class Decoder:
 
     Args:
         model: with `call(inputs, cache)`, `empty_cache`, `logits` and `config`.
-        stop_ids: ids that end a text.
+        stop_ids: ids that end a text where nobody says.
         penalize_repetitions: whether `repetition_penalty` is obeyed; it costs a table
             of [batch, vocabulary].
         compiled: run the loop as an XLA program.
@@ -102,6 +104,7 @@ class Decoder:
         context: tuple = (),
         banned: BannedPhrases | tuple[()] = (),
         scored: tf.Tensor | bool = False,
+        stop_ids: tf.Tensor | None = None,
     ) -> State:
         """Reads the prompts and writes their first token.
 
@@ -114,6 +117,7 @@ class Decoder:
             context: what `model.empty_cache` takes beside, with a row per prompt.
             banned: phrases that must not be written, over prompt and text.
             scored: bool scalar, whether log-probabilities are wanted.
+            stop_ids: int32 [n], ids that end a text (None: the decoder's own).
         """
         batch = tf.cast(prompts.nrows(), tf.int32)
         token_ids, hidden, cache = read(self.model, prompts, max_new_tokens, context)
@@ -122,6 +126,8 @@ class Decoder:
         seen = tf.zeros([tf.shape(token_ids)[0], 0], tf.bool)
         if self.penalize_repetitions:
             seen = seen_in(token_ids, padding, self.model.config.vocabulary_size)
+        if stop_ids is None:
+            stop_ids = tf.constant(self.stop_ids, tf.int32, [len(self.stop_ids)])
         phrases = tf.zeros_like(padding)
         if banned:
             phrases = banned.read(token_ids, padding)
@@ -130,6 +136,7 @@ class Decoder:
             tokens=empty_text(cache),
             lengths=tf.zeros_like(padding),
             done=tf.range(tf.size(padding)) >= batch,
+            stop_ids=stop_ids,
             rows=rows,
             seen=seen,
             banned=banned,
@@ -148,12 +155,16 @@ class Decoder:
         max_new_tokens: tf.Tensor,
         sampling: SamplingTensors,
         banned: BannedPhrases | tuple[()] = (),
+        stop_ids: tf.Tensor | None = None,
     ) -> tf.RaggedTensor:
         """Prompts with what follows them; arguments as of `start`."""
         prompts = _of_any_size(prompts)
+        if stop_ids is not None:
+            stop_ids = tf.compat.v1.placeholder_with_default(stop_ids, [None])
         count = prompts.nrows()
         rows = tf.range(tf.cast(count, tf.int32))
-        state = self.start(prompts, max_new_tokens, sampling, rows, banned=banned)
+        ends = {"banned": banned, "stop_ids": stop_ids}
+        state = self.start(prompts, max_new_tokens, sampling, rows, **ends)
         state = self.decode(state, sampling, max_new_tokens)
         return tf.concat([prompts, written(state, count, max_new_tokens)], axis=1)
 
@@ -200,7 +211,7 @@ class Decoder:
         seen = state.seen
         if self.penalize_repetitions:
             logits = penalize(logits, seen, sampling.repetition_penalty)
-        logits = not_yet(logits, self.stop_ids, state.step, sampling.min_new_tokens)
+        logits = not_yet(logits, state.stop_ids, state.step, sampling.min_new_tokens)
         logits = self.constraints.apply(logits, state.tokens, state.step, state.room)
         phrases = state.phrases
         if state.banned:
@@ -218,13 +229,13 @@ class Decoder:
         if state.banned:
             phrases = state.banned.advance(phrases, token)
         here = tf.range(tf.shape(state.tokens)[1]) == state.step
-        stop = tf.constant(self.stop_ids, tf.int32, shape=[1, len(self.stop_ids)])
+        stops = tf.reduce_any(token[:, None] == state.stop_ids, axis=1)
         return state._replace(
             step=state.step + 1,
             tokens=tf.where(here[None], token[:, None], state.tokens),
             scores=tf.where(here[None], score[:, None], state.scores),
             lengths=state.lengths + tf.cast(~state.done, tf.int32),
-            done=state.done | tf.reduce_any(token[:, None] == stop, axis=1),
+            done=state.done | stops,
             seen=seen,
             phrases=phrases,
             lead=tf.minimum(state.lead, lead),
@@ -305,8 +316,7 @@ def seen_in(token_ids: tf.Tensor, padding: tf.Tensor, vocabulary: int) -> tf.Ten
         vocabulary: number of tokens.
     """
     real = tf.range(tf.shape(token_ids)[1])[None] >= padding[:, None]
-    marked = tf.where(real, token_ids, vocabulary)
-    return tf.reduce_any(tf.one_hot(marked, vocabulary, True, False), axis=1)
+    return marked(tf.where(real, token_ids, vocabulary), vocabulary)
 
 
 def empty_text(cache: Cache) -> tf.Tensor:

@@ -112,7 +112,9 @@ class BannedPhrases(NamedTuple):
             after = self.advance(states, token_ids[:, place])
             return place + 1, tf.where(place < padding, states, after)
 
-        length = tf.shape(token_ids)[1]
+        # Where nothing is banned, nothing is read.
+        is_any = tf.size(self.table) > 1
+        length = tf.where(is_any, tf.shape(token_ids)[1], 0)
         _, states = tf.while_loop(
             lambda place, _: place < length,
             read_one,

@@ -134,12 +134,13 @@ class TextGraphs:
             SamplingTensors.spec(),
             BannedPhrases.spec() if bans else (),
             tf.TensorSpec([], tf.bool, "scored"),
+            tf.TensorSpec([None], tf.int32, "stop_ids"),
         ]
         self.begin = tf.function(
             self._begin, input_signature=signature, autograph=False
         )
         self.generate = tf.function(
-            self.continuations,
+            self._generate,
             input_signature=[*signature, StopStrings.spec()],
             autograph=False,
         )
@@ -158,7 +159,7 @@ class TextGraphs:
             autograph=False,
         )
 
-    def continuations(
+    def _generate(
         self,
         token_ids,
         rows,
@@ -166,9 +167,10 @@ class TextGraphs:
         sampling: SamplingTensors,
         banned: BannedPhrases | tuple[()],
         scored: tf.Tensor,
+        stop_ids: tf.Tensor,
         stop: StopStrings,
     ) -> Written:
-        """What follows prompts, inside a graph.
+        """What follows prompts.
 
         Args:
             token_ids: int32 [batch, (length)], no row empty; one that leaves no room
@@ -178,11 +180,12 @@ class TextGraphs:
             sampling: how tokens are chosen.
             banned: phrases that must not be written, over prompt and text.
             scored: bool scalar, whether log-probabilities are wanted.
+            stop_ids: int32 [n], ids that end a text.
             stop: where texts end.
         """
         self.traces += 1
         prompts, state = self._begin(
-            token_ids, rows, max_new_tokens, sampling, banned, scored
+            token_ids, rows, max_new_tokens, sampling, banned, scored, stop_ids
         )
         interval = tf.where(stop.is_any(), _STOP_INTERVAL, max_new_tokens)
 
@@ -200,7 +203,9 @@ class TextGraphs:
         state = tf.while_loop(unfinished, write_some, (state,))[0]
         return self._told(prompts, state, stop)
 
-    def _begin(self, token_ids, rows, max_new_tokens, sampling, banned, scored):
+    def _begin(
+        self, token_ids, rows, max_new_tokens, sampling, banned, scored, stop_ids
+    ):
         room = self.decoder.model.config.max_length - max_new_tokens
         prompts = Prompts.make(self.tokenizer, token_ids, room)
         state = self.decoder.start(
@@ -210,6 +215,7 @@ class TextGraphs:
             rows,
             banned=banned,
             scored=scored,
+            stop_ids=stop_ids,
         )
         return prompts, state
 
@@ -267,15 +273,17 @@ class TextGraphs:
 
 
 class TextGenerator(NamedTuple):
-    """Continues texts, with some stop strings and banned phrases.
+    """Continues texts, with some ends and banned phrases.
 
     Attributes:
         graphs: that write them.
+        stop_ids: int32 [n], ids that end a text.
         stop: strings that end a text and do not belong to it.
         banned: phrases that are not written, () if none.
     """
 
     graphs: TextGraphs
+    stop_ids: tf.Tensor
     stop: StopStrings
     banned: BannedPhrases | tuple[()]
 
@@ -301,10 +309,10 @@ class TextGenerator(NamedTuple):
             return [Completion("", "length", count, (), ()) for count in counts]
         found: list[Any] = [None] * len(prompts)
         copies = earlier_copies(tf.constant([*map(utf8, prompts)])).numpy()
-        how = tf.constant(max_new_tokens), sampling, self.banned, tf.constant(scored)
+        how = tf.constant(max_new_tokens), sampling, scored
         for some in of_like_length(prompts):
             ids = tf.gather(token_ids, some)
-            rows = self.graphs.generate(ids, copies[some], *how, self.stop)
+            rows = self._generated(ids, copies[some], *how)
             for i, row in zip(some, completions(rows), strict=True):
                 found[i] = row
         return found
@@ -317,11 +325,20 @@ class TextGenerator(NamedTuple):
         sampling: SamplingTensors,
         scored: bool = False,
     ) -> Written:
-        """`TextGraphs.continuations` with these stop strings and banned phrases."""
+        """What follows prompts, for a graph: nothing where `max_new_tokens` is 0.
+
+        Args:
+            token_ids, sampling, scored: see `write`.
+            rows: int32 [batch], see `earlier_copies`.
+            max_new_tokens: int32 scalar, at least 0 and below the context.
+        """
         most = tf.maximum(max_new_tokens, 1)  # one is always written
-        how = most, sampling, self.banned, tf.constant(scored), self.stop
-        found = self.graphs.continuations(token_ids, rows, *how)
+        found = self._generated(token_ids, rows, most, sampling, scored)
         return found.if_any(max_new_tokens)
+
+    def _generated(self, token_ids, rows, max_new_tokens, sampling, scored) -> Written:
+        how = self.banned, tf.constant(scored), self.stop_ids, self.stop
+        return self.graphs.generate(token_ids, rows, max_new_tokens, sampling, *how)
 
     def stream(self, token_ids, max_new_tokens: int, sampling) -> Iterator[str]:
         """What `write` gives for one prompt, piece by piece.
@@ -336,7 +353,7 @@ class TextGenerator(NamedTuple):
         if not max_new_tokens:
             return
         limit, row = tf.constant(max_new_tokens, tf.int32), tf.zeros([1], tf.int32)
-        how = sampling, self.banned, tf.constant(False)
+        how = sampling, self.banned, tf.constant(False), self.stop_ids
         prompts, state = self.graphs.begin(token_ids, row, limit, *how)
         given, step = "", 1
         while True:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import tensorflow as tf
+
 from massivetext_keras.generation.beam import BeamDecoder
 from massivetext_keras.generation.beam_texts import BeamGraphs, BeamTexts
 from massivetext_keras.generation.constraints import Constraints
@@ -32,25 +34,34 @@ class Writers:
         penalize: bool = False,
         banned: Texts = (),
         stop_ids: Sequence[int] = (),
-        compiled: bool = True,
-        bans: bool = False,
     ) -> TextGenerator:
-        """What samples texts.
+        """What samples texts, by a loop that is an XLA program.
 
         Args:
             stop: strings that end a text.
             penalize: whether repetitions can be discouraged.
             banned: phrases, beside the task's own, that are not written.
             stop_ids: ids that end a text, beside the tokenizer's `eos_id`.
-            compiled: run the loop as an XLA program.
-            bans: whether its graphs take banned phrases where there are none.
         """
-        self.task.need_tokenizer()
-        stop, banned = stop_strings(stop), self.banned_phrases(banned)
-        stop_ids = tuple(dict.fromkeys((*ids_that_end(self.task), *stop_ids)))
-        bans = bans or bool(banned)
-        graphs = self._text_graphs(stop_ids, penalize, bans, compiled)
-        return TextGenerator(graphs, stop, banned)
+        banned = self.banned_phrases(banned)
+        graphs = self._text_graphs(penalize, bool(banned), True)
+        return TextGenerator(graphs, self._ends(stop_ids), stop_strings(stop), banned)
+
+    def plain_text_generator(
+        self, stop: Texts = (), stop_ids: Sequence[int] = ()
+    ) -> TextGenerator:
+        """What samples texts without XLA, repetitions discouraged where that is asked
+        for: one graph, whatever an export is asked. The arguments are those of
+        `text_generator`."""
+        banned = self.banned_phrases()
+        banned = banned or BannedPhrases.none(self.task.config.vocabulary_size)
+        graphs = self._text_graphs(True, True, False)
+        return TextGenerator(graphs, self._ends(stop_ids), stop_strings(stop), banned)
+
+    def _ends(self, more: Sequence[int]) -> tf.Tensor:
+        ids = tuple(dict.fromkeys((*ids_that_end(self.task), *more)))
+        with tf.init_scope():
+            return tf.constant(ids, tf.int32, [len(ids)])
 
     def beam_texts(
         self,
@@ -75,12 +86,10 @@ class Writers:
         return self._tables(tuple(sorted(phrases))) if phrases else ()
 
     @made_once
-    def decoder(
-        self, stop_ids: tuple[int, ...], penalize: bool, compiled: bool = True
-    ) -> Decoder:
-        """What samples ids."""
+    def decoder(self, penalize: bool, compiled: bool = True) -> Decoder:
+        """What samples ids; it is told the ids that end a text."""
         rules = Constraints(self.task.never_ids)
-        return Decoder(self.task.backbone, stop_ids, penalize, compiled, rules)
+        return Decoder(self.task.backbone, (), penalize, compiled, rules)
 
     @made_once
     def searcher(
@@ -92,9 +101,9 @@ class Writers:
         return BeamDecoder(model, num_beams, stop_ids, rules, **how)
 
     @made_once
-    def _text_graphs(self, stop_ids, penalize, bans, compiled) -> TextGraphs:
-        decoder = self.decoder(stop_ids, penalize, compiled)
-        return TextGraphs(self.task.tokenizer, decoder, bans)
+    def _text_graphs(self, penalize, bans, compiled) -> TextGraphs:
+        decoder = self.decoder(penalize, compiled)
+        return TextGraphs(self.task.need_tokenizer(), decoder, bans)
 
     @made_once
     def _beam_graphs(self, num_beams, penalize, bans) -> BeamGraphs:

@@ -8,7 +8,12 @@ from typing import Any
 import tensorflow as tf
 
 from massivetext_keras.runtimes import export_format
-from massivetext_keras.saving.export import compare, quiet, write_saved_model
+from massivetext_keras.saving.export import (
+    compare,
+    quiet,
+    without_grappler,
+    write_saved_model,
+)
 from massivetext_keras.support.files import check_free
 
 
@@ -53,7 +58,8 @@ def saved_model(
     if streaming:
         stream = task.streaming(xla)
         module.stream, graphs = stream.variables, graphs | stream.signatures()
-    with quiet("massivetext_keras"):  # warnings are of our own questions
+    # Warnings are of our own questions.
+    with quiet("massivetext_keras"), without_grappler():
         probes = task.probes()
 
     def check(signatures):

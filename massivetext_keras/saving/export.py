@@ -59,6 +59,19 @@ def quiet(*names: str) -> Iterator[None]:
             logger.setLevel(level)
 
 
+@contextlib.contextmanager
+def without_grappler() -> Iterator[None]:
+    """In it, TensorFlow does not rewrite graphs, which takes longer than what a graph
+    saves that is asked once."""
+    options = tf.config.optimizer
+    before = options.get_experimental_options().get("disable_meta_optimizer", False)
+    options.set_experimental_options({"disable_meta_optimizer": True})
+    try:
+        yield
+    finally:
+        options.set_experimental_options({"disable_meta_optimizer": before})
+
+
 def signature(function: Callable, *specs: tf.TensorSpec) -> Callable:
     """A graph with these inputs, which have names."""
     return tf.function(function, autograph=False, input_signature=specs)
@@ -148,7 +161,8 @@ def write_saved_model(
         if requests:
             write_requests(folder, requests)
         loaded = tf.saved_model.load(str(folder))
-        check(loaded.signatures)
+        with without_grappler():
+            check(loaded.signatures)
 
 
 def _readme(config: Mapping[str, Any]) -> str:

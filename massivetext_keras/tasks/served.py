@@ -107,7 +107,7 @@ class Graph:
         self.answer = answer
         self.task = task
         how = {"compiled": compiled} if answer.loops else {}
-        method = functools.partial(answer.method, task, **how)
+        self.method = functools.partial(answer.method, task, **how)
         self.specs = {
             name: tf.TensorSpec(spec.shape, spec.dtype, name.lstrip("_"))
             for name, spec in answer.inputs.items()
@@ -119,7 +119,7 @@ class Graph:
                 if name in self.specs
             }
         self._traced = tf.function(
-            lambda *tensors: method(*tensors),
+            lambda *tensors: self.method(*tensors),
             autograph=False,
             input_signature=list(self.specs.values()),
         )
@@ -133,14 +133,15 @@ class Graph:
 
     def __call__(self, *texts: Any, **others: Any) -> dict[str, tf.Tensor]:
         """The answer to tensors, or to what becomes tensors, in a graph or outside."""
+        return self.concrete(*self._tensors(*texts, **others))
+
+    def _tensors(self, *texts: Any, **others: Any) -> list[tf.Tensor]:
         given = {
             **self.defaults,
             **dict(zip(self.specs, texts, strict=False)),
             **others,
         }
-        return self.concrete(
-            *(tf.convert_to_tensor(given[k], s.dtype) for k, s in self.specs.items())
-        )
+        return [tf.convert_to_tensor(given[k], s.dtype) for k, s in self.specs.items()]
 
     def rows(
         self, *columns: Sequence[Any], bar: tqdm | None = None, **others: Any
@@ -222,7 +223,9 @@ class Graph:
         ]
 
     def _own(self, inputs: Mapping[str, Any]) -> Check:
-        answer = {name: _values(value) for name, value in self(**inputs).items()}
+        # Not by the graph, which is asked once here: it takes seconds to begin with.
+        answer = self.method(*self._tensors(**inputs))
+        answer = {name: _values(value) for name, value in answer.items()}
         sure = np.flatnonzero(np.abs(answer.get("_lead", np.inf)) > 3 * ROUNDING)
         if "_lead" in answer and sure.size < answer["_lead"].size:
             asked = {
@@ -279,12 +282,17 @@ def signatures(task: Any, xla: bool = True) -> dict[str, Callable]:
 
 
 def probes(task: Any) -> list[Probe]:
-    """Questions to an export of a task, with the task's own answers."""
-    return [
-        Probe(name, *check)
-        for name, graph in graphs_of(task, xla=True).items()
-        for check in graph.checks()
-    ]
+    """Questions to an export of a task, with the task's own answers, which take no
+    XLA: an answer is the same with it and without."""
+    asked: dict[str, list[Check]] = {}
+    found = []
+    for name, graph in graphs_of(task, xla=True).items():
+        answer = graph.answer
+        if answer.name not in asked:
+            plain = graph_of(task, answer, not answer.loops)
+            asked[answer.name] = plain.checks()
+        found += [Probe(name, *check) for check in asked[answer.name]]
+    return found
 
 
 def _values(tensor: tf.Tensor) -> np.ndarray:

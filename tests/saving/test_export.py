@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import subprocess
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from massivetext_keras.generation.texts import TextGenerator
 from massivetext_keras.generation.writers import Writers
 from massivetext_keras.saving.export import Probe, compare, write_saved_model
 from massivetext_keras.tasks import CausalLM, MaskedLM
@@ -79,7 +79,15 @@ def serve(*folders) -> list[dict]:
     return json.loads(answer.stdout.splitlines()[-1])
 
 
-def check(lm, answers):
+def plain_text_generator(
+    self, stop=(), penalize=False, banned=(), stop_ids=()
+) -> TextGenerator:
+    """Of the model itself, which answers without XLA; exports do both."""
+    return self.plain_text_generator(stop, stop_ids)
+
+
+def check(lm, answers, monkeypatch):
+    monkeypatch.setattr(Writers, "text_generator", plain_text_generator)
     texts = [lm.generate(PROMPTS, **options) for options in OPTIONS]
     assert answers["generate"] == texts
     assert answers["generate_compiled"] == texts
@@ -99,15 +107,6 @@ def check(lm, answers):
     assert texts[1][0] != texts[1][3]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def plain_loop():
-    """The model itself answers without XLA; exports do both."""
-    with pytest.MonkeyPatch.context() as patch:
-        plain = functools.partialmethod(Writers.text_generator, compiled=False)
-        patch.setattr(Writers, "text_generator", plain)
-        yield
-
-
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """A model and one of mixed precision, in which a letter is banned, and the folders
@@ -124,21 +123,21 @@ def exported(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_another_process_gives_what_the_models_give(exported):
+def test_another_process_gives_what_the_models_give(exported, monkeypatch):
     lms, folders = exported
     found = serve(*folders)
     for lm, answers in zip(lms, found, strict=True):
-        check(lm, answers)
+        check(lm, answers, monkeypatch)
     texts = ["".join(map("".join, answers["generate_compiled"])) for answers in found]
     assert ":" in texts[0] and ":" not in texts[1]
     assert [lm.backbone.compute_dtype for lm in lms] == ["float32", "bfloat16"]
 
 
 @pytest.mark.slow
-def test_real_stories_in_another_process(data_dir, tmp_path):
+def test_real_stories_in_another_process(data_dir, tmp_path, monkeypatch):
     lm = CausalLM.from_preset(f"hf:{data_dir}/weights/stories260K")
     lm.export(tmp_path / "1", xla=False)
-    check(lm, *serve(tmp_path / "1"))
+    check(lm, *serve(tmp_path / "1"), monkeypatch)
 
 
 BAD = {

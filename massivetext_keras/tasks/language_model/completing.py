@@ -12,7 +12,6 @@ from massivetext_keras.generation.checks import checked
 from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.sampling import SamplingTensors
 from massivetext_keras.generation.stop_strings import StopStrings
-from massivetext_keras.generation.texts import TextGenerator
 from massivetext_keras.tasks.served import INTEGER
 
 # What such a request says beside its texts, once for all of them: strings that end a
@@ -59,7 +58,7 @@ def completed(
 
     Args:
         task: a `CausalLM`.
-        token_ids, copies: see `TextGraphs.continuations`.
+        token_ids, copies: see `TextGenerator.continued`.
         asked: tensors in the order of `ASKED`.
         stop: strings that end a text beside those that are asked for.
         stop_ids: ids that end a text beside the task's own.
@@ -73,11 +72,11 @@ def completed(
     limit = task.checked_limit(given["max_new_tokens"])
     sampling = SamplingTensors(*(given[name] for name in SamplingTensors._fields))
     strings = tf.concat([given["stop"], tf.constant([*stop], tf.string)], axis=0)
-    writer = task.writers.text_generator(
-        (), True, (), stop_ids, compiled=False, bans=True
+    writer = task.writers.plain_text_generator((), stop_ids)
+    tables = given["banned_table"], given["banned_kinds"]
+    writer = writer._replace(
+        stop=StopStrings.given(strings), banned=_phrases(writer.banned, *tables)
     )
-    phrases = _phrases(task, given["banned_table"], given["banned_kinds"])
-    writer = TextGenerator(writer.graphs, StopStrings.given(strings), phrases)
     found = writer.continued(token_ids, copies, limit, sampling.checked(), scored=True)
     return {
         "text": found.text,
@@ -90,10 +89,9 @@ def completed(
     }
 
 
-def _phrases(task: Any, table: tf.Tensor, kinds: tf.Tensor) -> BannedPhrases:
+def _phrases(own: BannedPhrases, table: tf.Tensor, kinds: tf.Tensor) -> BannedPhrases:
     """The tables of a request, or those of the task's own phrases."""
-    size = task.config.vocabulary_size
-    own = task.writers.banned_phrases() or BannedPhrases.none(size)
+    size = own.kinds.shape[0]
     right = (tf.size(kinds) == 0) | (tf.size(kinds) == size)
     kinds = checked(kinds, right, f"banned_kinds must be of {size} tokens or of none")
     return BannedPhrases(

@@ -390,8 +390,9 @@ class CausalLM(Task):
             rules = how.beams.rules(how.sampling)
             new, _ = searcher.begin(ids, limit, rules, (), banned)
             return tf.concat([ids, new[::num_beams]], axis=1)
-        decoder = self.writers.decoder(stop_ids, penalize)
-        return decoder.extend(ids, limit, how.sampling.tensors(), banned)
+        ends = banned, tf.constant(stop_ids, tf.int32, [len(stop_ids)])
+        decoder = self.writers.decoder(penalize)
+        return decoder.extend(ids, limit, how.sampling.tensors(), *ends)
 
     def _settled(
         self,
@@ -525,9 +526,10 @@ class CausalLM(Task):
         """`generate` (prompt, max_new_tokens, temperature, top_k, top_p, seed -> text),
         the prompt included."""
         stop = self.generation.get("stop", ())
-        writer = self.writers.text_generator(
-            stop, self._own.penalizes, compiled=compiled
-        )
+        if compiled:
+            writer = self.writers.text_generator(stop, self._own.penalizes)
+        else:
+            writer = self.writers.plain_text_generator(stop)
         ids, copies = prompt_ids(self.tokenizer, prompt), earlier_copies(prompt)
         how = self.checked_limit(max_new_tokens), self._chosen(*choice)
         found = writer.continued(ids, copies, *how)
@@ -556,8 +558,8 @@ class CausalLM(Task):
         has -> text)."""
         limit, sampling = self.checked_limit(max_new_tokens), self._chosen(*choice)
         ids, copies = self._conversations(roles, texts, limit)
-        ends = self.chat_stop_strings(), self._own.penalizes, (), self.chat_stop_ids()
-        writer = self.writers.text_generator(*ends, compiled=False)
+        ends = self.chat_stop_strings(), self.chat_stop_ids()
+        writer = self.writers.plain_text_generator(*ends)
         found = writer.continued(ids, copies, limit, sampling)
         text = tf.strings.regex_replace(found.text, _BLANKS, "")
         return {"text": text, "_lead": found.lead}
