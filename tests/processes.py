@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import multiprocessing
 import os
@@ -70,10 +71,14 @@ def _run(arguments, output: Path, errors: Path, environment: dict[str, str]) -> 
     os.environ.update(environment)
     os.chdir(ROOT)
     kind, program, *sys.argv[1:] = arguments
-    if kind == "-m":
-        runpy.run_module(program, run_name="__main__", alter_sys=True)
-    else:
-        exec(compile(program, "<string>", "exec"), {"__name__": "__main__"})
+    atexit._clear()
+    try:
+        if kind == "-m":
+            runpy.run_module(program, run_name="__main__", alter_sys=True)
+        else:
+            exec(compile(program, "<string>", "exec"), {"__name__": "__main__"})
+    finally:
+        atexit._run_exitfuncs()  # as Python does, but not a fork of multiprocessing
 
 
 def last_line_of(*arguments: str):

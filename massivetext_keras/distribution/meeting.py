@@ -1,15 +1,23 @@
-"""Workers find one another before TensorFlow looks for them.
+"""Workers find one another before TensorFlow looks for them, and leave together.
 
 TensorFlow waits for an hour, or for ever, for a worker that does not come, says nothing
-of it, and can be interrupted neither by a signal nor by a thread.
+of it, and can be interrupted neither by a signal nor by a thread. And a process that
+ends takes with it what it has still to send: the others fail at the end of their last
+step.
 """
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
 import socket
+import sys
 import time
 from collections.abc import Sequence
+
+import tensorflow as tf
+from tensorflow.python.eager import context
 
 logger = logging.getLogger(__name__)
 
@@ -17,6 +25,7 @@ PATIENCE = 600.0  # seconds until workers that do not come are given up
 _REMINDER = 30.0  # seconds
 _PAUSE = 0.1  # seconds between looks
 _SECOND = 1.0  # what an answer may take
+_PARTING = 10_000  # milliseconds that a process which ends waits for the others
 
 
 def meet(addresses: Sequence[str], own: int, patience: float | None = None) -> None:
@@ -54,6 +63,21 @@ def meet(addresses: Sequence[str], own: int, patience: float | None = None) -> N
             if missing and now - reminded > _REMINDER:
                 reminded = now
                 logger.info("waiting for %s: %.0f s so far", missing, now - begun)
+
+
+def leave_together() -> None:
+    """Lets this process end when all workers do, or ten seconds later.
+
+    Called once they are connected. A process that an exception ends waits for nobody.
+    """
+    atexit.register(_part)
+
+
+def _part() -> None:
+    failed = sys.exc_info()[0] or getattr(sys, "last_type", None)
+    if not failed and context.context().coordination_service:
+        with contextlib.suppress(tf.errors.OpError):  # they have left, or will stay
+            context.context().wait_at_barrier("the end", _PARTING)
 
 
 def _listening(address: str) -> socket.socket:

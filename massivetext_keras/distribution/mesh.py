@@ -19,7 +19,7 @@ from tensorflow.experimental import dtensor
 from massivetext_keras.architecture.axes import AXES
 from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.distribution.layouts import check_tensor_axis, placements
-from massivetext_keras.distribution.meeting import meet
+from massivetext_keras.distribution.meeting import leave_together, meet
 from massivetext_keras.distribution.pipeline import stage_blocks, stage_of
 from massivetext_keras.distribution.placement import Placement
 from massivetext_keras.distribution.sharded import (
@@ -250,6 +250,7 @@ def _connected_workers() -> int:
             "a mesh of several workers comes first: call make_mesh before a "
             "tokenizer, a model or a tensor is made"
         ) from error
+    leave_together()
     return len(addresses)
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from massivetext_keras.architecture.axes import axes_in
 from massivetext_keras.distribution.devices import set_logical_cpus
-from massivetext_keras.distribution.meeting import meet
+from massivetext_keras.distribution.meeting import leave_together, meet
 from massivetext_keras.distribution.mesh import Mesh, make_mesh
 from massivetext_keras.distribution.workers import is_one_of_several, workers_of_job
 from massivetext_keras.kernels.threads import overlap_operations
@@ -146,7 +146,7 @@ def _mirrored(devices: Sequence[str] | None) -> tf.distribute.Strategy:
 def _multi_worker() -> tf.distribute.Strategy:
     meet(*workers_of_job())
     try:
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
         if "at program startup" not in str(error):
             raise
@@ -154,6 +154,8 @@ def _multi_worker() -> tf.distribute.Strategy:
             "strategy 'multi_worker' comes first: call make_strategy before a "
             "tokenizer, a model or a tensor is made"
         ) from error
+    leave_together()
+    return strategy
 
 
 def _tpu() -> tf.distribute.Strategy:
