@@ -13,6 +13,8 @@ from massivetext_keras.compression.comparison import (
 )
 from massivetext_keras.compression.distillation import Distiller, student_of
 from massivetext_keras.compression.page import write_page
+from massivetext_keras.compression.pruning import Pruner
+from massivetext_keras.compression.sparsity import prune, zeros_in
 from massivetext_keras.compression.structure import Importance, importance, without
 
 __all__ = [
@@ -20,11 +22,14 @@ __all__ = [
     "Comparison",
     "Distiller",
     "Importance",
+    "Pruner",
     "Side",
     "compare",
     "importance",
+    "prune",
     "student_of",
     "weight_bytes",
     "without",
     "write_page",
+    "zeros_in",
 ]

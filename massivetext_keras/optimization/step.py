@@ -89,6 +89,9 @@ class TrainingStep(ModelSeams):
         self.mesh = current_mesh()
         # In place of `summed_loss` in training; see `compression.Distiller`.
         self.teaching: Callable | None = None
+        # Called with gradients, variables and whether they were updated, behind each
+        # update; see `compression.Pruner`.
+        self.pruning: Callable | None = None
 
     def summed_loss(
         self, features: dict, labels: tf.Tensor, weights: tf.Tensor, training: bool
@@ -356,6 +359,9 @@ class TrainingStep(ModelSeams):
             summed, parts, gradients = self._gradients_in_parts(batch, counts, key)
         total, *gradients = sum_over_replicas([summed, *gradients])
         norm = self._update(gradients, total)
+        if self.pruning is not None:
+            finite = tf.math.is_finite(total) & tf.math.is_finite(norm)
+            self.pruning(gradients, self.trainable_variables, finite)
         return self.logs_of_update(summed, parts, batch, tf.math.is_finite(total), norm)
 
     def key_of_batch(self) -> tf.Tensor:
