@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 
@@ -9,10 +10,11 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras.layers.stack import TransformerStack
-from massivetext_keras.models.hidden import hidden_states
+from massivetext_keras.models.hidden import attention_maps, hidden_states
 from massivetext_keras.saving.weights import array_of
 from massivetext_keras.tasks.base import Task
 
+_TINY = 1e-9
 _BLOCK = re.compile(r"\bblock_(\d+)\b")
 
 
@@ -24,7 +26,9 @@ class Distiller:
     times the divergence of its probabilities from the teacher's at temperature T
     (Hinton et al., 2015). With `hidden`, so many times the mean squared difference of
     hidden states is added, behind a projection where their widths differ (Jiao et al.,
-    2020: TinyBERT). Both read the same tokens. What is measured is the student alone.
+    2020: TinyBERT); with `attention`, the divergence of each head's weights from the
+    teacher's (Sun et al., 2020: MobileBERT). Both read the same tokens. What is
+    measured is the student alone.
 
     Args:
         teacher: a task; its weights stay as they are.
@@ -35,6 +39,8 @@ class Distiller:
             spread evenly, the last with the last (None: hidden states are not
             compared).
         hidden_weight: of their difference.
+        attention: the same of self-attention, for as many heads.
+        attention_weight: of its divergence.
 
     Raises:
         ValueError: the two do not go together; says in what.
@@ -57,6 +63,8 @@ class Distiller:
         alpha: float = 0.5,
         hidden: Mapping[int, int] | bool | None = None,
         hidden_weight: float = 1.0,
+        attention: Mapping[int, int] | bool | None = None,
+        attention_weight: float = 1.0,
     ):
         check_pair(teacher, student)
         if not temperature > 0.0:
@@ -65,8 +73,9 @@ class Distiller:
             raise ValueError(f"alpha must be from 0 to 1, got {alpha}")
         self.teacher, self.student = teacher, student
         self.temperature, self.alpha = temperature, alpha
-        self.blocks = _pairs(teacher, student, hidden)
-        self.hidden_weight = hidden_weight
+        self.blocks = _pairs(teacher, student, hidden, "hidden")
+        self.looks = _pairs(teacher, student, attention, "attention")
+        self.hidden_weight, self.attention_weight = hidden_weight, attention_weight
         widths = student.config.hidden_size, teacher.config.hidden_size
         self.projections = [
             keras.Variable(keras.initializers.GlorotUniform(i), widths, name=f"to_{i}")
@@ -91,10 +100,8 @@ class Distiller:
 
     def losses(self, features, labels, weights, training: bool = True) -> tuple:
         """What the student is trained with, as of `Task.summed_loss`."""
-        with hidden_states() as found:
-            output = self.student(features, training=training)
-        with hidden_states() as wanted:
-            right = self.teacher(features, training=False)
+        output, *found = self._called(self.student, features, training)
+        right, *wanted = self._called(self.teacher, features, False)
         own, rows, *tallies = self.student.losses_of(output, features, labels, weights)
         pair = (
             task.choices(logits, features) / self.temperature
@@ -103,12 +110,22 @@ class Distiller:
         soft = weighted_rows(divergence(*pair), weights) * self.temperature**2
         taught = (1.0 - self.alpha) * soft
         if self.blocks:
-            apart = self._apart(found, wanted, features)
+            apart = self._apart(found[0], wanted[0], features)
             taught += self.hidden_weight * apart * _by_row(weights)
+        if self.looks:
+            apart = self._looks_apart(found[1], wanted[1], features)
+            taught += self.attention_weight * apart * _by_row(weights)
         total = self.alpha * own[0] + tf.reduce_sum(taught)
         if rows is not None:
             rows = self.alpha * rows + taught
         return [total, *own[1:]], rows, *tallies
+
+    def _called(self, task: Task, features: dict, training: bool) -> tuple:
+        """What a task gives, its hidden states, and the weights of attention."""
+        with contextlib.ExitStack() as stack:
+            hidden = stack.enter_context(hidden_states())
+            looks = stack.enter_context(attention_maps()) if self.looks else []
+            return task(features, training=training), hidden, looks
 
     def _apart(self, found: Sequence, wanted: Sequence, features: dict) -> tf.Tensor:
         """Mean squared differences of hidden states, float32 [batch]: the mean of all
@@ -120,6 +137,16 @@ class Distiller:
                 x = tf.matmul(x, tf.cast(self.projections[number].value, x.dtype))
             square = tf.math.squared_difference(tf.cast(x, tf.float32), y)
             rows.append(_mean_of_real(tf.reduce_mean(square, -1), features))
+        return tf.add_n(rows) / len(rows)
+
+    def _looks_apart(self, found: Sequence, wanted: Sequence, features: dict):
+        """Divergences of weights of attention, float32 [batch]: the mean of all pairs
+        of blocks, of their heads, and of the real tokens that look."""
+        rows = []
+        for own, other in self.looks.items():
+            ratio = tf.math.log((wanted[other] + _TINY) / (found[own] + _TINY))
+            apart = tf.reduce_sum(wanted[other] * ratio, axis=-1)
+            rows.append(_mean_of_real(tf.reduce_mean(apart, axis=1), features))
         return tf.add_n(rows) / len(rows)
 
 
@@ -222,30 +249,37 @@ def _mean_of_real(x: tf.Tensor, features: dict) -> tf.Tensor:
 
 
 def _pairs(
-    teacher: Task, student: Task, hidden: Mapping[int, int] | bool | None
+    teacher: Task, student: Task, pairs: Mapping[int, int] | bool | None, what: str
 ) -> dict[int, int]:
-    """Student's block -> teacher's.
+    """Student's block -> teacher's, of which something is compared.
 
     Raises:
-        ValueError: there is no such block, or not one stack of blocks.
+        ValueError: there is no such block, not one stack of blocks, or another number
+            of heads.
     """
-    if not hidden:
+    if not pairs:
         return {}
     for task in (teacher, student):
         if not isinstance(getattr(task.backbone, "stack", None), TransformerStack):
             raise ValueError(
-                f"hidden states are compared of one stack of blocks, which a "
-                f"{type(task.backbone).__name__} has not: leave hidden out"
+                f"{what}: blocks are compared of one stack, which a "
+                f"{type(task.backbone).__name__} has not: leave it out"
             )
     sizes = student.config.num_layers, teacher.config.num_layers
-    if hidden is True:
+    heads = teacher.config.num_heads, student.config.num_heads
+    if what == "attention" and heads[0] != heads[1]:
+        raise ValueError(
+            f"attention: the teacher has {heads[0]} heads, the student {heads[1]}: "
+            "leave it out"
+        )
+    if pairs is True:
         return {i: round((i + 1) * sizes[1] / sizes[0]) - 1 for i in range(sizes[0])}
-    for pair in hidden.items():
+    for pair in pairs.items():
         for number, size, whose in zip(
             pair, sizes, ("student", "teacher"), strict=True
         ):
             if not 0 <= number < size:
                 raise ValueError(
-                    f"hidden: the {whose} has blocks 0 to {size - 1}, not {number}"
+                    f"{what}: the {whose} has blocks 0 to {size - 1}, not {number}"
                 )
-    return dict(hidden)
+    return dict(pairs)

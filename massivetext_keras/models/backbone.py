@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import keras
@@ -181,6 +182,10 @@ class Backbone(keras.Model):
             block = stack.blocks[i]
             shared["memory"] = memory[i] if memory else None
             shared["cache"] = None if cache is None else cache.layers[i]
+            looks = functools.partial(
+                block.attention_weights, x, shared["bias"], shared["angles"]
+            )
+            tell("attention", looks)
             if stack.recompute and training:
                 run = with_own_keys(block)
                 x = recomputed(run, x, **shared, training=training)
@@ -190,7 +195,7 @@ class Backbone(keras.Model):
             if cache is not None:
                 x, layer = x
                 layers.append(layer)
-            tell(x)
+            tell("hidden", lambda x=x: x)
         if not part.last:
             leave(x)
         if stack.final_norm:

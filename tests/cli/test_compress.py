@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
+from massivetext_keras.compression import zeros_in
 from massivetext_keras.tasks import CausalLM, TextClassifier
 from tests.tasks.tiny import byte_lm, encoder_task
 
@@ -42,12 +44,32 @@ def test_int4_is_calibrated_on_texts(good, tmp_path):
     assert {x.group_size for x in task.quantization.storages().values()} == {8}
 
 
+def test_fewer_blocks_zeros_and_bits_together(good, tmp_path):
+    task = encoder_task(TextClassifier, labels=("no", "yes"), num_layers=3)
+    task.save_preset(tmp_path / "preset")
+    words = f"--preset={tmp_path}/preset --output={tmp_path}/small --student=0,2"
+    out = good("compress", *words.split(), "--prune=2:4", "--int8")
+    assert "zeros: 0.500 of 8 matrices" in out
+    small = TextClassifier.from_preset(f"{tmp_path}/small")
+    assert small.config.num_layers == 2
+    small.dequantize()
+    assert set(zeros_in(small).values()) == {0.5}
+    whole, left = (
+        x.named_weights()[f"stack/block_{i}/attention/qkv/kernel"].numpy()
+        for x, i in ((task, 2), (small, 1))
+    )
+    np.testing.assert_allclose(left[left != 0], whole[left != 0], atol=0.01)
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
         ([], 2, "give one of --int8, --int4, --float16, --bfloat16"),
         (["--int8", "--int4"], 2, "give one of --int8"),
         (["--int8", "--calibration=x"], 2, "--calibration is for --int4"),
+        (["--prune=1.0"], 1, "from 0 to below 1"),
+        (["--student=1,x"], 2, "give numbers, such as 1,3,5"),
+        (["--student=4"], 1, "give some of 0 to 0"),
         (["--int8", "--report=x.html"], 2, "--report is about answers: give --data"),
         (["--int4", "--method=gpt"], 2, "gptq"),
         (["--int4", "--calibration={folder}/empty.txt"], 1, "there is no text in"),

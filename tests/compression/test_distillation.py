@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras.compression import Distiller, student_of
-from massivetext_keras.models.hidden import hidden_states
+from massivetext_keras.models.hidden import attention_maps, hidden_states
 from massivetext_keras.tasks import (
     CausalLM,
     QuestionAnswerer,
@@ -80,6 +80,31 @@ def test_hidden_states_are_compared_where_there_are_tokens():
         means = (squares * mask).sum(1) / mask.sum(1)
         right += 0.1 * 0.5 * (means * weights).sum()
     np.testing.assert_allclose(total, right, rtol=1e-5)
+
+
+def test_attention_is_compared_where_tokens_look():
+    teacher, student = classifier(1, num_layers=4), classifier(2)
+    weights = np.array([1.0, 0.5], np.float32)
+    how = {"alpha": 1.0, "attention": {1: 2}, "attention_weight": 0.3}
+    distiller = Distiller(teacher, student, **how)
+    (total,), *_ = losses_of(distiller, FEATURES, np.array([0, 1]), weights)
+    maps = []
+    for task in (student, teacher):
+        with attention_maps() as found:
+            logits = task(FEATURES).numpy()
+        maps.append([x.numpy().astype(np.float64) for x in found])
+        if task is student:
+            right = (-log_softmax(logits)[[0, 1], [0, 1]] * weights).sum()
+    own, wanted, mask = maps[0][1], maps[1][2], FEATURES["padding_mask"]
+    assert own.shape == (2, 4, 5, 5)
+    np.testing.assert_allclose(own.sum(-1), 1.0, rtol=1e-5)
+    np.testing.assert_array_equal(own[1, :, :, 3:], 0)  # padding
+    ratio = np.log(np.maximum(wanted, 1e-30) / np.maximum(own, 1e-30))
+    apart = (wanted * ratio).sum(-1).mean(1)
+    right += 0.3 * ((apart * mask).sum(1) / mask.sum(1) * weights).sum()
+    np.testing.assert_allclose(total, right, rtol=1e-5)
+    with pytest.raises(ValueError, match="the teacher has 4 heads, the student 2"):
+        Distiller(teacher, classifier(2, num_heads=2), attention=True)
 
 
 @pytest.mark.parametrize("micro_batches", [1, 3])
@@ -180,7 +205,7 @@ def test_language_models_and_translators():
         soft = kl(student(features), teacher(features), 1.0)
         right = 0.25 * own + 0.75 * (soft * weights).sum()
         np.testing.assert_allclose(total, right, rtol=1e-5)
-    with pytest.raises(ValueError, match="one stack of blocks"):
+    with pytest.raises(ValueError, match="hidden: blocks are compared of one stack"):
         Distiller(*translators, hidden=True)
 
 

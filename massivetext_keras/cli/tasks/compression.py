@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +25,12 @@ def compress(
     int4: Annotated[bool, "4 bits, with a scale for each group of numbers"] = False,
     float16: Annotated[bool, "16 bits, 11 of them for digits"] = False,
     bfloat16: Annotated[bool, "16 bits, with the range of float32"] = False,
+    prune: Annotated[
+        str | None, "share of zeros in the matrices of blocks, or 2:4 (two of four)"
+    ] = None,
+    student: Annotated[
+        str | None, "numbers of the blocks that stay, such as 1,3,5: to be taught then"
+    ] = None,
     calibration: Annotated[
         str | None, "texts that int4 is calibrated on: files, globs, folders, by commas"
     ] = None,
@@ -39,26 +46,36 @@ def compress(
     report: Annotated[str | None, "page about the two, an HTML file"] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Store a model's kernels and embeddings in 8, 4 or 16 bits.
+    """Make a model smaller: fewer bits, zeros, or fewer blocks.
 
-    Without --data the sizes are compared; with it speed, quality and answers, too.
+    First the blocks are chosen, then the smallest numbers become zero, then all is
+    stored in fewer bits. What is pruned or of fewer blocks wants to be trained once
+    more: see docs/compression.md. Without --data the sizes are compared; with it speed,
+    quality and answers, too.
     """
     from massivetext_keras import compression, tasks
     from massivetext_keras.support.files import check_free
 
     flags = dict(zip(_FORMS, (int8, int4, float16, bfloat16), strict=True))
     chosen = [name for name, wanted in flags.items() if wanted]
-    if len(chosen) != 1:
-        raise UsageError(f"give one of {', '.join(f'--{name}' for name in _FORMS)}")
+    if len(chosen) > 1 or not (chosen or prune or student):
+        names = ", ".join(f"--{name}" for name in _FORMS)
+        raise UsageError(f"give one of {names}, or --prune, or --student")
     if calibration and chosen != ["int4"]:
-        raise UsageError(f"--calibration is for --int4, not --{chosen[0]}")
+        raise UsageError("--calibration is for --int4")
     if report and not data:
         raise UsageError("--report is about answers: give --data")
     check_free(output, overwrite)
     cls = tasks.task_class(preset, task)
     smaller = cls.from_preset(preset)
-    texts = _texts(calibration)[:_TEXTS] if calibration else None
-    smaller.quantize(chosen[0], texts, **how)
+    if student:
+        smaller = compression.student_of(smaller, _blocks(student))
+    if prune:
+        zeros = compression.prune(smaller, prune).values()
+        print(f"zeros: {sum(zeros) / len(zeros):.3f} of {len(zeros)} matrices")
+    if chosen:
+        texts = _texts(calibration)[:_TEXTS] if calibration else None
+        smaller.quantize(chosen[0], texts, **how)
     smaller.save_preset(output)
     before = cls.from_preset(preset)
     if not data:
@@ -77,6 +94,13 @@ def compress(
     if report:
         compression.write_page(found, Path(preset).name, report)
         print(f"{report}: a page about it")
+
+
+def _blocks(student: str) -> list[int]:
+    """From "1,3,5"."""
+    if not re.fullmatch(r"\d+(,\d+)*", student):
+        raise UsageError(f"--student={student}: give numbers, such as 1,3,5")
+    return [*map(int, student.split(","))]
 
 
 def _texts(files: str) -> list[str]:
