@@ -26,6 +26,7 @@ ABOUT = {
     "training": "what a user runs: train, fine_tune, callbacks",
     "compression": "smaller models, and what that costs",
     "explain": "which words an answer depends on",
+    "privacy": "what a task tells of its data",
     "tasks": "tokenizer + model + head + loss; strings in, strings out",
     "runtimes": "exports: SavedModel, ONNX, GGUF, LiteRT",
     "quantization": "rounding to 4 bits by calibration texts",

@@ -27,6 +27,7 @@ _MODULES = (
     "optimization",
     "pages",
     "planning",
+    "privacy",
     "quantization",
     "reading",
     "runtimes",

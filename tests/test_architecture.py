@@ -25,7 +25,7 @@ LEVELS = [
     ["generation", "quantization"],
     ["runtimes"],
     ["tasks"],
-    ["compression", "explain"],
+    ["compression", "explain", "privacy"],
     ["training"],
     ["serving"],
     ["cli"],

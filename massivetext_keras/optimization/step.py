@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -38,6 +39,11 @@ from massivetext_keras.optimization.overriding import (
     check_methods,
     choose_modes,
 )
+from massivetext_keras.optimization.private import (
+    DPSGD,
+    clipped_gradients,
+    with_noise,
+)
 from massivetext_keras.optimization.trackers import mean, metrics_in
 from massivetext_keras.optimization.update import (
     Update,
@@ -47,6 +53,7 @@ from massivetext_keras.optimization.update import (
 )
 from massivetext_keras.optimization.waiting import waiting_time
 
+_NOISE = 0x6E6F6973  # tells the key of noise from that of dropout
 # Of Keras's `fit`, behind x.
 _FIT_ARGUMENTS = (
     *("y", "batch_size", "epochs", "verbose", "callbacks", "validation_split"),
@@ -84,6 +91,7 @@ class TrainingStep(ModelSeams):
         self.data_wait = None  # seconds without a batch, once there is a graph
         self.randomness = keras.random.SeedGenerator(name="randomness")
         self.micro_batches = 1
+        self.privacy: DPSGD | None = None
         self._compiled_with: dict[str, Any] = {}  # beside what Keras keeps
         self._trained: list[int] | None = None  # ids of what the graph trains
         self.mesh = current_mesh()
@@ -139,6 +147,7 @@ class TrainingStep(ModelSeams):
         recompute: bool = False,
         shard_state: str = "none",
         shard_sequence: bool = False,
+        privacy: DPSGD | None = None,
         **kwargs,
     ):
         """As `keras.Model.compile`; the loss is the task's own.
@@ -155,6 +164,7 @@ class TrainingStep(ModelSeams):
             shard_sequence: between products, each device of the tensor axis of a mesh
                 has its share of the tokens (Korthikanti et al., 2023): less memory, the
                 same sums. Rows whose length does not divide stay whole.
+            privacy: clip the gradient of each row and add noise (None: neither).
             **kwargs: of Keras. `jit_compile="auto"` compiles the elementwise parts of a
                 step by XLA and leaves products to oneDNN, the faster of all on a CPU;
                 True compiles the whole step, or under a strategy all of it that is
@@ -172,6 +182,8 @@ class TrainingStep(ModelSeams):
             kwargs["jit_compile"] = on_gpus and self.mesh is None
         if kwargs.get("steps_per_execution") == "auto":
             kwargs["steps_per_execution"] = 1  # Keras takes little of such a step
+        if privacy is not None:
+            self._check_privacy()
         if micro_batches < 1:
             raise ValueError(f"micro_batches must be positive, got {micro_batches}")
         if not self.separable and micro_batches > 1:
@@ -206,6 +218,9 @@ class TrainingStep(ModelSeams):
         for stack in stacks:
             stack.recompute = recompute
         self.micro_batches, self.shard_sequence = micro_batches, shard_sequence
+        self.privacy = privacy
+        if privacy is not None:
+            self.randomness.next()  # updates are counted anew, and noise is used once
         share_weights(self.weights, shard_state == "weights")
         optimizer.scales_loss = self.compute_dtype == "float16"
         optimizer.shares_state = shard_state != "none"
@@ -215,6 +230,7 @@ class TrainingStep(ModelSeams):
             "recompute": recompute,
             "shard_state": shard_state,
             "shard_sequence": shard_sequence,
+            "privacy": privacy and dataclasses.asdict(privacy),
         }
 
     def get_compile_config(self):
@@ -230,6 +246,8 @@ class TrainingStep(ModelSeams):
     def compile_from_config(self, config):
         config = keras.saving.deserialize_keras_object(config)
         known = config.pop("optimized", None)
+        if config.get("privacy"):
+            config["privacy"] = DPSGD(**config["privacy"])
         if self.mesh is None:
             for name in ("shard_state", "shard_sequence"):
                 config.pop(name, None)  # of a mesh that it was trained on
@@ -350,7 +368,9 @@ class TrainingStep(ModelSeams):
         counts = sum_over_replicas(self.loss_counts(*batch))
         key = self.key_of_batch()
         compiled_apart = self.jit_compile and tf.distribute.has_strategy()
-        if self.micro_batches == 1 and not compiled_apart:
+        if self.privacy is not None:
+            summed, parts, gradients = clipped_gradients(self, batch, counts, key)
+        elif self.micro_batches == 1 and not compiled_apart:
             with keys_from(key), tf.GradientTape() as tape:
                 losses = (self.teaching or self.summed_loss)(*batch, training=True)
                 summed, parts, loss = self.scaled_loss(losses, batch, counts)
@@ -358,6 +378,9 @@ class TrainingStep(ModelSeams):
         else:
             summed, parts, gradients = self._gradients_in_parts(batch, counts, key)
         total, *gradients = sum_over_replicas([summed, *gradients])
+        if self.privacy is not None:
+            rows = tf.shape(batch[1])[0]
+            gradients = with_noise(self.privacy, gradients, rows, self.key_of_noise())
         norm = self._update(gradients, total)
         if self.pruning is not None:
             finite = tf.math.is_finite(total) & tf.math.is_finite(norm)
@@ -368,6 +391,33 @@ class TrainingStep(ModelSeams):
         """uint32 scalar, what the next batch takes its keys of dropout from."""
         seed, step = self.randomness.state[0], self.optimizer.iterations
         return hashed(seed, tf.convert_to_tensor(step), replica_id())
+
+    def key_of_noise(self) -> tf.Tensor:
+        """uint32 scalar, of the noise of the next update: the same on every replica."""
+        step = tf.convert_to_tensor(self.optimizer.iterations)
+        return hashed(*tf.unstack(self.randomness.state), step, _NOISE)
+
+    def _check_privacy(self) -> None:
+        """Refuses `privacy` where it would not hold.
+
+        Raises:
+            ValueError: says why.
+        """
+        name = type(self).__name__
+        if self.mesh is not None:
+            raise ValueError("privacy: a task on a mesh cannot be trained with it")
+        if not self.separable:
+            raise ValueError(
+                f"privacy: {name} compares rows of a batch with each other, so no "
+                "gradient is one row's"
+            )
+        if self.compute_dtype == "float16":
+            raise ValueError(
+                "privacy: gradients in float16 are of a scaled loss; use bfloat16"
+            )
+        stacks = [x for x in layers_of(self) if isinstance(x, TransformerStack)]
+        if any(stack.config.num_experts for stack in stacks):
+            raise ValueError("privacy: the balance of experts is of all rows together")
 
     def track_padding(self, padded: tf.Tensor, positions: tf.Tensor) -> None:
         """Tells the tracker of padding what `batches.padding` gives."""
@@ -397,7 +447,7 @@ class TrainingStep(ModelSeams):
         batch = unpacked((x, y, sample_weight), self.as_labels, self.weighs_rows)
         counts = sum_over_replicas(self.loss_counts(*batch))
         losses = self.summed_loss(*batch, training=training)
-        summed, _ = self._total(losses, batch, counts)
+        summed, _ = self.total(losses, batch, counts)
         return summed / tf.maximum(counts[0], 1.0) + sum(self.losses) / replica_count()
 
     def test_step(self, data):
@@ -408,11 +458,11 @@ class TrainingStep(ModelSeams):
         return self.get_metrics_result()
 
     def test_losses(self, batch, counts) -> tuple[tf.Tensor, tuple]:
-        """`_total` of a batch without dropout."""
-        return self._total(self.summed_loss(*batch, training=False), batch, counts)
+        """`total` of a batch without dropout."""
+        return self.total(self.summed_loss(*batch, training=False), batch, counts)
 
     def _gradients_in_parts(self, batch, counts, key):
-        """The losses summed, the second of `_total` and dense gradients, all over
+        """The losses summed, the second of `total` and dense gradients, all over
         micro-batches, one by one; with `jit_compile` under a strategy as a program of
         its own, since the update is not one replica's."""
 
@@ -424,7 +474,7 @@ class TrainingStep(ModelSeams):
 
         def summed_over_parts(batch, counts, key):
             part = cut(batch, self.micro_batches)
-            parts = tf.zeros([len(self.corpus_trackers)]), self._no_tallies()
+            parts = tf.zeros([len(self.corpus_trackers)]), self.no_tallies()
             zeros = [tf.zeros(v.shape) for v in self.trainable_variables]
 
             def body(i, sums):
@@ -444,9 +494,9 @@ class TrainingStep(ModelSeams):
         return function(batch, counts, key)
 
     def scaled_loss(self, losses, batch, counts) -> tuple[tf.Tensor, tuple, tf.Tensor]:
-        """`_total` of what `summed_loss` gives, and what gradients are taken of: these
+        """`total` of what `summed_loss` gives, and what gradients are taken of: these
         rows' part of the scaled mean over the global batch."""
-        summed, parts = self._total(losses, batch, counts)
+        summed, parts = self.total(losses, batch, counts)
         mean = summed / tf.maximum(counts[0], 1.0) + self.added_by_layers()
         return summed, parts, self.updater.scale_loss(mean)
 
@@ -455,10 +505,10 @@ class TrainingStep(ModelSeams):
         own: the part of these rows."""
         return sum(self.losses) / (replica_count() * self.micro_batches)
 
-    def _no_tallies(self) -> tf.Tensor:
+    def no_tallies(self) -> tf.Tensor:
         return tf.zeros([len(self.tally_trackers), 2])
 
-    def _total(self, losses, batch, counts) -> tuple[tf.Tensor, tuple]:
+    def total(self, losses, batch, counts) -> tuple[tf.Tensor, tuple]:
         """From what `summed_loss` gives of some rows: its losses, each scaled such that
         over the first count of the global batch all together are the sum of their
         means; and the first of them by corpus, float32 [corpora], with the tallies,
@@ -467,7 +517,7 @@ class TrainingStep(ModelSeams):
         scales = [tf.math.divide_no_nan(counts[0], count) for count in counts[1:]]
         pairs = zip(summed[1:], scales, strict=True)
         total = tf.add_n([summed[0], *(s * scale for s, scale in pairs)])
-        return total, (self._by_corpus(batch, rows), *(tallies or [self._no_tallies()]))
+        return total, (self._by_corpus(batch, rows), *(tallies or [self.no_tallies()]))
 
     def _by_corpus(self, batch, rows: tf.Tensor | None) -> tf.Tensor:
         """Float32 [batch] -> [corpora]."""

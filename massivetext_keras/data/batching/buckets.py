@@ -213,6 +213,39 @@ class BucketedRows:
 
         return TrainingBatches(batch, self.batches, start, endless=True)
 
+    def poisson(
+        self, example: Callable, rows: int, seed: int = 0, start: int = 0
+    ) -> TrainingBatches:
+        """Endless batches, in each of which every row is with the same probability,
+        whatever else is in it: their sizes differ.
+
+        Args:
+            example: see `training`.
+            rows: that a batch has on average.
+            seed: of which rows are in which batch.
+            start: number of the first batch.
+
+        Raises:
+            ValueError: so many rows are not there.
+        """
+        if not 0 < rows <= self.count:
+            raise ValueError(f"a batch cannot have {rows} of {self.count} rows")
+        widths = np.zeros([self.count, len(self._columns)], np.int32)
+        for bucket in self.buckets:
+            widths[bucket.rows] = bucket.shape
+        widths, share = tf.constant(widths), tf.constant(rows / self.count, tf.float64)
+
+        def batch(k):
+            drawn = tf.random.stateless_uniform(
+                [self.count], [seed, k], dtype=tf.float64
+            )
+            picked = tf.cast(tf.where(drawn < share)[:, 0], tf.int32)
+            wide = tf.reduce_max(tf.gather(widths, picked), axis=0)
+            return example(*self._padded(picked, tf.maximum(wide, 1)))
+
+        per_epoch = -(-self.count // rows)
+        return TrainingBatches(batch, per_epoch, start, endless=True)
+
     def validation(self, example: Callable) -> tf.data.Dataset:
         """Batches that hold every row once, from the shortest to the longest; empty
         rows fill them."""
@@ -327,6 +360,10 @@ class Batches(NamedTuple):
     def training(self, seed: int = 0, start: int = 0) -> TrainingBatches:
         """Endless shuffled batches; see `BucketedRows.training`."""
         return self.rows.training(self.example, seed, start)
+
+    def poisson(self, rows: int, seed: int = 0, start: int = 0) -> TrainingBatches:
+        """Batches of random sizes; see `BucketedRows.poisson`."""
+        return self.rows.poisson(self.example, rows, seed, start)
 
     def validation(self) -> tf.data.Dataset:
         """Every row once; see `BucketedRows.validation`."""

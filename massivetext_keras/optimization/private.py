@@ -1,0 +1,131 @@
+"""Gradients that tell little of any one row: each is clipped, and noise is added."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import tensorflow as tf
+
+from massivetext_keras.distribution.replicas import sum_over_replicas
+from massivetext_keras.kernels.random import hashed, keys_from
+from massivetext_keras.optimization.update import dense_gradients
+
+_SAMPLING = ("poisson", "epochs")
+
+
+@dataclasses.dataclass(frozen=True)
+class DPSGD:
+    """Differentially private training (Abadi et al., 2016), for `compile(privacy=…)`.
+
+    The gradient of each row's own loss, the mean over its labels, is scaled down to a
+    norm of at most `clip_norm`; to the sum over the global batch noise is added, once;
+    and that is divided by the rows that a batch has, or is expected to have. What the
+    weights then tell of a row is bounded by `privacy.epsilon`. Losses and measures that
+    are shown while training are of the data itself, and not private. Noise is a
+    function of the task's seed, of `compile` and of the update: keep the seed for
+    yourself, and take another one for another training on the same data.
+
+    Attributes:
+        clip_norm: bound on the norm of a row's gradient, of all weights together.
+        noise_multiplier: standard deviation of the noise, as a multiple of it.
+        delta: probability with which the bound may fail; less than 1 / rows.
+        sampling: how batches are made, which epsilon depends on: "poisson", each row
+            is in each batch with the same probability (`privacy.poisson_batches`), or
+            "epochs", each row once in each pass over the data, as `datasets` and
+            `fine_tune` have it.
+        expected_rows: of a global batch, for "poisson" (None: the rows that it has).
+
+    Raises:
+        ValueError: a number is out of its range.
+
+    >>> DPSGD(clip_norm=0.5).noise_multiplier
+    1.1
+    """
+
+    clip_norm: float = 1.0
+    noise_multiplier: float = 1.1
+    delta: float = 1e-5
+    sampling: str = "epochs"
+    expected_rows: int | None = None
+
+    def __post_init__(self):
+        if not 0.0 < self.clip_norm < float("inf"):
+            raise ValueError(f"clip_norm must be positive, got {self.clip_norm}")
+        if not 0.0 <= self.noise_multiplier < float("inf"):
+            raise ValueError(
+                f"noise_multiplier must be at least 0, got {self.noise_multiplier}"
+            )
+        if not 0.0 < self.delta < 1.0:
+            raise ValueError(f"delta must be between 0 and 1, got {self.delta}")
+        if self.sampling not in _SAMPLING:
+            raise ValueError(f"sampling must be one of {', '.join(_SAMPLING)}")
+        if (self.expected_rows is None) == (self.sampling == "poisson"):
+            raise ValueError(
+                "expected_rows is for sampling='poisson', which needs it: the rows of "
+                "a batch are random there, and their number is not to be told"
+            )
+
+
+def clipped_gradients(task: Any, batch: tuple, counts: list, key: tf.Tensor) -> tuple:
+    """What `TrainingStep` makes of a batch: its losses, their parts, and the sum of the
+    clipped gradients of its rows, one row at a time.
+
+    Args:
+        task: whose `privacy` says how.
+        batch: features, labels and weights of the rows of this replica.
+        counts: of the global batch, see `TrainingStep.loss_counts`.
+        key: uint32 scalar, of dropout.
+
+    Returns:
+        As `TrainingStep` has them without privacy, but for the gradients, which are
+        not of the mean.
+    """
+    variables, bound = task.trainable_variables, task.privacy.clip_norm
+
+    def gradients_of(i):
+        row = tf.nest.map_structure(lambda x: x[i : i + 1], batch)
+        with keys_from(hashed(key, i)), tf.GradientTape() as tape:
+            losses = (task.teaching or task.summed_loss)(*row, training=True)
+            own = task.loss_counts(*row)
+            loss = task.total(losses, row, own)[0] / tf.maximum(own[0], 1.0)
+        summed, parts = task.total(losses, row, counts)
+        return summed, parts, dense_gradients(tape, loss, variables)
+
+    def add(i, sums):
+        summed, parts, gradients = gradients_of(i)
+        norm = tf.linalg.global_norm([tf.cast(g, tf.float32) for g in gradients])
+        factor = tf.minimum(1.0, tf.math.divide_no_nan(bound, norm))
+        factor = tf.where(norm > 0.0, factor, 0.0)  # nor where it is not a number
+        clipped = [
+            tf.math.multiply_no_nan(tf.cast(g, tf.float32), factor) for g in gradients
+        ]
+        more = summed, parts, clipped
+        return i + 1, tf.nest.map_structure(tf.add, sums, more)
+
+    parts = tf.zeros([len(task.corpus_trackers)]), task.no_tallies()
+    zeros = [tf.zeros(v.shape) for v in variables]
+    rows = tf.shape(tf.nest.flatten(batch)[0])[0]
+    begin = tf.constant(0), (tf.constant(0.0), parts, zeros)
+    return tf.while_loop(lambda i, _: i < rows, add, begin, parallel_iterations=1)[1]
+
+
+def with_noise(
+    privacy: DPSGD, sums: list[tf.Tensor], rows: tf.Tensor, key: tf.Tensor
+) -> list[tf.Tensor]:
+    """The mean of clipped gradients with noise in it, the same on every replica.
+
+    Args:
+        sums: over the global batch.
+        rows: int32 scalar, of this replica's batch.
+        key: uint32 scalar, of the noise of this update.
+    """
+    expected = privacy.expected_rows
+    if expected is None:
+        (expected,) = sum_over_replicas([tf.cast(rows, tf.float32)])
+    deviation = privacy.noise_multiplier * privacy.clip_norm
+    seeds = [[tf.bitcast(key, tf.int32), i] for i in range(len(sums))]
+    return [
+        (g + tf.random.stateless_normal(g.shape, seed, stddev=deviation)) / expected
+        for g, seed in zip(sums, seeds, strict=True)
+    ]
