@@ -7,13 +7,29 @@ require()
 from massivetext_keras.optimization.private import DPSGD
 from massivetext_keras.privacy.accounting import epsilon, noise_for, updates_within
 from massivetext_keras.privacy.budget import PrivacyBudget
+from massivetext_keras.privacy.memory import (
+    Extraction,
+    Passage,
+    exposure,
+    extraction,
+    membership,
+    random_digits,
+    with_canaries,
+)
 from massivetext_keras.privacy.sampling import poisson_batches
 
 __all__ = [
     "DPSGD",
+    "Extraction",
+    "Passage",
     "PrivacyBudget",
     "epsilon",
+    "exposure",
+    "extraction",
+    "membership",
     "noise_for",
     "poisson_batches",
+    "random_digits",
     "updates_within",
+    "with_canaries",
 ]

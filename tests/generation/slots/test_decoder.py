@@ -76,10 +76,10 @@ def write(decoder: SlotDecoder, texts, random=None) -> dict[Text, list[int]]:
 
 def alone(lm: CausalLM, prompt, new, how) -> list[int]:
     """What `generate_ids` gives, by a graph that is not compiled."""
-    decoder = lm.writers.decoder((END,), True, False)
-    sampling, banned = SamplingTensors.make(**how), lm.writers.banned_phrases()
+    decoder, sampling = lm.writers.decoder(True, False), SamplingTensors.make(**how)
+    ends = lm.writers.banned_phrases(), tf.constant([END])
     ids = tf.ragged.constant([prompt], dtype=tf.int32)
-    (row,) = decoder.extend(ids, tf.constant(new), sampling, banned).to_list()
+    (row,) = decoder.extend(ids, tf.constant(new), sampling, *ends).to_list()
     return row[len(prompt) :]
 
 

@@ -102,7 +102,7 @@ def test_ends(lm):
     engine, events = engine_of(lm), {}
     # the most probable text of this model, which has no end
     decoder, greedy = (
-        lm.writers.decoder((), False, False),
+        lm.writers.decoder(False, False),
         SamplingTensors.make(temperature=0.0),
     )
     ids, banned = (
