@@ -34,6 +34,7 @@ _SUBJECTS = (
     "tasks.fine_tuning",
     "tasks.evaluation",
     "tasks.predictions",
+    "tasks.auditing",
     "tasks.explanation",
     "tasks.comparison",
     "tasks.compression",

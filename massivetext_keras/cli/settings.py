@@ -33,6 +33,20 @@ def files_in(text: str) -> list[str]:
     return text.split(",")
 
 
+def texts_in(text: str) -> list[str]:
+    """Documents of files, but for empty ones.
+
+    Raises:
+        ValueError: there is none.
+    """
+    from massivetext_keras import corpus
+
+    found = [x for x in corpus.read_documents(files_in(text)) if x.strip()]
+    if not found:
+        raise ValueError(f"{text}: there is no text")
+    return found
+
+
 def tokenizer_named(name: str):
     """The tokenizer that --tokenizer names."""
     from massivetext_keras import tokenizers

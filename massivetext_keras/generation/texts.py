@@ -309,10 +309,10 @@ class TextGenerator(NamedTuple):
             return [Completion("", "length", count, (), ()) for count in counts]
         found: list[Any] = [None] * len(prompts)
         copies = earlier_copies(tf.constant([*map(utf8, prompts)])).numpy()
-        how = tf.constant(max_new_tokens), sampling, scored
+        how = tf.constant(max_new_tokens), sampling, *self._ends(scored)
         for some in of_like_length(prompts):
             ids = tf.gather(token_ids, some)
-            rows = self._generated(ids, copies[some], *how)
+            rows = self.graphs.generate(ids, copies[some], *how)
             for i, row in zip(some, completions(rows), strict=True):
                 found[i] = row
         return found
@@ -333,12 +333,13 @@ class TextGenerator(NamedTuple):
             max_new_tokens: int32 scalar, at least 0 and below the context.
         """
         most = tf.maximum(max_new_tokens, 1)  # one is always written
-        found = self._generated(token_ids, rows, most, sampling, scored)
+        how = most, sampling, *self._ends(scored)
+        found = self.graphs.generate(token_ids, rows, *how)
         return found.if_any(max_new_tokens)
 
-    def _generated(self, token_ids, rows, max_new_tokens, sampling, scored) -> Written:
-        how = self.banned, tf.constant(scored), self.stop_ids, self.stop
-        return self.graphs.generate(token_ids, rows, max_new_tokens, sampling, *how)
+    def _ends(self, scored: bool) -> tuple:
+        """What graphs take last."""
+        return self.banned, tf.constant(scored), self.stop_ids, self.stop
 
     def stream(self, token_ids, max_new_tokens: int, sampling) -> Iterator[str]:
         """What `write` gives for one prompt, piece by piece.

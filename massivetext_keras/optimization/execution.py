@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras.data.batching.epochs import TrainingBatches
-from massivetext_keras.optimization.waiting import timed_next
+from massivetext_keras.data.batching.waiting import timed_next
 
 _ITERATORS = (tf.data.Iterator, tf.distribute.DistributedIterator)
 

@@ -13,8 +13,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from massivetext_keras.data.batching.waiting import timed
 from massivetext_keras.distribution.sharded import state_of
-from massivetext_keras.optimization.waiting import timed
 
 
 class OptimizerSeams:

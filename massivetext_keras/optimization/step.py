@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras.data.batching.epochs import TrainingBatches
+from massivetext_keras.data.batching.waiting import waiting_time
 from massivetext_keras.distribution.mesh import current_mesh
 from massivetext_keras.distribution.replicas import replica_count, sum_over_replicas
 from massivetext_keras.kernels.fused import island
@@ -51,7 +52,6 @@ from massivetext_keras.optimization.update import (
     dense_gradients,
     with_update,
 )
-from massivetext_keras.optimization.waiting import waiting_time
 
 _NOISE = 0x6E6F6973  # tells the key of noise from that of dropout
 # Of Keras's `fit`, behind x.

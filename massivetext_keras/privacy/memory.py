@@ -113,7 +113,7 @@ def random_digits(digits: int, count: int, seed: int = 0) -> list[str]:
     """Different numbers of so many digits.
 
     >>> random_digits(3, 2)
-    ['850', '636']
+    ['865', '230']
     """
     random, found = np.random.default_rng(seed), {}
     while len(found) < min(count, 10**digits):

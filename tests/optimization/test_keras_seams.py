@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from massivetext_keras.data.batching.waiting import waiting_time
 from massivetext_keras.optimization import keras_seams
 from massivetext_keras.optimization.update import updating
-from massivetext_keras.optimization.waiting import waiting_time
 
 
 def variable(value, name: str = "kernel") -> keras.Variable:

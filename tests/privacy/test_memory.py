@@ -17,7 +17,7 @@ from massivetext_keras.privacy import (
 from massivetext_keras.privacy.memory import area, losses_of
 from massivetext_keras.tasks import CausalLM, TextClassifier
 from massivetext_keras.training import adamw
-from tests.tasks.tiny import byte_lm, encoder_task
+from tests.tasks.tiny import byte_lm, encoder_task, randomize
 
 pytestmark = pytest.mark.usefixtures("plain_loop")
 
@@ -28,7 +28,8 @@ OTHERS = [x for x in random_digits(6, 256) if x != SECRET]
 
 def trained(texts, updates: int, privacy: DPSGD | None = None) -> CausalLM:
     keras.utils.set_random_seed(0)
-    lm = byte_lm(num_layers=1, hidden_size=32, num_heads=2, scale=0.05)
+    lm = byte_lm(num_layers=1, hidden_size=32, num_heads=2)
+    randomize(lm.backbone, 0, 0.05)
     lm.compile(adamw(1e-2), privacy=privacy)
     rows = len(texts)
     for _ in range(updates):

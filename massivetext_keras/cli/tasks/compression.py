@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Annotated
 
 from massivetext_keras.cli.flags import Given, UsageError, given, verb
-from massivetext_keras.cli.settings import Overwrite, Preset, TaskName, files_in
+from massivetext_keras.cli.settings import (
+    Overwrite,
+    Preset,
+    TaskName,
+    files_in,
+    texts_in,
+)
 from massivetext_keras.cli.tasks.examples import reading_of
 
 _FORMS = ("int8", "int4", "float16", "bfloat16")
@@ -74,7 +80,7 @@ def compress(
         zeros = compression.prune(smaller, prune).values()
         print(f"zeros: {sum(zeros) / len(zeros):.3f} of {len(zeros)} matrices")
     if chosen:
-        texts = _texts(calibration)[:_TEXTS] if calibration else None
+        texts = texts_in(calibration)[:_TEXTS] if calibration else None
         smaller.quantize(chosen[0], texts, **how)
     smaller.save_preset(output)
     before = cls.from_preset(preset)
@@ -84,7 +90,7 @@ def compress(
         print(f"{output}: {other} of weights, {sizes[1] / sizes[0]:.3f} of {one}")
         return
     if issubclass(cls, tasks.CausalLM):
-        asked = {"texts": _texts(data)}
+        asked = {"texts": texts_in(data)}
     else:
         asked = {
             "examples": before.read_examples(files_in(data), **reading_of(**reading))
@@ -101,16 +107,6 @@ def _blocks(student: str) -> list[int]:
     if not re.fullmatch(r"\d+(,\d+)*", student):
         raise UsageError(f"--student={student}: give numbers, such as 1,3,5")
     return [*map(int, student.split(","))]
-
-
-def _texts(files: str) -> list[str]:
-    """Documents of files, without the empty ones."""
-    from massivetext_keras import corpus
-
-    found = [text for text in corpus.read_documents(files_in(files)) if text.strip()]
-    if not found:
-        raise ValueError(f"{files}: there is no text")
-    return found
 
 
 def _print(found) -> None:

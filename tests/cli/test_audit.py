@@ -1,0 +1,47 @@
+"""The verb `audit`."""
+
+from __future__ import annotations
+
+import pytest
+
+from massivetext_keras.tasks import TextClassifier
+from tests.tasks.tiny import byte_lm, encoder_task
+
+pytestmark = pytest.mark.usefixtures("plain_loop")
+
+
+def test_passages_and_members_of_a_language_model(good, tmp_path):
+    byte_lm(num_layers=1).save_preset(tmp_path / "lm")
+    for name in ("data", "others"):
+        (tmp_path / f"{name}.txt").write_text(f"{name} sat on the mat all day long.")
+    words = [f"--preset={tmp_path}/lm", f"--corpus={tmp_path}/data.txt"]
+    words += ["--prompt_tokens=8", "--tokens=4"]
+    words += [f"--members={tmp_path}/data.txt", f"--others={tmp_path}/others.txt"]
+    out = good("audit", *words).splitlines()
+    assert out[0].startswith("0 of 2 passages are continued word for word (0.00%)")
+    assert out[1].startswith("area under the curve of membership by loss: ")
+    assert out[1].endswith("0.5 is chance)")
+
+
+def test_members_of_a_classifier(good, tmp_path):
+    encoder_task(TextClassifier, labels=("no", "yes")).save_preset(tmp_path / "preset")
+    rows = ["text\tlabel", "the cat\tno", "the mat\tyes", "dog sat\tno"]
+    (tmp_path / "data.tsv").write_text("\n".join(rows))
+    files = [f"--{name}={tmp_path}/data.tsv" for name in ("members", "others")]
+    out = good("audit", f"--preset={tmp_path}/preset", *files)
+    assert out.startswith("area under the curve of membership by loss: 0.500 (")
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        ([], 2, "give --corpus, or --members and --others"),
+        (["--members=x"], 2, "--members and --others go together"),
+        (["--corpus=x"], 2, "--corpus is for a CausalLM"),
+        (["--members=no.tsv", "--others=no.tsv"], 1, "no.tsv"),
+    ],
+)
+def test_bad_input(bad, tmp_path, flags, code, message):
+    encoder_task(TextClassifier, labels=("no", "yes")).save_preset(tmp_path / "preset")
+    found, said = bad("audit", f"--preset={tmp_path}/preset", *flags)
+    assert (found, message in said) == (code, True), said
