@@ -39,6 +39,7 @@ _SUBJECTS = (
     "tasks.comparison",
     "tasks.compression",
     "tasks.tuning",
+    "cards",
     "doctor",
 )
 for _subject in _SUBJECTS:

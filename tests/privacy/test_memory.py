@@ -31,9 +31,7 @@ def trained(texts, updates: int, privacy: DPSGD | None = None) -> CausalLM:
     lm = byte_lm(num_layers=1, hidden_size=32, num_heads=2)
     randomize(lm.backbone, 0, 0.05)
     lm.compile(adamw(1e-2), privacy=privacy)
-    rows = len(texts)
-    for _ in range(updates):
-        lm.fit(np.array(texts, object), batch_size=rows, verbose=0)
+    lm.fit(np.array(texts, object), batch_size=len(texts), epochs=updates, verbose=0)
     return lm
 
 
@@ -49,7 +47,7 @@ def test_a_secret_is_exposed_unless_training_was_private(open_lm):
     assert found == pytest.approx(np.log2(len(OTHERS) + 1))  # of all the most probable
     texts = with_canaries(TEXTS, FORM.replace("{}", SECRET), times=2)
     private = DPSGD(clip_norm=0.5, noise_multiplier=2.0)
-    assert exposure(trained(texts, 60, private), FORM, SECRET, OTHERS) < 4.0
+    assert exposure(trained(texts, 30, private), FORM, SECRET, OTHERS) < 4.0
 
 
 def test_passages_are_continued_word_for_word(open_lm):
@@ -71,7 +69,8 @@ def test_members_have_smaller_losses(open_lm):
     ]
     found = membership(open_lm, TEXTS, others)
     assert found.value > 0.95 and found.low <= found.value <= found.high
-    chance = membership(open_lm, others[::2], others[1::2])
+    unseen = random_digits(6, 60)
+    chance = membership(open_lm, unseen[::2], unseen[1::2])
     assert chance.low < 0.5 < chance.high
 
 
