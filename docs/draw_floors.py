@@ -27,6 +27,7 @@ ABOUT = {
     "compression": "smaller models, and what that costs",
     "explain": "which words an answer depends on",
     "privacy": "what a task tells of its data",
+    "robustness": "what small changes of a text do",
     "tasks": "tokenizer + model + head + loss; strings in, strings out",
     "runtimes": "exports: SavedModel, ONNX, GGUF, LiteRT",
     "quantization": "rounding to 4 bits by calibration texts",

@@ -30,6 +30,7 @@ _MODULES = (
     "privacy",
     "quantization",
     "reading",
+    "robustness",
     "runtimes",
     "saving",
     "serving",

@@ -25,7 +25,7 @@ LEVELS = [
     ["generation", "quantization"],
     ["runtimes"],
     ["tasks"],
-    ["compression", "explain", "privacy"],
+    ["compression", "explain", "privacy", "robustness"],
     ["training"],
     ["serving"],
     ["cli"],

@@ -32,10 +32,33 @@ def test_members_of_a_classifier(good, tmp_path):
     assert out.startswith("area under the curve of membership by loss: 0.500 (")
 
 
+def test_flips_and_attacks(good, tmp_path):
+    task = encoder_task(TextClassifier, labels=("no", "yes"))
+    task.save_preset(tmp_path / "preset")
+    pairs = [("the cat sat", "the dog sat"), ("the mat", "the mat")]
+    (tmp_path / "pairs.tsv").write_text("\n".join("\t".join(x) for x in pairs))
+    (tmp_path / "data.tsv").write_text("text\tlabel\nthe cat\tno\nthe mat\tyes\n")
+    words = [f"--pairs={tmp_path}/pairs.tsv", f"--data={tmp_path}/data.tsv"]
+    words += ["--attacks=swap,delete", "--share=0.5"]
+    out = good("audit", f"--preset={tmp_path}/preset", *words).splitlines()
+    first, other = (task.classify(text).label for text in pairs[0])
+    assert out[0].startswith(f"{int(first != other)} of 2 answers flip: 0.")
+    table = [line.split()[0] for line in out[-4:]]
+    assert table == ["attack", "none", "swap", "delete"]
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
-        ([], 2, "give --corpus, or --members and --others"),
+        ([], 2, "give --corpus, --members and --others, --pairs, or --attacks"),
+        (["--attacks=swap"], 2, "--attacks and --data"),
+        (["--pairs={folder}/odd.tsv"], 1, "odd.tsv: line 2 has 3 columns"),
+        (["--pairs={folder}/none.tsv"], 1, "none.tsv"),
+        (
+            ["--attacks=swp", "--data={folder}/data.tsv"],
+            2,
+            "did you mean 'swap'",
+        ),
         (["--members=x"], 2, "--members and --others go together"),
         (["--corpus=x"], 2, "--corpus is for a CausalLM"),
         (["--members=no.tsv", "--others=no.tsv"], 1, "no.tsv"),
@@ -43,5 +66,8 @@ def test_members_of_a_classifier(good, tmp_path):
 )
 def test_bad_input(bad, tmp_path, flags, code, message):
     encoder_task(TextClassifier, labels=("no", "yes")).save_preset(tmp_path / "preset")
+    (tmp_path / "odd.tsv").write_text("a\tb\na\tb\tc\n")
+    (tmp_path / "data.tsv").write_text("text\tlabel\nthe cat\tno\n")
+    flags = [flag.format(folder=tmp_path) for flag in flags]
     found, said = bad("audit", f"--preset={tmp_path}/preset", *flags)
     assert (found, message in said) == (code, True), said

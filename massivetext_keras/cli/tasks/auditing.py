@@ -1,7 +1,8 @@
-"""The verb that says what a model remembers of its data."""
+"""The verb that says what a model remembers, and what changes its answers."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from massivetext_keras.cli.flags import Given, UsageError, given, verb
@@ -28,25 +29,46 @@ def audit(
     ),
     members: Annotated[str | None, "examples, or texts, that it was trained on"] = None,
     others: Annotated[str | None, "such that it was not trained on"] = None,
+    pairs: Annotated[
+        str | None, "table of texts and changed texts, a pair in a line, by tabs"
+    ] = None,
+    attacks: Annotated[str | None, "swap, delete or upper; several by commas"] = None,
+    data: Annotated[str | None, "examples whose texts --attacks change"] = None,
+    share: Annotated[float, "of the words that --attacks change"] = 0.1,
     reading: Given = given(reading_of),
 ) -> None:
-    """Say what a model remembers of its data.
+    """Say what a model remembers, and what changes its answers.
 
     With --corpus, which passages a language model continues word for word; with
-    --members and --others, how well its loss tells who was in the data.
+    --members and --others, how well its loss tells who was in the data. Of a
+    classifier, with --pairs, how many answers a change flips; with --attacks, how good
+    answers to changed texts of --data are.
     """
     from massivetext_keras import privacy, tasks
 
-    if (members is None) != (others is None):
-        raise UsageError("--members and --others go together")
-    if corpus is None and members is None:
-        raise UsageError("give --corpus, or --members and --others")
+    for one, other in ((members, others), (attacks, data)):
+        if (one is None) != (other is None):
+            raise UsageError(
+                "--members and --others go together, and --attacks and --data"
+            )
+    if not any((corpus, members, pairs, attacks)):
+        raise UsageError("give --corpus, --members and --others, --pairs, or --attacks")
     cls = tasks.task_class(preset, task)
     if corpus and not issubclass(cls, tasks.CausalLM):
         raise UsageError(
             f"--corpus is for a CausalLM, and {preset} is a {cls.__name__}"
         )
+    if (pairs or attacks) and not issubclass(cls, tasks.TextClassifier):
+        raise UsageError(
+            f"--pairs and --attacks are for a TextClassifier, and {preset} is a "
+            f"{cls.__name__}"
+        )
     model = cls.from_preset(preset)
+    if pairs:
+        _print_flips(model, pairs)
+    if attacks:
+        examples = model.read_examples(files_in(data), **reading_of(**reading))
+        _print_attacks(model, examples, attacks.split(","), share)
     if corpus:
         found = privacy.extraction(model, texts_in(corpus), **how)
         print(
@@ -69,3 +91,34 @@ def audit(
             f"area under the curve of membership by loss: {area.value:.3f} "
             f"({area.low:.3f} to {area.high:.3f}; 0.5 is chance)"
         )
+
+
+def _print_flips(model, path: str) -> None:
+    from massivetext_keras import robustness
+
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines if line.strip()]
+    for number, row in enumerate(rows, 1):
+        if len(row) != 2:
+            raise ValueError(
+                f"{path}: line {number} has {len(row)} columns, a pair has 2"
+            )
+    found = robustness.flips(model, rows)
+    rate, low, high = found.rate
+    print(
+        f"{len(found.changed):,} of {found.count:,} answers flip: {rate:.3f} "
+        f"({low:.3f} to {high:.3f})"
+    )
+    for text, other, before, after in found.changed[:10]:
+        print(f"  {text[:60]!r}: {before} -> {other[:60]!r}: {after}")
+
+
+def _print_attacks(model, examples, attacks: list[str], share: float) -> None:
+    from massivetext_keras import robustness
+
+    found = robustness.under_attack(model, examples, attacks, share)
+    name = next(iter(found["none"]))
+    print(f"{'attack':10}{name:>12}{'of none':>10}")
+    for attack, measures in found.items():
+        part = measures[name] / found["none"][name] if found["none"][name] else 0.0
+        print(f"{attack:10}{measures[name]:12.4f}{part:10.3f}")
