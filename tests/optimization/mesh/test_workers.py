@@ -18,13 +18,15 @@ pytestmark = pytest.mark.slow
 PROGRAM = "tests.optimization.mesh.worker"
 
 
-def two_workers(place: Path, *arguments: str) -> dict[Path, Python]:
+def two_workers(
+    place: Path, *arguments: str, program: str = PROGRAM
+) -> dict[Path, Python]:
     cluster = {"worker": free_addresses(2)}
     workers = {}
     for i in range(2):
         config = {"cluster": cluster, "task": {"type": "worker", "index": i}}
         folder = place / f"worker{i}"
-        workers[folder] = start(folder, config, PROGRAM, *arguments)
+        workers[folder] = start(folder, config, program, *arguments)
     return workers
 
 
@@ -56,3 +58,20 @@ def test_a_killed_worker_ends_the_other_with_one_line(tmp_path):
             process.kill()
     output = (folder / "output.txt").read_text()
     assert "RuntimeError: a worker ended or cannot be reached, so this one" in output
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_who_is_done_waits_for_the_others_unless_it_failed(fails, tmp_path):
+    program = "tests.optimization.mesh.parting"
+    workers = two_workers(tmp_path, *["fails"] * fails, program=program)
+    (folder, first), (other, second) = workers.items()
+    try:
+        assert first.wait(timeout=120) == int(fails)
+        ended = time.time()
+        assert second.wait(timeout=120) == 0
+    finally:
+        for process in workers.values():
+            process.kill()
+    mine, its = (float((x / "done").read_text()) for x in (folder, other))
+    assert its - mine > 2.0
+    assert (ended < its) == fails
