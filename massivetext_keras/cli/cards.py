@@ -66,7 +66,7 @@ def card(
         text = cards.model_card(name, read_json(config), *found, measures, said)
     with replacing_file(path) as draft:
         draft.write_text(text, encoding="utf-8")
-    print(f"{path}: {text.count('Not said.')} of its sections are not said")
+    print(f"{path}: {text.count(cards.UNKNOWN)} of its sections are not said")
 
 
 def _measures(path: str) -> dict[str, float]:

@@ -8,8 +8,7 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras.compression.sparsity import KERNELS, Sparsity, kernels_of
-from massivetext_keras.optimization.update import with_update
-from massivetext_keras.support.values import choose
+from massivetext_keras.support.values import check_least, choose
 from massivetext_keras.tasks.base import Task
 
 _METHODS = ("magnitude", "movement")
@@ -83,13 +82,8 @@ class Pruner:
         weights: str = KERNELS,
     ):
         choose("method", method, dict.fromkeys(_METHODS))
-        for name, number, least in (
-            ("updates", updates, 1),
-            ("begin", begin, 0),
-            ("every", every, 1),
-        ):
-            if number < least:
-                raise ValueError(f"{name} must be at least {least}, got {number}")
+        check_least(1, updates=updates, every=every)
+        check_least(0, begin=begin)
         self.task, self.sparsity = task, Sparsity.of(sparsity)
         self.begin, self.end, self.every = begin, begin + updates, every
         self.pruned = {
@@ -142,7 +136,7 @@ class Pruner:
         by_variable = {
             id(v): g for v, g in zip(variables, gradients, strict=True) if g is not None
         }
-        updater = with_update(self.task.optimizer)
+        updater = self.task.updater
         scale = 1.0 if updater.dynamic_scale is None else updater.dynamic_scale.value
         step = tf.cast(updater.iterations.value, tf.int32)
         chooses = (step >= self.begin) & (step <= self.end)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-_UNKNOWN = "Not said."
+UNKNOWN = "Not said."
 _PIPELINES = {
     "CausalLM": "text-generation",
     "MaskedLM": "fill-mask",
@@ -179,7 +179,7 @@ def _card(
     parts = ["---\n" + "\n".join(lines) + "\n---", f"# {name}"]
     for title, texts in sections.items():
         texts = [text.strip() for text in texts if text and text.strip()]
-        parts += [f"## {title}", *(texts or [_UNKNOWN])]
+        parts += [f"## {title}", *(texts or [UNKNOWN])]
     return "\n\n".join(parts) + "\n"
 
 

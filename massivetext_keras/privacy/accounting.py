@@ -9,7 +9,7 @@ from typing import Any
 
 from massivetext_keras.optimization.private import DPSGD
 from massivetext_keras.support.extras import need
-from massivetext_keras.support.values import choose
+from massivetext_keras.support.values import check_least, choose
 
 # Of Rényi divergences (Mironov, 2017), fast; of privacy loss distributions (Koskela et
 # al., 2020), tight.
@@ -45,13 +45,8 @@ def epsilon(
     3.41
     """
     choose("accountant", accountant, dict.fromkeys(ACCOUNTANTS))
-    for name, number, least in (
-        ("rows", rows, 1),
-        ("batch_size", batch_size, 1),
-        ("updates", updates, 0),
-    ):
-        if number < least:
-            raise ValueError(f"{name} must be at least {least}, got {number}")
+    check_least(1, rows=rows, batch_size=batch_size)
+    check_least(0, updates=updates)
     if batch_size > rows:
         raise ValueError(f"batch_size {batch_size} is more than the {rows} rows")
     if not updates:

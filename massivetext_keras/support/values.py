@@ -51,6 +51,21 @@ def closest(name: str, known: typing.Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
+def check_least(least: int, **numbers: int) -> None:
+    """Refuses numbers that are too small.
+
+    Raises:
+        ValueError: names the first one.
+
+    >>> check_least(1, rows=3, updates=0)
+    Traceback (most recent call last):
+    ValueError: updates must be at least 1, got 0
+    """
+    for name, number in numbers.items():
+        if number < least:
+            raise ValueError(f"{name} must be at least {least}, got {number}")
+
+
 def choose(what: str, name: str, table: typing.Mapping[str, Any]) -> Any:
     """Looks a name up in a table.
 

@@ -63,11 +63,11 @@ def audit(
             f"--pairs and --attacks are for a TextClassifier, and {preset} is a "
             f"{cls.__name__}"
         )
-    model = cls.from_preset(preset)
+    model, how_read = cls.from_preset(preset), reading_of(**reading)
     if pairs:
         _print_flips(model, pairs)
     if attacks:
-        examples = model.read_examples(files_in(data), **reading_of(**reading))
+        examples = model.read_examples(files_in(data), **how_read)
         _print_attacks(model, examples, attacks.split(","), share)
     if corpus:
         found = privacy.extraction(model, texts_in(corpus), **how)
@@ -81,7 +81,6 @@ def audit(
         if issubclass(cls, tasks.CausalLM):
             pair = [texts_in(files) for files in (members, others)]
         else:
-            how_read = reading_of(**reading)
             pair = [
                 model.read_examples(files_in(files), **how_read)
                 for files in (members, others)
