@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from massivetext_keras.cli.flags import Given, UsageError, given, verb
 from massivetext_keras.cli.settings import Data, TokenizerName, files_in
+from massivetext_keras.cli.shell.results import Result
 from massivetext_keras.configs import AdversarialConfig
 
 
@@ -27,7 +28,7 @@ def adversarial_train(
         *("discriminator_rate", "min_count", "lowercase", "seed"),
     ),
     logs: str | None = None,
-) -> None:
+) -> Result:
     """Learn to write texts against a discriminator.
 
     Maximum likelihood first, then SeqGAN's policy gradient, or relaxed samples. Each
@@ -39,6 +40,9 @@ def adversarial_train(
             input, as many as the shape embeds).
         logs: folder for TensorBoard: both losses, the reward, and what texts held out
             cost.
+
+    Examples:
+        massivetext adversarial train --input=poems.txt --output=runs/seqgan
     """
     import keras
 
@@ -50,8 +54,10 @@ def adversarial_train(
     held_out = None if validation is None else _paths(validation)
     model.fit(_paths(input), held_out, callbacks=callbacks, verbose=2)
     model.save_preset(output)
-    size = model.config.vocabulary_size
-    print(f"{output}: {size:,} tokens, {model.how.rounds} rounds of {model.how.method}")
+    size, how = model.config.vocabulary_size, model.how
+    text = f"{output}: {size:,} tokens, {how.rounds} rounds of {how.method}"
+    found = {"preset": output, "tokens": size, "rounds": how.rounds}
+    return Result(text, {**found, "method": how.method})
 
 
 def _model(preset: str, tokenizer: str | None, how: Given) -> Any:

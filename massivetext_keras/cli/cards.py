@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from massivetext_keras.cli.flags import UsageError, verb
+from massivetext_keras.cli.shell.results import Result
 
 _BESIDE = "experiment", "summary"  # of the run that made a preset
 
@@ -33,11 +34,14 @@ def card(
     limitations: Annotated[str | None, "what it is not for, in words"] = None,
     contact: Annotated[str | None, "who answers questions"] = None,
     overwrite: Annotated[bool, "replace the file"] = False,
-) -> None:
+) -> Result:
     """Write the card of a model or of a corpus, in Markdown.
 
     It has what the files of the folder say, and what you say; the rest is marked as
     not said.
+
+    Examples:
+        massivetext card --preset=runs/a --license=apache-2.0 --language=en
     """
     from massivetext_keras.pages import cards
     from massivetext_keras.support.files import read_json, replacing_file
@@ -66,7 +70,11 @@ def card(
         text = cards.model_card(name, read_json(config), *found, measures, said)
     with replacing_file(path) as draft:
         draft.write_text(text, encoding="utf-8")
-    print(f"{path}: {text.count(cards.UNKNOWN)} of its sections are not said")
+    missing = text.count(cards.UNKNOWN)
+    return Result(
+        f"{path}: {missing} of its sections are not said",
+        {"card": str(path), "sections_not_said": missing},
+    )
 
 
 def _measures(path: str) -> dict[str, float]:

@@ -6,12 +6,13 @@ import contextlib
 import json as json_format
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from massivetext_keras.cli.flags import Given, UsageError, given, verb
 from massivetext_keras.cli.settings import Overwrite, files_in
+from massivetext_keras.cli.shell.results import Result
 from massivetext_keras.support.values import parse_size
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def corpus_build(
     engine: Annotated[Literal["local", "spark"], "where the work is done"] = "local",
     spark: Given = given(_SPARK, "master"),
     overwrite: Overwrite = False,
-) -> None:
+) -> Result:
     """Clean, filter and deduplicate raw files into shards.
 
     Reads text, JSON lines, CSV, TSV, Parquet, HTML, WARC, MediaWiki dumps, gettext
@@ -85,6 +86,11 @@ def corpus_build(
         max_memory: of all processes together, as 1GB (default: half of what is free).
         weights: shares of the subsets' bytes, as web=0.7,books=0.3, or massivetext or
             chinchilla; documents are left out until they hold (default: all are taken).
+
+    Examples:
+        massivetext corpus build --input='raw/**' --output=corpus/
+        massivetext corpus build --input=web=pages/ --input=books='b/*.txt'
+            --weights=web=0.7,books=0.3 --output=corpus/
     """
     from massivetext_keras.corpus.pipeline import build
 
@@ -107,47 +113,62 @@ def corpus_build(
             output,
         )
     documents, size = manifest.documents, manifest.bytes
-    print(
+    return Result(
         f"{output}: kept {documents['kept']:,} of {documents['read']:,} "
-        f"documents, {size['kept'] / 1e6:,.1f} of {size['read'] / 1e6:,.1f} MB"
+        f"documents, {size['kept'] / 1e6:,.1f} of {size['read'] / 1e6:,.1f} MB",
+        {
+            "corpus": output,
+            "documents": documents,
+            "bytes": size,
+            "dropped": manifest.dropped,
+            "not_read": harmed,
+        },
     )
 
 
 @verb("corpus report")
-def corpus_report(corpus: Corpus) -> None:
+def corpus_report(corpus: Corpus) -> Result:
     """Draw a corpus, and what was dropped.
 
     Writes report/report.html, one page that works offline, and its pictures.
+
+    Examples:
+        massivetext corpus report corpus/
     """
     from massivetext_keras.corpus.report.page import write_report
     from massivetext_keras.corpus.shards.manifest import read_manifest
 
     read_manifest(corpus)
-    print(write_report(corpus))
+    page = str(write_report(corpus))
+    return Result(page, {"page": page})
 
 
 @verb("corpus stats")
-def corpus_stats(corpus: Corpus) -> None:
-    """Count what a corpus holds."""
-    from massivetext_keras.corpus.report.summary import summary
+def corpus_stats(corpus: Corpus) -> Result:
+    """Count what a corpus holds.
+
+    Examples:
+        massivetext corpus stats corpus/
+        massivetext corpus stats corpus/ --json
+    """
+    from massivetext_keras.corpus.report.summary import summarize, summary
     from massivetext_keras.corpus.shards.manifest import read_manifest
 
     read_manifest(corpus)
-    print(summary(corpus))
+    return Result(summary(corpus), summarize(corpus))
 
 
 @verb("corpus explain")
-def corpus_explain(
-    file: str, *, steps: Given = given(recipe_of), json: bool = False
-) -> None:
+def corpus_explain(file: str, *, steps: Given = given(recipe_of)) -> Iterator[Result]:
     """Show what each rule measures and decides.
 
     Args:
         file: document to look at; of many in a file, all.
-        json: a line of JSON for each document.
+
+    Examples:
+        massivetext corpus explain page.html --recipe=c4
     """
     from massivetext_keras.corpus.explain import explain
-    from massivetext_keras.corpus.shards.plain import to_json
     from massivetext_keras.reading.encodings import valid
 
     recipe = recipe_of(**steps)
@@ -158,10 +179,8 @@ def corpus_explain(
     recipe.files()  # are there
     found = explain(file, recipe.bound(), recipe.stage("read"))
     for number, explanation in enumerate(found):
-        if json:
-            print(to_json(explanation.to_dict()).decode())
-        else:
-            print("\n" * (number > 0) + valid(str(explanation)))
+        text = "\n" * (number > 0) + valid(str(explanation))
+        yield Result(text, explanation.to_dict())
 
 
 @verb("corpus ngram")
@@ -174,16 +193,19 @@ def corpus_ngram(
         "order",
         "vocabulary_size",
     ),
-) -> None:
+) -> Result:
     """Count the n-grams of a text to trust.
 
     `corpus build --set statistics.ngram_model=FILE` then gives each document its
     perplexity.
+
+    Examples:
+        massivetext corpus ngram --input='good/*.txt' --output=good.npz
     """
     from massivetext_keras.corpus.text.perplexity import fit_ngram_model
 
     fit_ngram_model(files_in(input), output, **model)
-    print(output)
+    return Result(output, {"model": output})
 
 
 def _subsets(inputs: Sequence[str]):

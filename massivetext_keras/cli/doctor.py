@@ -10,28 +10,35 @@ from typing import TYPE_CHECKING, Any
 
 from massivetext_keras import __version__
 from massivetext_keras.cli.flags import verb
+from massivetext_keras.cli.shell.results import Result
 from massivetext_keras.support import backend
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 NAME = "massivetext-keras"
+_WRONG = ": not installed", ": needed is ", ": would not work: "  # of a line
 
 
 @verb("doctor")
-def doctor(*, devices: bool = False, speed: bool = False) -> None:
+def doctor(*, devices: bool = False, speed: bool = False) -> Result:
     """Say what is installed and what would not work here.
 
     Args:
         devices: ask TensorFlow for its devices, and what training would use.
         speed: measure how fast this machine multiplies matrices, and which form of
             each product training takes; some seconds, once.
+
+    Examples:
+        massivetext doctor
+        massivetext doctor --devices --speed
     """
-    for line in report(devices):
-        print(line)
+    lines = [*report(devices)]
+    wrong = [line for line in lines if any(sign in line for sign in _WRONG)]
     if speed:
-        for line in speed_report():
-            print(line, flush=True)
+        lines += speed_report()
+    record = {"version": __version__, "python": platform.python_version()}
+    return Result("\n".join(lines), {**record, "lines": lines, "problems": wrong})
 
 
 def report(devices: bool = False, installed: Any = None) -> Iterator[str]:

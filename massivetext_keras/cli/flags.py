@@ -3,7 +3,7 @@
     @verb("tokenizer train")
     def tokenizer_train(
         *, input: Data, output: str, how: Given = given(TokenizerConfig, "kind")
-    ) -> None:
+    ) -> Result:
         '''Learn a vocabulary from text.
 
         The tokenizers run inside the TensorFlow graph.
@@ -16,7 +16,8 @@ A parameter of the function is a flag: `--input`, `--output`. One whose default 
 `given(...)` stands for flags that are arguments of another function or fields of a
 config, with their types, ranges, defaults and descriptions; it gets a dict of those
 that were on the command line, for that function or config to take. Parameters before
-the `*` may be given as words without dashes, too.
+the `*` may be given as words without dashes, too. A verb that says that it gives a
+`Result` has the flag `--json`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import functools
 import inspect
 import math
 import re
+import textwrap
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
@@ -121,17 +123,22 @@ class Flag(NamedTuple):
         return f"{text} (default: {self.default})"
 
 
+JSON = Flag(
+    "json", bool, False, "print a line of JSON for each result", Range(), ("json",)
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Verb:
     """A subcommand.
 
     Attributes:
         name: one word or two.
-        function: does the work; results go to stdout.
+        function: does the work; gives a `Result`, yields several, or prints by itself.
     """
 
     name: str
-    function: Callable[..., None]
+    function: Callable[..., Any]
 
     @property
     def summary(self) -> str:
@@ -143,13 +150,28 @@ class Verb:
     def details(self) -> str:
         """What else `--help` says, as one paragraph."""
         rest = inspect.getdoc(self.function).partition("\n")[2]
-        text = re.split(r"^Args:", rest, maxsplit=1, flags=re.MULTILINE)[0]
+        text = re.split(r"^(?:Args|Examples):", rest, maxsplit=1, flags=re.MULTILINE)[0]
         return " ".join(text.split())
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """Commands that `--help` shows, from the docstring; a line that is indented
+        goes on with the one before."""
+        doc = inspect.getdoc(self.function)
+        _, _, text = doc.partition("\nExamples:\n")
+        commands = re.split(r"\n(?! )", textwrap.dedent(text).strip())
+        return tuple(" ".join(command.split()) for command in commands if command)
 
     @functools.cached_property
     def flags(self) -> tuple[Flag, ...]:
-        """In the order of the function's parameters."""
-        return tuple(_flags_of(self.function))
+        """In the order of the function's parameters; the last one is `--json`."""
+        found = tuple(_flags_of(self.function))
+        return found + (JSON,) * self.has_results
+
+    @property
+    def has_results(self) -> bool:
+        """Whether it gives results, which `--json` prints for programs."""
+        return "Result" in str(inspect.signature(self.function).return_annotation)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -161,10 +183,10 @@ class Verb:
         )
 
 
-def verb(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def verb(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Makes a function a verb of the program; see the head of this file."""
 
-    def register(function: Callable[..., None]) -> Callable[..., None]:
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
         VERBS[name] = Verb(name, function)
         return function
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json as json_format
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, TextIO
 
 from massivetext_keras.cli.flags import Given, UsageError, given, verb
 from massivetext_keras.cli.settings import Preset
+from massivetext_keras.cli.shell.results import Result
 
 _LM = "massivetext_keras.tasks.language_model"
 _GENERATE = f"{_LM}.task:CausalLM.generate"
@@ -33,8 +33,7 @@ def generate(
     | given(_GENERATE, "banned", "num_samples", "stop", "include_prompt")
     | given(f"{_VALUES}:Beams", "num_beams", "length_penalty"),
     stream: bool = False,
-    json: bool = False,
-) -> None:
+) -> Iterator[Result]:
     """Continue texts.
 
     Texts go to standard output, everything else to standard error. What is not asked
@@ -42,24 +41,26 @@ def generate(
 
     Args:
         stream: write pieces as they come; for one prompt.
-        json: a line of JSON for each prompt.
+
+    Examples:
+        massivetext generate --preset=runs/1 --prompt='Once upon a time'
+        massivetext generate --preset=runs/1 --num_samples=3 --json < prompts.txt
     """
     from massivetext_keras import tasks
 
     task = tasks.CausalLM.from_preset(preset)
-    write(task, prompt or sys.stdin.read().splitlines(), stream, json, **how)
+    yield from texts(task, prompt or sys.stdin.read().splitlines(), stream, **how)
 
 
-def write(
-    task: Any, prompts: Sequence[str], stream: bool, json: bool, **how: Any
-) -> None:
-    """Prints how a task goes on with prompts.
+def texts(
+    task: Any, prompts: Sequence[str], stream: bool, **how: Any
+) -> Iterator[Result]:
+    """How a task goes on with prompts, a result for each.
 
     Args:
         task: with `generate` and, for pieces, `stream`.
         prompts: texts.
         stream: print pieces as they come.
-        json: print a line of JSON for each prompt.
         **how: for `generate`.
     """
     several = how.get("num_samples")
@@ -67,17 +68,16 @@ def write(
         if len(prompts) != 1 or several:
             raise UsageError("--stream takes one prompt and no --num_samples")
         how.pop("num_samples", None)
+        pieces = []
         for piece in task.stream(prompts[0], **how):
+            pieces.append(piece)
             print(piece, end="", flush=True)
         print()
+        yield Result(None, {"prompt": prompts[0], "text": "".join(pieces)})
         return
     for prompt, text in zip(prompts, task.generate(prompts, **how), strict=True):
-        if json:
-            line = {"prompt": prompt, "text": text}
-            print(json_format.dumps(line, ensure_ascii=False))
-            continue
-        for sample in text if several else [text]:
-            print(sample)
+        shown = "\n".join(text) if several else text
+        yield Result(shown, {"prompt": prompt, "text": text})
 
 
 @verb("chat")
@@ -95,6 +95,9 @@ def chat(
     what was said before belongs to the conversation. /reset begins anew, /quit ends,
     and control-C ends a reply. The preset has the template; `finetune --task=CausalLM`
     teaches replies.
+
+    Examples:
+        massivetext chat --preset=runs/1 --system='You are brief.'
     """
     from massivetext_keras import tasks
 

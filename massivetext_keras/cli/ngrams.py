@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json as json_format
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from massivetext_keras.cli.flags import Given, given, verb
-from massivetext_keras.cli.generation import write
+from massivetext_keras.cli.generation import texts
 from massivetext_keras.cli.settings import Data, Overwrite, files_in, tokenizer_named
+from massivetext_keras.cli.shell.results import Result
 
 _LM = "massivetext_keras.tasks.ngram.task:NgramLM"
 _SAMPLING = "massivetext_keras.generation.settings:Sampling"
@@ -30,19 +30,26 @@ def ngram_train(
     tokenizer: Tokenizer = None,
     how: Given = given(_LM, "order", "min_count"),
     limits: Given = given(f"{_LM}.fit", "max_memory"),
-) -> None:
+) -> Result:
     """Count the n-grams of texts.
 
     The model is interpolated modified Kneser-Ney, as that of KenLM's lmplz. Of words,
     each line is a sequence; of characters, bytes and tokens, each document.
+
+    Examples:
+        massivetext ngram train --input=corpus/ --output=words.arpa --order=5
     """
     from massivetext_keras import corpus, tasks
 
     lm = tasks.NgramLM(units=units, tokenizer=_tokenizer(tokenizer), **how)
     lm.fit(corpus.read_documents(files_in(input)), progress=True, **limits)
     lm.save(output, progress=True)
-    counts = ", ".join(f"{len(table.keys):,}" for table in lm.model.tables)
-    print(f"{output}: {counts} n-grams of 1 to {lm.order} {lm.units.name}")
+    counts = [len(table.keys) for table in lm.model.tables]
+    shown = ", ".join(f"{count:,}" for count in counts)
+    return Result(
+        f"{output}: {shown} n-grams of 1 to {lm.order} {lm.units.name}",
+        {"model": output, "counts": counts, "units": lm.units.name},
+    )
 
 
 @verb("ngram score")
@@ -52,27 +59,28 @@ def ngram_score(
     input: Data,
     tokenizer: Tokenizer = None,
     each: bool = False,
-    json: bool = False,
-) -> None:
+) -> Iterator[Result]:
     """Say how well a model predicts texts.
 
     Loss is in nats for each unit or end of a sequence; what is not known counts, too.
 
     Args:
         each: of each document by itself.
-        json: a line of JSON.
+
+    Examples:
+        massivetext ngram score --model=words.arpa --input=held_out.txt
     """
     from massivetext_keras import corpus
 
     lm = _load(model, tokenizer)
-    texts = list(corpus.read_documents(files_in(input)))
-    for number, some in enumerate([[text] for text in texts] if each else [texts]):
+    read = list(corpus.read_documents(files_in(input)))
+    for number, some in enumerate([[text] for text in read] if each else [read]):
         found = lm.evaluate(some)
-        if json:
-            print(json_format.dumps({"document": number, **found} if each else found))
+        values = "  ".join(f"{k} {v:,.6g}" for k, v in found.items())
+        if each:
+            yield Result(f"{number}: {values}", {"document": number, **found})
         else:
-            values = "  ".join(f"{k} {v:,.6g}" for k, v in found.items())
-            print(f"{number}: {values}" if each else values)
+            yield Result(values, found)
 
 
 @verb("ngram generate")
@@ -87,15 +95,14 @@ def ngram_generate(
     how: Given = given(f"{_LM}.generate", "max_new_tokens", "include_prompt")
     | given(_SAMPLING, "temperature", "top_k", "top_p", "min_p")
     | given(_SAMPLING, "repetition_penalty", "seed"),
-    json: bool = False,
-) -> None:
+) -> Iterator[Result]:
     """Continue texts by an n-gram model.
 
-    Args:
-        json: a line of JSON for each prompt.
+    Examples:
+        massivetext ngram generate --model=words.arpa --prompt='the cat'
     """
     lm = _load(model, tokenizer)
-    write(lm, prompt or sys.stdin.read().splitlines(), False, json, **how)
+    yield from texts(lm, prompt or sys.stdin.read().splitlines(), False, **how)
 
 
 @verb("ngram export")
@@ -105,13 +112,18 @@ def ngram_export(
     output: Annotated[str, "folder of the SavedModel"],
     tokenizer: Tokenizer = None,
     overwrite: Overwrite = False,
-) -> None:
+) -> Result:
     """Write a SavedModel that scores strings.
 
     The export is loaded again and compared with the model before it takes its place.
+
+    Examples:
+        massivetext ngram export --model=words.arpa --output=served/words
     """
     _load(model, tokenizer).export(output, overwrite)
-    print(f"{output}: signature score")
+    return Result(
+        f"{output}: signature score", {"export": output, "signatures": ["score"]}
+    )
 
 
 def _load(model: str, tokenizer: str | None) -> Any:

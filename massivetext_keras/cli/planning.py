@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ from massivetext_keras.architecture.axes import axes_in
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.cli.flags import Given, UsageError, given, verb
 from massivetext_keras.cli.settings import Preset
+from massivetext_keras.cli.shell.results import Result
 from massivetext_keras.planning import (
     Choice,
     Cluster,
@@ -48,9 +48,8 @@ def plan(
     numbers: Given = given(Job, "precision"),
     attention: Literal["plain", "fused"] = "plain",
     most: Positive = 10,
-    json: bool = False,
     output: str | None = None,
-) -> None:
+) -> Result:
     """Say how fast a model would train on machines that are not here.
 
     Lists the meshes data x tensor x pipeline that fit, best first: seconds of a step,
@@ -71,8 +70,10 @@ def plan(
         recompute: make activations again in the backward pass.
         attention: fused never writes scores to memory.
         most: meshes that are shown.
-        json: every number, as JSON.
         output: file for a page with pictures, as plan.html.
+
+    Examples:
+        massivetext plan --preset=llama3_8b --devices=16 --device_memory=40GB
     """
     from massivetext_keras.planning.tables import tables
 
@@ -106,18 +107,17 @@ def plan(
         from massivetext_keras.planning.page import write_page
 
         write_page(shown, Path(preset).name, output)
-    if json:
-        print(_as_json(job, shown))
-        return
     count, tokens = config.parameter_count(), rows * length
-    print(f"{count:,} parameters, {rows:,} rows of {length:,} tokens ({tokens:,})")
+    said = f"{count:,} parameters, {rows:,} rows of {length:,} tokens ({tokens:,})"
     if len(found) > len(shown):
-        print(f"{len(found)} meshes fit; these are the best {len(shown)}")
-    for table in tables(shown):
-        print()
-        print(*table.lines(), sep="\n")
-    if output:
-        print(f"\n{output}")
+        said += f"\n{len(found)} meshes fit; these are the best {len(shown)}"
+    blocks = [said, *("\n".join(table.lines()) for table in tables(shown))]
+    record = {"parameters": count, "rows": rows, "length": length}
+    every = [plan.to_dict() for plan in shown]
+    return Result(
+        "\n\n".join([*blocks, output] if output else blocks),
+        {**record, "plans": every, "page": output},
+    )
 
 
 def config_of(preset: str) -> TransformerConfig:
@@ -222,13 +222,3 @@ def _quantity(flag: str, text: str, units: Mapping[str, float], noun: str) -> fl
         known = ", ".join(f"4{unit}" for unit in units if unit)
         raise UsageError(f"--{flag}={text} is no number: write it as 4e6, or {known}")
     return value
-
-
-def _as_json(job, found) -> str:
-    line = {
-        "parameters": job.config.parameter_count(),
-        "rows": job.rows,
-        "length": job.length,
-        "plans": [plan.to_dict() for plan in found],
-    }
-    return json_format.dumps(line, indent=2)

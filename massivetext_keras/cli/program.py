@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import io
 import logging
 import os
 import re
 import sys
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
 
 from massivetext_keras import __version__
-from massivetext_keras.cli.flags import REQUIRED, VERBS, Flag, UsageError, Verb
+from massivetext_keras.cli.flags import JSON, REQUIRED, VERBS, Flag, UsageError, Verb
+from massivetext_keras.cli.shell.help import overview, usage
+from massivetext_keras.cli.shell.results import write
 from massivetext_keras.support.quiet import quiet_tensorflow
 from massivetext_keras.support.values import UnknownName, nearest
 
@@ -41,11 +43,11 @@ _SUBJECTS = (
     "tasks.tuning",
     "cards",
     "doctor",
+    "shell.projects",
+    "shell.completion",
 )
 for _subject in _SUBJECTS:
     importlib.import_module(f"massivetext_keras.cli.{_subject}")
-
-WIDTH = 80
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -83,7 +85,9 @@ def run(argv: list[str]) -> int:
         if {"--help", "-h", "-help"} & set(rest):
             print(usage(verb))
             return 0
-        verb.function(**parse(verb, with_names(verb.words, rest)))
+        arguments = parse(verb, with_names(verb.words, rest))
+        as_json = verb.has_results and arguments.pop(JSON.name)
+        write(functools.partial(verb.function, **arguments), as_json)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read has enough, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -168,32 +172,6 @@ def parse(verb: Verb, argv: list[str]) -> dict[str, Any]:
             )
         flag.fill(arguments, value, values[flag.name].present)
     return arguments
-
-
-def overview() -> str:
-    """What `massivetext --help` prints."""
-    lines = [
-        "massivetext: language models with Keras on TensorFlow, from raw text to a",
-        "SavedModel that takes strings.",
-        "",
-        "usage: massivetext VERB [--flag=value ...]",
-        "",
-    ]
-    width = max(map(len, VERBS))
-    lines += [f"  {name:{width}}  {verb.summary}" for name, verb in VERBS.items()]
-    lines += ["", "massivetext VERB --help tells the flags of a verb."]
-    return "\n".join(lines)
-
-
-def usage(verb: Verb) -> str:
-    """What `massivetext VERB --help` prints."""
-    lines = [f"massivetext {verb.name}: {verb.summary}", ""]
-    if verb.details:
-        lines += [*textwrap.wrap(verb.details, WIDTH), ""]
-    for flag in verb.flags:
-        lines.append(f"  --{flag.name}")
-        lines += [f"      {line}" for line in textwrap.wrap(flag.help, WIDTH - 6)]
-    return "\n".join(lines)
 
 
 def define(table: Sequence[Flag]) -> flags.FlagValues:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from massivetext_keras.cli.flags import Given, given, verb
@@ -12,6 +13,7 @@ from massivetext_keras.cli.settings import (
     files_in,
     tokenizer_named,
 )
+from massivetext_keras.cli.shell.results import Result
 from massivetext_keras.experiment import DataConfig, TokenizerConfig
 
 
@@ -27,17 +29,22 @@ def tokenizer_train(
     how: Given = given(
         TokenizerConfig, "vocabulary_size", "model_type", "split", "spelled"
     ),
-) -> None:
+) -> Result:
     """Learn a vocabulary from text.
 
     The tokenizers run inside the TensorFlow graph and are part of an export.
+
+    Examples:
+        massivetext tokenizer train --input=corpus/ --output=tok/
+            --vocabulary_size=8192
     """
     from massivetext_keras import corpus, tokenizers
 
     documents = list(corpus.read_documents(files_in(input)))
     tokenizer = tokenizers.train(TokenizerConfig(kind, **how), documents)
     tokenizer.save(output)
-    print(f"{output}: {tokenizer.vocabulary_size:,} tokens")
+    size = tokenizer.vocabulary_size
+    return Result(f"{output}: {size:,} tokens", {"tokenizer": output, "tokens": size})
 
 
 @verb("tokenize")
@@ -51,13 +58,16 @@ def tokenize(
         str | None, "name in logs of a mixture (default: that of the folder)"
     ] = None,
     overwrite: Overwrite = False,
-) -> None:
+) -> Iterator[Result]:
     """Write text once, as packed rows of tokens, for many runs.
 
     Documents are packed into rows with next to no padding; none that fits is cut, and
     in training none sees another. A row is a record of a TFRecord file. manifest.json
     says what they are and has the hash of each file: `train --data=FOLDER` compares
     these, and the tokenizer, before it starts. Memory does not grow with the text.
+
+    Examples:
+        massivetext tokenize --input=corpus/ --tokenizer=tok/ --output=rows/
     """
     from massivetext_keras import data
 
@@ -76,8 +86,16 @@ def tokenize(
     for name in data.SIDES:
         side = getattr(manifest, name)
         if side.examples:
-            print(
+            record = {"shards": output, "side": name, "documents": side.documents}
+            counts = {"tokens": side.tokens, "rows": side.examples}
+            yield Result(
                 f"{output}: {name}: {side.documents:,} documents, "
                 f"{side.tokens:,} tokens in {side.examples:,} rows of "
-                f"{manifest.sequence_length}, {side.padding:.2%} padding"
+                f"{manifest.sequence_length}, {side.padding:.2%} padding",
+                {
+                    **record,
+                    **counts,
+                    "sequence_length": manifest.sequence_length,
+                    "padding": side.padding,
+                },
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json as json_format
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple
@@ -20,6 +20,7 @@ from massivetext_keras.cli.settings import (
     need_tokenizer,
     tokenizer_named,
 )
+from massivetext_keras.cli.shell.results import Result
 from massivetext_keras.experiment import ExperimentConfig
 
 Resume = Annotated[
@@ -108,7 +109,7 @@ def train(
     run_dir: RunFolder,
     resume: Resume = "auto",
     dry_run: bool = False,
-) -> None:
+) -> Result:
     """Train a language model on text.
 
     Settings come from the defaults, then the preset, --config, the flags, and --set.
@@ -118,15 +119,21 @@ def train(
     Args:
         dry_run: print parameters, memory, tokens, epochs and hours; train and write
             nothing.
+
+    Examples:
+        massivetext train --preset=gpt_mini --data=corpus/ --tokenizer=tok/
+            --run_dir=runs/1 --dry_run
+        massivetext train --preset=gpt_mini --data=corpus/ --tokenizer=tok/
+            --run_dir=runs/1 --steps=5000 --set=optimizer.learning_rate=1e-3
     """
     from massivetext_keras import training
 
     run = run_of(**what)
     recipe = run.experiment, run.files, run.tokenizer
     if dry_run:
-        for line in training.plan(*recipe, run.weights):
-            print(line, flush=True)
-        return
+        lines = [*training.plan(*recipe, run.weights)]
+        pairs = (re.split(r" {2,}", line, maxsplit=1) for line in lines)
+        return Result("\n".join(lines), {"plan": {pair[0]: pair[-1] for pair in pairs}})
     with contextlib.redirect_stdout(sys.stderr):  # what Keras prints is no result
         task = training.train(
             *recipe,
@@ -135,39 +142,40 @@ def train(
             resume=resume == "auto",
             strategy=run.strategy,
         )
-    print(f"{run_dir}: {task.count_params():,} parameters")
+    count = task.count_params()
+    return Result(
+        f"{run_dir}: {count:,} parameters", {"run_dir": run_dir, "parameters": count}
+    )
 
 
 @verb("presets")
-def presets(*, json: bool = False) -> None:
-    """List the named shapes of models.
+def presets() -> Result:
+    """List the named shapes of models; with --json, every field.
 
-    Args:
-        json: every field, as JSON.
+    Examples:
+        massivetext presets
     """
     from massivetext_keras.architecture.shapes import PAPERS, PRESETS
 
-    if json:
-        table = {
-            name: {
-                "parameters": config.parameter_count(),
-                "paper": PAPERS.get(name),
-                "model": config.to_dict(),
-            }
-            for name, config in PRESETS.items()
+    table = {
+        name: {
+            "parameters": config.parameter_count(),
+            "paper": PAPERS.get(name),
+            "model": config.to_dict(),
         }
-        print(json_format.dumps(table, indent=2))
-        return
-    print(
+        for name, config in PRESETS.items()
+    }
+    lines = [
         f"{'name':34} {'stack':17} {'parameters':>14} {'layers':>6} {'size':>5} "
         f"{'context':>7}  paper"
-    )
+    ]
     for name, config in PRESETS.items():
         paper = PAPERS.get(name, "another package's")
         layers = str(config.num_layers)
         if config.is_encoder_decoder:
             layers += f"+{config.decoder_layers}"
-        print(
+        lines.append(
             f"{name:34} {config.stack:17} {config.parameter_count():14,} {layers:>6} "
             f"{config.hidden_size:5} {config.max_length:7,}  {paper}"
         )
+    return Result("\n".join(lines), table)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json as json_format
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from massivetext_keras.cli.flags import Given, UsageError, given, verb
 from massivetext_keras.cli.settings import Data, Overwrite, files_in
+from massivetext_keras.cli.shell.results import Result
 from massivetext_keras.configs import WordVectorsConfig
 from massivetext_keras.support.arguments import Positive
 
@@ -31,7 +31,7 @@ def vectors_train(
     epochs: Positive = 5,
     learning_rate: float | None = None,
     logs: str | None = None,
-) -> None:
+) -> Result:
     """Learn vectors of words from texts.
 
     Skip-gram, CBOW or GloVe, by negative sampling or hierarchical softmax, of whole
@@ -41,6 +41,9 @@ def vectors_train(
         epochs: passes over the texts.
         learning_rate: at the beginning (default: 0.025 of skipgram, else 0.05).
         logs: folder for TensorBoard, its projector too.
+
+    Examples:
+        massivetext vectors train --input=corpus/ --output=vectors/ --size=100
     """
     from massivetext_keras import tasks
 
@@ -58,7 +61,7 @@ def vectors_train(
         from massivetext_keras.training.watching.pictures import write_embeddings
 
         write_embeddings(logs, vectors.vectors, vectors.words)
-    print(f"{output}: {len(vectors.words):,} words, {config.size} numbers each")
+    return _told(output, vectors)
 
 
 @verb("vectors similar")
@@ -67,14 +70,13 @@ def vectors_similar(
     word: Annotated[str | None, "whose neighbours (default: lines of stdin)"] = None,
     *,
     k: Annotated[Positive, "words"] = 10,
-    json: bool = False,
-) -> None:
+) -> Iterator[Result]:
     """List the words that are nearest to a word.
 
-    Args:
-        json: a line of JSON for each word.
+    Examples:
+        massivetext vectors similar vectors/ Paris --k=5
     """
-    _ask(vectors, "similar", word, k, json)
+    yield from _ask(vectors, "similar", word, k)
 
 
 @verb("vectors analogy")
@@ -85,14 +87,13 @@ def vectors_analogy(
     ] = None,
     *,
     k: Annotated[Positive, "words"] = 10,
-    json: bool = False,
-) -> None:
+) -> Iterator[Result]:
     """List the words that are nearest to a sum of words.
 
-    Args:
-        json: a line of JSON for each sum.
+    Examples:
+        massivetext vectors analogy vectors/ 'Paris - France + Italy'
     """
-    _ask(vectors, "analogy", expression, k, json)
+    yield from _ask(vectors, "analogy", expression, k)
 
 
 @verb("vectors convert")
@@ -101,14 +102,18 @@ def vectors_convert(
     *,
     output: Annotated[str, "file, or folder of a preset"],
     format: Annotated[_FORMATS, "of the output"] = "word2vec",
-) -> None:
-    """Write vectors for another program."""
+) -> Result:
+    """Write vectors for another program.
+
+    Examples:
+        massivetext vectors convert vectors/ --output=glove.txt --format=glove
+    """
     found = _load(vectors)
     if format == "preset":
         found.save_preset(output)
     else:
         found.save_vectors(output, format)
-    print(f"{output}: {len(found.words):,} words, {found.config.size} numbers each")
+    return _told(output, found)
 
 
 @verb("vectors export")
@@ -117,26 +122,37 @@ def vectors_export(
     *,
     output: Annotated[str, "folder of the SavedModel"],
     overwrite: Overwrite = False,
-) -> None:
+) -> Result:
     """Write a SavedModel that takes and gives strings.
 
     The export is loaded again and compared with the vectors before it takes its place.
+
+    Examples:
+        massivetext vectors export vectors/ --output=served/vectors
     """
     _load(vectors).export(output, overwrite)
-    print(f"{output}: signatures analogy, embed, similar")
+    names = ["analogy", "embed", "similar"]
+    return Result(
+        f"{output}: signatures {', '.join(names)}",
+        {"export": output, "signatures": names},
+    )
 
 
-def _ask(vectors: str, verb: str, asked: str | None, k: int, json: bool) -> None:
+def _told(output: str, vectors: Any) -> Result:
+    count, size = len(vectors.words), vectors.config.size
+    return Result(
+        f"{output}: {count:,} words, {size} numbers each",
+        {"output": output, "words": count, "size": size},
+    )
+
+
+def _ask(vectors: str, verb: str, asked: str | None, k: int) -> Iterator[Result]:
     answer = getattr(_load(vectors), verb)
     lines: Sequence[str] = [asked] if asked else sys.stdin.read().splitlines()
     for line in lines:
         found = answer(line, k)
-        if json:
-            record = {"asked": line, "words": dict(found)}
-            print(json_format.dumps(record, ensure_ascii=False))
-        else:
-            for word, score in found:
-                print(f"{word}\t{score:.4f}")
+        shown = "\n".join(f"{word}\t{score:.4f}" for word, score in found)
+        yield Result(shown or None, {"asked": line, "words": dict(found)})
 
 
 def _texts(files: Sequence[str]) -> Any:

@@ -115,7 +115,7 @@ def test_conversations_are_examples_of_a_language_model(
     (tmp_path / "a.jsonl").write_text(json.dumps(talk))
     (tmp_path / "a.yml").write_text("conversations:\n- - Hi\n  - Well.\n")
     preset, loss = f"--preset={finished.folder}", None
-    for flags in (("a.jsonl", "--format=jsonl"), ("a.jsonl", "--json"), ("a.yml",)):
+    for flags in (("a.jsonl", "--format=jsonl"), ("a.yml",), ("a.yml", "--json")):
         out = good("evaluate", preset, f"--data={tmp_path / flags[0]}", *flags[1:])
         if "--json" in flags:
             found = json.loads(out)["loss"]

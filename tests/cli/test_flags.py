@@ -132,14 +132,15 @@ def test_help_says_types_ranges_and_defaults():
     assert usage(Verb("shuffle", shuffle)).splitlines() == [
         "massivetext shuffle: shuffle rows",
         "",
+        "usage: massivetext shuffle FIRST [--flag=value ...]",
+        "",
         "In any order.",
         "",
+        "required:",
         "  --first",
         "      file of rows (required)",
-        "  --size",
-        "      tokens of a row; int (default: 9)",
-        "  --part",
-        "      of the rows, that are kept; float (default: 0.5)",
+        "",
+        "flags:",
         "  --how",
         "      in which way; one of fast, exact (default: fast)",
         "  --times",
@@ -148,6 +149,12 @@ def test_help_says_types_ranges_and_defaults():
         "      how often, and how they are called; may repeat",
         "  --quiet",
         "      say nothing (default: False)",
+        "",
+        "rows:",
+        "  --size",
+        "      tokens of a row; int (default: 9)",
+        "  --part",
+        "      of the rows, that are kept; float (default: 0.5)",
     ]
 
 

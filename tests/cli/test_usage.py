@@ -36,7 +36,7 @@ def test_help_lists_the_flags(good, capsys, name):
     out = good(*name.split(), "--help")
     lines = out.splitlines()
     shown = [line.strip() for line in lines if line.startswith("  --")]
-    assert shown == [f"--{flag.name}" for flag in cli.VERBS[name].flags]
+    assert sorted(shown) == sorted(f"--{flag.name}" for flag in cli.VERBS[name].flags)
     required = [flag for flag in cli.VERBS[name].flags if flag.default is cli.REQUIRED]
     assert " ".join(out.split()).count("(required)") == len(required)
     assert max(map(len, lines)) <= 80
@@ -178,11 +178,11 @@ def test_the_program_starts_without_tensorflow():
 
 
 def test_a_reader_may_stop_early():
-    command = f"{sys.executable} -m massivetext_keras presets --json | head -1"
+    command = f"{sys.executable} -m massivetext_keras presets --json | head -c 1"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "{\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "{", "")
 
 
 def test_the_console_script_is_main(monkeypatch):

@@ -16,8 +16,9 @@ import pytest
 import tensorflow as tf
 
 from massivetext_keras import cli
-from massivetext_keras.cli.generation import write
+from massivetext_keras.cli import generation
 from massivetext_keras.cli.program import parse
+from massivetext_keras.cli.shell.results import write
 from massivetext_keras.tasks import CausalLM
 from massivetext_keras.training.watching.curves import read_scalars
 from tests.cli.tiny import SMALL, STEPS, contents
@@ -171,10 +172,10 @@ def written(lm, capsys):
 
     def call(*flags) -> str:
         arguments = parse(cli.VERBS["generate"], ["--preset=run", *flags])
-        del arguments["preset"]
-        prompts, how = arguments.pop("prompt"), arguments.pop("how")
+        asked = arguments["prompt"], arguments["stream"]
         capsys.readouterr()
-        write(lm, prompts, **arguments, **how)
+        found = generation.texts(lm, *asked, **arguments["how"])
+        write(lambda: found, arguments["json"])
         return capsys.readouterr().out
 
     return call

@@ -49,6 +49,10 @@ def serve(
     """Answer over HTTP, as TensorFlow Serving and OpenAI do.
 
     A SIGTERM lets running requests end. Statuses and errors are in docs/serving.md.
+
+    Examples:
+        massivetext serve --model=writer=served --port=8500
+        massivetext serve --model=writer=served --dry_run
     """
     from massivetext_keras.serving.gate import Keys
     from massivetext_keras.serving.models.registry import Place

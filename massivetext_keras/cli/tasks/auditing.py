@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 from massivetext_keras.cli.flags import Given, UsageError, given, verb
 from massivetext_keras.cli.settings import Preset, TaskName, files_in, texts_in
+from massivetext_keras.cli.shell.results import Result
 from massivetext_keras.cli.tasks.examples import reading_of
 
 
@@ -36,13 +38,17 @@ def audit(
     data: Annotated[str | None, "examples whose texts --attacks change"] = None,
     share: Annotated[float, "of the words that --attacks change"] = 0.1,
     reading: Given = given(reading_of),
-) -> None:
+) -> Iterator[Result]:
     """Say what a model remembers, and what changes its answers.
 
     With --corpus, which passages a language model continues word for word; with
     --members and --others, how well its loss tells who was in the data. Of a
     classifier, with --pairs, how many answers a change flips; with --attacks, how good
     answers to changed texts of --data are.
+
+    Examples:
+        massivetext audit --preset=runs/1 --corpus='corpus/*.txt'
+        massivetext audit --preset=runs/a --attacks=swap,upper --data=test.tsv
     """
     from massivetext_keras import privacy, tasks
 
@@ -65,18 +71,21 @@ def audit(
         )
     model, how_read = cls.from_preset(preset), reading_of(**reading)
     if pairs:
-        _print_flips(model, pairs)
+        yield _flips(model, pairs)
     if attacks:
         examples = model.read_examples(files_in(data), **how_read)
-        _print_attacks(model, examples, attacks.split(","), share)
+        yield _attacks(model, examples, attacks.split(","), share)
     if corpus:
         found = privacy.extraction(model, texts_in(corpus), **how)
-        print(
+        lines = [
             f"{len(found.found):,} of {found.tried:,} passages are continued word for "
             f"word ({found.share:.2%})"
-        )
+        ]
         for passage in found.found[:3]:
-            print(f"  document {passage.document}: {passage.text!r}")
+            lines.append(f"  document {passage.document}: {passage.text!r}")
+        passages = [passage._asdict() for passage in found.found]
+        record = {"tried": found.tried, "share": found.share, "passages": passages}
+        yield Result("\n".join(lines), {"audit": "corpus", **record})
     if members and others:
         if issubclass(cls, tasks.CausalLM):
             pair = [texts_in(files) for files in (members, others)]
@@ -86,13 +95,14 @@ def audit(
                 for files in (members, others)
             ]
         area = privacy.membership(model, *pair)
-        print(
+        yield Result(
             f"area under the curve of membership by loss: {area.value:.3f} "
-            f"({area.low:.3f} to {area.high:.3f}; 0.5 is chance)"
+            f"({area.low:.3f} to {area.high:.3f}; 0.5 is chance)",
+            {"audit": "members", "area": area._asdict()},
         )
 
 
-def _print_flips(model, path: str) -> None:
+def _flips(model, path: str) -> Result:
     from massivetext_keras import robustness
 
     lines = Path(path).read_text(encoding="utf-8").splitlines()
@@ -104,20 +114,23 @@ def _print_flips(model, path: str) -> None:
             )
     found = robustness.flips(model, rows)
     rate, low, high = found.rate
-    print(
+    lines = [
         f"{len(found.changed):,} of {found.count:,} answers flip: {rate:.3f} "
         f"({low:.3f} to {high:.3f})"
-    )
+    ]
     for text, other, before, after in found.changed[:10]:
-        print(f"  {text[:60]!r}: {before} -> {other[:60]!r}: {after}")
+        lines.append(f"  {text[:60]!r}: {before} -> {other[:60]!r}: {after}")
+    record = {**found._asdict(), "rate": found.rate._asdict()}
+    return Result("\n".join(lines), {"audit": "pairs", **record})
 
 
-def _print_attacks(model, examples, attacks: list[str], share: float) -> None:
+def _attacks(model, examples, attacks: list[str], share: float) -> Result:
     from massivetext_keras import robustness
 
     found = robustness.under_attack(model, examples, attacks, share)
     name = next(iter(found["none"]))
-    print(f"{'attack':10}{name:>12}{'of none':>10}")
+    lines = [f"{'attack':10}{name:>12}{'of none':>10}"]
     for attack, measures in found.items():
         part = measures[name] / found["none"][name] if found["none"][name] else 0.0
-        print(f"{attack:10}{measures[name]:12.4f}{part:10.3f}")
+        lines.append(f"{attack:10}{measures[name]:12.4f}{part:10.3f}")
+    return Result("\n".join(lines), {"audit": "attacks", "measures": found})

@@ -9,6 +9,7 @@ from typing import Annotated, Any, NamedTuple
 
 from massivetext_keras.cli.flags import Given, UsageError, given, verb
 from massivetext_keras.cli.settings import Preset, TaskName
+from massivetext_keras.cli.shell.results import Result, table
 from massivetext_keras.cli.tasks.examples import Options, task_of
 from massivetext_keras.support.values import UnknownName, choose
 
@@ -28,9 +29,8 @@ def compare(
     draws: Given = given(
         "massivetext_keras.evaluation.significance:paired_bootstrap", "samples", "seed"
     ),
-    json: bool = False,
     report: Annotated[str | None, "folder for a page about it"] = None,
-) -> None:
+) -> Result:
     """Say whether one run is better than another.
 
     Takes two files of `predict`. p is that of approximate randomization: how often runs
@@ -45,7 +45,9 @@ def compare(
             --preset.
         preset: whose task measures resamples as a whole, for what is no mean over
             examples, such as the F1 of entities or BLEU.
-        json: a line of JSON.
+
+    Examples:
+        massivetext compare a.jsonl b.jsonl --measure=accuracy
     """
     from massivetext_keras import evaluation
 
@@ -75,18 +77,18 @@ def compare(
             comparisons={name: found},
         )
         evaluation.write_report(page, report)
-    if json:
-        line = {"measure": name, "examples": examples, **found._asdict()}
-        print(json_format.dumps(line))
-        return
     low, high = found.interval
-    print(f"{'examples':<20} {examples:,}")
-    print(f"{'measure':<20} {name}")
-    print(f"{'first':<20} {found.first:.4f}")
-    print(f"{'second':<20} {found.second:.4f}")
-    print(f"{'difference':<20} {found.difference:+.4f} ({low:+.4f} to {high:+.4f})")
-    print(f"{'p':<20} {found.p_value:.4f}")
-    print(f"{'second is better':<20} {found.wins:.1%} of resamples")
+    shown = {
+        "examples": examples,
+        "measure": name,
+        "first": found.first,
+        "second": found.second,
+        "difference": f"{found.difference:+.4f} ({low:+.4f} to {high:+.4f})",
+        "p": found.p_value,
+        "second is better": f"{found.wins:.1%} of resamples",
+    }
+    record = {"measure": name, "examples": examples, **found._asdict()}
+    return Result(table(shown), record)
 
 
 class _Run(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from massivetext_keras.cli.flags import Given, UsageError, given, verb
 from massivetext_keras.cli.settings import (
@@ -15,6 +15,7 @@ from massivetext_keras.cli.settings import (
     files_in,
     texts_in,
 )
+from massivetext_keras.cli.shell.results import Result
 from massivetext_keras.cli.tasks.examples import reading_of
 
 _FORMS = ("int8", "int4", "float16", "bfloat16")
@@ -51,13 +52,17 @@ def compress(
     reading: Given = given(reading_of),
     report: Annotated[str | None, "page about the two, an HTML file"] = None,
     overwrite: Overwrite = False,
-) -> None:
+) -> Result:
     """Make a model smaller: fewer bits, zeros, or fewer blocks.
 
     First the blocks are chosen, then the smallest numbers become zero, then all is
     stored in fewer bits. What is pruned or of fewer blocks wants to be trained once
     more: see docs/compression.md. Without --data the sizes are compared; with it speed,
     quality and answers, too.
+
+    Examples:
+        massivetext compress --preset=runs/a --output=small/a --int8
+            --data=test.tsv
     """
     from massivetext_keras import compression, tasks
     from massivetext_keras.support.files import check_free
@@ -76,9 +81,12 @@ def compress(
     smaller = cls.from_preset(preset)
     if student:
         smaller = compression.student_of(smaller, _blocks(student))
+    lines: list[str] = []
+    record: dict[str, Any] = {"preset": output}
     if prune:
         zeros = compression.prune(smaller, prune).values()
-        print(f"zeros: {sum(zeros) / len(zeros):.3f} of {len(zeros)} matrices")
+        record["zeros"] = sum(zeros) / len(zeros)
+        lines.append(f"zeros: {record['zeros']:.3f} of {len(zeros)} matrices")
     if chosen:
         texts = texts_in(calibration)[:_TEXTS] if calibration else None
         smaller.quantize(chosen[0], texts, **how)
@@ -87,8 +95,10 @@ def compress(
     if not data:
         sizes = [compression.weight_bytes(x) for x in (before, smaller)]
         one, other = (f"{size / 1e6:.2f} MB" for size in sizes)
-        print(f"{output}: {other} of weights, {sizes[1] / sizes[0]:.3f} of {one}")
-        return
+        lines.append(
+            f"{output}: {other} of weights, {sizes[1] / sizes[0]:.3f} of {one}"
+        )
+        return Result("\n".join(lines), {**record, "weight_bytes": sizes})
     if issubclass(cls, tasks.CausalLM):
         asked = {"texts": texts_in(data)}
     else:
@@ -96,10 +106,13 @@ def compress(
             "examples": before.read_examples(files_in(data), **reading_of(**reading))
         }
     found = compression.compare(before, smaller, **asked)
-    _print(found)
+    lines += _lines(found)
     if report:
         compression.write_page(found, Path(preset).name, report)
-        print(f"{report}: a page about it")
+        lines.append(f"{report}: a page about it")
+    sides = {"before": found.before._asdict(), "after": found.after._asdict()}
+    counts = {"answers": found.count, "changed": found.changed, "page": report}
+    return Result("\n".join(lines), {**record, **sides, **counts})
 
 
 def _blocks(student: str) -> list[int]:
@@ -109,14 +122,16 @@ def _blocks(student: str) -> list[int]:
     return [*map(int, student.split(","))]
 
 
-def _print(found) -> None:
+def _lines(found: Any) -> list[str]:
     heads = "", found.before.name, found.after.name, "ratio"
     rows: Sequence = [heads, *found.rows()]
     width = max(len(row[0]) for row in rows)
-    for name, *cells in rows:
-        print(f"{name:{width}}", *(f"{cell:>12}" for cell in cells))
-    print(f"{found.changed:,} of {found.count:,} answers changed")
+    lines = [
+        " ".join([f"{name:{width}}", *(f"{cell:>12}" for cell in cells)])
+        for name, *cells in rows
+    ]
+    lines.append(f"{found.changed:,} of {found.count:,} answers changed")
     for change in found.worst[:3]:
-        print(
-            f"  {change.asked[:60]!r}: {change.before[:60]!r} -> {change.after[:60]!r}"
-        )
+        asked, *both = (x[:60] for x in (change.asked, change.before, change.after))
+        lines.append(f"  {asked!r}: {both[0]!r} -> {both[1]!r}")
+    return lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,12 +9,8 @@ from typing import Annotated, Any
 
 from massivetext_keras.cli.flags import Given, given, verb
 from massivetext_keras.cli.settings import Preset, TaskName, files_in
-from massivetext_keras.cli.tasks.examples import (
-    Options,
-    print_measures,
-    reading_of,
-    task_of,
-)
+from massivetext_keras.cli.shell.results import Result, table
+from massivetext_keras.cli.tasks.examples import Options, reading_of, task_of
 from massivetext_keras.experiment import DataConfig
 from massivetext_keras.support.arguments import Positive
 from massivetext_keras.support.values import Range
@@ -33,10 +28,9 @@ def evaluate(
     ] = None,
     reading: Given = given(reading_of),
     option: Options = (),
-    json: bool = False,
     report: str | None = None,
     samples: Annotated[Positive, "resamples, for the intervals of the page"] = 200,
-) -> None:
+) -> Result:
     """Measure a model on text or examples.
 
     Of a language model on text: nats per token, perplexity and bits per byte. Of a task
@@ -46,18 +40,20 @@ def evaluate(
     Args:
         data: examples: files, by commas; of a CausalLM text, or conversations in YAML
             or, with --format, in other files.
-        json: measures of examples as a line of JSON.
         report: folder for a page about the answers to examples.
+
+    Examples:
+        massivetext evaluate --preset=runs/a --data=test.tsv --report=pages/a
+        massivetext evaluate --preset=runs/1 --data='held_out/*.txt' --json
     """
     from massivetext_keras import tasks
 
     files = files_in(data)
-    asks = json or report or option or {"format", "columns"} & reading.keys()
+    asks = report or option or {"format", "columns"} & reading.keys()
     talks = any(name.endswith((".yml", ".yaml")) for name in files)
     if tasks.task_class(preset, task) is tasks.CausalLM and not (asks or talks):
         batch_size = DataConfig(**rows).batch_size
-        _print_likelihood(preset, files, batch_size, sequence_length)
-        return
+        return _likelihood(preset, files, batch_size, sequence_length)
     model = task_of(preset=preset, task=task, option=option)
     examples = model.read_examples(files, **reading_of(**reading))
     predictions = model.predictions(examples, progress=True)
@@ -66,16 +62,13 @@ def evaluate(
         about = {"preset": preset, "task": type(model).__name__, "data": data}
         answers = examples, predictions, measures
         _write_report(report, about, model, *answers, samples)
-    if json:
-        print(json_format.dumps({"examples": len(examples), **measures}))
-        return
-    print(f"{'examples':<20} {len(examples):,}")
-    print_measures(measures)
+    found = {"examples": len(examples), **measures}
+    return Result(table(found), found)
 
 
-def _print_likelihood(
+def _likelihood(
     preset: str, files: list[str], batch_size: int, sequence_length: int | None
-) -> None:
+) -> Result:
     """How likely a language model finds text."""
     from massivetext_keras import corpus, data, tasks
     from massivetext_keras.text.documents import encode_documents
@@ -96,11 +89,15 @@ def _print_likelihood(
     task.compile()
     batches = data.validation_batches(tokens, batch_size, length)
     results = task.evaluate(batches, return_dict=True, verbose=0)
-    print(f"tokens            {len(tokens) - 1:,}")
-    print(f"nats per token    {results['loss']:.4f}")
-    print(f"perplexity        {math.exp(results['loss']):.4f}")
+    found = {
+        "tokens": len(tokens) - 1,
+        "nats per token": results["loss"],
+        "perplexity": math.exp(results["loss"]),
+    }
     if "bits_per_byte" in results:
-        print(f"bits per byte     {results['bits_per_byte']:.4f}")
+        found["bits per byte"] = results["bits_per_byte"]
+    record = {name.replace(" ", "_"): value for name, value in found.items()}
+    return Result(table(found, width=17), record)
 
 
 def _write_report(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 from massivetext_keras.cli.flags import Given, UsageError, given
@@ -82,9 +82,3 @@ def options_of(cls, pairs: Iterable[str]) -> dict[str, Any]:
             raise UsageError(f"--option={pair}: {error}") from None
         options[name] = text
     return options
-
-
-def print_measures(measures: Mapping[str, float]) -> None:
-    for name, value in measures.items():
-        text = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
-        print(f"{name:<20} {text}")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from massivetext_keras.cli.flags import UsageError, verb
 from massivetext_keras.cli.settings import Preset, TaskName
+from massivetext_keras.cli.shell.results import Result
 
 
 @verb("explain")
@@ -31,8 +32,12 @@ def explain(
     ] = None,
     baseline: Annotated[str | None, "token that hides others, such as [PAD]"] = None,
     output: Annotated[str | None, "page, an HTML file (default: a table)"] = None,
-) -> None:
-    """Say which words of a text an answer depends on."""
+) -> Result:
+    """Say which words of a text an answer depends on.
+
+    Examples:
+        massivetext explain --preset=runs/a --text='a stirring, funny film'
+    """
     from massivetext_keras import explain as explaining
     from massivetext_keras import tasks
     from massivetext_keras.support.values import choose
@@ -47,11 +52,12 @@ def explain(
     for name in methods:
         unit = "word" if explaining.METHODS[name].hides else "token"
         found.append(explaining.explain(model, text, name, wanted, unit=unit, **how))
+    record = {"explanations": [one.words()._asdict() for one in found]}
     if output is None:
-        print("\n\n".join(explaining.table(one) for one in found))
-        return
+        return Result("\n\n".join(explaining.table(one) for one in found), record)
     explaining.write_page(found, output)
-    print(f"{output}: {len(found[0].words().tokens):,} words of {found[0].target}")
+    count, of_what = len(found[0].words().tokens), found[0].target
+    return Result(f"{output}: {count:,} words of {of_what}", {**record, "page": output})
 
 
 def _target(task, target: str | None) -> Any:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from massivetext_keras.cli.flags import Given, UsageError, given, verb
 from massivetext_keras.cli.settings import RunFolder
-from massivetext_keras.cli.tasks.examples import print_measures
+from massivetext_keras.cli.shell.results import Result, table
 from massivetext_keras.cli.tasks.learning import Learning, learning_of
 from massivetext_keras.cli.training import Resume
 from massivetext_keras.experiment import FINE_TUNING
@@ -23,7 +23,7 @@ def finetune(
     saving: Given = given(FINE_TUNING, "train.checkpoint_every"),
     resume: Resume = "auto",
     folds: Annotated[int, Range(least=2)] | None = None,
-) -> None:
+) -> Result:
     """Train a task on examples: labels, spans, answers, texts.
 
     Examples are tables (TSV, CSV, Parquet), JSON, CoNLL columns, CoNLL-U, SQuAD,
@@ -37,28 +37,36 @@ def finetune(
     Args:
         folds: cross-validate with so many parts of --data instead; the folder gets a
             report.
+
+    Examples:
+        massivetext finetune --task=TextClassifier --preset=hf:minilm
+            --data=train.tsv --run_dir=runs/a
+        massivetext finetune --task=TextClassifier --preset=bert_tiny --tokenizer=tok/
+            --data=train.csv --run_dir=runs/b --folds=5
     """
     learning["fields"] = {**learning.get("fields", {}), **saving}
     learnt = learning_of(**learning)
     if folds is not None:
-        _cross_validate(learnt, folds, run_dir)
-        return
+        return _cross_validate(learnt, folds, run_dir)
     task, measures = learnt.run(
         learnt.train,
         learnt.validation,
         run_dir=run_dir,
         resume=resume == "auto",
     )
-    size = f"{task.count_params():,} parameters"
+    count = task.count_params()
+    record = {"run_dir": run_dir, "parameters": count}
+    size = f"{run_dir}: {count:,} parameters"
     if task.adapted():
         task.save_adapters(Path(run_dir) / "adapters")
         trained = sum(math.prod(weight.shape) for weight in task.trainable_weights)
+        record["trained_parameters"] = trained
         size += f", {trained:,} of them trained"
-    print(f"{run_dir}: {size}")
-    print_measures(measures)
+    lines = [size, table(measures)] if measures else [size]
+    return Result("\n".join(lines), {**record, "measures": measures})
 
 
-def _cross_validate(learning: Learning, count: int, folder: str) -> None:
+def _cross_validate(learning: Learning, count: int, folder: str) -> Result:
     """Measures of as many runs, each on what it did not see."""
     from massivetext_keras import evaluation
 
@@ -86,10 +94,11 @@ def _cross_validate(learning: Learning, count: int, folder: str) -> None:
         folds=folds,
     )
     page = evaluation.write_report(report, folder)
-    print(f"{page}: {count} folds of {len(learning.train):,} examples")
-    spread = folds.spread()
-    for name, value in folds.mean().items():
-        print(f"{name:<20} {value:.4f} ± {spread[name]:.4f}")
+    mean, spread = folds.mean(), folds.spread()
+    shown = {name: f"{value:.4f} ± {spread[name]:.4f}" for name, value in mean.items()}
+    said = f"{page}: {count} folds of {len(learning.train):,} examples"
+    record = {"page": str(page), "folds": count, "mean": mean, "spread": spread}
+    return Result(f"{said}\n{table(shown)}", record)
 
 
 def _is_single(learning: Learning) -> bool:

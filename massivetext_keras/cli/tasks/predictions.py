@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from massivetext_keras.cli.flags import Given, given, verb
 from massivetext_keras.cli.settings import Overwrite, Preset, TaskName, files_in
+from massivetext_keras.cli.shell.results import Result
 from massivetext_keras.cli.tasks.examples import Options, reading_of, task_of
 from massivetext_keras.support.files import json_line, read_json, write_json
 
@@ -31,12 +32,15 @@ def predict(
     reading: Given = given(reading_of),
     option: Options = (),
     overwrite: Overwrite = False,
-) -> None:
+) -> Result:
     """Answer a file of examples.
 
     Each line of the output has the fields of an example, the task's `prediction`, and
     its `scores` where the example says what it should be. A stopped call goes on with
     the same command; the file appears when it is whole.
+
+    Examples:
+        massivetext predict --preset=runs/a --input=new.txt --output=new.jsonl
     """
     model = task_of(preset=preset, task=task, option=option)
     path = Path(output)
@@ -44,7 +48,10 @@ def predict(
         raise FileExistsError(f"{path} is there: choose another, or --overwrite")
     records = records_of(model, input, reading_of(**reading))
     answer(model, records, path)
-    print(f"{path}: {len(records):,} predictions")
+    count = len(records)
+    return Result(
+        f"{path}: {count:,} predictions", {"output": str(path), "predictions": count}
+    )
 
 
 def answer(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from massivetext_keras.cli.flags import Given, UsageError, given, verb
-from massivetext_keras.cli.tasks.examples import print_measures
+from massivetext_keras.cli.shell.results import Result, table
 from massivetext_keras.cli.tasks.learning import Learning, learning_of
 from massivetext_keras.experiment import ExperimentConfig
 from massivetext_keras.support.arguments import Positive
@@ -24,7 +24,7 @@ def tune(
     measure: str | None = None,
     minimize: bool = False,
     output: str,
-) -> None:
+) -> Result:
     """Search for the settings with which `finetune` does best.
 
     Each trial is a line of trials.jsonl; a failed one ends nothing, and the same
@@ -39,6 +39,11 @@ def tune(
         measure: that decides (default: the task's first).
         minimize: it is better when it is lower.
         output: folder of the trials and a page about them.
+
+    Examples:
+        massivetext tune --task=TextClassifier --preset=hf:minilm --data=train.tsv
+            --validation=dev.tsv --space=optimizer.learning_rate=log:1e-5:1e-3
+            --output=search
     """
     from massivetext_keras import evaluation
 
@@ -76,10 +81,11 @@ def tune(
         search=found,
     )
     page = evaluation.write_report(report, output)
-    print(f"{page}: the best of {len(found.trials)} trials is {found.best.number}")
-    for name, value in found.best.values.items():
-        print(f"{name:<30} {value}")
-    print_measures(found.best.measures)
+    best, count = found.best, len(found.trials)
+    lines = [f"{page}: the best of {count} trials is {best.number}"]
+    lines += [f"{name:<30} {value}" for name, value in best.values.items()]
+    record = {"page": str(page), "trials": count, "best": best._asdict()}
+    return Result("\n".join([*lines, table(best.measures)]), record)
 
 
 def _space(words: Sequence[str]) -> dict[str, Any]:
