@@ -8,6 +8,7 @@ STAMP := .venv/.installed
 ENOUGH := .venv/.quickstart
 PARITY := .venv-parity
 PEERS := .venv-peers
+DOCS := .venv-docs
 PYTEST := $(BIN)/python -m pytest -m "" --durations=12 --durations-min=5
 # pip compiles the files that it installs one by one, for a minute: COMPILE does it on all
 # processors. Some packages have files of another Python, such as templates and tests of
@@ -48,7 +49,7 @@ endef
 export PARTS
 
 .DEFAULT_GOAL := help
-.PHONY: setup quickstart test parity bench clean help
+.PHONY: setup quickstart test parity docs bench clean help
 
 setup: $(STAMP)  ## make .venv and install the package and its tools into it
 
@@ -95,6 +96,18 @@ $(PARITY)/.installed: $(STAMP)
 	done
 	$(PARITY)/bin/python $(INSTALL) -c constraints.txt torch transformers accelerate
 	$(call COMPILE,$(PARITY))
+	touch $@
+
+docs: $(DOCS)/.installed  ## build the documentation into build/site, with no broken link
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+
+# Of the extra `docs` alone: the pages are made without TensorFlow.
+$(DOCS)/.installed: setup.cfg constraints.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(PYTHON) -c "import configparser as c; p = c.ConfigParser(); p.read('setup.cfg'); \
+		print(p['options.extras_require']['docs'])" > $(DOCS)/needed.txt
+	$(DOCS)/bin/python $(INSTALL) --quiet -c constraints.txt -r $(DOCS)/needed.txt
+	$(call COMPILE,$(DOCS))
 	touch $@
 
 # What runs, and with which flags: --plainest is for those of models alone. One of them

@@ -14,7 +14,7 @@ from massivetext_keras.cli.program import find_verb, parse, with_names
 from tests.processes import ROOT
 
 CODE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
 
 def commands(page: Path) -> list[list[str]]:

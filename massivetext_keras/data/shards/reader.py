@@ -242,8 +242,8 @@ def open_shards(
             `["web=0.7", "books=0.3"]`; or else what `corpus.expand` takes.
 
     Raises:
-        ValueError: some of them are shards, or have a weight, and others not.
-        Others as `Shards` does.
+        ValueError: some of them are shards, or have a weight, and others not; or as
+            `Shards` does.
     """
     if isinstance(files, Shards):
         return files

@@ -678,6 +678,11 @@ class CausalLM(Task):
         return Writers(self)
 
     def check_new_tokens(self, max_new_tokens: int) -> None:
+        """Refuses more new tokens than the context holds beside one of a prompt.
+
+        Raises:
+            ValueError: says how many there may be.
+        """
         context = self.config.max_length
         if not 0 <= max_new_tokens < context:
             raise ValueError(
