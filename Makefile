@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 ENOUGH := .venv/.quickstart
 PARITY := .venv-parity
 PEERS := .venv-peers
-DOCS := .venv-docs
+TOOLS := .venv-tools
 PYTEST := $(BIN)/python -m pytest -m "" --durations=12 --durations-min=5
 # pip compiles the files that it installs one by one, for a minute: COMPILE does it on all
 # processors. Some packages have files of another Python, such as templates and tests of
@@ -49,7 +49,7 @@ endef
 export PARTS
 
 .DEFAULT_GOAL := help
-.PHONY: setup quickstart test parity docs bench clean help
+.PHONY: setup quickstart test parity lint docs package bench clean help
 
 setup: $(STAMP)  ## make .venv and install the package and its tools into it
 
@@ -98,16 +98,25 @@ $(PARITY)/.installed: $(STAMP)
 	$(call COMPILE,$(PARITY))
 	touch $@
 
-docs: $(DOCS)/.installed  ## build the documentation into build/site, with no broken link
-	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+lint: $(TOOLS)/.installed  ## check the format and what ruff knows to be wrong
+	$(TOOLS)/bin/ruff format --check .
+	$(TOOLS)/bin/ruff check .
 
-# Of the extra `docs` alone: the pages are made without TensorFlow.
-$(DOCS)/.installed: setup.cfg constraints.txt
-	$(PYTHON) -m venv $(DOCS)
+package: $(TOOLS)/.installed  ## build the wheel and the sdist into dist/, and check them
+	rm -rf dist
+	$(TOOLS)/bin/python -m build --outdir dist .
+	$(TOOLS)/bin/twine check --strict dist/*
+
+docs: $(TOOLS)/.installed  ## build the documentation into build/site, with no broken link
+	NO_MKDOCS_2_WARNING=1 $(TOOLS)/bin/mkdocs build --strict --quiet
+
+# Of the extras `docs` and `release` alone: none of it needs TensorFlow.
+$(TOOLS)/.installed: setup.cfg constraints.txt
+	$(PYTHON) -m venv $(TOOLS)
 	$(PYTHON) -c "import configparser as c; p = c.ConfigParser(); p.read('setup.cfg'); \
-		print(p['options.extras_require']['docs'])" > $(DOCS)/needed.txt
-	$(DOCS)/bin/python $(INSTALL) --quiet -c constraints.txt -r $(DOCS)/needed.txt
-	$(call COMPILE,$(DOCS))
+		e = p['options.extras_require']; print(e['docs'] + e['release'])" > $(TOOLS)/needed.txt
+	$(TOOLS)/bin/python $(INSTALL) --quiet -c constraints.txt -r $(TOOLS)/needed.txt
+	$(call COMPILE,$(TOOLS))
 	touch $@
 
 # What runs, and with which flags: --plainest is for those of models alone. One of them
