@@ -49,7 +49,7 @@ endef
 export PARTS
 
 .DEFAULT_GOAL := help
-.PHONY: setup quickstart test parity lint docs package bench clean help
+.PHONY: setup quickstart test parity lint types docs package bench clean help
 
 setup: $(STAMP)  ## make .venv and install the package and its tools into it
 
@@ -101,6 +101,9 @@ $(PARITY)/.installed: $(STAMP)
 lint: $(TOOLS)/.installed  ## check the format and what ruff knows to be wrong
 	$(TOOLS)/bin/ruff format --check .
 	$(TOOLS)/bin/ruff check .
+
+types: $(TOOLS)/.installed  ## check types of what needs no TensorFlow
+	$(TOOLS)/bin/mypy
 
 package: $(TOOLS)/.installed  ## build the wheel and the sdist into dist/, and check them
 	rm -rf dist

@@ -2,8 +2,44 @@
 
 import importlib
 import logging
+from typing import TYPE_CHECKING
 
 from massivetext_keras.support import backend, importing, registration
+
+if TYPE_CHECKING:  # what editors and type checkers read; `__getattr__` is what runs
+    from . import (  # noqa: F401
+        architecture,
+        cli,
+        compression,
+        configs,
+        corpus,
+        data,
+        distribution,
+        evaluation,
+        experiment,
+        explain,
+        generation,
+        huggingface,
+        kernels,
+        layers,
+        models,
+        ngram,
+        optimization,
+        pages,
+        planning,
+        privacy,
+        quantization,
+        reading,
+        robustness,
+        runtimes,
+        saving,
+        serving,
+        support,
+        tasks,
+        text,
+        tokenizers,
+        training,
+    )
 
 __version__ = "0.2.0"
 

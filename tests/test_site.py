@@ -45,6 +45,12 @@ def test_names_are_read_off_the_source_as_python_has_them():
             assert there is here or there == here, public
 
 
+def test_editors_know_every_module():
+    """What stands in `__init__` for them is what `__getattr__` gives."""
+    text = (ROOT / "massivetext_keras/__init__.py").read_text()
+    assert re.findall(r"^        (\w+),$", text, re.M) == [*mtk._MODULES]
+
+
 def described(owner: type, name: str) -> bool:
     """Whether a method has a docstring, or does what one of a class below says."""
     below = owner.__mro__[1:]

@@ -141,15 +141,19 @@ class Verb:
     function: Callable[..., Any]
 
     @property
+    def _doc(self) -> str:
+        return inspect.getdoc(self.function) or ""
+
+    @property
     def summary(self) -> str:
         """One line."""
-        line = inspect.getdoc(self.function).partition("\n")[0].rstrip(".")
+        line = self._doc.partition("\n")[0].rstrip(".")
         return line[0].lower() + line[1:]
 
     @property
     def details(self) -> str:
         """What else `--help` says, as one paragraph."""
-        rest = inspect.getdoc(self.function).partition("\n")[2]
+        rest = self._doc.partition("\n")[2]
         text = re.split(r"^(?:Args|Examples):", rest, maxsplit=1, flags=re.MULTILINE)[0]
         return " ".join(text.split())
 
@@ -157,8 +161,7 @@ class Verb:
     def examples(self) -> tuple[str, ...]:
         """Commands that `--help` shows, from the docstring; a line that is indented
         goes on with the one before."""
-        doc = inspect.getdoc(self.function)
-        _, _, text = doc.partition("\nExamples:\n")
+        text = self._doc.partition("\nExamples:\n")[2]
         commands = re.split(r"\n(?! )", textwrap.dedent(text).strip())
         return tuple(" ".join(command.split()) for command in commands if command)
 

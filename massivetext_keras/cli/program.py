@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import flags
@@ -170,14 +170,14 @@ def parse(verb: Verb, argv: list[str]) -> dict[str, Any]:
             raise UsageError(
                 f"--{flag.name}={value} {complaint}; see {verb.name} --help"
             )
-        flag.fill(arguments, value, values[flag.name].present)
+        flag.fill(arguments, value, bool(values[flag.name].present))
     return arguments
 
 
 def define(table: Sequence[Flag]) -> flags.FlagValues:
     """Flags, ready to be parsed."""
     values = flags.FlagValues()
-    makers = {
+    makers: dict[type, Callable[..., Any]] = {
         str: flags.DEFINE_string,
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,

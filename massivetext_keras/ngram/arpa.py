@@ -194,7 +194,8 @@ class _Reader:
         if len(fields) != width * len(lines) or any(
             line.count("\t") != width - length for line in lines
         ):
-            columns = list(zip(*self._rows(lines, length, last), strict=True))
+            rows = self._rows(lines, length, last)
+            columns = [list(column) for column in zip(*rows, strict=True)]
         self.line += len(lines)
         if len(lines) < number:
             raise self.fail(

@@ -54,7 +54,8 @@ class Scratch:
 
 class _Memory:
     def __init__(self, dtype: type):
-        self._dtype, self._pieces = dtype, []
+        self._dtype = dtype
+        self._pieces: list[np.ndarray] = []
 
     def append(self, piece: np.ndarray) -> None:
         self._pieces.append(piece.astype(self._dtype, copy=False))

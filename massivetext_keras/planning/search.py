@@ -234,9 +234,9 @@ def _why_none(job: Job, devices: int, choice: Choice) -> Impossible:
             f"shape and {job.rows:,} rows{hint}",
         )
     if (wanted := choice.micro_batch) is not None:
-        good = {size for mesh in found for size in _divisors(job.rows // mesh.data)}
-        if wanted not in good:
-            near = _nearest(wanted, good)
+        sizes = {size for mesh in found for size in _divisors(job.rows // mesh.data)}
+        if wanted not in sizes:
+            near = _nearest(wanted, sizes)
             return Impossible(
                 "micro_batch",
                 f"{wanted} does not divide the rows of any replica: did you mean "
@@ -263,7 +263,9 @@ def _nearest(wanted: int, good: Iterable[int]) -> int | None:
 
 def _what_would_fit(job: Job, cluster: Cluster, choice: Choice) -> str:
     """The least memory that these devices need, and the fewest of them that do."""
-    least, split = _least_memory(job, cluster.devices, choice)
+    found = _least_memory(job, cluster.devices, choice)
+    assert found is not None  # else it were `Impossible`
+    least, split = found
     line = (
         f"nothing fits into {cluster.memory / 1e9:g} GB on {cluster.devices:,} "
         f"devices: the least is {least / 1e9:.1f} GB, {split.mesh}"

@@ -49,6 +49,7 @@ def stage(job: Job, tensor: int, pipeline: int, index: int) -> Stage:
     True
     """
     config = job.config
+    passed: tuple[tuple[Block, int], ...]
     if config.stack == "encoder_decoder":
         own = (block(job, tensor), config.num_layers)
         passed = (own, (block(job, tensor, True), config.decoder_layers))
