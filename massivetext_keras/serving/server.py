@@ -60,7 +60,9 @@ def listen(host: str, port: int) -> socket.socket:
         OSError: it cannot be bound; names the address.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family)
+    # asyncio sends what is short at once (TCP_NODELAY) if the protocol is said: without
+    # it, each answer waits some 40 ms for an acknowledgement of its head.
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, port))

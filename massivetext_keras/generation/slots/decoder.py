@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.generation.slots.graphs import Rules, SlotGraphs, chunk_of
+from massivetext_keras.generation.slots.graphs import (
+    Rules,
+    SlotGraphs,
+    chunk_of,
+    joined,
+    row_of,
+    sizes_between,
+)
 from massivetext_keras.generation.slots.reading import PromptReader
 from massivetext_keras.generation.slots.rows import Rows
 from massivetext_keras.generation.slots.text import Text
@@ -74,8 +83,8 @@ class SlotDecoder:
         self.reader = PromptReader(model, chunk, prefix_bytes, compiled)
         context = model.config.max_length
         least = min(_FEWEST_PLACES, context)
-        self.row_sizes = _sizes(1, slots, 8)
-        self.place_sizes = _sizes(least, context, 2)
+        self.row_sizes = sizes_between(1, slots, 8)
+        self.place_sizes = sizes_between(least, context, 2)
         # Those that are compiled, once there is a choice.
         self.compiled: set[tuple[int, int]] = set()
         self.calls = 0
@@ -163,8 +172,8 @@ class SlotDecoder:
 
     def warm_up(self) -> None:
         """Compiles the program that writes for one text and for all of them, each with
-        the most places, and traces what reads: any texts can be written then. For other
-        sizes, `compile` makes it faster.
+        the most places, and traces what reads: any texts can be written then. Other
+        `programs_to_compile` make it faster.
 
         Raises:
             ValueError: there are texts.
@@ -172,21 +181,24 @@ class SlotDecoder:
         if self.running:
             raise ValueError("warm_up comes before the first text")
         for rows in (self.row_sizes[0], self.row_sizes[-1]):
-            self.compile(rows, self.place_sizes[-1])
+            self._compile(rows, self.place_sizes[-1])
         self._resize(self.row_sizes[0], self.place_sizes[-1])
         zero = np.zeros([1], np.int32)
         self.graphs.mark(0, zero)
-        self.graphs.paste(zero, zero, self.reader.warm_up())
+        self.graphs.paste(zero, self.reader.warm_up())
 
-    def sizes_to_compile(self) -> list[tuple[int, int]]:
-        """Rows and places for which the program that writes is not compiled, the
-        smallest first."""
+    def programs_to_compile(self) -> list[Callable[[], None]]:
+        """What compiles, from any thread, a program that makes it faster to read or to
+        write; the smallest ones first. From then on it is used."""
         sizes = itertools.product(self.row_sizes, self.place_sizes)
-        return sorted({*sizes} - self.compiled, key=math.prod)
+        rest = sorted({*sizes} - self.compiled, key=math.prod)
+        return [
+            *(partial(self.reader.compile, x) for x in self.reader.places_to_compile()),
+            *(partial(self._compile, *size) for size in rest),
+        ]
 
-    def compile(self, rows: int, places: int) -> None:
-        """Compiles the program that writes for a size, from any thread; from then on it
-        is used."""
+    def _compile(self, rows: int, places: int) -> None:
+        """Compiles the program that writes for a size."""
         self.graphs.compile(rows, places)
         self.compiled = self.compiled | {(rows, places)}  # others may look at it now
 
@@ -226,14 +238,17 @@ class SlotDecoder:
         """Gives slots the prompts that were read, and lets their texts be written."""
         if wait:
             self.reader.start()
-        read = self.reader.finished(wait)
-        if read is None:
-            return
-        here = [i for i, text in enumerate(read.texts) if text.slot is not None]
-        slots = np.array([read.texts[i].slot for i in here], np.int32)
-        self.graphs.paste(slots, np.array(here, np.int32), read.memory)
-        for i in here:
-            self._begin(read.texts[i])
+        texts, slots, memories = [], [], []
+        for read in self.reader.finished(wait):
+            for i, text in enumerate(read.texts):
+                if text.slot is not None:
+                    texts.append(text)
+                    slots.append(text.slot)
+                    memories.append(row_of(read.memory, i))
+        if texts:
+            self.graphs.paste(np.array(slots, np.int32), joined(memories))
+        for text in texts:
+            self._begin(text)
 
     def _make_room(self) -> None:
         """Takes as many rows and places as the texts need; gives back what they have
@@ -268,15 +283,3 @@ class SlotDecoder:
         for slot, text in enumerate(running):
             text.slot = slot
         self._texts, self._size, self._spare = [*running], (rows, places), 0
-
-
-def _sizes(least: int, most: int, factor: int) -> list[int]:
-    """From the least to the most, each so many times the one before.
-
-    >>> _sizes(1, 32, 4)
-    [1, 4, 16, 32]
-    """
-    sizes = [least]
-    while sizes[-1] < most:
-        sizes.append(min(sizes[-1] * factor, most))
-    return sizes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -84,7 +85,7 @@ class SlotGraphs:
         self.resize = self._graph(self._resize, integers, number)
         self.mark = self._graph(self._mark, number, integers)
         memory = tf.TensorSpec([None] * (2 if self.keeps_states else 5))
-        self.paste = self._graph(self._paste, integers, integers, memory)
+        self.paste = self._graph(self._paste, integers, memory)
         self.take_over = self._graph(self._take_over, number, number)
 
     @staticmethod
@@ -286,21 +287,20 @@ class SlotGraphs:
             row = tf.gather(variable, source)[None]
             variable.scatter_update(tf.IndexedSlices(row, slot[None]))
 
-    def _paste(self, slots: tf.Tensor, rows: tf.Tensor, memory: tf.Tensor) -> None:
+    def _paste(self, slots: tf.Tensor, memory: tf.Tensor) -> None:
         """Gives slots what the model remembers of prompts.
 
         Args:
             slots: int32 [n], each once.
-            rows: int32 [n], which row of the memory each one gets.
-            memory: from `packed`; of keys and values any number of places.
+            memory: of n rows, from `packed`; of keys and values any number of places.
         """
         self.traces += 1
         for variable, new in self._pairs(unpacked(memory, self.layers)):
-            row, old = tf.gather(new, rows), tf.gather(variable, slots)
             if not self.keeps_states:  # it does not matter what stands behind a prompt
-                row = row[:, :, : tf.shape(old)[2]]
-                row = tf.concat([row, old[:, :, tf.shape(row)[2] :]], axis=2)
-            variable.scatter_update(tf.IndexedSlices(row, slots))
+                old = tf.gather(variable, slots)
+                new = new[:, :, : tf.shape(old)[2]]
+                new = tf.concat([new, old[:, :, tf.shape(new)[2] :]], axis=2)
+            variable.scatter_update(tf.IndexedSlices(new, slots))
 
 
 def packed(layers: tuple) -> tf.Tensor:
@@ -308,6 +308,26 @@ def packed(layers: tuple) -> tf.Tensor:
     values [2 layers, batch, heads, places, size], of states [batch, all units]."""
     flat = tf.nest.flatten(layers)
     return tf.stack(flat) if flat[0].shape.rank == 4 else tf.concat(flat, axis=1)
+
+
+def row_of(memory: tf.Tensor, row: int) -> tf.Tensor:
+    """What `packed` gives of one of the texts."""
+    some = slice(row, row + 1)
+    return memory[:, some] if memory.shape.rank == 5 else memory[some]
+
+
+def joined(memories: Sequence[tf.Tensor | np.ndarray]) -> np.ndarray:
+    """What `packed` gives of the texts together; of keys and values with as many places
+    as the longest one has."""
+    found = [np.asarray(memory) for memory in memories]
+    if found[0].ndim == 2:
+        return np.concatenate(found)
+    most = max(memory.shape[3] for memory in found)
+    parts, _, heads, _, size = found[0].shape
+    whole = np.zeros([parts, len(found), heads, most, size], found[0].dtype)
+    for row, memory in enumerate(found):
+        whole[:, row, :, : memory.shape[3]] = memory[:, 0]
+    return whole
 
 
 def unpacked(memory: tf.Tensor, like: tuple) -> tuple:
@@ -333,6 +353,18 @@ def chunk_of(model) -> int:
     """Tokens of prompts that are read in the time of some steps, a power of two."""
     tokens = _READING // max(model.config.parameter_count(), 1)
     return next((size for size in _CHUNKS if size >= tokens), _CHUNKS[-1])
+
+
+def sizes_between(least: int, most: int, factor: int) -> list[int]:
+    """From the least to the most, each so many times the one before.
+
+    >>> sizes_between(1, 32, 4)
+    [1, 4, 16, 32]
+    """
+    sizes = [least]
+    while sizes[-1] < most:
+        sizes.append(min(sizes[-1] * factor, most))
+    return sizes
 
 
 def _places(layers: tuple, some: slice) -> tuple:

@@ -127,14 +127,14 @@ class SlotEngine:
             self._compiler.join()
 
     def _compile(self) -> None:
-        """Compiles size after size while texts are written."""
-        for size in self.decoder.sizes_to_compile():
+        """Compiles program after program while texts are written."""
+        for compile_one in self.decoder.programs_to_compile():
             if self._ended.is_set():
                 return
             try:
-                self.decoder.compile(*size)
+                compile_one()
             except Exception:  # texts are written without it
-                logger.exception("%d rows of %d places are not compiled", *size)
+                logger.exception("a program that would be faster is not compiled")
                 return
 
     def statistics(self) -> dict[str, float]:
