@@ -35,6 +35,7 @@ ABOUT = {
     "optimization": "one update, whatever the split",
     "data": "files to batches; objectives",
     "huggingface": "names and fields of the foreign land",
+    "kerashub": "presets of KerasHub, without KerasHub",
     "text": "special tokens, words, passages",
     "models": "BERT, GPT, Seq2Seq over one stack",
     "tokenizers": "strings to ids, in the graph",

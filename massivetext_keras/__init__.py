@@ -56,6 +56,7 @@ _MODULES = (
     "explain",
     "generation",
     "huggingface",
+    "kerashub",
     "kernels",
     "layers",
     "models",

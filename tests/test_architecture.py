@@ -20,7 +20,7 @@ LEVELS = [
     ["layers", "distribution", "saving"],
     ["models", "tokenizers"],
     ["huggingface", "text"],
-    ["data"],
+    ["data", "kerashub"],
     ["optimization"],
     ["generation", "quantization"],
     ["runtimes"],

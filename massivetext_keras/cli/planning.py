@@ -128,7 +128,8 @@ def config_of(preset: str) -> TransformerConfig:
     """
     from massivetext_keras.architecture import shapes
 
-    folder = preset.startswith("hf:") or Path(preset).expanduser().is_dir()
+    folder = preset.startswith(("hf:", "kerashub:"))
+    folder = folder or Path(preset).expanduser().is_dir()
     if preset in shapes.PRESETS or not folder:
         config = shapes.preset(preset)
     else:

@@ -254,6 +254,12 @@ def save(
         kind, own = family.heads[head].architecture, (options or {}).get("head")
         if own not in (None, head_of(kind)):
             raise ValueError(f"{kind} has the head {head_of(kind)!r}, not {own!r}")
+        fields = (options or {}).get("head_fields") or {}
+        if any(getattr(config, name) != value for name, value in fields.items()):
+            raise ValueError(
+                f"{kind} has no place for head_fields={fields!r}: "
+                "from_preset(…, head_fields={}) does without them"
+            )
     bare = head is None and family.heads
     classes = max(len(arrays.get(f"{layer}/bias", ())) for layer in _CLASSES) or 2
     prefix = "" if bare else family.prefix

@@ -20,6 +20,7 @@ class Rule(NamedTuple):
             [..., in, out].
         view: shape to give to the joined array before `axes` are permuted.
         axes: the order of the axes of `view`; none: it stays as it is.
+        flat: shapes to give to the parts before all else; none: they stay as they are.
     """
 
     parts: dict[str, Shape]
@@ -27,6 +28,7 @@ class Rule(NamedTuple):
     transposed: bool = False
     view: Shape = ()
     axes: tuple[int, ...] = ()
+    flat: tuple[Shape, ...] = ()
 
     def join(self, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
         """Our variable from their tensors.
@@ -35,7 +37,8 @@ class Rule(NamedTuple):
         >>> rule.join({"q": np.array([[1, 2]]), "k": np.array([[3, 4]])}).tolist()
         [[1, 3], [2, 4]]
         """
-        arrays = [self._turn(tensors[name]) for name in self.parts]
+        flat = zip(self.parts, self._flat, strict=True)
+        arrays = [self._turn(tensors[name].reshape(shape)) for name, shape in flat]
         array = arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
         if self.axes:
             array = array.reshape(self.view).transpose(self.axes)
@@ -51,11 +54,17 @@ class Rule(NamedTuple):
         if self.axes:
             array = array.reshape([self.view[axis] for axis in self.axes])
             array = array.transpose(np.argsort(self.axes))
-        shapes = [turned(s) if self.transposed else s for s in self.parts.values()]
+        shapes = [turned(s) if self.transposed else s for s in self._flat]
         ends = np.cumsum([shape[-1] for shape in shapes])
         arrays = np.split(array.reshape(*shapes[0][:-1], -1), ends[:-1], axis=-1)
-        arrays = [np.ascontiguousarray(self._turn(array)) for array in arrays]
-        return dict(zip(self.parts, arrays, strict=True))
+        return {
+            name: np.ascontiguousarray(self._turn(array)).reshape(shape)
+            for (name, shape), array in zip(self.parts.items(), arrays, strict=True)
+        }
+
+    @property
+    def _flat(self) -> tuple[Shape, ...]:
+        return self.flat or tuple(self.parts.values())
 
     def _turn(self, array: np.ndarray) -> np.ndarray:
         return array.swapaxes(-1, -2) if self.transposed else array

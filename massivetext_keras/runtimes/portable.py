@@ -21,7 +21,8 @@ class Head(NamedTuple):
             "tokens", "spans" or "embedding".
         settings: what the numbers depend on: of a classification its `head`, `scores`
             ("softmax", "sigmoid" or "identity") and `temperature`; of an embedding its
-            `poolings` and `unit_length`.
+            `poolings` and `unit_length`; of a masked language model the `fields` of the
+            config that are others in it.
     """
 
     kind: str

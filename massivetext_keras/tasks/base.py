@@ -22,6 +22,7 @@ from massivetext_keras.data.objectives.base import Objective
 from massivetext_keras.data.records import Record
 from massivetext_keras.huggingface.models import save as save_huggingface
 from massivetext_keras.huggingface.positions import shortened
+from massivetext_keras.kerashub.models import save as save_kerashub
 from massivetext_keras.layers.dense import Dense
 from massivetext_keras.models.backbone import Backbone, register
 from massivetext_keras.optimization.keras_seams import keep_quantize
@@ -53,7 +54,10 @@ from massivetext_keras.text.documents import encode_documents
 logger = logging.getLogger(__name__)
 
 _PRECISIONS = ("dtype", "torch_dtype", "precision")
-FORMATS = ("massivetext_keras", "huggingface")
+# Formats of other libraries, and what writes them.
+_FOREIGN = {"huggingface": save_huggingface, "kerashub": save_kerashub}
+LIBRARIES = {"huggingface": "Hugging Face", "kerashub": "KerasHub"}
+FORMATS = ("massivetext_keras", *_FOREIGN)
 
 
 class Task(TrainingStep):
@@ -142,8 +146,9 @@ class Task(TrainingStep):
         Args:
             source: the name of a shape (random weights), such as `massivetext presets`
                 lists or "package.module:NAME" of one from elsewhere; a folder written
-                by `save_preset`; "hf:folder" with a Hugging Face model; or "gguf:file"
-                of llama.cpp.
+                by `save_preset`; "hf:folder" with a Hugging Face model;
+                "kerashub:folder" with a preset of KerasHub; or "gguf:file" of
+                llama.cpp.
             tokenizer: for a name; its size replaces the preset's vocabulary size. For
                 a folder, instead of the folder's own.
             **changes: options of the task, and fields of the config to replace, such as
@@ -252,19 +257,19 @@ class Task(TrainingStep):
 
         Args:
             folder: made if missing.
-            format: "massivetext_keras", or "huggingface" for transformers, and for
-                "hf:folder" here.
+            format: "massivetext_keras"; or "huggingface" for transformers, and for
+                "hf:folder" here; or "kerashub" for KerasHub, and "kerashub:folder".
 
         Raises:
-            ValueError: the format is unknown, or no family of Hugging Face holds such a
-                model or its tokenizer.
+            ValueError: the format is unknown, or no family of Hugging Face or KerasHub
+                holds such a model or its tokenizer.
         """
         choose("format", format, dict.fromkeys(FORMATS))
         named = self.adapters.merged_weights()
         if weights.helped_chief(self, named):
             return
-        if format == "huggingface":
-            save_huggingface(
+        if format in _FOREIGN:
+            _FOREIGN[format](
                 folder,
                 self.config,
                 self.quantization.in_floats(named),

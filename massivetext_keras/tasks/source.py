@@ -1,5 +1,5 @@
-"""What `from_preset` takes: the name of a shape, a folder, "hf:" and a folder, or
-"gguf:" and a file."""
+"""What `from_preset` takes: the name of a shape, a folder, "hf:" or "kerashub:" and a
+folder, or "gguf:" and a file."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from massivetext_keras.architecture.storage import Storage
 from massivetext_keras.architecture.storage import read_header as storages_in
 from massivetext_keras.huggingface.generation import read_options
 from massivetext_keras.huggingface.models import Folder
+from massivetext_keras.kerashub.models import Folder as HubFolder
 from massivetext_keras.runtimes.gguf import SUFFIX, read_gguf
 from massivetext_keras.saving.presets import read_header, read_preset
 from massivetext_keras.saving.weights import Tensors
@@ -27,6 +28,7 @@ from massivetext_keras.tokenizers import Tokenizer
 logger = logging.getLogger(__name__)
 
 HUGGING_FACE = "hf:"
+KERAS_HUB = "kerashub:"
 GGUF = "gguf:"
 _HEAD = "head/"
 
@@ -72,7 +74,7 @@ class Source:
 
         Raises:
             ValueError: it is neither a shape nor a folder; names the nearest one.
-            FileNotFoundError: a folder of Hugging Face is not there.
+            FileNotFoundError: a folder of Hugging Face or KerasHub is not there.
 
         >>> Source.open("bert_tiny").config.num_layers
         2
@@ -117,10 +119,17 @@ def is_shape(text: str) -> bool:
     >>> is_shape("bert_tiny"), is_shape("hf:bert_tiny")
     (True, False)
     """
-    is_folder = text.startswith((HUGGING_FACE, GGUF)) or (
-        ":" in text and Path(text).is_dir()
-    )
+    is_folder = is_foreign(text) or (":" in text and Path(text).is_dir())
     return not is_folder and text in shapes.PRESETS
+
+
+def is_foreign(text: str) -> bool:
+    """Whether a text begins with the name of another library.
+
+    >>> is_foreign("kerashub:gpt2"), is_foreign("gpt2_small")
+    (True, False)
+    """
+    return text.startswith((HUGGING_FACE, KERAS_HUB, GGUF))
 
 
 class Shape(Source):
@@ -202,6 +211,39 @@ class HuggingFaceFolder(Source):
         return Parts(config, tokenizer, options, tensors, problem)
 
 
+class KerasHubFolder(Source):
+    """A preset of KerasHub."""
+
+    def __init__(self, name: str):
+        self.name, self.folder = name, HubFolder(name)
+        self.task = self.folder.task
+
+    @property
+    def config(self) -> ModelConfig:
+        return self.folder.config
+
+    def parts(self, cls, tokenizer, options):
+        head = self.folder.head_named()
+        head = head if head in cls.hugging_face_heads else None
+        config, tensors = self.folder.load(head)
+        options = dict(options)
+        classes = tensors.shapes.get("head/classes/bias", (2,))[0]
+        written = self.folder.options(head, classes)
+        if len(options.get("labels") or ()) == classes and self.folder.is_nameless:
+            written["labels"] = tuple(options["labels"])
+        problem = ""
+        if tokenizer is None:
+            try:
+                tokenizer = self.folder.tokenizer()
+                written |= self.folder.options_of_tokenizer()
+            except (ValueError, FileNotFoundError) as error:
+                problem = f"{self.name}: the model works on ids only: {error}"
+                logger.warning(problem)
+        tensors = _with_labels(written, options, tensors)
+        options = {k: v for k, v in written.items() if k in cls.options} | options
+        return Parts(config, tokenizer, options, tensors, problem)
+
+
 class GGUFFile(Source):
     """A file of llama.cpp."""
 
@@ -218,7 +260,11 @@ class GGUFFile(Source):
 
 
 # What a text begins with -> the kind of source that the rest is of.
-_FOREIGN: dict[str, type[Source]] = {HUGGING_FACE: HuggingFaceFolder, GGUF: GGUFFile}
+_FOREIGN: dict[str, type[Source]] = {
+    HUGGING_FACE: HuggingFaceFolder,
+    KERAS_HUB: KerasHubFolder,
+    GGUF: GGUFFile,
+}
 
 
 @functools.cache

@@ -12,6 +12,7 @@ import tensorflow_text as tf_text
 from massivetext_keras.tokenizers.base import Tokenizer
 from massivetext_keras.tokenizers.parts.added_tokens import AddedToken, AddedTokens
 from massivetext_keras.tokenizers.parts.offsets import Origin, in_characters
+from massivetext_keras.tokenizers.parts.rewriting import WITH_MARKS
 from massivetext_keras.tokenizers.parts.vocabulary import (
     Vocabulary,
     token_index,
@@ -38,7 +39,9 @@ class WordPieceTokenizer(Tokenizer):
     Arguments:
         vocabulary: the tokens in the order of their ids, or the path of a `vocab.txt`
             with one per line; [PAD], [UNK], [CLS], [SEP] and [MASK] among them.
-        lowercase: lower the case and strip accents, as "uncased" models do.
+        lowercase: lower the case, as "uncased" models do.
+        strip_accents: take marks off letters (None: where the case is lowered).
+        fold_case: lower the case by Unicode's folding, in which ß is ss.
         special_tokens: more tokens of the vocabulary that stand for no text.
         added_tokens: `AddedToken`s, or their fields, of the vocabulary that are found
             before all else.
@@ -59,6 +62,8 @@ class WordPieceTokenizer(Tokenizer):
         vocabulary: Sequence[str] | str | os.PathLike,
         *,
         lowercase: bool = True,
+        strip_accents: bool | None = None,
+        fold_case: bool = False,
         special_tokens: Sequence[str] = (),
         added_tokens: Sequence[Sequence] = (),
         **kwargs,
@@ -85,7 +90,8 @@ class WordPieceTokenizer(Tokenizer):
             **kwargs,
         )
         self.cls_id, self.sep_id = cls, sep
-        self._lowercase = lowercase
+        self._lowercase, self._fold_case = lowercase, fold_case
+        self._strip_accents = lowercase if strip_accents is None else strip_accents
         self._special_tokens = list(special_tokens)
         self._added_tokens = [AddedToken(*token) for token in added_tokens]
         self._found_raw = self._finder(normalized=False)
@@ -173,17 +179,19 @@ class WordPieceTokenizer(Tokenizer):
 
         normalized = self._normalized(text)
         ids, *offsets = self._found_normalized.tokenize_with_offsets(normalized, plain)
-        origin = Origin.of(text).rewritten(text, self._normalized)
+        unit = WITH_MARKS if self._fold_case else None
+        origin = Origin.of(text).rewritten(text, self._normalized, unit)
         return ids, *origin.spans(*offsets)
 
     def _normalized(self, text: tf.Tensor) -> tf.Tensor:
         """Texts as BERT reads them; of a text, what becomes of each character."""
         text = tf.strings.regex_replace(text, _DROPPED, "")
-        if self._lowercase:
+        if self._strip_accents:
             text = tf_text.normalize_utf8(text, "NFD")
             text = tf.strings.regex_replace(text, r"\p{Mn}+", "")
-            text = tf.strings.lower(text, encoding="utf-8")
-        return text
+        if self._lowercase and self._fold_case:
+            return tf_text.case_fold_utf8(text)
+        return tf.strings.lower(text, encoding="utf-8") if self._lowercase else text
 
     def _detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
         words = tf.strings.reduce_join(
@@ -197,6 +205,10 @@ class WordPieceTokenizer(Tokenizer):
             "added_tokens": [list(token) for token in self._added_tokens],
         }
         more = {name: tokens for name, tokens in more.items() if tokens}
+        if self._strip_accents != self._lowercase:
+            more["strip_accents"] = self._strip_accents
+        if self._fold_case:
+            more["fold_case"] = True
         return super()._settings() | {"lowercase": self._lowercase, **more}
 
     def _files(self) -> dict[str, bytes]:

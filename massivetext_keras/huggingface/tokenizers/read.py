@@ -211,8 +211,6 @@ def _bert(
     strip_accents: bool | None,
     chinese: bool,
 ) -> Tokenizer:
-    if strip_accents not in (None, lowercase):
-        raise source.refuse(name, f"strip_accents={strip_accents} with {lowercase=}")
     if not chinese:
         raise source.refuse(name, "leaving Chinese characters together")
     flags = source.flags(add_bos=True, add_eos=True)
@@ -220,6 +218,7 @@ def _bert(
     return WordPieceTokenizer(
         tokens,
         lowercase=lowercase,
+        strip_accents=strip_accents,
         special_tokens=[
             token for token in tokens if token in source.special and token not in known
         ],

@@ -180,6 +180,9 @@ def _byte_level(tokenizer: BytePairTokenizer) -> dict[str, Any]:
 
 
 def _wordpiece(tokenizer: WordPieceTokenizer) -> dict[str, Any]:
+    settings = tokenizer._settings()
+    if "fold_case" in settings:
+        raise ValueError(f"WordPiece to {TOKENIZER_FILE}: no words for fold_case")
     special = [_added(tokenizer, index) for index in tokenizer.special_ids]
     added = [
         {
@@ -200,8 +203,8 @@ def _wordpiece(tokenizer: WordPieceTokenizer) -> dict[str, Any]:
             "type": "BertNormalizer",
             "clean_text": True,
             "handle_chinese_chars": True,
-            "strip_accents": None,
-            "lowercase": tokenizer._settings()["lowercase"],
+            "strip_accents": settings.get("strip_accents"),
+            "lowercase": settings["lowercase"],
         },
         "pre_tokenizer": {"type": "BertPreTokenizer"},
         "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": False},

@@ -57,7 +57,8 @@ def graph_of(keras_task: Any, task: Portable) -> LiteGraph:
 def reads_strings(task: Portable) -> bool:
     """Whether a file of the task can take texts."""
     plain = type(task.tokenizer) is WordPieceTokenizer and not (
-        task.tokenizer._settings().get("added_tokens")
+        task.tokenizer._settings().keys()
+        & {"added_tokens", "strip_accents", "fold_case"}
     )
     changed = any(task.options.get(name) for name in ("prompt", "lowercase"))
     return plain and not changed and task.head.kind in _OF_TEXTS

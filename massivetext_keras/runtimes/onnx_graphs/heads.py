@@ -63,9 +63,10 @@ def _language_model(graph, hidden, mask, task) -> Outputs:
 
 
 def _masked_lm(graph, hidden, mask, task) -> Outputs:
+    own = task.config.replace(**task.head.settings.get("fields", {}))
     hidden = dense(graph, hidden, "head/transform")
-    hidden = activated(graph, hidden, task.config.activation)
-    hidden = normalized(graph, hidden, "head/norm", task.config)
+    hidden = activated(graph, hidden, own.activation)
+    hidden = normalized(graph, hidden, "head/norm", own)
     return {"logits": (logits(graph, hidden, task, "head/bias"), _words(task))}
 
 

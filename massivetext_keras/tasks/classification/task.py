@@ -19,7 +19,7 @@ from massivetext_keras.models.word_encoder import WordEncoder
 from massivetext_keras.optimization.trackers import mean
 from massivetext_keras.runtimes.portable import Head
 from massivetext_keras.support.values import choose
-from massivetext_keras.tasks.base import FORMATS, Task
+from massivetext_keras.tasks.base import FORMATS, LIBRARIES, Task
 from massivetext_keras.tasks.classification.encoding import (
     rows_graph,
     singles_and_pairs,
@@ -134,15 +134,16 @@ class TextClassifier(Task):
         self.tally_trackers = [mean(self.labelling.tally, better)]
 
     def save_preset(self, folder, format=FORMATS[0]):
-        if format == "huggingface":
+        if library := LIBRARIES.get(format):
             if not self.head.startswith("pooled"):
                 raise ValueError(
-                    f"no class of Hugging Face has the head {self.head!r}, but 'pooled'"
+                    f"no class of {library} has the head {self.head!r}, but 'pooled'"
                 )
             if self.temperature != 1.0:
                 logger.warning(
-                    "Hugging Face has no place for a temperature: probabilities are "
-                    "those before the calibration"
+                    "%s has no place for a temperature: probabilities are those before "
+                    "the calibration",
+                    library,
                 )
         super().save_preset(folder, format)
 

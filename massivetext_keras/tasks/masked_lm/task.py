@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -36,6 +37,7 @@ from massivetext_keras.text.strings import Texts, as_texts
 _ROWS_AT_ONCE = 64
 _TOP_K = 5  # of an export
 _MOST_TIES = 20
+_FIELDS_OF_HEAD = ("activation", "norm_epsilon")
 
 
 class Fill(NamedTuple):
@@ -65,6 +67,8 @@ class MaskedLM(Task):
             the first (Devlin et al., 2019), or "order", whether they changed places
             (ALBERT; Lan et al., 2020). Both need a config with `pooler` and
             `segment_types`. None: nothing.
+        head_fields: fields of the config that are others in the head, such as
+            {"activation": "gelu"} (None: none).
 
     Raises:
         ValueError: the config does not fit, or has no row for the mask.
@@ -79,7 +83,7 @@ class MaskedLM(Task):
 
     backbone_class = BERT
     data_class = MaskedTexts
-    options = ("sentences",)
+    options = ("sentences", "head_fields")
     hugging_face_heads = ("pretraining", "masked_lm")
 
     def __init__(
@@ -87,11 +91,16 @@ class MaskedLM(Task):
         config: TransformerConfig,
         tokenizer=None,
         sentences: str | None = None,
+        head_fields: Mapping[str, Any] | None = None,
         **kwargs,
     ):
         super().__init__(config, tokenizer, **kwargs)
         shape = (None, None, config.hidden_size)
-        self.head = MaskedHead(config, dtype=self.dtype_policy, name="head")
+        self.head_fields = dict(head_fields or {})
+        for field in self.head_fields:
+            choose("field of a head", field, dict.fromkeys(_FIELDS_OF_HEAD))
+        own = config.replace(**self.head_fields)
+        self.head = MaskedHead(own, dtype=self.dtype_policy, name="head")
         self.head.build(shape)
         self.sentences, self.sentence_head = sentences, None
         if sentences is not None:
@@ -124,7 +133,7 @@ class MaskedLM(Task):
         return heads
 
     def portable_head(self):
-        return Head("masked_lm", {"mask_id": self.mask_id})
+        return Head("masked_lm", {"mask_id": self.mask_id, "fields": self.head_fields})
 
     def call(self, inputs, training: bool | None = None) -> tf.Tensor:
         """Features of `BERT` -> float32 logits [batch, length, vocabulary]."""

@@ -18,7 +18,7 @@ from massivetext_keras.layers.heads.crf import CRF
 from massivetext_keras.models.bert import BERT
 from massivetext_keras.models.word_encoder import WordEncoder
 from massivetext_keras.runtimes.portable import Head
-from massivetext_keras.tasks.base import FORMATS, Task
+from massivetext_keras.tasks.base import FORMATS, LIBRARIES, Task
 from massivetext_keras.tasks.served import NUMBERS, SAMPLES, STRING, Check, served
 from massivetext_keras.tasks.tagging.decoding import TagSet
 from massivetext_keras.tasks.tagging.encoding import tagged_rows
@@ -103,13 +103,13 @@ class TokenClassifier(Task):
             self.chain = CRF(tags, self.tag_set.allowed(), name="crf")
 
     def save_preset(self, folder, format=FORMATS[0]):
-        if format == "huggingface":
+        if library := LIBRARIES.get(format):
             if self.crf:
-                raise ValueError("no class of Hugging Face has a chain of tags: crf")
+                raise ValueError(f"no class of {library} has a chain of tags: crf")
             if self.predicate:
                 logger.warning(
-                    "Hugging Face has no place for what the second segment means, the "
-                    "predicate"
+                    "%s has no place for what the second segment means, the predicate",
+                    library,
                 )
         super().save_preset(folder, format)
 

@@ -69,7 +69,7 @@ def rewrite_with_origin(
         if name == "prefix":
             origin = origin.shifted(texts != before)
         elif name != "strip_end":  # which leaves the beginning as it is
-            unit = _WITH_MARKS if name in NORMAL_FORMS else None
+            unit = WITH_MARKS if name in NORMAL_FORMS else None
             if name == "replace":
                 unit = f"(?s){re.escape(arguments[0])}|."
             function = functools.partial(_rewrite, name=name, arguments=arguments)
@@ -129,7 +129,7 @@ def _regex(pattern: str, new: str):
 
 # A character and all that may become one with it, or change places behind it: marks,
 # and of Korean, also in the forms of compatibility, the letters that are never first.
-_WITH_MARKS = (
+WITH_MARKS = (
     r"(?s).[\pM\x{1161}-\x{1175}\x{11a8}-\x{11c2}\x{3133}\x{3135}\x{3136}"
     r"\x{313a}-\x{313f}\x{314f}-\x{3163}\x{ff9e}\x{ff9f}\x{ffa3}\x{ffa5}\x{ffa6}"
     r"\x{ffaa}-\x{ffaf}\x{ffc2}-\x{ffdc}]*"

@@ -1,0 +1,1 @@
+"""Families of models of KerasHub, a table of names for each."""
