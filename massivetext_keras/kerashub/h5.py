@@ -55,7 +55,7 @@ def read_h5(file: Path) -> Tensors:
 
 
 def write_h5(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes a file that `load_weights` reads; a reader sees the old one or the new one.
+    """Writes a file that `load_weights` reads; others see the old one or the new one.
 
     Args:
         path: of the file.

@@ -14,7 +14,6 @@ import numpy as np
 
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.weights import head_layout
-from massivetext_keras.huggingface.families.family import Head
 from massivetext_keras.huggingface.folder import config_file
 from massivetext_keras.huggingface.rules import Table
 from massivetext_keras.kerashub.families.family import Backbone
@@ -215,7 +214,7 @@ class Folder:
         return options
 
     def options_of_tokenizer(self) -> dict[str, Any]:
-        """The options that hang on ids: what ends texts, and what decoders begin with."""
+        """The options that are ids: what ends texts, and what decoders begin with."""
         tokenizer, ends = self._tokenizer
         options = {"end_ids": ends} if len(ends) > 1 else {}
         if self.config.stack == "encoder_decoder":
@@ -346,9 +345,12 @@ def _theirs(table: Table, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndar
 def _as_there(
     config: TransformerConfig, arrays: dict[str, np.ndarray]
 ) -> tuple[TransformerConfig, dict[str, np.ndarray]]:
-    """The same model without rows of positions that no token has, and with the only row
-    of segments, if there is but one, in the positions."""
+    """The same model without rows of positions that no token has, without a bias of
+    zeros, and with the only row of segments, if there is but one, in the positions."""
     arrays = dict(arrays)
+    if config.logit_bias and not arrays["logit_bias"].any():
+        config = config.replace(logit_bias=False)
+        del arrays["logit_bias"]
     for name in [name for name in arrays if name.endswith("/positions/embeddings")]:
         arrays[name] = arrays[name][config.position_offset :]
     if config.segment_types == 1 and config.position == "learned":
@@ -385,8 +387,8 @@ def _family_for(
     ]
     if holding and not fitting:
         raise ValueError(
-            f"{FAMILIES[holding[0]].architecture}Backbone of KerasHub holds this model, "
-            f"and no task there has a head of {', '.join(sorted(head))}"
+            f"{FAMILIES[holding[0]].architecture}Backbone of KerasHub holds this "
+            f"model, and no task there has a head of {', '.join(sorted(head))}"
         )
     if fitting:
         best = (x for x in fitting if fits(tokenizer, FAMILIES[x].architecture))

@@ -72,7 +72,9 @@ def check_floats(values: Mapping[str, Any]) -> None:
         if name == "DTypePolicy":
             name = (dtype.get("config") or {}).get("name")
     if name is not None and str(name).removeprefix("mixed_") not in _FLOATS:
-        raise ValueError(f"dtype={name} is quantized: save the preset before `quantize`")
+        raise ValueError(
+            f"dtype={name} is quantized: save the preset before `quantize`"
+        )
 
 
 def weights_file(folder: Path) -> Path:

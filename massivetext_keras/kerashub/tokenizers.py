@@ -218,7 +218,9 @@ def write_tokenizer(
     if settings.get("added_tokens"):
         raise ValueError(f"{name} of KerasHub has no added_tokens that stand for text")
     values, files = _WRITE[rules.kind](tokenizer, settings, rules)
-    described = hub_object(family, name, "tokenizer", {"config_file": TOKENIZER, **values})
+    described = hub_object(
+        family, name, "tokenizer", {"config_file": TOKENIZER, **values}
+    )
     return described, {f"{ASSETS}/{file}": data for file, data in files.items()}
 
 
@@ -229,6 +231,7 @@ def _write_word_pieces(
     if lowercase and not settings.get("fold_case"):
         logger.warning("KerasHub folds the case of texts: ß is read as ss there")
     values = {
+        "vocabulary": None,
         "lowercase": lowercase,
         "strip_accents": settings.get("strip_accents", lowercase),
         "special_tokens": settings.get("special_tokens"),
@@ -258,7 +261,7 @@ def _write_pieces(
     if steps := settings.get("rewrites"):
         raise ValueError(f"KerasHub does not do to texts: {steps}")
     (data,) = tokenizer._files().values()
-    return {}, {_PIECES: data}
+    return {"proto": None}, {_PIECES: data}
 
 
 _WRITE: dict[type, Callable[..., tuple[dict[str, Any], dict[str, bytes]]]] = {

@@ -70,7 +70,10 @@ def read_header(folder: str | Path) -> dict:
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not JSON ({error}): half written?") from None
     if header.get("format") != FORMAT:
-        hint = f"; a Hugging Face folder is read as 'hf:{folder}'"
+        library, prefix = "folder of Hugging Face", "hf"
+        if "registered_name" in header:
+            library, prefix = "preset of KerasHub", "kerashub"
+        hint = f"; a {library} is read as '{prefix}:{folder}'"
         raise ValueError(f"{path} is not a preset of {FORMAT}{hint}")
     return header
 

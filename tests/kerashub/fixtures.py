@@ -84,7 +84,7 @@ _scaled = {
     "rope_pretraining_sequence_length": 16,
 }
 _experts = {**_GROUPED, "num_experts": 4, "top_k": 2, "sliding_window": 5}
-_untied_t5 = {"tie_embedding_weights": False, "use_gated_activation": True}
+_untied_t5 = {"tie_embedding_weights": False, "key_value_dim": 8}
 _t5_sizes = {**_HEADS, "key_value_dim": 6, "use_gated_activation": False}
 
 # case -> what classes begin with, the task, its tokenizer and sizes of its backbone
@@ -135,6 +135,8 @@ def make(case: str, seed: int = 0):
     length = {"sequence_length": LENGTH}
     if kind == "Seq2SeqLM":
         length = {"encoder_sequence_length": LENGTH, "decoder_sequence_length": LENGTH}
+    if kind == "MaskedLM":  # no token is another one by chance
+        length |= {"mask_token_rate": 1.0, "random_token_rate": 0.0}
     preprocessor = getattr(hub, f"{prefix}{kind}Preprocessor")(tokenizer, **length)
     more = {"num_classes": 3} if kind == "TextClassifier" else {}
     task = getattr(hub, f"{prefix}{kind}")(backbone, preprocessor=preprocessor, **more)
@@ -174,6 +176,11 @@ def inputs_for(task, seed: int = 1) -> dict[str, np.ndarray]:
     if "segment_ids" in names:
         arrays["segment_ids"] = random.integers(0, 2, mask.shape).astype(np.int32)
     return arrays
+
+
+def ids_of(tokenizer, text: str) -> list[int]:
+    """Of a tokenizer of KerasHub, in Python."""
+    return np.asarray(tokenizer(text)).tolist()
 
 
 def logits_of(task, arrays: dict[str, np.ndarray]) -> np.ndarray:

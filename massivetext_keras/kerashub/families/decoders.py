@@ -70,9 +70,7 @@ def _linear(values: Mapping[str, Any], field: str = _LINEAR) -> dict[str, Any]:
     return {"rope_scaling": scaling if factor != 1.0 else None}
 
 
-def _linear_values(
-    config: TransformerConfig, field: str = _LINEAR
-) -> dict[str, Any]:
+def _linear_values(config: TransformerConfig, field: str = _LINEAR) -> dict[str, Any]:
     scaling = config.rope_scaling or {}
     linear = scaling.get("rope_type") == "linear"
     return {field: scaling["factor"] if linear else 1.0}
@@ -96,12 +94,11 @@ def _llama_values(config: TransformerConfig) -> dict[str, Any]:
     scaling = config.rope_scaling or {}
     if scaling.get("rope_type") != "llama3":
         scaling = {}
-    # KerasHub takes this field, and does not write it
-    tied = {"tie_word_embeddings": True} if config.tied_embeddings else {}
     return {
         **_linear_values(config, "rope_position_scaling_factor"),
         **{theirs: scaling.get(ours) for ours, theirs in _LLAMA3.items()},
-        **tied,
+        # which KerasHub takes, and does not write
+        "tie_word_embeddings": config.tied_embeddings,
     }
 
 

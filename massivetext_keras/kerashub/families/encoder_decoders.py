@@ -13,8 +13,8 @@ from massivetext_keras.huggingface.families.family import (
     number,
     unsupported,
 )
-from massivetext_keras.kerashub.families.encoders import LAYER
 from massivetext_keras.kerashub.families.decoders import GPT2
+from massivetext_keras.kerashub.families.encoders import LAYER
 from massivetext_keras.kerashub.families.family import Backbone
 
 _CROSS = "_cross_attention_layer"

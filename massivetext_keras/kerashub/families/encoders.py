@@ -16,7 +16,9 @@ from massivetext_keras.kerashub.families.family import (
 
 _ATTENTION = "_self_attention_layer"
 LAYER = {
-    "attention/qkv": tuple(f"{_ATTENTION}.{x}_dense" for x in ("query", "key", "value")),
+    "attention/qkv": tuple(
+        f"{_ATTENTION}.{x}_dense" for x in ("query", "key", "value")
+    ),
     "attention/output": f"{_ATTENTION}.output_dense",
     "attention_norm": "_self_attention_layer_norm",
     "feed_forward/up": "_feedforward_intermediate_dense",
@@ -106,7 +108,9 @@ def _electra_names(config: TransformerConfig) -> Names:
 
 # Clark et al., 2020; there is no task for it
 ELECTRA = BERT._replace(
-    base=preset("electra_base_discriminator").replace(activation="gelu_tanh", pooler=True),
+    base=preset("electra_base_discriminator").replace(
+        activation="gelu_tanh", pooler=True
+    ),
     fields=BERT.fields | {"vocabulary_size": "vocab_size"},
     names=_electra_names,
     architecture="Electra",

@@ -8,11 +8,7 @@ from typing import Any
 
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.weights import Sizes
-from massivetext_keras.huggingface.families.family import (
-    Family,
-    Names,
-    unsupported,
-)
+from massivetext_keras.huggingface.families.family import Family, Names
 from massivetext_keras.huggingface.rules import Rule, turned
 from massivetext_keras.saving.weights import Shape
 
@@ -62,7 +58,10 @@ class Backbone(Family):
         known = {*self.write(self.base), *self.only, *_OF_KERAS}
         for name, value in values.items():
             if name not in known and value is not None:
-                raise unsupported(name, value, None)
+                raise ValueError(
+                    f"{name}={value!r} is no field that is known of a "
+                    f"{self.architecture}Backbone"
+                )
         return super().read(values)
 
     def write(self, config: TransformerConfig) -> dict[str, Any]:

@@ -36,9 +36,9 @@ def family_named(class_name: Any) -> str:
 
     >>> family_named("DistilBertBackbone")
     'distil_bert'
-    >>> family_named("DebertaV3Backbone")
+    >>> family_named("Qwen3Backbone")
     Traceback (most recent call last):
-    ValueError: class_name='DebertaV3Backbone' is not read: did you mean 'BertBackbone'?
+    ValueError: class_name='Qwen3Backbone' is not read: did you mean 'QwenBackbone'?
     """
     classes = {f"{x.architecture}{_KIND}": name for name, x in FAMILIES.items()}
     if class_name in classes:
