@@ -45,6 +45,7 @@ __version__ = "0.2.0"
 
 _MODULES = (
     "architecture",
+    "checkpoints",
     "cli",
     "compression",
     "configs",

@@ -20,7 +20,7 @@ LEVELS = [
     ["layers", "distribution", "saving"],
     ["models", "tokenizers"],
     ["huggingface", "text"],
-    ["data", "kerashub"],
+    ["checkpoints", "data", "kerashub"],
     ["optimization"],
     ["generation", "quantization"],
     ["runtimes"],

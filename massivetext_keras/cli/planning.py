@@ -128,7 +128,7 @@ def config_of(preset: str) -> TransformerConfig:
     """
     from massivetext_keras.architecture import shapes
 
-    folder = preset.startswith(("hf:", "kerashub:"))
+    folder = preset.startswith(("hf:", "kerashub:", "bert:"))
     folder = folder or Path(preset).expanduser().is_dir()
     if preset in shapes.PRESETS or not folder:
         config = shapes.preset(preset)

@@ -13,7 +13,7 @@ from massivetext_keras.experiment import ExperimentConfig
 Preset = Annotated[
     str,
     "a name that `presets` lists, package.module:NAME of a shape from elsewhere, a "
-    "preset folder, hf:FOLDER of a model there, kerashub:FOLDER, or gguf:FILE",
+    "preset folder, or hf:, kerashub: or bert: and a FOLDER, or gguf:FILE",
 ]
 Data = Annotated[str, "text: files, globs and folders, by commas"]
 Examples = Annotated[str, "examples: files, globs and folders, by commas"]

@@ -1,5 +1,5 @@
-"""What `from_preset` takes: the name of a shape, a folder, "hf:" or "kerashub:" and a
-folder, or "gguf:" and a file."""
+"""What `from_preset` takes: the name of a shape, a folder, "hf:", "kerashub:" or
+"bert:" and a folder, or "gguf:" and a file."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from massivetext_keras.architecture import shapes
 from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.architecture.storage import Storage
 from massivetext_keras.architecture.storage import read_header as storages_in
+from massivetext_keras.checkpoints.bert import BertFolder
 from massivetext_keras.huggingface.generation import read_options
 from massivetext_keras.huggingface.models import Folder
 from massivetext_keras.kerashub.models import Folder as HubFolder
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 HUGGING_FACE = "hf:"
 KERAS_HUB = "kerashub:"
+GOOGLE_BERT = "bert:"
 GGUF = "gguf:"
 _HEAD = "head/"
 
@@ -129,7 +131,7 @@ def is_foreign(text: str) -> bool:
     >>> is_foreign("kerashub:gpt2"), is_foreign("gpt2_small")
     (True, False)
     """
-    return text.startswith((HUGGING_FACE, KERAS_HUB, GGUF))
+    return text.startswith(tuple(_FOREIGN))
 
 
 class Shape(Source):
@@ -244,6 +246,29 @@ class KerasHubFolder(Source):
         return Parts(config, tokenizer, options, tensors, problem)
 
 
+class BertCheckpoint(Source):
+    """A checkpoint of BERT as google-research published it."""
+
+    def __init__(self, name: str):
+        self.name, self.folder = name, BertFolder(name)
+
+    @property
+    def config(self) -> ModelConfig:
+        return self.folder.config
+
+    def parts(self, cls, tokenizer, options):
+        there = self.folder.heads()
+        head = next((head for head in cls.hugging_face_heads if head in there), None)
+        config, tensors = self.folder.load(head)
+        options = dict(options)
+        if "labels" in cls.options and head is not None and "labels" not in options:
+            count = tensors.shapes["head/classes/bias"][0]
+            options["labels"] = tuple(f"LABEL_{i}" for i in range(count))
+        if tokenizer is None:
+            tokenizer = self.folder.tokenizer()
+        return Parts(config, tokenizer, options, tensors)
+
+
 class GGUFFile(Source):
     """A file of llama.cpp."""
 
@@ -263,6 +288,7 @@ class GGUFFile(Source):
 _FOREIGN: dict[str, type[Source]] = {
     HUGGING_FACE: HuggingFaceFolder,
     KERAS_HUB: KerasHubFolder,
+    GOOGLE_BERT: BertCheckpoint,
     GGUF: GGUFFile,
 }
 
