@@ -48,7 +48,12 @@ from massivetext_keras.kerashub.tokenizers import (
     write_tokenizer,
 )
 from massivetext_keras.saving.weights import Tensors, arrays_of, check_shapes
-from massivetext_keras.support.files import read_json, replacing_file, write_json
+from massivetext_keras.support.files import (
+    expanded,
+    read_json,
+    replacing_file,
+    write_json,
+)
 from massivetext_keras.tokenizers.base import Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -56,6 +61,7 @@ logger = logging.getLogger(__name__)
 _OUTPUT = "layers/reversible_embedding/vars/1"
 _OURS = "massivetext_keras"  # in metadata.json: what KerasHub has no place for
 _KEPT = ("labels", "problem")
+_LOST = ("generation", "chat_template", "never_ids", "banned", "prompts", "prefix")
 _POOLER = "pooler"
 
 
@@ -251,7 +257,7 @@ def save(
     """
     if not isinstance(config, TransformerConfig):
         raise ValueError(f"no backbone of KerasHub is a {type(config).__name__}")
-    folder, arrays, options = Path(folder), arrays_of(model), dict(options or {})
+    folder, arrays, options = expanded(folder), arrays_of(model), dict(options or {})
     config, arrays = _as_there(config, arrays)
     parts = {name for name in arrays if name.startswith("head/")}
     name, family = _family_for(config, parts, tokenizer)
@@ -264,13 +270,14 @@ def save(
     found = {k: array.shape for k, array in arrays.items()}
     check_shapes(shapes, found, f"the weights are not those of a {name} model")
     objects, files = _objects(name, family, config, head, tokenizer, options)
-    count = sum(arrays[path].size for path in tables[0])
     kept = {k: v for k, v in options.items() if k in _KEPT and head is not None}
-    objects[METADATA] = {
+    metadata = {
         "keras_version": keras.__version__,
-        "parameter_count": count,
+        "parameter_count": sum(arrays[path].size for path in tables[0]),
         _OURS: {"max_length": config.max_length, **kept},
     }
+    if lost := [option for option in _LOST if options.get(option)]:
+        logger.warning("KerasHub has no place for %s", ", ".join(lost))
 
     for table, file in zip(tables, (MODEL, TASK), strict=True):
         if table:
@@ -278,9 +285,10 @@ def save(
     for file, data in files.items():
         with replacing_file(folder / file) as draft:
             draft.write_bytes(data)
-    if TASK_CONFIG not in objects:  # one of another model would be read
-        (folder / TASK_CONFIG).unlink(missing_ok=True)
-    for file, described in objects.items():
+    for file, there in ((TASK_CONFIG, TASK_CONFIG in objects), (TASK, tables[1])):
+        if not there:  # that of another model would be read
+            (folder / file).unlink(missing_ok=True)
+    for file, described in {METADATA: metadata, **objects}.items():
         write_json(folder / file, described)
 
 

@@ -242,6 +242,7 @@ def test_labels(bert, tmp_path):
     arrays = inputs_for(theirs)
     np.testing.assert_allclose(ours(arrays), logits_of(theirs, arrays), atol=5e-5)
     ours.save_preset(tmp_path, format="kerashub")
+    assert (tmp_path / "task.weights.h5").exists()
     assert read(tmp_path, TextClassifier).labels == tuple(names)
     reordered = read(tmp_path, TextClassifier, labels=names[::-1])
     np.testing.assert_allclose(reordered(arrays), logits_of(theirs, arrays), atol=5e-5)
@@ -394,15 +395,18 @@ def test_models_that_kerashub_has_not(tmp_path, caplog):
         ours.save_preset(tmp_path, format="huggingface")
 
 
-def test_tokenizers_that_kerashub_has_not(gpt2, tmp_path):
+def test_tokenizers_that_kerashub_has_not(gpt2, tmp_path, caplog):
     ours = read(gpt2[1])
     config = ours.config
     other = CausalLM(config, ByteTokenizer())
     with pytest.raises(ValueError, match="has a BytePairTokenizer|is a BytePairTok"):
         other.save_preset(tmp_path, format="kerashub")
     pad = mtk.tokenizers.BytePairTokenizer.train(texts=TEXTS, vocabulary_size=280)
-    lm = CausalLM(config.replace(num_layers=1), pad)
+    lm = CausalLM(config.replace(num_layers=1), pad, generation={"top_k": 3})
+    tmp_path.joinpath("task.weights.h5").touch()  # of another model
     lm.save_preset(tmp_path, format="kerashub")
+    assert not tmp_path.joinpath("task.weights.h5").exists()
+    assert "KerasHub has no place for generation" in caplog.text
     theirs = hub.CausalLM.from_preset(str(tmp_path))
     assert ids_of(theirs.preprocessor.tokenizer, TEXTS[0]) == (
         pad(TEXTS[0]).numpy().tolist()
