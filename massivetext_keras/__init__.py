@@ -9,6 +9,7 @@ from massivetext_keras.support import backend, importing, registration
 if TYPE_CHECKING:  # what editors and type checkers read; `__getattr__` is what runs
     from . import (  # noqa: F401
         architecture,
+        checkpoints,
         cli,
         compression,
         configs,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; `__getattr__` is what 
         explain,
         generation,
         huggingface,
+        kerashub,
         kernels,
         layers,
         models,
