@@ -17,6 +17,7 @@ from massivetext_keras.optimization.optimizers import from_config
 from massivetext_keras.support.values import nearest
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.examples import split_examples
+from massivetext_keras.training import private
 from massivetext_keras.training.callbacks.measuring import Measure
 from massivetext_keras.training.callbacks.registry import (
     check_callbacks,
@@ -89,7 +90,7 @@ def fine_tune(
             (Jacob et al., 2018; Bengio et al., 2013), and is stored so in the end.
         callbacks: of Keras, more of them.
         **compile_options: for the task's `compile`, such as `micro_batches`; what the
-            experiment has a field for is written into it.
+            experiment has a field for is written into it: `privacy=DPSGD(…)` too.
 
     Returns:
         Measures of the weights that the task has in the end; {} without validation.
@@ -174,6 +175,7 @@ def learn(
     """
     started = time.perf_counter()
     experiment = _with_arguments(experiment, epochs, warmup_fraction, keep_best)
+    experiment = private.asked_for(experiment, compile_options.pop("privacy", None))
     _check_task(task, experiment)
     check_callbacks(experiment.train.callbacks)
     train, validation = task.examples_of(train), task.examples_of(validation)
@@ -189,7 +191,9 @@ def learn(
     held_out = None
     if validation:
         held_out = task.example_batches(validation, *sizes, training=False).validation()
-    experiment = experiment.planned(batches.count)
+    experiment = private.with_noise_for(
+        experiment.planned(batches.count), batches.rows.count
+    )
     prepare(task, experiment)
     experiment = _with_rate(task, experiment)
     task.compile(
@@ -197,8 +201,10 @@ def learn(
             experiment.optimizer, experiment.train.steps, experiment.train.minutes
         ),
         **experiment.compile_options(),
+        **private.compile_options(experiment),
         **compile_options,
     )
+    budgets = private.budgets(experiment, batches.rows.count)
     task.randomness.state.assign(keras.random.SeedGenerator(rows.seed).state)
     measure = Measure(validation or (), experiment.train.keep_best, run_dir)
     callbacks = [*([measure] if validation else []), *callbacks]
@@ -212,6 +218,7 @@ def learn(
             experiment.train,
             validation_data=held_out,
             callbacks=[
+                *budgets,
                 *([limit] if limit else []),
                 Progress(experiment.train.steps, limit=limit),
                 *callbacks,
@@ -230,6 +237,7 @@ def learn(
             callbacks,
             finish=measure.take_best,
             started=started,
+            logged=budgets,
         )
     return measure.best
 
