@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
-from massivetext_keras.experiment import FINE_TUNING, ExperimentConfig
+from massivetext_keras.data.batching.buckets import Batches
+from massivetext_keras.experiment import FINE_TUNING, DataConfig, ExperimentConfig
 from massivetext_keras.optimization.optimizers import from_config
 from massivetext_keras.support.values import nearest
 from massivetext_keras.tasks.base import Task
@@ -182,15 +184,7 @@ def learn(
     rows = experiment.data
     if not validation and rows.validation_fraction:
         train, validation = split_examples(train, rows.validation_fraction, rows.seed)
-    sizes = (
-        None if rows.batch_tokens else rows.batch_size,
-        rows.batch_tokens,
-        min(rows.sequence_length, task.config.max_length),
-    )
-    batches = task.example_batches(train, *sizes)
-    held_out = None
-    if validation:
-        held_out = task.example_batches(validation, *sizes, training=False).validation()
+    batches, held_out = _batches(task, rows, train, validation)
     experiment = private.with_noise_for(
         experiment.planned(batches.count), batches.rows.count
     )
@@ -240,6 +234,22 @@ def learn(
             logged=budgets,
         )
     return measure.best
+
+
+def _batches(
+    task: Task, rows: DataConfig, train: list, validation: list | None
+) -> tuple[Batches, tf.data.Dataset | None]:
+    """Of training and, if there are examples for it, of validation."""
+    sizes = (
+        None if rows.batch_tokens else rows.batch_size,
+        rows.batch_tokens,
+        min(rows.sequence_length, task.config.max_length),
+    )
+    batches = task.example_batches(train, *sizes)
+    if not validation:
+        return batches, None
+    held_out = task.example_batches(validation, *sizes, training=False)
+    return batches, held_out.validation()
 
 
 def _with_arguments(

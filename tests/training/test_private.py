@@ -8,7 +8,7 @@ import pytest
 
 from massivetext_keras import training
 from massivetext_keras.data import LabeledText
-from massivetext_keras.experiment import FINE_TUNING
+from massivetext_keras.experiment import FINE_TUNING, ExperimentConfig
 from massivetext_keras.privacy import DPSGD, epsilon, noise_for
 from massivetext_keras.tasks import TextClassifier
 from massivetext_keras.training.fine_tuning import learn
@@ -98,6 +98,5 @@ def test_batches_of_another_kind_and_text_are_refused(tmp_path):
         training.fine_tune(classifier(), EXAMPLES, privacy=poisson, **PLAIN)
     (tmp_path / "a.txt").write_text("text " * 200)
     with pytest.raises(ValueError, match="privacy is for examples"):
-        training.train(
-            private(noise_multiplier=1.0), tmp_path / "a.txt", None, tmp_path / "run"
-        )
+        experiment = ExperimentConfig().override("privacy.noise_multiplier=1")
+        training.train(experiment, tmp_path / "a.txt", None, tmp_path / "run")

@@ -255,37 +255,28 @@ class ReportData:
             most_names: how many licences, and files with personal data.
         """
         counts = _most_frequent(self.words["counts"].items(), most_words)
-        sizes = {
-            "licenses": {
-                name: sum(entry[outcome]["documents"] for outcome in _OUTCOMES)
-                for name, entry in self.licenses.items()
-            },
-            "personal_files": {k: x.total() for k, x in self.personal_files.items()},
+        tables = {name: _sorted(getattr(self, name)) for name in _BY_OUTCOME}
+        tables |= {
+            name: {key: _sorted(x) for key, x in _sorted(getattr(self, name)).items()}
+            for name in _COUNTED
         }
-        names = {
-            table: {name for name, _ in _most_frequent(found.items(), most_names)}
-            for table, found in sizes.items()
-        }
-
-        def sorted_table(table: str) -> dict[str, Any]:
-            entries = getattr(self, table)
-            kept = names.get(table, entries)
-            return {key: entries[key] for key in sorted(entries) if key in kept}
-
+        for name, size in (
+            ("licenses", lambda entry: sum(x["documents"] for x in entry.values())),
+            ("personal_files", lambda entry: sum(entry.values())),
+        ):
+            sizes = {key: size(entry) for key, entry in tables[name].items()}
+            kept = dict(_most_frequent(sizes.items(), most_names))
+            tables[name] = {k: x for k, x in tables[name].items() if k in kept}
         return {
             "format": FORMAT,
             "steps": self.steps,
             "mixture": self.mixture,
-            **{table: sorted_table(table) for table in _BY_OUTCOME},
             "bytes": {name: _numbered(bins) for name, bins in self.bytes.items()},
             "words_per_document": _numbered(self.words_per_document),
             "reasons": _sorted(self.reasons),
             "clusters": self.clusters,
             "words": {**self.words, "counts": dict(counts)},
-            **{
-                table: {key: _sorted(x) for key, x in sorted_table(table).items()}
-                for table in _COUNTED
-            },
+            **tables,
         }
 
     @classmethod
