@@ -453,6 +453,34 @@ class TrainConfig(Config):
 
 
 @dataclasses.dataclass(frozen=True)
+class PrivacyConfig(Config):
+    """Whether the weights are to tell little of any one example, and how little: what
+    `privacy.DPSGD` and `privacy.PrivacyBudget` take. It is for examples, not for text.
+
+    Attributes:
+        noise_multiplier: standard deviation of the noise, as a multiple of `clip_norm`
+            (None: as `epsilon` asks for; without that, training is not private).
+        clip_norm: bound on the norm of an example's gradient.
+        delta: probability with which the bound may fail.
+        epsilon: bound on what is told; training ends before it is exceeded (None:
+            none).
+
+    >>> PrivacyConfig(epsilon=8.0).is_asked_for, PrivacyConfig().is_asked_for
+    (True, False)
+    """
+
+    noise_multiplier: float | None = setting(None, least=0)
+    clip_norm: float = setting(1.0, above=0)
+    delta: float = setting(1e-5, above=0, below=1)
+    epsilon: float | None = setting(None, above=0)
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether training is private."""
+        return self.noise_multiplier is not None or self.epsilon is not None
+
+
+@dataclasses.dataclass(frozen=True)
 class ExperimentConfig(Config):
     """Everything that makes a run what it is; `experiment.json` of a run's folder.
 
@@ -466,6 +494,7 @@ class ExperimentConfig(Config):
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     train: TrainConfig = TrainConfig()
+    privacy: PrivacyConfig = PrivacyConfig()
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]):

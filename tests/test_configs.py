@@ -47,7 +47,7 @@ def test_to_dict_is_plain_and_nested():
     assert values["optimizer"]["beta_2"] == 0.95
     assert values["model"]["hidden_size"] == 768
     assert list(values) == [
-        *("model", "task", "tokenizer", "data", "optimizer", "train")
+        *("model", "task", "tokenizer", "data", "optimizer", "train", "privacy")
     ]
 
 

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 _BUILD = "massivetext_keras.corpus.pipeline:build"
 _ENGINE = "massivetext_keras.corpus.engines.local:LocalEngine"
+_REPORT = "massivetext_keras.corpus.report.page:write_report"
 _SPARK = "massivetext_keras.corpus.engines.spark:SparkEngine"
 Corpus = Annotated[str, "folder of `corpus build`"]
 
@@ -127,19 +128,34 @@ def corpus_build(
 
 
 @verb("corpus report")
-def corpus_report(corpus: Corpus) -> Result:
+def corpus_report(
+    corpus: Corpus,
+    *,
+    terms: Sequence[str] = (),
+    toxic: Sequence[str] = (),
+    limits: Given = given(_REPORT, "term_bytes"),
+) -> Result:
     """Draw a corpus, and what was dropped.
 
     Writes report/report.html, one page that works offline, and its pictures.
 
+    Args:
+        terms: NAME=FILE, words for a group of people, an entry a line, to be counted;
+            may repeat (default: a short list in English, German and Chinese).
+        toxic: NAME=FILE or FILE, the same of words that are to be few, such as the
+            file of word_blocklist; may repeat.
+
     Examples:
         massivetext corpus report corpus/
+        massivetext corpus report corpus/ --toxic=words.txt
     """
     from massivetext_keras.corpus.report.page import write_report
     from massivetext_keras.corpus.shards.manifest import read_manifest
 
     read_manifest(corpus)
-    page = str(write_report(corpus))
+    _check_size(limits, "term_bytes", "--term_bytes")
+    own = _lists(terms, "--terms") or None, _lists(toxic, "--toxic")
+    page = str(write_report(corpus, None, *own, **limits))
     return Result(page, {"page": page})
 
 
@@ -218,6 +234,20 @@ def _subsets(inputs: Sequence[str]):
         named = ", ".join(name for name in subsets if name)
         raise UsageError(f"--input: some files have a subset ({named}), some have none")
     return subsets.get("", subsets)
+
+
+def _lists(given: Sequence[str], flag: str) -> dict[str, str]:
+    """`["women=women.txt", "lists/bad.txt"]` -> name -> file."""
+    lists: dict[str, str] = {}
+    for text in given:
+        name, equals, file = text.partition("=")
+        name, file = (name, file) if equals else (Path(text).stem, text)
+        if not name or not file:
+            raise UsageError(f"{flag}={text}: give NAME=FILE")
+        if name in lists:
+            raise UsageError(f"{flag}={text}: the list {name} was given before")
+        lists[name] = file
+    return lists
 
 
 def _weights(text: str | None):

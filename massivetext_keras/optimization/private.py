@@ -81,32 +81,29 @@ def clipped_gradients(task: Any, batch: tuple, counts: list, key: tf.Tensor) -> 
         As `TrainingStep` has them without privacy, but for the gradients, which are
         not of the mean.
     """
-    variables, bound = task.trainable_variables, task.privacy.clip_norm
+    variables = task.trainable_variables
 
     def gradients_of(i):
         row = tf.nest.map_structure(lambda x: x[i : i + 1], batch)
         with keys_from(hashed(key, i)), tf.GradientTape() as tape:
             losses = (task.teaching or task.summed_loss)(*row, training=True)
             own = task.loss_counts(*row)
-            loss = task.total(losses, row, own)[0] / tf.maximum(own[0], 1.0)
-        summed, parts = task.total(losses, row, counts)
+            summed, parts, loss = task.scaled_loss(losses, row, counts, own)
         return summed, parts, dense_gradients(tape, loss, variables)
 
     def add(i, sums):
         summed, parts, gradients = gradients_of(i)
         norm = tf.linalg.global_norm([tf.cast(g, tf.float32) for g in gradients])
-        factor = tf.minimum(1.0, tf.math.divide_no_nan(bound, norm))
-        factor = tf.where(norm > 0.0, factor, 0.0)  # nor where it is not a number
+        factor = clipping_factor(task.privacy, norm)
         clipped = [
             tf.math.multiply_no_nan(tf.cast(g, tf.float32), factor) for g in gradients
         ]
         more = summed, parts, clipped
         return i + 1, tf.nest.map_structure(tf.add, sums, more)
 
-    parts = tf.zeros([len(task.corpus_trackers)]), task.no_tallies()
     zeros = [tf.zeros(v.shape) for v in variables]
     rows = tf.shape(tf.nest.flatten(batch)[0])[0]
-    begin = tf.constant(0), (tf.constant(0.0), parts, zeros)
+    begin = tf.constant(0), (tf.constant(0.0), task.no_parts(), zeros)
     return tf.while_loop(lambda i, _: i < rows, add, begin, parallel_iterations=1)[1]
 
 
@@ -123,9 +120,31 @@ def with_noise(
     expected = privacy.expected_rows
     if expected is None:
         (expected,) = sum_over_replicas([tf.cast(rows, tf.float32)])
-    deviation = privacy.noise_multiplier * privacy.clip_norm
-    seeds = [[tf.bitcast(key, tf.int32), i] for i in range(len(sums))]
     return [
-        (g + tf.random.stateless_normal(g.shape, seed, stddev=deviation)) / expected
-        for g, seed in zip(sums, seeds, strict=True)
+        (g + noise(privacy, g.shape, key, i)) / expected for i, g in enumerate(sums)
     ]
+
+
+def clipping_factor(privacy: DPSGD, norm: tf.Tensor) -> tf.Tensor:
+    """What a row's gradient is multiplied by: 0 where it is not a number.
+
+    Args:
+        privacy: whose bound it is.
+        norm: float32 scalar, of the gradient.
+    """
+    factor = tf.minimum(1.0, tf.math.divide_no_nan(privacy.clip_norm, norm))
+    return tf.where(norm > 0.0, factor, 0.0)
+
+
+def noise(privacy: DPSGD, shape: tf.TensorShape, key: tf.Tensor, i: int) -> tf.Tensor:
+    """What is added to the sum of a variable's clipped gradients.
+
+    Args:
+        privacy: whose deviation it has.
+        shape: of the variable.
+        key: uint32 scalar, of the noise of this update.
+        i: number of the variable among those that are trained.
+    """
+    deviation = privacy.noise_multiplier * privacy.clip_norm
+    seed = [tf.bitcast(key, tf.int32), i]
+    return tf.random.stateless_normal(shape, seed, stddev=deviation)

@@ -182,8 +182,6 @@ class TrainingStep(ModelSeams):
             kwargs["jit_compile"] = on_gpus and self.mesh is None
         if kwargs.get("steps_per_execution") == "auto":
             kwargs["steps_per_execution"] = 1  # Keras takes little of such a step
-        if privacy is not None:
-            self._check_privacy()
         if micro_batches < 1:
             raise ValueError(f"micro_batches must be positive, got {micro_batches}")
         if not self.separable and micro_batches > 1:
@@ -198,6 +196,8 @@ class TrainingStep(ModelSeams):
             )
         optimizer = adopt(optimizer)
         updates = with_update(optimizer)
+        if privacy is not None:
+            self._check_privacy(updates)
         check_mesh(
             self.mesh, updates, shard_state, shard_sequence, kwargs["jit_compile"]
         )
@@ -397,15 +397,13 @@ class TrainingStep(ModelSeams):
         step = tf.convert_to_tensor(self.optimizer.iterations)
         return hashed(*tf.unstack(self.randomness.state), step, _NOISE)
 
-    def _check_privacy(self) -> None:
+    def _check_privacy(self, updater: Update) -> None:
         """Refuses `privacy` where it would not hold.
 
         Raises:
             ValueError: says why.
         """
         name = type(self).__name__
-        if self.mesh is not None:
-            raise ValueError("privacy: a task on a mesh cannot be trained with it")
         if not self.separable:
             raise ValueError(
                 f"privacy: {name} compares rows of a batch with each other, so no "
@@ -414,6 +412,11 @@ class TrainingStep(ModelSeams):
         if self.compute_dtype == "float16":
             raise ValueError(
                 "privacy: gradients in float16 are of a scaled loss; use bfloat16"
+            )
+        if updater.loss_scale_factor:
+            raise ValueError(
+                f"privacy: loss_scale_factor={updater.loss_scale_factor:g} of the "
+                "optimizer scales the loss that gradients are clipped by"
             )
         stacks = [x for x in layers_of(self) if isinstance(x, TransformerStack)]
         if any(stack.config.num_experts for stack in stacks):
@@ -474,7 +477,6 @@ class TrainingStep(ModelSeams):
 
         def summed_over_parts(batch, counts, key):
             part = cut(batch, self.micro_batches)
-            parts = tf.zeros([len(self.corpus_trackers)]), self.no_tallies()
             zeros = [tf.zeros(v.shape) for v in self.trainable_variables]
 
             def body(i, sums):
@@ -484,7 +486,7 @@ class TrainingStep(ModelSeams):
             return tf.while_loop(
                 lambda i, _: i < self.micro_batches,
                 body,
-                (tf.constant(0), (tf.constant(0.0), parts, zeros)),
+                (tf.constant(0), (tf.constant(0.0), self.no_parts(), zeros)),
                 parallel_iterations=1,
             )[1]
 
@@ -493,11 +495,17 @@ class TrainingStep(ModelSeams):
             function = island(function)
         return function(batch, counts, key)
 
-    def scaled_loss(self, losses, batch, counts) -> tuple[tf.Tensor, tuple, tf.Tensor]:
+    def scaled_loss(
+        self, losses, batch, counts, own=None
+    ) -> tuple[tf.Tensor, tuple, tf.Tensor]:
         """`total` of what `summed_loss` gives, and what gradients are taken of: these
-        rows' part of the scaled mean over the global batch."""
+        rows' part of the scaled mean over the global batch or, with their own counts,
+        the mean over them alone."""
         summed, parts = self.total(losses, batch, counts)
-        mean = summed / tf.maximum(counts[0], 1.0) + self.added_by_layers()
+        whole = summed
+        if own is not None:
+            counts, (whole, _) = own, self.total(losses, batch, own)
+        mean = whole / tf.maximum(counts[0], 1.0) + self.added_by_layers()
         return summed, parts, self.updater.scale_loss(mean)
 
     def added_by_layers(self) -> tf.Tensor | float:
@@ -507,6 +515,10 @@ class TrainingStep(ModelSeams):
 
     def no_tallies(self) -> tf.Tensor:
         return tf.zeros([len(self.tally_trackers), 2])
+
+    def no_parts(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """The second of `total` of no rows."""
+        return tf.zeros([len(self.corpus_trackers)]), self.no_tallies()
 
     def total(self, losses, batch, counts) -> tuple[tf.Tensor, tuple]:
         """From what `summed_loss` gives of some rows: its losses, each scaled such that

@@ -12,7 +12,8 @@ logger = logging.getLogger(__name__)
 
 
 class PrivacyBudget(keras.callbacks.Callback):
-    """Adds `epsilon` to the logs of each epoch, and stops training at a budget.
+    """Adds `epsilon` to the logs of each update and epoch, and stops training at a
+    budget.
 
     For a task that was compiled with `privacy`. Put before `TensorBoard` it is shown
     there, too. Updates are counted by the optimizer, so a resumed run goes on with its
@@ -25,8 +26,8 @@ class PrivacyBudget(keras.callbacks.Callback):
         accountant: see `epsilon`.
 
     Raises:
-        ValueError: with the first update it would be exceeded, or at the beginning of
-            training: the task has no `privacy`.
+        ValueError: as training begins: the task has no `privacy`, or with the next
+            update the budget would be exceeded.
 
     >>> PrivacyBudget(rows=6_918, batch_size=256, most=8.0).most
     8.0
@@ -43,6 +44,7 @@ class PrivacyBudget(keras.callbacks.Callback):
         self.rows, self.batch_size = rows, batch_size
         self.most, self.accountant = most, accountant
         self._last: int | None = None
+        self._known: dict[int, float] = {}  # updates -> epsilon
 
     def on_train_begin(self, logs=None):
         privacy = self.model.privacy
@@ -56,9 +58,16 @@ class PrivacyBudget(keras.callbacks.Callback):
                     f"most={self.most}: the first update would exceed it: take a "
                     "larger noise_multiplier"
                 )
+            if self._is_spent:
+                raise ValueError(
+                    f"most={self.most}: {self._updates} updates were made, and more "
+                    "would exceed it"
+                )
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._last is not None and self._updates >= self._last:
+        if logs is not None:
+            logs["epsilon"] = self.spent()
+        if self._is_spent:
             self.model.stop_training = True
             logger.info(
                 "stopped after %d updates: one more would exceed epsilon %g",
@@ -72,8 +81,22 @@ class PrivacyBudget(keras.callbacks.Callback):
 
     def spent(self) -> float:
         """Epsilon of the updates so far."""
-        sizes = self.rows, self.batch_size, self._updates
-        return epsilon(self.model.privacy, *sizes, self.accountant)
+        updates, privacy = self._updates, self.model.privacy
+        if privacy.sampling == "epochs":  # it is that of whole passes
+            updates = -(-updates // self._of_a_pass) * self._of_a_pass
+        if updates not in self._known:
+            sizes = self.rows, self.batch_size, updates
+            self._known[updates] = epsilon(privacy, *sizes, self.accountant)
+        return self._known[updates]
+
+    @property
+    def _of_a_pass(self) -> int:
+        return -(-self.rows // self.batch_size)
+
+    @property
+    def _is_spent(self) -> bool:
+        at_once = self.model.steps_per_execution or 1
+        return self._last is not None and self._updates + at_once > self._last
 
     @property
     def _updates(self) -> int:

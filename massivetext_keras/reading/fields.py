@@ -20,7 +20,7 @@ TEXT_FIELDS = {  # name -> kind
 }
 URL_FIELDS = ("url", "source_url", "link")
 LANGUAGE_FIELDS = ("language", "lang")
-COLUMNS = ("title", "date", "timestamp", "author", "id")
+COLUMNS = ("title", "date", "timestamp", "author", "id", "license", "licence")
 
 
 def document_of(
@@ -34,8 +34,9 @@ def document_of(
             there is.
         where: the record is, for people.
 
-    >>> document_of({"body": "one", "title": "1"}, Options(), "line 1").columns
-    {'title': '1'}
+    >>> record = {"body": "one", "title": "1", "license": "MIT", "other": 2}
+    >>> document_of(record, Options(), "line 1").columns
+    {'title': '1', 'license': 'MIT'}
     >>> document_of({"texts": "one"}, Options("text"), "line 1").detail
     "line 1: no field 'text': did you mean 'texts'?"
     """

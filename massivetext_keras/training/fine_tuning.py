@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
-from massivetext_keras.experiment import FINE_TUNING, ExperimentConfig
+from massivetext_keras.data.batching.buckets import Batches
+from massivetext_keras.experiment import FINE_TUNING, DataConfig, ExperimentConfig
 from massivetext_keras.optimization.optimizers import from_config
 from massivetext_keras.support.values import nearest
 from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.examples import split_examples
+from massivetext_keras.training import private
 from massivetext_keras.training.callbacks.measuring import Measure
 from massivetext_keras.training.callbacks.registry import (
     check_callbacks,
@@ -89,7 +92,7 @@ def fine_tune(
             (Jacob et al., 2018; Bengio et al., 2013), and is stored so in the end.
         callbacks: of Keras, more of them.
         **compile_options: for the task's `compile`, such as `micro_batches`; what the
-            experiment has a field for is written into it.
+            experiment has a field for is written into it: `privacy=DPSGD(…)` too.
 
     Returns:
         Measures of the weights that the task has in the end; {} without validation.
@@ -174,22 +177,17 @@ def learn(
     """
     started = time.perf_counter()
     experiment = _with_arguments(experiment, epochs, warmup_fraction, keep_best)
+    experiment = private.asked_for(experiment, compile_options.pop("privacy", None))
     _check_task(task, experiment)
     check_callbacks(experiment.train.callbacks)
     train, validation = task.examples_of(train), task.examples_of(validation)
     rows = experiment.data
     if not validation and rows.validation_fraction:
         train, validation = split_examples(train, rows.validation_fraction, rows.seed)
-    sizes = (
-        None if rows.batch_tokens else rows.batch_size,
-        rows.batch_tokens,
-        min(rows.sequence_length, task.config.max_length),
+    batches, held_out = _batches(task, rows, train, validation)
+    experiment = private.with_noise_for(
+        experiment.planned(batches.count), batches.rows.count
     )
-    batches = task.example_batches(train, *sizes)
-    held_out = None
-    if validation:
-        held_out = task.example_batches(validation, *sizes, training=False).validation()
-    experiment = experiment.planned(batches.count)
     prepare(task, experiment)
     experiment = _with_rate(task, experiment)
     task.compile(
@@ -197,8 +195,10 @@ def learn(
             experiment.optimizer, experiment.train.steps, experiment.train.minutes
         ),
         **experiment.compile_options(),
+        **private.compile_options(experiment),
         **compile_options,
     )
+    budgets = private.budgets(experiment, batches.rows.count)
     task.randomness.state.assign(keras.random.SeedGenerator(rows.seed).state)
     measure = Measure(validation or (), experiment.train.keep_best, run_dir)
     callbacks = [*([measure] if validation else []), *callbacks]
@@ -212,6 +212,7 @@ def learn(
             experiment.train,
             validation_data=held_out,
             callbacks=[
+                *budgets,
                 *([limit] if limit else []),
                 Progress(experiment.train.steps, limit=limit),
                 *callbacks,
@@ -230,8 +231,25 @@ def learn(
             callbacks,
             finish=measure.take_best,
             started=started,
+            logged=budgets,
         )
     return measure.best
+
+
+def _batches(
+    task: Task, rows: DataConfig, train: list, validation: list | None
+) -> tuple[Batches, tf.data.Dataset | None]:
+    """Of training and, if there are examples for it, of validation."""
+    sizes = (
+        None if rows.batch_tokens else rows.batch_size,
+        rows.batch_tokens,
+        min(rows.sequence_length, task.config.max_length),
+    )
+    batches = task.example_batches(train, *sizes)
+    if not validation:
+        return batches, None
+    held_out = task.example_batches(validation, *sizes, training=False)
+    return batches, held_out.validation()
 
 
 def _with_arguments(

@@ -74,6 +74,11 @@ def train(
     settings, rows = experiment.train, experiment.data
     settings.check_counts()
     check_callbacks(settings.callbacks)
+    if experiment.privacy.is_asked_for:
+        raise ValueError(
+            "privacy is for examples, as `finetune` learns them: rows of text are cut "
+            "out of documents, and a bound for a row is none for a document"
+        )
     cls = class_for_text(experiment, preset)
     if settings.unigram_bias and preset is not None:
         raise ValueError(

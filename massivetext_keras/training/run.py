@@ -53,6 +53,7 @@ def run(
     describe: Callable[[int], str] | None = None,
     finish: Callable[[], None] | None = None,
     started: float | None = None,
+    logged: Sequence[keras.callbacks.Callback] = (),
 ) -> None:
     """Trains a compiled task; the folder of the run is a preset when it ends.
 
@@ -67,6 +68,8 @@ def run(
         describe: number of a batch -> where it is from, for messages.
         finish: changes the weights when training is over, before they are saved.
         started: `time.perf_counter()` when the work began.
+        logged: more callbacks, before those of the run: what they add to the logs is
+            recorded.
 
     Raises:
         ValueError: the checkpoint is of another config.
@@ -97,6 +100,7 @@ def run(
         write_json(Path(run_dir) / EXPERIMENT, experiment.to_dict())
     limit = time_limit(settings)
     callbacks = [
+        *logged,
         limit or _Until(settings.steps),
         *([_Resumed(started)] if step else []),
         TensorBoard(

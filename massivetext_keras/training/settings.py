@@ -90,6 +90,7 @@ def settings_of(experiment: ExperimentConfig, task: Task) -> dict[str, dict[str,
             "objective": task.data.own_objective,
         },
         "tokenizer": {"fingerprint": described["tokenizer"]["fingerprint"]},
+        "privacy": {k: v for k, v in described["privacy"].items() if k != "epsilon"},
     }
 
 

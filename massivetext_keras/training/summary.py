@@ -54,7 +54,8 @@ def write_summary(
     has: `steps` and whether they are all (`finished`); `tokens` and `seconds` of
     training; of `train` and `validation` the `final` and the `best` loss, perplexity
     and bits per byte, each with its `step`; medians of tokens per second, utilisation
-    and waiting for data; the `peak_memory_gib` of any of its processes; `parameters`,
+    and waiting for data; of private training its settings as `privacy`, with the
+    epsilon that was spent; the `peak_memory_gib` of any of its processes; `parameters`,
     `precision`, `devices`, `versions` and the `config_sha256` of the experiment.
 
     Args:
@@ -89,6 +90,9 @@ def _summary(run_dir: Path, model, experiment, step: int) -> dict[str, Any]:
     if (run_dir / "validation").exists():
         summary["validation"] = _Record(run_dir / "validation", step).results()
     summary |= {name: train.median(name) for name in _SPEEDS if train[name]}
+    if experiment.privacy.is_asked_for:
+        spent = train.last("epsilon") if train["epsilon"] else None
+        summary["privacy"] = {**experiment.privacy.to_dict(), "epsilon": spent}
     peaks = [*train["memory/peak"].values()]
     return summary | {
         "peak_memory_gib": round(max(peaks), 3) if peaks else None,

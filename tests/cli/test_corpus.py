@@ -36,6 +36,29 @@ def test_stats_and_report(built, good):
     assert "deduplication" in page and "exact" in page
 
 
+def test_a_report_of_words_of_lists(built, tmp_path, good):
+    (tmp_path / "strings.txt").write_text("string\nstrings\n")
+    (tmp_path / "bad.txt").write_text("deprecated\n")
+    lists = [f"--terms=text={tmp_path}/strings.txt", f"--toxic={tmp_path}/bad.txt"]
+    good("corpus", "report", str(built), *lists, "--term_bytes=20KB")
+    page = (built / "report/report.html").read_text()
+    assert "a random sample" in page and "Words of lists" in page
+    assert "<td>text</td>" in page and "<td>bad</td>" in page and "women" not in page
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--terms=a=1.txt", "--terms=a=2.txt"], "the list a was given before"),
+        (["--terms=women="], "--terms=women=: give NAME=FILE"),
+        (["--term_bytes=much"], "--term_bytes"),
+    ],
+)
+def test_lists_that_are_not_given_right(built, bad, flags, message):
+    code, line = bad("corpus", "report", str(built), *flags)
+    assert code == 2 and message in line
+
+
 def test_a_corpus_is_what_other_verbs_read(built, tmp_path, good):
     good(
         *("tokenizer", "train", f"--input={built}", f"--output={tmp_path}/tok"),

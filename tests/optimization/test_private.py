@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -155,6 +156,9 @@ def test_what_it_cannot_hold_for():
         encoder_task(TextEmbedder).compile("sgd", privacy=DPSGD())
     with pytest.raises(ValueError, match="float16"):
         classifier(dtype="mixed_float16").compile("sgd", privacy=DPSGD())
+    scaled = keras.optimizers.SGD(0.1, loss_scale_factor=8.0)
+    with pytest.raises(ValueError, match="loss_scale_factor=8 of the optimizer"):
+        classifier().compile(scaled, privacy=DPSGD())
     experts = randomize(CausalLM(TINY.replace(num_experts=2)))
     with pytest.raises(ValueError, match="balance of experts"):
         experts.compile("sgd", privacy=DPSGD())

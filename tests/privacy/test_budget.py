@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 
@@ -62,6 +63,32 @@ def test_training_stops_before_the_budget_is_exceeded(task):
     history = task.fit(batches, epochs=9, callbacks=[budget], verbose=0).history
     assert int(task.optimizer.iterations) == 3
     assert history["epsilon"] == [pytest.approx(most - 0.01)]
+
+
+def test_of_several_updates_at_once_none_exceeds_it(task):
+    most = epsilon(PRIVATE, 40, 8, 5) + 0.001
+    task.compile("sgd", privacy=PRIVATE, steps_per_execution=3)
+    budget = PrivacyBudget(rows=40, batch_size=8, most=most)
+    batches = poisson_batches(task, EXAMPLES, 8)
+    how = {"epochs": 3, "steps_per_epoch": 6, "verbose": 0, "callbacks": [budget]}
+    task.fit(batches, **how)
+    assert int(task.optimizer.iterations) == 3
+    with pytest.raises(ValueError, match="3 updates were made, and more would exceed"):
+        task.fit(batches, **how)
+
+
+def test_in_epochs_it_is_that_of_whole_passes(task):
+    private, told = DPSGD(noise_multiplier=2.0), []
+    task.compile("sgd", privacy=private)
+    tell = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: told.append(logs["epsilon"])
+    )
+    examples = task.examples_of(EXAMPLES[:16])
+    batches = task.example_batches(examples, 8).training()
+    budget = PrivacyBudget(rows=16, batch_size=8)
+    task.fit(batches, epochs=2, callbacks=[budget, tell], verbose=0)
+    passes = [epsilon(private, 16, 8, 2), epsilon(private, 16, 8, 4)]
+    assert told == [passes[0], passes[0], passes[1], passes[1]] and passes[0] > 0
 
 
 def test_what_is_refused(task):

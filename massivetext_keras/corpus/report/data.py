@@ -33,7 +33,20 @@ MOST_PROBLEMS = 200
 EXCERPT = 600  # characters
 MOST_WORDS = 20_000  # counted of each part
 MOST_WRITTEN = 5_000  # words in the file
+MOST_NAMES = 200  # of files and licences in the file
+_LICENCES = ("license", "licence")  # columns of a document
+_LICENCE = 80  # characters of one
 _OUTCOMES = ("kept", "dropped")
+_BY_OUTCOME = ("subsets", "languages", "licenses")
+_COUNTED = (
+    "personal_data",
+    "masked",
+    "personal_subsets",
+    "personal_files",
+    "evaluation",
+)
+# That reports of earlier versions have not.
+_LATER = dict.fromkeys((*_COUNTED[1:], "licenses"), {})
 _ROWS, _CHARACTERS = 64, 2 << 20  # looked at together
 
 
@@ -71,8 +84,17 @@ class ReportData:
              "subset": "web", "source": "a.jsonl", "position": 7,
              "excerpt": "of the document that was kept"}],
           "words": {"total": 15210, "missed": 0, "counts": {"the": 812, "of": 401}},
-          "personal_data": {"email": {"documents": 2, "spans": 3}}
+          "personal_data": {"email": {"documents": 2, "spans": 3}},
+          "masked": {"email": {"documents": 1, "spans": 1}},
+          "personal_subsets": {"web": {"email": 3}},
+          "personal_files": {"web: a.jsonl": {"email": 3}},
+          "evaluation": {"quiz.jsonl:7": {"dropped": 2, "cut": 1}},
+          "licenses": {"CC-BY-4.0": … as of a subset …, "": …}
         }
+
+    `personal_data` is of all documents, `masked` of those that were kept. Of
+    `evaluation` an item is counted in the document that holds most of it. A licence is
+    what a record has as `license` or `licence`, "" where it has none.
 
     `words.missed` says how exact the counts are: each may be too low by at most this
     many, 0 where no part had more than 20,000 distinct words. `samples` are those of
@@ -109,6 +131,11 @@ class ReportData:
         default_factory=lambda: {"total": 0, "missed": 0, "counts": Counter()}
     )
     personal_data: dict[str, Counter] = field(default_factory=dict)
+    masked: dict[str, Counter] = field(default_factory=dict)
+    personal_subsets: dict[str, Counter] = field(default_factory=dict)
+    personal_files: dict[str, Counter] = field(default_factory=dict)
+    evaluation: dict[str, Counter] = field(default_factory=dict)
+    licenses: dict[str, dict[str, Counter]] = field(default_factory=dict)
 
     def add(self, rows: pa.Table, most_words: int = MOST_WORDS) -> None:
         """Adds documents.
@@ -132,9 +159,11 @@ class ReportData:
     def _add_document(self, row: Mapping[str, Any], count: int | None) -> None:
         outcome = "dropped" if row["reason"] else "kept"
         numbers = {"documents": 1, "bytes": row["bytes"], "words": count or 0}
+        columns = json.loads(row.get("columns") or "{}")
         for table, key in (
             (self.subsets, row["subset"]),
             (self.languages, row.get("language") or UNDETERMINED),
+            (self.licenses, _licence(columns)),
         ):
             entry = table.setdefault(key, {name: Counter() for name in _OUTCOMES})
             entry[outcome].update(numbers)
@@ -143,10 +172,27 @@ class ReportData:
             self.words_per_document[_bin(count)] += 1
         if row["reason"]:
             self._merge_reason(row["reason"], _dropped(row))
-        columns = json.loads(row.get("columns") or "{}")
-        for kind, spans in (columns.get("personal_data") or {}).items():
-            entry = self.personal_data.setdefault(kind, Counter())
-            entry.update(documents=1, spans=spans)
+        self._add_personal_data(row, columns.get("personal_data") or {})
+        if item := (columns.get("contamination") or {}).get("item"):
+            is_reason = (row["reason"] or "").startswith("contamination.")
+            entry = self.evaluation.setdefault(item, Counter())
+            entry["dropped" if is_reason else "cut"] += 1
+
+    def _add_personal_data(
+        self, row: Mapping[str, Any], found: Mapping[str, int]
+    ) -> None:
+        for kind, spans in found.items():
+            for table in (
+                self.personal_data,
+                *([] if row["reason"] else [self.masked]),
+            ):
+                entry = table.setdefault(kind, Counter())
+                entry.update(documents=1, spans=spans)
+            for table, key in (
+                (self.personal_subsets, row["subset"]),
+                (self.personal_files, file_of(row)),
+            ):
+                table.setdefault(key, Counter())[kind] += spans
 
     def add_cluster(self, cluster: Cluster) -> None:
         """Adds documents that say the same; the largest clusters are shown."""
@@ -156,11 +202,9 @@ class ReportData:
         """Adds what another one has; the order of merges does not matter."""
         self.steps = self.steps or list(other.steps)
         self.mixture = self.mixture or dict(other.mixture)
-        for mine, theirs in (
-            (self.subsets, other.subsets),
-            (self.languages, other.languages),
-        ):
-            for key, entry in theirs.items():
+        for name in _BY_OUTCOME:
+            mine = getattr(self, name)
+            for key, entry in getattr(other, name).items():
                 own = mine.setdefault(key, {name: Counter() for name in _OUTCOMES})
                 for outcome in _OUTCOMES:
                     own[outcome].update(entry[outcome])
@@ -171,8 +215,9 @@ class ReportData:
             self._merge_reason(reason, entry)
         self._merge_clusters(other.clusters)
         self._merge_words(**other.words)
-        for kind, counts in other.personal_data.items():
-            self.personal_data.setdefault(kind, Counter()).update(counts)
+        for name in _COUNTED:
+            for key, counts in getattr(other, name).items():
+                getattr(self, name).setdefault(key, Counter()).update(counts)
 
     def _merge_reason(self, reason: str, entry: Mapping[str, Any]) -> None:
         empty = {"documents": 0, "bytes": 0, "samples": []}
@@ -200,25 +245,38 @@ class ReportData:
         self.words["missed"] += missed
         self.words["counts"].update(counts)
 
-    def to_dict(self, most_words: int | None = None) -> dict[str, Any]:
+    def to_dict(
+        self, most_words: int | None = None, most_names: int | None = None
+    ) -> dict[str, Any]:
         """Plain values for JSON, sorted, so that equal data is equal text.
 
         Args:
             most_words: how many words; None for all.
+            most_names: how many licences, and files with personal data.
         """
         counts = _most_frequent(self.words["counts"].items(), most_words)
+        tables = {name: _sorted(getattr(self, name)) for name in _BY_OUTCOME}
+        tables |= {
+            name: {key: _sorted(x) for key, x in _sorted(getattr(self, name)).items()}
+            for name in _COUNTED
+        }
+        for name, size in (
+            ("licenses", lambda entry: sum(x["documents"] for x in entry.values())),
+            ("personal_files", lambda entry: sum(entry.values())),
+        ):
+            sizes = {key: size(entry) for key, entry in tables[name].items()}
+            kept = dict(_most_frequent(sizes.items(), most_names))
+            tables[name] = {k: x for k, x in tables[name].items() if k in kept}
         return {
             "format": FORMAT,
             "steps": self.steps,
             "mixture": self.mixture,
-            "subsets": _sorted(self.subsets),
-            "languages": _sorted(self.languages),
             "bytes": {name: _numbered(bins) for name, bins in self.bytes.items()},
             "words_per_document": _numbered(self.words_per_document),
             "reasons": _sorted(self.reasons),
             "clusters": self.clusters,
             "words": {**self.words, "counts": dict(counts)},
-            "personal_data": _sorted(self.personal_data),
+            **tables,
         }
 
     @classmethod
@@ -233,13 +291,12 @@ class ReportData:
                 f"the data of a report have format {values.get('format')}, not "
                 f"{FORMAT}: build the corpus again"
             )
+        values = _LATER | dict(values)
         data = cls(list(values["steps"]), dict(values["mixture"]))
-        for table, given in (
-            (data.subsets, values["subsets"]),
-            (data.languages, values["languages"]),
-        ):
-            for key, entry in given.items():
-                table[key] = {name: Counter(entry[name]) for name in _OUTCOMES}
+        for table in _BY_OUTCOME:
+            for key, entry in values[table].items():
+                counts = {name: Counter(entry[name]) for name in _OUTCOMES}
+                getattr(data, table)[key] = counts
         for outcome in _OUTCOMES:
             data.bytes[outcome] = _unnumbered(values["bytes"][outcome])
         data.words_per_document = _unnumbered(values["words_per_document"])
@@ -247,14 +304,16 @@ class ReportData:
             data._merge_reason(reason, entry)
         data.clusters = list(values["clusters"])
         data._merge_words(**values["words"])
-        for kind, counts in values["personal_data"].items():
-            data.personal_data[kind] = Counter(counts)
+        for name in _COUNTED:
+            for key, counts in values[name].items():
+                getattr(data, name)[key] = Counter(counts)
         return data
 
     def write(self, folder: str | Path) -> Path:
-        """Writes `report.json` of a corpus; of its words the first 5,000."""
+        """Writes `report.json` of a corpus; of its words the first 5,000, of files and
+        licences those with the most."""
         path = Path(folder) / FILE
-        write_json(path, self.to_dict(MOST_WRITTEN))
+        write_json(path, self.to_dict(MOST_WRITTEN, MOST_NAMES))
         return path
 
     @classmethod
@@ -295,6 +354,22 @@ def _count_words(rows: Iterable[Mapping[str, Any]], counted: Counter) -> list[in
     for start, end, count in zip(*places, strict=True):
         counted[found.text[start:end]] += count
     return found.counts.tolist()
+
+
+def file_of(row: Mapping[str, Any]) -> str:
+    """The file that a document is from, with its subset.
+
+    >>> file_of({"subset": "web", "source": "a.jsonl"})
+    'web: a.jsonl'
+    """
+    source = row.get("source") or ""
+    return f"{row['subset']}: {source}" if row["subset"] else source
+
+
+def _licence(columns: Mapping[str, Any]) -> str:
+    """What a record says of its licence."""
+    found = next((columns[name] for name in _LICENCES if columns.get(name)), "")
+    return str(found).strip()[:_LICENCE]
 
 
 def _has_words(row: Mapping[str, Any]) -> bool:

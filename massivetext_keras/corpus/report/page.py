@@ -16,6 +16,12 @@ from massivetext_keras.corpus.report.data import (
     ReportData,
 )
 from massivetext_keras.corpus.report.pictures import draw
+from massivetext_keras.corpus.report.terms import (
+    Terms,
+    count_terms,
+    identity_lists,
+    lists_of,
+)
 from massivetext_keras.pages.pictures import short_size
 from massivetext_keras.pages.render import (
     Bar,
@@ -26,36 +32,58 @@ from massivetext_keras.pages.render import (
     percent,
     render,
 )
+from massivetext_keras.support.arguments import Size
 from massivetext_keras.support.files import read_json, replacing_folder
+from massivetext_keras.support.values import parse_size
 
 PAGE = "report.html"
 _TEMPLATE = "corpus/report/page.html"
 _MOST_LANGUAGES = 15
 _MOST_WORDS = 120
+_MOST_FILES = 20
+_MOST_LICENCES = 30
+_MOST_ENTRIES = 5  # of a list
 
 
-def write_report(folder: str | Path, output: str | Path | None = None) -> Path:
+def write_report(
+    folder: str | Path,
+    output: str | Path | None = None,
+    terms: Mapping[str, str] | None = None,
+    toxic: Mapping[str, str] | None = None,
+    term_bytes: Size = "256MB",
+) -> Path:
     """Writes a page about a corpus, and its pictures beside it.
 
     Args:
         folder: of the corpus, with `manifest.json` and `report.json`.
         output: folder of the page; `report` in that of the corpus if it is None. What
             an earlier report left there is replaced.
+        terms: name -> file with an entry on each line, words for a group of people;
+            those of `report.identity` if it is None, by language.
+        toxic: the same of words that are to be few.
+        term_bytes: of text in which both are looked for, a number or such as "256MB"; a
+            random sample where there are more.
 
     Returns:
         The page, `report.html`; NAME.png of each picture is beside it.
 
     Raises:
-        FileNotFoundError: the corpus has no `report.json`.
-        ValueError: one of its files is damaged.
+        FileNotFoundError: the corpus has no `report.json`, or a list is not there.
+        ValueError: one of its files is damaged, or a list has no entries.
         ImportError: matplotlib is not installed.
     """
     folder = Path(folder)
     data, manifest = ReportData.read(folder), read_json(folder / "manifest.json")
+    lists = {
+        "identity": identity_lists() if terms is None else lists_of(terms),
+        "toxicity": lists_of(toxic or {}),
+    }
+    shards = manifest.get("shards", {})
+    found = count_terms(folder, shards, lists, parse_size(term_bytes, "term_bytes"))
     output = folder / "report" if output is None else Path(output)
     with replacing_folder(output, overwrite=_is_report(output)) as new:
         pictures = draw(data, new)
-        page = _page(folder.resolve().name, data, manifest, pictures)
+        page = _page(folder.resolve().name, data, manifest, pictures, found)
         (new / PAGE).write_text(page, encoding="utf-8", errors="replace")
     return output / PAGE
 
@@ -68,7 +96,11 @@ def _is_report(folder: Path) -> bool:
 
 
 def _page(
-    name: str, data: ReportData, manifest: Mapping[str, Any], pictures: dict[str, str]
+    name: str,
+    data: ReportData,
+    manifest: Mapping[str, Any],
+    pictures: dict[str, str],
+    terms: Terms,
 ) -> str:
     sections = (
         Section("From raw to kept", "funnel", _funnel(data)),
@@ -78,7 +110,11 @@ def _page(
         Section("Words", "words", _words(data, pictures)),
         Section("Duplicates", "duplicates", _clusters(data)),
         Section("What was dropped", "dropped", _samples(data)),
+        Section("Evaluation sets", "evaluation", _evaluation(data, manifest)),
         Section("Personal data", "personal_data", _personal_data(data)),
+        Section("Groups that are named", "identity", _terms(terms, "identity")),
+        Section("Words of lists", "toxicity", _terms(terms, "toxicity")),
+        Section("Licences", "licences", _licences(data)),
         Section("Problems", "problems", _problems(data)),
         Section("How it was made", "made", _made(manifest)),
     )
@@ -272,12 +308,87 @@ def _facts(sample: Mapping[str, Any]) -> list[str | None]:
     return [short_size(sample["bytes"]), sample["language"], _place(sample)]
 
 
-def _personal_data(data: ReportData) -> dict[str, Any]:
+def _evaluation(data: ReportData, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What documents hold of evaluation sets, by their files."""
+    by_file: dict[str, Counter] = {}
+    for item, counts in data.evaluation.items():
+        entry = by_file.setdefault(item.partition(":")[0], Counter())
+        entry.update(items=1, **counts)
     rows = [
-        (None, [kind.replace("_", " "), counts["documents"], counts["spans"]])
-        for kind, counts in sorted(data.personal_data.items())
+        (None, [Name(file), *(counts[x] for x in ("items", "dropped", "cut"))])
+        for file, counts in sorted(by_file.items())
     ]
-    return {"rows": rows} if rows else {}
+    steps = manifest.get("recipe", {}).get("steps", {})
+    looked_for = steps.get("contamination", {}).get("files", ())
+    if not rows and not looked_for:
+        return {}
+    reasons = {
+        name: data.reasons.get(f"contamination.{name}", {}).get("documents", 0)
+        for name in ("jaccard", "containment")
+    }
+    return {"rows": rows, "files": looked_for, **reasons}
+
+
+def _personal_data(data: ReportData) -> dict[str, Any]:
+    kinds = sorted(data.personal_data)
+    rows = []
+    for kind in kinds:
+        found, masked = data.personal_data[kind], data.masked.get(kind, Counter())
+        counts = [entry[x] for entry in (found, masked) for x in ("documents", "spans")]
+        # An earlier report does not say what was masked.
+        cells = counts if data.personal_subsets else [*counts[:2], "", ""]
+        rows.append((None, [kind.replace("_", " "), *cells]))
+
+    def by_place(table: Mapping[str, Counter], most: int | None) -> list:
+        ranked = sorted(table, key=lambda name: (-table[name].total(), name))
+        return [
+            (None, [Name(name or "(no name)"), *(table[name][kind] for kind in kinds)])
+            for name in ranked[:most]
+        ]
+
+    if not rows:
+        return {}
+    return {
+        "rows": rows,
+        "kinds": [f"#{kind.replace('_', ' ')}" for kind in kinds],
+        "subsets": by_place(data.personal_subsets, None),
+        "files": by_place(data.personal_files, _MOST_FILES),
+    }
+
+
+def _terms(terms: Terms, kind: str) -> dict[str, Any]:
+    rows = []
+    for name, found in terms.found.get(kind, {}).items():
+        words = 1e6 * found.places / max(found.of_words, 1)
+        ranked = sorted(found.entries.items(), key=lambda pair: (-pair[1], pair[0]))
+        most = ", ".join(f"{word} {n:,}" for word, n in ranked[:_MOST_ENTRIES])
+        cells = [name, found.documents, percent(found.documents, found.of_documents)]
+        cells += [found.places, f"{words:,.0f}", most]
+        bar = Bar(((found.documents, "kept"),), found.of_documents)
+        rows.append((None, [*cells, bar]))
+    if not any(found.of_documents for found in terms.found.get(kind, {}).values()):
+        return {}
+    share = percent(terms.share, 1.0) if terms.share < 0.9995 else None
+    numbers = {"documents": terms.documents, "size": short_size(terms.bytes)}
+    return {"rows": rows, "share": share, **numbers}
+
+
+def _licences(data: ReportData) -> dict[str, Any]:
+    if not any(data.licenses):
+        return {}
+    kept = _total(data, "kept")
+
+    def rank(name: str) -> tuple[int, str]:
+        return -data.licenses[name]["kept"]["documents"], name
+
+    rows = []
+    for name in sorted(data.licenses, key=rank)[:_MOST_LICENCES]:
+        own, lost = data.licenses[name]["kept"], data.licenses[name]["dropped"]
+        cells = [Name(name or "(not said)"), own["documents"] + lost["documents"]]
+        cells += [own["documents"], percent(own["documents"], kept["documents"])]
+        bar = Bar(((own["documents"], "kept"),), kept["documents"])
+        rows.append((None, [*cells, short_size(own["bytes"]), bar]))
+    return {"rows": rows, "more": max(0, len(data.licenses) - _MOST_LICENCES)}
 
 
 def _problems(data: ReportData) -> dict[str, Any]:

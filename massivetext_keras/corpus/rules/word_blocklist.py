@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 
 from massivetext_keras.corpus.batch import Batch, Check, of_prose
-from massivetext_keras.corpus.contents import read_once
 from massivetext_keras.corpus.rules import rule
-from massivetext_keras.corpus.text.hashing import find, span_hashes
 from massivetext_keras.corpus.text.languages import LanguageTag
-from massivetext_keras.corpus.text.lists import ListFile, entries
+from massivetext_keras.corpus.text.lists import ListFile
+from massivetext_keras.corpus.text.phrases import Phrases, phrases
 from massivetext_keras.corpus.text.words import Words, folded_words
-from massivetext_keras.reading.document import Document
 from massivetext_keras.support.arguments import Count, Share
 
 
@@ -45,6 +42,7 @@ def word_blocklist(
 
     >>> path = getfixture("tmp_path") / "blocked.txt"
     >>> _ = path.write_text("bad word\\n坏话\\n")
+    >>> from massivetext_keras.reading.document import Document
     >>> batch = Batch(map(Document, ["A BAD, bad word.", "badword", "一句坏话"]))
     >>> word_blocklist(batch, words=str(path))[0].values.tolist()
     [1.0, 0.0, 1.0]
@@ -54,7 +52,7 @@ def word_blocklist(
     lists = words.items() if isinstance(words, Mapping) else [(None, words)]
     places, shares = np.full((2, len(batch)), np.nan)
     for language, path in lists:
-        starting, covered = _occurrences(found, _phrases(path))
+        starting, covered = _occurrences(found, phrases(path))
         held = np.full(len(batch), True) if language is None else languages == language
         places[held] = found.sums(starting)[held]
         shares[held] = (found.sums(covered) / np.maximum(found.counts, 1))[held]
@@ -65,38 +63,11 @@ def word_blocklist(
     return of_prose(batch, checks)
 
 
-class _Phrases(NamedTuple):
-    first: np.ndarray  # uint64, hashes of words that an entry starts with
-    by_size: dict[int, np.ndarray]  # words of an entry -> uint64, hashes of entries
-
-
-def _occurrences(found: Words, phrases: _Phrases) -> tuple[np.ndarray, np.ndarray]:
+def _occurrences(found: Words, listed: Phrases) -> tuple[np.ndarray, np.ndarray]:
     """bool [words] twice: where an entry starts, and which words are of one."""
     starting, covered = np.zeros((2, len(found.hashes)), bool)
-    candidates, _ = find(found.hashes, phrases.first)
-    last = found.offsets[np.searchsorted(found.offsets, candidates, "right")]
-    for size, hashes in phrases.by_size.items():
-        starts = candidates[candidates + size <= last]
-        where, _ = find(span_hashes(found.hashes, starts, starts + size), hashes)
-        starting[starts[where]] = True
-        for step in range(size):
-            covered[starts[where] + step] = True
+    starts, sizes, _ = listed.places(found)
+    starting[starts] = True
+    for step in range(sizes.max(initial=0)):
+        covered[starts[sizes > step] + step] = True
     return starting, covered
-
-
-@read_once
-def _phrases(path: str) -> _Phrases:
-    """The hashes of a list of words, read once."""
-    listed = list(entries(path))
-    found = folded_words(Batch(Document(entry) for _, entry in listed))
-    for (where, entry), count in zip(listed, found.counts, strict=True):
-        if not count:
-            raise ValueError(f"{where}: {entry!r} has no letter or digit")
-    hashes = span_hashes(found.hashes, found.offsets[:-1], found.offsets[1:])
-    return _Phrases(
-        first=np.unique(found.hashes[found.offsets[:-1]]),
-        by_size={
-            int(size): np.unique(hashes[found.counts == size])
-            for size in np.unique(found.counts)
-        },
-    )

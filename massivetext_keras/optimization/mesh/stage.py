@@ -21,6 +21,7 @@ from massivetext_keras.kernels.random import keys_from
 from massivetext_keras.kernels.split import hidden_layout
 from massivetext_keras.models.part import Part, run_part
 from massivetext_keras.optimization.keras_seams import held_by, holding
+from massivetext_keras.optimization.private import noise
 from massivetext_keras.optimization.update import dense_gradients
 
 
@@ -62,13 +63,14 @@ class Stage:
         self.squares = self._on_devices(_squares)
         self.update = self._on_devices(self._update)
         self._add = self._on_devices(tf.add)
+        self._add_scaled = self._on_devices(self._with_scaled)
 
-    def gradients(self, batch, counts, key, entered, upstream, sums):
+    def gradients(self, batch, counts, own, key, entered, upstream, sums):
         """`_gradients` on the devices."""
         # TensorFlow 2.21 ends where a tensor of no numbers enters that has no address,
         # as those of GPUs have none.
         sums = tf.nest.map_structure(_unless_empty, sums)
-        return self._added(batch, counts, key, entered, upstream, sums)
+        return self._added(batch, counts, own, key, entered, upstream, sums)
 
     def rows(self, batch):
         """Rows of the host, each replica's on its devices; rows that no loss counts
@@ -111,6 +113,25 @@ class Stage:
         total = self._add(gradients[place], self.take(more))
         return [*gradients[:place], total, *gradients[place + 1 :]]
 
+    def placed_noise(self, key: tf.Tensor, rows: tf.Tensor) -> list[tf.Tensor]:
+        """What private gradients of `variables` begin with, made on the host: the same
+        on any devices.
+
+        Args:
+            key: uint32 scalar, of this update.
+            rows: float32 scalar, that sums are divided by.
+        """
+        placed = []
+        for i, variable in enumerate(self.task.trainable_variables):
+            if self.trains(variable):
+                value = noise(self.task.privacy, variable.shape, key, i) / rows
+                placed.append(put(value, self.mesh, held_by(variable).placement))
+        return placed
+
+    def add_scaled(self, sums: list, gradients: list, factor: tf.Tensor) -> list:
+        """Sums of gradients of `variables`, with those of a row times a factor."""
+        return self._add_scaled(sums, gradients, *self.scalars(factor))
+
     def renew_copies(self) -> None:
         """Gives copies the values of what they are copies of."""
         for variable, copy in zip(self.borrowed, self.copies, strict=True):
@@ -150,12 +171,13 @@ class Stage:
         with self._reading():
             return self._run(entered, lambda: self.task.test_losses(batch, counts))
 
-    def _gradients(self, batch, counts, key, entered, upstream, sums):
+    def _gradients(self, batch, counts, own, key, entered, upstream, sums):
         """Gradients of what the stage trains, added to sums, and of what entered.
 
         Args:
             batch: features, labels and weights.
             counts: `loss_counts` of the global batch.
+            own: those that gradients are of the mean over (None: the same).
             key: uint32 scalar that keys of dropout come from.
             entered: hidden states of the stage before (None: this is the first).
             upstream: gradients by what leaves (None: this is the last stage).
@@ -170,7 +192,7 @@ class Stage:
 
         def scaled_loss():
             losses = self.task.summed_loss(*batch, training=True)
-            return self.task.scaled_loss(losses, batch, counts)
+            return self.task.scaled_loss(losses, batch, counts, own)
 
         sources = [*self.variables, *self.returned]
         with self._reading(), keys_from(key), tf.GradientTape() as tape:
@@ -191,6 +213,13 @@ class Stage:
         if sums is not None:
             more = tf.nest.map_structure(_sum, sums, more)
         return more, leaving
+
+    def _with_scaled(self, sums, gradients, factor):
+        layouts = [held_by(v).placement.layout(self.mesh) for v in self.variables]
+        return [
+            total + dtensor.relayout(tf.cast(gradient, tf.float32) * factor, layout)
+            for total, gradient, layout in zip(sums, gradients, layouts, strict=True)
+        ]
 
     def _update(self, gradients, told) -> None:
         rate, factor, finite, *counts = told

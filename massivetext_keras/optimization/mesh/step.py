@@ -25,6 +25,7 @@ from massivetext_keras.distribution.workers import has_workers, losing_no_worker
 from massivetext_keras.kernels.random import hashed
 from massivetext_keras.optimization.batches import cut, padding, unpacked
 from massivetext_keras.optimization.mesh.stage import Stage
+from massivetext_keras.optimization.private import clipping_factor
 
 
 class MeshStep:
@@ -39,6 +40,7 @@ class MeshStep:
         self.task, self.has_workers = task, has_workers(mesh)
         self.stages = stages_of(task, mesh)
         self._read = _graph(self._read_batch)
+        self._count = _graph(lambda row: task.loss_counts(*row))
         self._settle = _graph(lambda *x: task.updater.settle(*x))
         self._finish = _graph(self._finish_update)
         self._track = _graph(self._track_losses)
@@ -47,12 +49,14 @@ class MeshStep:
         """One update, and its logs."""
         self._renew_copies()
         batch, counts, key = self._read(data)
-        losses, gradients = self._gradients(batch, counts, key)
-        summed, parts = tf.nest.map_structure(on_host, losses)
-        pairs = list(zip(self.stages, gradients, strict=True))
-        squares = [on_host(stage.squares(own)) for stage, own in pairs]
-        told, norm = self._settle(tf.reduce_sum(tf.concat(squares, 0)), summed)
-        for stage, own in pairs:
+        if self.task.privacy is None:
+            count = self.task.micro_batches
+            parts, keys = map(cut(batch, count), range(count)), _keys(key, count)
+            (summed, parts), gradients = self._gradients([*parts], counts, keys)
+        else:
+            (summed, parts), gradients = self._private_gradients(batch, counts, key)
+        told, norm = self._settle(self._squares(gradients), summed)
+        for stage, own in zip(self.stages, gradients, strict=True):
             stage.update(own, stage.scalars(*told))
         return self._finish(summed, parts, batch, told[2], norm)
 
@@ -83,19 +87,56 @@ class MeshStep:
         for stage in self.stages:
             stage.renew_copies()
 
-    def _gradients(self, batch, counts, key) -> tuple[Any, list]:
+    def _private_gradients(self, batch, counts, key) -> tuple[Any, list]:
+        """As `_gradients` of a batch: the mean of clipped gradients of its rows, which
+        go through all stages one at a time, and noise."""
+        task, rows = self.task, batch[-1].shape[0]
+        expected = tf.constant(float(task.privacy.expected_rows or rows))
+        noise_key = task.key_of_noise()
+        sums = [stage.placed_noise(noise_key, expected) for stage in self.stages]
+        losses = [tf.constant(0.0), task.no_parts()]
+        for i in range(rows):
+            row = tf.nest.map_structure(lambda x, i=i: x[i : i + 1], batch)
+            own = self._count(row)
+            more, gradients = self._gradients([row], counts, [hashed(key, i)], own)
+            losses = tf.nest.map_structure(tf.add, losses, more)
+            norm = tf.sqrt(self._squares(gradients))
+            factor = clipping_factor(task.privacy, norm)
+            if factor > 0.0:  # a gradient that is not a number is left out
+                sums = [
+                    stage.add_scaled(*of_stage, factor / expected)
+                    for stage, *of_stage in zip(
+                        self.stages, sums, gradients, strict=True
+                    )
+                ]
+        return losses, sums
+
+    def _squares(self, gradients: list[list]) -> tf.Tensor:
+        """The squared norm of gradients of all stages."""
+        pairs = zip(self.stages, gradients, strict=True)
+        squares = [on_host(stage.squares(own)) for stage, own in pairs]
+        return tf.reduce_sum(tf.concat(squares, 0))
+
+    def _gradients(self, parts, counts, keys, own=None) -> tuple[Any, list]:
         """Losses of a batch and their parts, as of `scaled_loss`; for each stage the
-        gradients of its variables."""
-        stages, count = self.stages, self.task.micro_batches
-        parts, keys = [*map(cut(batch, count), range(count))], _keys(key, count)
+        gradients of its variables.
+
+        Args:
+            parts: micro-batches.
+            counts: `loss_counts` of the global batch.
+            keys: of dropout, for each part.
+            own: see `scaled_loss`.
+        """
+        stages, count = self.stages, len(parts)
         own_counts = [stage.scalars(*counts) for stage in stages]
+        owns = [own and stage.scalars(*own) for stage in stages]
         entered, upstream, sums = {}, {}, [None] * len(stages)
         inputs = {}
         for place, i, forward in one_forward_one_back(len(stages), count):
             stage = stages[place]
             if forward:
                 rows, (own_key,) = stage.rows(parts[i]), stage.scalars(keys[i])
-                inputs[place, i] = rows, own_counts[place], own_key
+                inputs[place, i] = rows, own_counts[place], owns[place], own_key
                 came = entered.get((place, i))
                 if not stage.is_last:
                     leaves = stage.forward(rows, own_key, came)
@@ -106,8 +147,8 @@ class MeshStep:
             sums[place], back = stage.gradients(*given, above, sums[place])
             if place:
                 upstream[place - 1, i] = stages[place - 1].take(back)
-        losses, gradients = sums[-1][0], [own for _, own in sums]
-        return losses, self._returned(gradients)
+        losses = tf.nest.map_structure(on_host, sums[-1][0])
+        return losses, self._returned([own for _, own in sums])
 
     def _returned(self, gradients: list[list]) -> list[list]:
         """Adds gradients of what is borrowed to those of whom it belongs to."""

@@ -37,6 +37,22 @@ ROWS = [
         ]
     )
 ]
+HELD = '"contamination":{"item":"quiz.jsonl:7"}'
+MORE = [  # that hold an item of an evaluation set, and have a licence
+    {**ROWS[0], "id": b"\x10" * 16, "columns": f'{{"license":" MIT ",{HELD}}}'},
+    {
+        **ROWS[0],
+        "id": b"\x11" * 16,
+        "reason": "contamination.jaccard",
+        "columns": f'{{"licence":"MIT",{HELD}}}',
+    },
+    {
+        **ROWS[0],
+        "id": b"\x12" * 16,
+        "reason": "deduplication.exact",
+        "columns": f'{{"license":7,{HELD}}}',
+    },
+]
 SCHEMA = pa.schema(
     [
         *(("id", pa.binary(16)), ("text", pa.string()), ("subset", pa.string())),
@@ -88,12 +104,56 @@ def test_what_is_counted():
     }
 
 
-@given(st.permutations(ROWS), st.integers(0, len(ROWS)), st.booleans())
+def test_what_records_and_steps_say_of_documents():
+    values = gathered(ROWS + MORE).to_dict()
+    assert values["masked"] == {"ip": {"documents": 1, "spans": 2}}
+    assert values["personal_subsets"] == {"books": {"ip": 2}, "web": {"ip": 1}}
+    files = {"books: a.jsonl": {"ip": 2}, "web: a.jsonl": {"ip": 1}}
+    assert values["personal_files"] == files
+    # One was cut and dropped for another reason.
+    assert values["evaluation"] == {"quiz.jsonl:7": {"cut": 2, "dropped": 1}}
+    licenses = {
+        name: [entry[outcome]["documents"] for outcome in ("kept", "dropped")]
+        for name, entry in values["licenses"].items()
+    }
+    assert licenses == {"": [2, 3], "7": [0, 1], "MIT": [1, 1]}
+    assert values["licenses"]["MIT"]["kept"] == {
+        "documents": 1,
+        "bytes": 18,
+        "words": 6,
+    }
+
+
+def test_the_file_has_the_licences_and_files_with_most():
+    rows = [
+        {
+            **ROWS[2],
+            "source": f"{n % 300}",
+            "columns": f'{{"license":"{n % 300}","personal_data":{{"ip":1}}}}',
+        }
+        for n in range(350)
+    ]
+    values = gathered(rows).to_dict(most_names=60)
+    assert len(values["licenses"]) == len(values["personal_files"]) == 60
+    assert {str(n) for n in range(50)} <= set(values["licenses"])
+    assert values["personal_files"]["books: 49"] == {"ip": 2}
+
+
+def test_a_report_of_an_earlier_version_has_none_of_that():
+    values = gathered(ROWS).to_dict()
+    for name in ("licenses", "masked", "evaluation"):
+        del values[name]
+    data = ReportData.from_dict(values)
+    assert data.licenses == data.masked == data.evaluation == {}
+    assert data.personal_data["ip"]["spans"] == 3
+
+
+@given(st.permutations(ROWS + MORE), st.integers(0, len(ROWS + MORE)), st.booleans())
 def test_the_same_however_rows_are_divided(rows, cut, turned):
     parts = [gathered(rows[:cut]), gathered(rows[cut:])]
     first, second = parts[::-1] if turned else parts
     first.merge(ReportData.from_dict(json.loads(json.dumps(second.to_dict()))))
-    assert json.dumps(first.to_dict()) == json.dumps(gathered(ROWS).to_dict())
+    assert json.dumps(first.to_dict()) == json.dumps(gathered(ROWS + MORE).to_dict())
 
 
 def test_light_rows_are_counted_without_words_and_samples_without_text():

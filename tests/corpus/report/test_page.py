@@ -6,8 +6,10 @@ import json
 import re
 from html.parser import HTMLParser
 
+import orjson
 import pyarrow as pa
 import pytest
+import zstandard
 
 from massivetext_keras.corpus.duplicates.deduplication import Cluster
 from massivetext_keras.corpus.report.data import ReportData
@@ -46,8 +48,27 @@ def rows():
                 "bytes": len(text.encode()),
                 "value": None if reason in (None, "read.gzip") else 1.5,
                 "bounds": "cut off <here>" if reason == "read.gzip" else ">= 50",
-                "columns": '{"personal_data":{"email":2}}' if index == 0 else "{}",
+                "columns": columns(reason) if index == 0 else "{}",
             }
+
+
+def columns(reason) -> str:
+    """Of the first document with a reason, or that was kept."""
+    values = {"personal_data": {"email": 2}}
+    if reason is None:
+        values["license"] = "<CC-BY>"
+        values["contamination"] = {"item": "quiz<1>.jsonl:7"}
+    return json.dumps(values)
+
+
+def write_shard(folder):
+    """The manifest's entry of a shard with some documents."""
+    texts = ["Zwei Frauen, ein Mann", "Frauen <b>!", "nichts", "nichts"]
+    rows = [{"text": text, "language": "de"} for text in texts]
+    with zstandard.open(folder / "train.jsonl.zst", "wb") as file:
+        file.write(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    size = sum(map(len, texts))
+    return {"train.jsonl.zst": {"documents": len(texts), "bytes": size}}
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +80,15 @@ def corpus(tmp_path_factory):
     data.add_cluster(Cluster("0a", 31, 20, 10, "书", "b.jsonl", 7, NAUGHTY[1]))
     data.write(folder)
     manifest = {"recipe": {"name": NAUGHTY[0]}, "versions": {"massivetext_keras": "9"}}
+    manifest["shards"] = write_shard(folder)
+    (folder / "<list>.txt").write_text("<b>\n")
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
 
 @pytest.fixture(scope="module")
 def page(corpus):
-    return write_report(corpus)
+    return write_report(corpus, toxic={"<list>": str(corpus / "<list>.txt")})
 
 
 class Elements(HTMLParser):
@@ -114,7 +137,15 @@ def test_the_numbers_are_on_the_page(page):
         "20,000 words in kept documents; counts are exact.",
         "Der 4,000",
         "1.5 (kept: >= 50) ·",
-        "email 5 10",
+        "email 5 10 1 2",
+        "书: a&b. jsonl 10",
+        "quiz<1>. jsonl 1 0 1",
+        "women 2 50.0 % 2 250,000 frauen 2",
+        "men 1 25.0 % 1 125,000 mann 1",
+        "4 documents that were kept, 44 B, were looked through.",
+        "<list> 1 25.0 % 1 125,000 <b> 1",
+        "<CC-BY> 1 1 0.03 % 22 B",
+        "(not said) 5,240 3,999 100.0 % 88 kB",
         "2 files or documents that were not read or not finished.",
         "cut off <here>",
         "Made by massivetext_keras 9",
@@ -165,7 +196,8 @@ def test_pictures_lie_beside_the_page(page):
 
 def test_made_again_it_is_the_same_and_other_files_are_kept(corpus, page):
     before = page.read_bytes()
-    assert write_report(corpus).read_bytes() == before
+    lists = {"<list>": str(corpus / "<list>.txt")}
+    assert write_report(corpus, toxic=lists).read_bytes() == before
     other = corpus / "mine"
     other.mkdir()
     (other / "notes.txt").write_text("mine")
@@ -184,6 +216,15 @@ def test_a_corpus_of_which_nothing_was_kept(tmp_path):
     assert "0.00 %" in "".join(elements.texts)
     ReportData().write(tmp_path)
     Elements(write_report(tmp_path).read_text())
+
+
+def test_what_no_document_holds_of_an_evaluation_set(tmp_path):
+    ReportData().write(tmp_path)
+    recipe = {"steps": {"contamination": {"files": ["quiz.jsonl"]}}}
+    (tmp_path / "manifest.json").write_text(json.dumps({"recipe": recipe}))
+    text = " ".join(Elements(write_report(tmp_path).read_text()).texts)
+    assert "None was found of quiz.jsonl." in text
+    assert "Groups that are named" not in text and "Licences" not in text
 
 
 def test_a_folder_that_is_no_corpus(tmp_path):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+from massivetext_keras.optimization.private import DPSGD
 from massivetext_keras.tasks import CausalLM
 from massivetext_keras.training import adamw, make_mesh, set_logical_cpus, set_precision
 from tests.optimization.mesh.families import SMALL, batches
@@ -67,6 +68,13 @@ WAYS: dict[str, Way] = {
         lambda: keras.optimizers.AdamW(1e-3, clipnorm=0.05),
         {},
     ),
+    "private, shared weights": (
+        (2, 2, 1),
+        as_it_is,
+        adam,
+        {"privacy": DPSGD(0.3, 0.01), "shard_state": "weights", "micro_batches": 2},
+    ),
+    "private, stages": ((1, 2, 2), with_adapters, adam, {"privacy": DPSGD(0.3, 0.01)}),
     "mixed_bfloat16": ((2, 2, 1), as_it_is, adam, {}),
     "mixed_float16": ((1, 1, 2), as_it_is, adam, {}),
 }
@@ -79,7 +87,7 @@ def trained(way: str, mesh, first: list[np.ndarray] | None) -> tuple[list, list]
     set_precision(way if way.startswith("mixed") else "float32")
     keras.utils.set_random_seed(1)
     if mesh is None:
-        options = {k: x for k, x in options.items() if k != "shard_sequence"}
+        options = {k: x for k, x in options.items() if not k.startswith("shard_")}
         task = CausalLM(config)
     else:
         with mesh.scope():
