@@ -1,9 +1,10 @@
-"""What small changes of a text do to an answer: typing errors, lost words, names."""
+"""What small changes of a text do to an answer, and training that makes them less."""
 
 from massivetext_keras.support.backend import require
 
 require()
 
+from massivetext_keras.optimization.gradients.adversarial import AdversarialTraining
 from massivetext_keras.robustness.attacks import ATTACKS, under_attack
 from massivetext_keras.robustness.counterfactuals import (
     Flips,
@@ -12,4 +13,12 @@ from massivetext_keras.robustness.counterfactuals import (
     flips,
 )
 
-__all__ = ["ATTACKS", "Flips", "by_group", "filled", "flips", "under_attack"]
+__all__ = [
+    "ATTACKS",
+    "AdversarialTraining",
+    "Flips",
+    "by_group",
+    "filled",
+    "flips",
+    "under_attack",
+]

@@ -119,6 +119,8 @@ class Task(TrainingStep):
             )
         self._allow_non_tensor_positional_args = True  # nested lists are fine
         self.config = config
+        if config.reads_spelling:
+            self.reads_ids_alone = "its model reads the bytes of words"
         self.tokenizer = tokenizer
         self.no_tokenizer = f"this {type(self).__name__} was made without a tokenizer"
         if backbone is None:

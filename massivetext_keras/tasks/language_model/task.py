@@ -179,6 +179,8 @@ class CausalLM(Task):
         """
         if carry_rows is not None:
             self._check_carried(carry_rows, kwargs.get("micro_batches", 1))
+            if kwargs.get("adversarial") is not None:
+                raise ValueError("adversarial: carry_rows would read a batch twice")
             if self.carried is None or self.carried.rows != carry_rows:
                 self.carried = CarriedStates(self.backbone, carry_rows, name="carried")
         super().compile(*args, **kwargs)
