@@ -380,10 +380,14 @@ class TrainingStep(ModelSeams):
         counts = sum_over_replicas(self.loss_counts(*batch))
         key = self.key_of_batch()
         compiled_apart = self.jit_compile and tf.distribute.has_strategy()
+        in_parts = self.micro_batches > 1 or compiled_apart or self.adversarial
         if self.privacy is not None:
             summed, parts, gradients = clipped_gradients(self, batch, counts, key)
-        elif self.micro_batches == 1 and not compiled_apart:
-            summed, parts, gradients = self._gradients_of(batch, counts, key)
+        elif not in_parts:
+            with keys_from(key), tf.GradientTape() as tape:
+                losses = (self.teaching or self.summed_loss)(*batch, training=True)
+                summed, parts, loss = self.scaled_loss(losses, batch, counts)
+            gradients = dense_gradients(tape, loss, self.trainable_variables)
         else:
             summed, parts, gradients = self._gradients_in_parts(batch, counts, key)
         total, *gradients = sum_over_replicas([summed, *gradients])
