@@ -6,6 +6,7 @@ require()
 
 from massivetext_keras.optimization.gradients.adversarial import AdversarialTraining
 from massivetext_keras.robustness.attacks import ATTACKS, under_attack
+from massivetext_keras.robustness.back_translation import BackTranslation
 from massivetext_keras.robustness.counterfactuals import (
     Flips,
     by_group,
@@ -16,6 +17,7 @@ from massivetext_keras.robustness.counterfactuals import (
 __all__ = [
     "ATTACKS",
     "AdversarialTraining",
+    "BackTranslation",
     "Flips",
     "by_group",
     "filled",
