@@ -347,6 +347,7 @@ class Task(TrainingStep):
         own = {"xla": xla, "streaming": streaming, "weight_type": weight_type}
         usual = {"xla": True, "streaming": False, "weight_type": None}
         given = {name: own[name] for name in own if own[name] != usual[name]}
+        task.check_export(format, given)
         with task.adapters.merged():
             write_export(task, format, path, overwrite, **given)
 
@@ -365,6 +366,17 @@ class Task(TrainingStep):
         """Graphs of an export by name, of what the task declares by `served`; see
         `export` for `xla`."""
         return signatures(self, xla)
+
+    def check_export(self, format: str, options: Mapping[str, Any]) -> None:
+        """Refuses an export that would not keep to what the task keeps to.
+
+        Raises:
+            ValueError: says what it would not keep.
+        """
+
+    def held_by_export(self) -> list[Any]:
+        """What a SavedModel has to keep beside the task's own weights and tokenizer."""
+        return []
 
     def streaming(self, xla: bool = True):
         """Signatures of an export that write many texts token by token.
