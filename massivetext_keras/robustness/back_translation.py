@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from massivetext_keras.support.values import check_least
 from massivetext_keras.tasks.seq2seq.task import Seq2SeqLM
 
 
@@ -36,8 +37,7 @@ class BackTranslation:
             task.need_tokenizer()
         if not 0.0 <= temperature < float("inf"):
             raise ValueError(f"temperature must be at least 0, got {temperature}")
-        if num_beams < 1:
-            raise ValueError(f"num_beams must be positive, got {num_beams}")
+        check_least(1, num_beams=num_beams)
         self.there, self.back = there, back
         self.temperature, self.num_beams = temperature, num_beams
 

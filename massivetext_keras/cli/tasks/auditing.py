@@ -57,6 +57,8 @@ def audit(
 
     Args:
         seed: of passages, of changes, and of what translators draw.
+        temperature: of tokens that translators draw (0: they search for the best).
+        num_beams: of their search.
     """
     from massivetext_keras import privacy, tasks
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from massivetext_keras.explain.methods import METHODS, explain
 from massivetext_keras.explain.page import draw
 from massivetext_keras.support.extras import need
-from massivetext_keras.support.values import choose
+from massivetext_keras.support.values import check_least, choose
 from massivetext_keras.text.strings import as_texts
 from massivetext_keras.training.callbacks.step import StepCallback, recording
 
@@ -54,8 +54,7 @@ class ExplanationPictures(StepCallback):
         super().__init__()
         need("matplotlib", "plot")
         choose("method", method, METHODS)
-        if every < 0:
-            raise ValueError(f"every must be at least 0, got {every}")
+        check_least(0, every=every)
         self.texts, _ = as_texts("text", texts)
         if not self.texts:
             raise ValueError("texts: there are none to explain")
