@@ -41,6 +41,10 @@ class TaskConfig(Config):
         adapters: pattern of the products beside which adapters are trained, instead of
             all weights (None: none; Hu et al., 2022).
         adapter_rank: of the adapters.
+        adversarial: norm of the worst change of a text's token vectors, as a multiple
+            of their mean norm, whose loss is added (0: none; Miyato et al., 2017).
+        adversarial_weight: of that loss.
+        virtual: it is how far the task's answers move, and not that of the labels.
         options: of the task's constructor, by name.
 
     >>> TaskConfig("TextClassifier").override("r_drop=1.0").to_dict()["r_drop"]
@@ -51,6 +55,9 @@ class TaskConfig(Config):
     label_smoothing: float = setting(0.0, least=0, below=1)
     adapters: str | None = None
     adapter_rank: int = setting(8, least=1)
+    adversarial: float = setting(0.0, least=0)
+    adversarial_weight: float = setting(1.0, above=0)
+    virtual: bool = False
     options: dict = dataclasses.field(default_factory=dict)
 
     __hash__ = Config.__hash__
@@ -568,6 +575,12 @@ class ExperimentConfig(Config):
             options["carry_rows"] = self.data.batch_size
         if self.task.label_smoothing:
             options["label_smoothing"] = self.task.label_smoothing
+        if self.task.adversarial:
+            options["adversarial"] = {
+                "epsilon": self.task.adversarial,
+                "weight": self.task.adversarial_weight,
+                "virtual": self.task.virtual,
+            }
         return options
 
 

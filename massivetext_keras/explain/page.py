@@ -4,32 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+
+import numpy as np
 
 from massivetext_keras.explain.explanation import Explanation
 from massivetext_keras.explain.methods import METHODS
 from massivetext_keras.pages.aligned import aligned
 from massivetext_keras.pages.render import Section, Tile, render
+from massivetext_keras.pages.words import Piece, draw_words
 from massivetext_keras.support.files import replacing_file
 
 _TEMPLATE = "explain/page.html"
 _BAR = 20  # characters of the longest bar
-
-
-class Piece(NamedTuple):
-    """A part of a text on the page.
-
-    Attributes:
-        text: as it stands.
-        kind: the class of its colour, "" of what has no score.
-        percent: how strong the colour is, of the strongest word's.
-        score: as text.
-    """
-
-    text: str
-    kind: str = ""
-    percent: int = 0
-    score: str = ""
 
 
 def write_page(found: Sequence[Explanation], path: str | Path) -> None:
@@ -52,7 +38,7 @@ def page(found: Sequence[Explanation]) -> str:
     """
     first = found[0]
     texts = [
-        {"about": _about(x), "pieces": pieces(x), "note": METHODS[x.method].about}
+        {"about": about(x), "pieces": pieces(x), "note": METHODS[x.method].about}
         for x in found
     ]
     rows = [("", (x.method, x.target, *row)) for x in found for row in _rows(x.words())]
@@ -68,6 +54,23 @@ def page(found: Sequence[Explanation]) -> str:
     ]
     footer = "Scores say what an output depends on, not whether it is right."
     return render(_TEMPLATE, f"Why {first.target}?", tiles, sections, footer)
+
+
+def draw(found: Sequence[Explanation]) -> np.ndarray:
+    """A picture of texts, one below the other, with their words on colours.
+
+    Args:
+        found: at least one.
+
+    Returns:
+        uint8 [height, 769, 3]; the height follows from the texts.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    heads = ([Piece(about(x)), Piece("\n")] for x in found)
+    texts = [[*head, *pieces(x)] for head, x in zip(heads, found, strict=True)]
+    return draw_words(texts)
 
 
 def pieces(found: Explanation) -> list[Piece]:
@@ -116,7 +119,7 @@ def table(found: Explanation) -> str:
     for (word, score), value in zip(_rows(words), words.scores, strict=True):
         sign = "+" if value > 0 else "-"
         rows.append((word, score, sign * round(_BAR * abs(float(value)) / float(most))))
-    return "\n".join([_about(found), *aligned(rows, right=[1])])
+    return "\n".join([about(found), *aligned(rows, right=[1])])
 
 
 def _rows(words: Explanation) -> list[tuple[str, str]]:
@@ -124,7 +127,8 @@ def _rows(words: Explanation) -> list[tuple[str, str]]:
     return [(word, f"{score:+.4f}") for word, score in pairs]
 
 
-def _about(found: Explanation) -> str:
+def about(found: Explanation) -> str:
+    """One line: the method, what it explains, the output and the base."""
     base = "" if found.base is None else f", base {_number(found.base)}"
     output = f"{found.output_name} {found.output:.4g}"
     return f"{found.method} of {found.target}: {output}{base}"

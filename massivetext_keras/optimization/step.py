@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -24,6 +24,15 @@ from massivetext_keras.optimization.execution import (
     graph_of_steps,
     with_last,
 )
+from massivetext_keras.optimization.gradients.adversarial import (
+    AdversarialTraining,
+    adversarial_gradients,
+)
+from massivetext_keras.optimization.gradients.private import (
+    DPSGD,
+    clipped_gradients,
+    with_noise,
+)
 from massivetext_keras.optimization.keras_seams import (
     ModelSeams,
     layers_of,
@@ -39,11 +48,6 @@ from massivetext_keras.optimization.overriding import (
     check_arguments,
     check_methods,
     choose_modes,
-)
-from massivetext_keras.optimization.private import (
-    DPSGD,
-    clipped_gradients,
-    with_noise,
 )
 from massivetext_keras.optimization.trackers import mean, metrics_in
 from massivetext_keras.optimization.update import (
@@ -80,6 +84,8 @@ class TrainingStep(ModelSeams):
     weighs_rows = False
     # Whether the loss is that of tokens, whose exponential is a perplexity.
     predicts_tokens = True
+    # Why its loss cannot be taken of other vectors of its tokens, if it cannot.
+    reads_ids_alone: str | None = None
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -92,6 +98,7 @@ class TrainingStep(ModelSeams):
         self.randomness = keras.random.SeedGenerator(name="randomness")
         self.micro_batches = 1
         self.privacy: DPSGD | None = None
+        self.adversarial: AdversarialTraining | None = None
         self._compiled_with: dict[str, Any] = {}  # beside what Keras keeps
         self._trained: list[int] | None = None  # ids of what the graph trains
         self.mesh = current_mesh()
@@ -148,6 +155,7 @@ class TrainingStep(ModelSeams):
         shard_state: str = "none",
         shard_sequence: bool = False,
         privacy: DPSGD | None = None,
+        adversarial: AdversarialTraining | Mapping[str, Any] | None = None,
         **kwargs,
     ):
         """As `keras.Model.compile`; the loss is the task's own.
@@ -165,6 +173,8 @@ class TrainingStep(ModelSeams):
                 has its share of the tokens (Korthikanti et al., 2023): less memory, the
                 same sums. Rows whose length does not divide stay whole.
             privacy: clip the gradient of each row and add noise (None: neither).
+            adversarial: add the loss of texts whose token vectors were changed for the
+                worse, or the fields of it (None: that of texts as they are).
             **kwargs: of Keras. `jit_compile="auto"` compiles the elementwise parts of a
                 step by XLA and leaves products to oneDNN, the faster of all on a CPU;
                 True compiles the whole step, or under a strategy all of it that is
@@ -182,6 +192,7 @@ class TrainingStep(ModelSeams):
             kwargs["jit_compile"] = on_gpus and self.mesh is None
         if kwargs.get("steps_per_execution") == "auto":
             kwargs["steps_per_execution"] = 1  # Keras takes little of such a step
+        adversarial = self._checked_adversarial(adversarial, privacy)
         if micro_batches < 1:
             raise ValueError(f"micro_batches must be positive, got {micro_batches}")
         if not self.separable and micro_batches > 1:
@@ -204,7 +215,7 @@ class TrainingStep(ModelSeams):
         if self.mesh is not None:
             check_weights(self.trainable_variables)
         stacks = [x for x in layers_of(self) if isinstance(x, TransformerStack)]
-        has_experts = any(stack.config.num_experts for stack in stacks)
+        has_experts = self._has_experts()
         if shard_state == "weights" and not has_experts:
             recompute = True  # to gather them once more
         if recompute and not stacks:
@@ -218,7 +229,7 @@ class TrainingStep(ModelSeams):
         for stack in stacks:
             stack.recompute = recompute
         self.micro_batches, self.shard_sequence = micro_batches, shard_sequence
-        self.privacy = privacy
+        self.privacy, self.adversarial = privacy, adversarial
         if privacy is not None:
             self.randomness.next()  # updates are counted anew, and noise is used once
         share_weights(self.weights, shard_state == "weights")
@@ -231,6 +242,7 @@ class TrainingStep(ModelSeams):
             "shard_state": shard_state,
             "shard_sequence": shard_sequence,
             "privacy": privacy and dataclasses.asdict(privacy),
+            "adversarial": adversarial and dataclasses.asdict(adversarial),
         }
 
     def get_compile_config(self):
@@ -368,9 +380,10 @@ class TrainingStep(ModelSeams):
         counts = sum_over_replicas(self.loss_counts(*batch))
         key = self.key_of_batch()
         compiled_apart = self.jit_compile and tf.distribute.has_strategy()
+        in_parts = self.micro_batches > 1 or compiled_apart or self.adversarial
         if self.privacy is not None:
             summed, parts, gradients = clipped_gradients(self, batch, counts, key)
-        elif self.micro_batches == 1 and not compiled_apart:
+        elif not in_parts:
             with keys_from(key), tf.GradientTape() as tape:
                 losses = (self.teaching or self.summed_loss)(*batch, training=True)
                 summed, parts, loss = self.scaled_loss(losses, batch, counts)
@@ -418,9 +431,39 @@ class TrainingStep(ModelSeams):
                 f"privacy: loss_scale_factor={updater.loss_scale_factor:g} of the "
                 "optimizer scales the loss that gradients are clipped by"
             )
-        stacks = [x for x in layers_of(self) if isinstance(x, TransformerStack)]
-        if any(stack.config.num_experts for stack in stacks):
+        if self._has_experts():
             raise ValueError("privacy: the balance of experts is of all rows together")
+
+    def _checked_adversarial(
+        self,
+        given: AdversarialTraining | Mapping[str, Any] | None,
+        privacy: DPSGD | None,
+    ) -> AdversarialTraining | None:
+        """What `compile` is given as `adversarial`.
+
+        Raises:
+            ValueError: there is no such loss; says why.
+        """
+        adversarial = AdversarialTraining.of(given)
+        if adversarial is None:
+            return None
+        why = self.reads_ids_alone
+        if privacy is not None:
+            why = "privacy bounds the gradient of each row's own loss: give one of both"
+        elif self.mesh is not None:
+            why = "a task on a mesh cannot be trained with it"
+        elif self._has_experts():
+            why = "the balance of experts would be counted twice"
+        elif adversarial.virtual and not self.gives_probabilities:
+            why = f"virtual needs probabilities, which a {type(self).__name__} of this "
+            why += "kind does not give"
+        if why:
+            raise ValueError(f"adversarial: {why}")
+        return adversarial
+
+    def _has_experts(self) -> bool:
+        stacks = [x for x in layers_of(self) if isinstance(x, TransformerStack)]
+        return any(stack.config.num_experts for stack in stacks)
 
     def track_padding(self, padded: tf.Tensor, positions: tf.Tensor) -> None:
         """Tells the tracker of padding what `batches.padding` gives."""
@@ -464,23 +507,26 @@ class TrainingStep(ModelSeams):
         """`total` of a batch without dropout."""
         return self.total(self.summed_loss(*batch, training=False), batch, counts)
 
+    def _gradients_of(self, batch, counts, key) -> tuple:
+        """The losses of rows summed, the second of `total` and dense gradients."""
+        if self.adversarial is not None:
+            return adversarial_gradients(self, batch, counts, key)
+        with keys_from(key), tf.GradientTape() as tape:
+            losses = (self.teaching or self.summed_loss)(*batch, training=True)
+            summed, parts, loss = self.scaled_loss(losses, batch, counts)
+        return summed, parts, dense_gradients(tape, loss, self.trainable_variables)
+
     def _gradients_in_parts(self, batch, counts, key):
         """The losses summed, the second of `total` and dense gradients, all over
         micro-batches, one by one; with `jit_compile` under a strategy as a program of
         its own, since the update is not one replica's."""
-
-        def gradients_of(batch, counts, key):
-            with keys_from(key), tf.GradientTape() as tape:
-                losses = (self.teaching or self.summed_loss)(*batch, training=True)
-                summed, parts, loss = self.scaled_loss(losses, batch, counts)
-            return summed, parts, dense_gradients(tape, loss, self.trainable_variables)
 
         def summed_over_parts(batch, counts, key):
             part = cut(batch, self.micro_batches)
             zeros = [tf.zeros(v.shape) for v in self.trainable_variables]
 
             def body(i, sums):
-                more = gradients_of(part(i), counts, hashed(key, i))
+                more = self._gradients_of(part(i), counts, hashed(key, i))
                 return i + 1, tf.nest.map_structure(tf.add, sums, more)
 
             return tf.while_loop(
@@ -490,7 +536,7 @@ class TrainingStep(ModelSeams):
                 parallel_iterations=1,
             )[1]
 
-        function = gradients_of if self.micro_batches == 1 else summed_over_parts
+        function = self._gradients_of if self.micro_batches == 1 else summed_over_parts
         if self.jit_compile and tf.distribute.has_strategy():
             function = island(function)
         return function(batch, counts, key)

@@ -4,7 +4,7 @@ from massivetext_keras.support.backend import require
 
 require()
 
-from massivetext_keras.optimization.private import DPSGD
+from massivetext_keras.optimization.gradients.private import DPSGD
 from massivetext_keras.privacy.accounting import epsilon, noise_for, updates_within
 from massivetext_keras.privacy.budget import PrivacyBudget
 from massivetext_keras.privacy.federated import (

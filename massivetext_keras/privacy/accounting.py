@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from massivetext_keras.optimization.private import DPSGD
+from massivetext_keras.optimization.gradients.private import DPSGD
 from massivetext_keras.support.extras import need
 from massivetext_keras.support.values import check_least, choose
 

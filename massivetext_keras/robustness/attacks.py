@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from massivetext_keras.robustness.back_translation import BackTranslation
 from massivetext_keras.support.values import choose
 from massivetext_keras.tasks.classification.task import TextClassifier
 
@@ -74,6 +75,7 @@ def under_attack(
     attacks: Iterable[str] = tuple(ATTACKS),
     share: float = 0.1,
     seed: int = 0,
+    back_translation: BackTranslation | None = None,
 ) -> dict[str, dict[str, float]]:
     """The measures of a task's answers to examples whose texts were changed.
 
@@ -82,10 +84,12 @@ def under_attack(
         examples: with what should be said of them, see `task.read_examples`.
         attacks: names of `ATTACKS`, to which others may be added.
         share: of the words that are changed, from 0 to 1.
-        seed: of which.
+        seed: of which, and of what translators draw.
+        back_translation: that paraphrases the texts whole, as one more attack.
 
     Returns:
-        Measures by attack; those of the texts as they are by "none".
+        Measures by attack, that of the translators by "back_translation"; those of the
+        texts as they are by "none".
 
     Raises:
         ValueError: an attack is unknown, or the share is out of its range.
@@ -99,4 +103,9 @@ def under_attack(
         random = np.random.default_rng(seed)
         others = [x._replace(text=change(x.text, share, random)) for x in examples]
         found[name] = task.measure(others)
+    if back_translation is not None:
+        texts = back_translation([x.text for x in examples], seed)
+        pairs = zip(examples, texts, strict=True)
+        others = [x._replace(text=text) for x, text in pairs]
+        found["back_translation"] = task.measure(others)
     return found

@@ -45,6 +45,7 @@ def saved_model(
     module.weights = [weight.value for weight in task.named_weights().values()]
     beside = task.adapters.over_stored().values()
     module.adapters = [x.value for layer in beside for x in layer.adapter.weights]
+    module.beside = task.held_by_export()
     metadata = {
         "format": "massivetext_keras export",
         "task": type(task).__name__,

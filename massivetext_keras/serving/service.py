@@ -30,6 +30,18 @@ class Service:
     moderator: Moderator
     measuring: Measuring
 
+    def moderator_of(self, model: Model, written: bool) -> Moderator:
+        """What judges the texts of a model: the server's, and the model's own.
+
+        Args:
+            model: whose preset may have a `Moderation`.
+            written: by the model, or else asked of it.
+        """
+        own = getattr(model.task, "moderation", None)
+        if own is None or not (own.after if written else own.before):
+            return self.moderator
+        return self.moderator.and_by(own.reasons)
+
 
 def make_engine(task: Any, limits: Limits) -> GenerationEngine | None:
     """What writes the texts of a task's requests; None of a task that writes none."""

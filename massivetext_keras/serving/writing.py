@@ -84,7 +84,8 @@ class Writing:
         Raises:
             Refusal: it took too long, or the model failed.
         """
-        async for event in cleared(self._heard(index), self.service.moderator):
+        moderator = self.service.moderator_of(self.model, written=True)
+        async for event in cleared(self._heard(index), moderator):
             self._count(index, event)
             yield event
             if isinstance(event, Finish):

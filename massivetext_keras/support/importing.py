@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import importlib
 import sys
 from collections.abc import Callable
 from importlib.abc import MetaPathFinder
@@ -40,6 +41,30 @@ def without_collection(execute: Execute, module: ModuleType) -> None:
     finally:
         if before:
             gc.enable()
+
+
+def function_at(place: str, what: str) -> Callable:
+    """The function that "package.module:function" names.
+
+    Args:
+        place: of it.
+        what: it is, for the message.
+
+    Raises:
+        ImportError: there is no such module.
+        ValueError: there is no such function.
+
+    >>> function_at("json:dumps", "a writer")([1])
+    '[1]'
+    >>> function_at("json:dump_it", "a writer")
+    Traceback (most recent call last):
+    ValueError: a writer: json has no function 'dump_it'
+    """
+    module, _, name = place.partition(":")
+    found = getattr(importlib.import_module(module), name, None) if name else None
+    if not callable(found):
+        raise ValueError(f"{what}: {module} has no function {name!r}")
+    return found
 
 
 def import_lazily(names: tuple[str, ...]) -> None:

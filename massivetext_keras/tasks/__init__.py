@@ -10,6 +10,7 @@ from massivetext_keras.tasks.base import Task
 from massivetext_keras.tasks.classification.task import TextClassifier
 from massivetext_keras.tasks.embedding.task import TextEmbedder
 from massivetext_keras.tasks.examples import Examples, split_examples
+from massivetext_keras.tasks.language_model.moderation import Moderation, judge
 from massivetext_keras.tasks.language_model.task import CausalLM
 from massivetext_keras.tasks.masked_lm.replaced_tokens import ReplacedTokenDetector
 from massivetext_keras.tasks.masked_lm.task import MaskedLM
@@ -28,6 +29,7 @@ __all__ = [
     "CausalLM",
     "Examples",
     "MaskedLM",
+    "Moderation",
     "NgramLM",
     "Preprocessor",
     "QuestionAnswerer",
@@ -39,6 +41,7 @@ __all__ = [
     "TokenClassifier",
     "WordVectors",
     "from_vectors",
+    "judge",
     "split_examples",
     "task_class",
 ]

@@ -123,6 +123,8 @@ class Task(TrainingStep):
             )
         self._allow_non_tensor_positional_args = True  # nested lists are fine
         self.config = config
+        if config.reads_spelling:
+            self.reads_ids_alone = "its model reads the bytes of words"
         self.tokenizer = tokenizer
         self.no_tokenizer = f"this {type(self).__name__} was made without a tokenizer"
         if backbone is None:
@@ -350,6 +352,7 @@ class Task(TrainingStep):
         own = {"xla": xla, "streaming": streaming, "weight_type": weight_type}
         usual = {"xla": True, "streaming": False, "weight_type": None}
         given = {name: own[name] for name in own if own[name] != usual[name]}
+        task.check_export(format, given)
         with task.adapters.merged():
             write_export(task, format, path, overwrite, **given)
 
@@ -368,6 +371,17 @@ class Task(TrainingStep):
         """Graphs of an export by name, of what the task declares by `served`; see
         `export` for `xla`."""
         return signatures(self, xla)
+
+    def check_export(self, format: str, options: Mapping[str, Any]) -> None:
+        """Refuses an export that would not keep to what the task keeps to.
+
+        Raises:
+            ValueError: says what it would not keep.
+        """
+
+    def held_by_export(self) -> list[Any]:
+        """What a SavedModel has to keep beside the task's own weights and tokenizer."""
+        return []
 
     def streaming(self, xla: bool = True):
         """Signatures of an export that write many texts token by token.

@@ -32,6 +32,7 @@ from massivetext_keras.training.sizing import experiment_for
 from massivetext_keras.training.summary import write_summary
 from massivetext_keras.training.unigrams import begin_at_unigrams
 from massivetext_keras.training.watching.curves import draw_curves
+from massivetext_keras.training.watching.explanations import ExplanationPictures
 from massivetext_keras.training.watching.pictures import alignment, draw_alignment
 from massivetext_keras.training.watching.progress import Progress
 from massivetext_keras.training.watching.tensorboard import TensorBoard
@@ -41,6 +42,7 @@ __all__ = [
     "CALLBACKS",
     "Checkpoint",
     "Clock",
+    "ExplanationPictures",
     "Guard",
     "Measure",
     "Progress",

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from massivetext_keras.data.batching.buckets import Batches
 from massivetext_keras.experiment import FINE_TUNING, DataConfig, ExperimentConfig
+from massivetext_keras.optimization.gradients.adversarial import AdversarialTraining
 from massivetext_keras.optimization.optimizers import from_config
 from massivetext_keras.support.values import nearest
 from massivetext_keras.tasks.base import Task
@@ -100,10 +101,10 @@ def fine_tune(
     Raises:
         ValueError: there are no examples, or a setting does not fit.
     """
-    smoothing, settings, others = _divided(compile_options)
+    of_task, settings, others = _divided(compile_options)
     experiment = FINE_TUNING.replace(
         model=task.config,
-        task=FINE_TUNING.task.replace(**smoothing),
+        task=FINE_TUNING.task.replace(**of_task),
         data=FINE_TUNING.data.replace(
             batch_size=batch_size,
             batch_tokens=batch_tokens,
@@ -142,12 +143,17 @@ def fine_tune(
 def _divided(options: dict[str, Any]) -> tuple[dict, dict, dict]:
     """Arguments of `compile`: fields of `task` and of `train`, and others."""
     options = dict(options)
-    smoothing = {k: options.pop(k) for k in ("label_smoothing",) if k in options}
+    of_task = {k: options.pop(k) for k in ("label_smoothing",) if k in options}
+    adversarial = AdversarialTraining.of(options.pop("adversarial", None))
+    if adversarial is not None:
+        of_task["adversarial"] = adversarial.epsilon
+        of_task["adversarial_weight"] = adversarial.weight
+        of_task["virtual"] = adversarial.virtual
     names = ("micro_batches", "recompute", "steps_per_execution")
     settings = {name: options.pop(name) for name in names if name in options}
     if isinstance(options.get("jit_compile"), bool):
         settings["xla"] = options.pop("jit_compile")
-    return smoothing, settings, options
+    return of_task, settings, options
 
 
 def learn(

@@ -45,6 +45,9 @@ def complete(
             label_smoothing=getattr(task, "label_smoothing", 0.0),
             adapters=experiment.task.adapters,
             adapter_rank=experiment.task.adapter_rank,
+            adversarial=experiment.task.adversarial,
+            adversarial_weight=experiment.task.adversarial_weight,
+            virtual=experiment.task.virtual,
             options=json.loads(json.dumps(options)),  # no values of Keras's own
         ),
         tokenizer=described_tokenizer(task.need_tokenizer()),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from massivetext_keras.tasks import TextClassifier
-from tests.tasks.tiny import byte_lm, encoder_task
+from massivetext_keras.tasks import Seq2SeqLM, TextClassifier
+from massivetext_keras.tokenizers import ByteTokenizer
+from tests.tasks.tiny import TINY, byte_lm, encoder_task, randomize
 
 pytestmark = pytest.mark.usefixtures("plain_loop")
 
@@ -39,19 +40,29 @@ def test_flips_and_attacks(good, tmp_path):
     (tmp_path / "pairs.tsv").write_text("\n".join("\t".join(x) for x in pairs))
     (tmp_path / "data.tsv").write_text("text\tlabel\nthe cat\tno\nthe mat\tyes\n")
     words = [f"--pairs={tmp_path}/pairs.tsv", f"--data={tmp_path}/data.tsv"]
-    words += ["--attacks=swap,delete", "--share=0.5"]
+    words += ["--attacks=swap,delete", "--share=0.5", "--temperature=0.7"]
+    words += [f"--back_translation={translator(tmp_path)},{tmp_path}/de"]
     out = good("audit", f"--preset={tmp_path}/preset", *words).splitlines()
     first, other = (task.classify(text).label for text in pairs[0])
     assert out[0].startswith(f"{int(first != other)} of 2 answers flip: 0.")
-    table = [line.split()[0] for line in out[-4:]]
-    assert table == ["attack", "none", "swap", "delete"]
+    table = [line.split()[0] for line in out[-5:]]
+    assert table == ["attack", "none", "swap", "delete", "back_translation"]
+
+
+def translator(folder) -> str:
+    """The folder of a model that writes noise."""
+    config = TINY.replace(stack="encoder_decoder", num_layers=1, vocabulary_size=259)
+    randomize(Seq2SeqLM(config, ByteTokenizer())).save_preset(folder / "de")
+    return str(folder / "de")
 
 
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
-        ([], 2, "give --corpus, --members and --others, --pairs, or --attacks"),
-        (["--attacks=swap"], 2, "--attacks and --data"),
+        ([], 2, "--pairs, --attacks or --back_translation"),
+        (["--attacks=swap"], 2, "--attacks or --back_translation and --data"),
+        (["--back_translation=a,b"], 2, "--attacks or --back_translation and --data"),
+        (["--back_translation=a", "--data=x"], 2, "=a has to name two presets"),
         (["--pairs={folder}/odd.tsv"], 1, "odd.tsv: line 2 has 3 columns"),
         (["--pairs={folder}/none.tsv"], 1, "none.tsv"),
         (

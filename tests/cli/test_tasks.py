@@ -57,7 +57,10 @@ def test_a_task_of_another_package_is_named_by_its_place(good, place, tuned, tmp
     argv = ["--task=tests.tasks.test_own_task:Rater", "--preset=bert_tiny", *TINY]
     argv += [f"--tokenizer={place / 'words'}", f"--data={rated}"]
     argv += [f"--validation={rated}", f"--run_dir={run}", "--epochs=1"]
+    argv += ["--adversarial=0.2", "--adversarial_weight=0.5"]
     good("finetune", *argv, "--set=train.precision=float32")
+    asked = json.loads((run / "experiment.json").read_text())["task"]
+    assert (asked["adversarial"], asked["adversarial_weight"]) == (0.2, 0.5)
     for file, path in (("config.json", []), ("experiment.json", ["task"])):
         value = json.loads((run / file).read_text())
         for name in path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from massivetext_keras.optimization.private import DPSGD
+from massivetext_keras.optimization.gradients.private import DPSGD
 from massivetext_keras.privacy import (
     FederatedClient,
     federated_shares,

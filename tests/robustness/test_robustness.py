@@ -8,10 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from massivetext_keras.robustness import ATTACKS, by_group, flips, under_attack
+from massivetext_keras.robustness import (
+    ATTACKS,
+    BackTranslation,
+    by_group,
+    flips,
+    under_attack,
+)
 from massivetext_keras.robustness.counterfactuals import wilson
-from massivetext_keras.tasks import TextClassifier
-from tests.tasks.tiny import encoder_task
+from massivetext_keras.tasks import Seq2SeqLM, TextClassifier
+from massivetext_keras.tokenizers import ByteTokenizer
+from tests.tasks.tiny import TINY, encoder_task, randomize
 
 EXAMPLES = [("the cat sat on the mat", "a"), ("unbelievable dog", "b"), ("un", "a")]
 
@@ -80,7 +87,26 @@ def test_measures_under_attack(task):
     assert under_attack(task, examples, share=0.0)["swap"] == found["none"]
 
 
+def test_paraphrases_are_what_two_translators_write(task):
+    config = TINY.replace(stack="encoder_decoder", num_layers=1, vocabulary_size=259)
+    there, back = (
+        randomize(Seq2SeqLM(config, ByteTokenizer()), seed, 0.8) for seed in (1, 2)
+    )
+    texts = [text for text, _ in EXAMPLES]
+    beams = BackTranslation(there, back, num_beams=2)
+    between = there.translate(texts, num_beams=2)
+    right = back.translate(between, num_beams=2)
+    assert beams(texts) == right and right != texts
+    found = under_attack(task, EXAMPLES, [], back_translation=beams)
+    others = [(text, label) for text, (_, label) in zip(right, EXAMPLES, strict=True)]
+    assert found["back_translation"] == task.measure(others)
+    drawn = BackTranslation(there, back, temperature=1.0)
+    assert drawn(texts, 1) == drawn(texts, 1) != drawn(texts, 2)
+
+
 def test_what_is_refused(task):
+    with pytest.raises(ValueError, match="a TextClassifier is no Seq2SeqLM"):
+        BackTranslation(task, task)
     with pytest.raises(ValueError, match="there are none"):
         flips(task, [])
     with pytest.raises(ValueError, match="has no {} for a word"):

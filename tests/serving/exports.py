@@ -121,6 +121,7 @@ def write_texts(lm, path: Path, *names: str, streaming: bool = False) -> str:
     module, graphs = tf.Module(), lm.signatures(xla=False)
     module.tokenizer = lm.tokenizer
     module.weights = [weight.value for weight in lm.named_weights().values()]
+    module.beside = lm.held_by_export()
     some = {name: graphs[name] for name in names}
     if streaming:
         stream = Streaming(lm, xla=False)

@@ -9,7 +9,9 @@ import openai
 import pytest
 from hypothesis import strategies as st
 
+from massivetext_keras import tasks
 from massivetext_keras.serving.limits import Limits
+from massivetext_keras.serving.models.registry import Place
 from massivetext_keras.serving.moderation.moderator import (
     Clearance,
     Moderator,
@@ -29,6 +31,12 @@ def judge(texts):
     if any("judge me" in text for text in texts):
         raise RuntimeError("no judge is here")
     return ["it is rude" if "rude" in text else None for text in texts]
+
+
+@tasks.judge
+def no_plans(texts):
+    """Nobody may speak of plans."""
+    return ["it is a plan" if "plan" in text.lower() else None for text in texts]
 
 
 @pytest.fixture(scope="module")
@@ -201,3 +209,32 @@ def test_a_judge_that_is_wrong_lets_nothing_pass():
     with pytest.raises(Refusal) as refused:
         asyncio.run(Moderator(judge=lambda texts: []).check(["a"], "prompt"))
     assert refused.value.status == 503
+
+
+def test_a_preset_brings_a_judge_of_its_own(preset, tmp_path):
+    """Beside the server's: on what is asked, and on what is written."""
+    lm = tasks.CausalLM.from_preset(preset)
+    for name, changes in (("both", {}), ("asked", {"after": False})):
+        lm.moderation = tasks.Moderation(no_plans, **changes)
+        lm.save_preset(tmp_path / name)
+    mine = [Place(x, str(tmp_path / x), is_preset=True) for x in ("both", "asked")]
+    service = make_service(
+        mine,
+        Limits(max_seconds=20.0),
+        Moderator(judge=judge),
+        lambda task, limits: ScriptedEngine(task),
+    )
+    service.models.load()
+
+    def ask(server, model, text):
+        body = {"model": model, "prompt": text, "max_tokens": 99}
+        return server.client.post("/v1/completions", json=body)
+
+    with running(service) as server:
+        for model in ("both", "asked"):
+            for text in ("my plan", "be rude"):
+                assert ask(server, model, text).status_code == 422
+        cut = ask(server, "both", "reveal").json()["choices"][0]
+        assert cut["finish_reason"] == "content_filter" and "Plan" not in cut["text"]
+        whole = ask(server, "asked", "reveal").json()["choices"][0]
+        assert whole["finish_reason"] != "content_filter" and "Plan" in whole["text"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from massivetext_keras.cli.flags import Given, UsageError, given, verb
 from massivetext_keras.cli.settings import Preset, TaskName, files_in, texts_in
@@ -35,7 +35,18 @@ def audit(
         str | None, "table of texts and changed texts, a pair in a line, by tabs"
     ] = None,
     attacks: Annotated[str | None, "swap, delete or upper; several by commas"] = None,
-    data: Annotated[str | None, "examples whose texts --attacks change"] = None,
+    back_translation: Annotated[
+        str | None,
+        "presets of two translators, from the texts' language and back, by a comma",
+    ] = None,
+    translating: Given = given(
+        "massivetext_keras.robustness.back_translation:BackTranslation",
+        "temperature",
+        "num_beams",
+    ),
+    data: Annotated[
+        str | None, "examples whose texts --attacks and --back_translation change"
+    ] = None,
     share: Annotated[float, "of the words that --attacks change"] = 0.1,
     reading: Given = given(reading_of),
 ) -> Iterator[Result]:
@@ -44,37 +55,51 @@ def audit(
     With --corpus, which passages a language model continues word for word; with
     --members and --others, how well its loss tells who was in the data. Of a
     classifier, with --pairs, how many answers a change flips; with --attacks, how good
-    answers to changed texts of --data are.
+    answers to changed texts of --data are, and with --back_translation to paraphrases.
+
+    Args:
+        seed: of passages, of changes, and of what translators draw.
+        temperature: of tokens that translators draw (0: they search for the best).
+        num_beams: of their search.
 
     Examples:
         massivetext audit --preset=runs/1 --corpus='corpus/*.txt'
         massivetext audit --preset=runs/a --attacks=swap,upper --data=test.tsv
+        massivetext audit --preset=runs/a --data=test.tsv --back_translation=en_de,de_en
     """
     from massivetext_keras import privacy, tasks
 
-    for one, other in ((members, others), (attacks, data)):
+    attacked = attacks or back_translation
+    for one, other in ((members, others), (attacked, data)):
         if (one is None) != (other is None):
             raise UsageError(
-                "--members and --others go together, and --attacks and --data"
+                "--members and --others go together, and --attacks or "
+                "--back_translation and --data"
             )
-    if not any((corpus, members, pairs, attacks)):
-        raise UsageError("give --corpus, --members and --others, --pairs, or --attacks")
+    if not any((corpus, members, pairs, attacked)):
+        raise UsageError(
+            "give --corpus, --members and --others, --pairs, --attacks or "
+            "--back_translation"
+        )
     cls = tasks.task_class(preset, task)
     if corpus and not issubclass(cls, tasks.CausalLM):
         raise UsageError(
             f"--corpus is for a CausalLM, and {preset} is a {cls.__name__}"
         )
-    if (pairs or attacks) and not issubclass(cls, tasks.TextClassifier):
+    if (pairs or attacked) and not issubclass(cls, tasks.TextClassifier):
         raise UsageError(
-            f"--pairs and --attacks are for a TextClassifier, and {preset} is a "
-            f"{cls.__name__}"
+            f"--pairs, --attacks and --back_translation are for a TextClassifier, and "
+            f"{preset} is a {cls.__name__}"
         )
+    translators = _translators(back_translation, translating)
     model, how_read = cls.from_preset(preset), reading_of(**reading)
     if pairs:
         yield _flips(model, pairs)
-    if attacks:
+    if attacked:
         examples = model.read_examples(files_in(data), **how_read)
-        yield _attacks(model, examples, attacks.split(","), share)
+        names = attacks.split(",") if attacks else []
+        seed = how.get("seed", 0)
+        yield _attacks(model, examples, names, share, seed, translators)
     if corpus:
         found = privacy.extraction(model, texts_in(corpus), **how)
         lines = [
@@ -124,13 +149,30 @@ def _flips(model, path: str) -> Result:
     return Result("\n".join(lines), {"audit": "pairs", **record})
 
 
-def _attacks(model, examples, attacks: list[str], share: float) -> Result:
+def _translators(presets: str | None, how: dict[str, Any]):
+    """What `--back_translation` names; None if nothing.
+
+    Raises:
+        UsageError: it names no two presets.
+    """
+    from massivetext_keras import robustness, tasks
+
+    if presets is None:
+        return None
+    names = presets.split(",")
+    if len(names) != 2:
+        raise UsageError(f"--back_translation={presets} has to name two presets")
+    pair = [tasks.Seq2SeqLM.from_preset(name.strip()) for name in names]
+    return robustness.BackTranslation(*pair, **how)
+
+
+def _attacks(model, examples, *how) -> Result:
     from massivetext_keras import robustness
 
-    found = robustness.under_attack(model, examples, attacks, share)
+    found = robustness.under_attack(model, examples, *how)
     name = next(iter(found["none"]))
-    lines = [f"{'attack':10}{name:>12}{'of none':>10}"]
+    lines = [f"{'attack':18}{name:>12}{'of none':>10}"]
     for attack, measures in found.items():
         part = measures[name] / found["none"][name] if found["none"][name] else 0.0
-        lines.append(f"{attack:10}{measures[name]:12.4f}{part:10.3f}")
+        lines.append(f"{attack:18}{measures[name]:12.4f}{part:10.3f}")
     return Result("\n".join(lines), {"audit": "attacks", "measures": found})

@@ -106,6 +106,9 @@ def learning_of(
         "train.shard_sequence",
         "train.keep_best",
         "task.adapters",
+        "task.adversarial",
+        "task.adversarial_weight",
+        "task.virtual",
         rank="task.adapter_rank",
     ),
     config: ConfigFile | None = None,
@@ -119,6 +122,10 @@ def learning_of(
         epochs: how often every example is seen.
         adapters: train adapters alone, and the head: beside products whose path this
             pattern is found in, as attention|feed_forward.
+        adversarial: add the loss of texts whose token vectors are changed for the worse
+            by so much, as a multiple of their mean norm (0: none).
+        adversarial_weight: of that loss.
+        virtual: the loss is how far the answers move, whatever the labels are.
         tokenizer: folder of `tokenizer train`, or `bytes` (default: that of the
             preset).
         set: any setting, as optimizer.layer_decay=0.9; may repeat.

@@ -20,8 +20,8 @@ from massivetext_keras.distribution.sharded import (
 from massivetext_keras.kernels.random import keys_from
 from massivetext_keras.kernels.split import hidden_layout
 from massivetext_keras.models.part import Part, run_part
+from massivetext_keras.optimization.gradients.private import noise
 from massivetext_keras.optimization.keras_seams import held_by, holding
-from massivetext_keras.optimization.private import noise
 from massivetext_keras.optimization.update import dense_gradients
 
 

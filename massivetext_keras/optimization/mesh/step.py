@@ -24,8 +24,8 @@ from massivetext_keras.distribution.sharded import on_host
 from massivetext_keras.distribution.workers import has_workers, losing_no_worker
 from massivetext_keras.kernels.random import hashed
 from massivetext_keras.optimization.batches import cut, padding, unpacked
+from massivetext_keras.optimization.gradients.private import clipping_factor
 from massivetext_keras.optimization.mesh.stage import Stage
-from massivetext_keras.optimization.private import clipping_factor
 
 
 class MeshStep:

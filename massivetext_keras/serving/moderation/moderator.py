@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from massivetext_keras.serving.moderation.phrases import Phrases
 from massivetext_keras.serving.refusals import Refusal
 from massivetext_keras.serving.requests import Finish, Piece
+from massivetext_keras.support.importing import function_at
+from massivetext_keras.text.held import due
 
 # Texts to the reason why each may not pass, "" or None if it may.
 Judge = Callable[[Sequence[str]], Sequence[str | None]]
 FILTERED = "content_filter"  # as OpenAI calls the end of what was cut
-_HELD = 400  # characters that are judged at the latest
-_END = re.compile(r"[.!?…。！？\n][\"'”’)\]]*\s")
 
 
 class Moderator:
@@ -39,6 +37,18 @@ class Moderator:
     def is_idle(self) -> bool:
         """Whether it lets everything pass."""
         return self.judge is None and not self.phrases.count
+
+    def and_by(self, judge: Judge) -> Moderator:
+        """The same with one more judge."""
+        first = self.judge
+
+        def both(texts: Sequence[str]) -> list[str | None]:
+            pairs = zip(first(texts), judge(texts), strict=True)
+            return [one or other for one, other in pairs]
+
+        found = Moderator(judge=judge if first is None else both)
+        found.phrases = self.phrases
+        return found
 
     async def reason(self, texts: Sequence[str]) -> str:
         """Why one of some whole texts may not pass, "" if all may.
@@ -111,11 +121,9 @@ class Clearance:
 
     async def _judge(self, end: int, whole: bool) -> int:
         """How much of the text may be sent."""
-        if not whole:
-            ends = [x.end() for x in _END.finditer(self._text, self._judged, end)]
-            if not ends and end - self._judged < _HELD:
-                return self.sent
-            end = ends[-1] if ends else end
+        end = due(self._text, self._judged, end, whole)
+        if end == self._judged and not whole:
+            return self.sent
         if end > self._judged:
             self.is_cut = bool(await self.moderator.reason([self._text[:end]]))
             self._judged = end
@@ -167,11 +175,7 @@ def find_judge(place: str, labels: Sequence[str], threshold: float) -> Judge:
         OSError: there is no export.
     """
     if not Path(place).is_dir() and ":" in place:
-        module, _, name = place.partition(":")
-        found = getattr(importlib.import_module(module), name, None)
-        if not callable(found):
-            raise ValueError(f"moderation: {module} has no function {name!r}")
-        return found
+        return function_at(place, "moderation")
     return _classifier(place, labels, threshold)
 
 

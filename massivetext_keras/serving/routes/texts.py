@@ -93,7 +93,7 @@ async def completions(service: Service, request: Request) -> Response:
     options = read_options(fields, model, service.limits, _COMPLETION_TOKENS, False)
     prompts = prompts_of(fields, service.limits)
     texts = [await _text_of(model, prompt) for prompt in prompts]
-    await service.moderator.check(texts, "prompt")
+    await service.moderator_of(model, written=False).check(texts, "prompt")
     echo = [""] * len(texts)
     if fields.flag("echo"):
         if options.logprobs:
@@ -119,7 +119,8 @@ async def chats(service: Service, request: Request) -> Response:
         raise Refusal(404, f"model {model.name} has no chats", "model")
     messages = _messages(fields.get("messages"))
     options = read_options(fields, model, service.limits, _REPLY_TOKENS, True)
-    await service.moderator.check([x["content"] for x in messages], "messages")
+    moderator = service.moderator_of(model, written=False)
+    await moderator.check([x["content"] for x in messages], "messages")
     requests = await asyncio.to_thread(_replies, model, messages, options)
     asked = Asked(model, options, requests, CHAT, [""] * len(requests))
     return await _answer(service, asked)

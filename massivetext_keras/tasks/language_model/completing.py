@@ -12,6 +12,7 @@ from massivetext_keras.generation.checks import checked
 from massivetext_keras.generation.phrases import BannedPhrases
 from massivetext_keras.generation.sampling import SamplingTensors
 from massivetext_keras.generation.stop_strings import StopStrings
+from massivetext_keras.tasks.language_model.moderation import FILTERED, Moderation
 from massivetext_keras.tasks.served import INTEGER
 
 # What such a request says beside its texts, once for all of them: strings that end a
@@ -86,6 +87,33 @@ def completed(
         "token_ids": found.token_ids.to_tensor(-1),
         "log_probabilities": found.log_probabilities.to_tensor(0.0),
         "_lead": found.lead,
+    }
+
+
+def filtered(
+    moderation: Moderation | None, asked: tf.Tensor, found: dict[str, tf.Tensor]
+) -> dict[str, tf.Tensor]:
+    """What `completed` gives, with the refusal in place of what may not pass.
+
+    Args:
+        moderation: None lets all pass.
+        asked: string [batch] or [batch, turns].
+        found: outputs.
+    """
+    if moderation is None:
+        return found
+    refused = moderation.refused_in_graph(asked, found["text"])
+    instead = {
+        "text": moderation.refusal,
+        "finish_reason": FILTERED,
+        "new_tokens": 0,
+        "token_ids": -1,
+        "log_probabilities": 0.0,
+    }
+    return {
+        name: tf.where(refused if x.shape.rank == 1 else refused[:, None], y, x)
+        for name, x in found.items()
+        for y in [instead.get(name, x)]
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
@@ -40,8 +41,8 @@ from massivetext_keras.models.recurrent import Recurrent
 from massivetext_keras.optimization.trackers import mean
 from massivetext_keras.runtimes.portable import Head
 from massivetext_keras.support.arguments import Count, Positive
-from massivetext_keras.support.threads import made_once
-from massivetext_keras.tasks.base import Task
+from massivetext_keras.support.threads import forget_what_was_made, made_once
+from massivetext_keras.tasks.base import FORMATS, Task
 from massivetext_keras.tasks.language_model.chat import (
     Assistant,
     Messages,
@@ -52,8 +53,14 @@ from massivetext_keras.tasks.language_model.completing import (
     asked_check,
     asked_defaults,
     completed,
+    filtered,
 )
 from massivetext_keras.tasks.language_model.datasets import LanguageModelData
+from massivetext_keras.tasks.language_model.moderation import (
+    FILTERED,
+    Moderation,
+    moderated,
+)
 from massivetext_keras.tasks.language_model.states import CarriedStates
 from massivetext_keras.tasks.language_model.streaming import Streaming
 from massivetext_keras.tasks.served import (
@@ -65,7 +72,7 @@ from massivetext_keras.tasks.served import (
     graph_of,
     served,
 )
-from massivetext_keras.tasks.source import HuggingFaceFolder, Source
+from massivetext_keras.tasks.source import HuggingFaceFolder, PresetFolder, Source
 from massivetext_keras.text.conversations import (
     ROLES,
     as_rows,
@@ -117,6 +124,8 @@ class CausalLM(Task):
         generation: arguments of `generate` where a caller gives none, such as
             {"temperature": 0.7}.
         end_ids: ids that end a text (None: the tokenizer's `eos_id`).
+        moderation: judges prompts and texts, see `tasks.Moderation` (None: all may
+            pass).
 
     >>> from massivetext_keras.configs import TransformerConfig
     >>> config = TransformerConfig(
@@ -137,7 +146,14 @@ class CausalLM(Task):
     backbone_class = (GPT, Recurrent)
     data_class = LanguageModelData
     writes = ("max_new_tokens", "stop", *_NUMBERS)
-    options = ("chat_template", "banned", "never_ids", "generation", "end_ids")
+    options = (
+        "chat_template",
+        "banned",
+        "never_ids",
+        "generation",
+        "end_ids",
+        "moderation",
+    )
 
     def __init__(
         self,
@@ -148,9 +164,11 @@ class CausalLM(Task):
         never_ids: Sequence[int | Sequence[int]] = (),
         generation: Mapping[str, Any] | None = None,
         end_ids: Sequence[int] | None = None,
+        moderation: Moderation | Mapping[str, Any] | None = None,
         **kwargs,
     ):
         super().__init__(config, tokenizer, **kwargs)
+        self.moderation = Moderation.of(moderation)
         self.never_ids = ids_or_sequences(never_ids)
         self.generation = checked_own(generation, self.writes)
         self.end_ids = checked_end_ids(end_ids, config.vocabulary_size)
@@ -179,6 +197,8 @@ class CausalLM(Task):
         """
         if carry_rows is not None:
             self._check_carried(carry_rows, kwargs.get("micro_batches", 1))
+            if kwargs.get("adversarial") is not None:
+                raise ValueError("adversarial: carry_rows would read a batch twice")
             if self.carried is None or self.carried.rows != carry_rows:
                 self.carried = CarriedStates(self.backbone, carry_rows, name="carried")
         super().compile(*args, **kwargs)
@@ -253,7 +273,9 @@ class CausalLM(Task):
         A text depends on its prompt, the arguments and the seed, not on the other
         prompts; equal prompts get different samples. Texts and scores are computed in
         float32, whatever the precision of training. What is not given is as the task's
-        `generation` says, and else as below.
+        `generation` says, and else as below. What its `moderation` does not let pass is
+        the refusal, without the prompt; of a `Completion` the reason is
+        "content_filter" then.
 
         Args:
             prompts: one text or several. One that is too long keeps its end.
@@ -285,35 +307,49 @@ class CausalLM(Task):
         given = {"max_new_tokens": max_new_tokens, "stop": stop, **numbers}
         how = self._settled(given, sampling, beams)
         count = _checked_count(num_samples, how.beams.num_beams)
+        if how.beams.num_beams > 1 and details:
+            raise ValueError("beams give no details: give one or the other")
         prompts, one = as_texts("prompt", prompts)
         if not prompts:
             return []
         ids, limit = self._read(prompts, how.max_new_tokens, parse_special)
         writers, penalize = self.writers, how.sampling.penalizes
-        if how.beams.num_beams > 1:
-            if details:
-                raise ValueError("beams give no details: give one or the other")
-            finder = writers.beam_texts(how.beams.num_beams, how.stop, penalize, banned)
-            found = finder.write(prompts, ids, limit, how.beams.rules(how.sampling))
-        else:
+
+        def write(numbers: list[int]) -> list[list[str | Completion]]:
+            some = [prompts[i] for i in numbers]
+            if how.beams.num_beams > 1:
+                beams = how.beams.num_beams, how.stop, penalize, banned
+                asked = tf.gather(ids, numbers), limit, how.beams.rules(how.sampling)
+                found = writers.beam_texts(*beams).write(some, *asked)
+                return [texts[:count] for texts in found]
             writer = writers.text_generator(how.stop, penalize, banned)
-            ids = tf.gather(ids, np.repeat(np.arange(len(prompts)), count))
-            repeated = [prompt for prompt in prompts for _ in range(count)]
+            repeated = [prompt for prompt in some for _ in range(count)]
+            asked = tf.gather(ids, np.repeat(numbers, count)), limit
             sampling = how.sampling.tensors()
-            rows = writer.write(repeated, ids, limit, sampling, scored=details)
-            if details:
-                texts = _detailed(repeated, rows, include_prompt)
-            else:
-                texts = [row.text for row in rows]
-            found = [texts[i : i + count] for i in range(0, len(texts), count)]
-        before = [prompt * (include_prompt and not details) for prompt in prompts]
+            rows = writer.write(repeated, *asked, sampling, scored=details)
+            found = rows if details else [row.text for row in rows]
+            return [found[i : i + count] for i in range(0, len(found), count)]
+
+        found = moderated(self.moderation, [[x] for x in prompts], write, count)
+        heads = [prompt * include_prompt for prompt in prompts]
         texts = [
-            [head + text if head else text for text in some[:count]]
-            for head, some in zip(before, found, strict=True)
+            [self._shown(head, text, details) for text in some]
+            for head, some in zip(heads, found, strict=True)
         ]
         if num_samples is None:
             texts = [text for (text,) in texts]
         return texts[0] if one else texts
+
+    def _shown(
+        self, head: str, text: str | Completion | None, details: bool
+    ) -> str | Completion:
+        """A text behind what stands before it; of one that may not pass the refusal."""
+        if text is None:
+            refusal = self.moderation.refusal
+            return Completion(refusal, FILTERED, 0, (), ()) if details else refusal
+        if not head:
+            return text
+        return text._replace(text=head + text.text) if details else head + text
 
     def stream(
         self,
@@ -337,9 +373,20 @@ class CausalLM(Task):
         writer = self.writers.text_generator(how.stop, how.sampling.penalizes, banned)
         (prompt,), _ = as_texts("prompt", [prompt])
         ids, limit = self._read([prompt], how.max_new_tokens, parse_special)
-        if include_prompt and prompt:
-            yield prompt
-        yield from writer.stream(ids, limit, how.sampling.tensors())
+        pieces = writer.stream(ids, limit, how.sampling.tensors())
+        head = [prompt] if include_prompt and prompt else []
+        yield from self._moderated_stream([prompt], head, pieces)
+
+    def _moderated_stream(
+        self, asked: Sequence[str], head: list[str], pieces: Iterator[str]
+    ) -> Iterator[str]:
+        """Pieces of a text behind its head, as they may be sent."""
+        judge = self.moderation
+        if judge is not None and judge.before and any(judge.refused(asked)):
+            yield judge.refusal
+            return
+        yield from head
+        yield from pieces if judge is None else judge.held(pieces)
 
     def generate_ids(
         self,
@@ -460,7 +507,13 @@ class CausalLM(Task):
         talks, one = conversations_of(messages)
         if not talks:
             return []
-        replies = self.assistant.replies(talks, how, banned)
+
+        def write(numbers: list[int]) -> list[list[str]]:
+            some = [talks[i] for i in numbers]
+            return [[x] for x in self.assistant.replies(some, how, banned)]
+
+        found = moderated(self.moderation, [talk.texts for talk in talks], write)
+        replies = [self._shown("", reply, False) for (reply,) in found]
         return replies[0] if one else replies
 
     def chat_stream(
@@ -475,12 +528,56 @@ class CausalLM(Task):
         """`chat` of one conversation, piece by piece; the pieces join to the reply."""
         given = {"max_new_tokens": max_new_tokens, **numbers}
         how = self._settled(given, sampling, taken=SAMPLING)
-        yield from self.assistant.stream(conversation_of(messages), how, banned)
+        talk = conversation_of(messages)
+        pieces = self.assistant.stream(talk, how, banned)
+        yield from self._moderated_stream(talk.texts, [], pieces)
+
+    @property
+    def moderation(self) -> Moderation | None:
+        """What judges prompts and texts, None where all may pass."""
+        return self._moderation
+
+    @moderation.setter
+    def moderation(self, value: Moderation | None) -> None:
+        before = vars(self).get("_moderation")
+        if any(x is not None and x.in_graph for x in (before, value)):
+            forget_what_was_made(self)  # such as graphs that have another classifier
+        self._moderation = value
+
+    def save_preset(self, folder: str | Path, format: str = FORMATS[0]) -> None:
+        if self.moderation is not None:
+            if format != FORMATS[0]:
+                raise ValueError(
+                    f"moderation: the format {format!r} has none: set task.moderation "
+                    "to None"
+                )
+            self.moderation.save(folder)
+        super().save_preset(folder, format)
+
+    def check_export(self, format: str, options: Mapping[str, Any]) -> None:
+        if self.banned and format != "savedmodel":
+            logger.warning("the format %r keeps no banned phrases", format)
+        if self.moderation is None:
+            return
+        if format != "savedmodel" or options.get("streaming"):
+            what = "a stream" if format == "savedmodel" else f"the format {format!r}"
+            raise ValueError(
+                f"moderation: {what} cannot be held back: set task.moderation to None, "
+                "and moderate where texts are served"
+            )
+        self.moderation.check_in_graph()
+
+    def held_by_export(self) -> list[Any]:
+        return [] if self.moderation is None else self.moderation.held_by_export()
 
     def chosen(self) -> dict[str, Any]:
         values = super().chosen()
         if not self.assistant.is_chosen:
             del values["chat_template"]
+        if self.moderation is None:
+            del values["moderation"]
+        else:
+            values["moderation"] = self.moderation.to_dict()
         return values
 
     def as_chosen(self, name: str, value: Any) -> Any:
@@ -495,6 +592,8 @@ class CausalLM(Task):
         return values
 
     def loaded_from(self, source: Source) -> None:
+        if self.moderation is not None and isinstance(source, PresetFolder):
+            self.moderation = self.moderation.loaded(source.name)
         if isinstance(source, HuggingFaceFolder) and not self.assistant.is_chosen:
             self.assistant.missing = (
                 f"{source.name} has no chat template: messages are written as User: … "
@@ -533,7 +632,17 @@ class CausalLM(Task):
         ids, copies = prompt_ids(self.tokenizer, prompt), earlier_copies(prompt)
         how = self.checked_limit(max_new_tokens), self._chosen(*choice)
         found = writer.continued(ids, copies, *how)
-        return {"text": prompt + found.text, "_lead": found.lead}
+        text = self._moderated_rows(prompt, found.text, prompt + found.text)
+        return {"text": text, "_lead": found.lead}
+
+    def _moderated_rows(
+        self, asked: tf.Tensor, written: tf.Tensor, text: tf.Tensor
+    ) -> tf.Tensor:
+        """In a graph: texts, with the refusal in place of those that may not pass."""
+        if self.moderation is None:
+            return text
+        refused = self.moderation.refused_in_graph(asked, written)
+        return tf.where(refused, self.moderation.refusal, text)
 
     @served("serving_default", prompt=STRING, checks=lambda task: [], loops=True)
     def default_graph(self, prompt, compiled) -> dict[str, tf.Tensor]:
@@ -562,6 +671,7 @@ class CausalLM(Task):
         writer = self.writers.plain_text_generator(*ends)
         found = writer.continued(ids, copies, limit, sampling)
         text = tf.strings.regex_replace(found.text, _BLANKS, "")
+        text = self._moderated_rows(texts, text, text)
         return {"text": text, "_lead": found.lead}
 
     def _conversations(
@@ -589,7 +699,7 @@ class CausalLM(Task):
         """`generate` with `details`, for stop strings and banned phrases that come with
         the request; see `completing.completed`. The prompt is not in the text."""
         ids, copies = prompt_ids(self.tokenizer, prompt), earlier_copies(prompt)
-        return completed(self, ids, copies, asked)
+        return filtered(self.moderation, prompt, completed(self, ids, copies, asked))
 
     @served(
         "complete_chat",
@@ -607,7 +717,7 @@ class CausalLM(Task):
         ends = self.chat_stop_strings(), self.chat_stop_ids()
         found = completed(self, ids, copies, asked, *ends)
         text = tf.strings.regex_replace(found["text"], _BLANKS, "")
-        return {**found, "text": text}
+        return filtered(self.moderation, texts, {**found, "text": text})
 
     @served("count", text=STRING)
     def count_graph(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -705,18 +815,6 @@ class CausalLM(Task):
         )
         warn_of_long("prompt", ids.row_lengths().numpy(), room, but)
         return ids, max_new_tokens
-
-
-def _detailed(
-    prompts: Sequence[str], rows: Sequence[Completion], include_prompt: bool
-) -> list[Completion]:
-    """What was written, with the prompts before it if they are wanted."""
-    if not include_prompt:
-        return [*rows]
-    return [
-        row._replace(text=prompt + row.text)
-        for prompt, row in zip(prompts, rows, strict=True)
-    ]
 
 
 def _checked_count(num_samples: int | None, num_beams: int) -> int:

@@ -53,6 +53,7 @@ class ReplacedTokenDetector(Task):
     data_class = ReplacedTexts
     options = ("generator_size",)
     hugging_face_heads = ("discriminator",)
+    reads_ids_alone = "it reads tokens that its generator chooses"
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from massivetext_keras.optimization.private import DPSGD
+from massivetext_keras.optimization.gradients.private import DPSGD
 from massivetext_keras.tasks import CausalLM
 from massivetext_keras.training import adamw, make_mesh, set_logical_cpus, set_precision
 from tests.optimization.mesh.families import SMALL, batches

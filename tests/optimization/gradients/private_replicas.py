@@ -7,9 +7,9 @@ import json
 import numpy as np
 import tensorflow as tf
 
-from massivetext_keras.optimization.private import DPSGD
+from massivetext_keras.optimization.gradients.private import DPSGD
 from massivetext_keras.training import make_strategy, set_logical_cpus
-from tests.optimization.test_private import BATCH, classifier
+from tests.optimization.gradients.test_private import BATCH, classifier
 from tests.processes import use_grappler
 
 

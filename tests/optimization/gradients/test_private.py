@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from massivetext_keras.optimization.private import DPSGD
+from massivetext_keras.optimization.gradients.private import DPSGD
 from massivetext_keras.tasks import CausalLM, TextClassifier, TextEmbedder
 from massivetext_keras.training import Checkpoint
 from tests.processes import last_line_of
@@ -129,7 +129,7 @@ def test_a_resumed_run_has_the_same_noise_bit_for_bit(tmp_path):
 
 @pytest.mark.slow
 def test_replicas_add_one_noise_to_the_sum_of_all():
-    logs = last_line_of("-m", "tests.optimization.private_replicas")
+    logs = last_line_of("-m", "tests.optimization.gradients.private_replicas")
     assert max(logs["distances"]) < 2e-6
     assert logs["change"] > 1e-3
 
