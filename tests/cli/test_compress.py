@@ -41,7 +41,7 @@ def test_a_folder_of_hugging_face(good, tmp_path):
     lm = CausalLM(config.replace(intermediate_size=32), ByteTokenizer())
     lm.save_preset(tmp_path / "preset")
     words = f"--preset={tmp_path}/preset --output={tmp_path}/int8 --int8"
-    good("compress", *words.split(), "--format=huggingface")
+    good("compress", *words.split(), "--huggingface")
     task = CausalLM.from_preset(f"hf:{tmp_path}/int8")
     assert {x.form for x in task.quantization.storages().values()} == {"int8"}
 
