@@ -45,11 +45,21 @@ class Matrix(NamedTuple):
     tensors: Mapping[str, np.ndarray]
 
     def codes(self) -> np.ndarray:
-        """int8 [outputs, inputs]."""
+        """int8 [outputs, inputs].
+
+        Raises:
+            ValueError: they are no codes of so many bits.
+        """
+        bits, most = self.scheme.bits, 1 << self.scheme.bits - 1
+        name = self.layer + (_PACKED if self.scheme.packed else _WEIGHT)
+        found = self.tensors[name]
+        if found.dtype.name != ("int32" if self.scheme.packed else "int8"):
+            raise ValueError(f"{name} holds {found.dtype}: no codes of {bits} bits")
         if self.scheme.packed:
-            words = self.tensors[self.layer + _PACKED]
-            return from_words(words, self.scheme.bits)[:, : self.shape[1]]
-        return self.tensors[self.layer + _WEIGHT].astype("int8")
+            return from_words(found, bits)[:, : self.shape[1]]
+        if found.size and not -most <= found.min() <= found.max() < most:
+            raise ValueError(f"{name} has codes of more than {bits} bits")
+        return found
 
     def scales(self) -> np.ndarray:
         """float32 [outputs, scales of a row]."""
@@ -105,7 +115,10 @@ def in_floats(
         return tensors, {}
 
     def read(name: str) -> np.ndarray:
-        return matrices[name].floats() if name in matrices else tensors[name]
+        found = matrices[name].floats() if name in matrices else tensors[name]
+        if found.dtype.kind in "iu":
+            raise ValueError(f"{where}: {name} holds {found.dtype}, and has no scale")
+        return found
 
     return Tensors(shapes, read), matrices
 

@@ -317,6 +317,27 @@ def test_a_damaged_folder_is_named(tmp_path, changes, message):
         tasks.CausalLM.from_preset(f"hf:{tmp_path}")
 
 
+@pytest.mark.parametrize(
+    ("dtype", "bits", "message"),
+    [
+        ("float32", 8, "q_proj.weight holds float32: no codes of 8 bits"),
+        ("int8", 4, "q_proj.weight has codes of more than 4 bits"),
+    ],
+)
+def test_what_are_no_codes_is_refused(tmp_path, dtype, bits, message):
+    task = llama()
+    task.quantize("int8")
+    config = written(task, tmp_path)
+    group = config["quantization_config"]["config_groups"]["group_0"]
+    group["weights"]["num_bits"] = bits
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    found = load_file(tmp_path / "model.safetensors")
+    found[f"{QUERY}.weight"] = found[f"{QUERY}.weight"].astype(dtype)
+    save_file(found, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=message):
+        tasks.CausalLM.from_preset(f"hf:{tmp_path}")
+
+
 @pytest.mark.parametrize("bits", [4, 8])
 @pytest.mark.parametrize("inputs", [1, 7, 8, 33])
 def test_words_come_back(bits, inputs):
