@@ -37,12 +37,14 @@ class Matrix(NamedTuple):
         shape: (outputs, inputs).
         scheme: how it is written.
         tensors: of the folder, by their names.
+        where: the folder, for messages.
     """
 
     layer: str
     shape: Shape
     scheme: Scheme
     tensors: Mapping[str, np.ndarray]
+    where: str
 
     def codes(self) -> np.ndarray:
         """int8 [outputs, inputs].
@@ -54,11 +56,13 @@ class Matrix(NamedTuple):
         name = self.layer + (_PACKED if self.scheme.packed else _WEIGHT)
         found = self.tensors[name]
         if found.dtype.name != ("int32" if self.scheme.packed else "int8"):
-            raise ValueError(f"{name} holds {found.dtype}: no codes of {bits} bits")
+            raise ValueError(
+                f"{self.where}: {name} holds {found.dtype}, no codes of {bits} bits"
+            )
         if self.scheme.packed:
             return from_words(found, bits)[:, : self.shape[1]]
         if found.size and not -most <= found.min() <= found.max() < most:
-            raise ValueError(f"{name} has codes of more than {bits} bits")
+            raise ValueError(f"{self.where}: {name} has codes of more than {bits} bits")
         return found
 
     def scales(self) -> np.ndarray:
@@ -106,7 +110,7 @@ def in_floats(
     shapes = dict(tensors.shapes) if groups else {}
     for name in [name for name in shapes if name.endswith(_SCALE)]:
         layer = name.removesuffix(_SCALE)
-        matrix = _matrix(tensors, groups, layer, f"{where}: {layer}")
+        matrix = _matrix(tensors, groups, layer, where)
         for ending in (_WEIGHT, _PACKED, _SHAPE, _SCALE, _ZERO):
             shapes.pop(layer + ending, None)
         matrices[layer + _WEIGHT] = matrix
@@ -124,9 +128,10 @@ def in_floats(
 
 
 def _matrix(
-    tensors: Tensors, groups: tuple[Group, ...], layer: str, where: str
+    tensors: Tensors, groups: tuple[Group, ...], layer: str, folder: str
 ) -> Matrix:
     """The matrix of a layer, when its tensors have been looked at."""
+    where = f"{folder}: {layer}"
     scheme, shapes = scheme_of(groups, layer), tensors.shapes
     if scheme is None:
         raise ValueError(
@@ -156,7 +161,7 @@ def _matrix(
         raise ValueError(
             f"{where}: weight_zero_point is not zero, and is not supported"
         )
-    return Matrix(layer, shape, scheme, tensors)
+    return Matrix(layer, shape, scheme, tensors, folder)
 
 
 def storages_of(
