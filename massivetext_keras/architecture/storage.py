@@ -36,6 +36,8 @@ class Storage(Config):
             groups of one size.
         scaled_inputs: whether there is a factor for each input of the matrix, of
             "int4" (Lin et al., 2024).
+        wide_scales: whether scales are float32, of "int4": those of models from
+            elsewhere may have more digits than float16.
 
     >>> Storage("int4", group_size=32).parts((64, 100))["codes"]
     Part(shape=(64, 4, 13), dtype='uint8')
@@ -44,6 +46,7 @@ class Storage(Config):
     form: str = setting("int8", choices=FORMS)
     group_size: int = setting(32, least=2, most=1024)
     scaled_inputs: bool = False
+    wide_scales: bool = False
 
     def groups(self, inputs: int) -> tuple[int, int]:
         """How many groups a row of "int4" has, and the even number of codes of each.
@@ -68,10 +71,10 @@ class Storage(Config):
             }
         if self.form != "int4":
             return {"codes": Part((*shape,), self.form)}
-        count, size = self.groups(inputs)
+        (count, size), wide = self.groups(inputs), self.wide_scales
         parts = {
             "codes": Part((*outer, count, size // 2), "uint8"),
-            "scales": Part((*outer, count), "float16"),
+            "scales": Part((*outer, count), "float32" if wide else "float16"),
         }
         if self.scaled_inputs:
             parts["factors"] = Part((*outer[:-1], inputs), "float16")

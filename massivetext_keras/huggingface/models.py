@@ -6,7 +6,7 @@ import functools
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,18 @@ import keras
 import numpy as np
 
 from massivetext_keras.architecture.config import TransformerConfig
+from massivetext_keras.architecture.storage import Storage, stored_shapes
 from massivetext_keras.architecture.weights import head_layout
 from massivetext_keras.huggingface.chat_templates import chat_template_files
-from massivetext_keras.huggingface.families.family import Family, require
+from massivetext_keras.huggingface.compressed import (
+    Matrix,
+    in_floats,
+    is_whole,
+    read_part,
+    split,
+    storages_of,
+)
+from massivetext_keras.huggingface.families.family import Family
 from massivetext_keras.huggingface.families.table import FAMILIES, unknown_family
 from massivetext_keras.huggingface.folder import CONFIG, config_file
 from massivetext_keras.huggingface.generation import GENERATION, generation_values
@@ -27,6 +36,13 @@ from massivetext_keras.huggingface.labels import (
     in_order,
     label_options,
     label_values,
+)
+from massivetext_keras.huggingface.rules import Table
+from massivetext_keras.huggingface.schemes import (
+    FIELD,
+    Group,
+    quantization_config,
+    read_groups,
 )
 from massivetext_keras.huggingface.sentence_transformers import embedding_files
 from massivetext_keras.huggingface.tokenizers.write import huggingface_files
@@ -47,6 +63,7 @@ logger = logging.getLogger(__name__)
 _ROLES = ("pad", "bos", "eos")
 _TAGGING = "token_classification"
 _WITHOUT_POOLER = ("masked_lm", "question_answering", _TAGGING)
+_TIED = "lm_head"  # in memory, whatever its name in a file
 _CLASSES = ("head/classes", "head")  # layers with an output for each class
 
 
@@ -103,14 +120,13 @@ class Folder:
         return read_json(config_file(self.path))
 
     @functools.cached_property
-    def _described(self) -> tuple[Family, TransformerConfig]:
+    def _described(self) -> tuple[Family, TransformerConfig, tuple[Group, ...]]:
         values = self.values
         try:
             family = FAMILIES.get(values.get("model_type"))
             if family is None:
                 raise unknown_family(values)
-            require(values, {"quantization_config": None})
-            return family, family.read(values)
+            return family, family.read(values), read_groups(values)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{self.path / CONFIG}: {error}") from None
 
@@ -125,10 +141,18 @@ class Folder:
         return self._described[1]
 
     @functools.cached_property
+    def _read(self) -> tuple[Tensors, dict[str, Matrix]]:
+        """The weights by the names that `Family` has, and which are whole numbers."""
+        groups, renames = self._described[2], self.family.renames
+        read = read_tensors(self.path, is_whole if groups else None)
+        floats, matrices = in_floats(read, groups, str(self.path))
+        matrices = {_renamed(name, renames): x for name, x in matrices.items()}
+        return _merged(floats, renames, str(self.path)), matrices
+
+    @property
     def tensors(self) -> Tensors:
-        """The weights by the names that `Family` has."""
-        read = read_tensors(self.path)
-        return _merged(read, self.family.renames, str(self.path))
+        """The weights by the names that `Family` has, as floats."""
+        return self._read[0]
 
     def head_named(self) -> str | None:
         """The head of the class that `config.json` names, if it has one."""
@@ -152,7 +176,8 @@ class Folder:
         )
 
     def load(self, head: str | None = None) -> tuple[TransformerConfig, Tensors]:
-        """The model in a Hugging Face folder: its shape, and weights by our names.
+        """The model in a Hugging Face folder: its shape, and weights by our names, as
+        floats.
 
         Args:
             head: of an encoder, to be loaded with it, one of
@@ -170,6 +195,33 @@ class Folder:
                 numbers, there is no such head, or tensors are missing, left over or of
                 another shape.
         """
+        return self._load(head)[:2]
+
+    def load_stored(
+        self, head: str | None = None
+    ) -> tuple[TransformerConfig, Tensors, dict[str, Storage]]:
+        """As `load`, with matrices in whole numbers as they are.
+
+        Returns:
+            The config; the weights, in which such matrices are what is stored in their
+            place; and how they are stored, by path. What has no such form here is in
+            floats, and said in the log.
+        """
+        config, weights, table = self._load(head)
+        matrices = self._read[1]
+        if head == _TAGGING and not self._order_is_ours(table["head/kernel"].shape[-1]):
+            table = {k: x for k, x in table.items() if not k.startswith("head/")}
+        storages = storages_of(table, matrices, str(self.path))
+
+        def read(name: str) -> np.ndarray:
+            path, _, part = name.rpartition("/")
+            if path in storages:
+                return read_part(part, table[path], storages[path], matrices)
+            return weights[name]
+
+        return config, Tensors(stored_shapes(weights.shapes, storages), read), storages
+
+    def _load(self, head: str | None) -> tuple[TransformerConfig, Tensors, Table]:
         family, config, tensors = self.family, self.config, self.tensors
         if head is not None:
             _check_head(family, config, head, str(self.path), tensors)
@@ -202,7 +254,12 @@ class Folder:
         check_shapes(wanted, found, f"{self.path}: the tensors do not fit {CONFIG}")
         shapes = {ours: rule.shape for ours, rule in table.items()}
         weights = Tensors(shapes, lambda ours: table[ours].join(tensors))
-        return config, self._tags_in_order(weights) if head == _TAGGING else weights
+        weights = self._tags_in_order(weights) if head == _TAGGING else weights
+        return config, weights, table
+
+    def _order_is_ours(self, tags: int) -> bool:
+        """Whether a head has its tags in the order of ours."""
+        return np.array_equal(in_order(self.values, np.arange(tags)), np.arange(tags))
 
     def _tags_in_order(self, weights: Tensors) -> Tensors:
         """The weights, those of the head in the order of our tags."""
@@ -222,6 +279,7 @@ def save(
     tokenizer: Tokenizer | None = None,
     model_type: str | None = None,
     options: Mapping[str, Any] | None = None,
+    storages: Mapping[str, Storage] | None = None,
 ) -> None:
     """Writes a Hugging Face folder: weights, tokenizer and, at last, `config.json`.
 
@@ -235,6 +293,9 @@ def save(
         tokenizer: to write too, or None.
         model_type: family to write it as (None: the first that can hold it).
         options: as `generation.read_options` gives them.
+        storages: of matrices that are stored in fewer bits, by path. Codes of 8 and 4
+            bits are written as `compressed-tensors` has them, numbers of 16 as they
+            are; what has no place there is written in floats, and said in the log.
 
     Raises:
         ValueError: no family can hold the model, or the tokenizer cannot be written;
@@ -243,12 +304,14 @@ def save(
     if not isinstance(config, TransformerConfig):
         raise ValueError(f"no family of Hugging Face is a {type(config).__name__}")
     folder, arrays = Path(folder), arrays_of(model)
-    parts = {name for name in arrays if name.startswith("head/")}
+    stored = dict(storages or {})
+    parts = {name for name in _floats(arrays, stored) if name.startswith("head/")}
     name, family = _family_for(config, parts, model_type)
     head = _head_of(family, config, parts)
     if head in _WITHOUT_POOLER and config.pooler:
         config = config.replace(pooler=False)
         arrays = {k: v for k, v in arrays.items() if not k.startswith("pooler/")}
+        stored.pop("pooler/kernel", None)
     if head is not None:
         _check_head(family, config, head, str(folder))
         kind, own = family.heads[head].architecture, (options or {}).get("head")
@@ -260,16 +323,7 @@ def save(
                 f"{kind} has no place for head_fields={fields!r}: "
                 "from_preset(…, head_fields={}) does without them"
             )
-    bare = head is None and family.heads
-    classes = max(len(arrays.get(f"{layer}/bias", ())) for layer in _CLASSES) or 2
-    prefix = "" if bare else family.prefix
-    table = family.table(config, prefix, head, classes=classes)
-    shapes = {ours: rule.shape for ours, rule in table.items()}
-    found = {ours: array.shape for ours, array in arrays.items()}
-    check_shapes(shapes, found, f"the weights are not those of a {name} model")
-    theirs = {}
-    for ours, rule in table.items():
-        theirs |= rule.split(arrays[ours])
+    theirs, numbers = _their_weights(name, family, config, head, arrays, stored)
     # without a tokenizer none: the family's own may be beyond this vocabulary
     special = {
         f"{role}_token_id": getattr(tokenizer, f"{role}_id", None) for role in _ROLES
@@ -278,7 +332,7 @@ def save(
     values = {
         "architectures": [(family.heads[head] if head else family).architecture],
         "model_type": name,
-        "dtype": "float32",
+        **numbers,
         **special,
         **family.write(config),
         **(label_values(options or {}) if "classification" in (head or "") else {}),
@@ -298,6 +352,70 @@ def save(
     if config.stack != "encoder":
         write_json(folder / GENERATION, writing)
     write_json(folder / CONFIG, values)
+
+
+def _their_weights(
+    name: str,
+    family: Family,
+    config: TransformerConfig,
+    head: str | None,
+    arrays: Mapping[str, np.ndarray],
+    storages: Mapping[str, Storage],
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Tensors by their names, and what `config.json` says of their numbers."""
+    bare = head is None and family.heads
+    classes = max(len(arrays.get(f"{layer}/bias", ())) for layer in _CLASSES) or 2
+    prefix = "" if bare else family.prefix
+    table = family.table(config, prefix, head, classes=classes)
+    shapes = {ours: rule.shape for ours, rule in table.items()}
+    found = {ours: array.shape for ours, array in arrays.items()}
+    problem = f"the weights are not those of a {name} model"
+    check_shapes(stored_shapes(shapes, storages), found, problem)
+    theirs, schemes = split(table, arrays, storages, family.packed)
+    forms = {storage.form for storage in storages.values()}
+    form = forms.pop() if len(forms) == 1 else ""
+    numbers = {"dtype": form if form.endswith("float16") else "float32"}
+    codes = [k for k, x in storages.items() if not x.form.endswith("float16")]
+    left = [k for k in codes if not all(_layer(x) in schemes for x in table[k].parts)]
+    if left:
+        logger.warning(
+            "%d of %d matrices are written in floats, since compressed-tensors has no "
+            "place for them: %s",
+            len(left),
+            len(codes),
+            ", ".join(left[:3]) + ", …" * (len(left) > 3),
+        )
+    if schemes:
+        others = _matrices_of(family, config, prefix) - schemes.keys()
+        numbers[FIELD] = quantization_config(schemes, sorted(others))
+    return theirs, numbers
+
+
+def _floats(names: Iterable[str], storages: Mapping[str, Storage]) -> set[str]:
+    """Names of weights as if all were stored in floats."""
+    owners = {name: name.rpartition("/")[0] for name in names}
+    return {owners[x] if owners[x] in storages else x for x in owners}
+
+
+def _layer(name: str) -> str:
+    """Of a tensor of theirs that is a matrix."""
+    return name.removesuffix(".weight")
+
+
+def _matrices_of(family: Family, config: TransformerConfig, prefix: str) -> set[str]:
+    """Layers with a matrix, whatever the class of the family and its head."""
+    tied, config = config.tied_embeddings, config.replace(tied_embeddings=False)
+    if "pooler" in family.optional:
+        config = config.replace(pooler=True)
+    tables = [family.table(config, prefix, head) for head in (None, *family.heads)]
+    found = {
+        _layer(name)
+        for table in tables
+        for path, rule in table.items()
+        for name in rule.parts
+        if path.endswith(("/kernel", "/embeddings"))
+    }
+    return found | {_TIED} if tied else found
 
 
 def _tokenizer_files(
@@ -417,6 +535,12 @@ def _decide(field: str, family: Family, prefix: str, tensors: Tensors) -> bool:
     return any(name in tensors for rule in rules for name in rule.parts)
 
 
+def _renamed(name: str, renames: tuple[tuple[str, str], ...]) -> str:
+    for pattern, replacement in renames:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
 def _merged(
     tensors: Tensors, renames: tuple[tuple[str, str], ...], folder: str, hint: str = ""
 ) -> Tensors:
@@ -427,10 +551,7 @@ def _merged(
     """
     homes: dict[str, list[str]] = {}
     for old in tensors:
-        new = old
-        for pattern, replacement in renames:
-            new = re.sub(pattern, replacement, new)
-        homes.setdefault(new, []).append(old)
+        homes.setdefault(_renamed(old, renames), []).append(old)
     for new, olds in homes.items():
         olds.sort(key=lambda old: old != new)
         for copy in olds[1:]:

@@ -66,6 +66,20 @@ class Rule(NamedTuple):
     def _flat(self) -> tuple[Shape, ...]:
         return self.flat or tuple(self.parts.values())
 
+    def with_inputs(self, inputs: int) -> Rule:
+        """The same rule for matrices whose outputs read so many numbers each, such as
+        the scales of their rows.
+
+        >>> Rule({"q": (1, 2), "k": (1, 2)}, (2, 2), transposed=True).with_inputs(5)[:2]
+        ({'q': (1, 5), 'k': (1, 5)}, (5, 2))
+        """
+        parts = {name: (*shape[:-1], inputs) for name, shape in self.parts.items()}
+        shape = (*self.shape[:-1], inputs)
+        if self.transposed:
+            shape = turned((*turned(self.shape)[:-1], inputs))
+        view = (inputs, *self.view[1:]) if self.view else ()
+        return self._replace(parts=parts, shape=shape, view=view)
+
     def _turn(self, array: np.ndarray) -> np.ndarray:
         return array.swapaxes(-1, -2) if self.transposed else array
 

@@ -18,7 +18,7 @@ from massivetext_keras.saving.tensor_files import Kind, write_tensors
 FILE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 _FLOATS = ("F64", "F32", "F16", "BF16")
-_CODES = ("I8", "U8")  # of what ends in /codes, see `architecture.storage`
+_WHOLE = ("I8", "U8", "I32", "I64")  # of what stands for a matrix
 _MOST_LISTED = 10
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 _POINTER = b"version https://git-lfs"
@@ -145,12 +145,16 @@ def save_arrays(
     write_tensors(path, kinds, arrays.__getitem__, metadata)
 
 
-def read_tensors(path: str | Path) -> Tensors:
+def read_tensors(
+    path: str | Path, is_whole: Callable[[str], bool] | None = None
+) -> Tensors:
     """Opens the tensors of a file or a folder; each is read when it is asked for.
 
     Args:
         path: a .safetensors file, or a folder with `model.safetensors`, or with
             `model.safetensors.index.json` and the shards that it names.
+        is_whole: tells names of what may hold whole numbers (None: those that end in
+            /codes, see `architecture.storage`).
 
     Returns:
         Name -> float64, float32, float16 or bfloat16 array, as it is stored.
@@ -159,13 +163,13 @@ def read_tensors(path: str | Path) -> Tensors:
         FileNotFoundError: there is no such file or folder, or a shard is missing.
         ValueError: a file is damaged, or, later, a tensor does not hold floats.
     """
-    path = Path(path)
+    path, is_whole = Path(path), is_whole or _is_codes
     if not path.is_dir():
-        return _open([path])
+        return _open([path], is_whole)
     if (path / FILE).exists():
-        return _open([path / FILE])
+        return _open([path / FILE], is_whole)
     if (path / INDEX).exists():
-        return _open_shards(path / INDEX)
+        return _open_shards(path / INDEX, is_whole)
     others = sorted(p.name for p in path.glob("*.safetensors"))
     hint = f"; there is {', '.join(others)}" if others else ""
     hint = hint or other_weights(path)
@@ -235,7 +239,7 @@ def check_shapes(
         raise ValueError("\n  ".join([f"{problem}:", *lines[:_MOST_LISTED], *tail]))
 
 
-def _open(paths: list[Path]) -> Tensors:
+def _open(paths: list[Path], is_whole: Callable[[str], bool]) -> Tensors:
     shapes, homes = {}, {}
     for path in paths:
         if not path.is_file():
@@ -253,10 +257,10 @@ def _open(paths: list[Path]) -> Tensors:
         for name in file.keys():  # noqa: SIM118  the file is no Mapping
             shapes[name] = tuple(file.get_slice(name).get_shape())
             homes[name] = path, file
-    return Tensors(shapes, functools.partial(_read, homes))
+    return Tensors(shapes, functools.partial(_read, homes, is_whole))
 
 
-def _open_shards(index: Path) -> Tensors:
+def _open_shards(index: Path, is_whole: Callable[[str], bool]) -> Tensors:
     try:
         names = json.loads(index.read_bytes())["weight_map"]
         shards = [index.parent / shard for shard in sorted(set(names.values()))]
@@ -265,17 +269,19 @@ def _open_shards(index: Path) -> Tensors:
     for shard in shards:
         if not shard.is_file():
             raise FileNotFoundError(f"{shard}: the shard is missing; {INDEX} names it")
-    tensors = _open(shards)
+    tensors = _open(shards, is_whole)
     for name, shard in names.items():
         if name not in tensors:
             raise ValueError(f"{index.parent / shard}: {name} is missing")
     return tensors
 
 
-def _read(homes: Mapping[str, tuple], name: str) -> np.ndarray:
+def _read(
+    homes: Mapping[str, tuple], is_whole: Callable[[str], bool], name: str
+) -> np.ndarray:
     path, file = homes[name]
     kind = file.get_slice(name).get_dtype()
-    if kind not in _FLOATS and not (_is_codes(name) and kind in _CODES):
+    if kind not in _FLOATS and not (is_whole(name) and kind in _WHOLE):
         raise ValueError(
             f"{path}: {name} holds {kind}, not one of {', '.join(_FLOATS)}"
         )

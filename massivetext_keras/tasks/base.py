@@ -268,15 +268,17 @@ class Task(TrainingStep):
         """
         choose("format", format, dict.fromkeys(FORMATS))
         named = self.adapters.merged_weights()
+        storages = self.adapters.merged_storages()
         if weights.helped_chief(self, named):
             return
         if format in _FOREIGN:
             _FOREIGN[format](
                 folder,
                 self.config,
-                self.quantization.in_floats(named),
+                named,
                 self.tokenizer,
                 options=self.huggingface_options(),
+                storages=storages,
             )
             return
         write_preset(
@@ -286,7 +288,7 @@ class Task(TrainingStep):
             named,
             self.tokenizer,
             self.chosen(),
-            self.adapters.merged_storages(),
+            storages,
         )
 
     def quantize(

@@ -189,7 +189,7 @@ class HuggingFaceFolder(Source):
     def parts(self, cls, tokenizer, options):
         there = self.folder.heads() if cls.hugging_face_heads else ()
         head = next((head for head in cls.hugging_face_heads if head in there), None)
-        config, tensors = self.folder.load(head)
+        config, tensors, storages = self.folder.load_stored(head)
         options = dict(options)
         written = read_options(
             self.name,
@@ -210,7 +210,7 @@ class HuggingFaceFolder(Source):
             except (ValueError, FileNotFoundError) as error:
                 problem = f"{self.name}: the model works on ids only: {error}"
                 logger.warning(problem)
-        return Parts(config, tokenizer, options, tensors, problem)
+        return Parts(config, tokenizer, options, tensors, problem, storages)
 
 
 class KerasHubFolder(Source):

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from massivetext_keras.compression import zeros_in
+from massivetext_keras.huggingface.families.table import FAMILIES
 from massivetext_keras.tasks import CausalLM, TextClassifier
+from massivetext_keras.tokenizers import ByteTokenizer
 from tests.tasks.tiny import byte_lm, encoder_task
 
 
@@ -30,6 +32,18 @@ def test_a_smaller_preset_and_a_page(good, classifier, tmp_path):
     task = TextClassifier.from_preset(f"{tmp_path}/int8")
     assert {x.form for x in task.quantization.storages().values()} == {"int8"}
     assert "preset as int8" in (tmp_path / "page.html").read_text()
+
+
+def test_a_folder_of_hugging_face(good, tmp_path):
+    config = FAMILIES["llama"].base.replace(
+        vocabulary_size=259, num_layers=1, hidden_size=16, num_heads=2
+    )
+    lm = CausalLM(config.replace(intermediate_size=32), ByteTokenizer())
+    lm.save_preset(tmp_path / "preset")
+    words = f"--preset={tmp_path}/preset --output={tmp_path}/int8 --int8"
+    good("compress", *words.split(), "--huggingface")
+    task = CausalLM.from_preset(f"hf:{tmp_path}/int8")
+    assert {x.form for x in task.quantization.storages().values()} == {"int8"}
 
 
 def test_int4_is_calibrated_on_texts(good, tmp_path):

@@ -249,7 +249,9 @@ def test_gpt2_dropout_and_activation(tmp_path):
         ),
         (
             {"model_type": "gpt2", "quantization_config": {"bits": 4}},
-            'quantization_config={"bits": 4} is not supported; known: null',
+            "quantization_config.quant_method=null is not supported; "
+            'known: "compressed-tensors"; '
+            "give the folder of the model in floats that it was made from",
         ),
         (
             {"model_type": "gpt2", "n_layer": "12"},

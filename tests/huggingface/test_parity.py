@@ -14,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from massivetext_keras import tokenizers  # noqa: E402
+from massivetext_keras import tasks, tokenizers  # noqa: E402
 from massivetext_keras.huggingface import models as huggingface  # noqa: E402
 from massivetext_keras.huggingface.models import load as load_huggingface  # noqa: E402
 from massivetext_keras.huggingface.models import save as save_huggingface  # noqa: E402
@@ -26,6 +26,7 @@ from tests.huggingface.fixtures import (  # noqa: E402
     expected,
     real,
 )
+from tests.tasks.tiny import encoder_task  # noqa: E402
 
 # Unasked, transformers 5 ties the output layer of every T5, and says that it did not.
 UNTIED_T5 = "The tied weights mapping and config for this model specifies to tie"
@@ -153,3 +154,83 @@ def test_auto_tokenizer_gives_our_ids(tmp_path, warnings, kind, tokenizer):
     for role in ("pad", "unk", "mask"):
         assert getattr(theirs, f"{role}_token_id") == getattr(tokenizer, f"{role}_id")
     assert not warnings()
+
+
+def quantised_classifier(data_dir):
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "pooler": True}
+    labels = ("no", "yes")
+    return encoder_task(tasks.TextClassifier, labels=labels, head="pooled", **sizes)
+
+
+def quantised_stories(data_dir):
+    return tasks.CausalLM.from_preset(f"hf:{data_dir}/weights/stories260K")
+
+
+@pytest.mark.parametrize("form", ["int8", "int4", "float16", "bfloat16"])
+@pytest.mark.parametrize("make_task", [quantised_classifier, quantised_stories])
+def test_transformers_reads_what_is_quantised(tmp_path, data_dir, form, make_task):
+    pytest.importorskip("compressed_tensors")
+    task = make_task(data_dir)
+    ids = np.arange(3, 15, dtype="int32").reshape(2, 6)
+    task.quantize(form)
+    ours = task({"token_ids": ids}).numpy()
+    task.save_preset(tmp_path, format="huggingface")
+    values = json.loads((tmp_path / "config.json").read_text())
+    assert ("quantization_config" in values) == form.startswith("int")
+    architecture = getattr(transformers, values["architectures"][0])
+    theirs = architecture.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    with torch.no_grad():
+        found = theirs(input_ids=torch.from_numpy(ids).long()).logits.numpy()
+    np.testing.assert_allclose(found, ours, rtol=0, atol=1e-4 * np.abs(ours).max())
+
+
+@pytest.mark.parametrize(
+    ("bits", "group_size", "form"),
+    [(8, None, "int-quantized"), (8, None, "pack-quantized"), (4, 16, None)],
+)
+def test_what_compressed_tensors_writes_is_read(tmp_path, bits, group_size, form):
+    """A model that the package quantises and writes gives its codes and its answers."""
+    pytest.importorskip("compressed_tensors")
+    from compressed_tensors.compressors import ModelCompressor
+    from compressed_tensors.quantization import (
+        QuantizationConfig,
+        apply_quantization_config,
+    )
+
+    shape = transformers.LlamaConfig(
+        vocab_size=64,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=32,
+    )
+    torch.manual_seed(0)
+    theirs = transformers.LlamaForCausalLM(shape).eval()
+    strategy = "group" if group_size else "channel"
+    weights = {"num_bits": bits, "strategy": strategy, "group_size": group_size}
+    group = {"targets": ["Linear"], "weights": weights, "format": form}
+    config = {"config_groups": {"group_0": group}, "ignore": ["lm_head"]}
+    apply_quantization_config(theirs, QuantizationConfig.model_validate(config))
+    for module in theirs.modules():
+        if hasattr(module, "weight_scale"):
+            rows = module.weight.detach().reshape(*module.weight_scale.shape, -1)
+            module.weight_scale.data = rows.abs().amax(-1) / (2 ** (bits - 1) - 1)
+    compressor = ModelCompressor.from_pretrained_model(theirs)
+    compressor.compress_model(theirs)
+    theirs.save_pretrained(tmp_path)
+    compressor.update_config(tmp_path)
+
+    task = tasks.CausalLM.from_preset(f"hf:{tmp_path}")
+    storages = task.quantization.storages()
+    assert {x.form for x in storages.values()} == {f"int{bits}"} and len(storages) == 4
+    ids = np.arange(3, 15, dtype="int32").reshape(2, 6)
+    with torch.no_grad():
+        wanted = theirs(input_ids=torch.from_numpy(ids).long()).logits.numpy()
+    np.testing.assert_allclose(task({"token_ids": ids}), wanted, rtol=0, atol=1e-5)
+    kernel = task.quantization.in_floats(task.named_weights())[
+        "stack/block_0/feed_forward/down/kernel"
+    ]
+    down = theirs.model.layers[0].mlp.down_proj.weight.detach().numpy()
+    np.testing.assert_allclose(kernel.T, down, rtol=1e-6)

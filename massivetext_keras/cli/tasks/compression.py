@@ -51,6 +51,9 @@ def compress(
     ] = None,
     reading: Given = given(reading_of),
     report: Annotated[str | None, "page about the two, an HTML file"] = None,
+    huggingface: Annotated[
+        bool, "a folder of Hugging Face, in place of a preset"
+    ] = False,
     overwrite: Overwrite = False,
 ) -> Result:
     """Make a model smaller: fewer bits, zeros, or fewer blocks.
@@ -90,7 +93,8 @@ def compress(
     if chosen:
         texts = texts_in(calibration)[:_TEXTS] if calibration else None
         smaller.quantize(chosen[0], texts, **how)
-    smaller.save_preset(output)
+    form = "huggingface" if huggingface else "massivetext_keras"
+    smaller.save_preset(output, form)
     before = cls.from_preset(preset)
     if not data:
         sizes = [compression.weight_bytes(x) for x in (before, smaller)]

@@ -175,6 +175,7 @@ T5 = Family(
     optional=("tied_embeddings",),
     renames=((r"^(encoder|decoder)\.embed_tokens\.", "shared."),),
     buffers=r"decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias.*",
+    packed=False,  # their classes look for `weight` when a model is made
 )
 
 # Xue et al., 2021

@@ -70,6 +70,8 @@ def encode(storage: Storage, matrix: tf.Tensor, factors=None) -> dict[str, tf.Te
     groups = grouped(storage, matrix)
     scales = group_scales(groups)
     parts = {"codes": packed(group_codes(groups, scales)), "scales": scales}
+    if storage.wide_scales:
+        parts["scales"] = tf.cast(scales, tf.float32)
     if storage.scaled_inputs:
         shape = storage.parts(matrix.shape)["factors"].shape
         parts["factors"] = tf.broadcast_to(factors, shape)
