@@ -249,33 +249,33 @@ class Moderation:
         return self.judge
 
 
-def moderated(
-    moderation: Moderation | None,
-    asked: Sequence[Sequence[str]],
-    write: Callable[[list[int]], list[list[str | Completion]]],
-    count: int = 1,
-) -> list[list[str | Completion | None]]:
-    """Texts for each of what is asked, None in place of one that may not pass.
+def allowed(moderation: Moderation | None, asked: Sequence[Sequence[str]]) -> list[int]:
+    """Numbers of what may be answered.
 
     Args:
         moderation: None lets all pass.
         asked: the texts that are asked together.
-        write: numbers of those that may be answered, to as many lists of texts.
-        count: texts for each.
+
+    >>> polite = Moderation(lambda texts: ["rude" if "!" in x else "" for x in texts])
+    >>> allowed(polite, [["Hi."], ["Hi.", "Hey!"]])
+    [0]
     """
     numbers = [*range(len(asked))]
-    if moderation is not None and moderation.before:
-        bad = iter(moderation.refused([text for some in asked for text in some]))
-        wrong = [any([next(bad) for _ in some]) for some in asked]
-        numbers = [i for i in numbers if not wrong[i]]
-    rows: list[list] = [[None] * count for _ in asked]
-    for i, some in zip(numbers, write(numbers) if numbers else (), strict=True):
-        rows[i] = list(some)
+    if moderation is None or not moderation.before:
+        return numbers
+    bad = iter(moderation.refused([text for some in asked for text in some]))
+    wrong = [any([next(bad) for _ in some]) for some in asked]
+    return [i for i in numbers if not wrong[i]]
+
+
+def cleared(
+    moderation: Moderation | None, texts: Sequence[str | Completion]
+) -> list[str | Completion | None]:
+    """Texts that were written, None in place of one that may not pass."""
     if moderation is None or not moderation.after:
-        return rows
-    there = [x for some in rows for x in some if x is not None]
-    bad = iter(moderation.refused([getattr(x, "text", x) for x in there]))
-    return [[None if x is None or next(bad) else x for x in some] for some in rows]
+        return [*texts]
+    bad = moderation.refused([getattr(text, "text", text) for text in texts])
+    return [None if wrong else x for x, wrong in zip(texts, bad, strict=True)]
 
 
 def _place(function: Any) -> str:

@@ -59,7 +59,8 @@ from massivetext_keras.tasks.language_model.datasets import LanguageModelData
 from massivetext_keras.tasks.language_model.moderation import (
     FILTERED,
     Moderation,
-    moderated,
+    allowed,
+    cleared,
 )
 from massivetext_keras.tasks.language_model.states import CarriedStates
 from massivetext_keras.tasks.language_model.streaming import Streaming
@@ -314,27 +315,29 @@ class CausalLM(Task):
             return []
         ids, limit = self._read(prompts, how.max_new_tokens, parse_special)
         writers, penalize = self.writers, how.sampling.penalizes
-
-        def write(numbers: list[int]) -> list[list[str | Completion]]:
-            some = [prompts[i] for i in numbers]
-            if how.beams.num_beams > 1:
-                beams = how.beams.num_beams, how.stop, penalize, banned
-                asked = tf.gather(ids, numbers), limit, how.beams.rules(how.sampling)
-                found = writers.beam_texts(*beams).write(some, *asked)
-                return [texts[:count] for texts in found]
+        numbers = allowed(self.moderation, [[prompt] for prompt in prompts])
+        some = [prompts[i] for i in numbers]
+        if not numbers:
+            found = []
+        elif how.beams.num_beams > 1:
+            beams = how.beams.num_beams, how.stop, penalize, banned
+            asked = tf.gather(ids, numbers), limit, how.beams.rules(how.sampling)
+            best = writers.beam_texts(*beams).write(some, *asked)
+            found = [text for texts in best for text in texts[:count]]
+        else:
             writer = writers.text_generator(how.stop, penalize, banned)
             repeated = [prompt for prompt in some for _ in range(count)]
             asked = tf.gather(ids, np.repeat(numbers, count)), limit
             sampling = how.sampling.tensors()
-            rows = writer.write(repeated, *asked, sampling, scored=details)
-            found = rows if details else [row.text for row in rows]
-            return [found[i : i + count] for i in range(0, len(found), count)]
-
-        found = moderated(self.moderation, [[x] for x in prompts], write, count)
-        heads = [prompt * include_prompt for prompt in prompts]
+            found = writer.write(repeated, *asked, sampling, scored=details)
+            found = found if details else [row.text for row in found]
+        rows: list[list] = [[None] * count for _ in prompts]
+        passed = iter(cleared(self.moderation, found))
+        for i in numbers:
+            rows[i] = [next(passed) for _ in range(count)]
         texts = [
-            [self._shown(head, text, details) for text in some]
-            for head, some in zip(heads, found, strict=True)
+            [self._shown(prompt * include_prompt, text, details) for text in some]
+            for prompt, some in zip(prompts, rows, strict=True)
         ]
         if num_samples is None:
             texts = [text for (text,) in texts]
@@ -507,13 +510,11 @@ class CausalLM(Task):
         talks, one = conversations_of(messages)
         if not talks:
             return []
-
-        def write(numbers: list[int]) -> list[list[str]]:
-            some = [talks[i] for i in numbers]
-            return [[x] for x in self.assistant.replies(some, how, banned)]
-
-        found = moderated(self.moderation, [talk.texts for talk in talks], write)
-        replies = [self._shown("", reply, False) for (reply,) in found]
+        numbers = allowed(self.moderation, [talk.texts for talk in talks])
+        some = [talks[i] for i in numbers]
+        found = self.assistant.replies(some, how, banned) if some else []
+        passed = dict(zip(numbers, cleared(self.moderation, found), strict=True))
+        replies = [self._shown("", passed.get(i), False) for i in range(len(talks))]
         return replies[0] if one else replies
 
     def chat_stream(
