@@ -272,14 +272,12 @@ class Task(TrainingStep):
         if weights.helped_chief(self, named):
             return
         if format in _FOREIGN:
-            _FOREIGN[format](
-                folder,
-                self.config,
-                named,
-                self.tokenizer,
-                options=self.huggingface_options(),
-                storages=storages,
-            )
+            how = {"options": self.huggingface_options()}
+            if format == "huggingface":
+                how["storages"] = storages
+            else:
+                named = self.quantization.in_floats(named)
+            _FOREIGN[format](folder, self.config, named, self.tokenizer, **how)
             return
         write_preset(
             folder,

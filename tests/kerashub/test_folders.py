@@ -156,6 +156,16 @@ def test_numbers_that_are_no_floats(copy):
         read(copy)
 
 
+def test_a_quantised_task_is_written_as_the_floats_that_it_means(gpt2, tmp_path):
+    lm = CausalLM.from_preset(f"kerashub:{gpt2[1]}")
+    lm.quantize("int8")
+    lm.save_preset(tmp_path, format="kerashub")
+    again = CausalLM.from_preset(f"kerashub:{tmp_path}")
+    assert lm.quantization.storages() and not again.quantization.storages()
+    ids = {"token_ids": np.array([[3, 5, 6, 4]], "int32")}
+    np.testing.assert_allclose(again(ids), lm(ids), rtol=1e-4, atol=1e-4)
+
+
 def test_a_quantized_preset(tmp_path):
     theirs = make("gpt2")
     theirs.backbone.quantize("int8")
