@@ -94,7 +94,7 @@ $(PARITY)/.installed: $(STAMP)
 	for site in .venv/lib/*/site-packages; do \
 		echo "import site; site.addsitedir('$(CURDIR)/$$site')" > $(PARITY)/$${site#.venv/}/main.pth; \
 	done
-	$(PARITY)/bin/python $(INSTALL) -c constraints.txt torch transformers accelerate fastapi
+	$(PARITY)/bin/python $(INSTALL) -c constraints.txt torch transformers accelerate compressed-tensors fastapi
 	$(call COMPILE,$(PARITY))
 	touch $@
 
