@@ -20,13 +20,13 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tests that make many graphs: their folders, and parts of these, the longest first. Each
 # part has a process: none ever gives back the memory of programs that XLA compiled.
 HEAVY := $(addprefix tests/,tasks training cli saving serving generation models \
-	optimization huggingface runtimes)
+	optimization huggingface kerashub checkpoints runtimes)
 define PARTS
 tests/optimization/mesh/test_[a-l]*.py
 tests/optimization/mesh/test_[m-z]*.py
 tests/saving
 tests/tasks/test_[p-z]*.py
-tests/models tests/optimization/test_*.py
+tests/models tests/optimization/test_*.py tests/optimization/gradients
 tests/generation
 tests/training/test_[a-f]*.py
 tests/tasks/test_[h-o]*.py
@@ -43,7 +43,8 @@ tests/training/test_[g-r]*.py
 tests/cli/test_[a-t]*.py
 tests/tasks/[a-c]*/
 tests/huggingface
-tests/cli/test_[u-z]*.py
+tests/kerashub tests/checkpoints
+tests/cli/test_[u-z]*.py tests/cli/shell
 tests/tasks/[d-k]*/ tests/tasks/m*/
 endef
 export PARTS
