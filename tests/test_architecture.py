@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,21 @@ def test_examples_and_tests_may_import_everything(tmp_path):
     source = "import massivetext_keras as mtk\nfrom absl import flags\n"
     (tmp_path / "examples/train.py").write_text(source)
     assert violations(tmp_path) == []
+
+
+def test_every_heavy_test_is_in_one_part_of_the_makefile():
+    lines = (ROOT / "Makefile").read_text().replace("\\\n", "")
+    (names,) = re.findall(r"^HEAVY := \$\(addprefix tests/,(.*)\)$", lines, re.M)
+    heavy = [file for name in names.split() for file in files_named(f"tests/{name}")]
+    (parts,) = re.findall(r"^define PARTS\n(.*?)^endef$", lines, re.M | re.S)
+    found = [file for pattern in parts.split() for file in files_named(pattern)]
+    assert sorted(found) == sorted(heavy)
+
+
+def files_named(pattern: str) -> list[Path]:
+    """Files of tests in what a pattern of a shell names."""
+    found = [path for path in ROOT.glob(pattern) if not path.name.startswith("_")]
+    files = [
+        x for path in found for x in ([path] if path.is_file() else path.rglob("*"))
+    ]
+    return [file for file in files if re.fullmatch(r"test_.*\.py", file.name)]
