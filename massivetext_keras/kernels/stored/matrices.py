@@ -21,11 +21,11 @@ Parts = Mapping[str, tf.Tensor]
 
 _MOST_CODE = 127  # of 8 bits, so that both signs have as many
 _ZERO = 8  # what a code of 4 bits is stored above
-# Numbers of a block that is decoded at a time, half a megabyte of floats; and rows that
+# Numbers of a block that is decoded at a time, 16 megabytes of floats; and rows that
 # are few enough for it.
-BLOCK_NUMBERS, _MOST_ROWS = 1 << 17, 32
+BLOCK_NUMBERS, _MOST_ROWS = 1 << 22, 32
 # Rows so few that a matrix is read in slices, and how many these are.
-_MOST_SLICED, _SLICES = 4, 8
+_MOST_SLICED, _SLICES = 8, 8
 # Shares of the largest number of a group that are tried as what its largest code means.
 _SHARES = (1.0, 0.97, 0.94, 0.91, 0.88, 0.85, 0.82, 0.78, 0.74)
 
@@ -189,10 +189,9 @@ def _forward(
 ) -> tf.Tensor:
     """What `multiply` gives.
 
-    In an XLA program a few rows are multiplied block by block of the matrix, each of
-    which is decoded into what a cache holds; very few rows with codes of 8 bits in one
-    pass over these. A whole matrix in floats would be written to memory and read again;
-    and of a loop, which does not change it, XLA would decode it before the loop, and
+    In an XLA program very few rows are multiplied with codes of 8 bits in one pass over
+    these, others block by block of the matrix, which bounds what is there in floats. Of
+    a loop, which does not change a matrix, XLA would decode it before the loop, and
     keep it.
     """
     inputs, count = x.shape[-1], parts["codes"].shape[0]
@@ -203,15 +202,15 @@ def _forward(
             return _product(storage, x, parts)
         return tf.matmul(x, decode(storage, parts, inputs, x.dtype), transpose_b=True)
     held = {**parts, "codes": _held(parts["codes"], x)}
-    if rows == count:
-        return _product(storage, x, held)
+    others = functools.partial(_product, storage, x, held)
+    if rows < count:
+        others = functools.partial(_by_blocks, storage, x, parts, rows)
     if storage.form != "int8" or inputs % _SLICES:
-        return _by_blocks(storage, x, parts, rows)
+        return others()
     by_slices = functools.partial(_by_slices, x, held)
-    by_blocks = functools.partial(_by_blocks, storage, x, parts, rows)
     if x.shape[0] is not None:
-        return by_slices() if x.shape[0] <= _MOST_SLICED else by_blocks()
-    return tf.cond(tf.shape(x)[0] <= _MOST_SLICED, by_slices, by_blocks)
+        return by_slices() if x.shape[0] <= _MOST_SLICED else others()
+    return tf.cond(tf.shape(x)[0] <= _MOST_SLICED, by_slices, others)
 
 
 def _by_slices(x: tf.Tensor, parts: Parts) -> tf.Tensor:
