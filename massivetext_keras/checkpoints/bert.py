@@ -15,7 +15,13 @@ import tensorflow as tf
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.weights import Sizes
 from massivetext_keras.huggingface.families import encoders
-from massivetext_keras.huggingface.families.family import Family, Head, Names, blocks
+from massivetext_keras.huggingface.families.family import (
+    Family,
+    Head,
+    Names,
+    blocks,
+    place_of,
+)
 from massivetext_keras.huggingface.rules import Rule, turned
 from massivetext_keras.saving.weights import Tensors, check_shapes
 from massivetext_keras.support.files import read_json
@@ -60,21 +66,15 @@ class _Checkpoint(Family):
         path: str,
         sizes: Sizes,
     ) -> Rule:
-        layer, _, weight = path.rpartition("/")
-        keys = [re.sub(r"(?<=block_)\d+", "{i}", key) for key in (path, layer)]
-        key = next((key for key in keys if key in names), None)
-        if key is None:
-            raise ValueError(f"there is no place for {path}")
-        theirs = (names[key],) if isinstance(names[key], str) else names[key]
-        block = re.search(r"(?<=block_)\d+", path)
-        suffix = "" if key == keys[0] else _SUFFIXES[weight]
+        _, weight, theirs, is_layer, block = place_of(names, path)
+        suffix = _SUFFIXES[weight] if is_layer else ""
         *rows, columns = sizes
         shape = (*rows, sum(columns))
         transposed = theirs[0].endswith(_OUTPUT)
         parts = {}
         columns = columns if len(theirs) > 1 else shape[-1:]
         for name, size in zip(theirs, columns, strict=True):
-            name = name.format(i=block and block[0]).replace(".", "/") + suffix
+            name = name.format(i=block).replace(".", "/") + suffix
             part = (*rows, size)
             parts[name] = turned(part) if transposed else part
         return Rule(parts, shape, transposed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -205,12 +205,21 @@ class HuggingFaceFolder(Source):
         options = {k: v for k, v in written.items() if k in cls.options} | options
         problem = ""
         if tokenizer is None:
-            try:
-                tokenizer = tokenizers.from_huggingface(self.name)
-            except (ValueError, FileNotFoundError) as error:
-                problem = f"{self.name}: the model works on ids only: {error}"
-                logger.warning(problem)
+            read = functools.partial(tokenizers.from_huggingface, self.name)
+            tokenizer, problem = _tokenizer_of(self.name, read)
         return Parts(config, tokenizer, options, tensors, problem, storages)
+
+
+def _tokenizer_of(
+    name: str, read: Callable[[], Tokenizer]
+) -> tuple[Tokenizer | None, str]:
+    """The tokenizer of a folder, or why the model works on ids only: that is logged."""
+    try:
+        return read(), ""
+    except (ValueError, FileNotFoundError) as error:
+        problem = f"{name}: the model works on ids only: {error}"
+        logger.warning(problem)
+        return None, problem
 
 
 class KerasHubFolder(Source):
@@ -235,12 +244,8 @@ class KerasHubFolder(Source):
             written["labels"] = tuple(options["labels"])
         problem = ""
         if tokenizer is None:
-            try:
-                tokenizer = self.folder.tokenizer()
-                written |= self.folder.options_of_tokenizer()
-            except (ValueError, FileNotFoundError) as error:
-                problem = f"{self.name}: the model works on ids only: {error}"
-                logger.warning(problem)
+            tokenizer, problem = _tokenizer_of(self.name, self.folder.tokenizer)
+            written |= self.folder.options_of_tokenizer() if tokenizer else {}
         tensors = _with_labels(written, options, tensors)
         options = {k: v for k, v in written.items() if k in cls.options} | options
         return Parts(config, tokenizer, options, tensors, problem)

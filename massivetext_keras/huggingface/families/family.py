@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.weights import Sizes, head_layout, layout
 from massivetext_keras.huggingface.rules import Rule, Table, turned
+from massivetext_keras.saving.weights import Shape
 
 ACTIVATIONS = {
     "gelu": "gelu",
@@ -33,6 +34,7 @@ _WEIGHTS = {
 _NULLABLE = {f.name for f in dataclasses.fields(TransformerConfig) if "None" in f.type}
 # What no prefix is put before: the model inside does not have it.
 _OUTSIDE = ("head/", "output/", "logit_bias")
+INTERLEAVED = "/attention/qkv"
 # Changes no number but in training.
 _TRAINING = ("dropout", "attention_dropout", "expert_loss")
 
@@ -195,15 +197,9 @@ class Family(NamedTuple):
         path: str,
         sizes: Sizes,
     ) -> Rule:
-        layer, _, weight = path.rpartition("/")
-        block = re.search(r"(?<=block_)\d+", path)
-        keys = [re.sub(r"(?<=block_)\d+", "{i}", key) for key in (path, layer)]
-        key = next((key for key in keys if key in names), None)
-        if key is None:
-            raise ValueError(f"there is no place for {path}")
-        theirs = (names[key],) if isinstance(names[key], str) else names[key]
+        layer, weight, theirs, is_layer, block = place_of(names, path)
         prefix = "" if path.startswith(_OUTSIDE) else prefix
-        suffix = f".{_WEIGHTS[weight]}" if key == keys[1] else ""
+        suffix = f".{_WEIGHTS[weight]}" if is_layer else ""
         transposed = self.transposed and weight == "kernel"
 
         *rows, columns = sizes
@@ -213,19 +209,66 @@ class Family(NamedTuple):
         if "{e}" in theirs[0]:  # a tensor per expert
             experts, *rows = rows
             view, axes = (*rows, experts, shape[-1]), (1, 0, 2)
-        if self.interleaved and layer.endswith("/attention/qkv"):
-            heads, n = config.num_heads, len(rows)
-            view = (*rows, heads, 3, shape[-1] // heads // 3)
-            axes = (*range(n), n + 1, n, n + 2)
+        if self.interleaved and layer.endswith(INTERLEAVED):
+            view, axes = by_heads(shape, config.num_heads)
         if path == "logit_bias":  # theirs has an axis for the batch
             rows = [1]
         parts = {}
         for e in range(experts):
             for name, size in zip(theirs, columns, strict=True):
-                name = name.format(i=block and block[0], e=e)
+                name = name.format(i=block, e=e)
                 part = (*rows, size)
                 parts[f"{prefix}{name}{suffix}"] = turned(part) if transposed else part
         return Rule(parts, shape, transposed, view, axes)
+
+
+class Place(NamedTuple):
+    """Where a weight of ours stands.
+
+    Attributes:
+        layer, weight: the two parts of its path.
+        theirs: their names of it, several where they lie side by side.
+        is_layer: whether these are of the layer, and not of the weight itself.
+        block: the number of its block, None outside of all.
+    """
+
+    layer: str
+    weight: str
+    theirs: tuple[str, ...]
+    is_layer: bool
+    block: str | None
+
+
+def place_of(names: Names, path: str) -> Place:
+    """The names of a weight, or those of its layer.
+
+    Raises:
+        ValueError: there are none.
+
+    >>> place_of({"stack/block_{i}/up": "h.{i}.fc"}, "stack/block_2/up/bias")[2:]
+    (('h.{i}.fc',), True, '2')
+    """
+    layer, _, weight = path.rpartition("/")
+    keys = [re.sub(r"(?<=block_)\d+", "{i}", key) for key in (path, layer)]
+    key = next((key for key in keys if key in names), None)
+    if key is None:
+        raise ValueError(f"there is no place for {path}")
+    theirs = (names[key],) if isinstance(names[key], str) else names[key]
+    block = re.search(r"(?<=block_)\d+", path)
+    return Place(layer, weight, theirs, key != keys[0], block and block[0])
+
+
+def by_heads(shape: Shape, heads: int) -> tuple[Shape, tuple[int, ...]]:
+    """The view and the axes of a `Rule` of queries, keys and values that lie together
+    head by head.
+
+    >>> by_heads((8, 24), 2)
+    ((8, 2, 3, 4), (0, 2, 1, 3))
+    """
+    *rows, columns = shape
+    n = len(rows)
+    view = (*rows, heads, 3, columns // heads // 3)
+    return view, (*range(n), n + 1, n, n + 2)
 
 
 def blocks(ours: str, theirs: str, layers: Names) -> Names:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container, Mapping
 from typing import Any
 
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.weights import Sizes
-from massivetext_keras.huggingface.families.family import Family, Names
+from massivetext_keras.huggingface.families.family import (
+    INTERLEAVED,
+    Family,
+    Names,
+    by_heads,
+    place_of,
+)
 from massivetext_keras.huggingface.rules import Rule, turned
 from massivetext_keras.saving.weights import Shape
 
@@ -92,16 +97,10 @@ class Backbone(Family):
         path: str,
         sizes: Sizes,
     ) -> Rule:
-        layer, _, weight = path.rpartition("/")
-        keys = [re.sub(r"(?<=block_)\d+", "{i}", key) for key in (path, layer)]
-        key = next((key for key in keys if key in names), None)
-        if key is None:
-            raise ValueError(f"there is no place for {path}")
-        theirs = (names[key],) if isinstance(names[key], str) else names[key]
-        block = re.search(r"(?<=block_)\d+", path)
-        number = int(block[0]) if block else 0
+        layer, weight, theirs, is_layer, block = place_of(names, path)
+        number = int(block or 0)
         places = {"i": _counted(number), "j": _counted(number + config.num_layers)}
-        suffix = "" if key == keys[0] else f".vars.{_VARIABLES[weight]}"
+        suffix = f".vars.{_VARIABLES[weight]}" if is_layer else ""
 
         *rows, columns = sizes
         columns = columns if len(theirs) > 1 else (sum(columns),)
@@ -113,10 +112,8 @@ class Backbone(Family):
             variable = f"{prefix}.{name.format(**places)}{suffix}".replace(".", "/")
             parts[variable] = self._by_heads(name, weight, flat[-1], config)
         view, axes = (), ()
-        if self.interleaved and layer.endswith("/attention/qkv"):
-            heads, n = config.num_heads, len(rows)
-            view = (*rows, heads, 3, shape[-1] // heads // 3)
-            axes = (*range(n), n + 1, n, n + 2)
+        if self.interleaved and layer.endswith(INTERLEAVED):
+            view, axes = by_heads(shape, config.num_heads)
         return Rule(parts, shape, transposed, view, axes, tuple(flat))
 
     def _by_heads(
