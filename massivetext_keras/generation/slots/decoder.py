@@ -238,15 +238,17 @@ class SlotDecoder:
         """Gives slots the prompts that were read, and lets their texts be written."""
         if wait:
             self.reader.start()
-        texts, slots, memories = [], [], []
-        for read in self.reader.finished(wait):
-            for i, text in enumerate(read.texts):
-                if text.slot is not None:
-                    texts.append(text)
-                    slots.append(text.slot)
-                    memories.append(row_of(read.memory, i))
-        if texts:
-            self.graphs.paste(np.array(slots, np.int32), joined(memories))
+        pairs = [
+            (text, row_of(read.memory, i))
+            for read in self.reader.finished(wait)
+            for i, text in enumerate(read.texts)
+            if text.slot is not None
+        ]
+        if not pairs:
+            return
+        texts, memories = zip(*pairs, strict=True)
+        slots = np.array([text.slot for text in texts], np.int32)
+        self.graphs.paste(slots, joined(memories))
         for text in texts:
             self._begin(text)
 

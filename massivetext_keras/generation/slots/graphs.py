@@ -316,13 +316,15 @@ def row_of(memory: tf.Tensor, row: int) -> tf.Tensor:
     return memory[:, some] if memory.shape.rank == 5 else memory[some]
 
 
-def joined(memories: Sequence[tf.Tensor | np.ndarray]) -> np.ndarray:
-    """What `packed` gives of the texts together; of keys and values with as many places
-    as the longest one has."""
+def joined(
+    memories: Sequence[tf.Tensor | np.ndarray], places: int | None = None
+) -> np.ndarray:
+    """What `packed` gives of the texts together; of keys and values with so many places
+    (None: as many as the longest one has)."""
     found = [np.asarray(memory) for memory in memories]
     if found[0].ndim == 2:
         return np.concatenate(found)
-    most = max(memory.shape[3] for memory in found)
+    most = max(memory.shape[3] for memory in found) if places is None else places
     parts, _, heads, _, size = found[0].shape
     whole = np.zeros([parts, len(found), heads, most, size], found[0].dtype)
     for row, memory in enumerate(found):

@@ -14,6 +14,7 @@ import tensorflow as tf
 from massivetext_keras.generation.precision import in_float32
 from massivetext_keras.generation.slots.graphs import (
     cache_of,
+    joined,
     packed,
     sizes_between,
     unpacked,
@@ -129,7 +130,8 @@ class PromptReader:
         thread; from then on it is used."""
         for rows in {1, self._most}:
             ids = np.zeros([rows, self._short], np.int32)
-            self._together(ids, self._room(rows, places), np.zeros([rows], np.int32))
+            before = joined([self._nothing] * rows, places)
+            self._together(ids, before, np.zeros([rows], np.int32))
         self.compiled = self.compiled | {places}  # another thread may look at it
 
     def _read_all(self, unread: list[Text], finished: SimpleQueue) -> None:
@@ -191,27 +193,22 @@ class PromptReader:
         """Reads the rest of each, behind what was read of them."""
         ids = np.zeros([len(texts), self._short], np.int32)
         filled = np.array([text.read for text in texts], np.int32)
-        before = self._room(len(texts), places)
-        for row, text in enumerate(texts):
-            some = text.prompt[text.read : len(text.prompt) - 1]
-            ids[row, : len(some)] = some
-            if text.read:
-                before[:, row, :, : text.read] = np.asarray(text.memory)[:, 0]
+        for row, text in zip(ids, texts, strict=True):
+            row[: text.unread] = text.prompt[text.read : len(text.prompt) - 1]
+        before = joined([self._before(text) for text in texts], places)
         return self._together(ids, before, filled)
 
-    def _room(self, rows: int, places: int) -> np.ndarray:
-        """A memory of so many places with nothing in it."""
-        parts, _, heads, _, size = self._nothing.shape
-        return np.zeros([parts, rows, heads, places, size], np.float32)
+    def _before(self, text: Text) -> tf.Tensor | np.ndarray:
+        """What is remembered of what was read of a text."""
+        return text.memory if text.read else self._nothing
 
     def _chunk_of(self, text: Text) -> tf.Tensor:
         """Reads on in a text, unless it shares all that it has; what is remembered."""
         if not text.unread:
             return text.memory
         ids = text.prompt[text.read : len(text.prompt) - 1][: self.chunk]
-        before = text.memory if text.read else self._nothing
         filled = np.array([text.read], np.int32)
-        return self._further(np.array([ids], np.int32), before, filled)
+        return self._further(np.array([ids], np.int32), self._before(text), filled)
 
     def _share(self, text: Text) -> None:
         """Takes over what the beginning of a prompt became in another text."""
