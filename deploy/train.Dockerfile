@@ -1,7 +1,7 @@
 # Training on processors: corpora, tokenizers, runs, measures and exports.
 #
 #     docker build -f deploy/train.Dockerfile -t massivetext-train .
-#     docker run --rm -v "$PWD:/work" massivetext-train train --preset=gpt_mini \
+#     docker run --rm -v "$PWD:/data" massivetext-train train --preset=gpt_mini \
 #         --data=corpus/ --tokenizer=tok/ --run_dir=runs/1
 FROM python:3.11-slim AS build
 WORKDIR /src
@@ -17,8 +17,8 @@ COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     TF_CPP_MIN_LOG_LEVEL=2 \
-    XDG_CACHE_HOME=/work/.cache
-WORKDIR /work
+    XDG_CACHE_HOME=/data/.cache
+WORKDIR /data
 # A run saves after the step, and exits with 143.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["massivetext"]
