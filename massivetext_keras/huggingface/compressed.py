@@ -233,7 +233,7 @@ def split(
     table: Table,
     arrays: Mapping[str, np.ndarray],
     storages: Mapping[str, Storage],
-    packed: bool | None = None,
+    packed: bool = True,
 ) -> tuple[dict[str, np.ndarray], dict[str, Scheme]]:
     """Tensors of theirs from ours, whole numbers where the format has a place for them.
 
@@ -241,7 +241,7 @@ def split(
         table: see `rules`.
         arrays: by path; of what is in `storages` its parts, by path and name.
         storages: of matrices that are stored in fewer bits, by path.
-        packed: whether codes lie side by side in int32 (None: those of 4 bits).
+        packed: whether codes lie side by side in int32.
 
     Returns:
         The tensors, and how the matrices of layers are written, by name of the layer.
@@ -297,7 +297,7 @@ def from_words(words: np.ndarray, bits: int) -> np.ndarray:
 
 
 def _schemes(
-    table: Table, storages: Mapping[str, Storage], packed: bool | None
+    table: Table, storages: Mapping[str, Storage], packed: bool
 ) -> dict[str, Scheme]:
     """How matrices of ours are written, by path; the others are in floats."""
     found = {}
@@ -307,12 +307,12 @@ def _schemes(
         if not (rule.transposed or path == _OUTPUT) or storage.scaled_inputs:
             continue
         if storage.form == "int8":
-            found[path] = Scheme(8, None, bool(packed))
+            found[path] = Scheme(8, None, packed)
         elif storage.form == "int4":
             inputs = _inputs(path, rule)
             count, size = storage.groups(inputs)
             if count * size == inputs:
-                found[path] = Scheme(4, size, packed is not False)
+                found[path] = Scheme(4, size, packed)
     # transformers reads experts all in one way, and none in floats beside what is not.
     experts = [path for path, rule in table.items() if len(rule.shape) > 2]
     if experts and (len({*found.values()}) > 1 or not found.keys() >= {*experts}):

@@ -114,14 +114,15 @@ def test_the_files_are_as_the_format_has_them(tmp_path):
     task = llama()
     task.quantize("int8")
     config = written(task, tmp_path / "int8")["quantization_config"]
-    assert (
-        config["format"] == "int-quantized" and "model.embed_tokens" in config["ignore"]
-    )
+    assert config["format"] == "pack-quantized"
+    assert "model.embed_tokens" in config["ignore"]
     assert not any("proj" in name for name in config["ignore"])
     found = load_file(tmp_path / "int8/model.safetensors")
-    scale, codes = found[f"{QUERY}.weight_scale"], found[f"{QUERY}.weight"]
-    assert (codes.dtype, codes.shape) == (np.int8, (32, 32))
+    words, scale = found[f"{QUERY}.weight_packed"], found[f"{QUERY}.weight_scale"]
+    assert (words.dtype, words.shape) == (np.int32, (32, 8))
     assert (scale.dtype, scale.shape) == (np.float32, (32, 1))
+    fourths = (words[:, :, None] >> np.arange(0, 32, 8)) & 255  # the lowest bits first
+    codes = fourths.reshape(32, 32).astype("float32") - 128
     meant = task.quantization.in_floats(task.named_weights())
     kernel = meant["stack/block_0/attention/qkv/kernel"]
     np.testing.assert_array_equal(codes * scale, kernel[:, :32].T)
@@ -329,9 +330,13 @@ def test_what_are_no_codes_is_refused(tmp_path, dtype, bits, message):
     task.quantize("int8")
     config = written(task, tmp_path)
     group = config["quantization_config"]["config_groups"]["group_0"]
-    group["weights"]["num_bits"] = bits
+    group["weights"]["num_bits"], group["format"] = bits, "int-quantized"
     (tmp_path / "config.json").write_text(json.dumps(config))
     found = load_file(tmp_path / "model.safetensors")
+    for name in [name for name in found if name.endswith(".weight_packed")]:
+        layer = name.removesuffix(".weight_packed")
+        del found[f"{layer}.weight_shape"]
+        found[f"{layer}.weight"] = from_words(found.pop(name), 8)
     found[f"{QUERY}.weight"] = found[f"{QUERY}.weight"].astype(dtype)
     save_file(found, tmp_path / "model.safetensors")
     with pytest.raises(ValueError, match=f"{tmp_path.name}: .*{message}"):

@@ -300,5 +300,4 @@ MIXTRAL = MISTRAL._replace(
     architecture="MixtralForCausalLM",
     extra_fields=lambda values: _llama_rope(values, theta=1e6),
     renames=((r"\.mlp\.", ".block_sparse_moe."),),
-    packed=True,  # of experts nothing else is read
 )

@@ -76,8 +76,8 @@ class Family(NamedTuple):
         buffers: a pattern of names that are no weights.
         transposed: kernels are [out, in].
         interleaved: queries, keys and values of one head lie side by side.
-        packed: whether codes of a quantised matrix are to lie side by side in int32, of
-            8 bits too, as transformers needs them (None: those of 4 bits).
+        packed: whether codes of a quantised matrix lie side by side in int32; else each
+            has a byte.
     """
 
     base: TransformerConfig
@@ -95,7 +95,7 @@ class Family(NamedTuple):
     buffers: str = ""
     transposed: bool = True
     interleaved: bool = False
-    packed: bool | None = None
+    packed: bool = True
 
     def read(self, values: Mapping[str, Any]) -> TransformerConfig:
         """Our config from the values of a `config.json`.
