@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from massivetext_keras.distribution.replicas import sum_over_replicas
 from massivetext_keras.kernels.random import hashed, keys_from
+from massivetext_keras.models.backbone import FEATURES
 from massivetext_keras.optimization.update import dense_gradients
 
 _SAMPLING = ("poisson", "epochs")
@@ -82,9 +83,15 @@ def clipped_gradients(task: Any, batch: tuple, counts: list, key: tf.Tensor) -> 
         not of the mean.
     """
     variables = task.trainable_variables
+    # Where a label is one number, nothing else is as long as the tokens are; XLA wants
+    # one shape.
+    shortens = batch[1].shape.rank == 1 and not task.jit_compile
 
     def gradients_of(i):
-        row = tf.nest.map_structure(lambda x: x[i : i + 1], batch)
+        features, *others = tf.nest.map_structure(lambda x: x[i : i + 1], batch)
+        if shortens:
+            features = without_padding(features)
+        row = features, *others
         with keys_from(hashed(key, i)), tf.GradientTape() as tape:
             losses = (task.teaching or task.summed_loss)(*row, training=True)
             own = task.loss_counts(*row)
@@ -105,6 +112,24 @@ def clipped_gradients(task: Any, batch: tuple, counts: list, key: tf.Tensor) -> 
     rows = tf.shape(tf.nest.flatten(batch)[0])[0]
     begin = tf.constant(0), (tf.constant(0.0), task.no_parts(), zeros)
     return tf.while_loop(lambda i, _: i < rows, add, begin, parallel_iterations=1)[1]
+
+
+def without_padding(features: Any) -> Any:
+    """A row's features without the padding at its end: the same losses, sooner.
+
+    Args:
+        features: of one row; those of `backbone.FEATURES` are cut, int32 [1, length].
+
+    >>> row = {"token_ids": tf.constant([[5, 6, 0, 0]])}
+    >>> row["padding_mask"] = tf.constant([[1, 1, 0, 0]])
+    >>> without_padding(row)["token_ids"].numpy()
+    array([[5, 6]], dtype=int32)
+    """
+    if not isinstance(features, dict) or "padding_mask" not in features:
+        return features
+    real = tf.where(features["padding_mask"][0] > 0)
+    end = tf.reduce_max(tf.concat([real[:, 0] + 1, [1]], 0))
+    return {k: x[:, :end] if k in FEATURES else x for k, x in features.items()}
 
 
 def with_noise(
