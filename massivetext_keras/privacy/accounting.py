@@ -14,6 +14,7 @@ from massivetext_keras.support.values import check_least, choose
 # Of Rényi divergences (Mironov, 2017), fast; of privacy loss distributions (Koskela et
 # al., 2020), tight.
 ACCOUNTANTS = ("rdp", "pld")
+_LEAST = 0.01  # of a noise multiplier that is looked for
 
 
 def epsilon(
@@ -98,10 +99,14 @@ def noise_for(
         noisy = dataclasses.replace(privacy, noise_multiplier=noise)
         return epsilon(noisy, rows, batch_size, updates, accountant) <= target
 
-    high = 0.5
+    high, step = 0.5, 2.0
+    if accountant == "pld":  # asks for a little less, and takes longer to tell
+        high, step = noise_for(target, privacy, rows, batch_size, updates), 1.1
     while not fits(high):
-        high *= 2.0
-    low = high / 2.0
+        high *= step
+    low = high / step
+    while low > _LEAST and fits(low):
+        high, low = low, low / step
     while high > 1.01 * low:
         middle = math.sqrt(low * high)
         low, high = (low, middle) if fits(middle) else (middle, high)

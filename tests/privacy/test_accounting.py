@@ -67,6 +67,12 @@ def test_sampling_amplifies():
 def test_noise_and_updates_for_a_budget():
     noise = noise_for(3.0, poisson(1.0), 6_918, 256, 135)
     assert 2.9 < epsilon(poisson(noise), 6_918, 256, 135) <= 3.0
+    tight = noise_for(3.0, poisson(1.0), 6_918, 256, 135, accountant="pld")
+    assert tight < noise
+    found = epsilon(poisson(tight), 6_918, 256, 135, accountant="pld")
+    assert 2.9 < found <= 3.0
+    little = noise_for(200.0, poisson(1.0), 6_918, 256, 135)
+    assert 190.0 < epsilon(poisson(little), 6_918, 256, 135) <= 200.0
     most = updates_within(3.0, poisson(1.0), 6_918, 256)
     assert epsilon(poisson(1.0), 6_918, 256, most) <= 3.0
     assert epsilon(poisson(1.0), 6_918, 256, most + 1) > 3.0
