@@ -121,15 +121,14 @@ def plan(
 
 
 def config_of(preset: str) -> TransformerConfig:
-    """The shape that --preset names; a folder is opened as other verbs do.
+    """The shape that --preset names; a folder or a file is opened as other verbs do.
 
     >>> config_of("gpt2_small").num_layers
     12
     """
-    from massivetext_keras.architecture import shapes
+    from massivetext_keras.architecture import shapes, sources
 
-    folder = preset.startswith(("hf:", "kerashub:", "bert:"))
-    folder = folder or Path(preset).expanduser().is_dir()
+    folder = sources.is_foreign(preset) or Path(preset).expanduser().is_dir()
     if preset in shapes.PRESETS or not folder:
         config = shapes.preset(preset)
     else:
