@@ -16,6 +16,7 @@ from massivetext_keras.checkpoints.names import TURNED, Variables
 from massivetext_keras.huggingface.families.family import (
     Names,
     blocks,
+    require,
     unsupported,
     value_of,
 )
@@ -34,7 +35,6 @@ VOCABULARY = "sentencepiece.model"
 _TOKENS, _LOGITS = "shared/embedding", "decoder/logits/kernel"
 _SIDES = ("encoder", "decoder")
 _EXTRA_IDS = "SentencePieceVocabulary.extra_ids"
-_ACTIVATIONS = {"relu": "relu", "gelu": "gelu_tanh", "swish": "silu"}
 
 
 def _both(argument: str) -> tuple[str, ...]:
@@ -83,19 +83,22 @@ def _rms_norms() -> Names:
 
 
 def _feed_forward(values: Mapping[str, Any]) -> dict[str, Any]:
-    """From 'relu' or ['gelu', 'linear']; its gelu is the tanh formula."""
-    kinds = [value_of(values, name, "relu") for name in _both(_ACTIVATION)]
-    kind, linear = kinds[0], []
-    if isinstance(kind, list) and kind:
-        kind, *linear = kind
-    known = kind in _ACTIVATIONS and linear in ([], ["linear"])
-    if not known or kinds[0] != kinds[1]:
-        options = [*_ACTIVATIONS, *([name, "linear"] for name in _ACTIVATIONS)]
-        raise unsupported(_both(_ACTIVATION)[kinds[0] in options], *kinds, *options)
-    return {"activation": _ACTIVATIONS[kind], "gated": bool(linear)}
+    """From 'relu' or ['gelu', 'linear'], which both sides have."""
+    first, second = _both("DenseReluDense.activation")
+    kind = value_of(values, first, "relu")
+    require(values, {second: kind})
+    key = tuple(kind) if isinstance(kind, list) else (kind,)
+    if key not in _FEED_FORWARDS:
+        raise unsupported(first, kind, *map(list, _FEED_FORWARDS))
+    return _FEED_FORWARDS[key]
 
 
-_ACTIVATION = "DenseReluDense.activation"
+# Its gelu is the tanh formula.
+_FEED_FORWARDS: dict[tuple[str, ...], dict[str, Any]] = {
+    (theirs, *linear): {"activation": ours, "gated": bool(linear)}
+    for theirs, ours in (("relu", "relu"), ("gelu", "gelu_tanh"), ("swish", "silu"))
+    for linear in ([], ["linear"])
+}
 _SIZES = {
     "num_layers": "encoder/make_layer_stack.num_layers",
     "num_decoder_layers": "decoder/make_layer_stack.num_layers",
