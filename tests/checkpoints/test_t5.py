@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import ml_dtypes
@@ -81,10 +82,11 @@ def gin_of(name: str) -> str:
     return f"{GIN}{sides}sublayer_rms_norm.epsilon = {epsilon}\n"
 
 
-def variables(name: str, norms: str = "layer_norm") -> dict[str, np.ndarray]:
-    """What a checkpoint has, made of a folder of Hugging Face."""
+def variables_of(
+    tensors: Mapping[str, np.ndarray], norms: str = "layer_norm"
+) -> dict[str, np.ndarray]:
+    """What a checkpoint has, made of the weights of Hugging Face's model."""
     found = {}
-    tensors = read_tensors(FIXTURES / name)
     for theirs in tensors:
         if "embed_tokens" in theirs or "EncDecAttention.relative" in theirs:
             continue
@@ -97,6 +99,10 @@ def variables(name: str, norms: str = "layer_norm") -> dict[str, np.ndarray]:
         array = array if new == "shared.embedding" else array.T
         found[new.replace(".", "/")] = np.ascontiguousarray(array)
     return found
+
+
+def variables(name: str, norms: str = "layer_norm") -> dict[str, np.ndarray]:
+    return variables_of(read_tensors(FIXTURES / name), norms)
 
 
 def save(folder: Path, arrays: dict[str, np.ndarray]) -> None:
