@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from massivetext_keras.huggingface.families.family import (
 from massivetext_keras.huggingface.families.table import FAMILIES, unknown_family
 from massivetext_keras.support.files import read_json
 from massivetext_keras.tokenizers.base import Tokenizer
+from massivetext_keras.tokenizers.parts.rewriting import SPACE
 from massivetext_keras.tokenizers.sentencepiece import (
     SentencePieceTokenizer,
     add_sentinels,
@@ -34,6 +36,7 @@ CONFIG = "config.json"
 VOCABULARY = "sentencepiece.model"
 _TOKENS, _LOGITS = "shared/embedding", "decoder/logits/kernel"
 _SIDES = ("encoder", "decoder")
+_SENTINEL = re.compile(f"{SPACE}?(<extra_id_[0-9]+>)")
 _EXTRA_IDS = "SentencePieceVocabulary.extra_ids"
 
 
@@ -139,7 +142,7 @@ T5 = Variables(
 
 
 class T5Folder(CheckpointFolder):
-    """A folder of google-research's T5, mT5 or Flan-T5 on Mesh TensorFlow.
+    """A folder of google-research's T5 or mT5 on Mesh TensorFlow.
 
     Args:
         path: a local folder.
@@ -209,6 +212,9 @@ class T5Folder(CheckpointFolder):
                 "copy it there"
             )
         proto = parse_model(file.read_bytes(), str(file))
+        for piece in proto.pieces:  # a vocabulary may come with them
+            if own := _SENTINEL.fullmatch(piece.piece):
+                piece.piece, piece.type = own[1], piece.CONTROL
         add_sentinels(proto, self._bindings.get(_EXTRA_IDS, 100))
         model = proto.SerializeToString(deterministic=True)
         return SentencePieceTokenizer(model, add_eos=True)

@@ -54,7 +54,7 @@ def add_sentinels(proto, count: int) -> None:
     Raffel et al. 2020, "Exploring the Limits of Transfer Learning with a Unified
     Text-to-Text Transformer", https://arxiv.org/abs/1910.10683.
     """
-    own = {piece.piece.removeprefix(SPACE) for piece in proto.pieces}
+    own = {piece.piece for piece in proto.pieces}
     for number in reversed(range(count)):
         if (name := f"<extra_id_{number}>") not in own:
             proto.pieces.add(piece=name, type=proto.SentencePiece.CONTROL)

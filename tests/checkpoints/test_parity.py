@@ -34,7 +34,7 @@ def model_of(kind: str):
         own = torch.nn.Parameter(torch.empty(model.shared.weight.shape))
         model.lm_head.weight = own
     for name, weight in model.named_parameters():
-        scale = 0.5 if weight.ndim == 1 or "relative" in name else 0.2
+        scale = 0.5 if weight.ndim == 1 or "relative" in name else 0.25
         if name.endswith("Attention.q.weight"):  # T5 does not scale its scores
             scale *= 0.3
         gain = weight.ndim == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import ml_dtypes
@@ -114,12 +114,14 @@ def save(folder: Path, arrays: dict[str, np.ndarray]) -> None:
     )
 
 
-def vocabulary(folder: Path, lines: list[str], pieces: int = 30) -> None:
+def vocabulary(folder: Path, own: Sequence[str] = ()) -> None:
+    lines = ["the cat sat on the mat", "a dog ran to the tree"] * 9
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(lines),
         model_writer=model,
-        vocab_size=pieces,
+        vocab_size=30,
+        user_defined_symbols=[*own],
         hard_vocab_limit=False,
         minloglevel=2,
         pad_id=0,
@@ -135,7 +137,7 @@ def write(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> str:
     folder.mkdir(exist_ok=True)
     ids = "SentencePieceVocabulary.extra_ids = 5\n"
     (folder / "operative_config.gin").write_text(gin_of(name) + ids)
-    vocabulary(folder, ["the cat sat on the mat", "a dog ran to the tree"] * 9)
+    vocabulary(folder)
     save(folder, arrays)
     return f"t5:{folder}"
 
@@ -184,7 +186,7 @@ def test_a_config_of_transformers_stands_in(tmp_path):
         if tied := "decoder/logits/kernel" not in published:
             assert name != "t5_v1_1"
         save(folder, published)
-        vocabulary(folder, ["the cat sat on the mat", "a dog ran to the tree"] * 9)
+        vocabulary(folder)
         with pytest.raises(ValueError, match="the tokenizer has 1.. tokens, the model"):
             Seq2SeqLM.from_preset(f"t5:{folder}")
         config = config_of(f"t5:{folder}")
@@ -204,7 +206,16 @@ def test_the_vocabulary_and_its_sentinels(tmp_path):
     assert ids == [pieces + 4, pieces + 3, pieces + 2, pieces + 1, pieces]
     assert (tokenizer.pad_id, tokenizer.eos_id, lm.start_id) == (0, 1, 0)
     assert tokenizer.add_eos and not tokenizer.add_bos
-    assert isinstance(lm.translate("the cat", max_new_tokens=3), str)
+    assert lm.fill_spans("the <extra_id_0> sat", 3).keys() == {"<extra_id_0>"}
+
+
+def test_a_vocabulary_that_has_its_sentinels(tmp_path):
+    source = write(tmp_path, "t5", variables("t5"))
+    vocabulary(tmp_path, own=[f"▁<extra_id_{i}>" for i in (4, 3, 2, 1, 0)])
+    tokenizer = Seq2SeqLM.from_preset(source).tokenizer
+    ids = [tokenizer.token_to_id(f"<extra_id_{i}>") for i in range(5)]
+    assert ids == [7, 6, 5, 4, 3]
+    assert {*ids} <= {*tokenizer.special_ids}
 
 
 def test_weights_of_sixteen_bits(tmp_path):
