@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from massivetext_keras.architecture import shapes
+
 HUGGING_FACE = "hf:"
 KERAS_HUB = "kerashub:"
 BERT = "bert:"
@@ -24,6 +28,20 @@ def is_foreign(text: str) -> bool:
     (True, False)
     """
     return text.startswith(tuple(FOREIGN))
+
+
+def is_shape(text: str) -> bool:
+    """Whether a text names a shape. "a:b" is a folder where there is one, else the
+    place of a shape from outside, which is imported.
+
+    Raises:
+        UnknownName: it is a place, and no shape is there.
+
+    >>> is_shape("bert_tiny"), is_shape("hf:bert_tiny")
+    (True, False)
+    """
+    is_folder = is_foreign(text) or (":" in text and Path(text).is_dir())
+    return not is_folder and text in shapes.PRESETS
 
 
 def described() -> str:

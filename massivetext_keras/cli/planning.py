@@ -126,10 +126,11 @@ def config_of(preset: str) -> TransformerConfig:
     >>> config_of("gpt2_small").num_layers
     12
     """
-    from massivetext_keras.architecture import shapes, sources
+    from massivetext_keras.architecture import shapes
+    from massivetext_keras.architecture.sources import is_foreign, is_shape
 
-    folder = sources.is_foreign(preset) or Path(preset).expanduser().is_dir()
-    if preset in shapes.PRESETS or not folder:
+    folder = is_foreign(preset) or Path(preset).expanduser().is_dir()
+    if is_shape(preset) or not folder:
         config = shapes.preset(preset)
     else:
         from massivetext_keras.tasks.source import Source  # TensorFlow, some seconds

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from massivetext_keras.architecture.sources import described
+from massivetext_keras.architecture.sources import described, is_shape
 from massivetext_keras.cli.flags import UsageError
 from massivetext_keras.experiment import ExperimentConfig
 
@@ -85,7 +85,6 @@ def experiment_of(
         ValueError: the file has none, or wrong ones.
     """
     from massivetext_keras.architecture import shapes
-    from massivetext_keras.tasks.source import is_shape
 
     experiment = default
     if is_shape(preset):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from massivetext_keras import tokenizers
 from massivetext_keras.architecture import shapes, sources
 from massivetext_keras.architecture.model import ModelConfig
-from massivetext_keras.architecture.sources import is_foreign
+from massivetext_keras.architecture.sources import is_shape
 from massivetext_keras.architecture.storage import Storage
 from massivetext_keras.architecture.storage import read_header as storages_in
 from massivetext_keras.checkpoints.bert import BertFolder
@@ -108,20 +108,6 @@ class Source:
             options: of the task, instead of the source's own.
         """
         raise NotImplementedError
-
-
-def is_shape(text: str) -> bool:
-    """Whether a text names a shape. "a:b" is a folder where there is one, else the
-    place of a shape from outside, which is imported.
-
-    Raises:
-        UnknownName: it is a place, and no shape is there.
-
-    >>> is_shape("bert_tiny"), is_shape("hf:bert_tiny")
-    (True, False)
-    """
-    is_folder = is_foreign(text) or (":" in text and Path(text).is_dir())
-    return not is_folder and text in shapes.PRESETS
 
 
 class Shape(Source):
