@@ -96,6 +96,30 @@ def _feed_forward(values: Mapping[str, Any]) -> dict[str, Any]:
     return _FEED_FORWARDS[key]
 
 
+def _fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    _require_sublayers(values)
+    return _feed_forward(values)
+
+
+def _require_sublayers(values: Mapping[str, Any]) -> None:
+    """Refuses what is done around the layers in another order, with the same weights.
+
+    Raises:
+        ValueError: it is.
+    """
+    for part, wanted in _SUBLAYERS.items():
+        for name in _both(f"LayerStack.sublayers_{part}"):
+            if (text := values.get(name)) is not None:
+                found = re.findall(r"@[\w.]*\bsublayer_(\w+)", str(text))
+                if found != wanted:
+                    raise unsupported(name, found, wanted)
+
+
+_SUBLAYERS = {
+    "initial": ["dropout"],
+    "per_layer": ["rms_norm", "call_layer", "dropout", "residual"],
+    "final": ["rms_norm", "dropout"],
+}
 # Its gelu is the tanh formula.
 _FEED_FORWARDS: dict[tuple[str, ...], dict[str, Any]] = {
     (theirs, *linear): {"activation": ours, "gated": bool(linear)}
@@ -114,7 +138,10 @@ _ONLY = {
     "SelfAttention.relative_attention_type": "bias_shared",
     "SelfAttention.num_memory_heads": 0,
     "SelfAttention.shared_kv": False,
+    "SelfAttention.attention_func": None,
+    "SelfAttention.attention_kwargs": None,
     "SelfAttention.combine_dims": True,
+    "SelfAttention.keep_query_heads_dims": False,
     "SelfAttention.fold_scaling_into_initializer": True,
     "DenseReluDense.use_bias": False,
     "Unitransformer.positional_embedding": False,
@@ -129,14 +156,20 @@ T5 = Variables(
         **_SIZES,
         "max_length": "encoder/Unitransformer.max_length",
         "dropout": "encoder/SelfAttention.dropout_rate",
-        "norm_epsilon": "sublayer_rms_norm.epsilon",
+        "norm_epsilon": (
+            "sublayer_rms_norm.epsilon",
+            *_both("LayerStack.norm_epsilon"),  # of old runs
+        ),
         "relative_buckets": _both("SelfAttention.relative_attention_num_buckets"),
     },
     names=_names,
     architecture="model.ckpt",
     only={name: _ONLY[argument] for argument in _ONLY for name in _both(argument)}
-    | {"Bitransformer.shared_embedding": True},
-    extra_fields=_feed_forward,
+    | {
+        "Bitransformer.shared_embedding": True,
+        "unit_scaling_convention.value": False,
+    },
+    extra_fields=_fields,
     other_names=_rms_norms(),
 )
 

@@ -35,11 +35,20 @@ STACK = """
 {0}/DenseReluDense.dropout_rate = %dropout_rate
 {0}/DenseReluDense.hidden_size = %d_ff
 {0}/DenseReluDense.use_bias = False
+{0}/LayerStack.sublayers_final = \\
+    [@transformer.sublayer_rms_norm, @transformer.sublayer_dropout]
+{0}/LayerStack.sublayers_initial = [@transformer.sublayer_dropout]
+{0}/LayerStack.sublayers_per_layer = \\
+    [@transformer.sublayer_rms_norm,
+     @transformer.sublayer_call_layer,
+     @transformer.sublayer_dropout,
+     @transformer.sublayer_residual]
 {0}/make_layer_stack.block_scope = True
 {0}/make_layer_stack.layers = \\
     [@mesh_tensorflow.transformer.transformer_layers.SelfAttention,
      @mesh_tensorflow.transformer.transformer_layers.DenseReluDense]
 {0}/make_layer_stack.num_layers = {layers}
+{0}/SelfAttention.attention_func = None
 {0}/SelfAttention.combine_dims = True
 {0}/SelfAttention.dropout_rate = %dropout_rate
 {0}/SelfAttention.fold_scaling_into_initializer = True
@@ -257,6 +266,16 @@ def test_weights_of_sixteen_bits(tmp_path):
             "DenseReluDense.activation = 'relu'",
             "DenseReluDense.activation = ['linear', 'gelu']",
             r'encoder/DenseReluDense.activation=\["linear", "gelu"\] is not supported',
+        ),
+        (
+            "sublayer_rms_norm,\n     @transformer.sublayer_call_layer,",
+            "sublayer_call_layer,\n     @transformer.sublayer_rms_norm,",
+            r'encoder/LayerStack.sublayers_per_layer=\["call_layer", "rms_norm", "drop',
+        ),
+        (
+            "Bitransformer.shared_embedding = True",
+            "encoder/LayerStack.norm_epsilon = 1e-5",
+            "encoder/LayerStack.norm_epsilon=1e-05 is not supported; known: 1e-06",
         ),
         ("d_kv = 5", "d_kv = 6", r"q is \(18, 15\), wanted \(18, 18\)"),
     ],
