@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from massivetext_keras.architecture.config import TransformerConfig
@@ -97,5 +96,5 @@ class CheckpointFolder:
 
 def _names(table: Table, beginning: str = "") -> set[str]:
     """Theirs, of those of ours that begin so."""
-    rules: Iterable = (table[path] for path in table if path.startswith(beginning))
-    return {name for rule in rules for name in rule.parts}
+    rules = {path: table[path] for path in table if path.startswith(beginning)}
+    return {name for rule in rules.values() for name in rule.parts}

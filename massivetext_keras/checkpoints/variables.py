@@ -18,7 +18,8 @@ _OF_TRAINING = (
     r"(.*/)?(adam_[mv]|AdamWeightDecayOptimizer.*|global_step|beta[12]_power"
     r"|[^/]*_slot_(v|vr|vc|m))"
     # of objects
-    r"|optimizer/.*|.*/\.OPTIMIZER_SLOT/.*|(save_counter|global_step)/\..*"
+    r"|(.*/)?(optimizer|keras_api)/.*|.*/\.OPTIMIZER_SLOT/.*"
+    r"|(save_counter|global_step)/\..*"
 )
 
 
