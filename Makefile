@@ -86,7 +86,7 @@ test: setup  ## format, lint and every test and doctest, on WORKERS (2) processe
 
 parity: $(PARITY)/.installed  ## compare with transformers and torch, in a venv of their own
 	$(PARITY)/bin/python -m pytest tests/huggingface/test_parity.py tests/generation/test_parity.py \
-		tests/ngram/test_parity.py tests/runtimes/test_gguf.py
+		tests/ngram/test_parity.py tests/runtimes/test_gguf.py tests/checkpoints/test_parity.py
 
 # It sees what .venv has, and adds the rest. PyPI's torch brings CUDA along; where that is
 # too much: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make parity

@@ -36,7 +36,7 @@ ABOUT = {
     "data": "files to batches; objectives",
     "huggingface": "names and fields of the foreign land",
     "kerashub": "presets of KerasHub, without KerasHub",
-    "checkpoints": "BERT as google-research published it",
+    "checkpoints": "BERT and T5 as their authors published them",
     "text": "special tokens, words, passages",
     "models": "BERT, GPT, Seq2Seq over one stack",
     "tokenizers": "strings to ids, in the graph",

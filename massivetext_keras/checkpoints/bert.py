@@ -1,29 +1,22 @@
-"""BERT as google-research published it: `bert_config.json`, `bert_model.ckpt` and
-`vocab.txt` (Devlin et al., 2019)."""
+"""BERT (Devlin et al., 2019) as google-research and TensorFlow's Model Garden published
+it: `bert_config.json`, `bert_model.ckpt` and `vocab.txt`."""
 
 from __future__ import annotations
 
 import functools
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.architecture.weights import Sizes
+from massivetext_keras.checkpoints.folder import CheckpointFolder
+from massivetext_keras.checkpoints.names import TURNED, Variables
+from massivetext_keras.checkpoints.variables import read_variables
 from massivetext_keras.huggingface.families import encoders
-from massivetext_keras.huggingface.families.family import (
-    Family,
-    Head,
-    Names,
-    blocks,
-    place_of,
-)
-from massivetext_keras.huggingface.rules import Rule, turned
-from massivetext_keras.saving.weights import Tensors, check_shapes
+from massivetext_keras.huggingface.families.family import Head, blocks
+from massivetext_keras.saving.weights import Tensors
+from massivetext_keras.support.extras import need
 from massivetext_keras.support.files import read_json
 from massivetext_keras.tokenizers.base import Tokenizer
 from massivetext_keras.tokenizers.wordpiece import (
@@ -32,20 +25,8 @@ from massivetext_keras.tokenizers.wordpiece import (
 )
 
 CONFIG = "bert_config.json"
+PARAMETERS = "params.yaml"
 VOCABULARY = "vocab.txt"
-_INDEX = ".index"
-# Kept beside the weights where they were trained on.
-_OF_TRAINING = (
-    r"(.*/)?(adam_[mv]|AdamWeightDecayOptimizer.*|global_step|beta[12]_power)"
-)
-_SUFFIXES = {
-    "kernel": "/kernel",
-    "bias": "/bias",
-    "gain": "/gamma",
-    "offset": "/beta",
-    "embeddings": "",
-}
-_OUTPUT = "output_weights"  # [out, in], and all else [in, out]
 _MASKED_LM = {
     "head/transform": "cls.predictions.transform.dense",
     "head/norm": "cls.predictions.transform.LayerNorm",
@@ -53,37 +34,11 @@ _MASKED_LM = {
 }
 
 
-class _Checkpoint(Family):
-    """A table whose names have dots for the lines of TensorFlow's."""
-
-    __slots__ = ()
-
-    def _rule(
-        self,
-        names: Names,
-        config: TransformerConfig,
-        prefix: str,
-        path: str,
-        sizes: Sizes,
-    ) -> Rule:
-        _, weight, theirs, is_layer, block = place_of(names, path)
-        suffix = _SUFFIXES[weight] if is_layer else ""
-        *rows, columns = sizes
-        shape = (*rows, sum(columns))
-        transposed = theirs[0].endswith(_OUTPUT)
-        parts = {}
-        columns = columns if len(theirs) > 1 else shape[-1:]
-        for name, size in zip(theirs, columns, strict=True):
-            name = name.format(i=block).replace(".", "/") + suffix
-            part = (*rows, size)
-            parts[name] = turned(part) if transposed else part
-        return Rule(parts, shape, transposed)
-
-
 def _outputs(layer: str, theirs: str) -> dict[str, str]:
-    """A product whose weights have names of their own."""
+    """A product whose weights have names of their own: [out, in], and all else is
+    [in, out]."""
     return {
-        f"{layer}/kernel": f"{theirs}{_OUTPUT}",
+        f"{layer}/kernel": f"{theirs}output_weights{TURNED}",
         f"{layer}/bias": f"{theirs}output_bias",
     }
 
@@ -94,13 +49,13 @@ def _own_gelu(values: Mapping[str, Any]) -> dict[str, Any]:
     return {"activation": "gelu_tanh"} if is_gelu else {}
 
 
-BERT = _Checkpoint(
+BERT = Variables(
     base=encoders.BERT.base.replace(pooler=True),
     fields=encoders.BERT.fields,
     names={
-        "tokens": "bert.embeddings.word_embeddings",
-        "embeddings/positions": "bert.embeddings.position_embeddings",
-        "embeddings/segments": "bert.embeddings.token_type_embeddings",
+        "tokens/embeddings": "bert.embeddings.word_embeddings",
+        "embeddings/positions/embeddings": "bert.embeddings.position_embeddings",
+        "embeddings/segments/embeddings": "bert.embeddings.token_type_embeddings",
         "embeddings/norm": "bert.embeddings.LayerNorm",
         **blocks(
             "stack",
@@ -128,93 +83,107 @@ BERT = _Checkpoint(
         "classification": Head("classifier", _outputs("head/classes", "")),
         "question_answering": Head("squad", _outputs("head/spans", "cls.squad.")),
     },
+    only={"norm_first": False},
     extra_fields=_own_gelu,
 )
 
+_GARDEN_LM = {**_MASKED_LM, "head/bias": "cls.predictions.output_bias.bias"}
+# The same with the names that the layers of the Model Garden have. A head for whole
+# texts has a pooler of its own, or takes the encoder's.
+GARDEN = BERT._replace(
+    names={
+        "tokens": "word_embeddings",
+        "embeddings/positions": "position_embedding",
+        "embeddings/segments": "type_embeddings",
+        "embeddings/norm": "embeddings.layer_norm",
+        **blocks(
+            "stack",
+            "transformer.layer_{i}",
+            {
+                "attention/qkv": tuple(
+                    f"self_attention.{part}" for part in ("query", "key", "value")
+                ),
+                "attention/output": "self_attention.attention_output",
+                "attention_norm": "self_attention_layer_norm",
+                "feed_forward/up": "intermediate",
+                "feed_forward/down": "output",
+                "feed_forward_norm": "output_layer_norm",
+            },
+        ),
+        "pooler": "pooler_transform",
+    },
+    heads={
+        "pretraining": Head(
+            "BertPretrainerV2",
+            {
+                **_GARDEN_LM,
+                "pooler": "next_sentence.pooler_dense",
+                "head/next_sentence": "next_sentence.logits",
+            },
+        ),
+        "masked_lm": Head("BertPretrainerV2", _GARDEN_LM),
+        "classification": Head(
+            "BertClassifier",
+            {
+                "pooler": "sentence_prediction.pooler_dense",
+                "head/classes": "sentence_prediction.logits",
+            },
+        ),
+        "question_answering": Head(
+            "BertSpanLabeler", {"head/spans": "predictions.transform.logits"}
+        ),
+    },
+    other_names={"pooler": "pooler_transform"},
+)
+_TOKENS = "word_embeddings/embeddings"
+# What stands before a variable's name is the name of the model around.
+_INNER = re.compile(
+    r"(?<![^/])(word_embeddings|position_embedding|type_embeddings|embeddings/layer_norm"
+    r"|transformer/layer_\d+|pooler_transform|cls/predictions|next_sentence"
+    r"|sentence_prediction|predictions/transform/logits)/.*"
+)
+# Of `params.yaml`, where it is another name than that of `bert_config.json`.
+_FIELDS = {
+    "num_layers": "num_hidden_layers",
+    "hidden_activation": "hidden_act",
+    "dropout_rate": "hidden_dropout_prob",
+    "attention_dropout_rate": "attention_probs_dropout_prob",
+}
 
-class BertFolder:
-    """A folder of google-research whose files are read once, when they are asked for.
+
+class BertFolder(CheckpointFolder):
+    """A folder of google-research, or of the Model Garden.
 
     Args:
         path: a local folder.
-
-    Raises:
-        FileNotFoundError: of whatever is asked: the folder or a file is missing.
-        ValueError: a file is damaged, or asks for what would give other numbers.
     """
 
-    def __init__(self, path: str | os.PathLike):
-        self.path = Path(path)
+    @functools.cached_property
+    def description(self) -> Path:
+        """`bert_config.json`, or without one the `params.yaml` of a run of the Model
+        Garden."""
+        files = (self.path / CONFIG, self.path / PARAMETERS)
+        return next((file for file in files if file.is_file()), files[0])
 
     @functools.cached_property
     def config(self) -> TransformerConfig:
-        """The shape that `bert_config.json` describes."""
-        file = self.path / CONFIG
+        file = self.description
         if not file.is_file():
             raise FileNotFoundError(f"{file}: no such file")
         try:
-            return BERT.read(read_json(file))
+            return BERT.read(
+                read_json(file) if file.name == CONFIG else _parameters(file)
+            )
         except (ValueError, TypeError) as error:
             raise ValueError(f"{file}: {error}") from None
 
     @functools.cached_property
     def tensors(self) -> Tensors:
-        """The weights by the names of the checkpoint."""
-        prefix = self._checkpoint()
-        try:
-            reader = tf.train.load_checkpoint(str(prefix))
-        except (tf.errors.OpError, ValueError) as error:
-            raise ValueError(f"{prefix}: not a readable checkpoint ({error})") from None
-        shapes = {
-            name: tuple(shape)
-            for name, shape in reader.get_variable_to_shape_map().items()
-            if not re.fullmatch(_OF_TRAINING, name)
-        }
-        return Tensors(shapes, reader.get_tensor)
+        return read_variables(self.path, _inner)
 
-    def _checkpoint(self) -> Path:
-        """The newest of the folder, or the only one."""
-        if newest := tf.train.latest_checkpoint(str(self.path)):
-            return Path(newest)
-        found = sorted(self.path.glob(f"*{_INDEX}"))
-        if len(found) != 1:
-            names = ", ".join(file.name for file in found) or "none"
-            raise FileNotFoundError(
-                f"{self.path}: one checkpoint is wanted, as bert_model.ckpt{_INDEX}; "
-                f"there is {names}"
-            )
-        return found[0].with_suffix("")
-
-    def heads(self) -> tuple[str, ...]:
-        """The heads whose weights are there."""
-        return tuple(
-            head for head in BERT.heads if self._names_of(head) <= {*self.tensors}
-        )
-
-    def _names_of(self, head: str) -> set[str]:
-        table = BERT.table(self.config, "", head)
-        rules = (rule for path, rule in table.items() if path.startswith("head/"))
-        return {name for rule in rules for name in rule.parts}
-
-    def load(self, head: str | None = None) -> tuple[TransformerConfig, Tensors]:
-        """The model: its shape, and weights by our names.
-
-        Args:
-            head: one of `heads`, to be loaded with it.
-
-        Raises:
-            FileNotFoundError: a file is missing.
-            ValueError: variables are missing, left over or of another shape.
-        """
-        tensors = self.tensors
-        classes = tensors.shapes.get("output_bias", (2,))[0]
-        table = BERT.table(self.config, "", head, classes=classes)
-        wanted = {name: s for rule in table.values() for name, s in rule.parts.items()}
-        aside = set().union(*map(self._names_of, self.heads())) - wanted.keys()
-        found = {k: shape for k, shape in tensors.shapes.items() if k not in aside}
-        check_shapes(wanted, found, f"{self.path}: the variables do not fit {CONFIG}")
-        shapes = {ours: rule.shape for ours, rule in table.items()}
-        return self.config, Tensors(shapes, lambda ours: table[ours].join(tensors))
+    @property
+    def family(self) -> Variables:
+        return GARDEN if _TOKENS in self.tensors else BERT
 
     def tokenizer(self) -> Tokenizer:
         """Of `vocab.txt`: "uncased", unless a token of it has a capital letter.
@@ -230,3 +199,24 @@ class BertFolder:
         return WordPieceTokenizer(
             tokens, lowercase=lowercase, add_bos=True, add_eos=True
         )
+
+
+def _inner(name: str) -> str:
+    found = _INNER.search(name)
+    return found[0] if found else name
+
+
+def _parameters(file: Path) -> dict[str, Any]:
+    """What `bert_config.json` would say.
+
+    Raises:
+        ValueError: it is no YAML, or not of a run of BERT.
+    """
+    yaml = need("yaml", "records")
+    try:
+        values = yaml.safe_load(file.read_text())["task"]["model"]["encoder"]["bert"]
+        return {_FIELDS.get(name, name): value for name, value in values.items()}
+    except yaml.YAMLError as error:
+        raise ValueError(f"not YAML ({error})") from None
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError("there is no task.model.encoder.bert") from None

@@ -61,9 +61,9 @@ def adversarial_train(
 
 
 def _model(preset: str, tokenizer: str | None, how: Given) -> Any:
+    from massivetext_keras.architecture.sources import is_shape
     from massivetext_keras.cli.settings import tokenizer_named
     from massivetext_keras.tasks import AdversarialTextGenerator
-    from massivetext_keras.tasks.source import is_shape
 
     try:
         AdversarialConfig(**how)

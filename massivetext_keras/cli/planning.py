@@ -121,16 +121,16 @@ def plan(
 
 
 def config_of(preset: str) -> TransformerConfig:
-    """The shape that --preset names; a folder is opened as other verbs do.
+    """The shape that --preset names; a folder or a file is opened as other verbs do.
 
     >>> config_of("gpt2_small").num_layers
     12
     """
     from massivetext_keras.architecture import shapes
+    from massivetext_keras.architecture.sources import is_foreign, is_shape
 
-    folder = preset.startswith(("hf:", "kerashub:", "bert:"))
-    folder = folder or Path(preset).expanduser().is_dir()
-    if preset in shapes.PRESETS or not folder:
+    folder = is_foreign(preset) or Path(preset).expanduser().is_dir()
+    if is_shape(preset) or not folder:
         config = shapes.preset(preset)
     else:
         from massivetext_keras.tasks.source import Source  # TensorFlow, some seconds

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
+from massivetext_keras.architecture.sources import described, is_shape
 from massivetext_keras.cli.flags import UsageError
 from massivetext_keras.experiment import ExperimentConfig
 
@@ -13,7 +14,7 @@ from massivetext_keras.experiment import ExperimentConfig
 Preset = Annotated[
     str,
     "a name that `presets` lists, package.module:NAME of a shape from elsewhere, a "
-    "preset folder, or hf:, kerashub: or bert: and a FOLDER, or gguf:FILE",
+    f"preset folder, {described()}",
 ]
 Data = Annotated[str, "text: files, globs and folders, by commas"]
 Examples = Annotated[str, "examples: files, globs and folders, by commas"]
@@ -84,7 +85,6 @@ def experiment_of(
         ValueError: the file has none, or wrong ones.
     """
     from massivetext_keras.architecture import shapes
-    from massivetext_keras.tasks.source import is_shape
 
     experiment = default
     if is_shape(preset):

@@ -82,7 +82,7 @@ def run_of(
         set: any setting, as optimizer.learning_rate=1e-3; may repeat.
     """
     from massivetext_keras import training
-    from massivetext_keras.tasks.source import is_shape
+    from massivetext_keras.architecture.sources import is_shape
 
     if {"train.steps", "train.minutes"} <= fields.keys():
         raise UsageError("--steps and --minutes: give one, both say when training ends")

@@ -37,6 +37,8 @@ _OTHERS = {
     "*.pt": "pickles, which can run code: save the model in safetensors",
     "*.onnx": "a graph of ONNX, which has no weights by name: give the folder that it "
     "was made from",
+    "*.ckpt*.index": 'a checkpoint of TensorFlow: of BERT it is read as "bert:FOLDER", '
+    'of T5 as "t5:FOLDER"',
     "*.gguf": 'weights of llama.cpp: give the file, "gguf:FOLDER/FILE"',
 }
 

@@ -149,8 +149,9 @@ class Task(TrainingStep):
             source: the name of a shape (random weights), such as `massivetext presets`
                 lists or "package.module:NAME" of one from elsewhere; a folder written
                 by `save_preset`; "hf:folder" with a Hugging Face model;
-                "kerashub:folder" with a preset of KerasHub; "bert:folder" with a
-                checkpoint of google-research; or "gguf:file" of llama.cpp.
+                "kerashub:folder" with a preset of KerasHub; "bert:folder" or
+                "t5:folder" with a checkpoint of google-research, and of BERT of the
+                Model Garden; or "gguf:file" of llama.cpp.
             tokenizer: for a name; its size replaces the preset's vocabulary size. For
                 a folder, instead of the folder's own.
             **changes: options of the task, and fields of the config to replace, such as

@@ -1,5 +1,5 @@
-"""What `from_preset` takes: the name of a shape, a folder, "hf:", "kerashub:" or
-"bert:" and a folder, or "gguf:" and a file."""
+"""What `from_preset` takes: the name of a shape, a folder, or what
+`architecture.sources` lists."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from massivetext_keras import tokenizers
-from massivetext_keras.architecture import shapes
+from massivetext_keras.architecture import shapes, sources
 from massivetext_keras.architecture.model import ModelConfig
+from massivetext_keras.architecture.sources import is_shape
 from massivetext_keras.architecture.storage import Storage
 from massivetext_keras.architecture.storage import read_header as storages_in
 from massivetext_keras.checkpoints.bert import BertFolder
+from massivetext_keras.checkpoints.folder import CheckpointFolder
+from massivetext_keras.checkpoints.t5 import T5Folder
 from massivetext_keras.huggingface.generation import read_options
 from massivetext_keras.huggingface.models import Folder
 from massivetext_keras.kerashub.models import Folder as HubFolder
@@ -28,10 +31,6 @@ from massivetext_keras.tokenizers import Tokenizer
 
 logger = logging.getLogger(__name__)
 
-HUGGING_FACE = "hf:"
-KERAS_HUB = "kerashub:"
-GOOGLE_BERT = "bert:"
-GGUF = "gguf:"
 _HEAD = "head/"
 
 
@@ -94,7 +93,7 @@ class Source:
             known = [*shapes.PRESETS, *(str(file.parent) for file in beside)]
             hint = nearest(path, known)
             if Path(path).suffix == SUFFIX:
-                hint = f"a file of llama.cpp is read as {GGUF + path!r}"
+                hint = f"a file of llama.cpp is read as {sources.GGUF + path!r}"
             raise UnknownName(f"{path!r} is neither a preset nor a folder: {hint}")
         return PresetFolder(path)
 
@@ -109,29 +108,6 @@ class Source:
             options: of the task, instead of the source's own.
         """
         raise NotImplementedError
-
-
-def is_shape(text: str) -> bool:
-    """Whether a text names a shape. "a:b" is a folder where there is one, else the
-    place of a shape from outside, which is imported.
-
-    Raises:
-        UnknownName: it is a place, and no shape is there.
-
-    >>> is_shape("bert_tiny"), is_shape("hf:bert_tiny")
-    (True, False)
-    """
-    is_folder = is_foreign(text) or (":" in text and Path(text).is_dir())
-    return not is_folder and text in shapes.PRESETS
-
-
-def is_foreign(text: str) -> bool:
-    """Whether a text begins with the name of another library.
-
-    >>> is_foreign("kerashub:gpt2"), is_foreign("gpt2_small")
-    (True, False)
-    """
-    return text.startswith(tuple(_FOREIGN))
 
 
 class Shape(Source):
@@ -251,11 +227,11 @@ class KerasHubFolder(Source):
         return Parts(config, tokenizer, options, tensors, problem)
 
 
-class BertCheckpoint(Source):
-    """A checkpoint of BERT as google-research published it."""
+class Checkpoint(Source):
+    """A checkpoint of TensorFlow as its authors published it."""
 
-    def __init__(self, name: str):
-        self.name, self.folder = name, BertFolder(name)
+    def __init__(self, kind: type[CheckpointFolder], name: str):
+        self.name, self.folder = name, kind(name)
 
     @property
     def config(self) -> ModelConfig:
@@ -289,12 +265,13 @@ class GGUFFile(Source):
         return Parts(self.config, tokenizer, dict(options), tensors, problem)
 
 
-# What a text begins with -> the kind of source that the rest is of.
-_FOREIGN: dict[str, type[Source]] = {
-    HUGGING_FACE: HuggingFaceFolder,
-    KERAS_HUB: KerasHubFolder,
-    GOOGLE_BERT: BertCheckpoint,
-    GGUF: GGUFFile,
+# What a text begins with -> what reads the rest.
+_FOREIGN: dict[str, Callable[[str], Source]] = {
+    sources.HUGGING_FACE: HuggingFaceFolder,
+    sources.KERAS_HUB: KerasHubFolder,
+    sources.BERT: functools.partial(Checkpoint, BertFolder),
+    sources.T5: functools.partial(Checkpoint, T5Folder),
+    sources.GGUF: GGUFFile,
 }
 
 

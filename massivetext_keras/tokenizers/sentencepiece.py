@@ -47,6 +47,19 @@ def parse_model(model: bytes, source: str = "model_proto"):
     return proto
 
 
+def add_sentinels(proto, count: int) -> None:
+    """Puts T5's special tokens behind the pieces of a `ModelProto`, the first one last;
+    those that the model has stay where they are.
+
+    Raffel et al. 2020, "Exploring the Limits of Transfer Learning with a Unified
+    Text-to-Text Transformer", https://arxiv.org/abs/1910.10683.
+    """
+    own = {piece.piece for piece in proto.pieces}
+    for number in reversed(range(count)):
+        if (name := f"<extra_id_{number}>") not in own:
+            proto.pieces.add(piece=name, type=proto.SentencePiece.CONTROL)
+
+
 class SentencePieceTokenizer(Tokenizer):
     """A SentencePiece model, BPE or unigram, run by TF-Text.
 

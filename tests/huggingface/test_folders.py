@@ -27,6 +27,7 @@ from tests.tasks.tiny import ENCODER, byte_lm, encoder_task
         ("pytorch_model.bin.index.json", "pickles, which can run code"),
         ("model.onnx", "a graph of ONNX"),
         ("model-q4.gguf", '"gguf:FOLDER/FILE"'),
+        ("bert_model.ckpt.index", '"bert:FOLDER", of T5 as "t5:FOLDER"'),
     ],
 )
 def test_what_to_do_about_other_weights(tmp_path, file, advice):

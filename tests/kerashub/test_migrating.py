@@ -11,6 +11,7 @@ from massivetext_keras.architecture import shapes
 from massivetext_keras.tasks import TextClassifier
 from massivetext_keras.tokenizers import WordPieceTokenizer
 from tests.checkpoints import test_bert as published
+from tests.checkpoints import test_t5 as t5
 from tests.kerashub.fixtures import make
 from tests.processes import ROOT
 
@@ -37,6 +38,9 @@ def folder(tmp_path, monkeypatch):
     words = [*published.SPECIAL, *WORDS, *(f"w{i}" for i in range(24))]
     published.write(bert, published.variables(), words)
     (tmp_path / "vocab.txt").write_text((bert / "vocab.txt").read_text())
+    t5.write(tmp_path / "t5.1.1.small", "t5_v1_1", t5.variables("t5_v1_1"))
+    for name in ("pairs.tsv", "pairs_dev.tsv"):
+        (tmp_path / name).write_text("source\ttarget\nthe cat\ta dog\n")
     (tmp_path / "words.txt").write_text("a dull fine film\n\n" * 40)
     rows = "bad\ta dull film\ngood\ta fine film\n"
     for name in ("train.tsv", "dev.tsv"):

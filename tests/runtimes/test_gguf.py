@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from massivetext_keras.architecture.shapes import preset
+from massivetext_keras.cli.planning import config_of
 from massivetext_keras.huggingface.models import load
 from massivetext_keras.runtimes.gguf import read_gguf
 from massivetext_keras.runtimes.gguf_files.architectures import (
@@ -136,6 +137,7 @@ def test_stories_are_read_back(stories, file, data_dir, plain_loop):
     wanted = (data_dir / "weights/stories260K/greedy.txt").read_text()
     again = CausalLM.from_preset(f"gguf:{file}")
     assert task_class(f"gguf:{file}") is CausalLM
+    assert config_of(f"gguf:{file}") == again.config
     assert again.config == stories.config
     texts = [wanted, "Once upon a time", "  Über\n中文 🙂", ""]
     assert again.tokenizer(texts).to_list() == stories.tokenizer(texts).to_list()

@@ -131,8 +131,8 @@ def learning_of(
         set: any setting, as optimizer.layer_decay=0.9; may repeat.
     """
     from massivetext_keras import tasks, training
+    from massivetext_keras.architecture.sources import is_shape
     from massivetext_keras.tasks.registry import check_options
-    from massivetext_keras.tasks.source import is_shape
     from massivetext_keras.training.callbacks.registry import check_callbacks
 
     tasks.task_class(preset)  # a wrong name is said before all the reading

@@ -24,6 +24,7 @@ from massivetext_keras.tokenizers.character import CharacterTokenizer
 from massivetext_keras.tokenizers.parts.vocabulary import tokens_in_order
 from massivetext_keras.tokenizers.sentencepiece import (
     SentencePieceTokenizer,
+    add_sentinels,
     parse_model,
 )
 from massivetext_keras.tokenizers.translation import TranslationTokenizer
@@ -82,9 +83,7 @@ def _read_sentencepiece(source: TokenizerFolder, name: str) -> Tokenizer:
             return _read_tokenizer_json(source)
         raise source.refuse(name, "what an AlbertTokenizer does to case and accents")
     if kind == "t5" and not added.keys() - own:
-        count = source.config.get("extra_ids", 100)
-        last = len(proto.pieces) + count - 1
-        added = {f"<extra_id_{n}>": last - n for n in range(count)}
+        add_sentinels(proto, source.config.get("extra_ids", 100))
     for piece in proto.pieces:
         if piece.piece in source.special and piece.type == piece.USER_DEFINED:
             piece.type = piece.CONTROL

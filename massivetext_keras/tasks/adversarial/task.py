@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from massivetext_keras.architecture.shapes import preset
+from massivetext_keras.architecture.sources import is_shape
 from massivetext_keras.configs import AdversarialConfig, RecurrentConfig
 from massivetext_keras.kernels.random import hashed, keys_from
 from massivetext_keras.models.recurrent import Recurrent
@@ -37,7 +38,6 @@ from massivetext_keras.tasks.adversarial.rows import (
     word_tokenizer,
 )
 from massivetext_keras.tasks.language_model.task import CausalLM
-from massivetext_keras.tasks.source import is_shape
 from massivetext_keras.text.strings import Texts, as_texts
 from massivetext_keras.tokenizers import Tokenizer
 
