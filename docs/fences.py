@@ -11,9 +11,11 @@ import griffe
 def as_markdown(text: str) -> str:
     """A docstring with its sessions in fences.
 
-    A session begins with `>>>` and ends with an empty line.
+    A session begins with `>>>` and ends with an empty line. What griffe knows are
+    sections called Examples; one called Example would be a sentence.
     """
     lines, inside = [], False
+    text = re.sub(r"^( *)Example:$", r"\1Examples:", text, flags=re.MULTILINE)
     for line in text.split("\n"):
         if not inside and line.lstrip().startswith(">>>"):
             indent = line[: len(line) - len(line.lstrip())]

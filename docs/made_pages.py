@@ -12,7 +12,7 @@ import ast
 import posixpath
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +26,13 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
 }
+# Code, links to files with what they show, and names of pages in a sentence
+_LINKS = re.compile(
+    r"^```.*?^```$|`[^`\n]*`"
+    r"|\[([^\]]*)\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)"
+    r"|(?<![\w/])(docs/\w+\.md|(?:CHANGELOG|CONTRIBUTING)\.md)",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 class Public(NamedTuple):
@@ -159,26 +166,41 @@ def command_page() -> str:
     return "\n".join(lines)
 
 
-def with_links(text: str, place: str, pages: set[str]) -> str:
+def with_links(text: str, place: str, pages: Mapping[str, str]) -> str:
     """Markdown of the repository whose links lead where the site has the same.
 
     Args:
         text: of a page.
         place: its file, from the repository's root.
-        pages: of the site, from docs/.
+        pages: of the site, from docs/, with their titles, which links show in place of
+            a file's name; code stays as it is.
     """
 
     def link(found: re.Match) -> str:
-        shown, target, mark = found.groups()
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(place), target))
+        shown, target, mark, bare = found.groups()
+        if bare:
+            shown, path = bare, bare
+        elif target is None:  # code
+            return found[0]
+        else:
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(place), target))
         inside = PAGES.get(path, path.removeprefix("docs/"))
         if path not in PAGES and not path.startswith("docs/") or inside not in pages:
             return shown if shown.startswith("`") else f"`{path}`"
+        if shown.endswith(".md"):
+            shown = pages[inside] or shown
         here = posixpath.dirname(PAGES.get(place, place.removeprefix("docs/")))
         return f"[{shown}]({posixpath.relpath(inside, here or '.')}{mark or ''})"
 
-    pattern = r"\[([^\]]*)\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)"
-    return re.sub(pattern, link, text)
+    return _LINKS.sub(link, text)
+
+
+def title(file) -> str:
+    """Of a page of mkdocs, up to a colon; "" of a file that is none."""
+    if not file.is_documentation_page():
+        return ""
+    found = re.search(r"^# ([^:\n]+)", file.content_string, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def on_files(files, config):
@@ -198,8 +220,6 @@ def on_files(files, config):
 def on_page_markdown(markdown, page, config, files):
     """Links between files of the repository become links of the site."""
     uri = page.file.src_uri
-    if uri.startswith("reference/"):
-        return markdown
     places = {page: place for place, page in PAGES.items()}
-    known = {file.src_uri for file in files}
+    known = {file.src_uri: title(file) for file in files}
     return with_links(markdown, places.get(uri, f"docs/{uri}"), known)
