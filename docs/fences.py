@@ -15,6 +15,13 @@ def as_markdown(text: str) -> str:
     sections called Examples; one called Example would be a sentence.
     """
     lines, inside = [], False
+    # "first, second: what both are": griffe takes what follows a space for a type.
+    text = re.sub(
+        r"^ +[*\w]+(?:(?:,| and) [*\w]+)+(?=: |:$)",
+        lambda found: re.sub(r"(?<=\S) ", "\N{NO-BREAK SPACE}", found[0]),
+        text,
+        flags=re.MULTILINE,
+    )
     text = re.sub(r"^( *)Example:$", r"\1Examples:", text, flags=re.MULTILINE)
     for line in text.split("\n"):
         if not inside and line.lstrip().startswith(">>>"):

@@ -162,4 +162,6 @@ def test_sessions_of_docstrings_are_blocks_of_code():
         *["Say \\<a> `<b>`.", "", "```pycon", ">>> f()", "1", "```", "", "End.", ""],
         *["```pycon", ">>> g()", "```"],
     ]
+    several = as_markdown("Args:\n    a, **b and c: both are.").splitlines()[1]
+    assert several.split(" ") == [*[""] * 4, "a,\xa0**b\xa0and\xa0c:", "both", "are."]
     assert as_markdown("  Example:\n    Two.").startswith("  Examples:\n")
