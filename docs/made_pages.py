@@ -1,6 +1,7 @@
 """The pages of the documentation that are made of other files, a hook of mkdocs.
 
 README.md is the first page; CHANGELOG.md and CONTRIBUTING.md are pages; so are the
+notebooks of examples/notebooks, each with the notebook beside it to be taken along, the
 public names of each module, for mkdocstrings, and the verbs of the command line with
 the flags that the program has. Neither TensorFlow nor Keras is imported: names are read
 off the source.
@@ -9,6 +10,7 @@ off the source.
 from __future__ import annotations
 
 import ast
+import json
 import posixpath
 import re
 import sys
@@ -20,11 +22,17 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "massivetext_keras"
 
+NOTEBOOKS = sorted(ROOT.glob("examples/notebooks/*.ipynb"))
+
 # Files of the repository that are pages, and where
 PAGES = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
+    **{
+        path.relative_to(ROOT).as_posix(): f"tutorials/{path.stem}.md"
+        for path in NOTEBOOKS
+    },
 }
 # Code, links to files with what they show, and names of pages in a sentence
 _LINKS = re.compile(
@@ -166,6 +174,19 @@ def command_page() -> str:
     return "\n".join(lines)
 
 
+def notebook_page(path: Path) -> str:
+    """A notebook as Markdown: its texts, its code, and a link to the notebook."""
+    parts = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        is_code = cell["cell_type"] == "code"
+        parts.append(f"```python\n{source}\n```" if is_code else source)
+    title, _, rest = parts[0].partition("\n")
+    link = f'<a href="{path.name}" download>{path.name}</a>'
+    parts[0] = f"{title}\n\nThis page is a notebook: {link}.\n{rest}"
+    return "\n\n".join([*parts, ""])
+
+
 def with_links(text: str, place: str, pages: Mapping[str, str]) -> str:
     """Markdown of the repository whose links lead where the site has the same.
 
@@ -208,7 +229,12 @@ def on_files(files, config):
     from mkdocs.structure.files import File
 
     for place, page in PAGES.items():
-        text = (ROOT / place).read_text()
+        path = ROOT / place
+        text = path.read_text(encoding="utf-8")
+        if path in NOTEBOOKS:
+            beside = page.replace(".md", ".ipynb")
+            files.append(File.generated(config, beside, content=text))
+            text = notebook_page(path)
         files.append(File.generated(config, page, content=text))
     for page, text in api_pages():
         files.append(File.generated(config, page, content=text))

@@ -1,4 +1,4 @@
-"""The runs that the documentation shows pictures of: tiny ones, on text that Python has.
+"""Tiny runs, on text that Python has, of which the documentation shows pictures.
 
 take_pictures.py looks at what they leave in a folder.
 """
@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from pydoc_data.topics import topics
 
+import keras
+
 import massivetext_keras as mtk
 from massivetext_keras.corpus.report.page import write_report
 
@@ -25,7 +27,8 @@ KINDS = {
     "network": ["socket", "ssl", "http.client", "urllib.request", "smtplib", "email"],
 }
 ASKED = "Return the path of a file that is open on a socket."
-EPOCHS = 12
+PROMPT = "The value of"
+EPOCHS = 10
 STEPS, UPDATES = 40, 200  # of an epoch, of the language model
 _MENU = "<nav>" + "".join(f"<a href='#'>Link {i}</a>" for i in range(30)) + "</nav>"
 _NAMES = "Ada", "Emmy", "Alan", "Grace", "Kurt", "Sofja", "Carl", "Hedy"
@@ -90,17 +93,21 @@ def first_lines(module: str) -> Iterator[str]:
 
 
 def labeled_texts() -> list[mtk.data.LabeledText]:
-    """First lines with what their functions are for."""
+    """First lines of one kind of functions, with that."""
+    found: dict[str, set[str]] = {}
+    for label, modules in KINDS.items():
+        for text in (text for module in modules for text in first_lines(module)):
+            found.setdefault(text, set()).add(label)
     return [
-        mtk.data.LabeledText(text, label)
-        for label, modules in KINDS.items()
-        for module in modules
-        for text in dict.fromkeys(first_lines(module))
+        mtk.data.LabeledText(text, *labels)
+        for text, labels in found.items()
+        if len(labels) == 1
     ]
 
 
 def classifier(folder: Path) -> mtk.tasks.TextClassifier:
     """Learns the kinds; leaves a preset, an export and the texts held out."""
+    keras.utils.set_random_seed(0)
     train, test = mtk.tasks.split_examples(labeled_texts(), 0.2, key=lambda x: x.text)
     learn = mtk.tokenizers.WordPieceTokenizer.train
     tokenizer = learn(texts=[x.text for x in train], vocabulary_size=2000)
@@ -137,6 +144,7 @@ def explanation_page(task: mtk.tasks.TextClassifier, folder: Path) -> Path:
 
 def language_model_run(folder: Path) -> Path:
     """The record of a GPT that reads the topics of Python's `help()`."""
+    keras.utils.set_random_seed(0)
     texts = list(topics.values())
     learn = mtk.tokenizers.SentencePieceTokenizer.train
     tokenizer = learn(texts=texts, vocabulary_size=1000)
@@ -150,7 +158,7 @@ def language_model_run(folder: Path) -> Path:
         folder / "run",
         every=5,
         sample_every=UPDATES // 2,
-        prompts=["The value of"],
+        prompts=[PROMPT],
         sequence_length=64,
     )
     lm.fit(

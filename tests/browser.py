@@ -21,13 +21,14 @@ Do = Callable[..., Any]  # name of a WebDriver command, its values -> what it an
 _FLAGS = ("headless", "no-sandbox", "disable-gpu", "disable-dev-shm-usage")
 _FLAGS += ("disable-background-networking", "disable-component-update")
 _FLAGS += ("disable-sync", "no-first-run")
-# The text of a page and the widths of its loaded pictures, inside web components too.
+# The text of a page, the widths of its loaded pictures, and the curves of TensorBoard,
+# inside web components too.
 _READ = r"""
 const texts = [], pictures = [], curves = [];
 const walk = (node) => {
   if (node.nodeType === Node.TEXT_NODE) texts.push(node.textContent);
   if (node.tagName === "IMG") pictures.push(node.naturalWidth);
-  if (node.tagName === "path" && node.getAttribute("d")) curves.push(node);
+  if (node.tagName === "path" && node.classList.contains("line")) curves.push(node);
   if (["SCRIPT", "STYLE", "TEMPLATE"].includes(node.tagName)) return;
   for (const child of node.shadowRoot?.childNodes ?? []) walk(child);
   for (const child of node.childNodes) walk(child);
@@ -61,7 +62,7 @@ def until(read: Callable[[], Any], holds: Callable[[Any], Any]):
 
 
 def seen(do: Do) -> dict[str, Any]:
-    """`text` of the page, widths of its `pictures`, how many `curves` it has."""
+    """`text` of the page, widths of its `pictures`, how many `curves` are drawn."""
     return do("execute/sync", script=_READ, args=[])
 
 

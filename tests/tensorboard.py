@@ -13,11 +13,12 @@ from tests.browser import ask, until
 
 
 @contextlib.contextmanager
-def tensorboard(log_dir: str | Path, runs: int) -> Iterator[str]:
+def tensorboard(log_dir: Path, runs: int) -> Iterator[str]:
     """The address of a TensorBoard, once it has read that many runs."""
     command = [sys.executable, "-m", "tensorboard.main", "--port=0"]
-    command += [f"--logdir={log_dir}", "--host=127.0.0.1", "--load_fast=false"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as served:
+    command += [f"--logdir={log_dir.name}", "--host=127.0.0.1", "--load_fast=false"]
+    how = {"cwd": log_dir.parent, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **how) as served:  # its page shows the folder's name
         try:
             found = None
             for line in served.stderr:

@@ -7,6 +7,7 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import json
 import pkgutil
 import re
 import sys
@@ -152,6 +153,29 @@ def test_every_page_is_in_the_navigation():
 def test_links_lead_where_the_site_has_the_same(text, place, expected):
     pages = {"tasks.md": "Tasks", "index.md": "Start", "floors.svg": ""}
     assert made.with_links(text, place, pages) == (expected or text)
+
+
+def test_a_notebook_is_a_page_of_its_cells(tmp_path):
+    cells = [
+        {"cell_type": "markdown", "source": ["# Title\n", "\n", "Words."]},
+        {"cell_type": "code", "source": ["a = 1\n", "a"], "outputs": []},
+    ]
+    path = tmp_path / "1_x.ipynb"
+    path.write_text(json.dumps({"cells": cells}))
+    link = 'This page is a notebook: <a href="1_x.ipynb" download>1_x.ipynb</a>.'
+    assert made.notebook_page(path).split("\n") == [
+        *["# Title", "", link, "", "Words.", "", "```python", "a = 1", "a", "```", ""],
+        "",
+    ]
+
+
+def test_every_notebook_is_a_page():
+    assert [path.stem for path in made.NOTEBOOKS] == [
+        page.removeprefix("tutorials/").removesuffix(".md")
+        for page in made.PAGES.values()
+        if page.startswith("tutorials/")
+    ]
+    assert len(made.NOTEBOOKS) == 8
 
 
 def test_sessions_of_docstrings_are_blocks_of_code():
