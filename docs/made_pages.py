@@ -156,7 +156,7 @@ def command_page() -> str:
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
     from massivetext_keras.cli import VERBS
-    from massivetext_keras.cli.shell.help import groups, see_also
+    from massivetext_keras.cli.shell.help import groups, see_also, wrapped
 
     lines = ["# Command line", "", "`massivetext VERB [--flag=value ...]`", ""]
     for name, verb in VERBS.items():
@@ -168,7 +168,8 @@ def command_page() -> str:
                 meaning = escape(flag.help, quote=False).replace("|", "\\|")
                 lines.append(f"| `--{flag.name}` | {meaning} |")
             lines.append("")
-        lines += ["```", *verb.examples, "```", ""]
+        examples = [y for x in verb.examples for y in wrapped(x, "", " \\")]
+        lines += ["```", *examples, "```", ""]
         page = see_also(verb)[1]
         lines += [f"More: [{page}.md](../{page}.md)", ""]
     return "\n".join(lines)
