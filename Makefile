@@ -50,7 +50,7 @@ endef
 export PARTS
 
 .DEFAULT_GOAL := help
-.PHONY: setup quickstart test parity lint types docs package bench clean help
+.PHONY: setup quickstart test parity lint types docs pictures package bench clean help
 
 setup: $(STAMP)  ## make .venv and install the package and its tools into it
 
@@ -113,6 +113,9 @@ package: $(TOOLS)/.installed  ## build the wheel and the sdist into dist/, and c
 
 docs: $(TOOLS)/.installed  ## build the documentation into build/site, with no broken link
 	NO_MKDOCS_2_WARNING=1 $(TOOLS)/bin/mkdocs build --strict --quiet
+
+pictures: setup  ## take the pictures of docs/ anew, with chromium
+	$(BIN)/python docs/take_pictures.py
 
 # Of the extras `docs` and `release` alone: none of it needs TensorFlow.
 $(TOOLS)/.installed: setup.cfg constraints.txt

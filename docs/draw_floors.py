@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 from tests.test_architecture import LEVELS  # noqa: E402
 
 PICTURE = ROOT / "docs" / "floors.svg"
-WIDTH, HEIGHT, GAP, NAMES = 720, 30, 4, 330
+WIDTH, LINE, PADDING, GAP, NAMES = 720, 20, 10, 4, 150
 # What a folder is for, in a few words.
 ABOUT = {
     "cli": "massivetext VERB --flag",
@@ -62,28 +62,29 @@ def draw() -> str:
     """The picture, as SVG."""
     floors = [[x for x in names if x not in HIDDEN] for names in LEVELS]
     floors = [names for names in floors if names][::-1]
-    height = len(floors) * (HEIGHT + GAP) + GAP
+    heights = [len(names) * LINE + PADDING for names in floors]
+    height = sum(heights) + GAP * (len(floors) + 1)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
         'font-family="sans-serif" font-size="13">',
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
     ]
-    for row, names in enumerate(floors):
-        y = GAP + row * (HEIGHT + GAP)
+    y = GAP
+    for row, (names, high) in enumerate(zip(floors, heights, strict=True)):
         shade = 97 - round(22 * row / len(floors))
         lines.append(
-            f'<rect x="{GAP}" y="{y}" width="{WIDTH - 2 * GAP}" height="{HEIGHT}" '
+            f'<rect x="{GAP}" y="{y}" width="{WIDTH - 2 * GAP}" height="{high}" '
             f'rx="3" fill="hsl(210, 45%, {shade}%)" stroke="#567" stroke-width="0.5"/>'
         )
-        text = y + HEIGHT * 0.65
-        about = "; ".join(filter(None, (ABOUT.get(name, "") for name in names)))
-        lines.append(
-            f'<text x="{4 * GAP}" y="{text:g}" font-weight="bold">'
-            f"{escape('  ·  '.join(names))}</text>"
-        )
-        lines.append(
-            f'<text x="{NAMES}" y="{text:g}" fill="#234">{escape(about)}</text>'
-        )
+        for line, name in enumerate(names):
+            text = y + PADDING / 2 + LINE * (line + 0.72)
+            lines.append(
+                f'<text x="{4 * GAP}" y="{text:g}" font-weight="bold">'
+                f"{escape(name)}</text>"
+            )
+            about = escape(ABOUT.get(name, ""))
+            lines.append(f'<text x="{NAMES}" y="{text:g}" fill="#234">{about}</text>')
+        y += high + GAP
     return "\n".join([*lines, "</svg>", ""])
 
 

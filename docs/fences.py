@@ -11,9 +11,18 @@ import griffe
 def as_markdown(text: str) -> str:
     """A docstring with its sessions in fences.
 
-    A session begins with `>>>` and ends with an empty line.
+    A session begins with `>>>` and ends with an empty line. What griffe knows are
+    sections called Examples; one called Example would be a sentence.
     """
     lines, inside = [], False
+    # "first, second: what both are": griffe takes what follows a space for a type.
+    text = re.sub(
+        r"^ +[*\w]+(?:(?:,| and) [*\w]+)+(?=: |:$)",
+        lambda found: re.sub(r"(?<=\S) ", "\N{NO-BREAK SPACE}", found[0]),
+        text,
+        flags=re.MULTILINE,
+    )
+    text = re.sub(r"^( *)Example:$", r"\1Examples:", text, flags=re.MULTILINE)
     for line in text.split("\n"):
         if not inside and line.lstrip().startswith(">>>"):
             indent = line[: len(line) - len(line.lstrip())]

@@ -1,6 +1,7 @@
 """The pages of the documentation that are made of other files, a hook of mkdocs.
 
 README.md is the first page; CHANGELOG.md and CONTRIBUTING.md are pages; so are the
+notebooks of examples/notebooks, each with the notebook beside it to be taken along, the
 public names of each module, for mkdocstrings, and the verbs of the command line with
 the flags that the program has. Neither TensorFlow nor Keras is imported: names are read
 off the source.
@@ -9,10 +10,11 @@ off the source.
 from __future__ import annotations
 
 import ast
+import json
 import posixpath
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -20,12 +22,25 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "massivetext_keras"
 
+NOTEBOOKS = sorted(ROOT.glob("examples/notebooks/*.ipynb"))
+
 # Files of the repository that are pages, and where
 PAGES = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
+    **{
+        path.relative_to(ROOT).as_posix(): f"tutorials/{path.stem}.md"
+        for path in NOTEBOOKS
+    },
 }
+# Code, links to files with what they show, and names of pages in a sentence
+_LINKS = re.compile(
+    r"^```.*?^```$|`[^`\n]*`"
+    r"|\[([^\]]*)\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)"
+    r"|(?<![\w/])(docs/\w+\.md|(?:CHANGELOG|CONTRIBUTING)\.md)",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 class Public(NamedTuple):
@@ -141,7 +156,7 @@ def command_page() -> str:
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
     from massivetext_keras.cli import VERBS
-    from massivetext_keras.cli.shell.help import groups, see_also
+    from massivetext_keras.cli.shell.help import groups, see_also, wrapped
 
     lines = ["# Command line", "", "`massivetext VERB [--flag=value ...]`", ""]
     for name, verb in VERBS.items():
@@ -153,32 +168,61 @@ def command_page() -> str:
                 meaning = escape(flag.help, quote=False).replace("|", "\\|")
                 lines.append(f"| `--{flag.name}` | {meaning} |")
             lines.append("")
-        lines += ["```", *verb.examples, "```", ""]
+        examples = [y for x in verb.examples for y in wrapped(x, "", " \\")]
+        lines += ["```", *examples, "```", ""]
         page = see_also(verb)[1]
         lines += [f"More: [{page}.md](../{page}.md)", ""]
     return "\n".join(lines)
 
 
-def with_links(text: str, place: str, pages: set[str]) -> str:
+def notebook_page(path: Path) -> str:
+    """A notebook as Markdown: its texts, its code, and a link to the notebook."""
+    parts = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        is_code = cell["cell_type"] == "code"
+        parts.append(f"```python\n{source}\n```" if is_code else source)
+    title, _, rest = parts[0].partition("\n")
+    link = f'<a href="{path.name}" download>{path.name}</a>'
+    parts[0] = f"{title}\n\nThis page is a notebook: {link}.\n{rest}"
+    return "\n\n".join([*parts, ""])
+
+
+def with_links(text: str, place: str, pages: Mapping[str, str]) -> str:
     """Markdown of the repository whose links lead where the site has the same.
 
     Args:
         text: of a page.
         place: its file, from the repository's root.
-        pages: of the site, from docs/.
+        pages: of the site, from docs/, with their titles, which links show in place of
+            a file's name; code stays as it is.
     """
 
     def link(found: re.Match) -> str:
-        shown, target, mark = found.groups()
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(place), target))
+        shown, target, mark, bare = found.groups()
+        if bare:
+            shown, path = bare, bare
+        elif target is None:  # code
+            return found[0]
+        else:
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(place), target))
         inside = PAGES.get(path, path.removeprefix("docs/"))
         if path not in PAGES and not path.startswith("docs/") or inside not in pages:
             return shown if shown.startswith("`") else f"`{path}`"
+        if shown.endswith(".md"):
+            shown = pages[inside] or shown
         here = posixpath.dirname(PAGES.get(place, place.removeprefix("docs/")))
         return f"[{shown}]({posixpath.relpath(inside, here or '.')}{mark or ''})"
 
-    pattern = r"\[([^\]]*)\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)"
-    return re.sub(pattern, link, text)
+    return _LINKS.sub(link, text)
+
+
+def title(file) -> str:
+    """Of a page of mkdocs, up to a colon; "" of a file that is none."""
+    if not file.is_documentation_page():
+        return ""
+    found = re.search(r"^# ([^:\n]+)", file.content_string, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def on_files(files, config):
@@ -186,7 +230,12 @@ def on_files(files, config):
     from mkdocs.structure.files import File
 
     for place, page in PAGES.items():
-        text = (ROOT / place).read_text()
+        path = ROOT / place
+        text = path.read_text(encoding="utf-8")
+        if path in NOTEBOOKS:
+            beside = page.replace(".md", ".ipynb")
+            files.append(File.generated(config, beside, content=text))
+            text = notebook_page(path)
         files.append(File.generated(config, page, content=text))
     for page, text in api_pages():
         files.append(File.generated(config, page, content=text))
@@ -198,8 +247,6 @@ def on_files(files, config):
 def on_page_markdown(markdown, page, config, files):
     """Links between files of the repository become links of the site."""
     uri = page.file.src_uri
-    if uri.startswith("reference/"):
-        return markdown
     places = {page: place for place, page in PAGES.items()}
-    known = {file.src_uri for file in files}
+    known = {file.src_uri: title(file) for file in files}
     return with_links(markdown, places.get(uri, f"docs/{uri}"), known)

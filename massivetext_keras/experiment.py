@@ -24,6 +24,7 @@ SCHEDULES = (
     "inverse_square_root",
     "constant",
 )
+"""How the learning rate falls after the warm-up."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -584,8 +585,6 @@ class ExperimentConfig(Config):
         return options
 
 
-# An encoder that has learnt a language learns a task in few small steps (Devlin et al.,
-# 2019; Mosbach et al., 2021). Steps and warm-up follow from the examples.
 FINE_TUNING = ExperimentConfig(
     data=DataConfig(batch_size=32, sequence_length=512, validation_fraction=0.1),
     optimizer=OptimizerConfig(
@@ -598,3 +597,6 @@ FINE_TUNING = ExperimentConfig(
     ),
     train=TrainConfig(epochs=3.0),
 )
+"""Defaults of fine-tuning: an encoder that has learnt a language learns a task in few
+small steps (Devlin et al., 2019; Mosbach et al., 2021). Steps and warm-up follow from
+the examples."""

@@ -3,11 +3,14 @@ made as the repository's are; `make docs` builds it and finds broken links."""
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import inspect
+import json
 import pkgutil
 import re
+import sys
 from functools import cache
 
 import pytest
@@ -76,6 +79,26 @@ def test_every_public_name_has_a_docstring(module):
     assert missing == []
 
 
+@pytest.mark.parametrize("module", PUBLIC)
+def test_every_public_constant_says_what_it_is(module):
+    """By a string below it, which the site shows."""
+    missing = []
+    for name, home in made.public_names(made.modules()[module]):
+        if inspect.isroutine(value := getattr(PUBLIC[module], name)):
+            continue
+        if inspect.isclass(value) or inspect.ismodule(value):
+            continue
+        tree = ast.parse(inspect.getsource(sys.modules[home.rpartition(".")[0]]))
+        below = zip(tree.body, tree.body[1:], strict=False)
+        said = [
+            isinstance(after, ast.Expr)
+            for node, after in below
+            if name in ast.unparse(node).split(" = ")[0].split(":")
+        ]
+        missing += [] if any(said) else [name]
+    assert missing == []
+
+
 def test_each_name_is_documented_once():
     text = "\n".join(page for _, page in made.api_pages())
     shown = re.findall(r"^::: (.+)$", text, re.MULTILINE)
@@ -121,17 +144,48 @@ def test_every_page_is_in_the_navigation():
         ("[x](../examples/client.py)", "docs/tasks.md", "`examples/client.py`"),
         ("[`f`](examples/client.py)", "README.md", "`f`"),
         ("[a](https://x.org/b.md) [c](#d)", "README.md", None),
+        ("[tasks.md](tasks.md#x)", "docs/x.md", "[Tasks](tasks.md#x)"),
+        ("More (docs/tasks.md).", "docs/a/b.md", "More ([Tasks](../tasks.md))."),
+        ("`d[0](docs/tasks.md)`", "README.md", None),
+        ("```\nd[0](docs/tasks.md)\n```", "README.md", None),
     ],
 )
 def test_links_lead_where_the_site_has_the_same(text, place, expected):
-    pages = {"tasks.md", "index.md", "floors.svg"}
+    pages = {"tasks.md": "Tasks", "index.md": "Start", "floors.svg": ""}
     assert made.with_links(text, place, pages) == (expected or text)
+
+
+def test_a_notebook_is_a_page_of_its_cells(tmp_path):
+    cells = [
+        {"cell_type": "markdown", "source": ["# Title\n", "\n", "Words."]},
+        {"cell_type": "code", "source": ["a = 1\n", "a"], "outputs": []},
+    ]
+    path = tmp_path / "1_x.ipynb"
+    path.write_text(json.dumps({"cells": cells}))
+    link = 'This page is a notebook: <a href="1_x.ipynb" download>1_x.ipynb</a>.'
+    assert made.notebook_page(path).split("\n") == [
+        *["# Title", "", link, "", "Words.", "", "```python", "a = 1", "a", "```", ""],
+        "",
+    ]
+
+
+def test_every_notebook_is_a_page():
+    assert [path.stem for path in made.NOTEBOOKS] == [
+        page.removeprefix("tutorials/").removesuffix(".md")
+        for page in made.PAGES.values()
+        if page.startswith("tutorials/")
+    ]
+    assert len(made.NOTEBOOKS) == 8
 
 
 def test_sessions_of_docstrings_are_blocks_of_code():
     pytest.importorskip("griffe", reason="it comes with mkdocstrings: make docs")
-    found = script("fences").as_markdown("Say <a> `<b>`.\n>>> f()\n1\n\nEnd.\n>>> g()")
+    as_markdown = script("fences").as_markdown
+    found = as_markdown("Say <a> `<b>`.\n>>> f()\n1\n\nEnd.\n>>> g()")
     assert found.split("\n") == [
         *["Say \\<a> `<b>`.", "", "```pycon", ">>> f()", "1", "```", "", "End.", ""],
         *["```pycon", ">>> g()", "```"],
     ]
+    several = as_markdown("Args:\n    a, **b and c: both are.").splitlines()[1]
+    assert several.split(" ") == [*[""] * 4, "a,\xa0**b\xa0and\xa0c:", "both", "are."]
+    assert as_markdown("  Example:\n    Two.").startswith("  Examples:\n")

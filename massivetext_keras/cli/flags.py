@@ -39,6 +39,7 @@ from massivetext_keras.support.values import Range
 # What a parameter that stands for `given(...)` gets: argument or field -> value.
 Given = dict[str, Any]
 VERBS: dict[str, Verb] = {}
+"""The verbs by name, in the order of `--help`."""
 
 
 class UsageError(Exception):

@@ -17,6 +17,7 @@ from massivetext_keras.support import arguments as vocabulary
 from massivetext_keras.support.values import Config, Range
 
 REQUIRED = inspect.Parameter.empty
+"""What the default is of a flag that has to be given."""
 _PACKAGE = Path(__file__).parents[1]
 
 

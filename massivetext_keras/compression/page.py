@@ -49,6 +49,7 @@ def _tiles(found: Comparison) -> list[Tile]:
         tiles.append(Tile(f"{found.after.speeds[name] / speed:.2f}x", "as fast", name))
     if found.loss is not None:
         measure = next(iter(found.before.measures))
-        tiles.append(Tile(f"{100 * found.loss:+.2f} %", "worse", measure))
+        side = "better" if found.loss < 0 else "worse"
+        tiles.append(Tile(f"{100 * abs(found.loss):.2f} %", side, measure))
     share = percent(found.changed, found.count)
     return [*tiles, Tile(share, "of the answers changed", f"of {found.count:,}")]

@@ -250,9 +250,6 @@ def _named(step: str, function: Callable, *arguments: Any) -> Any:
 _READ = {"extract": {}, "normalize": {}, "identify": {}}
 _LAST = {"contamination": {}, "personal_data": {}, "statistics": {}}
 
-# Rae et al. (2021), "Scaling language models", appendix A; Raffel et al. (2020),
-# "Exploring the limits of transfer learning", section 2.2; Penedo et al. (2024), "The
-# FineWeb datasets".
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -291,3 +288,6 @@ RECIPES = {
         ),
     )
 }
+"""Recipes by name: Rae et al. (2021), "Scaling language models", appendix A; Raffel et
+al. (2020), "Exploring the limits of transfer learning", section 2.2; Penedo et al.
+(2024), "The FineWeb datasets"."""

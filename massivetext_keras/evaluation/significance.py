@@ -12,7 +12,6 @@ from massivetext_keras.support.arguments import Positive
 
 # predictions, references -> the measure of the whole; or sums of statistics -> it
 Measure = Callable[..., float]
-# All other measures are better when they are higher.
 LOWER_IS_BETTER = {
     "loss",
     "perplexity",
@@ -21,6 +20,7 @@ LOWER_IS_BETTER = {
     "mean_absolute_error",
     "expected_calibration_error",
 }
+"""Measures that are better when they are lower; all others when they are higher."""
 _ROUNDING = 1e-9  # of sums in another order
 
 

@@ -108,6 +108,7 @@ METHODS = {
         lambda task, asked, units, base: attention.attention_rollout(task, asked),
     ),
 }
+"""How pieces of a text get their scores, by name."""
 
 
 def explain(

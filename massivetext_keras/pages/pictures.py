@@ -156,6 +156,15 @@ def short_size(size: float) -> str:
     return _short(size, (" B", " kB", " MB", " GB", " TB", " PB"))
 
 
+def short_speed(flops: float) -> str:
+    """Operations per second in a unit that suits them.
+
+    >>> short_speed(312e12)
+    '312 TFLOP/s'
+    """
+    return _short(flops, [f" {unit}FLOP/s" for unit in ("", "k", "M", "G", "T", "P")])
+
+
 def _short(value: float, units: Sequence[str]) -> str:
     unit = 0
     while abs(value) >= 999.5 and unit + 1 < len(units):

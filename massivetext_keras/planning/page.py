@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from massivetext_keras.pages.pictures import short_number, short_size
+from massivetext_keras.pages.pictures import short_size, short_speed
 from massivetext_keras.pages.render import Section, Tile, render
 from massivetext_keras.planning import pictures, tables
 from massivetext_keras.planning.search import Plan
@@ -64,7 +64,7 @@ def given(plan: Plan) -> list[tuple[str, tuple[str, str]]]:
         "devices": f"{cluster.devices:,}, {cluster.devices_per_node} to a node",
         "memory": f"{short_size(cluster.memory)}, read at "
         f"{short_size(cluster.memory_bandwidth)} per second",
-        "peak": f"{short_number(cluster.flops)}FLOP/s, of which large products reach "
+        "peak": f"{short_speed(cluster.flops)}, of which large products reach "
         f"{cluster.efficiency:.0%}",
         "links": f"{short_size(cluster.intra)} per second within a node, "
         f"{short_size(cluster.inter)} between nodes",

@@ -21,6 +21,7 @@ from massivetext_keras.quantization.gptq import gptq
 logger = logging.getLogger(__name__)
 
 METHODS = ("best", "gptq", "awq", "nearest")
+"""How weights are rounded; `best` takes what changes the answers least."""
 _HELD_OUT = 4  # one text of so many is not calibrated on, but measured
 _ROWS = 8  # texts that are read at once
 _BLOCK = re.compile(r"(.*\bblock_\d+)/")

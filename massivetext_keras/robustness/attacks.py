@@ -59,6 +59,7 @@ ATTACKS: dict[str, Attack] = {
     "delete": deleted,
     "upper": uppercased,
 }
+"""Changes of a text that leave its meaning, by name."""
 
 
 def _some_words(

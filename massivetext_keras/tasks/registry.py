@@ -32,8 +32,9 @@ _ALL = (
     TokenClassifier,
 )
 TASKS: dict[str, type[Task]] = {cls.__name__: cls for cls in _ALL}
-# Those whose `datasets` reads text files.
+"""The tasks by name."""
 FROM_TEXT = tuple(k for k, cls in TASKS.items() if cls.data_class.reads_texts())
+"""Names of the tasks whose `datasets` reads text files."""
 _OF_STACK = {
     "decoder": CausalLM,
     "prefix": CausalLM,

@@ -156,6 +156,7 @@ CHAT_TEMPLATES = {
         **{role: (f"<|im_start|>{role}\n", "<|im_end|>\n") for role in ROLES}
     ),
 }
+"""How turns are written as one text, by name."""
 
 
 def check_role(role: Any) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-# One text or several: `str`, bytes, a string tensor or array, or a list of such.
 Texts = Any
+"""One text or several: `str`, bytes, a string tensor or array, or a list of such."""
 
 
 def as_texts(what: str, value: Texts) -> tuple[list[str], bool]:

@@ -105,7 +105,14 @@ def test_rows_have_before_after_and_ratio():
 
 def test_the_page_tells_it(tmp_path):
     text = page(FOUND, "sst2")
-    for part in ("sst2 as int8", "0.250", "1.50x", "+1.00 %", "1.50 %", "a &lt;b&gt;"):
+    for part in (
+        "sst2 as int8",
+        "0.250",
+        "1.50x",
+        ">1.00 %</b><span>worse",
+        "1.50 %",
+        "a &lt;b&gt;",
+    ):
         assert part in text, part
     assert "<script" not in text
     compression.write_page(FOUND, "sst2", tmp_path / "new" / "page.html")

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
-import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -15,26 +11,12 @@ import pytest
 
 from massivetext_keras.optimization import step as training_step
 from massivetext_keras.training import TensorBoard, adamw
-from tests.browser import SECONDS, ask, browser
+from tests.browser import SECONDS, ask, browser, seen, until
 from tests.tasks.tiny import words
+from tests.tensorboard import tensorboard
 from tests.training.tiny import TinyLM, batches
 
 pytestmark = pytest.mark.slow
-# The text of a page and the widths of its loaded pictures, inside web components too.
-READ = r"""
-const texts = [], pictures = [], curves = [];
-const walk = (node) => {
-  if (node.nodeType === Node.TEXT_NODE) texts.push(node.textContent);
-  if (node.tagName === "IMG") pictures.push(node.naturalWidth);
-  if (node.tagName === "path" && node.getAttribute("d")) curves.push(node);
-  if (["SCRIPT", "STYLE", "TEMPLATE"].includes(node.tagName)) return;
-  for (const child of node.shadowRoot?.childNodes ?? []) walk(child);
-  for (const child of node.childNodes) walk(child);
-};
-walk(document.body);
-const text = texts.join(" ").replace(/\s+/g, " ");
-return {text: text, pictures: pictures, curves: curves.length};
-"""
 
 
 @pytest.fixture(scope="module")
@@ -62,29 +44,8 @@ def run_dir(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def address(run_dir):
     """Of a TensorBoard that serves the run."""
-    command = [sys.executable, "-m", "tensorboard.main", "--port=0"]
-    command += [f"--logdir={run_dir}", "--host=127.0.0.1", "--load_fast=false"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as served:
-        try:
-            for line in served.stderr:
-                if found := re.search(r"http://[\w.:]+", line):
-                    break
-            else:
-                pytest.fail("TensorBoard did not start")
-            address = found[0].rstrip("/")
-            until(lambda: ask(f"{address}/data/runs"), lambda runs: len(runs) == 3)
-            yield address
-        finally:
-            served.terminate()
-
-
-def until(read, holds):
-    """What is read, as soon as something holds for it."""
-    end = time.monotonic() + SECONDS
-    while not holds(value := read()):
-        assert time.monotonic() < end, str(value)[:2000]
-        time.sleep(0.3)
-    return value
+    with tensorboard(run_dir, runs=3) as address:
+        yield address
 
 
 def test_tensorboard_serves_curves_texts_pictures_and_hyperparameters(address):
@@ -129,7 +90,7 @@ def page(address):
             # A change of what follows # alone would not load the page anew.
             do("url", url="about:blank")
             do("url", url=f"{address}/#{tab}")
-            return until(lambda: do("execute/sync", script=READ, args=[]), holds)
+            return until(lambda: seen(do), holds)
 
         yield show
 
@@ -137,18 +98,20 @@ def page(address):
 def test_a_browser_shows_the_curves(page):
     names = ("bits_per_byte", "by_tokens", "gradient_norm", "loss", "validation")
     names += ("model_flops_utilisation", "update_ratio", "weight_norm", "memory")
-    seen = page("scalars", lambda p: all(n in p["text"] for n in names) and p["curves"])
-    assert seen["curves"] > 1
+    found = page(
+        "scalars", lambda p: all(n in p["text"] for n in names) and p["curves"]
+    )
+    assert found["curves"] > 1
 
 
 def test_a_browser_shows_the_texts(page):
-    seen = page("text", lambda p: "new>" in p["text"] and "hidden_size" in p["text"])
-    assert '"stack": "decoder"' in seen["text"]
+    found = page("text", lambda p: "new>" in p["text"] and "hidden_size" in p["text"])
+    assert '"stack": "decoder"' in found["text"]
 
 
 def test_a_browser_shows_the_heads(page):
-    seen = page("images", lambda p: max(p["pictures"], default=0) > 100)
-    assert "attention" in seen["text"] and "step 4" in seen["text"]
+    found = page("images", lambda p: max(p["pictures"], default=0) > 100)
+    assert "attention" in found["text"] and "step 4" in found["text"]
 
 
 def test_a_browser_shows_the_hyperparameters(page):

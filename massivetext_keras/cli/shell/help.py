@@ -83,7 +83,7 @@ def usage(verb: Verb) -> str:
     if verb.examples:
         lines += ["", "examples:"]
         for command in verb.examples:
-            lines += _wrapped(command, "  ", " \\")
+            lines += wrapped(command, "  ", " \\")
     beside, page = see_also(verb)
     if beside or page:
         known = [f"massivetext {name}" for name in beside]
@@ -141,13 +141,13 @@ def _synopsis(verb: Verb) -> list[str]:
         elif required:
             words.append(f"--{flag.name}={flag.name.upper()}")
     rest = "[--flag=value ...]" if len(verb.flags) > len(words) - 1 else ""
-    return _wrapped(" ".join(filter(None, [*words, rest])), "usage: ", "")
+    return wrapped(" ".join(filter(None, [*words, rest])), "usage: ", "")
 
 
-def _wrapped(command: str, indent: str, end: str) -> list[str]:
+def wrapped(command: str, indent: str, end: str) -> list[str]:
     """A command in lines; quoted words stay whole.
 
-    >>> _wrapped("a --b='c d' --" + "e" * 70, "", " \\\\")[0]
+    >>> wrapped("a --b='c d' --" + "e" * 70, "", " \\\\")[0]
     "a --b='c d' \\\\"
     """
     lines, line = [], ""

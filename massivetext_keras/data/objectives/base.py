@@ -77,6 +77,7 @@ class Objective(Config):
 OBJECTIVES: Registry[type[Objective]] = Registry(
     "objective", "massivetext_keras.data.objectives", "massivetext_keras.objectives"
 )
+"""How text becomes features, labels and loss weights, by name."""
 
 
 def objective(name: str) -> Callable[[type[Objective]], type[Objective]]:

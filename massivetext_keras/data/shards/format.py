@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 FORMAT = "massivetext_keras shards 1"
 SIDES = ("train", "validation")
+"""The parts of a folder of shards: the names of its files begin with them."""
 
 
 @dataclasses.dataclass(frozen=True)

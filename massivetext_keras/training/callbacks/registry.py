@@ -21,6 +21,7 @@ def _check_class(asked: str, cls: Any) -> None:
 CALLBACKS: Registry[type[keras.callbacks.Callback]] = Registry(
     "callback", None, "massivetext_keras.callbacks", kind="class", plain=_check_class
 )
+"""Callbacks that a run can name, those of other packages."""
 
 
 def named_callbacks(
