@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from massivetext_keras.distribution.replicas import sum_over_replicas
@@ -13,6 +16,7 @@ from massivetext_keras.models.backbone import FEATURES
 from massivetext_keras.optimization.update import dense_gradients
 
 _SAMPLING = ("poisson", "epochs")
+_MOST_ROWS, _MOST_BYTES = 16, 1 << 28
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +74,7 @@ class DPSGD:
 
 def clipped_gradients(task: Any, batch: tuple, counts: list, key: tf.Tensor) -> tuple:
     """What `TrainingStep` makes of a batch: its losses, their parts, and the sum of the
-    clipped gradients of its rows, one row at a time.
+    clipped gradients of its rows, some of which are made side by side.
 
     Args:
         task: whose `privacy` says how.
@@ -83,53 +87,80 @@ def clipped_gradients(task: Any, batch: tuple, counts: list, key: tf.Tensor) -> 
         not of the mean.
     """
     variables = task.trainable_variables
-    # Where a label is one number, nothing else is as long as the tokens are; XLA wants
-    # one shape.
-    shortens = batch[1].shape.rank == 1 and not task.jit_compile
+    rows = tf.shape(tf.nest.flatten(batch)[0])[0]
+    lengths = _lengths(task, batch)
+    order = tf.range(rows) if lengths is None else tf.argsort(lengths)
+    # XLA wants one shape
+    at_once = 1 if task.jit_compile else rows_at_once(variables)
 
-    def gradients_of(i):
-        features, *others = tf.nest.map_structure(lambda x: x[i : i + 1], batch)
-        if shortens:
-            features = without_padding(features)
-        row = features, *others
+    def gradients_of(given):
+        i, row = given
+        row = tf.nest.map_structure(lambda x: x[tf.newaxis], row)
         with keys_from(hashed(key, i)), tf.GradientTape() as tape:
             losses = (task.teaching or task.summed_loss)(*row, training=True)
             own = task.loss_counts(*row)
             summed, parts, loss = task.scaled_loss(losses, row, counts, own)
         return summed, parts, dense_gradients(tape, loss, variables)
 
-    def add(i, sums):
-        summed, parts, gradients = gradients_of(i)
-        norm = tf.linalg.global_norm([tf.cast(g, tf.float32) for g in gradients])
-        factor = clipping_factor(task.privacy, norm)
-        clipped = [
-            tf.math.multiply_no_nan(tf.cast(g, tf.float32), factor) for g in gradients
-        ]
-        more = summed, parts, clipped
-        return i + 1, tf.nest.map_structure(tf.add, sums, more)
+    def add(begin, sums):
+        end = begin + at_once
+        places = order[begin:end] if at_once > 1 else tf.gather(order, [begin])
+        some = tf.nest.map_structure(lambda x: tf.gather(x, places), batch)
+        if lengths is not None:
+            longest = tf.maximum(tf.gather(lengths, places[-1]), 1)
+            some = _shortened(some[0], longest), *some[1:]
+        of_each = tf.vectorized_map if at_once > 1 else _of_the_only_one
+        *losses, found = of_each(gradients_of, (places, some))
+        losses = tf.nest.map_structure(lambda x: tf.reduce_sum(x, 0), losses)
+        more = *losses, _sum_of_clipped(task.privacy, found)
+        return end, tf.nest.map_structure(tf.add, sums, more)
 
     zeros = [tf.zeros(v.shape) for v in variables]
-    rows = tf.shape(tf.nest.flatten(batch)[0])[0]
     begin = tf.constant(0), (tf.constant(0.0), task.no_parts(), zeros)
     return tf.while_loop(lambda i, _: i < rows, add, begin, parallel_iterations=1)[1]
 
 
-def without_padding(features: Any) -> Any:
-    """A row's features without the padding at its end: the same losses, sooner.
+def rows_at_once(variables: Sequence[keras.Variable]) -> int:
+    """How many rows' gradients of these variables are held side by side: as many as fit
+    into 256 megabytes, at most 16."""
+    size = 4 * sum(math.prod(variable.shape) for variable in variables)
+    return max(1, min(_MOST_ROWS, _MOST_BYTES // max(size, 1)))
 
-    Args:
-        features: of one row; those of `backbone.FEATURES` are cut, int32 [1, length].
 
-    >>> row = {"token_ids": tf.constant([[5, 6, 0, 0]])}
-    >>> row["padding_mask"] = tf.constant([[1, 1, 0, 0]])
-    >>> without_padding(row)["token_ids"].numpy()
-    array([[5, 6]], dtype=int32)
-    """
-    if not isinstance(features, dict) or "padding_mask" not in features:
-        return features
-    real = tf.where(features["padding_mask"][0] > 0)
-    end = tf.reduce_max(tf.concat([real[:, 0] + 1, [1]], 0))
-    return {k: x[:, :end] if k in FEATURES else x for k, x in features.items()}
+def _lengths(task: Any, batch: tuple) -> tf.Tensor | None:
+    """How long rows are without the padding at their end, int32 [batch]; None where it
+    stays: labels are by token, or there is one shape alone."""
+    features, labels, _ = batch
+    mask = features.get("padding_mask") if isinstance(features, dict) else None
+    if mask is None or labels.shape.rank != 1 or task.jit_compile:
+        return None
+    places = tf.range(1, tf.shape(mask)[1] + 1)
+    return tf.reduce_max(tf.where(mask > 0, places, 0), axis=1)
+
+
+def _shortened(features: dict, length: tf.Tensor) -> dict:
+    return {k: x[:, :length] if k in FEATURES else x for k, x in features.items()}
+
+
+def _of_the_only_one(function: Callable, rows: Any) -> Any:
+    """As `tf.vectorized_map`, of one row, without what that takes."""
+    only = tf.nest.map_structure(lambda x: x[0], rows)
+    return tf.nest.map_structure(lambda x: x[tf.newaxis], function(only))
+
+
+def _sum_of_clipped(privacy: DPSGD, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Over rows, from the gradients of each variable, [rows, …]."""
+    flat = [
+        tf.reshape(tf.cast(g, tf.float32), [tf.shape(g)[0], math.prod(g.shape[1:])])
+        for g in gradients
+    ]
+    squares = [tf.reduce_sum(tf.square(g), axis=1) for g in flat]
+    factors = clipping_factor(privacy, tf.sqrt(tf.add_n(squares)))
+    clipped = [tf.math.multiply_no_nan(g, factors[:, tf.newaxis]) for g in flat]
+    return [
+        tf.reshape(tf.reduce_sum(x, axis=0), g.shape[1:])
+        for x, g in zip(clipped, gradients, strict=True)
+    ]
 
 
 def with_noise(
@@ -155,7 +186,7 @@ def clipping_factor(privacy: DPSGD, norm: tf.Tensor) -> tf.Tensor:
 
     Args:
         privacy: whose bound it is.
-        norm: float32 scalar, of the gradient.
+        norm: float32 of any shape, of gradients.
     """
     factor = tf.minimum(1.0, tf.math.divide_no_nan(privacy.clip_norm, norm))
     return tf.where(norm > 0.0, factor, 0.0)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from massivetext_keras.optimization.gradients import private
 from massivetext_keras.optimization.gradients.private import DPSGD
 from massivetext_keras.tasks import CausalLM, TextClassifier, TextEmbedder
 from massivetext_keras.training import Checkpoint
@@ -66,6 +69,35 @@ def test_without_noise_it_is_the_mean_of_clipped_rows(how):
         np.testing.assert_allclose(before[name] - after[name], change, atol=2e-6)
     whole = np.sqrt(sum((x**2).sum() for x in right.values()))
     assert whole <= 0.3 and history["gradient_norm"][0] == pytest.approx(whole, 1e-4)
+
+
+@pytest.mark.parametrize("kind", ["head", "language model"])
+def test_rows_side_by_side_are_rows_one_by_one(kind, monkeypatch):
+    """With padding and dropout, too."""
+    ids = np.int32([[2, 5, 6, 7, 3], [2, 5, 3, 0, 0], [2, 3, 0, 0, 0]])
+    features = {"token_ids": ids, "padding_mask": np.int32(ids > 0)}
+    if kind == "head":
+        batch = features, LABELS[:3], np.array([1.0, 0.5, 1.0], np.float32)
+    else:
+        batch = features, np.roll(ids, -1, axis=1), np.float32(ids > 0)
+    found = []
+    for most in (1, 2, 16):
+        monkeypatch.setattr(private, "_MOST_ROWS", most)
+        keras.utils.set_random_seed(0)
+        if kind == "head":
+            task = classifier(head="lstm")
+        else:
+            task = randomize(CausalLM(TINY.replace(dropout=0.1)))
+        found.append(updated(task, DPSGD(0.3, 0.0), batch=batch)[0])
+    for name, right in found[0].items():
+        for other in found[1:]:
+            np.testing.assert_allclose(other[name], right, atol=1e-6, err_msg=name)
+
+
+def test_rows_side_by_side_are_as_many_as_fit():
+    sizes = [(1 << 20, 8), (1 << 10, 4)], [(8, 2)], [(1 << 28, 1)]
+    shaped = ([SimpleNamespace(shape=shape) for shape in x] for x in sizes)
+    assert [*map(private.rows_at_once, shaped)] == [7, 16, 1]
 
 
 def test_a_language_model_clips_rows_by_the_mean_of_their_tokens():
