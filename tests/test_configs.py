@@ -126,6 +126,11 @@ def test_override_reads_the_value_as_json_if_it_is(assignment, path, expected):
         ("optimizer.layer_decay=2", ValueError, r"layer_decay must be in \(0, 1\]"),
         ("task.label_smoothing=1", ValueError, r"label_smoothing must be in \[0, 1\)"),
         ("model=3", TypeError, "model must be ModelConfig, got 3"),
+        (
+            "data.objective_options.spans.mean=3",
+            ValueError,
+            "'spans' has no fields of its own",
+        ),
     ],
 )
 def test_override_names_what_is_wrong(assignment, error, message):

@@ -111,7 +111,7 @@ def _(config: TransformerConfig, seen: float, recompute: bool) -> float:
     if config.num_experts:
         f *= config.experts_per_token
     block = 13 * d + (4 if config.gated else 2) * f + config.num_heads * seen
-    layers = config.num_layers
+    layers = float(config.num_layers)
     if config.stack == "encoder_decoder":
         layers += 1.5 * config.decoder_layers  # a third part attends to the encoder
     return layers * d + block if recompute else layers * block

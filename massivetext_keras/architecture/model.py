@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from massivetext_keras.architecture.weights import count, layout
 from massivetext_keras.support.values import Config, choose
@@ -12,25 +12,56 @@ from massivetext_keras.support.values import Config, choose
 class ModelConfig(Config):
     """The shape of a model, as one frozen value.
 
-    A kind of model is a subclass: a frozen dataclass with the fields `stack`,
-    `vocabulary_size`, `num_layers`, `hidden_size`, `max_length`, `tied_embeddings`,
-    `logit_scale` and `logit_bias`, and with what is below.
+    A kind of model is a subclass: a frozen dataclass with the fields `stack` to
+    `logit_bias`, and with what is below of the rest.
 
     Attributes:
         stacks: what its `stack` can be; no other kind has one of them.
         encoder_decoders: those of them that read one text and write another.
+        stack: which of them it is.
+        vocabulary_size: rows of the token embedding.
+        num_layers: of an encoder-decoder, those of the encoder.
+        hidden_size: width of hidden states.
+        embedding_size: width of the embeddings (None: `hidden_size`).
+        max_length: longest text, in tokens.
+        dropout: rate, of what it says.
+        tied_embeddings: the output layer is the token embedding's transpose.
+        logit_scale: hidden states are multiplied by it before the output layer.
+        logit_bias: a bias per token of the output layer.
+        segment_types: rows of the segment embedding (0: it has none).
+        position_offset: rows of learned positions before the first.
+        pooler: a tanh projection of the first token.
         head: of a classifier on it that asks for none.
         crf: whether the tags of a tagger on it that does not say are a linear chain.
-        directions: in how many directions the states of tokens read, side by side.
-        reads_spelling: whether it reads words and the bytes behind each of them.
     """
 
-    stacks = ()
-    encoder_decoders = ()
-    head = "pooled"
-    crf = False
-    directions = 1
-    reads_spelling = False
+    stacks: tuple[str, ...] = ()
+    encoder_decoders: tuple[str, ...] = ()
+    stack: str
+    vocabulary_size: int
+    num_layers: int
+    hidden_size: int
+    embedding_size: int | None
+    max_length: int
+    dropout: float
+    tied_embeddings: bool
+    logit_scale: float
+    logit_bias: bool
+    segment_types: int = 0
+    position_offset: int = 0
+    pooler: bool = False
+    head: str = "pooled"
+    crf: bool = False
+
+    @property
+    def directions(self) -> int:
+        """In how many directions the states of tokens read, side by side."""
+        return 1
+
+    @property
+    def reads_spelling(self) -> bool:
+        """Whether it reads words and the bytes behind each of them."""
+        return False
 
     @property
     def width_of_embedding(self) -> int:
@@ -69,7 +100,7 @@ class ModelConfig(Config):
         return count(layout(self).values())
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]):
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """As `Config.from_dict`; of `ModelConfig` itself the kind whose `stack` it is.
 
         Raises:

@@ -195,11 +195,12 @@ class RecurrentSeq2SeqConfig(ModelConfig):
             begins = (d,) * (self.decoder_layers * self.states)
             decoder["bridge"] = dense_leaves(d, *begins)
         keys, read = self.width_of_keys, m + d
-        decoder["attention"] = attention = {"keys": dense_leaves(m, keys, bias=False)}
-        if self.attention == "additive":
-            attention["keys"] = dense_leaves(m, keys)
+        additive = self.attention == "additive"
+        attention: dict[str, Any] = {"keys": dense_leaves(m, keys, bias=additive)}
+        if additive:
             attention["query"] = dense_leaves(d, keys, bias=False)
             attention["vector"] = Leaf(((keys,),), "gate")
+        decoder["attention"] = attention
         if self.query == "before":
             read, out = read + e, out * (1 + (self.readout == "maxout"))
         decoder["readout"] = dense_leaves(read, out)

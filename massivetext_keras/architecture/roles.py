@@ -56,29 +56,23 @@ def _known_roles() -> dict[tuple[str, int], str]:
 
     Read off shapes that have all traits together.
     """
-    traits = {
-        "embedding_size": 8,
-        "segment_types": 2,
-        "embedding_norm": True,
-        "rezero": True,
-        "pooler": True,
-        "tied_embeddings": False,
-        "logit_bias": True,
-    }
-    recurrent = {"recurrent_bias": True, "tied_embeddings": False}
-    pairs = {"shared_embeddings": False, "tied_embeddings": False}
-    words = {"num_layers": 1, "character_size": 4}
-    tables = [
-        weights(RecurrentConfig(**recurrent)),
-        weights(RecurrentSeq2SeqConfig(**pairs)),
-        weights(WordEncoderConfig(**words)),
-    ]
+    traits = TransformerConfig(
+        embedding_size=8,
+        segment_types=2,
+        embedding_norm=True,
+        rezero=True,
+        pooler=True,
+        tied_embeddings=False,
+        logit_bias=True,
+    )
+    recurrent = RecurrentConfig(recurrent_bias=True, tied_embeddings=False)
+    pairs = RecurrentSeq2SeqConfig(shared_embeddings=False, tied_embeddings=False)
+    words = WordEncoderConfig(num_layers=1, character_size=4)
+    tables = [weights(recurrent), weights(pairs), weights(words)]
     for stack, position, experts in itertools.product(
         ("encoder", "encoder_decoder"), ("learned", "relative"), (0, 2)
     ):
-        config = TransformerConfig(
-            stack, position=position, num_experts=experts, **traits
-        )
+        config = traits.replace(stack=stack, position=position, num_experts=experts)
         table = weights(config)
         for head in _HEADS:
             table |= head_weights(config, head)

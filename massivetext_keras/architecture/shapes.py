@@ -516,3 +516,18 @@ def preset(name: str) -> ModelConfig:
     12
     """
     return choose("preset", name, PRESETS)
+
+
+def transformer(name: str) -> TransformerConfig:
+    """As `preset`, of a name that is a Transformer's.
+
+    Raises:
+        ValueError: the name is unknown, or it is another kind of model.
+
+    >>> transformer("llama2_7b").norm
+    'rms_norm'
+    """
+    config = preset(name)
+    if not isinstance(config, TransformerConfig):
+        raise ValueError(f"{name!r} is a {type(config).__name__}, and no Transformer")
+    return config

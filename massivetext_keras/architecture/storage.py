@@ -136,7 +136,7 @@ def read_header(header: Mapping[str, Any] | None) -> dict[str, Storage]:
     >>> read_header(header_of(storages)) == storages
     True
     """
-    found = {}
+    found: dict[str, Storage] = {}
     for group in (header or {}).get("storages", ()):
         values = dict(group)
         paths = values.pop("weights")

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from massivetext_keras.support.values import Config
+if TYPE_CHECKING:
+    from massivetext_keras.architecture.config import TransformerConfig
+    from massivetext_keras.architecture.model import ModelConfig
 
 # (7, (4, 2, 2)): 7 rows, and 8 columns in three parts. The last axis lists the parts
 # that other libraries keep as tensors of their own: of `qkv` the queries, keys and
@@ -47,11 +49,11 @@ class Leaf(NamedTuple):
     role: str
 
 
-def weights(config: Config) -> dict[str, Weight]:
+def weights(config: ModelConfig) -> dict[str, Weight]:
     """The weights of a model with its output layer, by path.
 
     Args:
-        config: a `ModelConfig`.
+        config: the shape of the model.
 
     >>> from massivetext_keras.configs import TransformerConfig
     >>> weights(TransformerConfig())["stack/block_1/attention_norm/gain"][1:]
@@ -60,7 +62,9 @@ def weights(config: Config) -> dict[str, Weight]:
     return _flat(config.weight_tree())
 
 
-def head_weights(config: Config, head: str, classes: int = 2) -> dict[str, Weight]:
+def head_weights(
+    config: TransformerConfig, head: str, classes: int = 2
+) -> dict[str, Weight]:
     """The weights of a head that a task puts on an encoder.
 
     Args:
@@ -77,7 +81,7 @@ def head_weights(config: Config, head: str, classes: int = 2) -> dict[str, Weigh
     if head == "token_classification":
         return _flat({"head": dense_leaves(d, classes)})
     if head.endswith("classification"):
-        tree = {"classes": dense_leaves(d, classes)}
+        tree: dict[str, Any] = {"classes": dense_leaves(d, classes)}
         if head == "dense_classification":
             tree["transform"] = dense_leaves(d, d)
         return _flat({"head": tree})
@@ -97,7 +101,7 @@ def head_weights(config: Config, head: str, classes: int = 2) -> dict[str, Weigh
     return _flat({"head": tree})
 
 
-def layout(config: Config) -> Layout:
+def layout(config: ModelConfig) -> Layout:
     """The shapes of `weights`.
 
     >>> from massivetext_keras.configs import TransformerConfig
@@ -108,7 +112,7 @@ def layout(config: Config) -> Layout:
     return {path: weight.sizes for path, weight in weights(config).items()}
 
 
-def head_layout(config: Config, head: str, classes: int = 2) -> Layout:
+def head_layout(config: TransformerConfig, head: str, classes: int = 2) -> Layout:
     """The shapes of `head_weights`."""
     named = head_weights(config, head, classes)
     return {path: weight.sizes for path, weight in named.items()}
@@ -127,7 +131,7 @@ def count(sizes: Iterable[Sizes]) -> int:
     return total
 
 
-def transformer_tree(config: Config) -> dict[str, Any]:
+def transformer_tree(config: TransformerConfig) -> dict[str, Any]:
     """The weights of a `TransformerConfig`, nested by the parts of their paths."""
     words, ends = config.vocabulary_size, _embeddings(config)
     tree: dict[str, Any] = {"tokens": embedding_leaf(words, config.width_of_embedding)}
@@ -149,7 +153,7 @@ def transformer_tree(config: Config) -> dict[str, Any]:
     return tree
 
 
-def _embeddings(config: Config) -> dict[str, Any]:
+def _embeddings(config: TransformerConfig) -> dict[str, Any]:
     """What is added to token embeddings and done to the sum."""
     e, tree = config.width_of_embedding, {}
     if config.position == "learned":
@@ -164,7 +168,9 @@ def _embeddings(config: Config) -> dict[str, Any]:
     return tree
 
 
-def _stack(config: Config, count: int, cross: bool = False) -> dict[str, Any]:
+def _stack(
+    config: TransformerConfig, count: int, cross: bool = False
+) -> dict[str, Any]:
     block = _block(config, cross)
     tree = {f"block_{i}": block for i in range(1 if config.shared_layers else count)}
     if config.norm_position == "pre":
@@ -175,7 +181,7 @@ def _stack(config: Config, count: int, cross: bool = False) -> dict[str, Any]:
     return tree
 
 
-def _block(config: Config, cross: bool) -> dict[str, Any]:
+def _block(config: TransformerConfig, cross: bool) -> dict[str, Any]:
     d, norm = config.hidden_size, _norm(config, config.hidden_size)
     q = config.num_heads * config.width_of_head
     kv = config.key_value_heads * config.width_of_head
@@ -202,7 +208,7 @@ def _block(config: Config, cross: bool) -> dict[str, Any]:
     return tree
 
 
-def _feed_forward(config: Config) -> dict[str, Any]:
+def _feed_forward(config: TransformerConfig) -> dict[str, Any]:
     d, f = config.hidden_size, config.intermediate_size
     inside = (f, f) if config.gated else (f,)
     if experts := config.num_experts:
@@ -224,7 +230,7 @@ def dense_leaves(inputs: int, *outputs: int, bias: bool = True) -> dict[str, Lea
     return tree | ({"bias": Leaf((outputs,), "bias")} if bias else {})
 
 
-def _norm(config: Config, size: int) -> dict[str, Leaf]:
+def _norm(config: TransformerConfig, size: int) -> dict[str, Leaf]:
     names = ("gain", "offset") if config.norm == "layer_norm" else ("gain",)
     return {name: Leaf(((size,),), "norm") for name in names}
 
@@ -240,7 +246,8 @@ def _flat(tree: Mapping[str, Any], path: str = "") -> dict[str, Weight]:
         if isinstance(inner, dict):
             flat |= _flat(inner, f"{path}{name}/")
         else:
-            flat[path + name] = Weight(path + name, *inner, depth_of(path + name))
+            depth = depth_of(path + name)
+            flat[path + name] = Weight(path + name, inner.sizes, inner.role, depth)
     return flat
 
 

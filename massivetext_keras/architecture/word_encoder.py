@@ -55,8 +55,6 @@ class WordEncoderConfig(ModelConfig):
     tied_embeddings = True  # there is no other output layer
     logit_scale = 1.0
     logit_bias = False
-    segment_types = 0
-    pooler = False
 
     stack: str = setting("word_encoder", choices=stacks)
     vocabulary_size: int = setting(20000, least=1)

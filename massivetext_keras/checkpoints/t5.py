@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.architecture.shapes import preset
+from massivetext_keras.architecture.shapes import transformer
 from massivetext_keras.checkpoints.folder import CheckpointFolder
 from massivetext_keras.checkpoints.gin import read_bindings
 from massivetext_keras.checkpoints.names import TURNED, Variables
@@ -52,7 +52,7 @@ def _names(config: TransformerConfig) -> Names:
     for side, last in zip(_SIDES, ("layer_001", "layer_002"), strict=True):
         first, cross = "layer_000.SelfAttention", "layer_001.EncDecAttention"
         up = f"{last}.DenseReluDense.wi"
-        layer = {
+        layer: Names = {
             "attention/qkv/kernel": tuple(f"{first}.{part}" for part in "qkv"),
             "attention/output/kernel": f"{first}.o",
             "attention_norm/gain": "layer_000.layer_norm.scale",
@@ -73,10 +73,10 @@ def _names(config: TransformerConfig) -> Names:
 
 def _rms_norms() -> Names:
     """Of newer runs, whose layers are called by what they do."""
-    names = {}
+    names: dict[str, str | tuple[str, ...]] = {}
     for side, last in zip(_SIDES, ("layer_001", "layer_002"), strict=True):
         layers = ("attention", "layer_000"), ("cross_attention", "layer_001")
-        layer = {
+        layer: Names = {
             f"{ours}_norm/gain": f"{theirs}.rms_norm.scale"
             for ours, theirs in (*layers, ("feed_forward", last))
         }
@@ -126,7 +126,7 @@ _FEED_FORWARDS: dict[tuple[str, ...], dict[str, Any]] = {
     for theirs, ours in (("relu", "relu"), ("gelu", "gelu_tanh"), ("swish", "silu"))
     for linear in ([], ["linear"])
 }
-_SIZES = {
+_SIZES: Names = {
     "num_layers": "encoder/make_layer_stack.num_layers",
     "num_decoder_layers": "decoder/make_layer_stack.num_layers",
     "hidden_size": _both("Unitransformer.d_model"),
@@ -151,7 +151,7 @@ _ONLY = {
 }
 
 T5 = Variables(
-    base=preset("t5_small"),
+    base=transformer("t5_small"),
     fields={
         **_SIZES,
         "max_length": "encoder/Unitransformer.max_length",
@@ -162,7 +162,8 @@ T5 = Variables(
         ),
         "relative_buckets": _both("SelfAttention.relative_attention_num_buckets"),
     },
-    names=_names,
+    names={},
+    extra_names=_names,
     architecture="model.ckpt",
     only={name: _ONLY[argument] for argument in _ONLY for name in _both(argument)}
     | {

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from massivetext_keras.support import arguments as vocabulary
-from massivetext_keras.support.values import Config, Range
+from massivetext_keras.support.values import Config, Range, field_types
 
 REQUIRED = inspect.Parameter.empty
 """What the default is of a flag that has to be given."""
@@ -87,11 +87,10 @@ def _declared(source: Any) -> dict[str, Argument]:
 
 def _fields(config: Config) -> dict[str, Argument]:
     """The fields of a config, whose defaults are its values; "section.field" too."""
-    hints = typing.get_type_hints(type(config), include_extras=True)
     texts = described(inspect.getdoc(type(config)) or "")
     fields = {field.name: field.metadata for field in dataclasses.fields(config)}
     found = {}
-    for name, hint in hints.items():
+    for name, hint in field_types(type(config)).items():
         value, allowed = getattr(config, name), fields[name]
         limits = allowed.get("range"), allowed.get("choices")
         found[name] = Argument(name, hint, value, texts.get(name, ""), *limits)

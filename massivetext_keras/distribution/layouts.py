@@ -91,8 +91,11 @@ def numbers_kept(
     return total
 
 
-def check_tensor_axis(config: ModelConfig, tensor: int) -> None:
+def check_tensor_axis(config: ModelConfig, tensor: int) -> TransformerConfig:
     """Refuses to split a model among devices that cannot have equal shares of it.
+
+    Returns:
+        The config, which is that of a Transformer.
 
     Raises:
         ValueError: says what they do not divide, and how many would; or that it is no
@@ -116,7 +119,7 @@ def check_tensor_axis(config: ModelConfig, tensor: int) -> None:
         shared["num_experts"] = config.num_experts
     wrong = [f"{name}={size:,}" for name, size in shared.items() if size % tensor]
     if not wrong:
-        return
+        return config
     divisor = math.gcd(*shared.values())
     *others, last = [str(n) for n in range(1, divisor + 1) if divisor % n == 0]
     fitting = f"{', '.join(others)} or {last}" if others else f"{last} alone"

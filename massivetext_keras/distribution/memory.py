@@ -132,14 +132,14 @@ class _Stage(NamedTuple):
     Attributes:
         config, work: as of `device_memory`.
         data, tensor: devices of the stage along these axes.
-        index, stages: its place, and of how many.
+        place, stages: which it is, and of how many.
     """
 
     config: TransformerConfig
     work: Work
     data: int
     tensor: int
-    index: int
+    place: int
     stages: int
 
     @property
@@ -150,7 +150,7 @@ class _Stage(NamedTuple):
 
     @property
     def is_last(self) -> bool:
-        return self.index == self.stages - 1
+        return self.place == self.stages - 1
 
     @property
     def sharers(self) -> int:
@@ -167,9 +167,9 @@ class _Stage(NamedTuple):
     @property
     def entered(self) -> int:
         """Of what entered and waits for its backward pass, in 1F1B."""
-        behind = self.stages - 1 - self.index
+        behind = self.stages - 1 - self.place
         under_way = min(behind, self.work.micro_batches - 1) + 1
-        return under_way * self.hidden if self.index else 0
+        return under_way * self.hidden if self.place else 0
 
     @property
     def inside(self) -> float:
@@ -214,7 +214,7 @@ class _Stage(NamedTuple):
 
 
 def _step(
-    stage: _Stage, blocks: int, gradients: int, updated: int, gathered: bool
+    stage: _Stage, blocks: float, gradients: int, updated: int, gathered: bool
 ) -> int:
     """Bytes of a device at the busiest moment of a step, beside what it keeps.
 

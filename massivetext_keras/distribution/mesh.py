@@ -157,9 +157,9 @@ def weights_of(config: ModelConfig) -> Iterator[None]:
     if mesh is None:
         yield
         return
-    check_tensor_axis(config, mesh.tensor)
-    blocks = stage_blocks(config, mesh.pipeline)
-    _scopes.model = _Model(placements(config, mesh.tensor), blocks)
+    divided = check_tensor_axis(config, mesh.tensor)
+    blocks = stage_blocks(divided, mesh.pipeline)
+    _scopes.model = _Model(placements(divided, mesh.tensor), blocks)
     try:
         yield
     finally:

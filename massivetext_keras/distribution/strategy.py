@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from massivetext_keras.architecture.axes import axes_in
+from massivetext_keras.architecture.axes import AXES, axes_in
 from massivetext_keras.distribution.devices import set_logical_cpus
 from massivetext_keras.distribution.meeting import leave_together, meet
 from massivetext_keras.distribution.mesh import Mesh, make_mesh
@@ -96,7 +96,8 @@ def make_devices(
         set_logical_cpus(logical_cpus)
     if mesh is None:
         return make_strategy(strategy)
-    made = make_mesh(**axes_in(mesh))
+    axes = dict.fromkeys(AXES, 1) | axes_in(mesh)
+    made = make_mesh(axes["data"], axes["tensor"], axes["pipeline"])
     logger.info("training on %s", describe(made))
     return made
 

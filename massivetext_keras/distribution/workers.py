@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import keras
 import tensorflow as tf
@@ -63,7 +63,7 @@ class Devices(Protocol):
     def sum_over_workers(self, value: float) -> float: ...
 
 
-Place = tf.distribute.Strategy | Devices
+Place: TypeAlias = tf.distribute.Strategy | Devices
 
 
 def devices_of(model: keras.Model) -> Place:

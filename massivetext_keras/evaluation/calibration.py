@@ -26,15 +26,15 @@ def expected_calibration_error(
     >>> expected_calibration_error([0.9, 0.9, 0.6, 0.6], [True, True, True, False])
     0.1
     """
-    confidences, right = np.asarray(confidences, float), np.asarray(right, float)
     if len(confidences) != len(right) or not len(right):
         raise ValueError(
             f"{len(confidences)} confidences of {len(right)} answers: there must be as "
             "many, and some"
         )
+    sure, hits = np.asarray(confidences, float), np.asarray(right, float)
     # a bin has its upper end and not its lower one
-    places = np.clip(np.ceil(confidences * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(places, confidences - right, minlength=bins)
+    places = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
+    gaps = np.bincount(places, sure - hits, minlength=bins)
     return round(float(np.abs(gaps).sum() / len(right)), 12)
 
 

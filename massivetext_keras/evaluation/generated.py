@@ -40,9 +40,9 @@ def bleu_against(
         raise ValueError(
             f"{len(texts)} texts and {len(references)} references: there must be some"
         )
-    references, texts = _split(references, texts, tokenization)
-    known = _References(references, order)
-    return 100.0 * sum(known.bleu(text) for text in texts) / len(texts)
+    by_people, made = _split(references, texts, tokenization)
+    known = _References(by_people, order)
+    return 100.0 * sum(map(known.bleu, made)) / len(made)
 
 
 def self_bleu(
@@ -64,9 +64,9 @@ def self_bleu(
     """
     if len(texts) < 2:
         raise ValueError(f"{len(texts)} texts have no others: give at least 2")
-    texts, _ = _split(texts, [], tokenization)
-    known = _References(texts, order)
-    scores = [known.bleu(text, but=i) for i, text in enumerate(texts)]
+    made, _ = _split(texts, [], tokenization)
+    known = _References(made, order)
+    scores = [known.bleu(text, but=i) for i, text in enumerate(made)]
     return 100.0 * sum(scores) / len(scores)
 
 
@@ -124,4 +124,8 @@ def _split(
     if tokenization is None:
         tokenization = TOKENIZATIONS.get(language_of(texts), "13a")
     tokenize = bleu(tokenize=tokenization).tokenizer
-    return tuple([tokenize(text).split() for text in some] for some in (texts, others))
+
+    def words(some: Sequence[str]) -> list[Words]:
+        return [tokenize(text).split() for text in some]
+
+    return words(texts), words(others)

@@ -297,15 +297,16 @@ def _search(report: Report) -> dict[str, Any]:
 
 
 def _sureness(report: Report) -> dict[str, Any]:
-    lines = [x for x in report.lines if x.get("scores") and sureness(x) is not None]
     sides: tuple[list[float], list[float]] = [], []
-    for line in lines:
+    for line in report.lines:
+        if not line.get("scores") or (sure := sureness(line)) is None:
+            continue
         if (score := score_of(line)) not in (0.0, 1.0):
             return {}
-        sides[int(score)].append(sureness(line))
-    if not lines:
-        return {}
+        sides[int(score)].append(sure)
     wrong, right = sides
+    if not wrong and not right:
+        return {}
     picture = report_pictures.sureness(right, wrong)
     return {"picture": picture, "right": len(right), "wrong": len(wrong)}
 

@@ -249,14 +249,14 @@ def _run(objective, base, number, values, budget, measure) -> Trial:
 
 
 def _found(done: list[Trial], base, maximize: bool, folder) -> Search:
-    good = [trial for trial in done if trial.score is not None]
+    good = [(trial, trial.score) for trial in done if trial.score is not None]
     if not good:
         why = f": {done[-1].error}" if done else ""
         raise RuntimeError(f"none of {len(done)} trials succeeded{why}")
-    largest = max(trial.budget for trial in good)
-    final = [trial for trial in good if trial.budget == largest]
+    largest = max(trial.budget for trial, _ in good)
+    final = [pair for pair in good if pair[0].budget == largest]
     pick = max if maximize else min
-    best = pick(final, key=lambda trial: trial.score)
+    best, _ = pick(final, key=lambda pair: pair[1])
     config = with_values(base, best.values)
     if folder is not None:
         plain = config.to_dict() if isinstance(config, Config) else config
@@ -286,18 +286,18 @@ class _Record:
                     )
         else:
             write_json(path, described)
-        self.before = list(self._read())
+        self.before = list(self._read(self.path))
         if self.before:
             logger.info("going on after %d trials", len(self.before))
 
-    def _read(self) -> Iterator[Trial]:
+    def _read(self, path: Path) -> Iterator[Trial]:
         """Whole lines; what was written of another one is cut off."""
-        if not self.path.exists():
+        if not path.exists():
             return
-        data = self.path.read_bytes()
+        data = path.read_bytes()
         end = data.rfind(b"\n") + 1
         if end < len(data):
-            os.truncate(self.path, end)
+            os.truncate(path, end)
         for line in data[:end].splitlines():
             yield Trial(**json.loads(line))
 
@@ -353,7 +353,7 @@ def _oracle(space: Space, method, trials, max_budget, factor, maximize, seed):
 
 
 def _value(values: Range | Sequence[Any], chosen: float) -> Any:
-    return chosen if isinstance(values, Range) else values[chosen]
+    return chosen if isinstance(values, Range) else values[int(chosen)]
 
 
 def _plain(values: Range | Sequence[Any]) -> Any:

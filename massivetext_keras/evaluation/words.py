@@ -109,8 +109,8 @@ def language_of(texts: Sequence[str]) -> str:
     han, kana = len(_HAN.findall(text)), len(_KANA.findall(text))
     if han + kana > least:
         return "ja" if kana > han / 10 else "zh"
-    for language, letters in _SCRIPTS.items():
-        if len(letters.findall(text)) > least:
+    for language, script in _SCRIPTS.items():
+        if len(script.findall(text)) > least:
             return language
     found = _WORD.findall(text)
     letters = sum(map(len, found))

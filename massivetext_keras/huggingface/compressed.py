@@ -178,12 +178,13 @@ def storages_of(
     """
     found, left = {}, []
     for path, rule in table.items():
-        parts = [matrices.get(name) for name in rule.parts]
-        if not any(parts):
+        parts = [matrices[name] for name in rule.parts if name in matrices]
+        if not parts:
             continue
-        storages = {part and part.storage() for part in parts}
+        storages = {part.storage() for part in parts}
         storage = storages.pop()
-        if storages or storage is None or not _may_store(path, rule):
+        whole = len(parts) == len(rule.parts) and not storages
+        if storage is None or not whole or not _may_store(path, rule):
             left.append(path)
             continue
         if storage.form == "int4":
@@ -247,7 +248,8 @@ def split(
         The tensors, and how the matrices of layers are written, by name of the layer.
     """
     schemes = _schemes(table, storages, packed)
-    tensors, of_layers = {}, {}
+    tensors: dict[str, np.ndarray] = {}
+    of_layers: dict[str, Scheme] = {}
     for path, rule in table.items():
         if path not in storages:
             tensors |= rule.split(arrays[path])

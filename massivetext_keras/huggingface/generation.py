@@ -119,7 +119,9 @@ def read_options(
     try:
         special = _of_one_task(config.get("task_specific_params"), prefix)
         values = {**values, **special}
-        options = {ours: values.get(theirs) for ours, theirs in _OPTIONS.items()}
+        options: dict[str, Any] = {
+            ours: values.get(theirs) for ours, theirs in _OPTIONS.items()
+        }
         options["prefix"] = special.get("prefix")
         options["never_ids"] = _never_ids(values)
         options["generation"] = _arguments(values, encoder_decoder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,8 +22,6 @@ _HEADS = {
     f"DistilBert{OF_TEXTS}": "pooled_relu",
     f"Electra{OF_TEXTS}": "pooled_gelu",
 }
-_TAG = re.compile(rf"(?:([{''.join(PLACES)}])-)?(.*)")
-_PLACES = {**PLACES, None: "I"}  # where none is said
 _NEVER = -1e4  # logit of a tag that a model does not tell
 
 
@@ -160,6 +157,11 @@ def _tags(names: Sequence[str]) -> list[tuple[str, str]]:
     """(place in a span, label) of each tag."""
     found = []
     for name in names:
-        place, label = _TAG.fullmatch(name).groups()
-        found.append(_OUTSIDE if name == "O" else (_PLACES.get(place, place), label))
+        place, dash, label = name.partition("-")
+        if name == "O":
+            found.append(_OUTSIDE)
+        elif dash and place in PLACES:
+            found.append((PLACES[place], label))
+        else:
+            found.append(("I", name))  # where no place is said
     return found

@@ -123,7 +123,7 @@ class Folder:
     def _described(self) -> tuple[Family, TransformerConfig, tuple[Group, ...]]:
         values = self.values
         try:
-            family = FAMILIES.get(values.get("model_type"))
+            family = FAMILIES.get(values.get("model_type") or "")
             if family is None:
                 raise unknown_family(values)
             return family, family.read(values), read_groups(values)
@@ -165,7 +165,7 @@ class Folder:
         names = {head: _head_names(family, config, head) for head in family.heads}
         there = [head for head in names if names[head] <= set(tensors)]
         # Classes of tokens and those of texts may have the same names.
-        tags = architecture(self.values).endswith(OF_TOKENS)
+        tags: bool | None = architecture(self.values).endswith(OF_TOKENS)
         if tags and not label_options(self.values):
             logger.warning("%s: id2label has no tags such as O, B-X and I-X", self.path)
             tags = None
@@ -239,8 +239,9 @@ class Folder:
             tensors = _merged(tensors, ((pattern, words),), str(self.path), hint)
 
         classes = 2
-        for layer in _CLASSES if head is not None else ():
-            bias = f"{family.heads[head].names.get(layer)}.bias"
+        names = {} if head is None else family.heads[head].names
+        for layer in _CLASSES:
+            bias = f"{names.get(layer)}.bias"
             classes = tensors.shapes.get(bias, (classes,))[0]
         table = family.table(config, prefix, head, tensors, classes)
         wanted = {name: s for rule in table.values() for name, s in rule.parts.items()}
@@ -304,7 +305,7 @@ def save(
     if not isinstance(config, TransformerConfig):
         raise ValueError(f"no family of Hugging Face is a {type(config).__name__}")
     folder, arrays = Path(folder), arrays_of(model)
-    stored = dict(storages or {})
+    stored, options = dict(storages or {}), options or {}
     parts = {name for name in _floats(arrays, stored) if name.startswith("head/")}
     name, family = _family_for(config, parts, model_type)
     head = _head_of(family, config, parts)
@@ -314,10 +315,10 @@ def save(
         stored.pop("pooler/kernel", None)
     if head is not None:
         _check_head(family, config, head, str(folder))
-        kind, own = family.heads[head].architecture, (options or {}).get("head")
+        kind, own = family.heads[head].architecture, options.get("head")
         if own not in (None, head_of(kind)):
             raise ValueError(f"{kind} has the head {head_of(kind)!r}, not {own!r}")
-        fields = (options or {}).get("head_fields") or {}
+        fields = options.get("head_fields") or {}
         if any(getattr(config, name) != value for name, value in fields.items()):
             raise ValueError(
                 f"{kind} has no place for head_fields={fields!r}: "
@@ -328,22 +329,22 @@ def save(
     special = {
         f"{role}_token_id": getattr(tokenizer, f"{role}_id", None) for role in _ROLES
     }
-    writing = special | generation_values(options or {})
+    writing = special | generation_values(options)
     values = {
         "architectures": [(family.heads[head] if head else family).architecture],
         "model_type": name,
         **numbers,
         **special,
         **family.write(config),
-        **(label_values(options or {}) if "classification" in (head or "") else {}),
+        **(label_values(options) if "classification" in (head or "") else {}),
     }
     if config.stack == "encoder_decoder":
         writing.setdefault("decoder_start_token_id", 0)
         values["decoder_start_token_id"] = writing["decoder_start_token_id"]
     files = _tokenizer_files(name, config, tokenizer, values)
-    if "pooling" in (options or {}):
+    if "pooling" in options:
         files |= embedding_files(options, config)
-    files |= chat_template_files(options or {})
+    files |= chat_template_files(options)
 
     save_arrays(theirs, folder / FILE, {"format": "pt"})
     for file, data in files.items():
@@ -374,7 +375,7 @@ def _their_weights(
     theirs, schemes = split(table, arrays, storages, family.packed)
     forms = {storage.form for storage in storages.values()}
     form = forms.pop() if len(forms) == 1 else ""
-    numbers = {"dtype": form if form.endswith("float16") else "float32"}
+    numbers: dict[str, Any] = {"dtype": form if form.endswith("float16") else "float32"}
     codes = [k for k, x in storages.items() if not x.form.endswith("float16")]
     left = [k for k in codes if not all(_layer(x) in schemes for x in table[k].parts)]
     if left:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.saving.weights import Tensors
 
@@ -35,7 +36,8 @@ def shortened(
     """
     longest, length = there.max_length, wanted.max_length
     names = {name for name in tensors if name.endswith(_ENDS)}
-    if not names or wanted.position != "learned" or longest == length:
+    learned = isinstance(wanted, TransformerConfig) and wanted.position == "learned"
+    if not names or not learned or longest == length:
         return tensors
     if length > longest:
         raise ValueError(

@@ -157,10 +157,10 @@ class Folder:
             ValueError: weights are missing, left over or of another shape.
         """
         config, tensors = self.config, self.tensors
-        outside = read_h5(self.path / TASK) if head is not None else Tensors({}, dict)
+        outside = read_h5(self.path / TASK) if head is not None else tensors.only(())
         classes = self._classes(head, outside)
         table, of_head = self.family.tables(config, head, classes)
-        read = {}
+        read: dict[str, Tensors] = {}
         for some, there, file in ((table, tensors, MODEL), (of_head, outside, TASK)):
             wanted = {k: s for rule in some.values() for k, s in rule.parts.items()}
             problem = f"{self.path}: the weights in {file} do not fit {CONFIG}"
@@ -301,7 +301,8 @@ def _objects(
     options: Mapping[str, Any],
 ) -> tuple[dict[str, dict[str, Any]], dict[str, bytes]]:
     """JSON files, `config.json` the last, and the files of the tokenizer."""
-    prefix, objects, files = family.architecture, {}, {}
+    prefix, objects = family.architecture, {}
+    files: dict[str, bytes] = {}
     values = {"dtype": policy("float32"), **family.write(config)}
     backbone = hub_object(name, f"{prefix}Backbone", "backbone", values)
     task = _task_of(family, config, head, options)
@@ -320,7 +321,8 @@ def _objects(
                 options.get("sequence_length"),
             )
     if task is not None:
-        own = task_values(task, options, family.heads.get(head), config)
+        own_head = None if head is None else family.heads[head]
+        own = task_values(task, options, own_head, config)
         task_object = hub_object(name, f"{prefix}{task}", MODULES[task], own)
         del task_object["config"]["trainable"]
         task_object["config"] |= {"backbone": backbone, "preprocessor": preprocessor}
@@ -344,7 +346,7 @@ def _task_of(
 
 
 def _theirs(table: Table, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    theirs = {}
+    theirs: dict[str, np.ndarray] = {}
     for ours, rule in table.items():
         theirs |= rule.split(arrays[ours])
     return theirs

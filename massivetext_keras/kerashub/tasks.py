@@ -110,6 +110,15 @@ def task_values(
     Raises:
         ValueError: KerasHub has no argument for an option.
     """
+    if task == "TextEmbedder":
+        if (pooling := options["pooling"]) not in _POOLINGS:
+            raise ValueError(
+                f"TextEmbedder of KerasHub has no pooling={pooling!r}; known: "
+                + ", ".join(_POOLINGS)
+            )
+        return {"pooling_mode": pooling, "normalize": options["unit_length"]}
+    if head is None:
+        return {}
     if task == "MaskedLM":
         there, own = fields_of_head(head, config), options.get("head_fields") or {}
         differing = {k: v for k, v in own.items() if getattr(config, k) != v}
@@ -118,18 +127,13 @@ def task_values(
                 f"MaskedLM of KerasHub has head_fields={there}, not {differing}: "
                 f"from_preset(…, head_fields={there}) takes them"
             )
-    if task == "TextEmbedder":
-        if (pooling := options["pooling"]) not in _POOLINGS:
-            raise ValueError(
-                f"TextEmbedder of KerasHub has no pooling={pooling!r}; known: "
-                + ", ".join(_POOLINGS)
-            )
-        return {"pooling_mode": pooling, "normalize": options["unit_length"]}
     if task != "TextClassifier":
         return {}
-    own, there = options.get("head"), classification_head(head)
-    if own not in (None, there):
-        raise ValueError(f"this classifier of KerasHub has head={there!r}, not {own!r}")
+    wanted, name = options.get("head"), classification_head(head)
+    if wanted not in (None, name):
+        raise ValueError(
+            f"this classifier of KerasHub has head={name!r}, not {wanted!r}"
+        )
     problem = options.get("problem", "single_label")
     activations = {problem: name for name, problem in reversed(_PROBLEMS.items())}
     rate = options.get("head_dropout")

@@ -143,16 +143,17 @@ def _read_byte_pairs(
 ) -> Tokenizer:
     vocabulary, merges = (assets / name for name in _PAIRS)
     tokens = read_json(vocabulary)
-    named = {"bos_token": rules.bos, "eos_token": rules.eos, "pad_token": rules.pad}
     others = {*rules.others, *(values.get("unsplittable_tokens") or ())}
-    others -= {*named.values()}
+    others -= {rules.bos, rules.eos, rules.pad}
     return BytePairTokenizer(
         tokens,
         parse_merges(merges.read_text(encoding="utf-8")),
-        special_tokens=sorted(others & tokens.keys(), key=tokens.get),
+        special_tokens=sorted(others & tokens.keys(), key=tokens.__getitem__),
         add_prefix_space=bool(values.get("add_prefix_space")),
         pattern=rules.pattern,
-        **named,
+        bos_token=rules.bos,
+        eos_token=rules.eos,
+        pad_token=rules.pad,
         **flags,
     )
 

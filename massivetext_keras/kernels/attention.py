@@ -128,8 +128,10 @@ def attend_training(
 
 
 def _parts(length: int | None, causal: bool) -> list[Part]:
-    size = min(CAUSAL_ROWS, length) if causal and length else length
-    ends = [*range(size, length, size), length] if size else [None]
+    if not length:
+        return [Part(0, None, None)]
+    size = min(CAUSAL_ROWS, length) if causal else length
+    ends = [*range(size, length, size), length]
     starts = [0, *ends[:-1]]
     return [
         Part(start, end, end if causal else None)
@@ -156,13 +158,13 @@ def _backward(query, key, value, upstream, dots, weights, part: Part, rate: floa
 
 def _joined(gradients: list[tuple], parts: list[Part], length: int | None) -> tuple:
     """Those of all queries, keys, values and scores from those of the parts."""
-    if len(parts) == 1:
+    if len(parts) == 1 or length is None:
         return gradients[0]
     dquery, dkey, dvalue, dscores = zip(*gradients, strict=True)
     return (
         tf.concat(dquery, 2),
-        _sum_prefixes(dkey, parts),
-        _sum_prefixes(dvalue, parts),
+        _sum_prefixes(dkey, parts, length),
+        _sum_prefixes(dvalue, parts, length),
         tf.concat([_padded(x, length) for x in dscores], 2),
     )
 
@@ -226,9 +228,13 @@ def _padded(x: tf.Tensor, size: int) -> tf.Tensor:
     return tf.pad(x, [[0, 0], [0, 0], [0, 0], [0, size - x.shape[3]]])
 
 
-def _sum_prefixes(gradients: tuple[tf.Tensor, ...], parts: list[Part]) -> tf.Tensor:
+def _sum_prefixes(
+    gradients: tuple[tf.Tensor, ...], parts: list[Part], length: int
+) -> tf.Tensor:
     """Sums tensors of which each holds the rows up to its part's end."""
-    sizes = [part.end - part.start for part in parts]
+    starts = [part.start for part in parts]
+    ends = [*starts[1:], length]
+    sizes = [end - start for start, end in zip(starts, ends, strict=True)]
     pieces = [tf.split(x, sizes[: i + 1], axis=2) for i, x in enumerate(gradients)]
     sums = [tf.add_n([p[i] for p in pieces[i:]]) for i in range(len(sizes))]
     return tf.concat(sums, axis=2)

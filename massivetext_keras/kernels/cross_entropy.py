@@ -162,7 +162,8 @@ def _summed(hidden, matrix, labels, weights, biases, smoothing, chunk) -> list:
         chunk: tokens that have logits at a time.
     """
     rounded, axis = tf.cast(matrix, hidden.dtype), hidden.shape.rank - 2
-    losses, dhidden, dmatrix, dbias, mean_logits = [], [], None, [], None
+    losses: list[tf.Tensor] = []
+    dhidden, dmatrix, dbias, mean_logits = [], None, [], None
     for cut in _cuts(hidden, axis, chunk):
         cuts = [x[cut] if cut else x for x in (hidden, labels, weights)]
         rows, told, weight = _flat(*cuts) if axis else cuts

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -43,12 +44,12 @@ def island(function: Callable) -> Callable:
 
     program = tf.function(traced, jit_compile=True, autograph=False)
 
-    @functools.wraps(function)
     def call(*arguments):
         return function(*arguments) if is_split() else program(*arguments)
 
-    call.get_concrete_function = program.get_concrete_function
-    return call
+    wrapped: Any = functools.update_wrapper(call, function)
+    wrapped.get_concrete_function = program.get_concrete_function
+    return wrapped
 
 
 def fused(function: Callable) -> Callable:

@@ -21,6 +21,6 @@ def overlap_operations() -> None:
     if tf.config.threading.get_inter_op_parallelism_threads() != 0:
         return
     try:
-        tf.config.threading.set_inter_op_parallelism_threads(2 * os.cpu_count())
+        tf.config.threading.set_inter_op_parallelism_threads(2 * (os.cpu_count() or 1))
     except RuntimeError as error:
         logger.debug("TensorFlow runs already, its threads stay: %s", error)

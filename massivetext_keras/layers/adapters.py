@@ -43,7 +43,8 @@ class Adapter(keras.layers.Layer):
             raise ValueError(f"dropout must be in [0, 1), got {dropout}")
         self.rank, self.alpha = rank, alpha
         self.dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
-        self.original = None  # the kernel as it was, once the product is part of it
+        # the kernel as it was, once the product is part of it
+        self.original: np.ndarray | None = None
 
     def build(self, input_shape):
         rows, columns = input_shape
@@ -92,6 +93,17 @@ def attach(layer: Dense, rank: int, alpha: float, dropout: float) -> None:
         adapter.build(tuple(layer.kernel.shape))
 
 
+def adapter_of(layer: Dense) -> Adapter:
+    """The adapter beside the kernel of a layer.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if layer.adapter is None:
+        raise ValueError(f"{layer.name} has no adapter")
+    return layer.adapter
+
+
 def detach(layer: Dense) -> None:
     """Takes the adapter of a layer away; what is merged stays."""
     layer._tracker.unlock()
@@ -102,7 +114,7 @@ def detach(layer: Dense) -> None:
 
 def merge(layer: Dense) -> None:
     """Makes the product a part of the kernel, which costs nothing from then on."""
-    adapter = layer.adapter
+    adapter = adapter_of(layer)
     if adapter.original is None:
         adapter.original = keras.ops.convert_to_tensor(layer.kernel).numpy()
         layer.kernel.assign(adapter.original + adapter.product())
@@ -110,7 +122,7 @@ def merge(layer: Dense) -> None:
 
 def unmerge(layer: Dense) -> None:
     """Gives the kernel back as it was, bit for bit."""
-    adapter = layer.adapter
+    adapter = adapter_of(layer)
     if adapter.original is not None:
         layer.kernel.assign(adapter.original)
         adapter.original = None
@@ -118,9 +130,5 @@ def unmerge(layer: Dense) -> None:
 
 def merged_kernel(layer: Dense) -> tf.Tensor:
     """Float32 [rows, columns]: the kernel that does what layer and adapter do."""
-    kernel = keras.ops.convert_to_tensor(layer.kernel)
-    return (
-        kernel
-        if layer.adapter.original is not None
-        else kernel + layer.adapter.product()
-    )
+    kernel, adapter = keras.ops.convert_to_tensor(layer.kernel), adapter_of(layer)
+    return kernel if adapter.original is not None else kernel + adapter.product()

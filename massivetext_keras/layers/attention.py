@@ -155,7 +155,7 @@ class Attention(keras.layers.Layer):
             x, memory, angles: as of `call`.
         """
         h, g = self.num_heads, self.num_key_value_heads
-        if self.cross:
+        if memory is not None:
             (query,), (key, value) = _split_heads(self.query(x), h), memory
         else:
             query, key, value = _split_heads(self.qkv(x), h, g, g)

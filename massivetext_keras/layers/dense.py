@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import keras
 import tensorflow as tf
 
@@ -9,6 +11,9 @@ from massivetext_keras.kernels.product import differentiable_product
 from massivetext_keras.kernels.shapes import shape_of
 from massivetext_keras.kernels.stored import rounded
 from massivetext_keras.layers.stored import StoredMatrix
+
+if TYPE_CHECKING:
+    from massivetext_keras.layers.adapters import Adapter
 
 
 class Dense(keras.layers.Dense):
@@ -44,7 +49,7 @@ class Dense(keras.layers.Dense):
         initializer = keras.initializers.RandomNormal(stddev=scale)
         super().__init__(units, use_bias=bias, kernel_initializer=initializer, **kwargs)
         self.may_round = may_round
-        self.adapter = None  # of `layers.adapters`
+        self.adapter: Adapter | None = None
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """`x` [..., size] -> [..., units]."""

@@ -29,7 +29,7 @@ def visible(
         window: hide keys `window` places back and further (Beltagy et al., 2020).
         key_mask: int or bool [batch, keys], 0 where a key is padding.
         query_segments: int [batch, queries]; a query sees keys of its own segment.
-        key_segments: int [batch, keys].
+        key_segments: int [batch, keys] (None: those of the queries).
         key_prefix: int or bool [batch, keys], 1 at keys that causality does not hide.
 
     >>> import tensorflow as tf
@@ -52,7 +52,8 @@ def visible(
     if key_mask is not None:
         parts.append(tf.cast(key_mask, tf.bool)[:, None, None, :])
     if query_segments is not None:
-        same = query_segments[:, None, :, None] == key_segments[:, None, None, :]
+        others = query_segments if key_segments is None else key_segments
+        same = query_segments[:, None, :, None] == others[:, None, None, :]
         parts.append(same)
     if not parts:
         return None

@@ -49,7 +49,8 @@ def rotary_frequencies(
     [1.0, 0.01]
     """
     frequencies = theta ** (-np.arange(0, head_size, 2) / head_size)
-    kind = (scaling or {}).get("rope_type", (scaling or {}).get("type", "default"))
+    scaling = scaling or {}
+    kind = scaling.get("rope_type", scaling.get("type", "default"))
     if kind == "default":
         return frequencies
     if kind == "linear":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from typing import Self
 
 import keras
 import tensorflow as tf
@@ -91,7 +92,7 @@ class Backbone(keras.Model):
         return TokenEmbedding(self.config.vocabulary_size, width, **how)
 
     @classmethod
-    def from_preset(cls, name: str, **kwargs):
+    def from_preset(cls, name: str, **kwargs) -> Self:
         """A model with the shape of a preset and random weights."""
         return cls(preset(name), **kwargs)
 
@@ -195,7 +196,7 @@ class Backbone(keras.Model):
             if cache is not None:
                 x, layer = x
                 layers.append(layer)
-            tell("hidden", lambda x=x: x)
+            tell("hidden", lambda x=x: x)  # type: ignore[misc]  # mypy: no default
         if not part.last:
             leave(x)
         if stack.final_norm:

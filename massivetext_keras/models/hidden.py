@@ -35,7 +35,8 @@ def attention_maps() -> Iterator[list[tf.Tensor]]:
 
 @contextlib.contextmanager
 def _asked(what: str) -> Iterator[list[tf.Tensor]]:
-    before, found = getattr(_here, what, None), []
+    before = getattr(_here, what, None)
+    found: list[tf.Tensor] = []
     setattr(_here, what, found)
     try:
         yield found

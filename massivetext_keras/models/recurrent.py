@@ -59,7 +59,7 @@ class Recurrent(Backbone):
         states = self.stack.empty_states(tf.shape(padding)[0])
         return StateCache(states, tf.constant(0), padding, tf.cast(capacity, tf.int32))
 
-    def call(
+    def call(  # type: ignore[override]  # has arguments of its own
         self,
         inputs,
         cache: StateCache | None = None,

@@ -67,7 +67,7 @@ class RecurrentSeq2Seq(Backbone):
         """Of hidden states, for `summary`."""
         return (None, None, self.config.width_of_output)
 
-    def call(
+    def call(  # type: ignore[override]  # has arguments of its own
         self, inputs, cache: StateCache | None = None, training: bool | None = None
     ):
         """Token ids to what the output layer reads.
@@ -86,7 +86,8 @@ class RecurrentSeq2Seq(Backbone):
         """
         inputs = as_features(inputs)
         if cache is not None:
-            memory = Memory(*cache.memory, bias_of(cache.memory_mask, cache.memory[0]))
+            values, keys = cache.memory
+            memory = Memory(values, keys, bias_of(cache.memory_mask, values))
             hidden, states, _ = self._decode(inputs["token_ids"], memory, cache.layers)
             start = cache.start + tf.shape(inputs["token_ids"])[1]
             return hidden, cache._replace(layers=states, start=start)

@@ -50,7 +50,9 @@ class Seq2Seq(Backbone):
         )
         self.build_all()
 
-    def call(self, inputs, cache: Cache | None = None, training: bool | None = None):
+    def call(  # type: ignore[override]  # has arguments of its own
+        self, inputs, cache: Cache | None = None, training: bool | None = None
+    ):
         """Token ids to the decoder's hidden states.
 
         Args:
@@ -64,7 +66,8 @@ class Seq2Seq(Backbone):
             [batch, length, d], and with a cache also the new cache.
         """
         inputs = as_features(inputs)
-        memory, mask = (), None
+        memory: tuple[LayerCache, ...] = ()
+        mask = None
         if cache is None:
             mask = inputs.get("encoder_padding_mask")
             memory = self.encode(

@@ -55,7 +55,9 @@ class WordEncoder(Backbone):
             )
         self.build_all()
 
-    def call(self, inputs, training: bool | None = None) -> tf.Tensor:
+    def call(  # type: ignore[override]  # has arguments of its own
+        self, inputs, training: bool | None = None
+    ) -> tf.Tensor:
         """Token ids to hidden states.
 
         Args:

@@ -72,7 +72,7 @@ def model_card(
         for side in ("train", "validation")
         if "loss" in (values := summary.get(side) or {})
     }
-    sections = {
+    sections: dict[str, list[str | None]] = {
         "Model details": [
             f"A `{task}` of massivetext_keras, on Keras and TensorFlow.",
             _table("shape", shape),
@@ -117,7 +117,7 @@ def data_card(
         for subset, sides in manifest.get("subsets", {}).items()
         for side, counts in sides.items()
     }
-    sections = {
+    sections: dict[str, list[str | None]] = {
         "Motivation": [said.get("intended_use")],
         "Composition": [
             _rows(
@@ -178,8 +178,8 @@ def _card(
     lines = [f"{k}: {v if isinstance(v, str) else _json(v)}" for k, v in head.items()]
     parts = ["---\n" + "\n".join(lines) + "\n---", f"# {name}"]
     for title, texts in sections.items():
-        texts = [text.strip() for text in texts if text and text.strip()]
-        parts += [f"## {title}", *(texts or [UNKNOWN])]
+        said_of_it = [text.strip() for text in texts if text and text.strip()]
+        parts += [f"## {title}", *(said_of_it or [UNKNOWN])]
     return "\n\n".join(parts) + "\n"
 
 

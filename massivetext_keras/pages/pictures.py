@@ -106,7 +106,7 @@ def logarithmic(
 
     getattr(axes, f"set_{name}scale")("log")
     axis = getattr(axes, f"{name}axis")
-    marks = {}
+    marks: dict[str, float] = {}
     for value in round_values(*sorted(getattr(axes, f"get_{name}lim")())):
         if not whole or value.is_integer():
             marks.setdefault(form(value), value)  # not one that is written as another

@@ -51,7 +51,7 @@ class Name(NamedTuple):
 class Shade(NamedTuple):
     """A cell of a table: a count on the colour of a class, as dark as its share."""
 
-    count: int
+    number: int
     percent: float
     kind: str
 

@@ -31,15 +31,16 @@ def awq(
         `codes`, `scales` and `factors`, see `Storage.parts`.
     """
     sizes = np.maximum(sizes, max(float(sizes.max()), 1e-12) * _LEAST)
-    best, least = None, np.inf
-    for power in _POWERS:
+
+    def attempt(power: float) -> tuple[float, dict[str, tf.Tensor]]:
         larger = sizes**power
         larger /= np.sqrt(larger.max() * larger.min())
         matrix = tf.constant(rows, tf.float32)
         parts = encode(storage, matrix, tf.constant(1.0 / larger, tf.float32))
-        error = changed(rows, decode(storage, parts, rows.shape[1]).numpy(), products)
-        if error < least:
-            best, least = parts, error
+        found = decode(storage, parts, rows.shape[1]).numpy()
+        return changed(rows, found, products), parts
+
+    _, best = min(map(attempt, _POWERS), key=lambda one: one[0])
     return {name: part.numpy() for name, part in best.items()}
 
 

@@ -52,7 +52,8 @@ def calibrated(
         method: of `METHODS`.
 
     Raises:
-        ValueError: there is no text that is not empty, or too few to measure on.
+        ValueError: there is no text that is not empty, or too few to measure on; or
+            answers to measure are not finite.
     """
     batches = features_of(task, texts)
     tried = METHODS[1:] if method == "best" else (method,)
@@ -65,15 +66,18 @@ def calibrated(
     held_out = batches[::_HELD_OUT]
     learnt = [x for i, x in enumerate(batches) if i % _HELD_OUT]
     wanted = [_answers(task, features) for features in held_out]
-    best, least = None, np.inf
-    for name in tried:
+
+    def attempt(name: str) -> tuple[float, Found]:
         found, answers = _with_floats_again(
             task, layers, storage, learnt, name, held_out
         )
         error = _relative_error(answers, wanted)
         logger.info("%s: answers change by %.4f of their size", name, error)
-        if error < least:
-            best, least = found, error
+        return (np.inf if np.isnan(error) else error), found
+
+    least, best = min(map(attempt, tried), key=lambda one: one[0])
+    if np.isinf(least):
+        raise ValueError("the task's answers to the texts are not all finite")
     return best
 
 

@@ -118,7 +118,7 @@ def _same(found: Any, wanted: Any) -> bool:
 def write_saved_model(
     path: str | Path,
     module: tf.Module,
-    signatures: Mapping[str, Callable],
+    signatures: Mapping[str, tf.types.experimental.PolymorphicFunction],
     metadata: Mapping,
     check: Callable[[Mapping[str, Callable]], None],
     overwrite: bool = False,

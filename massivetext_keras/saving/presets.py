@@ -9,10 +9,10 @@ from typing import Any
 
 import keras
 
-from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.architecture.storage import Storage, header_of
 from massivetext_keras.saving.weights import Tensors, read_tensors, save_weights
 from massivetext_keras.support.files import file_hash, write_json
+from massivetext_keras.support.values import Config
 
 FORMAT = "massivetext_keras"
 CONFIG = "config.json"
@@ -22,7 +22,7 @@ WEIGHTS = "model.safetensors"
 def write_preset(
     folder: str | Path,
     task: str,
-    config: ModelConfig,
+    config: Config,
     weights: Mapping[str, keras.Variable],
     tokenizer=None,
     options: Mapping[str, Any] | None = None,

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ml_dtypes  # noqa: F401  gives NumPy, and so safetensors, its bfloat16
 import numpy as np
@@ -76,7 +76,8 @@ def write_tensors(
     >>> Pieces([path]).read("a").tolist()
     [0, 1, 2]
     """
-    head, start = {"__metadata__": dict(metadata)} if metadata else {}, 0
+    head: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    start = 0
     for name, kind in kinds.items():
         end = start + kind.nbytes
         head[name] = {

@@ -87,8 +87,9 @@ class _Encoding:
         if _is_encoding(value):
             return value
         known = {name.replace("_", "-") for name in {*aliases, *aliases.values()}}
-        known = list(filter(_is_encoding, known))
-        raise ValueError(f"unknown {value!r}: {_like(value, known)}")
+        raise ValueError(
+            f"unknown {value!r}: {_like(value, filter(_is_encoding, known))}"
+        )
 
 
 Share = Annotated[float, Range(least=0, most=1)]
@@ -261,9 +262,8 @@ def _wanted(hint: Any, value: Any) -> str:
     if origin is bool:
         words = {"yes": "true", "on": "true", "1": "true"}
         words |= {"no": "false", "off": "false", "0": "false"}
-        near = words.get(str(value).lower(), str(value).lower())
-        words = ("true", "false")
-        return f"is not true or false: {_like(near, words)}"
+        word = words.get(str(value).lower(), str(value).lower())
+        return f"is not true or false: {_like(word, ('true', 'false'))}"
     if origin in (int, float):
         kind = "a whole number" if origin is int else "a number"
         near = _number(value)
@@ -271,8 +271,8 @@ def _wanted(hint: Any, value: Any) -> str:
             return f"is not {kind}"
         return f"is not {kind}: did you mean {round(near) if origin is int else near}?"
     if origin in _SEQUENCES:
-        near = f': did you mean ["{value}"]?' if isinstance(value, str) else ""
-        return f"is not a list{near}"
+        listed = f': did you mean ["{value}"]?' if isinstance(value, str) else ""
+        return f"is not a list{listed}"
     if origin in _MAPPINGS:
         return "is not an object"
     return "is not a text"

@@ -40,7 +40,7 @@ def require() -> None:
 def _chosen() -> tuple[str, str]:
     """The backend that Keras has or will take, and who says so."""
     keras = sys.modules.get("keras")
-    if hasattr(keras, "backend") and hasattr(keras.backend, "backend"):
+    if keras and hasattr(keras, "backend") and hasattr(keras.backend, "backend"):
         return keras.backend.backend(), "Keras is imported already"
     if named := os.environ.get("KERAS_BACKEND"):
         return named, "KERAS_BACKEND"

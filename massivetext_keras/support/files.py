@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 
-def expanded(path: str | Path) -> Path:
+def expanded(path: str | os.PathLike) -> Path:
     """A path whose first part may be ~, the home of whoever asks.
 
     >>> expanded("a/~"), expanded("~").is_absolute()

@@ -58,7 +58,7 @@ CLASSES = {
 def introduce() -> None:
     """Registers the classes, now or when Keras is imported."""
     keras = sys.modules.get("keras")
-    if hasattr(keras, "saving"):
+    if keras and hasattr(keras, "saving"):
         _register(keras)
     else:
         around_import(("keras",), _execute_keras)

@@ -120,7 +120,7 @@ def tags_of_spans(
                 covered[place] = share
         inside = [place for place, share in covered.items() if share >= 0.5]
         if not inside and covered:
-            inside = [max(covered, key=covered.get)]
+            inside = [max(covered, key=covered.__getitem__)]
         for place in inside:
             tags[place] = f"I-{label}"
         if inside:

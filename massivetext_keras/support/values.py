@@ -11,8 +11,9 @@ import math
 import operator
 import re
 import typing
-from typing import Any
+from typing import Any, ClassVar, Self, TypeVar
 
+T = TypeVar("T")
 _MOST_LISTED = 20
 _UNITS = {"": 1}
 for _power, _letter in enumerate("KMGT", 1):
@@ -66,7 +67,7 @@ def check_least(least: int, **numbers: int) -> None:
             raise ValueError(f"{name} must be at least {least}, got {number}")
 
 
-def choose(what: str, name: str, table: typing.Mapping[str, Any]) -> Any:
+def choose(what: str, name: str, table: typing.Mapping[str, T]) -> T:
     """Looks a name up in a table.
 
     Raises:
@@ -142,7 +143,7 @@ class Range(typing.NamedTuple):
     above: float | None = None
     below: float | None = None
 
-    def __contains__(self, value: float) -> bool:
+    def __contains__(self, value: Any) -> bool:
         return bool(self.holds(value))
 
     def holds(self, value: Any) -> Any:
@@ -214,7 +215,12 @@ class _Within(dict):
 
 
 class Config:
-    """What all configs share: checked construction, JSON, replacement by path."""
+    """What all configs share: checked construction, JSON, replacement by path.
+
+    Each is a frozen dataclass.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
     def __post_init__(self):
         self._check_types()
@@ -230,7 +236,7 @@ class Config:
                 )
 
     def _check_types(self) -> None:
-        for name, hint in typing.get_type_hints(type(self)).items():
+        for name, hint in field_types(type(self)).items():
             value = getattr(self, name)
             if isinstance(value, list):
                 value = tuple(value)
@@ -255,14 +261,14 @@ class Config:
         return {name: _plain(getattr(self, name)) for name in names}
 
     @classmethod
-    def from_dict(cls, values: typing.Mapping[str, Any]):
+    def from_dict(cls, values: typing.Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`; missing names keep their defaults.
 
         Raises:
             ValueError: a name is unknown.
             TypeError: a value has the wrong type.
         """
-        hints, arguments = typing.get_type_hints(cls), {}
+        hints, arguments = field_types(cls), {}
         for name, value in values.items():
             hint = choose(f"field of {cls.__name__}", name, hints)
             nested = isinstance(hint, type) and issubclass(hint, Config)
@@ -270,7 +276,7 @@ class Config:
             arguments[name] = hint.from_dict(value) if nested and is_values else value
         return cls(**arguments)
 
-    def replace(self, **changes: Any):
+    def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed."""
         choices = {field.name: field for field in dataclasses.fields(self)}
         for name in changes:
@@ -279,13 +285,13 @@ class Config:
 
     def _with_implied(self, changes: dict[str, Any]) -> dict[str, Any]:
         """Changes, and None for what a changed field stands instead of."""
-        implied = {}
+        implied: dict[str, Any] = {}
         for field in dataclasses.fields(self):
             if field.name in changes:
                 implied |= dict.fromkeys(field.metadata.get("instead_of", ()))
         return implied | changes
 
-    def override(self, *assignments: str):
+    def override(self, *assignments: str) -> Self:
         """A copy changed by `"path.to.field=value"`, the value read as JSON if it is.
 
         Several are made together: only what they end in must be valid.
@@ -304,8 +310,11 @@ class Config:
             except json.JSONDecodeError:
                 value = text
             *sections, name = path.strip().split(".")
-            config, place = self, changes
+            config: Config | dict = self
+            place = changes
             for section in sections:
+                if not isinstance(config, Config):
+                    raise ValueError(f"{section!r} has no fields of its own")
                 config = config._field(section)
                 place = place.setdefault(section, _Within())
             if isinstance(config, Config):
@@ -325,7 +334,7 @@ class Config:
         choices = {field.name: field for field in dataclasses.fields(self)}
         choose(f"field of {type(self).__name__}", name, choices)
 
-    def _changed(self, changes: dict[str, Any]):
+    def _changed(self, changes: dict[str, Any]) -> Self:
         values = {}
         for name, value in changes.items():
             inner = getattr(self, name)
@@ -335,6 +344,17 @@ class Config:
                 value = {**inner, **value}
             values[name] = value
         return dataclasses.replace(self, **self._with_implied(values))
+
+
+def field_types(config: type[Config]) -> dict[str, Any]:
+    """What each field of a config may be, by its annotation.
+
+    >>> from massivetext_keras.configs import OptimizerConfig
+    >>> field_types(OptimizerConfig)["warmup_steps"]
+    <class 'int'>
+    """
+    hints = typing.get_type_hints(config)
+    return {field.name: hints[field.name] for field in dataclasses.fields(config)}
 
 
 def _plain(value: Any) -> Any:

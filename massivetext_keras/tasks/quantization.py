@@ -9,7 +9,12 @@ import keras
 import tensorflow as tf
 
 from massivetext_keras.architecture.storage import FEWEST, FORMS, Storage
-from massivetext_keras.layers.stored import StoredMatrix, matrix_of, store
+from massivetext_keras.layers.stored import (
+    StoredMatrix,
+    matrix_of,
+    matrix_or_none,
+    store,
+)
 from massivetext_keras.optimization.freezing import settle
 from massivetext_keras.optimization.keras_seams import layers_of
 from massivetext_keras.quantization import calibration
@@ -38,7 +43,7 @@ class Quantization:
         paths = {id(weight): path for path, weight in named.items()}
         found = {}
         for layer in layers_of(self.task):
-            matrix = matrix_of(layer)
+            matrix = matrix_or_none(layer)
             if isinstance(matrix, StoredMatrix):
                 path = paths.get(id(matrix.codes), "").removesuffix("/codes")
             elif matrix is None or min(matrix.shape[-2:]) < FEWEST:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +13,9 @@ from massivetext_keras.support.values import choose, nearest
 from massivetext_keras.text.examples import Conversation
 from massivetext_keras.text.framing import utf8
 from massivetext_keras.text.strings import as_python
+
+if TYPE_CHECKING:
+    from massivetext_keras.text.separated_templates import SeparatedTemplate
 
 ROLES = ("system", "user", "assistant")
 _AT_ONCE = 256
@@ -60,7 +63,7 @@ class ChatTemplate:
                 )
         if not all(value["assistant"]):
             raise ValueError("chat_template: nothing opens or ends a reply")
-        return cls(**{role: tuple(value[role]) for role in ROLES})
+        return cls(**{role: (value[role][0], value[role][1]) for role in ROLES})
 
     def to_dict(self) -> dict[str, list[str]]:
         """The strings by role, for JSON."""
@@ -240,7 +243,7 @@ class ChatIds(NamedTuple):
 
 def chat_ids(
     tokenizer,
-    template: ChatTemplate,
+    template: ChatTemplate | SeparatedTemplate,
     roles: tf.Tensor,
     texts: tf.Tensor,
     room: tf.Tensor | int,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
@@ -60,7 +60,7 @@ def encoded_documents(
 
     threads = os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as pool:
-        waiting = deque()
+        waiting: deque[Future] = deque()
         for texts in _some(documents):
             waiting.append(pool.submit(encode, texts))
             if len(waiting) > 2 * threads:

@@ -102,8 +102,8 @@ def _beginning(rows: tf.RaggedTensor, lengths: tf.Tensor) -> tf.RaggedTensor:
 
 def frame(tokenizer) -> tuple[list[int], list[int]]:
     """The ids before and after a text."""
-    both = tokenizer.bos_id, tokenizer.eos_id
-    return tuple([] if special is None else [special] for special in both)
+    bos, eos = tokenizer.bos_id, tokenizer.eos_id
+    return [] if bos is None else [bos], [] if eos is None else [eos]
 
 
 def separator_ids(tokenizer) -> list[int]:

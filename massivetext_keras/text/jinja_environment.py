@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jinja2
@@ -31,6 +31,8 @@ from massivetext_keras.text.traced import (
 
 class _Code(jinja2.compiler.CodeGenerator):
     """Code in which constants are written and `~` keeps where its parts are from."""
+
+    environment: ChatEnvironment
 
     def _constant(self, text: str) -> str:
         constants = self.environment.constants
@@ -102,10 +104,10 @@ class ChatEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
 
         def follow(*args, **kwargs) -> Traced:
             text = formatted(*args, **kwargs)
-            if value.__name__ == "format_map":
-                args, kwargs = (), args[0]
+            of_map = value.__name__ == "format_map"
+            places, names = ((), args[0]) if of_map else (args, kwargs)
             formatter = _Formatter(self, value.__self__)
-            formatter.vformat(value.__self__, args, kwargs)
+            formatter.vformat(value.__self__, places, names)
             return checked(text, formatter.parts)
 
         return functools.update_wrapper(follow, value)
@@ -116,7 +118,8 @@ class _Formatter(jinja2.sandbox.SandboxedFormatter):
 
     def __init__(self, environment: jinja2.Environment, form: str):
         super().__init__(environment)
-        self.form, self.parts = form, []
+        self.form = form
+        self.parts: list[str] = []
 
     def parse(self, form: str) -> Iterator[tuple]:
         for field in super().parse(form):
@@ -205,7 +208,7 @@ def _to_json(
     value: Any,
     ensure_ascii: bool = False,
     indent: int | str | None = None,
-    separators: Sequence[str] | None = None,
+    separators: tuple[str, str] | None = None,
     sort_keys: bool = False,
 ) -> str:
     return json.dumps(

@@ -26,6 +26,7 @@ from massivetext_keras.text.jinja_environment import ChatEnvironment
 from massivetext_keras.text.separated_templates import SeparatedTemplate, separate
 from massivetext_keras.text.traced import (
     Traced,
+    joined,
     read_and_replied,
     said_spans,
     written,
@@ -127,7 +128,7 @@ class JinjaTemplate:
             for text, role in zip(*conversation, strict=True)
         ]
         try:
-            return self._template.render(
+            text = self._template.render(
                 messages=messages,
                 add_generation_prompt=opened,
                 tools=None,
@@ -136,6 +137,7 @@ class JinjaTemplate:
             )
         except _FAILURES as error:
             raise ValueError(f"chat_template: {error}") from None
+        return joined([text])
 
     @property
     def end(self) -> str:
@@ -227,24 +229,32 @@ class JinjaTemplate:
             waiting = [i for i in waiting if len(ids[i]) > room]
             if waiting and self.separated is not None:
                 rows = as_rows([kept[i] for i in waiting])
-                found = chat_ids(tokenizer, self.separated, *rows, room, opened)
-                columns = (x.to_list() for x in found[:2])
-                counts = (x.numpy().tolist() for x in found[2:])
+                fitting = chat_ids(tokenizer, self.separated, *rows, room, opened)
+                columns = (x.to_list() for x in fitting[:2])
+                counts = (x.numpy().tolist() for x in fitting[2:])
                 for i, *row in zip(waiting, *columns, *counts, strict=True):
                     ids[i], replied[i], lost[i], cut[i] = row
                 break
-            shorter = {i: _without_oldest(kept[i]) for i in waiting}
-            waiting = [i for i, some in shorter.items() if some is not None]
-            for i in waiting:
-                lost[i] += len(kept[i].texts) - len(shorter[i].texts)
-                kept[i] = shorter[i]
+            shorter = {
+                i: some
+                for i in waiting
+                if (some := _without_oldest(kept[i])) is not None
+            }
+            waiting = [*shorter]
+            for i, some in shorter.items():
+                lost[i] += len(kept[i].texts) - len(some.texts)
+                kept[i] = some
         for i in (i for i, row in enumerate(ids) if len(row) > room):
             cut[i] += len(ids[i]) - room
             if not opened:  # no turn is learnt in part
                 ids[i], replied[i], cut[i] = [], [], 0
                 lost[i] = len(conversations[i].texts)
-        rows = (_ragged([row[-room:] for row in side]) for side in (ids, replied))
-        return ChatIds(*rows, tf.constant(lost, tf.int32), tf.constant(cut, tf.int32))
+        return ChatIds(
+            _ragged([row[-room:] for row in ids]),
+            _ragged([row[-room:] for row in replied]),
+            tf.constant(lost, tf.int32),
+            tf.constant(cut, tf.int32),
+        )
 
     @functools.cached_property
     def separated(self) -> SeparatedTemplate | None:
@@ -254,6 +264,7 @@ class JinjaTemplate:
             return separate(self, self.tokenizer)
         except ValueError as error:
             self.unseparated = str(error)
+            return None
 
     def _pieces(
         self, conversation: Conversation, opened: bool, problems: list[str] | None
@@ -282,10 +293,10 @@ def _tokenized(
         for row in pieces
     ]
     ids = tokenizer.tokenize_pieces(tf.constant(rows, tf.string, [len(rows), longest]))
-    ids = iter(ids.to_list())
-    found = []
+    each = iter(ids.to_list())
+    found: list[tuple[list[int], list[int]]] = []
     for _ in rows:
-        some = [next(ids) for _ in range(longest)]
+        some = [next(each) for _ in range(longest)]
         marks = [[i % 2] * len(piece) for i, piece in enumerate(some)]
         found.append((sum(some, []), sum(marks, [])))
     return found
@@ -354,7 +365,7 @@ def jinja_source(template: ChatTemplate, adds_bos: bool = False) -> str:
     def quoted(text: str) -> str:
         return json.dumps(text, ensure_ascii=False)
 
-    branches = []
+    branches: list[str] = []
     for role, (before, after) in template.to_dict().items():
         key = "elif" if branches else "if"
         said = f"{quoted(before)} + message['content'] + {quoted(after)}"

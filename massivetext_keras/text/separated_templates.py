@@ -105,8 +105,10 @@ class SeparatedTemplate:
 class Rendered(Protocol):
     """What is asked of a template in Jinja, a `JinjaTemplate`."""
 
-    variables: Mapping[str, str]
     dated: bool
+
+    @property
+    def variables(self) -> Mapping[str, str]: ...
 
     def render(self, conversation: Conversation, opened: bool = True) -> str: ...
 

@@ -35,6 +35,7 @@ class Traced(str):
     """
 
     __slots__ = ("_sources",)
+    _sources: str
 
     def __new__(cls, text: str = "", sources: str | None = None) -> Traced:
         self = super().__new__(cls, text)
@@ -91,19 +92,29 @@ class Traced(str):
     def removesuffix(self, suffix: str, /) -> Traced:
         return self[: len(super().removesuffix(suffix))]
 
-    def partition(self, sep: str, /) -> tuple[Traced, ...]:
-        return self._parted(super().partition(sep))
+    def partition(self, sep: str, /) -> tuple[Traced, Traced, Traced]:
+        before, between, after = self._parted(super().partition(sep))
+        return before, between, after
 
-    def rpartition(self, sep: str, /) -> tuple[Traced, ...]:
-        return self._parted(super().rpartition(sep))
+    def rpartition(self, sep: str, /) -> tuple[Traced, Traced, Traced]:
+        before, between, after = self._parted(super().rpartition(sep))
+        return before, between, after
 
-    def split(self, sep: str | None = None, maxsplit: int = -1) -> list[Traced]:
+    # A list of these is no list of `str` to a type checker, since one may add to it.
+
+    def split(  # type: ignore[override]
+        self, sep: str | None = None, maxsplit: SupportsIndex = -1
+    ) -> list[Traced]:
         return self._split(super().split(sep, maxsplit), sep)
 
-    def rsplit(self, sep: str | None = None, maxsplit: int = -1) -> list[Traced]:
+    def rsplit(  # type: ignore[override]
+        self, sep: str | None = None, maxsplit: SupportsIndex = -1
+    ) -> list[Traced]:
         return self._split(super().rsplit(sep, maxsplit), sep)
 
-    def splitlines(self, keepends: bool = False) -> list[Traced]:
+    def splitlines(  # type: ignore[override]
+        self, keepends: bool = False
+    ) -> list[Traced]:
         lines, whole = super().splitlines(keepends), super().splitlines(True)
         parts = self._parted(whole)
         return [x[: len(line)] for x, line in zip(parts, lines, strict=True)]
@@ -128,7 +139,7 @@ class Traced(str):
 
     # What changes.
 
-    def replace(self, old: str, new: str, /, count: int = -1) -> Traced:
+    def replace(self, old: str, new: str, /, count: SupportsIndex = -1) -> Traced:
         text = super().replace(old, new, count)
         if not old:  # between all characters
             return Traced(text)
@@ -193,8 +204,8 @@ def joined(parts: Iterable[Any]) -> Traced:
 def in_reply(text: str, letter: str) -> Traced:
     """A text that an assistant writes; `letter`, of `REPLIES`, is another one for
     replies that touch."""
-    letters = {_WRITTEN: letter, _WRITTEN.upper(): letter.upper()}
-    return Traced(text, _sources_of(text).translate(str.maketrans(letters)))
+    both = str.maketrans(_WRITTEN + _WRITTEN.upper(), letter + letter.upper())
+    return Traced(text, _sources_of(text).translate(both))
 
 
 def said_spans(text: Traced) -> list[tuple[int, int]]:

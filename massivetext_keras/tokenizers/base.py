@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -197,6 +198,8 @@ class Tokenizer(keras.layers.Layer):
         >>> [i for i, begins in enumerate(ByteTokenizer().begins_word()) if begins]
         [0, 1, 2, 12, 13, 14, 15, 16, 35]
         """
+        if self._surfaces is None:
+            raise NotImplementedError(f"{type(self).__name__} has no begins_word")
         special = set(self.special_ids)
         return [
             i in special or surface[:1].isspace()
@@ -360,7 +363,9 @@ class Tokenizer(keras.layers.Layer):
 
     def _settings(self) -> dict:
         """The constructor's small arguments, as JSON values."""
-        more = {"separators": self.separators} if self.separators != 1 else {}
+        more: dict[str, Any] = {}
+        if self.separators != 1:
+            more["separators"] = self.separators
         strips = self.special_tokens.strips
         more |= {flag: list(tokens) for flag, tokens in strips.items() if tokens}
         return {"add_bos": self.add_bos, "add_eos": self.add_eos, **more}

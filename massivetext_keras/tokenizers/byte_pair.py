@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -38,7 +39,7 @@ MERGES_FILE = "merges.txt"
 _WHOLE = b"\xfe"
 
 # the values of settings that need not be saved
-_PLAIN = {
+_PLAIN: dict[str, Any] = {
     "pattern": "gpt2",
     "normal_form": None,
     "added_tokens": [],
@@ -130,6 +131,7 @@ class BytePairTokenizer(Tokenizer):
                 if token not in index:
                     token_index(tokens, role, token)
         added = set(added_tokens)
+        surfaces = [t.encode() if t in added else _surface(t) for t in tokens]
         named = {"pad": pad_token, "bos": bos_token, "eos": eos_token}
         super().__init__(
             Vocabulary(
@@ -140,15 +142,13 @@ class BytePairTokenizer(Tokenizer):
                     for k, v in named.items()
                 },
             ),
-            surfaces=[
-                token.encode() if token in added else _surface(token)
-                for token in tokens
-            ],
+            surfaces=surfaces,
             **kwargs,
         )
         pairs = merge_pairs(merges)
         self._merges = "\n".join(map(" ".join, pairs))
         self._add_prefix_space = add_prefix_space
+        self._prefixed = "always" if add_prefix_space else None
         self._extras = {
             "pattern": pattern,
             "normal_form": normal_form,
@@ -170,15 +170,13 @@ class BytePairTokenizer(Tokenizer):
         }
         self._whole_words = _set_of_strings(map(_surface, sorted(whole - added)))
         self._pieces = graph_tokenizer(
-            _sentencepiece_model(
-                self._surfaces.numpy(), ranks, {index[token] for token in whole}
-            )
+            _sentencepiece_model(surfaces, ranks, {index[token] for token in whole})
         )
 
     @classmethod
     def train(
         cls,
-        files: str | os.PathLike | Sequence[str | os.PathLike] | None = None,
+        files: str | Path | Iterable[str | Path] | None = None,
         *,
         texts: Iterable[str] | None = None,
         vocabulary_size: int = 8192,
@@ -216,10 +214,6 @@ class BytePairTokenizer(Tokenizer):
         trained = json.loads(model.to_str())["model"]
         named = {"pad_token": pad, "bos_token": end, "eos_token": end}
         return cls(trained["vocab"], trained["merges"], **named | kwargs)
-
-    @property
-    def _prefixed(self) -> str | None:
-        return "always" if self._add_prefix_space else None
 
     def _tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
         return self._ids(text, self._with_space)

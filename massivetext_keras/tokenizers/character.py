@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -68,7 +69,7 @@ class CharacterTokenizer(Tokenizer):
     @classmethod
     def train(
         cls,
-        files: str | Sequence[str] | None = None,
+        files: str | Path | Iterable[str | Path] | None = None,
         *,
         texts: Iterable[str] | None = None,
         max_bytes: int | None = None,

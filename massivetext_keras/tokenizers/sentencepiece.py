@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import re
@@ -120,7 +121,8 @@ class SentencePieceTokenizer(Tokenizer):
         super().__init__(_vocabulary(proto), surfaces=surfaces, **kwargs)
         self._strips = strips
         self._added_tokens = list(added_tokens)
-        self._added = AddedTokens({x: self.token_to_id(x) for x in added_tokens})
+        index = functools.partial(self._vocabulary.index, "added_tokens")
+        self._added = AddedTokens({x: index(x) for x in added_tokens})
         self._model_proto = model_proto
         self._pieces = self._further_pieces = graph_tokenizer(model_proto)
         if normalizer.add_dummy_prefix:
@@ -145,7 +147,7 @@ class SentencePieceTokenizer(Tokenizer):
     @classmethod
     def train(
         cls,
-        files: str | os.PathLike | Sequence[str | os.PathLike] | None = None,
+        files: str | Path | Iterable[str | Path] | None = None,
         *,
         texts: Iterable[str] | None = None,
         vocabulary_size: int = 8192,

@@ -27,13 +27,13 @@ def read_lines(
     >>> list(read_lines(texts=["a b", "c\\nd"]))
     ['a b', 'c', 'd']
     """
-    if (files is None) == (texts is None):
+    if files is not None and texts is None:
+        return _lines_of_files(corpus.expand(files), max_bytes)
+    if texts is None or files is not None:
         raise ValueError("train needs either files or texts")
     if isinstance(texts, str):
         raise ValueError("texts must be an iterable of strings, not one string")
-    if files is None:
-        return _lines_of_texts(texts, max_bytes)
-    return _lines_of_files(corpus.expand(files), max_bytes)
+    return _lines_of_texts(texts, max_bytes)
 
 
 def _lines_of_files(paths: list[Path], max_bytes: int | None) -> Iterator[str]:

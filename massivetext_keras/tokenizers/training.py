@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from massivetext_keras.experiment import TokenizerConfig
 from massivetext_keras.support.values import choose
@@ -13,7 +14,14 @@ from massivetext_keras.tokenizers.sentencepiece import SentencePieceTokenizer
 from massivetext_keras.tokenizers.word import WordTokenizer
 from massivetext_keras.tokenizers.wordpiece import WordPieceTokenizer
 
-KINDS = {
+_Trained = (
+    SentencePieceTokenizer
+    | WordPieceTokenizer
+    | BytePairTokenizer
+    | WordTokenizer
+    | ByteTokenizer
+)
+KINDS: dict[str, type[_Trained]] = {
     "sentencepiece": SentencePieceTokenizer,
     "wordpiece": WordPieceTokenizer,
     "byte_pair": BytePairTokenizer,
@@ -35,7 +43,7 @@ def train(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
     259
     """
     cls = choose("kind of tokenizer", config.kind, KINDS)
-    options = {}
+    options: dict[str, Any] = {}
     if config.kind != "bytes":
         options["vocabulary_size"] = config.vocabulary_size
     if config.kind == "sentencepiece":

@@ -78,7 +78,7 @@ class TranslationTokenizer(Tokenizer):
         surfaces[roles["unk_id"]] = " \u2047 "
         index = {token: i for i, token in enumerate(tokens)}
         super().__init__(
-            Vocabulary(tokens, control_ids=tuple(map(index.get, codes)), **roles),
+            Vocabulary(tokens, control_ids=tuple(index[x] for x in codes), **roles),
             surfaces=surfaces,
             **kwargs,
         )

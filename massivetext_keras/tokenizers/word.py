@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -91,7 +91,7 @@ class WordTokenizer(Tokenizer):
     @classmethod
     def train(
         cls,
-        files: str | os.PathLike | Sequence[str | os.PathLike] | None = None,
+        files: str | Path | Iterable[str | Path] | None = None,
         *,
         texts: Iterable[str] | None = None,
         vocabulary_size: int | None = None,
@@ -127,8 +127,13 @@ class WordTokenizer(Tokenizer):
             del counts[name.encode()]
         order = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
         tokens += [word.decode() for word, n in order if n >= min_frequency]
-        how = {"split": split, "lowercase": lowercase, "spelled": spelled}
-        return cls(tokens[:vocabulary_size], **how, **kwargs)
+        return cls(
+            tokens[:vocabulary_size],
+            split=split,
+            lowercase=lowercase,
+            spelled=spelled,
+            **kwargs,
+        )
 
     def token_texts(self, first: bool = False) -> None:
         """None: spaces are lost, so tokens do not add up to a text."""

@@ -106,7 +106,7 @@ class WordPieceTokenizer(Tokenizer):
     @classmethod
     def train(
         cls,
-        files: str | os.PathLike | Sequence[str | os.PathLike] | None = None,
+        files: str | Path | Iterable[str | Path] | None = None,
         *,
         texts: Iterable[str] | None = None,
         vocabulary_size: int = 8192,
@@ -154,10 +154,11 @@ class WordPieceTokenizer(Tokenizer):
             with tf.init_scope():
                 found = self._normalized(tf.constant(texts)).numpy()
             texts = [text.decode() for text in found]
-        ids, tokens = {}, self._vocabulary.tokens
-        for text, token in zip(texts, some, strict=True):
-            if text:
-                ids[text] = token_index(tokens, "added_tokens", token.content)
+        ids = {
+            text: self._vocabulary.index("added_tokens", token.content)
+            for text, token in zip(texts, some, strict=True)
+            if text
+        }
         pairs = zip(texts, some, strict=True)
         return AddedTokens(ids, [text for text, token in pairs if token.single_word])
 

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from massivetext_keras.architecture.model import ModelConfig
-from massivetext_keras.architecture.shapes import PAPERS, PRESETS, preset
+from massivetext_keras.architecture.shapes import PAPERS, PRESETS, preset, transformer
 from massivetext_keras.models.gpt import GPT
 from massivetext_keras.support.values import UnknownName
 from massivetext_keras.tasks.language_model.task import CausalLM
@@ -147,6 +147,11 @@ def test_every_preset_is_stored_and_has_its_paper():
 def test_unknown_presets_name_the_nearest():
     with pytest.raises(ValueError, match="unknown preset 'gtp2_small'.*'gpt2_small'"):
         preset("gtp2_small")
+
+
+def test_a_shape_that_is_no_transformer_is_named():
+    with pytest.raises(ValueError, match="'bilstm_crf' is a WordEncoderConfig, and no"):
+        transformer("bilstm_crf")
 
 
 @pytest.mark.parametrize("number", range(len(COMBINATIONS)))

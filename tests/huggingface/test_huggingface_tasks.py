@@ -245,7 +245,7 @@ def test_taggers(tmp_path, name, caplog):
     caplog.clear()
     texts = tasks.TextClassifier.from_preset(f"hf:{tmp_path}", labels=["a", "b"])
     assert texts.labels == ("a", "b") and "no 'head' for this TextCl" in caplog.text
-    parts = {"id2label": {"0": "NOUN", "1": "VERB", "2": "X", "3": "O-"}}
+    parts = {"id2label": {"0": "NOUN", "1": "VERB", "2": "X\nY", "3": "O-"}}
     with_classifier(tmp_path, name, prefix, head, architectures=[kind], **parts)
     with pytest.raises(ValueError, match="labels must be some, each once"):
         tasks.TokenClassifier.from_preset(f"hf:{tmp_path}")

@@ -62,3 +62,11 @@ def test_pairs_reach_the_decoder_and_sources_alone_do_not(caplog):
 def test_too_few_texts_to_measure_on():
     with pytest.raises(ValueError, match="more than 8 are needed to measure"):
         byte_lm().quantize("int4", TEXTS[:8])
+
+
+def test_answers_that_are_not_finite_cannot_be_compared():
+    lm = byte_lm(num_layers=1)
+    for layer in lm.quantization.matrices().values():
+        matrix_of(layer).assign(np.nan * matrix_of(layer).numpy())
+    with pytest.raises(ValueError, match="answers to the texts are not all finite"):
+        lm.quantize("int4", TEXTS, group_size=8)

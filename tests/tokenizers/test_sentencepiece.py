@@ -147,3 +147,9 @@ def test_llama_decodes_any_sequence_as_the_package(llama):
 def test_wikitext_ids_of_the_package(llama, trained, wikitext):
     for tokenizer, reference in (llama, trained):
         assert tokenizer(wikitext).to_list() == reference.encode(wikitext)
+
+
+def test_an_added_token_that_is_not_there_is_named(trained):
+    proto = trained[0]._files()["tokenizer.model"]
+    with pytest.raises(ValueError, match="added_tokens: '<x>' is not in the voc"):
+        SentencePieceTokenizer(proto, added_tokens=["<x>"])

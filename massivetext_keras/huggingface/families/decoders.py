@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.architecture.shapes import preset
+from massivetext_keras.architecture.shapes import transformer
 from massivetext_keras.huggingface.families.family import (
     Family,
     blocks,
@@ -52,7 +52,7 @@ def _rope_values(config: TransformerConfig) -> dict[str, Any]:
 
 # Radford et al., 2019
 GPT2 = Family(
-    base=preset("gpt2_small"),
+    base=transformer("gpt2_small"),
     fields={
         "vocabulary_size": "vocab_size",
         "num_layers": "n_layer",
@@ -113,7 +113,7 @@ def _neox_rope(values: Mapping[str, Any]) -> dict[str, Any]:
 
 # Black et al., 2022
 GPT_NEOX = Family(
-    base=preset("gpt_neox_20b").replace(activation="gelu"),
+    base=transformer("gpt_neox_20b").replace(activation="gelu"),
     fields={
         "vocabulary_size": "vocab_size",
         "num_layers": "num_hidden_layers",
@@ -178,7 +178,7 @@ def _llama_fields(values: Mapping[str, Any]) -> dict[str, Any]:
 
 # Touvron et al., 2023; Grattafiori et al., 2024
 LLAMA = Family(
-    base=preset("llama2_7b").replace(max_length=2048, norm_epsilon=1e-6),
+    base=transformer("llama2_7b").replace(max_length=2048, norm_epsilon=1e-6),
     fields={
         "vocabulary_size": "vocab_size",
         "num_layers": "num_hidden_layers",
@@ -228,8 +228,8 @@ _WITHOUT_BIASES = {k: v for k, v in LLAMA.fields.items() if k not in _BIASES}
 
 # Jiang et al., 2023
 MISTRAL = LLAMA._replace(
-    base=preset("mistral_7b").replace(max_length=131072, norm_epsilon=1e-6),
-    fields=_WITHOUT_BIASES | {"window": "sliding_window"},
+    base=transformer("mistral_7b").replace(max_length=131072, norm_epsilon=1e-6),
+    fields={**_WITHOUT_BIASES, "window": "sliding_window"},
     architecture="MistralForCausalLM",
     extra_fields=_llama_rope,
 )
@@ -272,23 +272,25 @@ QWEN2 = LLAMA._replace(
 
 # Jiang et al., 2024
 MIXTRAL = MISTRAL._replace(
-    base=preset("mixtral_8x7b").replace(max_length=131072, expert_loss=0.001),
-    fields=MISTRAL.fields
-    | {
+    base=transformer("mixtral_8x7b").replace(max_length=131072, expert_loss=0.001),
+    fields={
+        **MISTRAL.fields,
         "num_experts": "num_local_experts",
         "experts_per_token": "num_experts_per_tok",
         "expert_loss": "router_aux_loss_coef",
     },
-    names=LLAMA.names
-    | blocks(
-        "stack",
-        "layers.{i}.block_sparse_moe",
-        {
-            "feed_forward/router": "gate",
-            "feed_forward/up": ("experts.{e}.w1", "experts.{e}.w3"),
-            "feed_forward/down": "experts.{e}.w2",
-        },
-    ),
+    names={
+        **LLAMA.names,
+        **blocks(
+            "stack",
+            "layers.{i}.block_sparse_moe",
+            {
+                "feed_forward/router": "gate",
+                "feed_forward/up": ("experts.{e}.w1", "experts.{e}.w3"),
+                "feed_forward/down": "experts.{e}.w2",
+            },
+        ),
+    },
     other_names=blocks(  # as transformers 5 has them in memory
         "stack",
         "layers.{i}.block_sparse_moe",

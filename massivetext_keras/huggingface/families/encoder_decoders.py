@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.architecture.shapes import preset
+from massivetext_keras.architecture.shapes import transformer
 from massivetext_keras.huggingface.families.family import (
     ACTIVATIONS,
     Family,
@@ -30,7 +30,7 @@ def _one_vocabulary(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _bart_names() -> Names:
-    layer = {
+    layer: Names = {
         "attention/qkv": tuple(f"self_attn.{part}_proj" for part in "qkv"),
         "attention/output": "self_attn.out_proj",
         "attention_norm": "self_attn_layer_norm",
@@ -42,7 +42,11 @@ def _bart_names() -> Names:
         "feed_forward/down": "fc2",
         "feed_forward_norm": "final_layer_norm",
     }
-    names = {"tokens": "shared", "output": "lm_head", "logit_bias": "final_logits_bias"}
+    names: dict[str, str | tuple[str, ...]] = {
+        "tokens": "shared",
+        "output": "lm_head",
+        "logit_bias": "final_logits_bias",
+    }
     for side in _SIDES:
         names[f"{side}_embeddings/positions"] = f"{side}.embed_positions"
         names[f"{side}_embeddings/norm"] = f"{side}.layernorm_embedding"
@@ -52,7 +56,7 @@ def _bart_names() -> Names:
 
 # Lewis et al., 2020
 BART = Family(
-    base=preset("bart_large").replace(num_decoder_layers=12),
+    base=transformer("bart_large").replace(num_decoder_layers=12),
     fields={
         "vocabulary_size": "vocab_size",
         "num_layers": "encoder_layers",
@@ -78,7 +82,7 @@ BART = Family(
 
 # Junczys-Dowmunt et al., 2018; its sinusoidal positions may lie in the file
 MARIAN = BART._replace(
-    base=preset("opus_mt_en_de").replace(
+    base=transformer("opus_mt_en_de").replace(
         num_layers=12,
         num_decoder_layers=12,
         hidden_size=1024,
@@ -99,7 +103,7 @@ def _t5_names(config: TransformerConfig) -> Names:
     for side, last in zip(_SIDES, (1, 2), strict=True):
         up = f"layer.{last}.DenseReluDense.wi"
         first, cross = "layer.0.SelfAttention", "layer.1.EncDecAttention"
-        layer = {
+        layer: Names = {
             "attention/qkv": tuple(f"{first}.{part}" for part in "qkv"),
             "attention/output": f"{first}.o",
             "attention_norm": "layer.0.layer_norm",
@@ -152,7 +156,7 @@ def _t5_values(config: TransformerConfig) -> dict[str, Any]:
 
 # Raffel et al., 2020; the output layer of version 1.1 is known by its tensor
 T5 = Family(
-    base=preset("t5_small"),
+    base=transformer("t5_small"),
     fields={
         "vocabulary_size": "vocab_size",
         "num_layers": "num_layers",
@@ -167,7 +171,8 @@ T5 = Family(
         "relative_buckets": "relative_attention_num_buckets",
         "relative_max_distance": "relative_attention_max_distance",
     },
-    names=_t5_names,
+    names={},
+    extra_names=_t5_names,
     architecture="T5ForConditionalGeneration",
     only={"is_encoder_decoder": True},
     extra_fields=_t5_fields,
@@ -180,7 +185,7 @@ T5 = Family(
 
 # Xue et al., 2021
 MT5 = T5._replace(
-    base=preset("mt5_small").replace(tied_embeddings=True),
+    base=transformer("mt5_small").replace(tied_embeddings=True),
     architecture="MT5ForConditionalGeneration",
     extra_fields=lambda values: _feed_forward(values, "gated-gelu"),
 )

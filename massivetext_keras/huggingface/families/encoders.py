@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from massivetext_keras.architecture.shapes import preset
+from massivetext_keras.architecture.shapes import transformer
 from massivetext_keras.huggingface.families.family import (
     Family,
     Head,
+    Names,
     blocks,
     number,
     unsupported,
     value_of,
 )
 
-_LAYER = {
+_LAYER: Names = {
     "attention/qkv": (
         "attention.self.query",
         "attention.self.key",
@@ -44,7 +45,7 @@ def _segments(values: Mapping[str, Any]) -> dict[str, Any]:
 
 # Devlin et al., 2019
 BERT = Family(
-    base=preset("bert_base_uncased").replace(pooler=False),
+    base=transformer("bert_base_uncased").replace(pooler=False),
     fields={
         "vocabulary_size": "vocab_size",
         "num_layers": "num_hidden_layers",
@@ -113,10 +114,10 @@ _DENSE_CLASSIFICATION = {
 }
 # Liu et al., 2019
 ROBERTA = BERT._replace(
-    base=preset("roberta_base").replace(
+    base=transformer("roberta_base").replace(
         pooler=False, segment_types=2, norm_epsilon=1e-12
     ),
-    names=BERT.names | {"output": "lm_head.decoder"},
+    names={**BERT.names, "output": "lm_head.decoder"},
     architecture="RobertaModel",
     prefix="roberta.",
     heads={
@@ -171,7 +172,7 @@ CAMEMBERT = XLM_ROBERTA._replace(
 
 # Sanh et al., 2019
 DISTILBERT = BERT._replace(
-    base=preset("distilbert_base_uncased"),
+    base=transformer("distilbert_base_uncased"),
     fields={
         "vocabulary_size": "vocab_size",
         "num_layers": "n_layers",
@@ -239,8 +240,8 @@ _ALBERT_MASKED_LM = {
 }
 # Lan et al., 2020
 ALBERT = BERT._replace(
-    base=preset("albert_xxlarge").replace(pooler=False),
-    fields=BERT.fields | {"embedding_size": "embedding_size"},
+    base=transformer("albert_xxlarge").replace(pooler=False),
+    fields={**BERT.fields, "embedding_size": "embedding_size"},
     names={
         **BERT.names,
         "embeddings/projection": "encoder.embedding_hidden_mapping_in",
@@ -277,7 +278,7 @@ ALBERT = BERT._replace(
             "AlbertForSequenceClassification", {"head/classes": "classifier"}
         ),
     },
-    only=BERT.only | {"num_hidden_groups": 1, "inner_group_num": 1},
+    only={**BERT.only, "num_hidden_groups": 1, "inner_group_num": 1},
     extra_fields=_albert_embedding,
 )
 
@@ -291,7 +292,7 @@ def _electra_embedding(values: Mapping[str, Any]) -> dict[str, Any]:
 
 # Clark et al., 2020
 ELECTRA = BERT._replace(
-    base=preset("electra_small_discriminator"),
+    base=transformer("electra_small_discriminator"),
     names={
         **BERT.names,
         "embeddings/projection": "embeddings_project",

@@ -62,14 +62,14 @@ class Family(NamedTuple):
     Attributes:
         base: what all its models are, and what `config.json` may leave out.
         fields: our fields -> theirs; several of theirs must be equal.
-        names: our layers -> theirs, without prefix; or, where they depend on it, a
-            function of the config.
+        names: our layers -> theirs, without prefix.
         architecture: the class of transformers without a head of `heads`.
         prefix: of their names inside a model with a head or an output layer.
         heads: by name, as in `head_layout`. Without one, such a family has no prefix.
         only: values of theirs that would change the model if they were others.
         extra_fields: their values -> more fields of ours.
         extra_values: our config -> more values of theirs.
+        extra_names: our config -> more of `names`, where they depend on it.
         optional: fields that are decided by what the file holds.
         renames: patterns of names that some files have, and what they are here.
         other_names: of layers that some files keep in another way.
@@ -82,13 +82,14 @@ class Family(NamedTuple):
 
     base: TransformerConfig
     fields: Mapping[str, str | tuple[str, ...]]
-    names: Names | Callable[[TransformerConfig], Names]
+    names: Names
     architecture: str
     prefix: str = ""
     heads: Mapping[str, Head] = {}
     only: Mapping[str, Any] = {}
     extra_fields: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda values: {}
     extra_values: Callable[[TransformerConfig], dict[str, Any]] = lambda config: {}
+    extra_names: Callable[[TransformerConfig], Names] = lambda config: {}
     optional: tuple[str, ...] = ()
     renames: tuple[tuple[str, str], ...] = ()
     other_names: Names = {}
@@ -127,7 +128,7 @@ class Family(NamedTuple):
             head_size=config.width_of_head,
             attention_dropout=config.attention_dropout_rate,
         )
-        values = {}
+        values: dict[str, Any] = {}
         for ours, theirs in self.fields.items():
             value = getattr(spoken, ours)
             if ours == "activation":
@@ -173,7 +174,7 @@ class Family(NamedTuple):
         Raises:
             ValueError: the family has no place for a weight.
         """
-        names = self.names(config) if callable(self.names) else self.names
+        names = {**self.names, **self.extra_names(config)}
         weights = layout(config)
         if head is not None:
             names = {**names, **self.heads[head].names}
@@ -205,7 +206,9 @@ class Family(NamedTuple):
         *rows, columns = sizes
         shape = (*rows, sum(columns))
         columns = columns if len(theirs) > 1 else shape[-1:]
-        view, axes, experts = (), (), 1
+        view: Shape = ()
+        axes: tuple[int, ...] = ()
+        experts = 1
         if "{e}" in theirs[0]:  # a tensor per expert
             experts, *rows = rows
             view, axes = (*rows, experts, shape[-1]), (1, 0, 2)
@@ -253,7 +256,8 @@ def place_of(names: Names, path: str) -> Place:
     key = next((key for key in keys if key in names), None)
     if key is None:
         raise ValueError(f"there is no place for {path}")
-    theirs = (names[key],) if isinstance(names[key], str) else names[key]
+    named = names[key]
+    theirs = (named,) if isinstance(named, str) else named
     block = re.search(r"(?<=block_)\d+", path)
     return Place(layer, weight, theirs, key != keys[0], block and block[0])
 
@@ -271,17 +275,17 @@ def by_heads(shape: Shape, heads: int) -> tuple[Shape, tuple[int, ...]]:
     return view, (*range(n), n + 1, n, n + 2)
 
 
-def blocks(ours: str, theirs: str, layers: Names) -> Names:
+def blocks(ours: str, theirs: str, layers: Names) -> dict[str, str | tuple[str, ...]]:
     """The names of all blocks of a stack.
 
     >>> blocks("stack", "h.{i}", {"attention/output": "attn.c_proj"})
     {'stack/block_{i}/attention/output': 'h.{i}.attn.c_proj'}
     """
 
-    def name(value):
+    def name(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         if isinstance(value, str):
             return f"{theirs}.{value}"
-        return tuple(map(name, value))
+        return tuple(f"{theirs}.{part}" for part in value)
 
     return {f"{ours}/block_{{i}}/{key}": name(layers[key]) for key in layers}
 

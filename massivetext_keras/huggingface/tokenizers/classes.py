@@ -51,7 +51,7 @@ def byte_pair_rules(name: str | None, model: str | None) -> BytePairRules | None
     >>> byte_pair_rules("Qwen2", None).pattern, byte_pair_rules("CLIP", None)
     ('qwen2', None)
     """
-    return _MODELS.get(model, _GPT2) if name is None else BYTE_PAIRS.get(name)
+    return _MODELS.get(model or "", _GPT2) if name is None else BYTE_PAIRS.get(name)
 
 
 def class_name(name: str | None) -> str | None:

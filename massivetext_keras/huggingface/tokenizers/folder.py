@@ -151,7 +151,7 @@ class TokenizerFolder:
         )
         flags = {token["content"]: token for token in listed}
         found = []
-        for token in sorted(set(self.added) - self.special, key=self.added.get):
+        for token in sorted(set(self.added) - self.special, key=self.added.__getitem__):
             own = flags.get(token, {})
             for flag in ("lstrip", "rstrip"):
                 if own.get(flag):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from massivetext_keras.huggingface.tokenizers.byte_pair import (
@@ -257,7 +257,7 @@ def _read_translation(source: TokenizerFolder) -> Tokenizer:
     )
 
 
-_READERS = {
+_READERS: dict[tuple[str, ...], Callable[[TokenizerFolder], Tokenizer]] = {
     tuple(translation.FILES): _read_translation,
     ("tokenizer.model",): functools.partial(
         _read_sentencepiece, name="tokenizer.model"

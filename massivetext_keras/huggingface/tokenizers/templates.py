@@ -13,7 +13,8 @@ def tokens_around(post_processor: dict | None) -> tuple[str | None, str | None]:
         return None, None
     if post_processor["type"] == "Sequence":
         found = [tokens_around(step) for step in post_processor["processors"]]
-        return tuple(next((t[i] for t in found if t[i]), None) for i in (0, 1))
+        before = next((first for first, _ in found if first), None)
+        return before, next((last for _, last in found if last), None)
     if post_processor["type"] in ("RobertaProcessing", "BertProcessing"):
         return post_processor["cls"][0], post_processor["sep"][0]
     if post_processor["type"] != "TemplateProcessing":
@@ -27,7 +28,8 @@ def tokens_around(post_processor: dict | None) -> tuple[str | None, str | None]:
 
 def separators(post_processor: dict | None, after: str | None) -> int:
     """Returns how often the token behind a text stands between two of them."""
-    kind = (post_processor or {}).get("type")
+    post_processor = post_processor or {}
+    kind = post_processor.get("type")
     if kind == "Sequence":
         steps = post_processor["processors"]
         return max((separators(step, after) for step in steps), default=1)
@@ -49,7 +51,7 @@ def post_processor(tokenizer: Tokenizer) -> dict[str, Any] | None:
             ("bos", tokenizer.bos_id, tokenizer.add_bos),
             ("eos", tokenizer.eos_id, tokenizer.add_eos),
         )
-        if is_added
+        if is_added and index is not None
     }
     if not ids:
         return None

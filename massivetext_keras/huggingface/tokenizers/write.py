@@ -80,9 +80,11 @@ def huggingface_files(tokenizer: Tokenizer, **settings: Any) -> dict[str, bytes]
         **_PARTS[kind](tokenizer),
     }
     document["added_tokens"].sort(key=lambda token: token["id"])
-    config = {"tokenizer_class": "PreTrainedTokenizerFast"}
-    config["clean_up_tokenization_spaces"] = False
-    config |= named
+    config: dict[str, Any] = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "clean_up_tokenization_spaces": False,
+        **named,
+    }
     if kind is WordPieceTokenizer:
         config["cls_token"] = config.pop("bos_token")
         config["sep_token"] = config.pop("eos_token")
@@ -106,6 +108,12 @@ def _added(tokenizer: Tokenizer, index: int, special: bool = True) -> dict[str, 
     for flag, tokens in tokenizer.special_tokens.strips.items():
         flags[flag] = special and content in tokens
     return {"id": index, "content": content, **flags, "special": special}
+
+
+def _unknown(tokenizer: Tokenizer) -> str | None:
+    """The token of what is not in the vocabulary, if there is one."""
+    index = tokenizer.unk_id
+    return None if index is None else tokenizer.id_to_token(index)
 
 
 def _bpe(vocabulary: dict[str, int], merges: Sequence, **options) -> dict[str, Any]:
@@ -144,7 +152,7 @@ def _characters(tokenizer: CharacterTokenizer) -> dict[str, Any]:
         "model": {
             "type": "WordLevel",
             "vocab": tokenizer._vocabulary.ids,
-            "unk_token": tokenizer.id_to_token(tokenizer.unk_id),
+            "unk_token": _unknown(tokenizer),
         },
     }
 
@@ -152,9 +160,10 @@ def _characters(tokenizer: CharacterTokenizer) -> dict[str, Any]:
 def _byte_level(tokenizer: BytePairTokenizer) -> dict[str, Any]:
     files, settings = tokenizer._files(), tokenizer._settings(whole=True)
     merges = merge_pairs(parse_merges(files[byte_pair.MERGES_FILE].decode()))
+    ids = tokenizer._vocabulary.ids
     added = [
         {
-            **_added(tokenizer, tokenizer.token_to_id(token), special=False),
+            **_added(tokenizer, ids[token], special=False),
             "normalized": settings["normalize_first"],
             "single_word": token in settings["single_words"],
         }
@@ -173,9 +182,7 @@ def _byte_level(tokenizer: BytePairTokenizer) -> dict[str, Any]:
         "normalizer": form and {"type": form},
         "pre_tokenizer": _sequence("pretokenizers", [*before, {**level, **own}]),
         "decoder": {**level, "add_prefix_space": True},
-        "model": _bpe(
-            tokenizer._vocabulary.ids, merges, ignore_merges=settings["ignore_merges"]
-        ),
+        "model": _bpe(ids, merges, ignore_merges=settings["ignore_merges"]),
     }
 
 
@@ -184,16 +191,16 @@ def _wordpiece(tokenizer: WordPieceTokenizer) -> dict[str, Any]:
     if "fold_case" in settings:
         raise ValueError(f"WordPiece to {TOKENIZER_FILE}: no words for fold_case")
     special = [_added(tokenizer, index) for index in tokenizer.special_ids]
+    vocabulary = dict(tokenizer._vocabulary.ids)
     added = [
         {
-            **_added(tokenizer, tokenizer.token_to_id(token.content), special=False),
+            **_added(tokenizer, vocabulary[token.content], special=False),
             "single_word": token.single_word,
             "normalized": token.normalized,
         }
         for token in tokenizer._added_tokens
     ]
     # those at the end are not the model's own
-    vocabulary = dict(tokenizer._vocabulary.ids)
     names = {token.content for token in tokenizer._added_tokens}
     while (last := next(reversed(vocabulary))) in names:
         del vocabulary[last]
@@ -210,7 +217,7 @@ def _wordpiece(tokenizer: WordPieceTokenizer) -> dict[str, Any]:
         "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": False},
         "model": {
             "type": "WordPiece",
-            "unk_token": tokenizer.id_to_token(tokenizer.unk_id),
+            "unk_token": _unknown(tokenizer),
             "continuing_subword_prefix": "##",
             "max_input_chars_per_word": 100,
             "vocab": vocabulary,
@@ -223,11 +230,11 @@ def _pieces(tokenizer: SentencePieceTokenizer) -> dict[str, Any]:
     proto = sentencepiece.parse_model(tokenizer._files()[sentencepiece.MODEL_FILE])
     trainer, normalizer = proto.trainer_spec, proto.normalizer_spec
     kinds, rewrites = proto.SentencePiece, tokenizer._rewrites
-    of_kind = {kind: [] for kind in range(1, 7)}
+    of_kind: dict[int, list[int]] = {kind: [] for kind in range(1, 7)}
     for index, piece in enumerate(proto.pieces):
         of_kind[piece.type].append(index)
     symbols = of_kind[kinds.USER_DEFINED]
-    added = [tokenizer.token_to_id(token) for token in tokenizer._added_tokens]
+    added = [tokenizer._vocabulary.ids[token] for token in tokenizer._added_tokens]
     refused = {
         "its model type": trainer.model_type not in (trainer.UNIGRAM, trainer.BPE),
         "treat_whitespace_as_suffix": trainer.treat_whitespace_as_suffix,
@@ -310,7 +317,7 @@ def _normalizers(spec, rewrites: Sequence[Sequence[str]]) -> list[dict[str, Any]
 
 
 def _decoders(spec, strips: bool) -> list[dict[str, Any]]:
-    steps = [{"type": "ByteFallback"}, {"type": "Fuse"}]
+    steps: list[dict[str, Any]] = [{"type": "ByteFallback"}, {"type": "Fuse"}]
     if spec.escape_whitespaces:
         steps.insert(0, replacing({"String": SPACE}, " "))
     if strips:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.architecture.shapes import preset
+from massivetext_keras.architecture.shapes import transformer
 from massivetext_keras.huggingface.families.family import (
     blocks,
     number,
@@ -17,7 +17,7 @@ from massivetext_keras.kerashub.families.family import Backbone
 
 # Radford et al., 2019
 GPT2 = Backbone(
-    base=preset("gpt2_small"),
+    base=transformer("gpt2_small"),
     fields={k: v for k, v in BERT.fields.items() if k != "segment_types"},
     names={
         "tokens": "reversible_embedding",
@@ -30,7 +30,9 @@ GPT2 = Backbone(
 
 # Black et al., 2022; its gelu is the tanh formula there, and its output layer tied
 GPT_NEOX = Backbone(
-    base=preset("gpt_neox_20b").replace(activation="gelu_tanh", tied_embeddings=True),
+    base=transformer("gpt_neox_20b").replace(
+        activation="gelu_tanh", tied_embeddings=True
+    ),
     fields={
         **GPT2.fields,
         "rotary_fraction": "rotary_percentage",
@@ -43,8 +45,8 @@ GPT_NEOX = Backbone(
         **blocks(
             "stack",
             "gpt_neo_x_decoder{i}",
-            LAYER
-            | {
+            {
+                **LAYER,
                 "attention/qkv": "_self_attention_layer._qkv_dense",
                 "attention/output": "_self_attention_layer._output_dense",
             },
@@ -133,7 +135,7 @@ def _llama_names(name: str, norm: str, **more: str) -> dict[str, Any]:
 
 # Touvron et al., 2023; Grattafiori et al., 2024
 LLAMA = Backbone(
-    base=preset("llama2_7b").replace(norm_epsilon=1e-6),
+    base=transformer("llama2_7b").replace(norm_epsilon=1e-6),
     fields={
         "vocabulary_size": "vocabulary_size",
         "num_layers": "num_layers",
@@ -152,13 +154,13 @@ LLAMA = Backbone(
     optional=("max_length", "tied_embeddings"),
 )
 LLAMA3 = LLAMA._replace(
-    base=preset("llama3_8b").replace(norm_epsilon=1e-6), architecture="Llama3"
+    base=transformer("llama3_8b").replace(norm_epsilon=1e-6), architecture="Llama3"
 )
 
 # Jiang et al., 2023
 MISTRAL = LLAMA._replace(
-    base=preset("mistral_7b").replace(norm_epsilon=1e-6),
-    fields=LLAMA.fields | {"window": "sliding_window", "head_size": "head_dim"},
+    base=transformer("mistral_7b").replace(norm_epsilon=1e-6),
+    fields={**LLAMA.fields, "window": "sliding_window", "head_size": "head_dim"},
     names=_llama_names("mistral", "mistral_layer_normalization"),
     architecture="Mistral",
     extra_fields=_linear,
@@ -168,9 +170,9 @@ MISTRAL = LLAMA._replace(
 
 # Jiang et al., 2024
 MIXTRAL = MISTRAL._replace(
-    base=preset("mixtral_8x7b").replace(norm_epsilon=1e-6),
-    fields=LLAMA.fields
-    | {
+    base=transformer("mixtral_8x7b").replace(norm_epsilon=1e-6),
+    fields={
+        **LLAMA.fields,
         "window": "sliding_window",
         "num_experts": "num_experts",
         "experts_per_token": "top_k",
@@ -204,8 +206,8 @@ def _qwen_fields(values: Mapping[str, Any]) -> dict[str, Any]:
 
 # Yang et al., 2024
 QWEN = LLAMA._replace(
-    base=preset("qwen2_7b").replace(norm_epsilon=1e-6),
-    fields=LLAMA.fields | {"tied_embeddings": "tie_word_embeddings"},
+    base=transformer("qwen2_7b").replace(norm_epsilon=1e-6),
+    fields={**LLAMA.fields, "tied_embeddings": "tie_word_embeddings"},
     names=_llama_names("qwen", "qwen_layer_norm"),
     architecture="Qwen",
     extra_fields=_qwen_fields,

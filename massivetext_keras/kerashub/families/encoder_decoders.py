@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.architecture.shapes import preset
+from massivetext_keras.architecture.shapes import transformer
 from massivetext_keras.huggingface.families.family import (
     Names,
     blocks,
@@ -21,7 +21,7 @@ _CROSS = "_cross_attention_layer"
 
 # Lewis et al., 2020; without the rows of positions that no token has
 BART = Backbone(
-    base=preset("bart_base").replace(position_offset=0),
+    base=transformer("bart_base").replace(position_offset=0),
     fields=GPT2.fields,
     names={
         "tokens": "reversible_embedding",
@@ -33,8 +33,8 @@ BART = Backbone(
         **blocks(
             "decoder",
             "transformer_decoder{i}",
-            LAYER
-            | {
+            {
+                **LAYER,
                 "cross_attention/query": f"{_CROSS}.query_dense",
                 "cross_attention/key_value": (
                     f"{_CROSS}.key_dense",
@@ -84,7 +84,7 @@ def _t5_fields(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _t5_names(config: TransformerConfig) -> Names:
     up = "input_projector"
-    layer = {
+    layer: Names = {
         "attention/qkv": tuple(
             f"self_attention.{x}_projector" for x in ("query", "key", "value")
         ),
@@ -101,7 +101,7 @@ def _t5_names(config: TransformerConfig) -> Names:
         "feed_forward/down": "output_projector",
         "feed_forward_norm": "layer_norm",
     }
-    names = {
+    names: dict[str, str | tuple[str, ...]] = {
         "tokens": "reversible_embedding",
         "output/embeddings": "reversible_embedding.vars.1",
     }
@@ -114,7 +114,7 @@ def _t5_names(config: TransformerConfig) -> Names:
 
 # Raffel et al., 2020
 T5 = Backbone(
-    base=preset("t5_small"),
+    base=transformer("t5_small"),
     fields={
         "vocabulary_size": "vocabulary_size",
         "num_layers": "num_layers",
@@ -127,7 +127,8 @@ T5 = Backbone(
         "norm_epsilon": "layer_norm_epsilon",
         "tied_embeddings": "tie_embedding_weights",
     },
-    names=_t5_names,
+    names={},
+    extra_names=_t5_names,
     architecture="T5",
     extra_fields=_t5_fields,
     extra_values=lambda config: {"activation": _ACTIVATIONS[config.activation]},

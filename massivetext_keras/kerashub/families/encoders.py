@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.architecture.shapes import preset
+from massivetext_keras.architecture.shapes import transformer
 from massivetext_keras.huggingface.families.family import Head, Names, blocks, number
 from massivetext_keras.kerashub.families.family import (
     DENSE_CLASSIFICATION,
@@ -15,7 +15,7 @@ from massivetext_keras.kerashub.families.family import (
 )
 
 _ATTENTION = "_self_attention_layer"
-LAYER = {
+LAYER: Names = {
     "attention/qkv": tuple(
         f"{_ATTENTION}.{x}_dense" for x in ("query", "key", "value")
     ),
@@ -31,7 +31,7 @@ _DENSE_CLASSES = Head("TextClassifier", DENSE_CLASSIFICATION)
 
 # Devlin et al., 2019; its gelu is the tanh formula there
 BERT = Backbone(
-    base=preset("bert_base_uncased").replace(activation="gelu_tanh"),
+    base=transformer("bert_base_uncased").replace(activation="gelu_tanh"),
     fields={
         "vocabulary_size": "vocabulary_size",
         "num_layers": "num_layers",
@@ -57,7 +57,7 @@ BERT = Backbone(
 
 # Liu et al., 2019; without the rows of positions that no token has
 ROBERTA = Backbone(
-    base=preset("roberta_base").replace(
+    base=transformer("roberta_base").replace(
         position_offset=0, segment_types=0, pooler=False
     ),
     fields={k: v for k, v in BERT.fields.items() if k != "segment_types"},
@@ -72,7 +72,7 @@ ROBERTA = Backbone(
 
 # Sanh et al., 2019
 DISTILBERT = ROBERTA._replace(
-    base=preset("distilbert_base_uncased"),
+    base=transformer("distilbert_base_uncased"),
     architecture="DistilBert",
     heads={
         **_MASKED_LM,
@@ -82,8 +82,8 @@ DISTILBERT = ROBERTA._replace(
 
 # Lan et al., 2020
 ALBERT = BERT._replace(
-    base=preset("albert_base"),
-    fields=BERT.fields | {"embedding_size": "embedding_dim"},
+    base=transformer("albert_base"),
+    fields={**BERT.fields, "embedding_size": "embedding_dim"},
     names={
         **BERT.names,
         "embeddings/projection": "dense",
@@ -103,18 +103,18 @@ def _electra_embedding(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _electra_names(config: TransformerConfig) -> Names:
-    return ALBERT.names if config.embedding_size else BERT.names
+    return ALBERT.names if config.embedding_size else {}
 
 
 # Clark et al., 2020; there is no task for it
 ELECTRA = BERT._replace(
-    base=preset("electra_base_discriminator").replace(
+    base=transformer("electra_base_discriminator").replace(
         activation="gelu_tanh", pooler=True
     ),
-    fields=BERT.fields | {"vocabulary_size": "vocab_size"},
-    names=_electra_names,
+    fields={**BERT.fields, "vocabulary_size": "vocab_size"},
     architecture="Electra",
     heads={},
     extra_fields=_electra_embedding,
     extra_values=lambda config: {"embedding_dim": config.width_of_embedding},
+    extra_names=_electra_names,
 )

@@ -111,7 +111,8 @@ class Backbone(Family):
             flat.append(turned((*rows, size)) if transposed else (*rows, size))
             variable = f"{prefix}.{name.format(**places)}{suffix}".replace(".", "/")
             parts[variable] = self._by_heads(name, weight, flat[-1], config)
-        view, axes = (), ()
+        view: Shape = ()
+        axes: tuple[int, ...] = ()
         if self.interleaved and layer.endswith(INTERLEAVED):
             view, axes = by_heads(shape, config.num_heads)
         return Rule(parts, shape, transposed, view, axes, tuple(flat))

@@ -7,7 +7,7 @@ of all steps.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
@@ -18,7 +18,7 @@ from massivetext_keras.kernels.recurrence.scores import Score
 from massivetext_keras.kernels.shapes import shape_of
 
 # A weight that is not there: nests pass it over.
-Maybe = tf.Tensor | tuple[()]
+Maybe: TypeAlias = tf.Tensor | tuple[()]
 
 
 class Weights(NamedTuple):
@@ -333,7 +333,7 @@ class _Backward:
         alignments = tf.cast(alignments, values.dtype)
         of_values = tf.matmul(alignments, contexts, transpose_a=True)
         vector = self.weights.vector
-        if tf.nest.flatten(vector):
+        if not isinstance(vector, tuple):
             of_vector = tf.cast(of_vector, vector.dtype)
         memory = Memory(of_values, tf.cast(of_keys, keys.dtype), tf.zeros_like(bias))
         return memory, () if of_vector is None else of_vector
@@ -377,7 +377,7 @@ def _query(weights: Weights, states: tf.Tensor) -> tf.Tensor:
 
 
 def _masked(x: tf.Tensor, mask: Maybe, t) -> tf.Tensor:
-    return x * mask[t] if tf.nest.flatten(mask) else x
+    return x if isinstance(mask, tuple) else x * mask[t]
 
 
 def _shifted(first: tf.Tensor, after: tf.Tensor) -> tf.Tensor:

@@ -59,7 +59,9 @@ class ClassificationHead(keras.layers.Layer):
     def build(self, input_shape=None):
         self.classes.build((None, self.width))
 
-    def pool(self, hidden: tf.Tensor, mask: tf.Tensor, training: bool) -> tf.Tensor:
+    def pool(
+        self, hidden: tf.Tensor, mask: tf.Tensor, training: bool | None
+    ) -> tf.Tensor:
         """States [batch, length, d] and masks [batch, length, 1] -> [batch, width]."""
         raise NotImplementedError
 

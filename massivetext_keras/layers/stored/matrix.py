@@ -114,10 +114,23 @@ class StoredMatrix(keras.layers.Layer):
         return self.__tf_tensor__(tf.float32).numpy()
 
 
-def matrix_of(layer: keras.layers.Layer) -> keras.Variable | StoredMatrix | None:
-    """The matrix of a built layer that can be stored otherwise (None: it has none)."""
+def matrix_or_none(layer: keras.layers.Layer) -> keras.Variable | StoredMatrix | None:
+    """The matrix of a layer that can be stored otherwise; None of one that is not
+    built, or has none."""
     place = getattr(layer, "matrix_place", None)
     return getattr(layer, place, None) if place and layer.built else None
+
+
+def matrix_of(layer: keras.layers.Layer) -> keras.Variable | StoredMatrix:
+    """The matrix of a built layer that can be stored otherwise.
+
+    Raises:
+        ValueError: it has none.
+    """
+    matrix = matrix_or_none(layer)
+    if matrix is None:
+        raise ValueError(f"{layer.name} has no matrix to store in another form")
+    return matrix
 
 
 def store(layer: keras.layers.Layer, storage: Storage | None) -> None:

@@ -114,8 +114,8 @@ def _lowercase(texts: tf.Tensor) -> tf.Tensor:
     for old, new in (("Σ", "σ"), (_MARK, f"{_MARK}1"), (r"\x00", f"{_MARK}0")):
         texts = tf.strings.regex_replace(texts, old, new)
     texts = tf.strings.lower(texts, encoding="utf-8")
-    for old, new in ((f"{_MARK}0", b"\0"), (f"{_MARK}1", _MARK)):
-        texts = tf.strings.regex_replace(texts, old, new)
+    for mark, character in ((f"{_MARK}0", b"\0"), (f"{_MARK}1", _MARK)):
+        texts = tf.strings.regex_replace(texts, mark, character)
     return texts
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,12 @@ class Vocabulary:
     @functools.cached_property
     def ids(self) -> dict[str, int]:
         return {token: index for index, token in enumerate(self.tokens)}
+
+    def index(self, role: str, token: str) -> int:
+        """Returns the id of a token, as `token_index` does."""
+        if token not in self.ids:
+            raise _missing(role, token)
+        return self.ids[token]
 
     @functools.cached_property
     def special_ids(self) -> tuple[int, ...]:
@@ -61,6 +68,14 @@ def tokens_in_order(vocabulary: Mapping[str, int] | Sequence[str]) -> tuple[str,
     return tokens
 
 
+@overload
+def token_index(tokens: Sequence[str], role: str, token: str) -> int: ...
+
+
+@overload
+def token_index(tokens: Sequence[str], role: str, token: None) -> None: ...
+
+
 def token_index(tokens: Sequence[str], role: str, token: str | None) -> int | None:
     """Returns the id of a special token, None for None.
 
@@ -73,5 +88,9 @@ def token_index(tokens: Sequence[str], role: str, token: str | None) -> int | No
     if token is None:
         return None
     if token not in tokens:
-        raise ValueError(f"{role}: {token!r} is not in the vocabulary")
+        raise _missing(role, token)
     return tokens.index(token)
+
+
+def _missing(role: str, token: str) -> ValueError:
+    return ValueError(f"{role}: {token!r} is not in the vocabulary")
