@@ -47,10 +47,10 @@ class TrainingBatches(tf.data.Dataset):
         if start < 0:
             raise ValueError(f"start must not be negative, got {start}")
         self.batch, self.per_epoch = _traced_once(batch), int(per_epoch)
-        self._next = counter
+        # Not a variable: those of a strategy are made for each replica.
+        own = tf.lookup.experimental.MutableHashTable(tf.int64, tf.int64, 0)
+        self._next = own if counter is None else counter
         if counter is None:
-            # Not a variable: those of a strategy are made for each replica.
-            self._next = tf.lookup.experimental.MutableHashTable(tf.int64, tf.int64, 0)
             self.next_batch = start
         self._batches = self.endless() if endless else self._epochs()
         super().__init__(self._batches._variant_tensor)
