@@ -76,7 +76,7 @@ def arguments(source: Any, names: Iterable[str] = ()) -> dict[str, Argument]:
 def _declared(source: Any) -> dict[str, Argument]:
     """The arguments of a function or a class."""
     is_class = isinstance(source, type)
-    function = source.__init__ if is_class else source  # type: ignore[misc]  # its own
+    function = source.__init__ if is_class else source
     hints = typing.get_type_hints(function, include_extras=True)
     texts = described(inspect.getdoc(source) or "")
     return {
