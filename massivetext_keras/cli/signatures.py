@@ -151,8 +151,8 @@ def _written_fields(cls: ast.ClassDef, texts: dict[str, str]) -> dict[str, Argum
 
 
 def _named(name: str, scope: Any) -> Any:
-    """The function, class or assignment of that name."""
-    for node in scope.body:
+    """The function, class or assignment of that name: the last, which holds."""
+    for node in reversed(scope.body):
         targets = getattr(node, "targets", ())
         if name in (
             getattr(node, "name", None),
