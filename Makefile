@@ -103,7 +103,7 @@ lint: $(TOOLS)/.installed  ## check the format and what ruff knows to be wrong
 	$(TOOLS)/bin/ruff format --check .
 	$(TOOLS)/bin/ruff check .
 
-types: $(TOOLS)/.installed  ## check types of what needs no TensorFlow
+types: $(TOOLS)/.installed  ## check the types of the package
 	$(TOOLS)/bin/mypy
 
 package: $(TOOLS)/.installed  ## build the wheel and the sdist into dist/, and check them

@@ -563,7 +563,7 @@ class ExperimentConfig(Config):
     def compile_options(self) -> dict[str, Any]:
         """What a task's `compile` takes beside its optimizer."""
         settings = self.train
-        options = {
+        options: dict[str, Any] = {
             "micro_batches": settings.micro_batches,
             "recompute": settings.recompute,
             "jit_compile": "auto" if settings.xla is None else settings.xla,

@@ -54,10 +54,10 @@ def adversarial_train(
     held_out = None if validation is None else _paths(validation)
     model.fit(_paths(input), held_out, callbacks=callbacks, verbose=2)
     model.save_preset(output)
-    size, how = model.config.vocabulary_size, model.how
-    text = f"{output}: {size:,} tokens, {how.rounds} rounds of {how.method}"
-    found = {"preset": output, "tokens": size, "rounds": how.rounds}
-    return Result(text, {**found, "method": how.method})
+    size, learnt = model.config.vocabulary_size, model.how
+    text = f"{output}: {size:,} tokens, {learnt.rounds} rounds of {learnt.method}"
+    found = {"preset": output, "tokens": size, "rounds": learnt.rounds}
+    return Result(text, {**found, "method": learnt.method})
 
 
 def _model(preset: str, tokenizer: str | None, how: Given) -> Any:

@@ -46,9 +46,10 @@ def card(
     from massivetext_keras.pages import cards
     from massivetext_keras.support.files import read_json, replacing_file
 
-    if (preset is None) == (corpus is None):
+    given = [x for x in (preset, corpus) if x is not None]
+    if len(given) != 1:
         raise UsageError("give --preset or --corpus")
-    folder = Path(preset or corpus)
+    folder = Path(given[0])
     path = Path(output) if output else folder / "README.md"
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists: give --overwrite, or another --output")
@@ -64,10 +65,11 @@ def card(
     if corpus:
         text = cards.data_card(name, read_json(folder / "manifest.json"), said)
     else:
-        config, *beside = (folder / f"{x}.json" for x in ("config", *_BESIDE))
-        found = [read_json(file) if file.is_file() else None for file in beside]
+        beside = [folder / f"{x}.json" for x in _BESIDE]
+        found = {f.stem: read_json(f) for f in beside if f.is_file()}
         measures = _measures(evaluation) if evaluation else None
-        text = cards.model_card(name, read_json(config), *found, measures, said)
+        config = read_json(folder / "config.json")
+        text = cards.model_card(name, config, measures=measures, said=said, **found)
     with replacing_file(path) as draft:
         draft.write_text(text, encoding="utf-8")
     missing = text.count(cards.UNKNOWN)

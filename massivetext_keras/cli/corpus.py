@@ -228,8 +228,10 @@ def _subsets(inputs: Sequence[str]):
     """`["web=raw/web", "web=more", "books=a,b"]` -> subset -> patterns."""
     subsets: dict[str, list[str]] = {}
     for text in inputs:
-        name, patterns = re.fullmatch(r"(?:([\w-]+)=)?(.*)", text, re.DOTALL).groups()
-        subsets.setdefault(name or "", []).extend(files_in(patterns))
+        name, equals, patterns = text.partition("=")
+        if not equals or not re.fullmatch(r"[\w-]+", name):
+            name, patterns = "", text
+        subsets.setdefault(name, []).extend(files_in(patterns))
     if "" in subsets and len(subsets) > 1:
         named = ", ".join(name for name in subsets if name)
         raise UsageError(f"--input: some files have a subset ({named}), some have none")
@@ -282,7 +284,9 @@ def _engine(name: str, limits: Mapping[str, Any], spark: Mapping[str, Any]):
         from massivetext_keras.corpus.engines.spark import SparkEngine
 
         shared = {k: v for k, v in limits.items() if k != "workers"}
-        engine = SparkEngine(progress=bar, **spark, **shared)
+        engine: contextlib.AbstractContextManager = SparkEngine(
+            progress=bar, **spark, **shared
+        )
     else:
         from massivetext_keras.corpus.engines.local import LocalEngine
 

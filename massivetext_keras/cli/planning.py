@@ -80,12 +80,12 @@ def plan(
     config = config_of(preset)
     length = sequence_length or config.max_length
     links = _pairs("bandwidth", bandwidth, ("intra", "inter"))
+    speeds |= {end: _bytes("bandwidth", text) for end, text in links.items()}
     cluster = Cluster(
         devices,
         memory=_bytes("device_memory", device_memory),
         flops=_quantity("flops", flops, _FLOPS, "FLOPS?"),
         memory_bandwidth=_bytes("memory_bandwidth", memory_bandwidth),
-        **{end: _bytes("bandwidth", text) for end, text in links.items()},
         **speeds,
     )
     rows = rows_of(batch_tokens, length, devices)

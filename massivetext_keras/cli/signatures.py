@@ -76,7 +76,8 @@ def arguments(source: Any, names: Iterable[str] = ()) -> dict[str, Argument]:
 
 def _declared(source: Any) -> dict[str, Argument]:
     """The arguments of a function or a class."""
-    function = source.__init__ if isinstance(source, type) else source
+    is_class = isinstance(source, type)
+    function = source.__init__ if is_class else source
     hints = typing.get_type_hints(function, include_extras=True)
     texts = described(inspect.getdoc(source) or "")
     return {
@@ -133,21 +134,25 @@ def _written(path: str, names: Sequence[str]) -> dict[str, Argument]:
 
 def _written_fields(cls: ast.ClassDef, texts: dict[str, str]) -> dict[str, Argument]:
     """The fields of a dataclass, read off its source."""
-    fields = [x for x in cls.body if isinstance(x, ast.AnnAssign)]
+    fields = [
+        (x.target.id, x)
+        for x in cls.body
+        if isinstance(x, ast.AnnAssign) and isinstance(x.target, ast.Name)
+    ]
     return {
-        x.target.id: Argument(
-            x.target.id,
+        name: Argument(
+            name,
             _evaluated(x.annotation),
             REQUIRED if x.value is None else ast.literal_eval(x.value),
-            texts.get(x.target.id, ""),
+            texts.get(name, ""),
         )
-        for x in fields
+        for name, x in fields
     }
 
 
 def _named(name: str, scope: Any) -> Any:
-    """The function, class or assignment of that name."""
-    for node in scope.body:
+    """The function, class or assignment of that name: the last, which holds."""
+    for node in reversed(scope.body):
         targets = getattr(node, "targets", ())
         if name in (
             getattr(node, "name", None),

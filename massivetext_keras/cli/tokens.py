@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 
 from massivetext_keras.cli.flags import Given, given, verb
 from massivetext_keras.cli.settings import (
@@ -14,7 +14,8 @@ from massivetext_keras.cli.settings import (
     tokenizer_named,
 )
 from massivetext_keras.cli.shell.results import Result
-from massivetext_keras.experiment import DataConfig, TokenizerConfig
+from massivetext_keras.experiment import TOKENIZERS, DataConfig, TokenizerConfig
+from massivetext_keras.support.arguments import Known
 
 
 @verb("tokenizer train")
@@ -22,10 +23,7 @@ def tokenizer_train(
     *,
     input: Data,
     output: Annotated[str, "folder for the tokenizer"],
-    kind: Annotated[
-        Literal["sentencepiece", "wordpiece", "byte_pair", "words", "bytes"],
-        "of tokenizer",
-    ] = TokenizerConfig.kind,
+    kind: Annotated[str, Known(TOKENIZERS), "of tokenizer"] = TokenizerConfig.kind,
     how: Given = given(
         TokenizerConfig, "vocabulary_size", "model_type", "split", "spelled"
     ),

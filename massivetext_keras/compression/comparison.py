@@ -65,7 +65,7 @@ class Comparison(NamedTuple):
 
     before: Side
     after: Side
-    count: int
+    count: int  # type: ignore[assignment]  # hides that of tuple
     changed: int
     worst: list[Change]
 
@@ -138,12 +138,12 @@ def compare(
     speeds: tuple[dict, dict] = ({}, {})
     if speed:
         speeds = speeds_of(before, after, asked)
-    found = [
+    one, other = (
         Side(name_of(task), weight_bytes(task), seconds, measures)
         for task, seconds, measures in zip((before, after), speeds, sides, strict=True)
-    ]
+    )
     changes.sort(key=lambda change: -change.cost)
-    return Comparison(*found, len(asked), len(changes), changes[:_WORST])
+    return Comparison(one, other, len(asked), len(changes), changes[:_WORST])
 
 
 def name_of(task: Task) -> str:
@@ -199,11 +199,11 @@ def _measures(before: Task, after: Task, examples: Sequence[Any]):
     ]
     changes = []
     for example, one, other in zip(examples, *given, strict=True):
-        said = [_said(answer) for answer in (one, other)]
-        if said[0] != said[1]:
+        first, second = _said(one), _said(other)
+        if first != second:
             text, expected = _asked(example)
             costs = [_cost(before, example, answer) for answer in (one, other)]
-            changes.append(Change(text, *said, expected, costs[0] - costs[1]))
+            changes.append(Change(text, first, second, expected, costs[0] - costs[1]))
     return sides, changes
 
 

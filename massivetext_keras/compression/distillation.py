@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import keras
 import tensorflow as tf
 
+from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.layers.stack import TransformerStack
 from massivetext_keras.models.hidden import attention_maps, hidden_states
 from massivetext_keras.optimization.gradients.divergence import (
@@ -203,7 +204,7 @@ def check_pair(teacher: Task, student: Task) -> None:
             "the student has another vocabulary than its teacher: make it with the "
             "teacher's tokenizer"
         )
-    of_teacher, of_student = (getattr(x, "labels", None) for x in (teacher, student))
+    of_teacher, of_student = (getattr(x, "labels", ()) for x in (teacher, student))
     if of_teacher != of_student:
         raise ValueError(
             f"the teacher's labels are {list(of_teacher)}, the student's "
@@ -246,7 +247,8 @@ def _pairs(
                 f"{type(task.backbone).__name__} has not: leave it out"
             )
     sizes = student.config.num_layers, teacher.config.num_layers
-    heads = teacher.config.num_heads, student.config.num_heads
+    configs = (x.config for x in (teacher, student))
+    heads = [x.num_heads for x in configs if isinstance(x, TransformerConfig)]
     if what == "attention" and heads[0] != heads[1]:
         raise ValueError(
             f"attention: the teacher has {heads[0]} heads, the student {heads[1]}: "

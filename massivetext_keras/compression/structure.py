@@ -168,8 +168,12 @@ def _kept(found: np.ndarray, share: float) -> np.ndarray:
 
 def _checked(task: Task) -> TransformerConfig:
     config = task.config
-    is_one = isinstance(config, TransformerConfig) and config.stack != "encoder_decoder"
-    if not is_one or config.num_experts or task.mesh is not None:
+    if (
+        not isinstance(config, TransformerConfig)
+        or config.stack == "encoder_decoder"
+        or config.num_experts
+        or task.mesh is not None
+    ):
         raise ValueError(
             f"parts are taken out of one stack of Transformer blocks without experts, "
             f"on one device: this {type(task).__name__} has another"

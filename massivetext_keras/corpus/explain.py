@@ -211,9 +211,9 @@ def _differences(before: str, after: str) -> list[str]:
         for one, other in itertools.zip_longest(old[start:end], new[first:last]):
             at = _first_difference(one or "", other or "")
             lines += [_cut("- ", one, at), _cut("+ ", other, at)]
-    lines = [line for line in lines if line is not None]
-    more = len(lines) - _DIFFERENCES
-    return [*lines[:_DIFFERENCES], *([f"… {more:,} lines more"] if more > 0 else [])]
+    shown = [line for line in lines if line is not None]
+    more = len(shown) - _DIFFERENCES
+    return [*shown[:_DIFFERENCES], *([f"… {more:,} lines more"] if more > 0 else [])]
 
 
 def _first_difference(one: str, other: str) -> int:

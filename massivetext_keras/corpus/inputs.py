@@ -62,7 +62,8 @@ def list_files(inputs: Any, format: str | None = None) -> list[dict[str, Any]]:
             have, or two files of one name.
     """
     subsets = inputs if isinstance(inputs, Mapping) else {"": inputs}
-    rows, seen = [], {}
+    rows: list[dict[str, Any]] = []
+    seen: dict[str | tuple[str, str], str] = {}
     for subset, patterns in subsets.items():
         for source in find(patterns, format=format):
             row = {"subset": subset, **source._asdict()}
@@ -97,7 +98,8 @@ def stamp(path: str) -> int | str:
 
 def write_listing(files: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
     """Writes rows of files as the parts that the first stage works on, one by one."""
-    bundles, size = [[]], 0
+    bundles: list[list[Mapping[str, Any]]] = [[]]
+    size = 0
     for row in files:
         if bundles[-1] and (size + row["bytes"] > _BUNDLE or len(bundles[-1]) >= _MOST):
             bundles.append([])

@@ -128,8 +128,10 @@ def build(
             "format": format,
         },
     )
-    if isinstance(weights, str):
-        weights = options["weights"] = choose("mixture", weights, MIXTURES)
+    shares = (
+        choose("mixture", weights, MIXTURES) if isinstance(weights, str) else weights
+    )
+    options["weights"] = shares
     fractions = Fractions(validation_fraction, test_fraction, seed=seed)
     contents = recipe.files()
     others = [_place(stage) for stage in stages] if [*stages] != [*STAGES] else None
@@ -141,15 +143,15 @@ def build(
     files = list_files(inputs, recipe.stage("read")["format"])
     modules = FORMATS.modules({file["format"] for file in files})
     modules += RULES.modules(recipe.steps)
-    if weights:
-        check_weights(weights, {file["subset"] for file in files})
+    if shares:
+        check_weights(shares, {file["subset"] for file in files})
     work = Work(output, files, manifest)
     if (output / MANIFEST).is_file() and not overwrite:
         return _finished(output, work)
     with contextlib.ExitStack() as stack:
         engine = engine or stack.enter_context(LocalEngine())
         so_far = Build(
-            *(engine, work, recipe, files, contents, modules, fractions, weights),
+            *(engine, work, recipe, files, contents, modules, fractions, shares),
             *(options["shard_bytes"], format),
         )
         for stage in stages:
@@ -215,9 +217,9 @@ def _counts(report: ReportData, entries: Mapping[str, Mapping]) -> dict[str, Any
     for name, entry in entries.items():
         subset, _, file = name.rpartition("/")
         side = file.partition("-")[0]
-        kept = side != shards.DROPPED
-        files["shards" if kept else "listings"][name] = entry
-        if kept:
+        is_kept = side != shards.DROPPED
+        files["shards" if is_kept else "listings"][name] = entry
+        if is_kept:
             counts = subsets.setdefault(subset, {}).setdefault(side, Counter())
             counts.update(documents=entry["documents"], bytes=entry["bytes"])
     totals = {}

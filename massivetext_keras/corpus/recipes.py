@@ -156,7 +156,7 @@ class Recipe(Config):
         `"step=null"` leaves a step out, `"step={}"` adds one at the end.
         """
         steps = {name: dict(arguments) for name, arguments in self.steps.items()}
-        stages = {name: dict(getattr(self, name)) for name in STAGES}
+        stages: dict[str, Any] = {name: dict(getattr(self, name)) for name in STAGES}
         for assignment in assignments:
             path, equals, text = assignment.partition("=")
             if not equals:
@@ -247,8 +247,8 @@ def _named(step: str, function: Callable, *arguments: Any) -> Any:
         raise type(error)(f"{step}.{error}") from None
 
 
-_READ = {"extract": {}, "normalize": {}, "identify": {}}
-_LAST = {"contamination": {}, "personal_data": {}, "statistics": {}}
+_READ: dict[str, dict] = {"extract": {}, "normalize": {}, "identify": {}}
+_LAST: dict[str, dict] = {"contamination": {}, "personal_data": {}, "statistics": {}}
 
 RECIPES = {
     recipe.name: recipe

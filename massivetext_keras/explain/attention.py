@@ -72,7 +72,7 @@ def _looks(task, questions, combine) -> list[Found]:
             f"{type(task.backbone).__name__} has none: choose another method"
         )
     outputs = scores(task, [Ask(x, x.ids) for x in questions])
-    found = []
+    found: list[Found] = []
     for question, output in zip(questions, outputs, strict=True):
         ids = tf.constant(question.ids[None])
         segments = question.features.get("segment_ids")

@@ -95,7 +95,8 @@ def by_word(text: str, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     [[0, 1, 2, 2], [[0, 1], [1, 2], [2, 5]]]
     """
     starts, ends = (x[0].numpy() for x in word_offsets(tf.constant([utf8(text)])))
-    groups, found = [], []
+    groups: list[int] = []
+    found: list[tuple[int, int]] = []
     known: dict[int, int] = {}
     for start, end in offsets.tolist():
         word = int(np.searchsorted(ends, start, side="right"))

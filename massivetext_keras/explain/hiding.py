@@ -31,7 +31,7 @@ class Units(NamedTuple):
     offsets: np.ndarray
 
     @property
-    def count(self) -> int:
+    def count(self) -> int:  # type: ignore[override]  # hides that of tuple
         return len(self.offsets)
 
 

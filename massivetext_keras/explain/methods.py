@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 from massivetext_keras.explain import attention, gradients
 from massivetext_keras.explain.explanation import Explanation
@@ -111,8 +111,34 @@ METHODS = {
 """How pieces of a text get their scores, by name."""
 
 
+@overload
 def explain(
-    task,
+    task: Any,
+    text: str,
+    method: str = "integrated_gradients",
+    target: Any = None,
+    *,
+    output: str | None = None,
+    beside: str | None = None,
+    unit: str = "token",
+    baseline: str | None = None,
+    **options: Any,
+) -> Explanation: ...
+@overload
+def explain(
+    task: Any,
+    text: Texts,
+    method: str = "integrated_gradients",
+    target: Any = None,
+    *,
+    output: str | None = None,
+    beside: str | None = None,
+    unit: str = "token",
+    baseline: str | None = None,
+    **options: Any,
+) -> list[Explanation]: ...
+def explain(
+    task: Any,
     text: Texts,
     method: str = "integrated_gradients",
     target: Any = None,

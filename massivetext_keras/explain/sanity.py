@@ -71,10 +71,8 @@ def parts_from_the_top(task) -> dict[str, list[keras.Variable]]:
     if heads:
         parts["head"] = heads
     taken = {id(weight) for weight in heads}
-    stacks = [
-        getattr(task.backbone, name, None) for name in ("decoder", "stack", "encoder")
-    ]
-    for stack in stacks:
+    for name in ("decoder", "stack", "encoder"):
+        stack: Any = getattr(task.backbone, name, None)
         blocks = list(getattr(stack, "blocks", ()))
         for number in reversed(range(len(blocks))):
             weights = [x for x in blocks[number].weights if id(x) not in taken]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -85,9 +86,10 @@ def partition_values(outputs: Game, count: int, evaluations: int = 500) -> Found
         return shapley_values(outputs, count)
     tree = _balanced_tree(count)
 
-    def masker(seen: np.ndarray, row: np.ndarray) -> tuple:
+    def shown(seen: np.ndarray, row: np.ndarray) -> tuple:
         return (np.asarray(seen, bool)[None],)
 
+    masker: Any = shown
     masker.shape, masker.clustering = (1, count), tree
     explainer = shap.explainers.Partition(
         lambda rows: outputs(np.asarray(rows, bool)).astype(np.float64), masker
@@ -106,7 +108,8 @@ def _balanced_tree(count: int) -> np.ndarray:
     >>> _balanced_tree(3).tolist()
     [[0.0, 1.0, 1.0, 2.0], [3.0, 2.0, 2.0, 3.0]]
     """
-    rows, groups = [], [(i, 1) for i in range(count)]
+    rows: list[list[float]] = []
+    groups = [(i, 1) for i in range(count)]
     while len(groups) > 1:
         joined = []
         for at in range(0, len(groups) - 1, 2):

@@ -65,12 +65,12 @@ class Constraints:
                 tokens, step, self.no_repeat_ngram_size, tf.shape(scores)[1]
             )
             scores = tf.where(repeated, -float("inf"), scores)
-        for token, here in (
+        for only, here in (
             (self.first, step == 0),
             (self.last, False if limit is None else step == limit - 1),
         ):
-            if token is not None:
-                forced = tf.where(ids == token, 0.0, -float("inf"))
+            if only is not None:
+                forced = tf.where(ids == only, 0.0, -float("inf"))
                 scores = tf.where(here, forced[None], scores)
         return scores
 

@@ -163,8 +163,8 @@ class Decoder:
             stop_ids = tf.compat.v1.placeholder_with_default(stop_ids, [None])
         count = prompts.nrows()
         rows = tf.range(tf.cast(count, tf.int32))
-        ends = {"banned": banned, "stop_ids": stop_ids}
-        state = self.start(prompts, max_new_tokens, sampling, rows, **ends)
+        start = (prompts, max_new_tokens, sampling, rows)
+        state = self.start(*start, banned=banned, stop_ids=stop_ids)
         state = self.decode(state, sampling, max_new_tokens)
         return tf.concat([prompts, written(state, count, max_new_tokens)], axis=1)
 

@@ -144,22 +144,23 @@ def _automaton(phrases: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 
     def possible(items) -> set[_Item]:
         """What may be read next; the rests are not empty."""
-        found = set()
+        found: set[_Item] = set()
         for p, at, rest in items | starts:
             options = [(at, rest)] if rest else spellings[p][at]
             found.update((p, then, raw) for then, raw in options)
         return found
 
-    states, queue = {frozenset(): 0}, [frozenset()]
+    queue: list[frozenset[_Item]] = [frozenset()]
+    states = {queue[0]: 0}
     steps, hits = [], []
     for items in queue:  # grows
         steps.append(np.zeros(256, np.int32))
         hits.append(np.zeros(256, bool))
         options = possible(items)
         for byte in {raw[0] for _, _, raw in options}:
-            after = {(p, at, raw[1:]) for p, at, raw in options if raw[0] == byte}
-            ended = {item for item in after if not item[2] and _is_end(item, phrases)}
-            after = frozenset(after - ended)
+            read = {(p, at, raw[1:]) for p, at, raw in options if raw[0] == byte}
+            ended = {item for item in read if not item[2] and _is_end(item, phrases)}
+            after = frozenset(read - ended)
             if after not in states:
                 states[after] = len(states)
                 queue.append(after)

@@ -44,7 +44,7 @@ class SamplingTensors(NamedTuple):
     min_p: tf.Tensor
     repetition_penalty: tf.Tensor
     seed: tf.Tensor
-    min_new_tokens: tf.Tensor | int = 0
+    min_new_tokens: tf.Tensor = 0
 
     @classmethod
     def make(

@@ -29,7 +29,7 @@ def held_out_loss(task, batches: Batches) -> dict[str, float]:
         tokens += float(tf.reduce_sum(weights))
         if (lengths := task.label_bytes(labels)) is not None:
             size += float(tf.reduce_sum(lengths * weights))
-    bits = {"bits_per_byte": bits_per_byte(nats, size)} if size else {}
+    bits = {"bits_per_byte": bits_per_byte(nats, int(size))} if size else {}
     return {"loss": nats / tokens, **bits}
 
 

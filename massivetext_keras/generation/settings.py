@@ -110,8 +110,8 @@ class Beams(Config):
         )
 
 
-class Numbers(TypedDict, total=False):
-    """The fields of `Sampling` and `Beams` as arguments of a verb."""
+class NumbersOfBeams(TypedDict, total=False):
+    """Those of `Numbers` where a verb has `num_beams` as an argument of its own."""
 
     temperature: float
     top_k: int
@@ -120,23 +120,28 @@ class Numbers(TypedDict, total=False):
     repetition_penalty: float
     min_new_tokens: int
     seed: int | None
-    num_beams: int
     length_penalty: float
     early_stopping: bool | str
     no_repeat_ngram_size: int
+
+
+class Numbers(NumbersOfBeams, total=False):
+    """The fields of `Sampling` and `Beams` as arguments of a verb."""
+
+    num_beams: int
 
 
 class Settings(NamedTuple):
     """All that a verb has to know of how to write.
 
     Attributes:
-        max_new_tokens: tokens at the most, None for as many as the verb finds right.
+        max_new_tokens: tokens at the most.
         stop: strings that end a text.
         sampling: how tokens are chosen.
         beams: how texts are searched for.
     """
 
-    max_new_tokens: int | None
+    max_new_tokens: int
     stop: Any
     sampling: Sampling
     beams: Beams
@@ -162,7 +167,8 @@ def settle(
         given: arguments of the verb; None is as nothing.
         own: the task's own, its `generation`.
         taken: names that the verb takes.
-        usual: what the verb does where neither says anything.
+        usual: what the verb does where neither says anything; of `max_new_tokens` it
+            has to say it.
         context: tokens that a text of the model can have.
         sampling, beams: values of the caller's, all of whose fields are chosen.
         unsampled: a temperature, beside 0, that says nothing against beams.
@@ -172,7 +178,8 @@ def settle(
         ValueError: a number is out of its range, or beams are to be sampled.
 
     >>> own = {"top_k": 5, "num_beams": 4}
-    >>> found = settle({"temperature": 0.5}, own, SAMPLING + BEAMS, {}, 64)
+    >>> usual = {"max_new_tokens": 8}
+    >>> found = settle({"temperature": 0.5}, own, SAMPLING + BEAMS, usual, 64)
     >>> found.sampling.top_k, found.beams.num_beams
     (5, 1)
     """
@@ -193,7 +200,7 @@ def settle(
                 raise TypeError(str(error)) from None
     own = {k: v for k, v in own.items() if k in taken}
     values = {**usual, **merged(chosen, own, context)}
-    most, stop = values.get("max_new_tokens"), values.get("stop", ())
+    most, stop = values["max_new_tokens"], values.get("stop", ())
     settings = Settings(most, stop, *values_of(values))
     _check_beams(settings, unsampled)
     return settings

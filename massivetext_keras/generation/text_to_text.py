@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from massivetext_keras import data
@@ -23,7 +25,8 @@ class IdsToIds:
     """
 
     def __init__(self, decoder: Decoder | BeamDecoder, start_id: int):
-        self.decoder, self.start_id = decoder, start_id
+        self.decoder: Any = decoder  # that of `sampled`, or that of `searched`
+        self.start_id = start_id
         rows = tf.RaggedTensorSpec([None, None], tf.int32)
         self.sample, self.search = _graphs(self, rows)
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
+
+# Features by name, or token ids alone; labels; loss weights.
+Batch = tuple[Any, tf.Tensor, tf.Tensor]
 
 
 def padding(features, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -49,7 +53,7 @@ def padding(features, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 def unpacked(
     data, as_labels: Callable[[tf.Tensor], tf.Tensor], weighs_rows: bool = False
-) -> tuple:
+) -> Batch:
     """Features, labels and loss weights of a batch, as a task's `summed_loss` takes
     them.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
@@ -16,8 +16,14 @@ import tensorflow as tf
 from massivetext_keras.data.batching.waiting import timed
 from massivetext_keras.distribution.sharded import state_of
 
+# What the mixin stands before: its members are known to type checkers.
+if TYPE_CHECKING:
+    from keras.optimizers import Optimizer as _Rule
+else:
+    _Rule = object
 
-class OptimizerSeams:
+
+class OptimizerSeams(_Rule):
     """What Keras's optimizers call of themselves and keep: a mixin before their rule.
 
     A subclass overrides `current_rate`, `next_average`, `is_for_adam`, `clipped` and

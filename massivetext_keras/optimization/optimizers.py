@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
 from massivetext_keras.experiment import OptimizerConfig
@@ -86,7 +88,7 @@ def make_optimizer(
     betas = {"beta_1": beta_1, "beta_2": beta_2}
     adam_betas = {f"adam_{name}": value for name, value in betas.items()}
     choose("optimizer", name, RULES)
-    values = {
+    values: dict[str, dict[str, Any]] = {
         "adamw": {**betas, "epsilon": epsilon},
         "adam": {**betas, "epsilon": epsilon},
         "sgd": {"momentum": momentum, "nesterov": momentum > 0},
@@ -98,7 +100,7 @@ def make_optimizer(
             "epsilon": epsilon,
             "blocks_alone": True,
         },
-    }[name]
+    }
     schedule = WarmupDecay(
         learning_rate,
         warmup_steps,
@@ -118,7 +120,7 @@ def make_optimizer(
         layer_decay=layer_decay,
         rates=rates,
         name=name,
-        **values,
+        **values[name],
     )
 
 

@@ -20,7 +20,7 @@ _COMPILED = {
     "metrics": "add to tally_trackers in summed_loss",
     "weighted_metrics": "add to tally_trackers in summed_loss",
 }
-_MODES = {"up": "max", "down": "min"}
+_MODES: dict[str | None, str] = {"up": "max", "down": "min"}
 
 
 def check_arguments(arguments: dict) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -106,7 +107,8 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
             Float32 scalar.
         """
         done = tf.cast(step, tf.float64) + 1.0  # exact up to 2 ** 53
-        total, warmup = self.total_steps, tf.constant(self.warmup_steps, tf.float64)
+        total: Any = self.total_steps
+        warmup = tf.constant(self.warmup_steps, tf.float64)
         if self.minutes is not None:
             spent = tf.maximum(tf.cast(elapsed, tf.float64), 1.0)
             total = done * (60_000 * self.minutes) / spent

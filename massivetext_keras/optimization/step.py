@@ -18,7 +18,7 @@ from massivetext_keras.kernels.fused import island
 from massivetext_keras.kernels.random import hashed, keys_from, replica_id
 from massivetext_keras.layers.stack import TransformerStack
 from massivetext_keras.optimization import freezing
-from massivetext_keras.optimization.batches import cut, padding, unpacked
+from massivetext_keras.optimization.batches import Batch, cut, padding, unpacked
 from massivetext_keras.optimization.execution import (
     NextBatch,
     graph_of_steps,
@@ -84,6 +84,9 @@ class TrainingStep(ModelSeams):
     weighs_rows = False
     # Whether the loss is that of tokens, whose exponential is a perplexity.
     predicts_tokens = True
+    # What Keras runs; None until it is made.
+    train_function: Callable | None
+    test_function: Callable | None
     # Why its loss cannot be taken of other vectors of its tokens, if it cannot.
     reads_ids_alone: str | None = None
 
@@ -503,11 +506,11 @@ class TrainingStep(ModelSeams):
         self.track(*self.test_losses(batch, counts), batch)
         return self.get_metrics_result()
 
-    def test_losses(self, batch, counts) -> tuple[tf.Tensor, tuple]:
+    def test_losses(self, batch: Batch, counts) -> tuple[tf.Tensor, tuple]:
         """`total` of a batch without dropout."""
         return self.total(self.summed_loss(*batch, training=False), batch, counts)
 
-    def _gradients_of(self, batch, counts, key) -> tuple:
+    def _gradients_of(self, batch: Batch, counts, key) -> tuple:
         """The losses of rows summed, the second of `total` and dense gradients."""
         if self.adversarial is not None:
             return adversarial_gradients(self, batch, counts, key)

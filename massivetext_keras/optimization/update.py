@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -72,11 +73,11 @@ class Update(OptimizerSeams):
     rates: dict[str, float] = {}
     blocks_alone = False
     scales_loss = False
-    dynamic_scale = None
-    skipped = None
+    dynamic_scale: keras.Variable | None = None
+    skipped: Any = None  # a variable, once the optimizer is built
     chosen_rate = None  # instead of what a schedule gives, where it is not negative
-    rule: type[keras.Optimizer] | None = None  # of Keras, that `updating` was given
-    _finite = None
+    rule: Any = None  # class of Keras, that `updating` was given
+    _finite: Any = None  # bool scalar, in the graph that is being made
     _clip = None  # what programs multiply gradients by
     _setting = ""  # all that a program depends on beside its arguments
 
@@ -298,7 +299,7 @@ class Update(OptimizerSeams):
         specs = [(x.dtype, *x.shape) for x in (*tensors, *held)]
         key = (self.rule, self._setting, self._decayed[index], *specs)
         if key not in _programs:
-            program = island(functools.partial(self._one_step, index, owned))
+            program: Any = island(functools.partial(self._one_step, index, owned))
             _programs[key] = program.get_concrete_function(tensors, held)
         _programs[key](tensors, held)
 
@@ -425,7 +426,7 @@ def with_update(optimizer: keras.Optimizer) -> Update:
     """
     if isinstance(optimizer, Update):
         return optimizer
-    seen = object.__new__(updating(type(optimizer)))
+    seen = object.__new__(updating(optimizer.__class__))
     object.__setattr__(seen, "__dict__", optimizer.__dict__)
     return seen
 

@@ -81,9 +81,15 @@ class FederatedClient:
         return weights_of(self.task), measures
 
     def spent(self, accountant: str = "rdp") -> float:
-        """Epsilon of all that it has sent so far; see `epsilon`."""
-        sizes = self.count, self.batch_size, self.updates
-        return epsilon(self.task.privacy, *sizes, accountant)
+        """Epsilon of all that it has sent so far; see `epsilon`.
+
+        Raises:
+            ValueError: the task was not compiled with `privacy`.
+        """
+        privacy = self.task.privacy
+        if privacy is None:
+            raise ValueError("a client is private by task.compile(privacy=DPSGD(…))")
+        return epsilon(privacy, self.count, self.batch_size, self.updates, accountant)
 
 
 def weights_of(task: Task) -> list[np.ndarray]:

@@ -115,7 +115,8 @@ def random_digits(digits: int, count: int, seed: int = 0) -> list[str]:
     >>> random_digits(3, 2)
     ['865', '230']
     """
-    random, found = np.random.default_rng(seed), {}
+    random = np.random.default_rng(seed)
+    found: dict[str, None] = {}
     while len(found) < min(count, 10**digits):
         found["".join(map(str, random.integers(0, 10, digits)))] = None
     return [*found]
@@ -195,7 +196,8 @@ def extraction(
             f"prompt_tokens={prompt_tokens} and tokens={tokens} have to be positive, "
             f"and together at most the context of {context}"
         )
-    ids = prompt_ids(lm.need_tokenizer(), tf.constant([*documents])).to_list()
+    tokenizer = lm.need_tokenizer()
+    ids = prompt_ids(tokenizer, tf.constant([*documents])).to_list()
     passages = [
         (number, row[i : i + size])
         for number, row in enumerate(ids)
@@ -212,7 +214,7 @@ def extraction(
         for (number, row), whole in zip(some, written.to_list(), strict=True):
             if whole == row:
                 parts = row[:prompt_tokens], row[prompt_tokens:]
-                texts = [lm.tokenizer.detokenize(part) for part in parts]
+                texts = [tokenizer.detokenize(part) for part in parts]
                 texts = [text.numpy().decode() for text in texts]
                 found.append(Passage(number, *texts))
     return Extraction(len(passages), found)

@@ -15,7 +15,7 @@ from massivetext_keras.reading.encodings import (
 _UNPACK = "unpack it first"
 _CONVERT = "convert it to text first"
 # What begins so is no text; for people, what it is and what to do about it.
-_BINARY = [
+_KNOWN: list[tuple[bytes, str] | tuple[bytes, str, str | None]] = [
     (rb"PK\x03\x04.{26}word/|PK\x03\x04.{0,4000}word/document\.xml", "a Word document"),
     (rb"PK\x03\x04.{0,4000}xl/(?:workbook|worksheets)", "an Excel workbook"),
     (rb"PK\x03\x04.{0,4000}ppt/", "a PowerPoint presentation"),
@@ -70,8 +70,8 @@ _BINARY = [
     (rb"\x7fELF|MZ.{0,60}\0\0|\xca\xfe\xba\xbe|\xcf\xfa\xed\xfe", "a program", None),
 ]
 _BINARY = [
-    (re.compile(pattern, re.S), what, *(advice or [_CONVERT]))
-    for pattern, what, *advice in _BINARY
+    (re.compile(known[0], re.S), known[1], known[2] if len(known) > 2 else _CONVERT)
+    for known in _KNOWN
 ]
 _C1 = re.compile(rb"\xc2[\x80-\x9f]")  # more of them, which no keyboard has
 _FEWEST, _MOST = 64, 2**13  # bytes that are looked at

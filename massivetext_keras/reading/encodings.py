@@ -226,7 +226,7 @@ def valid(text):
     return text
 
 
-def as_utf8(stream: BinaryIO, encoding: str = "utf-8") -> BinaryIO:
+def as_utf8(stream: BinaryIO, encoding: str = "utf-8") -> io.BufferedReader:
     """The same text in UTF-8, in lines that end in `\\n`.
 
     Where `\\r` alone ends lines it becomes `\\n`; `\\r\\n` stays. Bytes that are not
@@ -243,25 +243,33 @@ def as_utf8(stream: BinaryIO, encoding: str = "utf-8") -> BinaryIO:
     stream = buffered(stream)
     encoding = encoding_of(stream.peek(_LOOKED_AT), encoding)
     if encoding not in ("utf-8", "utf-8-sig"):
-        stream = io.BufferedReader(_Recoded(stream, encoding), _BUFFER)
+        stream = _recoded(stream, encoding)
     head = stream.peek(_LOOKED_AT)
     if b"\r" in head[:-1] and b"\n" not in head:
         stream = with_newlines(stream)
     return stream
 
 
-def with_newlines(stream: BinaryIO) -> BinaryIO:
+def with_newlines(stream: BinaryIO) -> io.BufferedReader:
     """The same text in UTF-8 with `\\n` for each `\\r`.
 
     >>> with_newlines(io.BytesIO(b"one\\rtwo")).read()
     b'one\\ntwo'
     """
-    return io.BufferedReader(_Recoded(buffered(stream)), _BUFFER)
+    return _recoded(buffered(stream))
 
 
-def buffered(stream: BinaryIO) -> BinaryIO:
+def buffered(stream: BinaryIO) -> io.BufferedReader:
     """A stream whose first bytes can be seen before they are read."""
-    return stream if hasattr(stream, "peek") else io.BufferedReader(stream, _BUFFER)
+    if hasattr(stream, "peek"):
+        return stream  # type: ignore[return-value]  # whatever class has it
+    return io.BufferedReader(stream, _BUFFER)  # type: ignore[arg-type]  # has readinto
+
+
+def _recoded(
+    stream: io.BufferedReader, encoding: str | None = None
+) -> io.BufferedReader:
+    return io.BufferedReader(_Recoded(stream, encoding), _BUFFER)
 
 
 def _passed_on(error: UnicodeError) -> tuple[str, int]:
@@ -281,7 +289,7 @@ codecs.register_error(_INVALID, _passed_on)
 class _Recoded(io.RawIOBase):
     """The bytes of a stream in UTF-8, or, without an encoding, with `\\n` for `\\r`."""
 
-    def __init__(self, stream: BinaryIO, encoding: str | None = None):
+    def __init__(self, stream: io.BufferedReader, encoding: str | None = None):
         self._stream, self._left = stream, b""
         self._decoder = None
         if encoding is not None:

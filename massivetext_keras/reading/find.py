@@ -230,7 +230,7 @@ def _walk(base: str, depth: int | None, hidden: bool) -> Iterator[str]:
 
     Each folder is walked once; one that links lead to, after those that lie there.
     """
-    folders, links = deque([("", 1)]), deque()
+    folders, links = deque([("", 1)]), deque[tuple[str, int]]()
     seen = set()
     while folders or links:
         below, level = (folders or links).popleft()

@@ -63,8 +63,8 @@ def sniffed_type(body: bytes, charset: str | None = None) -> str | None:
     start = body[:_SEEN].removeprefix(b"\xef\xbb\xbf").lstrip()
     if _PAGE.match(start):
         return "text/html"
-    is_wide = charset is not None and bool(_WIDE.fullmatch(charset))
-    return None if not_text(body, charset if is_wide else "utf-8") else "text/plain"
+    wide = charset if charset is not None and _WIDE.fullmatch(charset) else "utf-8"
+    return None if not_text(body, wide) else "text/plain"
 
 
 def unpacked(data: bytes, headers: dict[str, str], most: int) -> tuple[bytes, bool]:
@@ -130,7 +130,8 @@ def _deflated(data: bytes, most: int, window: int = _ANY_HEAD) -> tuple[bytes, b
 
 def _gunzipped(data: bytes, most: int) -> tuple[bytes, bool]:
     """All members of gzip data; what stands behind them is not read."""
-    parts, size, whole = [], 0, True
+    parts: list[bytes] = []
+    size, whole = 0, True
     while size < most and (not parts or data.startswith(_MEMBER)):
         decompressor = zlib.decompressobj(_ANY_HEAD)
         parts.append(decompressor.decompress(data, most - size))
@@ -186,7 +187,8 @@ def _joined(data: bytes) -> tuple[bytes, bool]:
 
     Other data are given as they are.
     """
-    parts, at = [], 0
+    parts: list[bytes] = []
+    at = 0
     while at < len(data):
         end = data.find(b"\n", at, at + 100)  # some servers have no CR
         head = data[at:end].split(b";")[0].strip()

@@ -77,8 +77,8 @@ def values_in(stream: BinaryIO, most: int, in_lines: bool = False) -> Iterator[F
     """
     for raw in raw_objects(stream, most, in_lines):
         found = _found(raw)
-        if found.fault == NO_JSON and raw.unit == "line":
-            yield from _on_one_line(raw) or [found]
+        if found.fault == NO_JSON and raw.unit == "line" and raw.data is not None:
+            yield from _on_one_line(raw.data, raw.number) or [found]
         else:
             yield found
 
@@ -98,15 +98,14 @@ def _found(raw: Raw) -> Found:
     return Found(*what, None, len(raw.data), fault=NO_OBJECT)
 
 
-def _on_one_line(raw: Raw) -> list[Found]:
+def _on_one_line(data: bytes, number: int) -> list[Found]:
     """The objects of a line that is not one itself; none if there is anything else on
     it but a last one that was cut off."""
-    parts = [*_nested(io.BytesIO(raw.data), len(raw.data))]
-    found = [_found(part._replace(unit="line", number=raw.number)) for part in parts]
-    *before, last = found or [None]
-    is_cut = bool(before) and parts[-1].data.startswith(b"{")
-    whole = before if is_cut else found
-    return found if all(x and not x.fault for x in whole) else []
+    parts = [*_nested(io.BytesIO(data), len(data))]
+    found = [_found(part._replace(unit="line", number=number)) for part in parts]
+    is_cut = len(parts) > 1 and (parts[-1].data or b"").startswith(b"{")
+    whole = found[:-1] if is_cut else found
+    return [] if any(x.fault for x in whole) else found
 
 
 def raw_objects(stream: BinaryIO, most: int, in_lines: bool = False) -> Iterator[Raw]:
@@ -132,9 +131,9 @@ def raw_objects(stream: BinaryIO, most: int, in_lines: bool = False) -> Iterator
         yield from _nested(stream, most)
         return
     for number, line in lines(stream, most):
-        goes_on = line is not None and line.rstrip().endswith(_GOES_ON)
-        if number == 1 and goes_on and not in_lines:
-            yield from _nested(stream, most, line)
+        begins = line if number == 1 and not in_lines else None
+        if begins is not None and begins.rstrip().endswith(_GOES_ON):
+            yield from _nested(stream, most, begins)
             return
         if line is None or not line.isspace():
             yield Raw("line", number, line)
@@ -156,14 +155,15 @@ def _is_nested(head: bytes, in_lines: bool) -> bool:
     return line.strip() == "{" if in_lines else shape_of(head) == "nested"
 
 
-def _nested(stream: BinaryIO, most: int, begun: bytes = b"") -> Iterator[Raw]:
+def _nested(stream: io.BufferedIOBase, most: int, begun: bytes = b"") -> Iterator[Raw]:
     """Objects that are in no other one, strings of a list, what stands between them.
 
     Args:
         begun: what was read already.
     """
     number = itertools.count(1)
-    part, size = [], 0
+    part: list[bytes] = []
+    size = 0
     # open braces, open brackets around them, the first mark in the outermost
     depth, lists, first, inside = 0, 0, b"", False
     chunks = itertools.chain([begun], iter(lambda: stream.read1(_READ), b""))
@@ -207,8 +207,7 @@ def _nested(stream: BinaryIO, most: int, begun: bytes = b"") -> Iterator[Raw]:
             if mark == b"]" and not whole.strip(_BETWEEN):
                 continue
             if whole:
-                whole = whole if fits else None
-                yield Raw("object", next(number), whole, is_text)
+                yield Raw("object", next(number), whole if fits else None, is_text)
         trail = len(data) - len(data.rstrip(b"\\"))
         end = len(data) - trail % 2  # one that means something with what follows
         left, size = data[end:], size + end - at

@@ -7,9 +7,10 @@ reason, and reading goes on where that is possible. No more than about
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Annotated, BinaryIO, NamedTuple
+from typing import Annotated, NamedTuple, overload
 
 from massivetext_keras.reading.content import not_text
 from massivetext_keras.reading.document import Document, Problem, problem
@@ -23,7 +24,7 @@ from massivetext_keras.reading.streams import (
     suffixes,
 )
 from massivetext_keras.support.arguments import Encoding, Known, Size
-from massivetext_keras.support.values import Range, choose
+from massivetext_keras.support.values import Range, choose, parse_size
 
 _SEEN = 2**13  # bytes of a file by which its kind is known
 
@@ -61,6 +62,10 @@ def format_of(name: str, by_name: bool = True) -> str | None:
     return found or ("text" if by_name else None)
 
 
+@overload
+def content_of(path: str) -> str: ...
+@overload
+def content_of(path: str, by_name: bool) -> str | None: ...
 def content_of(path: str, by_name: bool = True) -> str | None:
     """The format of a file as `format_of`, or by its content if its suffix is unknown.
 
@@ -110,7 +115,8 @@ def read(
         text_field: which field of JSON lines, column of a table or number of a column
             (from 0) of CSV and TSV without a head holds the text; None for the first
             that there is of text, content, raw_content, body, document, html, code.
-        max_document_bytes: larger documents are problems, and never held in memory.
+        max_document_bytes: larger documents are problems, and never held in memory; a
+            number or such as "10MB".
         max_ratio: bytes that a compressed byte may become; None for any number.
         encoding: of text, code, CSV, TSV and JSON; a byte-order mark says more.
 
@@ -135,12 +141,16 @@ def read(
         source = Source(str(source), name, 0, format or content_of(str(source)))
     format = format or source.format
     choose("format", format, FORMATS)
-    options = Options(text_field, max_document_bytes, max_ratio, encoding, source.name)
+    most = parse_size(max_document_bytes, "max_document_bytes")
+    options = Options(text_field, most, max_ratio, encoding, source.name)
     return _numbered(_survive(source.path, format, options), source, subset, options)
 
 
 def rows_of(
-    stream: BinaryIO, format: str, options: Options, max_bytes: int | None = None
+    stream: io.BufferedReader,
+    format: str,
+    options: Options,
+    max_bytes: int | None = None,
 ) -> Iterator[Document | Problem]:
     """What the reader of a format gives of a stream, in UTF-8 where it is text.
 

@@ -107,9 +107,9 @@ def delimiter_of(head: str, names: Collection[str] = ()) -> str:
     >>> delimiter_of("one; two\\n"), delimiter_of("a|b\\nc|d\\n")
     (',', '|')
     """
-    first = head.partition("\n")[0].rstrip("\r")
-    if first.lower().startswith("sep=") and len(first) == 5:
-        return first[4]
+    line = head.partition("\n")[0].rstrip("\r")
+    if line.lower().startswith("sep=") and len(line) == 5:
+        return line[4]
     fits = []
     for delimiter in DELIMITERS:
         rows = _rows_before_an_error(head, delimiter)
@@ -125,7 +125,7 @@ def delimiter_of(head: str, names: Collection[str] = ()) -> str:
     return min(fits, key=lambda fit: fit[0], default=(False, ","))[1]
 
 
-def _first_rows(head: str, delimiter: str, **how: str | bool) -> list[list[str]]:
+def _first_rows(head: str, delimiter: str, **how: Any) -> list[list[str]]:
     """The first rows in which something stands.
 
     Raises:
@@ -169,7 +169,7 @@ def _escaped_in(head: str, delimiter: str) -> str:
     return delimiter if apart and len({*apart}) == 1 else ""
 
 
-def _widths(head: str, delimiter: str, **how: str | bool) -> list[int] | None:
+def _widths(head: str, delimiter: str, **how: Any) -> list[int] | None:
     """Of the first rows, without the last, which may go on; None if they are none."""
     try:
         *rows, _ = _first_rows(head, delimiter, **how)
@@ -200,7 +200,8 @@ def _quoted_rows(
         for marks in ("", delimiter)
     )
     trimmed = csv.reader(map(_without_blanks, feed), **how)
-    ways = {"": [plain, marked], '"': [marked, plain]}.get(escaped, [apart, plain])
+    orders = {"": (plain, marked), '"': (marked, plain)}
+    ways: list[Iterator[list[str]]] = [*orders.get(escaped, (apart, plain))]
     width = 0  # of the first row
     split = f"\\{delimiter}"
     may_escape = True  # until there is one in a row that is as wide as it should be
@@ -217,7 +218,7 @@ def _quoted_rows(
             others = [ways[1], trimmed]
             if may_escape and not error and feed.has(split):
                 others.append(apart)
-            other, way = _read_otherwise(feed, others, width, error)
+            other, way = _read_otherwise(feed, others, width, error, delimiter)
             if way in (apart, ways[1]):  # as the rows that follow, most probably
                 ways = [way, ways[0] if way is ways[1] else plain]
             if other:
@@ -232,7 +233,11 @@ def _quoted_rows(
 
 
 def _read_otherwise(
-    feed: _Lines, ways: list[Iterator[list[str]]], width: int, error: str | None
+    feed: _Lines,
+    ways: list[Iterator[list[str]]],
+    width: int,
+    error: str | None,
+    delimiter: str,
 ) -> tuple[Row | None, Iterator | None]:
     """The row with which the feed began, read in another way, and the way; or an error,
     or None for what is as it is.
@@ -241,7 +246,7 @@ def _read_otherwise(
     """
     first, end = feed.first, feed.number
     is_long = error is not None and "field limit" in error
-    if is_long and not feed.looks_like_rows(width, ways[0].dialect.delimiter):
+    if is_long and not feed.looks_like_rows(width, delimiter):
         return feed.skip_quoted(), None
     for way in ways:
         feed.go_back()

@@ -53,7 +53,7 @@ def suffixes(name: str) -> tuple[str, str]:
 
 def open_stream(
     path: str | Path, max_ratio: float | None = None, tolerant: bool = False
-) -> BinaryIO:
+) -> io.BufferedReader:
     """Opens a file for reading, decompressed if its bytes or its suffix say so.
 
     A tolerant stream ends at a damaged place; `go_on` opens what follows, and `damages`
@@ -85,7 +85,7 @@ def open_stream(
     return io.BufferedReader(raw, _BUFFER)
 
 
-def open_bytes(path: str | Path) -> BinaryIO:
+def open_bytes(path: str | Path) -> io.BufferedReader:
     """Opens a file, or what a URL names, for reading as it lies."""
     if "://" not in str(path):
         return open(path, "rb")
@@ -101,12 +101,13 @@ def go_on(stream: BinaryIO) -> bool:
     return bool(raw.go_on()) if (raw := _tolerant(stream)) else False
 
 
-def damages(stream: BinaryIO) -> list[Damage]:
-    """The damaged places that a tolerant stream has come to, in their order."""
+def damages(stream: BinaryIO | None) -> list[Damage]:
+    """The damaged places that a tolerant stream has come to, in their order; none of
+    one that could not be opened."""
     return raw.damages if (raw := _tolerant(stream)) else []
 
 
-def _tolerant(stream: BinaryIO):
+def _tolerant(stream: BinaryIO | None):
     raw = getattr(stream, "raw", None)
     return raw if hasattr(raw, "go_on") else None
 
@@ -131,7 +132,7 @@ def read_whole(stream: BinaryIO, most: int | None = None) -> bytes | None:
     return b"".join(parts)
 
 
-def first_lines(stream: BinaryIO, size: int) -> BinaryIO:
+def first_lines(stream: BinaryIO, size: int) -> io.BufferedReader:
     """The lines of a stream up to the one in which so many bytes are full.
 
     >>> first_lines(io.BytesIO(b"one\\ntwo\\nthree"), 5).read()
@@ -143,7 +144,7 @@ def first_lines(stream: BinaryIO, size: int) -> BinaryIO:
 class _FirstLines(io.RawIOBase):
     """The beginning of a stream, in whole lines."""
 
-    def __init__(self, stream: BinaryIO, size: int):
+    def __init__(self, stream: io.BufferedReader, size: int):
         self._stream, self._left, self._rest = stream, max(size - 1, 0), b""
         self._has_ended = False
 

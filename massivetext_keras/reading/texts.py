@@ -219,7 +219,7 @@ def read_file(
         with open_stream(path, tolerant=True) as stream:
             for row in rows_of(stream, format, options, max_bytes):
                 text = _text_of(row, path)
-                if not text or text.isspace():
+                if not isinstance(row, Document) or not text or text.isspace():
                     _count_empty(row, format, report)
                     continue
                 size = len(text.encode())

@@ -212,7 +212,7 @@ def _without_quotes(line: str) -> str:
 
 def _apostrophe(parts: list[str], bold: list[int]) -> int:
     """Which of the marks for bold has an apostrophe for its first character."""
-    other = space = None
+    other = space = 0
     for place in bold:
         before = parts[place - 1]
         if before[-1:] == " ":

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from massivetext_keras.evaluation.significance import Interval
+from massivetext_keras.tasks.classification.labels import Classification
 from massivetext_keras.tasks.classification.task import TextClassifier
 
 _Z = 1.96  # of 95 %
@@ -24,7 +25,7 @@ class Flips(NamedTuple):
 
     rate: Interval
     changed: list[tuple[str, str, str, str]]
-    count: int
+    count: int  # type: ignore[assignment]  # hides that of tuple
 
 
 def flips(task: TextClassifier, pairs: Sequence[tuple[str, str]]) -> Flips:
@@ -128,4 +129,5 @@ def _labels(task: TextClassifier, texts: Sequence[str]) -> list[str]:
     """
     if task.problem != "single_label":
         raise ValueError(f"answers are compared by label, and these are {task.problem}")
-    return [answer.label for answer in task.classify([*texts])]
+    found = task.classify([*texts])
+    return [str(x.label) for x in found if isinstance(x, Classification)]

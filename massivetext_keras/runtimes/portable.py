@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from massivetext_keras.architecture.config import TransformerConfig
-from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.saving.weights import arrays_of
 from massivetext_keras.text.framing import frame, max_text_tokens, separator_ids
 
@@ -43,7 +42,7 @@ class Portable(NamedTuple):
     """
 
     task: str
-    config: ModelConfig
+    config: TransformerConfig
     weights: Mapping[str, np.ndarray]
     head: Head
     tokenizer: Any

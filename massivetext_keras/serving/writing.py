@@ -62,7 +62,7 @@ class Writing:
             # It reads the prompt, which may take a while. It goes on when this is
             # cancelled, and is cancelled then.
             taken = asyncio.ensure_future(
-                asyncio.to_thread(self.model.engine.submit, request, hear)
+                asyncio.to_thread(self.model.need_engine().submit, request, hear)
             )
             try:
                 self._tickets.append(await asyncio.shield(taken))

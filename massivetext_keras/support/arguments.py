@@ -98,7 +98,7 @@ Amount = Annotated[float, Range(least=0, below=math.inf)]
 PositiveAmount = Annotated[float, Range(above=0, below=math.inf)]
 Count = Annotated[int, Range(least=0)]
 Positive = Annotated[int, Range(least=1)]
-Size = Annotated[int, _Size()]
+Size = Annotated[int | str, _Size()]
 Encoding = Annotated[str, _Encoding()]
 Digits = Annotated[str, Pattern("[1-9][0-9]{0,3}", 'a number of words, as "5"')]
 

@@ -117,16 +117,22 @@ class Adapters:
         """The products with an adapter, by path."""
         return {k: v for k, v in self._products().items() if v.adapter is not None}
 
+    def parts(self) -> dict[str, adapters.Adapter]:
+        """The adapters, by the paths of their products."""
+        found = {k: v.adapter for k, v in self._products().items()}
+        return {k: adapter for k, adapter in found.items() if adapter is not None}
+
     def settings(self) -> dict[str, Any]:
         """The arguments of `add_to` that made the adapters.
 
         Raises:
             ValueError: there are none.
         """
-        layers = self._needed()
-        one = next(iter(layers.values())).adapter
+        self._needed()
+        parts = self.parts()
+        one = next(iter(parts.values()))
         return {
-            "products": list(layers),
+            "products": list(parts),
             "rank": one.rank,
             "alpha": one.alpha,
             "dropout": one.dropout.rate,
@@ -184,10 +190,11 @@ class Adapters:
         """Inside, graphs are made without adapters, which are merged; those of kernels
         in few bits stay beside."""
         stored = self.over_stored()
+        products = self.layers()
         layers = [
-            layer
-            for name, layer in self.layers().items()
-            if layer.adapter.original is None and name not in stored
+            products[name]
+            for name, adapter in self.parts().items()
+            if adapter.original is None and name not in stored
         ]
         if not layers:
             yield
@@ -204,7 +211,7 @@ class Adapters:
 
     def are_merged(self) -> bool:
         """Whether kernels have them in them, so that they cannot be trained."""
-        return any(x.adapter.original is not None for x in self.layers().values())
+        return any(x.original is not None for x in self.parts().values())
 
     def merged_weights(self) -> dict[str, Any]:
         """The task's weights, in which kernels do what adapters do beside them.
@@ -321,13 +328,13 @@ class Adapters:
 
     def _has(self, header: dict[str, Any]) -> bool:
         """Whether the adapters that there are have the shapes of these."""
-        layers = self.layers()
+        parts = self.parts()
         return (
-            list(layers) == header["products"]
+            list(parts) == header["products"]
             and all(
-                (layer.adapter.rank, layer.adapter.alpha, layer.adapter.dropout.rate)
+                (adapter.rank, adapter.alpha, adapter.dropout.rate)
                 == (header["rank"], header["alpha"], header["dropout"])
-                for layer in layers.values()
+                for adapter in parts.values()
             )
             and self.train_heads == header["train_heads"]
         )
@@ -347,9 +354,9 @@ class Adapters:
         named = weights.of_backbone(self.task)
         named |= {} if train_heads else weights.of_heads(self.task)
         originals = {
-            f"{name}/kernel": layer.adapter.original
-            for name, layer in self.layers().items()
-            if layer.adapter.original is not None
+            f"{name}/kernel": adapter.original
+            for name, adapter in self.parts().items()
+            if adapter.original is not None
         }
         digest = hashlib.sha256()
         for name, weight in sorted(named.items()):
@@ -390,7 +397,7 @@ class Adapters:
         forget_what_was_made(task)
 
 
-def load_task(cls: type, source: str, folder: str | Path, changes: Mapping) -> Any:
+def load_task(cls: Any, source: str, folder: str | Path, changes: Mapping) -> Any:
     """A task with the options that adapters were trained with, and these: see
     `Task.from_adapters`."""
     folder = expanded(folder)

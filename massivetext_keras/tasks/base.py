@@ -36,6 +36,7 @@ from massivetext_keras.support.values import choose, closest
 from massivetext_keras.tasks import weights
 from massivetext_keras.tasks.adapters import Adapters, load_task
 from massivetext_keras.tasks.datasets import TextData, check_places
+from massivetext_keras.tasks.examples import Examples
 from massivetext_keras.tasks.keras_config import config_of, on_one_device, task_from
 from massivetext_keras.tasks.preprocessor import Preprocessor
 from massivetext_keras.tasks.quantization import Quantization
@@ -55,7 +56,10 @@ logger = logging.getLogger(__name__)
 
 _PRECISIONS = ("dtype", "torch_dtype", "precision")
 # Formats of other libraries, and what writes them.
-_FOREIGN = {"huggingface": save_huggingface, "kerashub": save_kerashub}
+_FOREIGN: dict[str, Callable[..., None]] = {
+    "huggingface": save_huggingface,
+    "kerashub": save_kerashub,
+}
 LIBRARIES = {"huggingface": "Hugging Face", "kerashub": "KerasHub"}
 FORMATS = ("massivetext_keras", *_FOREIGN)
 
@@ -83,7 +87,6 @@ class Task(TrainingStep):
     options: tuple[str, ...] = ()  # arguments of the constructor that presets keep
     writes: tuple[str, ...] = ()  # arguments of `generate` that `generation` may have
     hugging_face_heads: tuple[str, ...] = ()  # of `head_layout`; the first is read
-    example_text: str = "a text"  # that it can be asked
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -164,17 +167,17 @@ class Task(TrainingStep):
                 message says which and names the nearest right one.
             FileNotFoundError: a file of the folder is missing.
         """
-        source = Source.open(source)
+        opened = Source.open(source)
         options = {name: changes.pop(name) for name in cls.options if name in changes}
-        _check_changes(cls, changes, source.config)
-        parts = source.parts(cls, tokenizer, options)
+        _check_changes(cls, changes, opened.config)
+        parts = opened.parts(cls, tokenizer, options)
         config = parts.config.replace(**changes)
         task = cls(config, parts.tokenizer, **parts.options)
         task.no_tokenizer = parts.no_tokenizer or task.no_tokenizer
         if parts.tensors is not None:
-            tensors = shortened(parts.tensors, parts.config, config, source.name)
-            task.take_weights(tensors, source.name, parts.storages)
-        task.loaded_from(source)
+            tensors = shortened(parts.tensors, parts.config, config, opened.name)
+            task.take_weights(tensors, opened.name, parts.storages)
+        task.loaded_from(opened)
         return task
 
     def loaded_from(self, source: Source) -> None:
@@ -575,36 +578,53 @@ class Task(TrainingStep):
         """A layer from texts to this task's features: see `TextData.preprocessor`."""
         return self.data.preprocessor(sequence_length)
 
+    @property
+    def example_text(self) -> str:
+        """A text that it can be asked."""
+        return "a text"
+
+    @classmethod
+    def _examples_class(cls) -> type[Examples]:
+        if not issubclass(cls.data_class, Examples):
+            raise TypeError(
+                f"a {cls.__name__} learns from texts, and not from examples"
+            )
+        return cls.data_class
+
+    def _examples(self) -> Examples:
+        self._examples_class()
+        return self.data  # type: ignore[return-value]  # is of that class
+
     # What `data` does, an `Examples` or a `TextData`; a subclass may override it.
 
     @classmethod
     def example(cls, fields: Mapping[str, Any]) -> Any:
         """See `Examples.example`."""
-        return cls.data_class.example(fields)
+        return cls._examples_class().example(fields)
 
     @classmethod
     def options_for(cls, examples: Sequence[Any]) -> dict[str, Any]:
         """See `Examples.options_for`."""
-        return cls.data_class.options_for(examples)
+        return cls._examples_class().options_for(examples)
 
     @classmethod
     def read_examples(cls, files: Any, *how, **reading) -> list[Any]:
         """See `Examples.read_files`."""
-        return cls.data_class.read_files(files, *how, **reading)
+        return cls._examples_class().read_files(files, *how, **reading)
 
     @classmethod
     def examples_of(cls, examples: Any, **reading) -> list[Any]:
         """See `Examples.of`."""
-        return cls.data_class.of(examples, **reading)
+        return cls._examples_class().of(examples, **reading)
 
     @classmethod
     def examples_in(cls, records: Iterable[Record], *about) -> list[tuple]:
         """See `Examples.in_records`."""
-        return cls.data_class.in_records(records, *about)
+        return cls._examples_class().in_records(records, *about)
 
     def is_answered(self, example: Any) -> bool:
         """See `Examples.is_answered`."""
-        return self.data.is_answered(example)
+        return self._examples().is_answered(example)
 
     def example_batches(
         self,
@@ -627,11 +647,11 @@ class Task(TrainingStep):
             ValueError: there are none, or none can be learnt from.
         """
         how = Batching(batch_size, batch_tokens, max_length)
-        return self.data.batches(examples, how, training)
+        return self._examples().batches(examples, how, training)
 
     def example_datasets(self, train: Any, *how, **more) -> tuple:
         """See `Examples.example_datasets`."""
-        return self.data.example_datasets(train, *how, **more)
+        return self._examples().example_datasets(train, *how, **more)
 
     def training_data(self, items: Sequence[Any], how: Batching) -> TrainingBatches:
         """See `TextData.training`."""
@@ -643,15 +663,15 @@ class Task(TrainingStep):
 
     def predictions(self, examples: Sequence[Any], progress: bool = False) -> list:
         """See `Examples.predictions`."""
-        return self.data.predictions(examples, progress)
+        return self._examples().predictions(examples, progress)
 
     def scores(self, examples: Sequence, predictions: Sequence) -> dict[str, float]:
         """See `Examples.scores`."""
-        return self.data.scores(examples, predictions)
+        return self._examples().scores(examples, predictions)
 
     def measure(self, examples: Any, predictions=None) -> dict[str, float]:
         """See `Examples.measure`."""
-        return self.data.measure(examples, predictions)
+        return self._examples().measure(examples, predictions)
 
     def token_row(
         self, texts: Sequence[str], progress: bool, add_bos: bool | None = None
@@ -708,8 +728,8 @@ class Task(TrainingStep):
         numbers = [i for i, w in enumerate(self.weights) if not w.trainable]
         frozen = hashlib.sha256(str(numbers).encode()).hexdigest()[:8]
         adapters = {
-            path: [dense.adapter.rank, dense.adapter.alpha, dense.adapter.dropout.rate]
-            for path, dense in self.adapters.layers().items()
+            path: [adapter.rank, adapter.alpha, adapter.dropout.rate]
+            for path, adapter in self.adapters.parts().items()
         }
         return {
             **self.chosen(),

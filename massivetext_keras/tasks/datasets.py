@@ -109,9 +109,9 @@ class TextData:
             TypeError: an option is of another type.
         """
         own, task = self.own_objective, type(self.task).__name__
-        if name is None and own is None:
+        if (wanted := name or own) is None:
             return None
-        found = make_objective(name or own, options)
+        found = make_objective(wanted, options)
         kind = None if own is None else OBJECTIVES[own].batches
         if found.batches != kind:
             fitting = [k for k, v in OBJECTIVES.items() if v.batches == kind]
@@ -140,7 +140,7 @@ class TextData:
         chosen = {k: v for k, v in options.items() if k in fields}
         return chosen, {k: v for k, v in options.items() if k not in fields}
 
-    def read(self, data: Any, format=None, columns=None, encoding="utf-8") -> list:
+    def read(self, data: Any, *, format=None, columns=None, encoding="utf-8") -> list:
         """Texts, or what else is learnt from, of files or from memory.
 
         Raises:

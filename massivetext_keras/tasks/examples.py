@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 from tqdm import tqdm
@@ -32,7 +32,7 @@ class Examples(TextData):
     `predictions`, `scores` and `example_batches`, a subclass of the task may override.
     """
 
-    batch_sizes = {"batch_size": 32}
+    batch_sizes: ClassVar[Mapping[str, int]] = {"batch_size": 32}
 
     @classmethod
     def example(cls, fields: Mapping[str, Any]) -> Any:

@@ -168,7 +168,8 @@ class Preprocessor(keras.layers.Layer):
         length = self.sequence_length
         if length is None:
             needed = tf.cast(ids.bounding_shape()[1], tf.int32) - more
-            length, powers = self.max_length, []
+            length = self.max_length
+            powers: list[int] = []
             while length > _FEWEST_TOKENS:
                 length = 1 << (length - 1).bit_length() - 1
                 powers.insert(0, length)

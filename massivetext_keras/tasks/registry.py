@@ -73,13 +73,13 @@ def task_class(source: str | ModelConfig, name: str | None = None) -> type[Task]
         return _class_at(name) if ":" in name else choose("task", name, TASKS)
     if isinstance(source, ModelConfig):
         return _OF_STACK[source.stack]
-    source = Source.open(source)
-    if source.task is not None:
-        return _class_in_folder(source)
+    opened = Source.open(source)
+    if opened.task is not None:
+        return _class_in_folder(opened, opened.task)
     for cls in _ALL:
-        if source.head is not None and source.head in cls.hugging_face_heads:
+        if opened.head is not None and opened.head in cls.hugging_face_heads:
             return cls
-    return _OF_STACK[source.config.stack]
+    return _OF_STACK[opened.config.stack]
 
 
 def check_options(cls: type[Task], options: Mapping[str, Any]) -> None:
@@ -120,18 +120,18 @@ def _plain_types(hint: Any) -> set[type]:
     return kinds if kinds <= {bool, int, float, str, type(None)} else set()
 
 
-def _class_in_folder(source: Source) -> type[Task]:
-    module = source.task.partition(":")[0]
-    if module != source.task:
+def _class_in_folder(source: Source, task: str) -> type[Task]:
+    module = task.partition(":")[0]
+    if module != task:
         if module in sys.modules:
-            return _class_at(source.task)
+            return _class_at(task)
         raise UnknownName(
-            f"{source.name} is of {source.task!r}: import {module}, or name the task"
+            f"{source.name} is of {task!r}: import {module}, or name the task"
         )
-    if source.task not in TASKS:
-        hint = nearest(source.task, TASKS)
-        raise ValueError(f"{source.name}: unknown task {source.task!r}: {hint}")
-    return TASKS[source.task]
+    if task not in TASKS:
+        hint = nearest(task, TASKS)
+        raise ValueError(f"{source.name}: unknown task {task!r}: {hint}")
+    return TASKS[task]
 
 
 def _class_at(place: str) -> type[Task]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import tensorflow as tf
@@ -33,6 +33,7 @@ SAMPLES = ("", "Once upon a time", "Über 中文 🙂\n\n", "a" * 50)
 
 # Inputs of a signature, and what it shall give, None for what the graph itself gives.
 Check = tuple[Mapping[str, Any], Mapping[str, Any] | None]
+Answered = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
 def served(
@@ -90,6 +91,10 @@ class Served:
         )
         functools.update_wrapper(self, method)
 
+    @overload
+    def __get__(self, task: None, owner: type) -> Served: ...
+    @overload
+    def __get__(self, task: Any, owner: type | None = None) -> Graph: ...
     def __get__(self, task: Any, owner: type | None = None) -> Served | Graph:
         return self if task is None else graph_of(task, self)
 
@@ -191,14 +196,16 @@ class Graph:
         parameter = functools.partial(
             inspect.Parameter, kind=inspect.Parameter.POSITIONAL_OR_KEYWORD
         )
-        serve.__signature__ = inspect.Signature(
-            parameter(key, default=self.defaults.get(key, inspect.Parameter.empty))
-            for key in taken
+        serve.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # for TF
+            [
+                parameter(key, default=self.defaults.get(key, inspect.Parameter.empty))
+                for key in taken
+            ]
         )
         specs = [self.specs[key] for key in taken]
         return tf.function(serve, autograph=False, input_signature=specs)
 
-    def checks(self) -> list[Check]:
+    def checks(self) -> list[Answered]:
         """Questions to a signature, and the answers that it has to give.
 
         Where an answer has `_lead`, float [n], by how much the best of what could be
@@ -222,7 +229,7 @@ class Graph:
             if spec.shape.rank and name not in self.defaults
         ]
 
-    def _own(self, inputs: Mapping[str, Any]) -> Check:
+    def _own(self, inputs: Mapping[str, Any]) -> Answered:
         # Not by the graph, which is asked once here: it takes seconds to begin with.
         answer = self.method(*self._tensors(**inputs))
         answer = {name: _values(value) for name, value in answer.items()}
@@ -284,7 +291,7 @@ def signatures(task: Any, xla: bool = True) -> dict[str, Callable]:
 def probes(task: Any) -> list[Probe]:
     """Questions to an export of a task, with the task's own answers, which take no
     XLA: an answer is the same with it and without."""
-    asked: dict[str, list[Check]] = {}
+    asked: dict[str, list[Answered]] = {}
     found = []
     for name, graph in graphs_of(task, xla=True).items():
         answer = graph.answer

@@ -66,8 +66,15 @@ class Source:
 
     name: str
     task: str | None = None
-    head: str | None = None
-    config: ModelConfig
+    _config: ModelConfig
+
+    @property
+    def head(self) -> str | None:
+        return None
+
+    @property
+    def config(self) -> ModelConfig:
+        return self._config
 
     @staticmethod
     def open(text: str | Path) -> Source:
@@ -114,7 +121,7 @@ class Shape(Source):
     """A named shape with random weights."""
 
     def __init__(self, name: str):
-        self.name, self.config = name, shapes.preset(name)
+        self.name, self._config = name, shapes.preset(name)
 
     def parts(self, cls, tokenizer, options):
         _say_random(self.name)
@@ -131,7 +138,7 @@ class PresetFolder(Source):
         self.name = name
         header = read_header(name)
         self.task = header["task"]
-        self.config = ModelConfig.from_dict(header["model"])
+        self._config = ModelConfig.from_dict(header["model"])
 
     def parts(self, cls, tokenizer, options):
         header, tensors = read_preset(self.name)
@@ -255,7 +262,7 @@ class GGUFFile(Source):
 
     def __init__(self, name: str):
         self.name, self._read = name, read_gguf(name)
-        self.config = self._read.config
+        self._config = self._read.config
 
     def parts(self, cls, tokenizer, options):
         problem = self._read.problem

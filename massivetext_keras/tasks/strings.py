@@ -279,11 +279,11 @@ def split(given: Given, share: float) -> tuple[Given, Given]:
     if isinstance(given.x, tf.data.Dataset):
         raise ValueError("validation_split is for arrays: give validation_data")
     count = int(_count(given.x) * (1 - share))
-    first, last = slice(None, count), slice(count, None)
-    return tuple(
-        Given(*(None if part is None else _part(part, some) for part in given))
-        for some in (first, last)
-    )
+
+    def of(some: slice) -> Given:
+        return Given(*(None if part is None else _part(part, some) for part in given))
+
+    return of(slice(None, count)), of(slice(count, None))
 
 
 def _count(part: Any) -> int:

@@ -41,7 +41,9 @@ def in_batches(
     return [_joined(part)[places] for part in zip(*parts, strict=True)]
 
 
-def of_like_length(texts: Sequence[str], at_once: int = 32) -> Iterator[list[int]]:
+def of_like_length(
+    texts: Sequence[str | bytes], at_once: int = 32
+) -> Iterator[list[int]]:
     """The numbers of texts, some at a time, those of like length together.
 
     >>> list(of_like_length(["abc", "", "a"], at_once=2))

@@ -90,7 +90,7 @@ def state_here(variables: dict[str, keras.Variable], keeps_rest: bool) -> State:
         variables: by name.
         keeps_rest: whether it writes what all workers have too.
     """
-    state = {}
+    state: State = {}
     for turn, (name, variable) in enumerate(variables.items()):
         held = held_by(variable)
         if isinstance(held, ShardedVariable) and not held.is_here:

@@ -157,7 +157,7 @@ def plan(
     rows = f"{data.batch_size:,} rows of {data.sequence_length:,}"
     yield f"tokens per step  {in_step:,} ({rows})"
     if shards:
-        there = sum(manifest.train.tokens for manifest in shards.manifests)
+        there: float = sum(manifest.train.tokens for manifest in shards.manifests)
     else:
         there = len(encode_documents(tokenizer, list(corpus.read_documents(sample))))
         there *= (1 - data.validation_fraction) / share

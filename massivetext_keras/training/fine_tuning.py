@@ -43,12 +43,12 @@ def fine_tune(
     task: Task,
     train: Any,
     validation: Any = None,
-    epochs: float = FINE_TUNING.train.epochs,
+    epochs: float | None = FINE_TUNING.train.epochs,
     learning_rate: float | None = _DEFAULT.learning_rate,
     batch_size: int = FINE_TUNING.data.batch_size,
     batch_tokens: int | None = None,
     max_length: int | None = None,
-    warmup_fraction: float = _DEFAULT.warmup_fraction,
+    warmup_fraction: float | None = _DEFAULT.warmup_fraction,
     weight_decay: float = _DEFAULT.weight_decay,
     schedule: str = _DEFAULT.schedule,
     layer_decay: float = _DEFAULT.layer_decay,
@@ -70,14 +70,15 @@ def fine_tune(
         task: of any kind that learns from examples.
         train: files as its `read_examples` takes them, or examples.
         validation: the same, to evaluate on.
-        epochs: how often every example is seen.
+        epochs: how often every example is seen (None: 1,000 updates instead).
         learning_rate: the peak (None: 5e-5 where weights of a model that was read from
             a folder are trained; 5e-4 where all that is trained is new: a model of
             random weights, adapters, or a head alone; the log says which).
         batch_size: rows of the global batch.
         batch_tokens: tokens of a batch, padding included, instead of rows.
         max_length: tokens of a row (None: the model's `max_length`).
-        warmup_fraction: share of the updates in which the rate grows.
+        warmup_fraction: share of the updates in which the rate grows (None: 100 of
+            them).
         weight_decay: of matrices.
         schedule: see `training.make_optimizer`.
         layer_decay: a layer's rate is this share of that of the layer above.

@@ -115,7 +115,7 @@ def train(
         run_dir,
         resume,
         callbacks,
-        describe=shards and functools.partial(_records, shards, rows),
+        describe=functools.partial(_records, shards, rows) if shards else None,
         started=started,
     )
     return task

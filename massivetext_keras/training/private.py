@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from importlib.util import find_spec
+from typing import Any
 
 import keras
 
@@ -57,7 +58,7 @@ def with_noise_for(experiment: ExperimentConfig, rows: int) -> ExperimentConfig:
             "data.batch_tokens and privacy: epsilon is counted for batches of as many "
             "rows: give data.batch_size"
         )
-    if asked.noise_multiplier is not None:
+    if asked.noise_multiplier is not None or asked.epsilon is None:
         return experiment
     if experiment.train.minutes is not None:
         raise ValueError(
@@ -72,11 +73,17 @@ def with_noise_for(experiment: ExperimentConfig, rows: int) -> ExperimentConfig:
     )
 
 
-def compile_options(experiment: ExperimentConfig) -> dict[str, DPSGD]:
-    """What `compile` takes for an experiment that has its noise multiplier."""
+def compile_options(experiment: ExperimentConfig) -> dict[str, Any]:
+    """What `compile` takes for an experiment that has its noise multiplier.
+
+    Raises:
+        ValueError: it has an epsilon alone.
+    """
     asked = experiment.privacy
     if not asked.is_asked_for:
         return {}
+    if asked.noise_multiplier is None:
+        raise ValueError("privacy.noise_multiplier is not known: see `with_noise_for`")
     return {"privacy": DPSGD(asked.clip_norm, asked.noise_multiplier, asked.delta)}
 
 

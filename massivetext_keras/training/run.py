@@ -121,8 +121,8 @@ def run(
             losing_no_worker(has_workers(devices)),
             leaving_summary(run_dir, task, experiment),
         ):
-            options = {"validation_data": validation, "callbacks": [*callbacks, stop]}
-            fit_until(task, batches, step, settings, **options)
+            every = [*callbacks, stop]
+            fit_until(task, batches, step, settings, every, validation_data=validation)
     with losing_no_worker(has_workers(devices)):
         conclude(task, finish)
         if is_chief(devices) or task.mesh is not None:

@@ -111,19 +111,19 @@ def differences(
     >>> differences({"data": {"seed": 1}}, {"data": {"seed": 2, "objective": "masked"}})
     ['data.seed is 1 there and 2 here']
     """
-    there = {section: dict(fields) for section, fields in there.items()}
-    if "task" in there.get("train", {}):  # where the name was
-        name = there["train"].pop("task")
-        there.setdefault("task", {})["name"] = name
-    own, rows = here.get("task", {}).get("objective"), there.get("data", {})
+    known = {section: dict(fields) for section, fields in there.items()}
+    if "task" in known.get("train", {}):  # where the name was
+        name = known["train"].pop("task")
+        known.setdefault("task", {})["name"] = name
+    own, rows = here.get("task", {}).get("objective"), known.get("data", {})
     if own is not None and "objective" not in rows:  # there was no other
         rows |= {"objective": own, "objective_options": make_objective(own).to_dict()}
     return [
         f"{path} is {old!r} there and {new!r} here"
         for section, fields in here.items()
         for name, value in fields.items()
-        if name in there.get(section, {})
-        for path, old, new in _unequal(f"{section}.{name}", there[section][name], value)
+        if name in known.get(section, {})
+        for path, old, new in _unequal(f"{section}.{name}", known[section][name], value)
     ]
 
 

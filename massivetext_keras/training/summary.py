@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ class _Record:
     def __init__(self, folder: Path, step: int):
         self.folder, self.step = folder, step
 
-    def __getitem__(self, tag: str) -> Mapping[int, float]:
+    def __getitem__(self, tag: str) -> dict[int, float]:
         values = read_scalars(self.folder, tag)
         return {step: value for step, value in values.items() if step <= self.step}
 
@@ -124,7 +124,7 @@ class _Record:
         found = {}
         for tag in ("loss", "perplexity", "bits_per_byte"):
             if values := self[tag]:
-                best = min(values, key=values.get)
+                best = min(values, key=values.__getitem__)
                 found[tag] = {
                     "final": values[max(values)],
                     "best": values[best],

@@ -207,3 +207,9 @@ def test_help_of_every_verb_imports_no_tensorflow():
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.count(b"massivetext ") >= len(cli.VERBS)
+
+
+def test_of_a_function_with_overloads_the_last_definition_is_read():
+    source = "massivetext_keras.tasks.language_model.task:CausalLM.generate"
+    found = arguments(source, ("max_new_tokens",))["max_new_tokens"]
+    assert found.text == "tokens to write at the most (None: 64)"

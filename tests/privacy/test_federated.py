@@ -147,3 +147,9 @@ def test_what_is_no_client():
         FederatedClient(task, EXAMPLES)
     with pytest.raises(ValueError, match="for another task"):
         set_weights(task, weights_of(task)[:-1])
+
+
+def test_a_client_that_is_not_private_tells_no_epsilon():
+    client = FederatedClient(classifier(), EXAMPLES, batch_size=3)
+    with pytest.raises(ValueError, match="privacy=DPSGD"):
+        client.spent()

@@ -39,3 +39,8 @@ def test_unknown_names():
         task_class("bert_tiny", "MaskLM")
     with pytest.raises(ValueError, match="'bert_tine' is neither a preset nor a"):
         task_class("bert_tine")
+
+
+def test_a_task_that_learns_from_text_reads_no_examples():
+    with pytest.raises(TypeError, match="a MaskedLM learns from text"):
+        MaskedLM.read_examples("a.jsonl")

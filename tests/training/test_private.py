@@ -12,6 +12,7 @@ from massivetext_keras.experiment import FINE_TUNING, ExperimentConfig
 from massivetext_keras.privacy import DPSGD, epsilon, noise_for
 from massivetext_keras.tasks import TextClassifier
 from massivetext_keras.training.fine_tuning import learn
+from massivetext_keras.training.private import compile_options
 from massivetext_keras.training.watching.curves import read_scalars
 from tests.tasks.tiny import encoder_task
 
@@ -65,6 +66,11 @@ def test_an_epsilon_alone_gives_the_noise(tmp_path):
     assert written["privacy"]["noise_multiplier"] == noise
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["finished"] and 2.9 < summary["privacy"]["epsilon"] <= 3.0
+
+
+def test_an_epsilon_without_its_noise_is_not_compiled():
+    with pytest.raises(ValueError, match=r"privacy\.noise_multiplier is not known"):
+        compile_options(private(epsilon=2.0))
 
 
 def test_training_ends_before_more_is_told(tmp_path):

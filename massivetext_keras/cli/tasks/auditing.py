@@ -95,7 +95,7 @@ def audit(
     model, how_read = cls.from_preset(preset), reading_of(**reading)
     if pairs:
         yield _flips(model, pairs)
-    if attacked:
+    if attacked and data:
         examples = model.read_examples(files_in(data), **how_read)
         names = attacks.split(",") if attacks else []
         seed = how.get("seed", 0)
@@ -113,13 +113,13 @@ def audit(
         yield Result("\n".join(lines), {"audit": "corpus", **record})
     if members and others:
         if issubclass(cls, tasks.CausalLM):
-            pair = [texts_in(files) for files in (members, others)]
+            first, second = (texts_in(files) for files in (members, others))
         else:
-            pair = [
+            first, second = (
                 model.read_examples(files_in(files), **how_read)
                 for files in (members, others)
-            ]
-        area = privacy.membership(model, *pair)
+            )
+        area = privacy.membership(model, first, second)
         yield Result(
             f"area under the curve of membership by loss: {area.value:.3f} "
             f"({area.low:.3f} to {area.high:.3f}; 0.5 is chance)",
@@ -131,13 +131,15 @@ def _flips(model, path: str) -> Result:
     from massivetext_keras import robustness
 
     lines = Path(path).read_text(encoding="utf-8").splitlines()
-    rows = [line.split("\t") for line in lines if line.strip()]
-    for number, row in enumerate(rows, 1):
+    pairs = []
+    for number, line in enumerate(filter(str.strip, lines), 1):
+        row = line.split("\t")
         if len(row) != 2:
             raise ValueError(
                 f"{path}: line {number} has {len(row)} columns, a pair has 2"
             )
-    found = robustness.flips(model, rows)
+        pairs.append((row[0], row[1]))
+    found = robustness.flips(model, pairs)
     rate, low, high = found.rate
     lines = [
         f"{len(found.changed):,} of {found.count:,} answers flip: {rate:.3f} "

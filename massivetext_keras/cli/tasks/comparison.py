@@ -66,7 +66,7 @@ def compare(
     draws["samples"] = factor * bootstrap.samples
     exchanged = evaluation.approximate_randomization(*compared, **draws)
     wins = bootstrap.wins
-    if name in evaluation.LOWER_IS_BETTER:
+    if wins is not None and name in evaluation.LOWER_IS_BETTER:
         wins = 1 - wins
     found = bootstrap._replace(p_value=exchanged.p_value, wins=wins)
     if report:
@@ -77,13 +77,15 @@ def compare(
             comparisons={name: found},
         )
         evaluation.write_report(page, report)
-    low, high = found.interval
+    within = ""
+    if found.interval is not None:
+        within = " ({:+.4f} to {:+.4f})".format(*found.interval)
     shown = {
         "examples": examples,
         "measure": name,
         "first": found.first,
         "second": found.second,
-        "difference": f"{found.difference:+.4f} ({low:+.4f} to {high:+.4f})",
+        "difference": f"{found.difference:+.4f}{within}",
         "p": found.p_value,
         "second is better": f"{found.wins:.1%} of resamples",
     }
@@ -169,7 +171,7 @@ def _scores(
     """A name, and each example's score of it in both files."""
     sides = []
     for path, lines in runs:
-        scores = []
+        scores: list[float] = []
         for number, line in enumerate(lines, 1):
             found = line.get("scores")
             if found is None and "score" in line:
@@ -187,4 +189,5 @@ def _scores(
             except (ValueError, TypeError) as error:
                 raise ValueError(f"{path}:{number}: {error}") from None
         sides.append(scores)
-    return name, *sides
+    first, second = sides
+    return name or "", first, second

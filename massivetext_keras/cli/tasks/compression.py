@@ -104,12 +104,10 @@ def compress(
         )
         return Result("\n".join(lines), {**record, "weight_bytes": sizes})
     if issubclass(cls, tasks.CausalLM):
-        asked = {"texts": texts_in(data)}
+        found = compression.compare(before, smaller, texts=texts_in(data))
     else:
-        asked = {
-            "examples": before.read_examples(files_in(data), **reading_of(**reading))
-        }
-    found = compression.compare(before, smaller, **asked)
+        examples = before.read_examples(files_in(data), **reading_of(**reading))
+        found = compression.compare(before, smaller, examples)
     lines += _lines(found)
     if report:
         compression.write_page(found, Path(preset).name, report)

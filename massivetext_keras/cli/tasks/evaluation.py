@@ -102,7 +102,7 @@ def _likelihood(
 
 def _write_report(
     folder: str,
-    about: Mapping[str, str],
+    about: Mapping[str, Any],
     task,
     examples: Sequence,
     predictions: Sequence,
@@ -147,7 +147,7 @@ def _confusion(examples: Sequence, predictions: Sequence):
     """Classes and counts, where every example and every answer has one class."""
     from massivetext_keras import evaluation
 
-    pairs = [
+    pairs: list[tuple[Any, Any]] = [
         (getattr(example, "label", None), prediction.get("label"))
         for example, prediction in zip(examples, predictions, strict=True)
         if isinstance(prediction, Mapping)

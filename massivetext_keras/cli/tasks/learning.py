@@ -146,10 +146,10 @@ def learning_of(
     if is_shape(preset):
         need_tokenizer(own)
     how = reading_of(**reading)
-    train, held_out = (
-        None if files is None else cls.read_examples(files_in(files), **how)
-        for files in (data, validation)
-    )
+    train = cls.read_examples(files_in(data), **how)
+    held_out = None
+    if validation is not None:
+        held_out = cls.read_examples(files_in(validation), **how)
     asked = experiment.task.options | options_of(cls, option)
     check_options(cls, asked)
     experiment = experiment.replace(task=experiment.task.replace(options={}))

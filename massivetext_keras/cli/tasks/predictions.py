@@ -114,7 +114,7 @@ def records_of(
     ]
 
 
-def _answered(task, some: list[tuple[dict[str, Any], Any]]) -> Iterator[dict]:
+def _answered(task, some: list[tuple[Mapping[str, Any], Any]]) -> Iterator[dict]:
     """The lines of some examples: their fields, what the task says, and how good that
     is where it is known what should be said."""
     predictions = task.predictions([example for _, example in some])
@@ -140,7 +140,7 @@ def _check_maker(maker: Path, draft: Path, task) -> None:
     write_json(maker, described)
 
 
-def _lines_of(draft: Path, records: list) -> int:
+def _lines_of(draft: Path, records: Sequence) -> int:
     """How many lines an earlier call wrote; what it wrote of the next one is cut off.
 
     Raises:

@@ -114,7 +114,7 @@ def _path(setting: str) -> str:
     return "train.epochs" if setting == "epochs" else setting
 
 
-def _split(learning: Learning) -> dict[str, list]:
+def _split(learning: Learning) -> dict[str, Any]:
     """Training and validation examples, the same for every trial."""
     from massivetext_keras.tasks.examples import split_examples
 

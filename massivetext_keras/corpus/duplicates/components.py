@@ -34,7 +34,7 @@ def components(
     edges: Sequence[Path],
     work: Path,
     most_rounds: int = MOST_ROUNDS,
-) -> list[Path]:
+) -> Sequence[Path]:
     """Ties every node to the smallest id that it is connected with.
 
     Large-star and small-star in turns (Kiveris et al., "Connected components in

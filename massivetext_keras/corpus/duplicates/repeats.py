@@ -143,9 +143,10 @@ def cut_text(text: str, spans: Iterable[tuple[int, int]]) -> str:
     >>> cut_text("one two three\\n\\nfour", [(4, 13)])
     'one\\n\\nfour'
     """
-    pieces, at = [], 0
+    pieces: list[str] = []
+    at = 0
     for start, end in spans:
-        left, right = start, _SPACE.match(text, end).end()
+        left, right = start, next(_SPACE.finditer(text, end)).end()
         while left > at and text[left - 1].isspace():
             left -= 1
         before = text[left:start]

@@ -32,8 +32,8 @@ def check_keys(schema: pa.Schema, keys: Sequence[str]) -> None:
     kinds = pa.types
     for name in keys:
         kind = schema.field(name).type
-        simple = (kinds.is_integer, kinds.is_boolean, kinds.is_string)
-        simple += (kinds.is_large_string, kinds.is_binary, kinds.is_fixed_size_binary)
+        simple = [kinds.is_integer, kinds.is_boolean, kinds.is_string]
+        simple += [kinds.is_large_string, kinds.is_binary, kinds.is_fixed_size_binary]
         if not any(is_kind(kind) for is_kind in simple):
             raise TypeError(
                 f"{name!r} is {kind}: keys are integers, bool, strings or bytes"
@@ -148,8 +148,9 @@ def _runs(read, keys, order, memory, folder) -> Iterator[Iterator[pa.Table]]:
         if size > most:
             held.clear()
     each = max(rows * _TABLE_BYTES // (size + 1), 1)
-    how = {"order": order, "each": each, "memory": memory, "folder": folder}
-    sort = functools.partial(_sort, **how)
+    sort = functools.partial(
+        _sort, order=order, each=each, memory=memory, folder=folder
+    )
     if size <= most:
         yield sort(pa.concat_tables(held))
         return

@@ -51,7 +51,9 @@ class Counts(NamedTuple):
     bytes: int = 0
     kept: int = 0
 
-    def __add__(self, other: Counts) -> Counts:
+    def __add__(  # type: ignore[override]  # adds numbers, where tuples are joined
+        self, other: Counts
+    ) -> Counts:
         return Counts(*map(sum, zip(self, other, strict=True)))
 
 

@@ -64,13 +64,13 @@ class Pool:
             while waiting or self._busy:
                 self._give(waiting)
                 busy = self._busy
-                ready = connection.wait([one.connection for one in busy], _TICK)
-                for worker in busy:
+                ready = connection.wait([one.connection for one, _ in busy], _TICK)
+                for worker, attempt in busy:
                     if worker.connection in ready:
-                        self._take(worker, waiting, report)
+                        self._take(worker, attempt, waiting, report)
                     else:
                         self._watch(worker)
-                report.show(*(worker.memory.counts for worker in self._busy))
+                report.show(*(worker.memory.counts for worker, _ in self._busy))
         except BaseException:
             self.close()
             _remove_drafts(left)
@@ -79,26 +79,35 @@ class Pool:
         return report.counts
 
     @property
-    def _busy(self) -> list[Worker]:
-        return [worker for worker in self._workers if worker.attempt is not None]
+    def _busy(self) -> list[tuple[Worker, Attempt]]:
+        return [
+            (worker, worker.attempt)
+            for worker in self._workers
+            if worker.attempt is not None
+        ]
+
+    def _started(self) -> WorkerServer:
+        if self._server is None:
+            self._server = WorkerServer(self.memory)
+        return self._server
 
     def _give(self, waiting: deque[Attempt]) -> None:
         idle = [worker for worker in self._workers if worker.attempt is None]
         while waiting and (idle or len(self._workers) < self.size):
             if not idle:
-                if self._server is None:
-                    self._server = WorkerServer(self.memory)
-                idle.append(self._server.fork())
+                idle.append(self._started().fork())
                 self._workers.append(idle[-1])
             idle.pop().give(waiting.popleft())
 
-    def _take(self, worker: Worker, waiting: deque[Attempt], report: Report) -> None:
+    def _take(
+        self, worker: Worker, attempt: Attempt, waiting: deque[Attempt], report: Report
+    ) -> None:
         """What a worker answers, or the news that it ended."""
-        attempt, before = worker.attempt, len(worker.attempt.quarantine)
+        before = len(attempt.quarantine)
         try:
             answer = worker.connection.recv()
         except (EOFError, ConnectionResetError):
-            self._bury(worker, waiting, report)
+            self._bury(worker, attempt, waiting, report)
             return
         worker.attempt = None
         if isinstance(answer, BaseException):
@@ -108,8 +117,10 @@ class Pool:
         if own_bytes(worker.process) > self.memory // 2:
             self._end(worker)  # what it keeps is not the next part's to pay for
 
-    def _bury(self, worker: Worker, waiting: deque[Attempt], report: Report) -> None:
-        attempt, names = worker.attempt, worker.memory.names
+    def _bury(
+        self, worker: Worker, attempt: Attempt, waiting: deque[Attempt], report: Report
+    ) -> None:
+        names = worker.memory.names
         reason = self._end(worker)
         _remove_drafts([attempt.task])
         attempt.quarantine = Attempt.at(attempt.task).quarantine  # it may have added
@@ -141,7 +152,7 @@ class Pool:
     def _end(self, worker: Worker) -> str:
         """Ends a worker; the reason, if it was not asked to."""
         self._workers.remove(worker)
-        ended = self._server.end_of(worker)
+        ended = self._started().end_of(worker)
         return worker.killed or ended
 
     def _watch(self, worker: Worker) -> None:

@@ -46,7 +46,7 @@ _COUNTED = (
     "evaluation",
 )
 # That reports of earlier versions have not.
-_LATER = dict.fromkeys((*_COUNTED[1:], "licenses"), {})
+_LATER: dict[str, Mapping] = dict.fromkeys((*_COUNTED[1:], "licenses"), {})
 _ROWS, _CHARACTERS = 64, 2 << 20  # looked at together
 
 
@@ -175,8 +175,8 @@ class ReportData:
         self._add_personal_data(row, columns.get("personal_data") or {})
         if item := (columns.get("contamination") or {}).get("item"):
             is_reason = (row["reason"] or "").startswith("contamination.")
-            entry = self.evaluation.setdefault(item, Counter())
-            entry["dropped" if is_reason else "cut"] += 1
+            counts = self.evaluation.setdefault(item, Counter())
+            counts["dropped" if is_reason else "cut"] += 1
 
     def _add_personal_data(
         self, row: Mapping[str, Any], found: Mapping[str, int]

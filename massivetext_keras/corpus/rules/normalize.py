@@ -88,7 +88,7 @@ def _code(text: str) -> str:
     return _CODE_CONTROLS.sub("", text)
 
 
-def _prose(text: str, form: str, mojibake: bool) -> str:
+def _prose(text: str, form: Literal["NFC", "NFKC"], mojibake: bool) -> str:
     # What is removed may bring together what looks like mojibake, so again.
     for _ in range(_MOST_PASSES):
         suspect = mojibake and not text.isascii() and _suspicious().search(text)
@@ -100,7 +100,7 @@ def _prose(text: str, form: str, mojibake: bool) -> str:
     return text
 
 
-def _clean(text: str, form: str) -> str:
+def _clean(text: str, form: Literal["NFC", "NFKC"]) -> str:
     """Everything but mojibake."""
     if not text.isascii():
         text = _SURROGATES.sub("\ufffd", text)

@@ -128,7 +128,7 @@ def find_spans(
         for kind, pattern, valid in rules:
             for match in pattern.finditer(text, start, end):
                 if valid(match, language):
-                    found.append(Span(*match.span(), kind))
+                    found.append(Span(match.start(), match.end(), kind))
     return _apart(found, len(text)) if len(found) > 1 else found
 
 

@@ -70,8 +70,7 @@ def statistics(
         counts = np.diff(np.searchsorted(places, begins))
         return counts / np.maximum(characters, 1)
 
-    values = dict.fromkeys(COLUMNS)
-    values["characters"] = characters
+    values = dict.fromkeys(COLUMNS, characters)
     values["words"] = found.counts
     values["lines"] = found.lines.counts
     values["mean_word_length"] = found.characters / np.maximum(found.counts, 1)

@@ -56,7 +56,7 @@ def url_blocklist(
     >>> url_blocklist(batch, domains=str(path))[0].values.tolist()
     [1.0, 0.0, nan]
     """
-    measures: list[tuple[str, str | None, Callable, Callable, float]] = [
+    measures: list[tuple[str, str | None, Callable, Callable, float | None]] = [
         ("domains", domains, _domain, _blocked_domains, 0),
         ("urls", urls, _page, _blocked_pages, 0),
         ("words", words, _squeezed, _blocked_words, 0),

@@ -146,8 +146,8 @@ class Shard(NamedTuple):
 
     subset: str
     side: str
-    index: int
-    count: int
+    index: int  # type: ignore[assignment]  # hides that of tuple
+    count: int  # type: ignore[assignment]  # hides that of tuple
 
     @property
     def name(self) -> str:
@@ -196,7 +196,8 @@ class Plan:
         >>> plan.numbers["web", "train"][[5, 6, 7, 8]].tolist()
         [0, 0, 1, 1]
         """
-        pieces, numbers = [], {}
+        pieces: list[Shard] = []
+        numbers = {}
         for (subset, side), in_bins in sorted(sizes.items()):
             total = int(in_bins.sum())
             if not total:

@@ -29,8 +29,13 @@ def to_json(values: Mapping[str, Any], *, sort_keys: bool = False) -> bytes:
         return orjson.dumps(values, option=option)
     except TypeError:  # what it does not take, integers beyond 64 bits too
         plain = _plain(values)
-    options = {"ensure_ascii": False, "allow_nan": False, "sort_keys": sort_keys}
-    return json.dumps(plain, separators=(",", ":"), **options).encode()
+    return json.dumps(
+        plain,
+        ensure_ascii=False,
+        allow_nan=False,
+        separators=(",", ":"),
+        sort_keys=sort_keys,
+    ).encode()
 
 
 def from_json(data: bytes | None) -> dict[str, Any]:

@@ -96,7 +96,8 @@ class Split:
         if fraction == 0:
             return cls(0.0)
         count = characters = longest = 0
-        first, last, distinct = 1.0, 0.0, set()
+        first, last = 1.0, 0.0
+        distinct: set[float] = set()
         for text in documents:
             count, characters = count + 1, characters + len(text)
             longest, place = max(longest, len(text)), _place(text, seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -198,7 +198,7 @@ def row_keys(table: pa.Table) -> np.ndarray:
     return np.array(keys, "S16")
 
 
-def write_dropped(verdicts: list[Path], path: Path) -> None:
+def write_dropped(verdicts: Sequence[Path], path: Path) -> None:
     """Writes which rows the search for duplicates dropped and why, sorted by key.
 
     Workers map the file into memory, so that it may be larger than what they have. Here

@@ -69,15 +69,15 @@ def _items(source: Source) -> Iterator[tuple[str, str]]:
     with open_stream(source.path) as stream:
         if what := not_text(stream.peek(_SEEN)):
             raise ValueError(f"{source.path} is no text, but {what}")
-        stream = as_utf8(stream)
+        utf8: BinaryIO = as_utf8(stream)
         if suffixes(source.path)[0] == ".json":
-            data = stream.read()
+            data = utf8.read()
             if not _OBJECTS.search(data):
                 value = _parse(decode_line(data)[0], source.path)
                 yield from _strings(value, "")
                 return
-            stream = io.BytesIO(data)
-        yield from _line_items(source, stream)
+            utf8 = io.BytesIO(data)
+        yield from _line_items(source, utf8)
 
 
 def _line_items(source: Source, stream: BinaryIO) -> Iterator[tuple[str, str]]:

@@ -90,9 +90,9 @@ def _is_national_id(match: re.Match, language: str | None) -> bool:
         valid = identifiers.is_german_tax_id(number)
     else:
         valid = identifiers.is_us_social_security(number) and (
-            "-" in match[0] or _IS_SOCIAL_SECURITY.search(_before(match, 40))
+            "-" in match[0] or bool(_IS_SOCIAL_SECURITY.search(_before(match, 40)))
         )
-    return bool(valid) and not _in_url(match)
+    return valid and not _in_url(match)
 
 
 def _is_version_4(match: re.Match, language: str | None) -> bool:

@@ -54,8 +54,8 @@ def character_classes() -> np.ndarray:
         [flags.get(name) or flags.get(name[0], 0) for name in categories], np.uint16
     )
     for first, end in _WIDE_PUNCTUATION:
-        signs = [not character.isalnum() for character in characters[first : end + 1]]
-        classes[first : end + 1][signs] |= UNSPACED
+        is_sign = [not character.isalnum() for character in characters[first : end + 1]]
+        classes[first : end + 1][is_sign] |= UNSPACED
     for flag, signs in (
         (TERMINAL, _TERMINAL),
         (QUOTE, _QUOTES),

@@ -86,7 +86,8 @@ def _best_cut(
     batch_size: int | None,
 ):
     """The padding that the best cut saves, 0 if there is none, and its two parts."""
-    best, parts = 0, ()
+    best = 0
+    parts: tuple[Bucket, Bucket] | tuple[()] = ()
     count = np.arange(1, len(bucket.rows))
 
     def batches(rows, tokens):
@@ -353,7 +354,7 @@ class Batches(NamedTuple):
     example: Callable
 
     @property
-    def count(self) -> int:
+    def count(self) -> int:  # type: ignore[override]  # hides that of tuple
         """Batches of an epoch."""
         return self.rows.batches
 

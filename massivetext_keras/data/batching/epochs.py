@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -47,7 +48,7 @@ class TrainingBatches(tf.data.Dataset):
         if start < 0:
             raise ValueError(f"start must not be negative, got {start}")
         self.batch, self.per_epoch = _traced_once(batch), int(per_epoch)
-        self._next = counter
+        self._next: Any = counter
         if counter is None:
             # Not a variable: those of a strategy are made for each replica.
             self._next = tf.lookup.experimental.MutableHashTable(tf.int64, tf.int64, 0)

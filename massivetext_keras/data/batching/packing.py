@@ -60,7 +60,8 @@ def pack(sizes: Sequence[int], capacity: int) -> list[list[int]]:
 
     rows = []
     while there:
-        row, left = [], capacity
+        row: list[int] = []
+        left = capacity
         while fitting := there & ((2 << left) - 1):
             size = fitting.bit_length() - 1
             # sizes of which another piece has what they leave

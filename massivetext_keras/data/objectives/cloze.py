@@ -59,7 +59,7 @@ def cloze_questions(
     for context in contexts:
         sentences = [found.span() for found in _SENTENCE.finditer(context)]
         order = random.permutation(len(sentences))
-        made = (_question(context, *sentences[i], dropped, random) for i in order)
+        made = (_question(context, *sentences[int(i)], dropped, random) for i in order)
         found = [question for question in made if question is not None]
         questions += found[:per_context]
     return questions

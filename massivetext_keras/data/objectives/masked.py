@@ -11,6 +11,7 @@ from massivetext_keras.data.batching.windows import ordered_windows, shuffled_wi
 from massivetext_keras.data.objectives.base import Objective, objective
 from massivetext_keras.support.values import setting
 from massivetext_keras.text.framing import frame, framed, max_text_tokens, text_ids
+from massivetext_keras.tokenizers.base import Tokenizer
 
 
 @objective("masked")
@@ -91,7 +92,7 @@ class Masking:
     [[1.0, 1.0, 0.0]]
     """
 
-    tokenizer: object
+    tokenizer: Tokenizer
     mask_id: int
     rate: float = 0.15
     mask_share: float = 0.8

@@ -147,9 +147,8 @@ def _has(row: Sequence[str], place: int) -> bool:
 
 def _language(words: Sequence[str]) -> int:
     """How many characters before every word name a language, the same one."""
-    found = {match and match[0] for match in map(_LANGUAGE.match, words)}
-    one = len(words) > 1 and len(found) == 1 and None not in found
-    return len(found.pop()) if one else 0
+    found = {match[0] if match else "" for match in map(_LANGUAGE.match, words)}
+    return len(found.pop()) if len(words) > 1 and len(found) == 1 else 0
 
 
 def _sentences(stream: BinaryIO, options: Options) -> Iterator[list[Row]]:

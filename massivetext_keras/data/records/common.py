@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, BinaryIO, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from massivetext_keras.reading.content import not_text
 from massivetext_keras.reading.streams import as_utf8, decode_line
@@ -93,7 +94,7 @@ class Problems:
             said.append(f"used nevertheless: {self._kinds(self.notes)}")
         return "; ".join(said)
 
-    def _kinds(self, kinds: Mapping[str, list[str | None]]) -> str:
+    def _kinds(self, kinds: Mapping[str, Sequence[str | None]]) -> str:
         said = []
         for what, places in kinds.items():
             named = [place for place in places if place is not None]
@@ -130,7 +131,7 @@ class Options(NamedTuple):
         """Notes a damaged part of the file."""
         self.problems.add(None, f"{self.path} is damaged: {detail}")
 
-    def text(self, stream: BinaryIO) -> BinaryIO:
+    def text(self, stream: io.BufferedReader) -> io.BufferedReader:
         """The text of a file in UTF-8.
 
         Raises:

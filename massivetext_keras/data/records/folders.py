@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from massivetext_keras.data.records.common import Options, Problems, Record
 from massivetext_keras.reading.streams import open_stream, suffixes
@@ -14,7 +14,7 @@ UNLABELLED = {"unsup", "unlabelled", "unlabeled"}
 _SUFFIXES = {"", ".txt"}
 
 
-def is_class_folder(files: Any) -> bool:
+def is_class_folder(files: Any) -> TypeGuard[str | Path]:
     """Whether files are one folder with a folder of texts for each class.
 
     Raises:

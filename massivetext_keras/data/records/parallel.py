@@ -27,10 +27,11 @@ def read_parallel(
         if None in pair:
             options.bad(number, UNPAIRED)
             continue
-        if None in [line for _, line in pair]:
+        whole = [line for _, line in pair if line is not None]
+        if len(whole) < len(pair):
             options.bad(number, f"more than {MOST_BYTES:,} bytes")
             continue
-        texts = [options.decoded(number, line).strip() for _, line in pair]
+        texts = [options.decoded(number, line).strip() for line in whole]
         if any(texts) and not all(texts):
             options.bad(number, "one side is empty")
         elif all(texts):

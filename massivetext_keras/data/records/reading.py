@@ -5,11 +5,12 @@ from __future__ import annotations
 import codecs
 import contextlib
 import functools
+import io
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from encodings.aliases import aliases
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from massivetext_keras.data.records.columns import read_conll, read_conllu
 from massivetext_keras.data.records.common import (
@@ -133,7 +134,7 @@ def read_records(
                     for path in group
                 ]
                 if form not in FORMATS:
-                    yield from _documents(*streams, form, options)
+                    yield from _documents(streams[0], form, options)
                 else:
                     if form != "parquet":
                         streams = [options.text(stream) for stream in streams]
@@ -166,7 +167,7 @@ def _in_pairs(names: list[str | Path], found: list[list[Path]]) -> list[tuple]:
     """
     if len(names) % 2:
         raise ValueError(f"parallel files go in pairs, as a.en,a.de: got {len(names)}")
-    groups = []
+    groups: list[tuple[Path, ...]] = []
     for i in range(0, len(names), 2):
         one, other = found[i], found[i + 1]
         if len(one) != len(other):
@@ -213,7 +214,9 @@ def _all_formats(asked: str) -> Mapping[str, Any]:
     return outside if ":" in asked else {**outside, **FORMATS}
 
 
-def _documents(stream: BinaryIO, form: str, options: Options) -> Iterator[Record]:
+def _documents(
+    stream: io.BufferedReader, form: str, options: Options
+) -> Iterator[Record]:
     """Records of the documents of a file: `text`, what else is known of it, columns."""
     how = formats.Options(
         max_document_bytes=MOST_BYTES, encoding=options.encoding, name=options.path

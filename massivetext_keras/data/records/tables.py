@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from massivetext_keras.data.records.common import MOST_BYTES, Options, Record
@@ -108,7 +108,7 @@ def _is_head(row: list[str], options: Options) -> bool:
     )
 
 
-def _places(row: list[str], head: bool, options: Options) -> dict[str, int]:
+def _places(row: Sequence[str], head: bool, options: Options) -> dict[str, int]:
     """Where in a row each field is.
 
     Raises:
@@ -116,7 +116,7 @@ def _places(row: list[str], head: bool, options: Options) -> dict[str, int]:
     """
     taken: dict[str, str | int] = dict(options.columns)
     if head:
-        taken = {name: name for name in row} | taken
+        taken = {**dict(zip(row, row, strict=True)), **taken}
     elif not taken:
         return dict(zip(options.fields, range(len(row)), strict=False))
     for field, name in taken.items():
@@ -274,6 +274,6 @@ def _decoded(value: Any) -> tuple[Any, int]:
         found = {name: item for name, (item, _) in pairs.items()}
         return found, sum(invalid for _, invalid in pairs.values())
     if isinstance(value, list | tuple):  # pairs of a map
-        pairs = [_decoded(item) for item in value]
-        return [item for item, _ in pairs], sum(invalid for _, invalid in pairs)
+        items = [_decoded(item) for item in value]
+        return [item for item, _ in items], sum(invalid for _, invalid in items)
     return value, 0

@@ -37,13 +37,13 @@ def shares(
         common = math.lcm(*(part.denominator for part in parts))
         counts = [int(part * common) for part in parts]
     divisor = math.gcd(*counts)
-    counts = tuple(count // divisor for count in counts)
-    if not all(counts) or sum(counts) > _LONGEST:
+    least = tuple(count // divisor for count in counts)
+    if not all(least) or sum(least) > _LONGEST:
         raise ValueError(
-            f"the weights {list(weights)} have no small common denominator: round them "
-            "to fewer digits"
+            f"the weights {list(weights or sizes)} have no small common denominator: "
+            "round them to fewer digits"
         )
-    return counts
+    return least
 
 
 def interleaved(counts: Sequence[int]) -> np.ndarray:

@@ -247,8 +247,9 @@ def open_shards(
     """
     if isinstance(files, Shards):
         return files
+    pairs: list[tuple[str | Path, float | None]]
     if isinstance(files, Mapping):
-        pairs = list(files.items())
+        pairs = [*files.items()]
     else:
         some = [files] if isinstance(files, str | Path) else files
         pairs = [_weighted(name) for name in some]

@@ -93,7 +93,9 @@ def write_shards(
         writers = [_SideWriter(new, side, manifest, shard_bytes) for side in SIDES]
         if split.fraction:  # they were read once, and what is to say of them was said
             paths = corpus.expand(files)
-            documents = itertools.chain.from_iterable(map(corpus.read_file, paths))
+            documents: Iterator[str] = itertools.chain.from_iterable(
+                map(corpus.read_file, paths)
+            )
         else:
             documents = corpus.read_documents(files)
         total = report.documents or None
@@ -111,7 +113,7 @@ def write_shards(
 
 
 def _write(writers, split, documents, tokenizer, bar) -> None:
-    sides = deque()  # of the texts that are being tokenised
+    sides: deque[_SideWriter] = deque()  # of the texts that are being tokenised
 
     def texts() -> Iterator[str]:
         for document in documents:

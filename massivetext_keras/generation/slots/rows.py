@@ -64,7 +64,7 @@ class Rows(NamedTuple):
             for i, kind in enumerate(_KINDS)
         ]
         wide = table[:, _NUMBERS:stop], table[:, stop:end]
-        return cls(*numbers, *wide, SamplingTensors(*sampling))
+        return cls._make([*numbers, *wide, SamplingTensors(*sampling)])
 
     def table(self) -> tf.Tensor:
         """The table of these columns, which are tensors."""

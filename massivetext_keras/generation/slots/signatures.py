@@ -359,7 +359,7 @@ def _named(function: Callable, **specs: tf.TensorSpec) -> Callable:
         return function(*tensors)
 
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    call.__signature__ = inspect.Signature(
+    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # for TF
         [inspect.Parameter(name, kind) for name in specs]
     )
     named = [tf.TensorSpec(x.shape, x.dtype, name) for name, x in specs.items()]

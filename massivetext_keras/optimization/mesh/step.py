@@ -104,8 +104,8 @@ class MeshStep:
             factor = clipping_factor(task.privacy, norm)
             if factor > 0.0:  # a gradient that is not a number is left out
                 sums = [
-                    stage.add_scaled(*of_stage, factor / expected)
-                    for stage, *of_stage in zip(
+                    stage.add_scaled(of_stage, own, factor / expected)
+                    for stage, of_stage, own in zip(
                         self.stages, sums, gradients, strict=True
                     )
                 ]
@@ -130,7 +130,9 @@ class MeshStep:
         stages, count = self.stages, len(parts)
         own_counts = [stage.scalars(*counts) for stage in stages]
         owns = [own and stage.scalars(*own) for stage in stages]
-        entered, upstream, sums = {}, {}, [None] * len(stages)
+        entered: dict[tuple[int, int], Any] = {}
+        upstream: dict[tuple[int, int], Any] = {}
+        sums: list[Any] = [None] * len(stages)
         inputs = {}
         for place, i, forward in one_forward_one_back(len(stages), count):
             stage = stages[place]

@@ -11,8 +11,9 @@ training, for tokenizers and for examples.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Sequence
-from typing import BinaryIO, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from massivetext_keras.reading.document import Document, Problem, problem
 from massivetext_keras.support.registry import Registry
@@ -43,7 +44,7 @@ class Options(NamedTuple):
         return problem("too_large", f"{where}: {detail}" if where else detail, size)
 
 
-Reader = Callable[[BinaryIO, Options], Iterator[Document | Problem]]
+Reader = Callable[[io.BufferedReader, Options], Iterator[Document | Problem]]
 
 
 class Format(NamedTuple):

@@ -60,7 +60,7 @@ LANGUAGES = {
 }
 
 
-@format(suffixes=LANGUAGES, textual=True, is_one=True)
+@format(suffixes=[*LANGUAGES], textual=True, is_one=True)
 def code(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
     """Reads a file of source code; `columns["programming_language"]` says of which."""
     language = LANGUAGES.get(suffixes(options.name)[0])

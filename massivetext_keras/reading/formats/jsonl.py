@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from massivetext_keras.reading.document import Document, Problem, problem
 from massivetext_keras.reading.fields import document_of, text_field
@@ -32,8 +32,8 @@ def jsonl(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
     """
     in_lines = suffixes(options.name)[0] in (".jsonl", ".ndjson")
     for found in values_in(stream, options.max_document_bytes, in_lines):
-        if found.fault is None:
-            yield from _of_value(found, options)
+        if found.value is not None:
+            yield from _of_value(found.value, found, options)
         elif found.fault == TOO_LARGE:
             yield options.too_large(found.where)
         else:
@@ -41,8 +41,9 @@ def jsonl(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
             yield problem("bad_record", f"{found.where}: {what}", found.size)
 
 
-def _of_value(found: Found, options: Options) -> Iterator[Document | Problem]:
-    record = found.value
+def _of_value(
+    record: dict[str, Any] | str, found: Found, options: Options
+) -> Iterator[Document | Problem]:
     if isinstance(record, str):
         record = {"text": record}
     inner = record.get("data")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
 from urllib.parse import quote
 from xml.parsers import expat
 
@@ -27,7 +27,9 @@ def _is_dump(head: bytes) -> bool:
 
 
 @format(suffixes=[".xml"], begins=_is_dump)
-def mediawiki(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
+def mediawiki(
+    stream: io.BufferedReader, options: Options
+) -> Iterator[Document | Problem]:
     """Reads the articles of a dump as plain text; see `wikitext.plain_text`.
 
     Redirects, pages of other namespaces than the articles' (talk, users, templates) and

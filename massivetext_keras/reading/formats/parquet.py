@@ -37,10 +37,10 @@ def parquet(stream: BinaryIO, options: Options) -> Iterator[Document | Problem]:
     file = open_parquet(stream)
     schema = file.schema_arrow
     names = list(schema.names)
-    if fault := without_text(names, options):
-        yield problem("no_text", fault)
+    field, fault = text_field(names, options), without_text(names, options)
+    if field is None or fault:
+        yield problem("no_text", fault or "")
         return
-    field = text_field(names, options)
     wanted = {field, *URL_FIELDS, *LANGUAGE_FIELDS, *COLUMNS}
     is_nested = need("pyarrow").types.is_nested
     columns = [

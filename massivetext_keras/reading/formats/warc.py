@@ -142,10 +142,11 @@ def _of_record(
     http: dict[str, str] = {}
     is_http = kind == "response" and body.begins_with(_HTTP)
     if is_http or media == "application/http":
-        http = _answer(body, name)
-        if isinstance(http, Problem):
-            yield http
+        answer = _answer(body, name)
+        if isinstance(answer, Problem):
+            yield answer
             return
+        http = answer
         media, charset = media_type(http.get("content-type"))
     if media not in (*HTML, "text/plain", None):
         yield problem("no_page", f"{name}: {media}", size)

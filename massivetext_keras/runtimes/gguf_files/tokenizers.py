@@ -128,7 +128,7 @@ def tokenizer_of(values: Mapping[str, Any]) -> Tokenizer | None:
         raise ValueError(
             f"tokenizer.ggml.model={kind!r} is not read; known: {', '.join(readers)}"
         )
-    how = {
+    how: dict[str, Any] = {
         f"add_{role}": bool(values.get(f"add_{role}_token", role == "bos"))
         and f"{role}_token_id" in values
         for role in ("bos", "eos")
@@ -136,7 +136,7 @@ def tokenizer_of(values: Mapping[str, Any]) -> Tokenizer | None:
     return readers[kind](values, how)
 
 
-def _of_pieces(values: Mapping[str, Any], how: dict[str, bool]) -> Tokenizer:
+def _of_pieces(values: Mapping[str, Any], how: dict[str, Any]) -> Tokenizer:
     from sentencepiece import sentencepiece_model_pb2
 
     proto = sentencepiece_model_pb2.ModelProto()
@@ -158,7 +158,7 @@ def _of_pieces(values: Mapping[str, Any], how: dict[str, bool]) -> Tokenizer:
     return SentencePieceTokenizer(proto.SerializeToString(deterministic=True), **how)
 
 
-def _of_merges(values: Mapping[str, Any], how: dict[str, bool]) -> Tokenizer:
+def _of_merges(values: Mapping[str, Any], how: dict[str, Any]) -> Tokenizer:
     patterns = {theirs: ours for ours, theirs in _PATTERNS.items()}
     pre = values.get("pre", "gpt-2")
     if pre not in patterns:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -28,7 +28,7 @@ class LiteGraph(NamedTuple):
         strings: whether it takes texts.
     """
 
-    function: Callable[..., dict[str, tf.Tensor]]
+    function: tf.types.experimental.PolymorphicFunction
     inputs: Sequence[str]
     strings: bool
 
@@ -64,7 +64,9 @@ def reads_strings(task: Portable) -> bool:
     return plain and not changed and task.head.kind in _OF_TEXTS
 
 
-def _of_texts(keras_task: Any, task: Portable) -> Callable[..., dict[str, tf.Tensor]]:
+def _of_texts(
+    keras_task: Any, task: Portable
+) -> tf.types.experimental.PolymorphicFunction:
     """[CLS] text [SEP] without ragged rows, all as long as the longest one."""
     tokenizer = task.tokenizer
     normalizer = tf_text.FastBertNormalizer(

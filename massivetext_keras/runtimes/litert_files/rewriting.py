@@ -6,8 +6,6 @@ are known alone. ExpandDims is the same, and it takes that always.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2, node_def_pb2
@@ -16,7 +14,9 @@ from tensorflow.python.framework.convert_to_constants import (
 )
 
 
-def with_expanded_axes(function: Callable) -> Callable[..., dict[str, tf.Tensor]]:
+def with_expanded_axes(
+    function: tf.types.experimental.PolymorphicFunction,
+) -> tf.types.experimental.PolymorphicFunction:
     """A graph whose weights are constants, and whose new axes are ExpandDims.
 
     Args:

@@ -105,7 +105,7 @@ def _classification(graph, hidden, mask, task) -> Outputs:
         )
     vector = _READINGS[head](graph, hidden, mask, task)
     scores = dense(graph, vector, "head/classes")
-    shape = ["batch", len(graph.value("head/classes/bias"))]
+    shape: Shape = ["batch", len(graph.value("head/classes/bias"))]
     found = {"logits": (scores, shape)}
     scores = graph.op("Div", scores, task.head.settings["temperature"])
     kind = task.head.settings["scores"]

@@ -8,7 +8,7 @@ import numpy as np
 
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.runtimes.onnx_graphs import masks
-from massivetext_keras.runtimes.onnx_graphs.graph import Graph
+from massivetext_keras.runtimes.onnx_graphs.graph import Graph, Shape
 from massivetext_keras.runtimes.onnx_graphs.heads import outputs_of
 from massivetext_keras.runtimes.onnx_graphs.layers import Cached, embedded
 from massivetext_keras.runtimes.onnx_graphs.stack import Shared, memory_of, stack
@@ -84,7 +84,7 @@ def _memory(task: Portable) -> Any:
     hidden = _bidirectional(
         graph, task, ids, mask, None, "encoder_embeddings", "encoder"
     )
-    shape = ["batch", "length", config.hidden_size]
+    shape: Shape = ["batch", "length", config.hidden_size]
     graph.output("last_hidden_state", hidden, shape)
     memory = memory_of(graph, hidden, "decoder", config)
     _give_cache(graph, "memory", memory, config, "length")
@@ -125,8 +125,8 @@ def _decoder(task: Portable) -> Any:
     shared = Shared(bias, masks.rotary(graph, config, positions), memory_bias)
     blocks = writing_blocks(config)
     hidden, present = stack(graph, x, path, config, shared, blocks, past, memory)
-    for name, (x, shape) in outputs_of(graph, hidden, mask, task).items():
-        graph.output(name, x, shape)
+    for name, output in outputs_of(graph, hidden, mask, task).items():
+        graph.output(name, *output)
     _give_cache(graph, "present", present, config, "total_length")
     return graph.model(task.task)
 

@@ -116,7 +116,7 @@ class Served:
             least = self.options["threshold"]
             given = [name for name in named if named[name] >= least]
             return {"labels": given, "scores": named}
-        return {"label": max(named, key=named.get), "scores": named}
+        return {"label": max(named, key=named.__getitem__), "scores": named}
 
     def _tokens(self, outputs: dict, row: int, first: int, count: int) -> dict:
         """What the graph gives for the tokens of a text, in their order."""
@@ -156,7 +156,8 @@ class Served:
             for x in inputs
             if x.name.startswith("past_key_values.")
         }
-        read, new, ends = ids, [], set(self.head["stop_ids"])
+        new: list[int] = []
+        read, ends = ids, set(self.head["stop_ids"])
         for _ in range(count):
             given = {
                 "input_ids": np.array([read], "int64"),

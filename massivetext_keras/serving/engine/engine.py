@@ -27,6 +27,7 @@ from massivetext_keras.serving.engine.characters import Vocabulary
 from massivetext_keras.serving.engine.clearing import Clearing
 from massivetext_keras.serving.engine.jobs import Job
 from massivetext_keras.serving.requests import (
+    Conversation,
     Finish,
     GenerationRequest,
     Piece,
@@ -178,7 +179,7 @@ class SlotEngine:
         clearing = Clearing(self.vocabulary.behind(prompt), stop, request.logprobs)
         return Job(text, clearing, on_event, len(prompt))
 
-    def _prompt(self, prompt: str | tuple[int, ...]) -> list[int]:
+    def _prompt(self, prompt: str | tuple[int, ...] | Conversation) -> list[int]:
         if isinstance(prompt, str):
             return self._ids(prompt).numpy().tolist()
         ids, size = np.asarray(prompt), self.task.config.vocabulary_size

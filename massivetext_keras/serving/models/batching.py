@@ -139,7 +139,9 @@ class Batcher:
         return sum(work.rows for _, work, _ in self._queue if work.key == first.key)
 
     def _taken(self, first: Work) -> list[tuple[Work, Future]]:
-        taken, left, rows = [], collections.deque(), 0
+        taken: list[tuple[Work, Future]] = []
+        left: collections.deque[tuple[float, Work, Future]] = collections.deque()
+        rows = 0
         apart: set = set()
         for entry in self._queue:
             _, work, future = entry

@@ -191,6 +191,16 @@ class Model:
             self.engine.warm_up()
         self.ready = True
 
+    def need_engine(self) -> GenerationEngine:
+        """What writes texts.
+
+        Raises:
+            ValueError: it writes none.
+        """
+        if self.engine is None:
+            raise ValueError(f"{self.name} writes no texts")
+        return self.engine
+
     def close(self) -> None:
         """Answers what was asked, then lets go of it."""
         self.batcher.close()

@@ -14,7 +14,11 @@ from massivetext_keras.serving.engine.characters import Told
 from massivetext_keras.serving.engine.clearing import Clearing
 from massivetext_keras.serving.engine.jobs import Job
 from massivetext_keras.serving.models.prompts import checked_prompt, said
-from massivetext_keras.serving.requests import Finish, GenerationRequest
+from massivetext_keras.serving.requests import (
+    Conversation,
+    Finish,
+    GenerationRequest,
+)
 from massivetext_keras.serving.waiting import Waiting
 
 logger = logging.getLogger(__name__)
@@ -142,7 +146,7 @@ class StepEngine:
         """Gives a slot a prompt; one that the graph refuses ends its request alone."""
         request: GenerationRequest = job.work
         inputs: dict[str, Any] = {"prompt": request.prompt}
-        if not isinstance(request.prompt, str):
+        if isinstance(request.prompt, Conversation):
             inputs = {"roles": request.prompt.roles, "texts": request.prompt.texts}
         name = "slots_fill" if "prompt" in inputs else CHAT
         self._running[slot] = job
@@ -174,7 +178,8 @@ class StepEngine:
         self._written += len(ids)
         if not job.clearing.count:  # it has just begun
             self._hits += int(news["shared"][slot] > 0)
-        job.clearing.characters.text = news["text"][slot].decode(errors="replace")
+        if isinstance(job.clearing.characters, Told):
+            job.clearing.characters.text = news["text"][slot].decode(errors="replace")
         scores = news["log_probabilities"][: len(ids), slot].tolist()
         done, ended = bool(news["done"][slot]), bool(news["ended"][slot])
         reason = job.deliver(ids, scores, done, ended)

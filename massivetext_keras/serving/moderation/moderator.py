@@ -41,12 +41,14 @@ class Moderator:
     def and_by(self, judge: Judge) -> Moderator:
         """The same with one more judge."""
         first = self.judge
+        found = Moderator(judge=judge)
+        if first is not None:
 
-        def both(texts: Sequence[str]) -> list[str | None]:
-            pairs = zip(first(texts), judge(texts), strict=True)
-            return [one or other for one, other in pairs]
+            def both(texts: Sequence[str]) -> list[str | None]:
+                pairs = zip(first(texts), judge(texts), strict=True)
+                return [one or other for one, other in pairs]
 
-        found = Moderator(judge=judge if first is None else both)
+            found.judge = both
         found.phrases = self.phrases
         return found
 

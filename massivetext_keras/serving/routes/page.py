@@ -25,7 +25,7 @@ def content_security() -> str:
     >>> content_security().partition(";")[0]
     "default-src 'none'"
     """
-    digest = hashlib.sha256(_SCRIPT.search(page())[1].encode()).digest()
+    digest = hashlib.sha256(_SCRIPT.findall(page())[0].encode()).digest()
     return (
         "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{base64.b64encode(digest).decode()}'; "

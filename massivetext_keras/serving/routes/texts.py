@@ -8,7 +8,7 @@ import json
 import secrets
 import string
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
@@ -222,9 +222,9 @@ async def _answer(service: Service, asked: Asked) -> Response:
 def _size(model: Model, prompt: str | tuple[int, ...] | Conversation) -> int:
     """How many tokens a prompt has; a conversation has at least those that are said."""
     if isinstance(prompt, Conversation):
-        return sum(map(model.engine.count_tokens, prompt.texts))
+        return sum(map(model.need_engine().count_tokens, prompt.texts))
     if isinstance(prompt, str):
-        return model.engine.count_tokens(prompt)
+        return model.need_engine().count_tokens(prompt)
     return len(prompt)
 
 
@@ -253,7 +253,9 @@ async def _whole(asked: Asked, writing: Writing) -> dict[str, Any]:
     }
 
 
-async def _stream(service: Service, asked: Asked) -> AsyncIterator[dict[str, Any]]:
+async def _stream(
+    service: Service, asked: Asked
+) -> AsyncGenerator[dict[str, Any], None]:
     """The parts of a stream."""
     head = _head(asked, asked.form.part)
     begun, ends = set(), {}
@@ -286,7 +288,7 @@ async def _stream(service: Service, asked: Asked) -> AsyncIterator[dict[str, Any
 
 
 async def _sent(
-    first: dict[str, Any], events: AsyncIterator[dict[str, Any]]
+    first: dict[str, Any], events: AsyncGenerator[dict[str, Any], None]
 ) -> AsyncIterator[bytes]:
     """Parts as server-sent events; an error is one, too, since the status was sent."""
     try:

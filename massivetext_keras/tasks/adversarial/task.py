@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from massivetext_keras.architecture.model import ModelConfig
 from massivetext_keras.architecture.shapes import preset
 from massivetext_keras.architecture.sources import is_shape
 from massivetext_keras.configs import AdversarialConfig, RecurrentConfig
@@ -93,20 +94,21 @@ class AdversarialTextGenerator(keras.Model):
 
     def __init__(
         self,
-        config: RecurrentConfig | None = None,
+        config: ModelConfig | None = None,
         tokenizer: Tokenizer | None = None,
         how: AdversarialConfig | None = None,
         **changes: Any,
     ):
         super().__init__(name="adversarial_text_generator")
         shape, learning = _divided(changes)
-        self.config = (config or preset("seqgan")).replace(**shape)
+        made = (config or preset("seqgan")).replace(**shape)
         self.how = (how or AdversarialConfig()).replace(**learning)
-        if not isinstance(self.config, RecurrentConfig):
+        if not isinstance(made, RecurrentConfig):
             raise ValueError(
                 f"the generator is a recurrent model, such as the shapes seqgan and "
-                f"lstm_small, not of stack={self.config.stack!r}"
+                f"lstm_small, not of stack={made.stack!r}"
             )
+        self.config = made
         if self.how.length >= self.config.max_length:
             raise ValueError(
                 f"length={self.how.length} needs a max_length above it, not "
@@ -126,7 +128,7 @@ class AdversarialTextGenerator(keras.Model):
                 ("nll", "down"),
             )
         }
-        self._update: Callable | None = None
+        self._update: Any = None  # that of a `Phase`, while it learns
         self.compile()
 
     def compile(self, **kwargs) -> None:
@@ -196,7 +198,7 @@ class AdversarialTextGenerator(keras.Model):
                     self.how.lowercase,
                 )
             )
-        return rows_of(found, self.generator.need_tokenizer(), self.how.length)
+        return rows_of(found, self._known().need_tokenizer(), self.how.length)
 
     def fit(
         self,
@@ -279,7 +281,7 @@ class AdversarialTextGenerator(keras.Model):
 
     def _pairs(self) -> Iterable[tuple[keras.Variable, keras.Variable]]:
         """Weights of the network that completes, and the generator's."""
-        own, others = self.completing.variables, self.generator.backbone.variables
+        own, others = self.completing.variables, self._known().backbone.variables
         return zip(own, others, strict=True)
 
     def train_step(self, batch: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -313,7 +315,7 @@ class AdversarialTextGenerator(keras.Model):
         self, ids: tf.Tensor, weights: tf.Tensor, training: bool
     ) -> tf.Tensor:
         """`sampling.weighted_nll` by the generator."""
-        model = self.generator.backbone
+        model = self._known().backbone
         return sampling.weighted_nll(model, self.marks, ids, weights, training)
 
     def _likelihood(self, real: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -326,7 +328,7 @@ class AdversarialTextGenerator(keras.Model):
         return {"generator_loss": loss}
 
     def _apply(self, name: str, tape: tf.GradientTape, loss: tf.Tensor) -> None:
-        learns = self.discriminator if name == "discriminator" else self.generator
+        learns = self._critic() if name == "discriminator" else self._known()
         variables = learns.trainable_variables
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         self.optimizers[name].apply(gradients, variables)
@@ -343,14 +345,14 @@ class AdversarialTextGenerator(keras.Model):
         fake = tf.stop_gradient(self._samples(real, self._seed(1, number), relative))
         with tf.GradientTape() as tape:
             if relative:
-                of_real = self.discriminator(real, training=True)
-                of_fake = self.discriminator(fake, training=True)
+                of_real = self._critic()(real, training=True)
+                of_fake = self._critic()(fake, training=True)
                 loss = tf.reduce_mean(tf.nn.softplus(of_fake - of_real))
             else:
                 both = tf.concat([real, fake], axis=0)
-                of_real, of_fake = tf.split(self.discriminator(both, training=True), 2)
+                of_real, of_fake = tf.split(self._critic()(both, training=True), 2)
                 losses = tf.nn.softplus(-of_real) + tf.nn.softplus(of_fake)
-                loss = tf.reduce_mean(losses) / 2.0 + self.discriminator.decay()
+                loss = tf.reduce_mean(losses) / 2.0 + self._critic().decay()
         self._apply("discriminator", tape, loss)
         border = of_fake if relative else 0.0
         right = [tf.cast(of_real > border, tf.float32)]
@@ -360,7 +362,7 @@ class AdversarialTextGenerator(keras.Model):
 
     def _samples(self, real: tf.Tensor, seed: tf.Tensor, relaxed: bool) -> tf.Tensor:
         """As many as there are texts: ids, or probabilities of them."""
-        model, (batch, length) = self.generator.backbone, real.shape
+        model, (batch, length) = self._known().backbone, real.shape
         if not relaxed:
             return sampling.sample(model, self.marks, batch, length, seed)
         share = tf.cast(self._round, tf.float32) / max(self.how.rounds, 1)
@@ -402,7 +404,7 @@ class AdversarialTextGenerator(keras.Model):
         worth = sampling.rewards(
             self.completing,
             self.marks,
-            lambda full: tf.sigmoid(self.discriminator(full, training=False)),
+            lambda full: tf.sigmoid(self._critic()(full, training=False)),
             ids,
             how.rollouts,
             self._seed(3),
@@ -420,13 +422,17 @@ class AdversarialTextGenerator(keras.Model):
 
     def _by_slope(self, real: tf.Tensor) -> dict[str, tf.Tensor]:
         """The gradient of the discriminator through relaxed samples."""
-        of_real = self.discriminator(real, training=False)
+        of_real = self._critic()(real, training=False)
         with tf.GradientTape() as tape:
             fake = self._samples(real, self._seed(2), relaxed=True)
-            of_fake = self.discriminator(fake, training=False)
+            of_fake = self._critic()(fake, training=False)
             loss = tf.reduce_mean(tf.nn.softplus(of_real - of_fake))
         self._apply("rounds", tape, loss)
         return {"generator_loss": loss, "reward": tf.reduce_mean(tf.sigmoid(of_fake))}
+
+    def _critic(self) -> Discriminator:
+        self._known()
+        return self.discriminator  # type: ignore[return-value]  # made with the generator
 
     def _known(self) -> CausalLM:
         if self.generator is None:
@@ -459,7 +465,8 @@ class AdversarialTextGenerator(keras.Model):
             raise ValueError(f"n must be positive, got {n}")
         lm = self._known()
         choice.setdefault("max_new_tokens", self.how.length)
-        return lm.generate([""] * n, **choice)
+        written: Any = lm.generate([""] * n, **choice)
+        return written
 
     def sample(self, n: int, seed: int = 0, temperature: float = 1.0) -> np.ndarray:
         """New texts as ids, int32 [n, length].

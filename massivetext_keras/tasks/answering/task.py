@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import tensorflow as tf
@@ -152,6 +152,18 @@ class QuestionAnswerer(Task):
         tally = tf.stack([tf.reduce_sum(exact * weights), tf.reduce_sum(weights)])
         return [tf.reduce_sum(rows)], rows, tf.expand_dims(tally, 0)
 
+    @overload
+    def answer(self, questions: str, contexts: str, n_best: None = None) -> Answer: ...
+    @overload
+    def answer(self, questions: str, contexts: str, n_best: int) -> list[Answer]: ...
+    @overload
+    def answer(
+        self, questions: Texts, contexts: Texts, n_best: None = None
+    ) -> list[Answer]: ...
+    @overload
+    def answer(
+        self, questions: Texts, contexts: Texts, n_best: int
+    ) -> list[list[Answer]]: ...
     def answer(
         self, questions: Texts, contexts: Texts, n_best: int | None = None
     ) -> Answer | list[Answer] | list[list[Answer]]:
@@ -177,9 +189,8 @@ class QuestionAnswerer(Task):
         """
         questions, one = as_texts("question", questions)
         rows = self.ranked(questions, contexts, 1 if n_best is None else n_best)
-        if n_best is None:
-            rows = [row[0] for row in rows]
-        return rows[0] if one else rows
+        found = [row[0] for row in rows] if n_best is None else rows
+        return found[0] if one else found
 
     def n_best(
         self,

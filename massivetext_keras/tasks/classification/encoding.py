@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -74,7 +74,9 @@ def encode_labeled(tokenizer, examples: Sequence[LabeledText], max_length: int) 
     >>> [row.tolist() for row in encode_labeled(ByteTokenizer(), examples, 8).ids]
     [[1, 100, 2, 101, 2], [1, 102, 2]]
     """
-    ids, segments, cut = [[None] * len(examples) for _ in range(2)] + [0]
+    ids: list[Any] = [None] * len(examples)
+    segments: list[Any] = [None] * len(examples)
+    cut = 0
     for places, columns in singles_and_pairs(examples):
         for first in range(0, len(places), _TEXTS_AT_ONCE):
             some = slice(first, first + _TEXTS_AT_ONCE)

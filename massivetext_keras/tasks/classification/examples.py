@@ -152,7 +152,7 @@ class LabeledTexts(Examples):
             return super().class_weights(weights)
         named, labels = {}, self.task.labels
         for key, weight in weights.items():
-            known = isinstance(key, Integral) and 0 <= key < len(labels)
+            known = isinstance(key, Integral) and 0 <= int(key) < len(labels)
             named[labels[key] if known else str(key)] = float(weight)
         labelling.check_weights(named)
         return labelling.table(named)

@@ -52,7 +52,7 @@ def read_column(labels: Sequence[Label]) -> list[Label]:
         meant = dict.fromkeys(distinct - said)
     elif are_numerals(said):
         meant = dict.fromkeys(x for x in distinct - said if x not in ((), ""))
-        meant |= {x: _plain(x) for x in said if not isinstance(x, float)}
+        meant |= {x: _plain(x) for x in said if isinstance(x, str | tuple)}
     else:
         meant = dict.fromkeys(filter(is_missing, distinct))
     return [meant.get(label, label) for label in labels]
@@ -77,8 +77,8 @@ def are_numerals(labels: Collection[Label]) -> bool:
     >>> are_numerals(["1e-3", 2.0]), are_numerals(["1", "a"]), are_numerals([])
     (True, False, False)
     """
-    written = [label for label in labels if not isinstance(label, float)]
-    names = [n for x in written for n in ((x,) if isinstance(x, str) else names_of(x))]
+    written = [label for label in labels if isinstance(label, str | tuple)]
+    names = [name for label in written for name in names_of(label)]
     if not labels or not all(map(_NUMERAL.fullmatch, names)):
         return False
     commas = [name for name in names if "," in name]
@@ -105,11 +105,12 @@ def problem_of(labels: Sequence[Label]) -> tuple[tuple[str, ...], str]:
     >>> problem_of([1.0, "0"]), problem_of([("0", "1"), ()])
     ((('0', '1'), 'single_label'), (('LABEL_0', 'LABEL_1'), 'multi_label'))
     """
-    said = {label for label in read_column(labels) if label not in (None, (), "")}
+    said = {x for x in read_column(labels) if x is not None and x not in ((), "")}
     if not said:
         raise ValueError(f"no example has a label{HINT}")
     several = any(isinstance(label, tuple) for label in said)
-    if not several and are_numerals(said) and any(map(_has_fraction, said)):
+    one_each = [label for label in said if not isinstance(label, tuple)]
+    if not several and are_numerals(said) and any(map(_has_fraction, one_each)):
         return (), "regression"
     if size := multi_hot_size(said):
         return tuple(f"LABEL_{i}" for i in range(size)), "multi_label"
@@ -138,8 +139,10 @@ def _has_fraction(number: str | float) -> bool:
 
 def _plain(label: str | tuple[str, ...]) -> str | tuple[str, ...]:
     """Numbers with a point, and whole ones without; 007 stays."""
-    if isinstance(label, tuple):
-        return tuple(map(_plain, label))
+    return tuple(map(_number, label)) if isinstance(label, tuple) else _number(label)
+
+
+def _number(label: str) -> str:
     if WHOLE.fullmatch(label):
         return label
     number = label.replace(",", ".")

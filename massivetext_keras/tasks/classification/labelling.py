@@ -71,7 +71,9 @@ class Labelling:
         self.index = {label: i for i, label in enumerate(self.labels)}
         self.size = len(self.labels)
         self.numerals = not self.labels or are_numerals(self.labels)
-        self.spellings = dict(zip(read_column(self.labels), self.labels, strict=True))
+        self.spellings: dict[Any, str] = dict(
+            zip(read_column(self.labels), self.labels, strict=True)
+        )
         if len(self.labels) < self.least:
             raise ValueError(
                 f"there must be {self.least} labels or more, got {list(labels)}: set "
@@ -197,7 +199,7 @@ class Labelling:
         """
         if name in self.index:
             return name
-        return self.spellings.get(*read_column([name]), name)
+        return self.spellings.get(read_column([name])[0], name)
 
     def joined_names(self, rows: Any) -> Any:
         """Labels in memory as a string, or a number, for each row, None where one is
@@ -245,12 +247,12 @@ class Labelling:
         """Name of a label, also as others spell it, -> its number, -1 of others, inside
         a graph."""
         named = {f"{x}.0": y for x, y in self.spellings.items() if _is_whole(x)}
-        named = {x: self.index[y] for x, y in (named | self.spellings).items() if x}
-        named |= self.index
+        known = {x: self.index[y] for x, y in (named | self.spellings).items() if x}
+        known |= self.index
         with tf.init_scope():
-            names, numbers = tf.constant([*named]), tf.constant([*named.values()])
-            known = tf.lookup.KeyValueTensorInitializer(names, numbers)
-            return tf.lookup.StaticHashTable(known, -1)
+            names, numbers = tf.constant([*known]), tf.constant([*known.values()])
+            pairs = tf.lookup.KeyValueTensorInitializer(names, numbers)
+            return tf.lookup.StaticHashTable(pairs, -1)
 
     def numbers_of(self, names: tf.Tensor) -> tf.Tensor:
         """Names of labels, string [n], to their numbers, int32 [n], inside a graph; one

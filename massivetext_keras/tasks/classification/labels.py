@@ -101,8 +101,9 @@ def name_of(label: str | float) -> str:
 
 def names_of(label: str | float | tuple[str, ...]) -> tuple[str, ...]:
     """The names of the classes that a text has."""
-    several = isinstance(label, tuple | list)
-    return tuple(map(name_of, label)) if several else (name_of(label),)
+    if isinstance(label, tuple | list):
+        return tuple(map(name_of, label))
+    return (name_of(label),)
 
 
 def from_multi_hot(label: tuple[str, ...], labels: Sequence[str]) -> tuple[str, ...]:

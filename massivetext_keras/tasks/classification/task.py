@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import tensorflow as tf
@@ -77,6 +77,7 @@ class TextClassifier(Task):
     """
 
     backbone_class = (BERT, WordEncoder)
+    data: LabeledTexts
     data_class = LabeledTexts
     predicts_tokens = False
     weighs_rows = True
@@ -279,6 +280,14 @@ class TextClassifier(Task):
         scores = self.labelling.scores(tf.constant(logits), self.temperature).numpy()
         return [self.labelling.answer(row) for row in scores]
 
+    @overload
+    def classify(
+        self, texts: str, second: str | None = None
+    ) -> Classification | float: ...
+    @overload
+    def classify(
+        self, texts: Texts, second: Texts | None = None
+    ) -> list[Classification] | list[float]: ...
     def classify(
         self,
         texts: Texts,

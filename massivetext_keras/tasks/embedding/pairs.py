@@ -25,8 +25,11 @@ class PositivePairs(TextData):
         """Pairs from columns `text` and `second` of files, or from memory."""
         if are_files(data):
             problems, names = Problems(), ("text", "second")
-            rows = read_records(data, names, problems=problems, **reading)
-            pairs = [tuple(row.fields.get(name) for name in names) for row in rows]
+            records = read_records(data, names, problems=problems, **reading)
+            first, second = names
+            pairs: list[Any] = [
+                (x.fields.get(first), x.fields.get(second)) for x in records
+            ]
             problems.log()
             return pairs
         rows = rows_of(data)
@@ -37,7 +40,8 @@ class PositivePairs(TextData):
         order = np.random.default_rng(0).permutation(len(items))
         count = int(len(items) * share)
         sides = order[count:], order[:count]
-        return tuple([items[i] for i in sorted(side)] for side in sides)
+        first, second = ([items[i] for i in sorted(side)] for side in sides)
+        return first, second
 
     def preprocessor(
         self, sequence_length: int | None = None, **settings: Any

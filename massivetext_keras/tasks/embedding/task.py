@@ -232,8 +232,9 @@ class TextEmbedder(Task):
         texts = before + texts
         if self.lowercase:
             texts = rewrite(texts, [["lowercase"]])
-        ids = self.tokenizer.tokenize(texts)
-        ids = ids[:, : max_text_tokens(self.tokenizer, self.longest)]
+        tokenizer = self.need_tokenizer()
+        ids = tokenizer.tokenize(texts)
+        ids = ids[:, : max_text_tokens(tokenizer, self.longest)]
         with in_float32(self):
             vectors = self(padded(self.tokenizer, framed(self.tokenizer, ids)))
         return {"embedding": vectors}

@@ -59,10 +59,10 @@ class Assistant:
         return self.template.to_dict()
 
     @property
-    def jinja(self) -> str:
+    def jinja(self) -> str | dict[str, str]:
         """The template in Jinja, for a folder of Hugging Face."""
-        if not isinstance(self.template, ChatTemplate):
-            return self.source
+        if isinstance(self.template, JinjaTemplate):
+            return self.template.source
         tokenizer = self.lm.tokenizer
         return jinja_source(self.template, tokenizer is not None and tokenizer.add_bos)
 

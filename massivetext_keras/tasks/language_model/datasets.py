@@ -62,13 +62,13 @@ class LanguageModelData(Conversations):
         batches = shards.training(how.rows, how.seed, how.start).epochs()
         return batches, None if share == 0.0 else shards.validation(how.rows)
 
-    def read(self, source: Any, **reading) -> list:
+    def read(self, data: Any, **reading) -> list:
         """Texts; or conversations, where dicts have them or a format is named."""
         if reading.get("format") is not None:
-            return super().read(source, **reading)
-        if are_files(source):
-            return self.texts.read(source, **reading)
-        rows = list(rows_of(source))
+            return super().read(data, **reading)
+        if are_files(data):
+            return self.texts.read(data, **reading)
+        rows = list(rows_of(data))
         first = rows[0] if rows else ""
         talks = isinstance(first, Mapping) and "text" not in first
         if talks or isinstance(first, list | tuple):

@@ -33,10 +33,10 @@ class Conversations(Examples):
         """A conversation from `messages`, or from a `prompt` and its `reply`."""
         if fields.get("messages") is not None:
             return conversation_of(fields["messages"])
-        texts = [fields.get("prompt"), fields.get("reply")]
-        if texts[0] is None:
+        if fields.get("prompt") is None:
             raise ValueError("there are no messages, and no prompt")
-        texts = [text for text in texts if text is not None]
+        said = (fields.get("prompt"), fields.get("reply"))
+        texts = [text for text in said if text is not None]
         roles = ("user", "assistant")[: len(texts)]
         return conversation_of(Conversation(tuple(texts), roles))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import tensorflow as tf
 
@@ -21,6 +21,7 @@ REFUSAL = "I cannot help with that."
 
 # Texts to the reason why each may not pass, "" or None if it may.
 Reasons = Callable[[Sequence[str]], Sequence[str | None]]
+Written = TypeVar("Written", bound=str | Completion)
 
 
 def judge(function: Reasons) -> Reasons:
@@ -30,7 +31,7 @@ def judge(function: Reasons) -> Reasons:
     ... def no_shouts(texts):
     ...     return ["it shouts" if text.isupper() else "" for text in texts]
     """
-    function.judges = True
+    function.judges = True  # type: ignore[attr-defined]  # a mark
     return function
 
 
@@ -118,7 +119,11 @@ class Moderation:
     @property
     def in_graph(self) -> bool:
         """Whether an export can have it."""
-        return isinstance(self.judge, TextClassifier)
+        return self._classifier is not None
+
+    @property
+    def _classifier(self) -> TextClassifier | None:
+        return self.judge if isinstance(self.judge, TextClassifier) else None
 
     def save(self, folder: str | Path) -> None:
         """Writes the classifier beside the model of a preset.
@@ -126,8 +131,8 @@ class Moderation:
         Raises:
             ValueError: nobody could find the function again, or it is not marked.
         """
-        if self.in_graph:
-            self.judge.save_preset(Path(folder) / FOLDER)
+        if self._classifier is not None:
+            self._classifier.save_preset(Path(folder) / FOLDER)
             return
         place = _place(self._needed())
         try:
@@ -156,15 +161,16 @@ class Moderation:
         texts = list(texts)
         if not texts:
             return []
-        if not self.in_graph:
+        classifier = self._classifier
+        if classifier is None:
             found = [reason or "" for reason in self._needed()(texts)]
             if len(found) != len(texts):
                 raise ValueError(
                     f"moderation: {len(found)} reasons for {len(texts)} texts"
                 )
             return found
-        scores = self.judge.texts_graph.rows([text.encode() for text in texts])
-        above = scores["scores"][:, self._columns] >= self.threshold
+        scores = classifier.texts_graph.rows([text.encode() for text in texts])
+        above = scores["scores"][:, self._columns(classifier)] >= self.threshold
         return [self.labels[row.argmax()] if row.any() else "" for row in above]
 
     def refused(self, texts: Sequence[str]) -> list[bool]:
@@ -210,38 +216,40 @@ class Moderation:
             found |= tf.reduce_any(bad & (rows != ""), axis=1)
         return found | self._bad(written) if self.after else found
 
-    def check_in_graph(self) -> None:
-        """Refuses a judge that no graph can have.
+    def check_in_graph(self) -> TextClassifier:
+        """The classifier; refuses a judge that no graph can have.
 
         Raises:
             ValueError: it is a function, or was not read.
         """
-        self._needed()
-        if not self.in_graph:
+        judge = self._needed()
+        if not isinstance(judge, TextClassifier):
             raise ValueError(
                 "moderation: a function cannot be in an export: set task.moderation to "
                 "None, or to one by a classifier, and see `massivetext serve "
                 "--moderation`"
             )
+        return judge
 
     def held_by_export(self) -> list[Any]:
         """What a module has to keep for `refused_in_graph`."""
-        if not self.in_graph:
+        classifier = self._classifier
+        if classifier is None:
             return []
-        weights = self.judge.named_weights().values()
-        return [self.judge.tokenizer, *(weight.value for weight in weights)]
+        weights = classifier.named_weights().values()
+        return [classifier.tokenizer, *(weight.value for weight in weights)]
 
     def _bad(self, texts: tf.Tensor) -> tf.Tensor:
-        scores = self.judge.texts_graph(texts)["scores"]
-        above = tf.gather(scores, self._columns, axis=1) >= self.threshold
+        classifier = self.check_in_graph()
+        scores = classifier.texts_graph(texts)["scores"]
+        above = tf.gather(scores, self._columns(classifier), axis=1) >= self.threshold
         return tf.reduce_any(above, axis=1)
 
-    @property
-    def _columns(self) -> list[int]:
-        return [list(self.judge.labels).index(label) for label in self.labels]
+    def _columns(self, classifier: TextClassifier) -> list[int]:
+        return [[*classifier.labels].index(label) for label in self.labels]
 
-    def _needed(self) -> Reasons:
-        if self.judge is None:
+    def _needed(self) -> TextClassifier | Reasons:
+        if self.judge is None or isinstance(self.judge, str):
             raise ValueError(
                 "moderation: its classifier was not read: from_preset reads it, or set "
                 "task.moderation"
@@ -269,12 +277,12 @@ def allowed(moderation: Moderation | None, asked: Sequence[Sequence[str]]) -> li
 
 
 def cleared(
-    moderation: Moderation | None, texts: Sequence[str | Completion]
-) -> list[str | Completion | None]:
+    moderation: Moderation | None, texts: Sequence[Written]
+) -> list[Written | None]:
     """Texts that were written, None in place of one that may not pass."""
     if moderation is None or not moderation.after:
         return [*texts]
-    bad = moderation.refused([getattr(text, "text", text) for text in texts])
+    bad = moderation.refused([x if isinstance(x, str) else x.text for x in texts])
     return [None if wrong else x for x, wrong in zip(texts, bad, strict=True)]
 
 

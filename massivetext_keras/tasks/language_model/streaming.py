@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,9 +50,9 @@ class Streaming:
     """
 
     def __init__(self, task: Any, xla: bool):
-        self.xla, how = xla, (rules_of(task), task.own_numbers, xla)
-        parts = task.need_tokenizer(), task.backbone
-        self.slots = SlotSignatures(*parts, *how, replies_of(task))
+        self.xla, rules, own = xla, rules_of(task), task.own_numbers
+        parts = (task.need_tokenizer(), task.backbone)
+        self.slots = SlotSignatures(*parts, rules, own, xla, replies_of(task))
 
     @property
     def variables(self) -> list[tf.Variable]:
@@ -105,7 +105,7 @@ def _compare(
 
 def written(
     signatures: Mapping[str, Callable],
-    asked: list[tuple[str, Mapping[str, Any]]],
+    asked: Sequence[tuple[str, Mapping[str, Any]]],
     new: tf.Tensor,
     places: int,
 ) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 import tensorflow as tf
@@ -58,6 +58,7 @@ from massivetext_keras.tasks.language_model.completing import (
 from massivetext_keras.tasks.language_model.datasets import LanguageModelData
 from massivetext_keras.tasks.language_model.moderation import (
     FILTERED,
+    REFUSAL,
     Moderation,
     allowed,
     cleared,
@@ -176,7 +177,8 @@ class CausalLM(Task):
         self.assistant = Assistant(self, chat_template)
         self.banned = tuple(as_texts("banned phrase", banned)[0])
         self.writers.banned_phrases()  # says now what cannot be kept
-        self._label_bytes = self.carried = None
+        self._label_bytes: Any = None
+        self.carried: CarriedStates | None = None
         sizes = None if tokenizer is None else tokenizer.token_bytes()
         if sizes is not None:
             sizes += [0] * (config.vocabulary_size - len(sizes))
@@ -254,6 +256,38 @@ class CausalLM(Task):
             return None
         return tf.gather(self._label_bytes, labels)
 
+    @overload
+    def generate(
+        self,
+        prompts: str,
+        max_new_tokens: Count | None = None,
+        *,
+        stop: str | Sequence[str] | None = None,
+        banned: str | Sequence[str] = (),
+        num_samples: None = None,
+        include_prompt: bool = True,
+        parse_special: bool = False,
+        details: Literal[False] = False,
+        sampling: Sampling | None = None,
+        beams: Beams | None = None,
+        **numbers: Unpack[Numbers],
+    ) -> str: ...
+    @overload
+    def generate(
+        self,
+        prompts: Texts,
+        max_new_tokens: Count | None = None,
+        *,
+        stop: str | Sequence[str] | None = None,
+        banned: str | Sequence[str] = (),
+        num_samples: Positive | None = None,
+        include_prompt: bool = True,
+        parse_special: bool = False,
+        details: bool = False,
+        sampling: Sampling | None = None,
+        beams: Beams | None = None,
+        **numbers: Unpack[Numbers],
+    ) -> Completion | list: ...
     def generate(
         self,
         prompts: Texts,
@@ -315,27 +349,28 @@ class CausalLM(Task):
             return []
         ids, limit = self._read(prompts, how.max_new_tokens, parse_special)
         writers, penalize = self.writers, how.sampling.penalizes
-        numbers = allowed(self.moderation, [[prompt] for prompt in prompts])
-        some = [prompts[i] for i in numbers]
-        if not numbers:
+        passed = allowed(self.moderation, [[prompt] for prompt in prompts])
+        some = [prompts[i] for i in passed]
+        found: Sequence[str | Completion]
+        if not passed:
             found = []
         elif how.beams.num_beams > 1:
-            beams = how.beams.num_beams, how.stop, penalize, banned
-            asked = tf.gather(ids, numbers), limit, how.beams.rules(how.sampling)
-            best = writers.beam_texts(*beams).write(some, *asked)
+            writer = writers.beam_texts(how.beams.num_beams, how.stop, penalize, banned)
+            rules = how.beams.rules(how.sampling)
+            best = writer.write(some, tf.gather(ids, passed), limit, rules)
             found = [text for texts in best for text in texts[:count]]
         else:
-            writer = writers.text_generator(how.stop, penalize, banned)
+            sampler = writers.text_generator(how.stop, penalize, banned)
             repeated = [prompt for prompt in some for _ in range(count)]
-            asked = tf.gather(ids, np.repeat(numbers, count)), limit
-            sampling = how.sampling.tensors()
-            found = writer.write(repeated, *asked, sampling, scored=details)
-            found = found if details else [row.text for row in found]
+            asked = tf.gather(ids, np.repeat(passed, count)), limit
+            drawn = how.sampling.tensors()
+            written = sampler.write(repeated, *asked, drawn, scored=details)
+            found = written if details else [row.text for row in written]
         rows: list[list] = [[None] * count for _ in prompts]
-        passed = iter(cleared(self.moderation, found))
-        for i in numbers:
-            rows[i] = [next(passed) for _ in range(count)]
-        texts = [
+        clear = iter(cleared(self.moderation, found))
+        for i in passed:
+            rows[i] = [next(clear) for _ in range(count)]
+        texts: list[Any] = [
             [self._shown(prompt * include_prompt, text, details) for text in some]
             for prompt, some in zip(prompts, rows, strict=True)
         ]
@@ -343,16 +378,22 @@ class CausalLM(Task):
             texts = [text for (text,) in texts]
         return texts[0] if one else texts
 
+    @property
+    def _refusal(self) -> str:
+        return REFUSAL if self.moderation is None else self.moderation.refusal
+
     def _shown(
         self, head: str, text: str | Completion | None, details: bool
     ) -> str | Completion:
         """A text behind what stands before it; of one that may not pass the refusal."""
         if text is None:
-            refusal = self.moderation.refusal
+            refusal = self._refusal
             return Completion(refusal, FILTERED, 0, (), ()) if details else refusal
         if not head:
             return text
-        return text._replace(text=head + text.text) if details else head + text
+        if isinstance(text, Completion):
+            return text._replace(text=head + text.text)
+        return head + text
 
     def stream(
         self,
@@ -510,11 +551,12 @@ class CausalLM(Task):
         talks, one = conversations_of(messages)
         if not talks:
             return []
-        numbers = allowed(self.moderation, [talk.texts for talk in talks])
-        some = [talks[i] for i in numbers]
+        passed = allowed(self.moderation, [talk.texts for talk in talks])
+        some = [talks[i] for i in passed]
         found = self.assistant.replies(some, how, banned) if some else []
-        passed = dict(zip(numbers, cleared(self.moderation, found), strict=True))
-        replies = [self._shown("", passed.get(i), False) for i in range(len(talks))]
+        clear = dict(zip(passed, cleared(self.moderation, found), strict=True))
+        shown = map(clear.get, range(len(talks)))
+        replies = [self._refusal if text is None else text for text in shown]
         return replies[0] if one else replies
 
     def chat_stream(
@@ -684,6 +726,8 @@ class CausalLM(Task):
             roles, known, f"roles must be {', '.join(ROLES)}, or empty"
         )
         template = self.assistant.graph_template
+        if template is None:
+            raise ValueError("the chat template has no form that a graph can use")
         room = self.config.max_length - max_new_tokens
         found = chat_ids(self.tokenizer, template, roles, texts, room)
         whole = tf.strings.reduce_join(template.pieces(roles, texts), axis=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import overload
+
 import tensorflow as tf
 
 from massivetext_keras import data
@@ -121,6 +123,10 @@ class ReplacedTokenDetector(Task):
         """What the generator fills."""
         return self.generator.mask_id
 
+    @overload
+    def detect(self, texts: str) -> list[tuple[str, float]]: ...
+    @overload
+    def detect(self, texts: Texts) -> list[list[tuple[str, float]]]: ...
     def detect(
         self, texts: Texts
     ) -> list[tuple[str, float]] | list[list[tuple[str, float]]]:
@@ -147,7 +153,7 @@ class ReplacedTokenDetector(Task):
     def detect_graph(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """`detect` (text -> token, score): string and float32 [n, tokens], padded with
         "" and -1."""
-        tokenizer = self.tokenizer
+        tokenizer = self.need_tokenizer()
         ids = tokenizer.tokenize(texts)
         ids = ids[:, : max_text_tokens(tokenizer, self.config.max_length)]
         with in_float32(self):

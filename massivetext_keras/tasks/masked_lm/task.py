@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import tensorflow as tf
@@ -174,6 +174,10 @@ class MaskedLM(Task):
             return counts
         return [*counts, tf.reduce_sum(_real_rows(weights))]
 
+    @overload
+    def fill_mask(self, texts: str, top_k: int = 5) -> list[Fill]: ...
+    @overload
+    def fill_mask(self, texts: Texts, top_k: int = 5) -> list[list[Fill]]: ...
     def fill_mask(self, texts: Texts, top_k: int = 5) -> list[Fill] | list[list[Fill]]:
         """What most probably stands in the place of the mask.
 
@@ -242,7 +246,7 @@ class MaskedLM(Task):
     def fill_graph(self, texts: tf.Tensor, top_k: tf.Tensor) -> dict[str, tf.Tensor]:
         """`fill_mask` (text, top_k -> token, score, filled), all [batch, top_k]: the
         tokens in place of the mask, their probabilities, the texts with them."""
-        tokenizer, most = self.tokenizer, int(self.fillers.sum())
+        tokenizer, most = self.need_tokenizer(), int(self.fillers.sum())
         right = (top_k >= 1) & (top_k <= most)
         top_k = checked(top_k, right, f"top_k must be between 1 and {most}")
         parts = tf.strings.split(texts, self.mask_token)
@@ -286,7 +290,7 @@ class MaskedLM(Task):
     @served("score", text=STRING)
     def score_graph(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """`score` (text -> log_probability)."""
-        tokenizer = self.tokenizer
+        tokenizer = self.need_tokenizer()
         ids = tokenizer.tokenize(texts)
         width = max_text_tokens(tokenizer, self.config.max_length)
         lengths = tf.cast(ids.row_lengths(), tf.int32)

@@ -26,7 +26,7 @@ from massivetext_keras.support.arguments import Positive
 from massivetext_keras.support.files import check_free, expanded
 from massivetext_keras.support.values import parse_size
 from massivetext_keras.tasks.ngram.graph import ScoringGraph
-from massivetext_keras.tasks.ngram.units import units_named
+from massivetext_keras.tasks.ngram.units import Tokens, units_named
 from massivetext_keras.text.strings import Texts, as_texts
 
 _AT_ONCE = 64  # bytes of memory for each token of a sort
@@ -281,8 +281,8 @@ class NgramLM:
         pieces = list(self._ids)
         texts = []
         for row, prompt in enumerate(prompts):
-            new = self._continued(prompt, how.max_new_tokens, how.sampling, row)
-            new = [pieces[i - len(SPECIAL)] for i in new]
+            ids = self._continued(prompt, how.max_new_tokens, how.sampling, row)
+            new = [pieces[i - len(SPECIAL)] for i in ids]
             joined = self.units.join(new, prompt)
             texts.append(prompt + joined if include_prompt else joined)
         return texts[0] if one else texts
@@ -291,7 +291,8 @@ class NgramLM:
         """The ids of what follows on a prompt."""
         text = prompt.rsplit("\n", 1)[-1] if self.units.by_line else prompt
         known = (self._ids.get(piece, UNKNOWN) for piece in self.units.split(text))
-        ids, new = [BEGIN, *known], []
+        ids = [BEGIN, *known]
+        new: list[int] = []
         seen = np.zeros(self.model.vocabulary_size, bool)
         seen[ids] = True
         tensors = how.tensors()
@@ -319,7 +320,7 @@ class NgramLM:
             progress: show a bar.
         """
         about = {"units": self.units.name}
-        if self.units.name == "tokens":
+        if isinstance(self.units, Tokens):
             about["tokenizer"] = self.units.tokenizer.fingerprint
         if Path(path).suffix != ".arpa":
             write_binary(path, self.model, self._names, about)

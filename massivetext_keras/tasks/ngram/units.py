@@ -43,7 +43,7 @@ class Units:
         raise NotImplementedError
 
     def name_of(self, piece: bytes | int) -> str:
-        return piece.decode()
+        return piece.decode() if isinstance(piece, bytes) else str(piece)
 
     def piece_of(self, name: str) -> bytes | int:
         return name.encode()

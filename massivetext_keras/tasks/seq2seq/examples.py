@@ -52,13 +52,13 @@ class TextPairs(Examples):
         it does in `generate`; a pair whose target is too long is left out."""
         task = self.task
         length = task.within_context("max_length", how.length)
-        pairs = [pair for pair in examples if pair.target is not None]
+        pairs = [(x.source, x.target) for x in examples if x.target is not None]
         if not pairs:
             raise ValueError(
                 "no example has a target to learn: give list(zip(sources, targets))"
             )
-        sources = [task.prefix + pair.source for pair in pairs]
-        targets = [pair.target for pair in pairs]
+        sources = [task.prefix + source for source, _ in pairs]
+        targets = [target for _, target in pairs]
         columns = data.encode_pairs(
             task.need_tokenizer(), sources, targets, length, cut=True
         )
@@ -123,8 +123,10 @@ class TextPairs(Examples):
         ]
         if not pairs:
             raise ValueError("no example has a target to compare with")
+        written, targets = zip(*pairs, strict=True)
         return written_scores(
-            *zip(*pairs, strict=True),
+            written,
+            targets,
             language=self.task.language,
             measures=self.task.measures,
         )

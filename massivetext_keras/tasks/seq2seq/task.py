@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 
 import numpy as np
 import tensorflow as tf
@@ -23,6 +23,7 @@ from massivetext_keras.generation.settings import (
     SAMPLING,
     Beams,
     Numbers,
+    NumbersOfBeams,
     Sampling,
     Settings,
     checked_own,
@@ -164,7 +165,9 @@ class Seq2SeqLM(Task):
         """Features of `Seq2Seq` -> float32 logits [batch, length, vocabulary]."""
         return self.backbone.logits(self.backbone(inputs, training=training))
 
-    def compile(self, optimizer="adamw", label_smoothing: float = 0.0, **kwargs):
+    def compile(  # type: ignore[override]  # smoothing stands second here
+        self, optimizer="adamw", label_smoothing: float = 0.0, **kwargs
+    ):
         """As `TrainingStep.compile`.
 
         Args:
@@ -232,6 +235,28 @@ class Seq2SeqLM(Task):
             objective=Denoised(damage),
         )
 
+    @overload
+    def generate(
+        self,
+        sources: str,
+        max_new_tokens: int | None = None,
+        *,
+        prefix: str | None = None,
+        sampling: Sampling | None = None,
+        beams: Beams | None = None,
+        **numbers: Unpack[Numbers],
+    ) -> str: ...
+    @overload
+    def generate(
+        self,
+        sources: Texts,
+        max_new_tokens: int | None = None,
+        *,
+        prefix: str | None = None,
+        sampling: Sampling | None = None,
+        beams: Beams | None = None,
+        **numbers: Unpack[Numbers],
+    ) -> list[str]: ...
     def generate(
         self,
         sources: Texts,
@@ -280,18 +305,16 @@ class Seq2SeqLM(Task):
 
     def _settled(self, max_new_tokens, sampling, beams, numbers) -> Settings:
         given = {"max_new_tokens": max_new_tokens, **numbers}
-        usual, context = {"temperature": 0.0}, self.config.max_length
+        context = self.config.max_length
+        usual = {"temperature": 0.0, "max_new_tokens": min(_MOST_NEW_TOKENS, context)}
         own = self.generation
         how = settle(given, own, _WRITES, usual, context, sampling, beams, 0.0)
-        limit = how.max_new_tokens
-        if limit is None:
-            limit = min(_MOST_NEW_TOKENS, context)
-        if not 1 <= limit <= context:
+        if not 1 <= how.max_new_tokens <= context:
             raise ValueError(
                 f"max_new_tokens must be from 1 to the context of {context} tokens, "
-                f"got {limit}"
+                f"got {how.max_new_tokens}"
             )
-        return how._replace(max_new_tokens=limit)
+        return how
 
     def sure_answers(
         self, sources: Sequence[str], how: Settings, prefix: str | None = None
@@ -319,7 +342,7 @@ class Seq2SeqLM(Task):
         num_beams: int | None = None,
         *,
         prefix: str | None = None,
-        **numbers: Unpack[Numbers],
+        **numbers: Unpack[NumbersOfBeams],
     ) -> list:
         """The `n` best texts for each source that beam search finds, with their scores.
 
@@ -342,8 +365,8 @@ class Seq2SeqLM(Task):
         num_beams = num_beams or max(n, self.generation.get("num_beams", 1))
         if not 1 <= n <= num_beams:
             raise ValueError(f"n must be from 1 to num_beams={num_beams}, got {n}")
-        numbers = {"temperature": 0.0, **_UNLIMITED, **numbers, "num_beams": num_beams}
-        how = self._settled(max_new_tokens, None, None, numbers)
+        given = {"temperature": 0.0, **_UNLIMITED, **numbers, "num_beams": num_beams}
+        how = self._settled(max_new_tokens, None, None, given)
         sources, one = as_texts("source", sources)
         best = [row[:n] for row in self._ranked(sources, how, prefix)]
         return best[0] if one else best
@@ -373,7 +396,7 @@ class Seq2SeqLM(Task):
         stop_ids: Sequence[int] | None = None,
         sampling: Sampling | None = None,
         beams: Beams | None = None,
-        **numbers: Unpack[Numbers],
+        **numbers: Unpack[NumbersOfBeams],
     ) -> tf.RaggedTensor:
         """Answers rows of token ids, with the arguments of `generate`.
 
@@ -394,8 +417,8 @@ class Seq2SeqLM(Task):
                 f"rows must have 1 to {self.config.max_length} ids, the context; they "
                 f"have {lengths.min()} to {lengths.max()}"
             )
-        numbers = {**numbers, "num_beams": num_beams}
-        how = self._settled(max_new_tokens, sampling, beams, numbers)
+        given = {**numbers, "num_beams": num_beams}
+        how = self._settled(max_new_tokens, sampling, beams, given)
         limit, penalize = tf.constant(how.max_new_tokens), how.sampling.penalizes
         stop_ids = ids_that_end(self) if stop_ids is None else tuple(stop_ids)
         num_beams, size = how.beams.num_beams, how.beams.no_repeat_ngram_size
@@ -459,8 +482,8 @@ class Seq2SeqLM(Task):
     def default_graph(self, text, compiled) -> dict:
         """The text of `translate`."""
         usual = self._served_defaults()
-        usual = usual["max_new_tokens"], usual["length_penalty"]
-        found = graph_of(self, Seq2SeqLM.translate_graph, compiled)(text, *usual)
+        numbers = usual["max_new_tokens"], usual["length_penalty"]
+        found = graph_of(self, Seq2SeqLM.translate_graph, compiled)(text, *numbers)
         return {"text": found["text"]}
 
     def _served_defaults(self) -> dict[str, Any]:
@@ -555,7 +578,7 @@ class Seq2SeqLM(Task):
         )
         if search:
             how = stop_ids, rules, compiled, penalize
-            decoder = BeamDecoder(self.backbone, num_beams, *how)
+            decoder: BeamDecoder | Decoder = BeamDecoder(self.backbone, num_beams, *how)
         else:
             decoder = Decoder(self.backbone, stop_ids, penalize, compiled, rules)
         return IdsToIds(decoder, self.start_id)

@@ -117,7 +117,8 @@ class TaggedTexts(Examples):
         starts, ends = rows.starts.to_list(), rows.ends.to_list()
         numbers: list[int] = []
         for example, *words in zip(examples, starts, ends, strict=True):
-            spans = [s for s in spans_in(example.spans) if s[2] in self.task.labels]
+            known = spans_in(example.spans or ())
+            spans = [span for span in known if span[2] in self.task.labels]
             tags = tags_of_spans([*zip(*words, strict=True)], spans, self.task.scheme)
             numbers += (self.task.tag_set.ids[tag] for tag in tags)
         ids, marks, places = (
@@ -170,12 +171,12 @@ class TaggedTexts(Examples):
         Raises:
             ValueError: nobody says what spans there are.
         """
-        pairs = zip(examples, predictions, strict=True)
-        pairs = [(x, found) for x, found in pairs if x.spans is not None]
+        both = zip(examples, predictions, strict=True)
+        pairs = [(x, found) for x, found in both if x.spans is not None]
         if not pairs:
             raise ValueError("no example has entities or tags to compare with")
         return evaluation.span_scores(
-            [spans_in(x.spans) for x, _ in pairs],
+            [spans_in(x.spans or ()) for x, _ in pairs],
             [spans_in(found["entities"]) for _, found in pairs],
             [x.words for x, _ in pairs],
         )

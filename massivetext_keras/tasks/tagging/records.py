@@ -86,17 +86,18 @@ def tags_of_words(
     if not words:
         return []
     one = isinstance(words[0], str)
-    rows = [list(words)] if one else [list(row) for row in words]
+    rows: list[list[Any]] = [[*words]] if one else [[*row] for row in words]
     if not all(isinstance(word, str) and word for row in rows for word in row):
         raise ValueError("an empty word, or one that is no text")
-    texts, places = zip(*map(joined_words, rows), strict=True)
+    texts, places = zip(*(joined_words(row) for row in rows), strict=True)
+    asked = None
     if predicate is not None:
-        numbers = [predicate] if one else predicate
+        numbers: Any = [predicate] if one else predicate
         pairs = zip(places, numbers, strict=True)
-        predicate = [tuple(where[number]) for where, number in pairs]
+        asked = [tuple(where[number]) for where, number in pairs]
     tags = [
         tags_of_spans([*map(tuple, where)], spans_in(spans), tagger.scheme)
-        for where, spans in zip(places, tagger.tag(texts, predicate), strict=True)
+        for where, spans in zip(places, tagger.tag(texts, asked), strict=True)
     ]
     return tags[0] if one else tags
 

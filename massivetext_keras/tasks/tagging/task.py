@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import overload
 
 import tensorflow as tf
 
@@ -142,6 +143,10 @@ class TokenClassifier(Task):
             rows = tf.reduce_sum(losses, axis=1)
         return [tf.reduce_sum(rows)], rows
 
+    @overload
+    def tag(self, texts: str, predicate: Predicates = None) -> list[Span]: ...
+    @overload
+    def tag(self, texts: Texts, predicate: Predicates = None) -> list[list[Span]]: ...
     def tag(
         self, texts: Texts, predicate: Predicates = None
     ) -> list[Span] | list[list[Span]]:

@@ -6,7 +6,7 @@ Source: Pennington et al. (2014), "GloVe: global vectors for word representation
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -152,7 +152,7 @@ def update(
     columns: tf.Tensor,
     counts: tf.Tensor,
     tables: tuple[tf.Variable, tf.Variable],
-    squares: tuple[tf.Variable, tf.Variable],
+    squares: Sequence[tf.Variable],
     rate: tf.Tensor,
     x_max: float,
 ) -> tuple[tf.Tensor, list[tf.Operation]]:

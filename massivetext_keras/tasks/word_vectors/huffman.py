@@ -32,7 +32,7 @@ def huffman(counts: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         heapq.heappush(heap, (one + other, node))
     paths = []
     for place in range(words):
-        path = []
+        path: list[tuple[int, float]] = []
         while place in above and (not path or place >= words):
             place, is_left = above[place]
             path.append((place - words, is_left))

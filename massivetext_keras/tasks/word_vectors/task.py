@@ -108,7 +108,7 @@ class WordVectors(keras.Model):
         return stream
 
     def _make_weights(self) -> None:
-        config, words = self.config, len(self.vocabulary)
+        config, words = self.config, len(self._known_words())
         rows = words + (config.buckets if config.has_parts else 0)
         columns = config.size + (config.method == "glove")
         start = keras.initializers.RandomUniform(
@@ -123,7 +123,7 @@ class WordVectors(keras.Model):
         self.context = make(
             (words, columns), start if is_glove else "zeros", name="contexts"
         )
-        self._squares = ()
+        self._squares: tuple[keras.Variable, ...] = ()
         if is_glove:
             self._squares = tuple(
                 make((words, columns), "ones", trainable=False, name=f"{name}_squares")
@@ -138,7 +138,7 @@ class WordVectors(keras.Model):
         config = self.config
         if not config.has_parts:
             return Rows(self.table.value)
-        words = self.vocabulary.words
+        words = self._known_words().words
         parts = [[i, *self._parts(word)] for i, word in enumerate(words)]
         return PartRows(self.table.value, parts)
 
@@ -149,7 +149,7 @@ class WordVectors(keras.Model):
             config.min_ngram,
             config.max_ngram,
             config.buckets,
-            len(self.vocabulary),
+            len(self._known_words()),
         )
 
     def fit(
@@ -181,9 +181,9 @@ class WordVectors(keras.Model):
             shuffled = glove.Shuffled(entries, self.config.seed)
             data, steps = shuffled.dataset, shuffled.records
         else:
-            data = blocks(stream, self.vocabulary, self.config)
+            data = blocks(stream, self._known_words(), self.config)
             steps = stream.records
-        self._predict = self._objective()
+        self._predict: Any = self._objective()  # None: GloVe has none
         self.make_train_function(force=True)
         self._batches.assign(0)
         self._total.assign(steps * epochs)
@@ -204,7 +204,7 @@ class WordVectors(keras.Model):
         if config.method == "glove":
             return None
         if config.loss == "hierarchical":
-            tree = updates.Hierarchical(*huffman(self.vocabulary.counts))
+            tree = updates.Hierarchical(*huffman(self._known_words().counts))
             return getattr(tree, config.method)
         return getattr(updates, config.method)
 
@@ -242,8 +242,8 @@ class WordVectors(keras.Model):
         done_share = tf.cast(self._batches / self._total, tf.float32)
         rate = self.first_rate * tf.maximum(1.0 - done_share, _LEAST_RATE)
         done = [
-            rows.add(*changes, rate)
-            for rows, changes in (
+            rows.add(ids, changes, curvature, rate)
+            for rows, (ids, changes, curvature) in (
                 (self._rows, found.inputs),
                 (contexts, found.outputs),
             )
@@ -254,7 +254,7 @@ class WordVectors(keras.Model):
         loss, done = glove.update(
             **batch,
             tables=(self.table.value, self.context.value),
-            squares=tuple(square.value for square in self._squares),
+            squares=[square.value for square in self._squares],
             rate=tf.constant(self.first_rate),
             x_max=self.config.x_max,
         )
@@ -321,7 +321,8 @@ class WordVectors(keras.Model):
         for row, text in enumerate(texts):
             text = text.lower() if self.config.lowercase else text
             pieces = (x for part in units.sequences(text) for x in units.split(part))
-            names = (piece.decode(errors="replace") for piece in pieces)
+            words = (piece for piece in pieces if isinstance(piece, bytes))
+            names = (word.decode(errors="replace") for word in words)
             known = [ids[name] for name in names if name in ids]
             if known:
                 found[row] = table[known].mean(0)

@@ -110,7 +110,8 @@ class Checkpoint(StepCallback):
         found = sorted(there.values(), reverse=True)
         if best:
             losses = {path: files.validation_loss(path) for path in found}
-            found = sorted((p for p in found if losses[p] < np.inf), key=losses.get)
+            known = (path for path in found if losses[path] < np.inf)
+            found = sorted(known, key=losses.__getitem__)
         self._saved = self._load(model, found)
         if found and self._saved is None:
             raise ValueError(
@@ -128,8 +129,8 @@ class Checkpoint(StepCallback):
         """
         self.wait()
         sum_over_workers(devices_of(model), 0)  # until the chief has written
-        found = files.checkpoints_in(self.folder).values()
-        found = [path for path in found if files.is_good(path)]
+        there = files.checkpoints_in(self.folder).values()
+        found = [path for path in there if files.is_good(path)]
         batches = int(model.optimizer.iterations.numpy())
         step = self._load(model, sorted(found, reverse=True)) or 0
         model.optimizer.iterations.assign(batches)
@@ -305,7 +306,7 @@ class Checkpoint(StepCallback):
         good = [step for step, path in steps.items() if files.is_good(path)]
         kept = {*sorted(steps)[-1:], *sorted(good)[-self.keep :]}
         losses = {step: files.validation_loss(path) for step, path in steps.items()}
-        best = min(losses, key=losses.get)
+        best = min(losses, key=losses.__getitem__)
         if self.keep_best and losses[best] < np.inf:
             kept.add(best)
         for step, path in steps.items():

@@ -65,8 +65,8 @@ class Measure(StepCallback):
         self._writer: tf.summary.SummaryWriter | None = None
 
     @property
-    def _folder(self) -> Path:
-        return self.run_dir / "best"
+    def _folder(self) -> Path | None:
+        return None if self.run_dir is None else self.run_dir / "best"
 
     def on_train_begin(self, logs=None):
         super().on_train_begin()
@@ -75,7 +75,7 @@ class Measure(StepCallback):
             with warnings_left_out(lambda said: True):
                 known = self.model.measure(some, self.model.predictions(some))
             choose("measure", self.keep_best, known)
-        if self.step and self.keep_best and self.run_dir and not self.best:
+        if self.step and self.keep_best and self._folder and not self.best:
             path = self._folder / MEASURES
             self.best = read_json(path) if path.exists() else {}
 
@@ -97,7 +97,7 @@ class Measure(StepCallback):
         if logs is not None:
             logs.update({f"measure_{name}": value for name, value in values.items()})
         if self.run_dir is not None and self.is_chief:
-            self._record(values, predictions)
+            self._record(self.run_dir, values, predictions)
         if self._is_best(values):
             self.best = dict(values)
             if self.keep_best:
@@ -107,9 +107,9 @@ class Measure(StepCallback):
         """Gives the model its best weights again, where they are to be kept."""
         if not (self.keep_best and self.best):
             return
-        if self.run_dir is not None and self.model.adapted():
+        if self._folder is not None and self.model.adapted():
             self.model.load_adapters(self._folder)
-        elif self.run_dir is not None:
+        elif self._folder is not None:
             _, tensors = read_preset(self._folder)
             self.model.take_weights(tensors, str(self._folder))
         else:
@@ -131,7 +131,7 @@ class Measure(StepCallback):
         return new < old if self.keep_best in LOWER_IS_BETTER else new > old
 
     def _keep(self) -> None:
-        if self.run_dir is None:
+        if self._folder is None:
             self._kept = [weight.numpy() for weight in self.model.weights]
         elif self.is_chief:
             adapted = self.model.adapted()
@@ -140,9 +140,9 @@ class Measure(StepCallback):
             write_json(self._folder / MEASURES, self.best)
 
     @recording("the measures")
-    def _record(self, values: dict[str, float], predictions) -> None:
+    def _record(self, run_dir: Path, values: dict[str, float], predictions) -> None:
         if self._writer is None:
-            folder = str(self.run_dir / "validation")
+            folder = str(run_dir / "validation")
             self._writer = tf.summary.create_file_writer(folder)
         with self._writer.as_default(self.step):
             for name, value in values.items():

@@ -6,6 +6,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -48,7 +49,7 @@ class StopOnSignal(keras.callbacks.Callback):
         super().__init__()
         self.checkpoint, self.agree = checkpoint, agree
         self._told: int | None = None
-        self._before = {}
+        self._before: dict[int, Any] = {}
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():

@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -51,7 +51,8 @@ class Meter:
 
     def __init__(self, model: keras.Model):
         self.model = model
-        self.gained, self.seconds = {}, 0.0
+        self.gained: dict[str, Any] = {}
+        self.seconds = 0.0
         self.resume(reset=True)
 
     def gains(self) -> Gains:

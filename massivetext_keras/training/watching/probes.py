@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -72,7 +73,7 @@ class MeshProbe:
     def __init__(self, model: keras.Model, mesh: Mesh):
         self.mesh = mesh
         self.variables = [held_by(v) for v in model.trainable_variables]
-        self._before = None
+        self._before: list[tuple[Any, float]] | None = None
 
     def norm(self) -> float:
         """Of all weights together."""

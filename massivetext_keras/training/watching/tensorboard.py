@@ -129,7 +129,7 @@ class TensorBoard(StepCallback):
         self.embeddings = embeddings
         self._writers: dict[str, tf.summary.SummaryWriter] = {}
         self._logs: dict[str, float] = {}
-        self._seen: dict[str, float] | None = None  # tokens and seconds
+        self._seen: dict[str, float] = {}  # tokens and seconds, once it began
 
     def set_model(self, model):
         if self.model is not model:
@@ -139,7 +139,7 @@ class TensorBoard(StepCallback):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin()
-        if self._seen is None:
+        if not self._seen:
             self._seen = _seen_before(self.log_dir / "train", self.step)
             self._describe()
         self._flops = self._share_of_peak()

@@ -200,7 +200,7 @@ def test_a_long_line_is_skipped_without_being_held(tmp_path):
             file.write(b"x" * 1_000_000)
         file.write(b'"}\n{"text": "two"}\n')
     tracemalloc.start()
-    rows = list(read(str(path), max_document_bytes=1_000_000))
+    rows = list(read(str(path), max_document_bytes="1MB"))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert brief(rows) == ["one", "too_large", "two"]
