@@ -15,6 +15,7 @@ parts run. BLEU is of test_2016_flickr, with one beam and with four; speed is th
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -101,11 +102,7 @@ def student(whole: Translator) -> None:
     import massivetext_keras as mtk
 
     pairs, half = pairs_of("train"), [1, 3]
-    begin = time.perf_counter()
-    written = whole.task.translate(
-        [source for source, _ in pairs], max_new_tokens=NEW, num_beams=4
-    )
-    print(f"teacher's beams: {time.perf_counter() - begin:.0f} s", flush=True)
+    beams = written(whole, [source for source, _ in pairs])
     taught = mtk.compression.student_of(whole.task, half)
     keras.utils.set_random_seed(0)
     alone = type(taught)(taught.config, taught.tokenizer)
@@ -113,16 +110,25 @@ def student(whole: Translator) -> None:
         whole.row("4 + 4 blocks", whole.again()),
         whole.row("2 + 2 of them, untrained", taught),
     ]
-    beams = [(source, text) for (source, _), text in zip(pairs, written, strict=True)]
     for name, task, examples in (
         ("2 + 2, by the teacher's beams", taught, beams),
         ("2 + 2, alone", alone, pairs),
     ):
         learn(task, examples)
-        task.save_preset(whole.folder.parent / name.replace(" ", "_"), overwrite=True)
         rows.append(whole.row(name, task))
         print(rows[-1], flush=True)
     table(HEADS, rows)
+
+
+def written(whole: Translator, sources: list[str]) -> list[tuple[str, str]]:
+    """Sources with what four beams of the teacher write, which is kept beside it."""
+    file = whole.folder / "beams.json"
+    if not file.exists():
+        begin = time.perf_counter()
+        texts = whole.task.translate(sources, max_new_tokens=NEW, num_beams=4)
+        print(f"teacher's beams: {time.perf_counter() - begin:.0f} s", flush=True)
+        file.write_text(json.dumps([*zip(sources, texts, strict=True)]))
+    return [(source, text) for source, text in json.loads(file.read_text())]
 
 
 def learn(task, pairs: list[tuple[str, str]]) -> None:
