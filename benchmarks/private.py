@@ -10,6 +10,7 @@ Without a name both run.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
@@ -21,7 +22,7 @@ import numpy as np
 from common import data_folder
 from compression import table
 
-ROWS, LENGTH, ROUNDS = 64, 64, 5
+ROWS, LENGTH, STEPS = 64, 64, 3
 BATCH, UPDATES, RATE, CLIP = 256, 60, 3e-3, 0.5
 EPSILONS = (1.0, 3.0, 8.0, float("inf"))
 
@@ -37,30 +38,26 @@ def classifier():
     return task
 
 
-def some_batches(task):
+def some_batches():
     import tensorflow as tf
 
     random = np.random.default_rng(0)
     ids = random.integers(1000, 20_000, [ROWS, LENGTH], np.int32)
     features = {"token_ids": ids, "padding_mask": np.ones_like(ids)}
     labels = random.integers(0, 2, [ROWS]).astype(np.int32)
-    return tf.data.Dataset.from_tensors((features, labels)).repeat(3)
+    return tf.data.Dataset.from_tensors((features, labels)).repeat(STEPS)
 
 
 def step() -> None:
     import massivetext_keras as mtk
+    from massivetext_keras.compression.comparison import best_in_turns
 
     tasks = [classifier() for _ in range(2)]
     for task, privacy in zip(tasks, (None, mtk.privacy.DPSGD()), strict=True):
         task.compile(mtk.training.adamw(1e-3), privacy=privacy)
-        task.fit(some_batches(task), verbose=0)
-    seconds = [[], []]
-    for _ in range(ROUNDS):
-        for task, found in zip(tasks, seconds, strict=True):
-            begin = time.perf_counter()
-            task.fit(some_batches(task), verbose=0)
-            found.append((time.perf_counter() - begin) / 3)
-    plain, private = map(min, seconds)
+    data = some_batches()
+    runs = [functools.partial(task.fit, data, verbose=0) for task in tasks]
+    plain, private = (seconds / STEPS for seconds in best_in_turns(runs))
     rows = [(f"{ROWS} x {LENGTH}", plain, private, private / plain)]
     table(
         ("step of MiniLM's head and adapters", "plain, s", "private, s", "ratio"), rows
