@@ -193,11 +193,6 @@ class TransformerConfig(ModelConfig):
         return self.embedding_size or self.hidden_size
 
     @property
-    def decoder_layers(self) -> int:
-        """Blocks of an encoder-decoder's decoder."""
-        return self.num_decoder_layers or self.num_layers
-
-    @property
     def residual_scale(self) -> float:
         """Standard deviation of the first weights of what joins the residual stream,
         whose variance is then the same at any depth (Radford et al., 2019)."""

@@ -21,6 +21,7 @@ class ModelConfig(Config):
         stack: which of them it is.
         vocabulary_size: rows of the token embedding.
         num_layers: of an encoder-decoder, those of the encoder.
+        num_decoder_layers: those of the decoder (None: as many).
         hidden_size: width of hidden states.
         embedding_size: width of the embeddings (None: `hidden_size`).
         max_length: longest text, in tokens.
@@ -40,6 +41,7 @@ class ModelConfig(Config):
     stack: str
     vocabulary_size: int
     num_layers: int
+    num_decoder_layers: int | None = None
     hidden_size: int
     embedding_size: int | None
     max_length: int
@@ -75,8 +77,13 @@ class ModelConfig(Config):
 
     @property
     def is_encoder_decoder(self) -> bool:
-        """Whether it reads one text and writes another; it has `decoder_layers`."""
+        """Whether it reads one text and writes another."""
         return self.stack in self.encoder_decoders
+
+    @property
+    def decoder_layers(self) -> int:
+        """Layers of an encoder-decoder's decoder."""
+        return self.num_decoder_layers or self.num_layers
 
     @property
     def numbers_per_place(self) -> int:

@@ -150,11 +150,6 @@ class RecurrentSeq2SeqConfig(ModelConfig):
         return self.width_of_output if self.query == "after" else self.width_of_memory
 
     @property
-    def decoder_layers(self) -> int:
-        """Layers of the decoder."""
-        return self.num_decoder_layers or self.num_layers
-
-    @property
     def states(self) -> int:
         """Tensors of a layer's state."""
         return 2 if self.cell == "lstm" else 1

@@ -158,12 +158,7 @@ class BertFolder(CheckpointFolder):
         path: a local folder.
     """
 
-    @functools.cached_property
-    def description(self) -> Path:
-        """`bert_config.json`, or without one the `params.yaml` of a run of the Model
-        Garden."""
-        files = (self.path / CONFIG, self.path / PARAMETERS)
-        return next((file for file in files if file.is_file()), files[0])
+    descriptions = (CONFIG, PARAMETERS)  # the second is of a run of the Model Garden
 
     @functools.cached_property
     def config(self) -> TransformerConfig:

@@ -22,18 +22,25 @@ class CheckpointFolder:
     Args:
         path: a local folder.
 
+    Attributes:
+        descriptions: names of files that describe a model: the first that is there
+            counts.
+
     Raises:
         FileNotFoundError: of whatever is asked: the folder or a file is missing.
         ValueError: a file is damaged, or asks for what would give other numbers.
     """
 
+    descriptions: tuple[str, ...]
+
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
 
-    @property
+    @functools.cached_property
     def description(self) -> Path:
-        """The file that describes the model."""
-        raise NotImplementedError
+        """The file that describes the model; the first one where there is none."""
+        files = [self.path / name for name in self.descriptions]
+        return next((file for file in files if file.is_file()), files[0])
 
     @property
     def config(self) -> TransformerConfig:

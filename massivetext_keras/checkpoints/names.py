@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from massivetext_keras.architecture.config import TransformerConfig
 from massivetext_keras.architecture.weights import Sizes
-from massivetext_keras.huggingface.families.family import Family, Names, place_of
+from massivetext_keras.huggingface.families.family import (
+    Family,
+    Names,
+    place_of,
+    shapes_of,
+)
 from massivetext_keras.huggingface.rules import Rule, turned
 from massivetext_keras.saving.weights import Shape
 
@@ -38,13 +43,10 @@ class Variables(Family):
     ) -> Rule:
         _, weight, theirs, is_layer, block = place_of(names, path)
         suffix = _SUFFIXES[weight] if is_layer else ""
-        *rows, columns = sizes
-        shape = (*rows, sum(columns))
+        shape, own = shapes_of(sizes, len(theirs))
         transposed = theirs[0].endswith(TURNED)
-        columns = columns if len(theirs) > 1 else shape[-1:]
         parts, flat = {}, []
-        for name, size in zip(theirs, columns, strict=True):
-            part = (*rows, size)
+        for name, part in zip(theirs, own, strict=True):
             flat.append(turned(part) if transposed else part)
             variable = name.removesuffix(TURNED).format(i=block).replace(".", "/")
             parts[variable + suffix] = _by_heads(name, weight, flat[-1], config)

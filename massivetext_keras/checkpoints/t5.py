@@ -6,7 +6,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from massivetext_keras.architecture.config import TransformerConfig
@@ -182,12 +181,7 @@ class T5Folder(CheckpointFolder):
         path: a local folder.
     """
 
-    @functools.cached_property
-    def description(self) -> Path:
-        """`operative_config.gin`, or without one the `config.json` that transformers
-        has for the same model."""
-        files = (self.path / GIN, self.path / CONFIG)
-        return next((file for file in files if file.is_file()), files[0])
+    descriptions = (GIN, CONFIG)  # the second is what transformers has for the model
 
     @functools.cached_property
     def config(self) -> TransformerConfig:

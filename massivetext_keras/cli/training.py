@@ -172,7 +172,7 @@ def presets() -> Result:
     for name, config in PRESETS.items():
         paper = PAPERS.get(name, "another package's")
         layers = str(config.num_layers)
-        if config.is_encoder_decoder and hasattr(config, "decoder_layers"):
+        if config.is_encoder_decoder:
             layers += f"+{config.decoder_layers}"
         lines.append(
             f"{name:34} {config.stack:17} {config.parameter_count():14,} {layers:>6} "

@@ -63,6 +63,19 @@ def visible(
     return result
 
 
+def lengths_of(mask: tf.Tensor) -> tf.Tensor:
+    """How long rows are without the padding at their end, int32 [batch].
+
+    Args:
+        mask: int [batch, length], 0 at padding.
+
+    >>> lengths_of(tf.constant([[1, 0, 1, 0], [0, 0, 0, 0]])).numpy()
+    array([3, 0], dtype=int32)
+    """
+    places = tf.range(1, tf.shape(mask)[1] + 1)
+    return tf.reduce_max(tf.where(mask > 0, places, 0), axis=1)
+
+
 def as_bias(mask: tf.Tensor | None, dtype: tf.DType) -> tf.Tensor | None:
     """0 where the mask is true, far below any score elsewhere; None stays None."""
     if mask is None:

@@ -203,24 +203,22 @@ class Family(NamedTuple):
         suffix = f".{_WEIGHTS[weight]}" if is_layer else ""
         transposed = self.transposed and weight == "kernel"
 
-        *rows, columns = sizes
-        shape = (*rows, sum(columns))
-        columns = columns if len(theirs) > 1 else shape[-1:]
+        shape, own = shapes_of(sizes, len(theirs))
         view: Shape = ()
         axes: tuple[int, ...] = ()
         experts = 1
         if "{e}" in theirs[0]:  # a tensor per expert
-            experts, *rows = rows
-            view, axes = (*rows, experts, shape[-1]), (1, 0, 2)
+            own = [part[1:] for part in own]
+            experts, *rows, columns = shape
+            view, axes = (*rows, experts, columns), (1, 0, 2)
         if self.interleaved and layer.endswith(INTERLEAVED):
             view, axes = by_heads(shape, config.num_heads)
         if path == "logit_bias":  # theirs has an axis for the batch
-            rows = [1]
+            own = [(1, *part) for part in own]
         parts = {}
         for e in range(experts):
-            for name, size in zip(theirs, columns, strict=True):
+            for name, part in zip(theirs, own, strict=True):
                 name = name.format(i=block, e=e)
-                part = (*rows, size)
                 parts[f"{prefix}{name}{suffix}"] = turned(part) if transposed else part
         return Rule(parts, shape, transposed, view, axes)
 
@@ -260,6 +258,21 @@ def place_of(names: Names, path: str) -> Place:
     theirs = (named,) if isinstance(named, str) else named
     block = re.search(r"(?<=block_)\d+", path)
     return Place(layer, weight, theirs, key != keys[0], block and block[0])
+
+
+def shapes_of(sizes: Sizes, count: int) -> tuple[Shape, list[Shape]]:
+    """The shape of a weight of ours, and of each of the tensors that it is elsewhere.
+
+    Args:
+        sizes: of ours.
+        count: of theirs: one, or as many as the last axis has parts.
+
+    >>> shapes_of((7, (4, 2, 2)), 3)
+    ((7, 8), [(7, 4), (7, 2), (7, 2)])
+    """
+    *rows, columns = sizes
+    shape = (*rows, sum(columns))
+    return shape, [(*rows, x) for x in (columns if count > 1 else shape[-1:])]
 
 
 def by_heads(shape: Shape, heads: int) -> tuple[Shape, tuple[int, ...]]:

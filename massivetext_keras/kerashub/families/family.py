@@ -13,6 +13,7 @@ from massivetext_keras.huggingface.families.family import (
     Names,
     by_heads,
     place_of,
+    shapes_of,
 )
 from massivetext_keras.huggingface.rules import Rule, turned
 from massivetext_keras.saving.weights import Shape
@@ -102,13 +103,11 @@ class Backbone(Family):
         places = {"i": _counted(number), "j": _counted(number + config.num_layers)}
         suffix = f".vars.{_VARIABLES[weight]}" if is_layer else ""
 
-        *rows, columns = sizes
-        columns = columns if len(theirs) > 1 else (sum(columns),)
-        shape = (*rows, sum(columns))
+        shape, own = shapes_of(sizes, len(theirs))
         transposed = ".vars." in theirs[0] and weight == "embeddings"
         parts, flat = {}, []
-        for name, size in zip(theirs, columns, strict=True):
-            flat.append(turned((*rows, size)) if transposed else (*rows, size))
+        for name, part in zip(theirs, own, strict=True):
+            flat.append(turned(part) if transposed else part)
             variable = f"{prefix}.{name.format(**places)}{suffix}".replace(".", "/")
             parts[variable] = self._by_heads(name, weight, flat[-1], config)
         view: Shape = ()

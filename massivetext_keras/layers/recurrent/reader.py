@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from massivetext_keras.architecture.recurrent import DIRECTIONS
 from massivetext_keras.kernels.recurrence.cells import States
+from massivetext_keras.layers.masks import lengths_of
 from massivetext_keras.layers.recurrent.layer import RecurrentLayer
 from massivetext_keras.layers.recurrent.rows import kept
 
@@ -107,8 +108,7 @@ def ends_of(states: tf.Tensor, mask: tf.Tensor, directions: int) -> tf.Tensor:
     >>> ends_of(states, tf.constant([[1, 1, 0]]), 2).numpy().tolist()
     [[3.0, 2.0]]
     """
-    places = tf.range(tf.shape(mask)[1])[None]
-    last = tf.reduce_max(tf.where(mask > 0, places, 0), axis=1)
+    last = tf.maximum(lengths_of(mask) - 1, 0)
     if directions == 1:
         return tf.gather(states, last, batch_dims=1)
     first = tf.argmax(mask > 0, axis=1, output_type=tf.int32)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from massivetext_keras.distribution.replicas import sum_over_replicas
 from massivetext_keras.kernels.random import hashed, keys_from
+from massivetext_keras.layers.masks import lengths_of
 from massivetext_keras.models.backbone import FEATURES
 from massivetext_keras.optimization.update import dense_gradients
 
@@ -134,8 +135,7 @@ def _lengths(task: Any, batch: tuple) -> tf.Tensor | None:
     mask = features.get("padding_mask") if isinstance(features, dict) else None
     if mask is None or labels.shape.rank != 1 or task.jit_compile:
         return None
-    places = tf.range(1, tf.shape(mask)[1] + 1)
-    return tf.reduce_max(tf.where(mask > 0, places, 0), axis=1)
+    return lengths_of(mask)
 
 
 def _shortened(features: dict, length: tf.Tensor) -> dict:
