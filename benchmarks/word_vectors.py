@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from common import ROOT, Contestant, compete, data_folder, print_ratios
+from scipy.stats import spearmanr
 
 PEERS = ROOT / ".venv-peers/bin/python"
 EPOCHS, SEEDS, MOST_WORDS = {"brown": 5, "documentation": 1}, 3, 3_000_000
@@ -141,13 +142,7 @@ def similarity(ids: dict[str, int], unit: np.ndarray) -> float:
         if len(fields) > 2 and fields[0] in ids and fields[1] in ids:
             one, other = (unit[ids[word]] for word in fields[:2])
             pairs.append((float(fields[2]), one @ other))
-    return float(np.corrcoef(*map(ranks, np.array(pairs).T))[0, 1])
-
-
-def ranks(values: np.ndarray) -> np.ndarray:
-    """Of equal values the mean of their places."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[places]
+    return float(spearmanr(*np.array(pairs).T).statistic)
 
 
 def analogies(ids: dict[str, int], unit: np.ndarray) -> float:

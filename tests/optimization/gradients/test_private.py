@@ -16,6 +16,8 @@ from massivetext_keras.training import Checkpoint
 from tests.processes import last_line_of
 from tests.tasks.tiny import TINY, encoder_task, randomize
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 IDS = np.array([[2, 5, 6, 7, 3], [2, 5, 3, 0, 0], [2, 6, 3, 0, 0], [2, 3, 0, 0, 0]])
 FEATURES = {"token_ids": IDS.astype("int32"), "padding_mask": np.int32(IDS > 0)}
 LABELS = np.array([0, 1, 1, 0], np.int32)
@@ -23,7 +25,7 @@ BATCH = FEATURES, LABELS, np.array([1.0, 1.0, 1.0, 0.0], np.float32)
 
 
 def classifier(**changes) -> TextClassifier:
-    how = {"labels": ["a", "b"], "head_dropout": 0.0, "num_layers": 2, **changes}
+    how = {"labels": ["a", "b"], "head_dropout": 0.0, "num_layers": 1, **changes}
     return encoder_task(TextClassifier, **how)
 
 
@@ -81,7 +83,7 @@ def test_rows_side_by_side_are_rows_one_by_one(kind, monkeypatch):
     else:
         batch = features, np.roll(ids, -1, axis=1), np.float32(ids > 0)
     found = []
-    for most in (1, 2, 16):
+    for most in (1, 2):  # of three: some, and those that are left
         monkeypatch.setattr(private, "_MOST_ROWS", most)
         keras.utils.set_random_seed(0)
         if kind == "head":
@@ -89,9 +91,9 @@ def test_rows_side_by_side_are_rows_one_by_one(kind, monkeypatch):
         else:
             task = randomize(CausalLM(TINY.replace(dropout=0.1)))
         found.append(updated(task, DPSGD(0.3, 0.0), batch=batch)[0])
-    for name, right in found[0].items():
-        for other in found[1:]:
-            np.testing.assert_allclose(other[name], right, atol=1e-6, err_msg=name)
+    right, other = found
+    for name in right:
+        np.testing.assert_allclose(other[name], right[name], atol=1e-6, err_msg=name)
 
 
 def test_rows_side_by_side_are_as_many_as_fit():
@@ -113,7 +115,7 @@ def test_a_language_model_clips_rows_by_the_mean_of_their_tokens():
 
 
 def test_noise_has_its_deviation_and_is_another_each_time():
-    task = classifier(hidden_size=32, intermediate_size=64)
+    task = classifier(hidden_size=32, intermediate_size=64, num_layers=2)
     before = {k: w.numpy() for k, w in task.named_weights().items()}
     silent = FEATURES, LABELS, np.zeros(4, np.float32)
     private = DPSGD(
@@ -141,7 +143,9 @@ def test_noise_has_its_deviation_and_is_another_each_time():
         assert abs(np.corrcoef(noise, other)[0, 1]) < 0.05
 
 
-def test_a_resumed_run_has_the_same_noise_bit_for_bit(tmp_path):
+def test_a_resumed_run_has_the_same_noise_bit_for_bit(tmp_path, monkeypatch):
+    monkeypatch.setattr(private, "_MOST_ROWS", 1)  # which is traced sooner
+
     def trained(folder, steps, resumed=False):
         task = classifier(dropout=0.1)
         task.randomness.state.assign([3, 4])
