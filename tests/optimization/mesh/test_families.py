@@ -10,12 +10,12 @@ from tests.processes import last_line_of
 
 pytestmark = pytest.mark.slow
 
-# Axes and ways of sharing in pairs and all at once, for one family; axes alone are in
-# test_combinations.py. The others: each axis, and tokens split or whole, once each.
+# Each axis and each way of sharing alone, in pairs and all at once, for one family. The
+# others: each axis, what is shared of a replica, and tokens split or whole, once each.
 THROUGH = "grouped heads, gated units"
-SPLITS = ["2x1x1:optimizer", "2x2x1:optimizer:sequence", "2x1x2:weights"]
-SPLITS += ["2x2x2:weights:sequence"]
-WHOLE = ["2x2x1:optimizer:sequence"]
+SPLITS = ["1x2x1:optimizer", "2x1x1:optimizer", "2x1x1:weights", "1x1x2"]
+SPLITS += ["2x2x1:optimizer:sequence", "2x1x2:weights", "2x2x2:weights:sequence"]
+WHOLE = ["2x2x1:weights", "2x2x1:optimizer:sequence"]
 # Of models with two blocks.
 STAGES = ["2x2x1:weights", "1x2x2:optimizer:sequence"]
 
